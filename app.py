@@ -1,18 +1,16 @@
-"""The launcher: the screens, and what the server answers beside them."""
+"""The ASGI application: Streamlit's screens together with the routes of the API."""
 
 import streamlit as st
 
-from spotlab.api import screen_files, server, upload_limits
+from spotlab.api import screen_files, server
 from spotlab.api.sign_in import oidc as sign_in_oidc
-from spotlab.ui.common import back_messages, oidc
+from spotlab.ui.common import back_messages, oidc, streamlit_internals
 from spotlab.ui.common import screen_files as screens
 from spotlab.ui.common.errors import show
-from spotlab.ui.common.upload_memory import held
 
-sign_in_oidc.use(oidc.StreamlitLogin())
+sign_in_oidc.register_login(oidc.StreamlitLogin())
 back_messages.limit()
-upload_limits.use(held)
-screen_files.use(screens.watch())
+screen_files.register(screens.watch(), streamlit_internals.uploaded_bytes)
 app = st.App(
     "spotlab/ui/common/frame.py",
     secrets=oidc.secrets(),

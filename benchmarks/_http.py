@@ -1,7 +1,7 @@
-"""HTTP requests at a constant rate, whether or not the answers come: an open loop.
+"""HTTP requests at a constant rate, independent of the responses (open loop).
 
-A latency counts from the moment the request was due, so that a server that stalls is not excused by
-a generator that waits for it. The client is as small as can be: it shares the processors.
+Latencies are measured from the time at which a request was due, so that a stalled server cannot
+slow down the generator and look fast. The client is minimal, since it shares the processors.
 """
 
 from __future__ import annotations
@@ -12,35 +12,35 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-GIVEN_UP_S = 30.0
+TIMEOUT_S = 30.0
 
 
 @dataclass
-class Answers:
-    """What came back.
+class Responses:
+    """Responses to all requests.
 
     Args:
-        took: seconds by path's name, from when a request was due.
-        late: seconds by which a request was sent later than due: the generator's own.
-        statuses: how often each came.
-        errors: in words.
+        latencies_s: seconds from the due time, by the path's name.
+        send_delays_s: seconds between the due time and sending, caused by the generator.
+        statuses: number of responses by status.
+        errors: number of errors by text.
     """
 
-    took: dict[str, list[float]] = field(default_factory=dict)
-    late: list[float] = field(default_factory=list)
+    latencies_s: dict[str, list[float]] = field(default_factory=dict)
+    send_delays_s: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
 
 
 class Client:
-    """Keeps connections to a server of this machine."""
+    """A client with persistent connections to a server on this machine."""
 
     def __init__(self, port: int, token: str) -> None:
         self.port = port
         self.headers = f"Host: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
         self.idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
-    async def ask(
+    async def request(
         self, path: str, method: str = "GET", body: bytes = b"", extra: str = ""
     ) -> tuple[int, bytes]:
         """Status and content."""
@@ -59,7 +59,7 @@ class Client:
             writer.close()
             if fresh or method != "GET":
                 raise
-            return await self.ask(path, method, body, extra)  # it was closed while idle
+            return await self.request(path, method, body, extra)  # was closed while idle: retry
         except BaseException:
             writer.close()
             raise
@@ -84,38 +84,38 @@ class Client:
         return content
 
     def close(self) -> None:
-        """Disconnect."""
+        """Close the idle connections."""
         for _, writer in self.idle:
             writer.close()
 
 
-async def at_a_rate(
+async def request_at_rate(
     client: Client, paths: Sequence[tuple[str, str]], per_s: float, seconds: float
-) -> Answers:
-    """Ask paths in turn, each (name, path), at a constant rate."""
-    answers = Answers()
-    begun = time.perf_counter() + 0.1
+) -> Responses:
+    """Request each (name, path) in turn, at a constant rate."""
+    responses = Responses()
+    started = time.perf_counter() + 0.1
     tasks = []
 
-    async def one(name: str, path: str, due: float) -> None:
-        answers.late.append(time.perf_counter() - due)
+    async def send(name: str, path: str, due: float) -> None:
+        responses.send_delays_s.append(time.perf_counter() - due)
         try:
-            async with asyncio.timeout(GIVEN_UP_S):
-                status, content = await client.ask(path)
+            async with asyncio.timeout(TIMEOUT_S):
+                status, content = await client.request(path)
         except (TimeoutError, OSError, asyncio.IncompleteReadError) as exc:
-            answers.errors[f"{name}: {type(exc).__name__}"] += 1
+            responses.errors[f"{name}: {type(exc).__name__}"] += 1
             return
-        answers.took.setdefault(name, []).append(time.perf_counter() - due)
-        answers.statuses[status] += 1
+        responses.latencies_s.setdefault(name, []).append(time.perf_counter() - due)
+        responses.statuses[status] += 1
         if status != 200:
-            answers.errors[f"{name}: {status} {content[:120]!r}"] += 1
+            responses.errors[f"{name}: {status} {content[:120]!r}"] += 1
 
     for number in range(int(per_s * seconds)):
-        due = begun + number / per_s
-        if (rest := due - time.perf_counter()) > 0:
-            await asyncio.sleep(rest)
+        due = started + number / per_s
+        if (wait_s := due - time.perf_counter()) > 0:
+            await asyncio.sleep(wait_s)
         name, path = paths[number % len(paths)]
-        tasks.append(asyncio.create_task(one(name, path, due)))
+        tasks.append(asyncio.create_task(send(name, path, due)))
     await asyncio.gather(*tasks)
     client.close()
-    return answers
+    return responses

@@ -1,4 +1,4 @@
-"""A user with an API token in a home that no server uses yet, and a market to look at."""
+"""Preparation of a home: a market, decisions and a user with an API token."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from spotlab.cli.identity import current_user
 from spotlab.domain.access import RIGHTS, Role
 from spotlab.runtime.bootstrap import bootstrap
 from spotlab.scheduling.first_run import get_ready
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.settings import Settings
 
 
-def prepared(
+def prepare_home(
     home: Path, role: Role = Role.OPERATOR, **settings: str
 ) -> tuple[str, list[str], list[int]]:
-    """Collect, decide once about each instance, and give a token.
+    """Collect the market, decide once about each instance, and create a user with a token.
+
+    The home must not be in use by a server.
 
     Returns:
         The token, the instances' ids and the experiments' ids.
     """
-    chosen = Settings(home=home, market="simulated", **settings)  # type: ignore[arg-type]
-    with bootstrap(chosen) as lab:
+    lab_settings = Settings(home=home, market="simulated", **settings)  # type: ignore[arg-type]
+    with bootstrap(lab_settings) as lab:
         get_ready(lab)
-        desk = Desk(lab, current_user())
-        desk.users.add("load", role, password="a password for one benchmark")
-        _, token = desk.tokens.create("load", "benchmark", RIGHTS[role], timedelta(hours=6))
+        services = Services(lab, current_user())
+        services.users.add("load", role, password="a password for one benchmark")
+        _, token = services.api_tokens.create("load", "benchmark", RIGHTS[role], timedelta(hours=6))
         instances = [each.instance_id for each in lab.store.fleet.instances()]
         experiments = [each.experiment_id for each in lab.store.ledger.list(limit=100)]
     return token, instances, experiments

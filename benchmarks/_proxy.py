@@ -1,4 +1,4 @@
-"""A TCP proxy that can be cut: what is behind it is down, without being stopped."""
+"""A TCP proxy that can be cut, so that a running server becomes unreachable."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Proxy:
         self.port = int(self._listener.getsockname()[1])
 
     def cut(self) -> None:
-        """Drop every connection, and refuse new ones."""
-        # shutdown wakes the thread that accepts; closing alone would not.
+        """Close all connections and refuse new ones."""
+        # shutdown wakes the accepting thread; close alone would not.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -32,12 +32,12 @@ class Proxy:
                 with suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
 
-    def mend(self) -> None:
-        """Forward again, on the same port."""
+    def restore(self) -> None:
+        """Forward connections again, on the same port."""
         self._listener = self._listen(self.port)
 
     def close(self) -> None:
-        """End."""
+        """Stop the proxy."""
         self.cut()
 
     def _listen(self, port: int) -> socket.socket:

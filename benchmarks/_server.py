@@ -1,4 +1,4 @@
-"""A real `spotlab serve` (or worker) in a process of its own, with a home of its own."""
+"""A real `spotlab serve` (or worker) in its own process, with its own home."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ STOP_S = 20.0
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
+    """An unused port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def answer(url: str, timeout: float = 5.0) -> tuple[int, str]:
-    """Status and text of a GET; 0 where nobody answers."""
+def get(url: str, timeout: float = 5.0) -> tuple[int, str]:
+    """Status and text of a GET request; status 0 if there is no response."""
     try:
-        with urllib.request.urlopen(url, timeout=timeout) as told:
-            return told.status, told.read().decode(errors="replace")
+        with urllib.request.urlopen(url, timeout=timeout) as response:
+            return response.status, response.read().decode(errors="replace")
     except urllib.error.HTTPError as exc:
         return exc.code, exc.read().decode(errors="replace")
     except OSError as exc:
@@ -40,17 +40,18 @@ class Server:
     """The app on a free port, until `stop`.
 
     Args:
-        home: its folder of all state.
+        home: SPOTLAB_HOME.
+        arguments: of the command `spotlab`; None: `serve` on the port.
+        wrapper: command to run it with, such as `prlimit` and its options.
+        port: to listen on; 0: any unused port.
         settings: SPOTLAB_ variables by their names in lower case.
-        words: of the command line; None: `serve` on the port.
-        wrap: words before it, such as those of `prlimit`.
     """
 
     def __init__(
         self,
         home: Path,
-        words: list[str] | None = None,
-        wrap: tuple[str, ...] = (),
+        arguments: list[str] | None = None,
+        wrapper: tuple[str, ...] = (),
         port: int = 0,
         **settings: str,
     ) -> None:
@@ -59,11 +60,11 @@ class Server:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = home / f"server-{self.port}.log"
-        own = {"home": str(home), "market": "simulated", "auth": "off", **settings}
-        environment = {f"SPOTLAB_{name.upper()}": value for name, value in own.items()}
+        all_settings = {"home": str(home), "market": "simulated", "auth": "off", **settings}
+        environment = {f"SPOTLAB_{name.upper()}": value for name, value in all_settings.items()}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*wrap, SPOTLAB, *(words or ["serve", "--port", str(self.port)])],
+                [*wrapper, SPOTLAB, *(arguments or ["serve", "--port", str(self.port)])],
                 cwd=ROOT,
                 env=os.environ | environment,
                 stdout=log,
@@ -71,37 +72,38 @@ class Server:
             )
 
     def wait_until(
-        self, path: str = "/healthz", wanted: int = 200, within_s: float = START_S
+        self, path: str = "/healthz", expected_status: int = 200, within_s: float = START_S
     ) -> str:
-        """The text that a path answers, once it does so with this status."""
+        """Wait until a path responds with the expected status; returns the text."""
         deadline = time.monotonic() + within_s
         status, text = 0, ""
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
-            status, text = answer(self.url + path)
-            if status == wanted:
+            status, text = get(self.url + path)
+            if status == expected_status:
                 return text
             time.sleep(0.2)
         raise RuntimeError(
-            f"{path} answered {status}, not {wanted}: {text[:500]}\n{self.log.read_text()[-3000:]}"
+            f"{path} answered {status}, not {expected_status}: {text[:500]}\n"
+            f"{self.log.read_text()[-3000:]}"
         )
 
     def rss_mb(self) -> float:
-        """Resident memory of the process itself."""
+        """Resident memory of the process itself, MB."""
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) / 1024
         return 0.0
 
     def cpu_s(self) -> float:
-        """Processor seconds of the process itself."""
+        """CPU time of the process itself, seconds."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> tuple[int, float]:
-        """End it as an orchestrator does; its exit code, and how long it took."""
-        began = time.monotonic()
+        """Stop it with SIGTERM; returns its exit code and the seconds until it ended."""
+        started = time.monotonic()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -109,4 +111,4 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()
-        return code, time.monotonic() - began
+        return code, time.monotonic() - started

@@ -1,7 +1,7 @@
-"""Sessions without a browser: they speak Streamlit's protocol, as its front end does.
+"""Streamlit sessions without a browser, over Streamlit's websocket protocol.
 
-A session opens the websocket, runs a page, and thinks. Meanwhile it reruns what the page asks a
-browser to rerun by itself (fragments with `run_every`), because browsers would, too.
+A session connects, runs a page and waits. Meanwhile it reruns fragments with `run_every`, as a
+browser would.
 """
 
 from __future__ import annotations
@@ -15,31 +15,32 @@ import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-SLOWEST_S = 60.0
-START = "instances"
-"""The page without a name in its address."""
+TIMEOUT_S = 60.0
+START_PAGE = "instances"
+"""The page at the address without a path."""
 FRAGMENT = ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY
 
 
 @dataclass
 class Tally:
-    """What all sessions saw.
+    """Measurements of all sessions.
 
     Args:
-        reruns: seconds by page, from the click to the end of the script.
-        first: seconds from the connection to the end of the first run.
-        fragments: seconds of reruns that a page asked for itself.
-        errors: in words.
-        late: seconds by which a session woke later than it meant to: the generator's own.
-        received: bytes.
+        reruns_s: seconds by page, from the click to the end of the script.
+        first_runs_s: seconds from opening the first page to the end of its run.
+        fragment_reruns_s: seconds of automatic reruns of fragments.
+        errors: texts.
+        wake_delays_s: seconds by which a session resumed later than planned, caused by the
+            generator.
+        received_bytes: of all sessions.
     """
 
-    reruns: dict[str, list[float]] = field(default_factory=dict)
-    first: list[float] = field(default_factory=list)
-    fragments: list[float] = field(default_factory=list)
+    reruns_s: dict[str, list[float]] = field(default_factory=dict)
+    first_runs_s: list[float] = field(default_factory=list)
+    fragment_reruns_s: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-    late: list[float] = field(default_factory=list)
-    received: int = 0
+    wake_delays_s: list[float] = field(default_factory=list)
+    received_bytes: int = 0
 
 
 class Session:
@@ -47,8 +48,9 @@ class Session:
 
     Args:
         url: ws://host:port.
-        tally: shared by all.
-        cookie: of a signed-in session; "": none is needed.
+        tally: shared by all sessions.
+        cookie: of a signed-in session; "" if none is needed.
+        origin: header of the websocket; "": the url's.
     """
 
     def __init__(self, url: str, tally: Tally, cookie: str = "", origin: str = "") -> None:
@@ -73,7 +75,7 @@ class Session:
             additional_headers=self.headers,
             origin=self.origin,  # type: ignore[arg-type]
             max_size=None,
-            open_timeout=SLOWEST_S,
+            open_timeout=TIMEOUT_S,
             ping_interval=None,
             compression=None,
         )
@@ -81,26 +83,26 @@ class Session:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._forget_timers()
+        self._stop_timers()
         self._reader.cancel()
         await asyncio.gather(self._reader, return_exceptions=True)
         await self.connection.close()
 
     async def open(self, name: str) -> float:
-        """Run a page by its name, as a click in the menu does; seconds until it is done."""
-        self._forget_timers()
+        """Run a page by its name, as a click in the menu does; seconds until the end of the run."""
+        self._stop_timers()
         self.page = name
         message = BackMsg()
         message.rerun_script.query_string = ""
         if name in self.pages:
             message.rerun_script.page_script_hash = self.pages[name]
         else:
-            message.rerun_script.page_name = "" if name == START else name
+            message.rerun_script.page_name = "" if name == START_PAGE else name
         self.texts, self.elements = [], 0
         self._done = asyncio.get_running_loop().create_future()
         began = time.perf_counter()
         await self.connection.send(message.SerializeToString())
-        async with asyncio.timeout(SLOWEST_S):
+        async with asyncio.timeout(TIMEOUT_S):
             await self._done
         return time.perf_counter() - began
 
@@ -108,19 +110,19 @@ class Session:
         try:
             async for data in self.connection:
                 assert isinstance(data, bytes)
-                self.tally.received += len(data)
-                self._hear(ForwardMsg.FromString(data))
+                self.tally.received_bytes += len(data)
+                self._handle(ForwardMsg.FromString(data))
         except (websockets.ConnectionClosed, OSError) as exc:
-            self._broken(exc)
+            self._connection_lost(exc)
             return
-        self._broken(ConnectionError("the server closed the connection"))
+        self._connection_lost(ConnectionError("the server closed the connection"))
 
-    def _broken(self, exc: Exception) -> None:
+    def _connection_lost(self, exc: Exception) -> None:
         self.tally.errors.append(f"{self.page}: broken connection: {exc}")
         if self._done is not None and not self._done.done():
             self._done.set_exception(exc)
 
-    def _hear(self, message: ForwardMsg) -> None:
+    def _handle(self, message: ForwardMsg) -> None:
         kind = message.WhichOneof("type")
         if kind == "navigation":
             self.pages = {
@@ -128,44 +130,44 @@ class Session:
                 for page in message.navigation.app_pages
             }
             self.pages |= {
-                START: page.page_script_hash  # noqa: B035 (there is one)
+                START_PAGE: page.page_script_hash  # noqa: B035 (there is one)
                 for page in message.navigation.app_pages
                 if page.is_default
             }
         elif kind == "delta":
-            self._hear_element(message)
+            self._handle_element(message)
         elif kind == "auto_rerun":
-            self._follow(message.auto_rerun.fragment_id, message.auto_rerun.interval)
+            self._start_timer(message.auto_rerun.fragment_id, message.auto_rerun.interval)
         elif kind == "script_finished":
-            self._hear_end(message.script_finished)
+            self._handle_end(message.script_finished)
         elif kind == "session_event" and message.session_event.HasField(
             "script_compilation_exception"
         ):
-            self.tally.errors.append(f"{self.page}: does not compile")
+            self.tally.errors.append(f"{self.page}: compilation error")
         elif kind == "page_not_found":
             self.tally.errors.append(f"{self.page}: page not found")
 
-    def _hear_element(self, message: ForwardMsg) -> None:
+    def _handle_element(self, message: ForwardMsg) -> None:
         element = message.delta.new_element
-        what = element.WhichOneof("type") if message.delta.HasField("new_element") else None
-        self.elements += what is not None
-        if what == "exception":
+        element_type = element.WhichOneof("type") if message.delta.HasField("new_element") else None
+        self.elements += element_type is not None
+        if element_type == "exception":
             self.tally.errors.append(f"{self.page}: {element.exception.message[:200]}")
-        elif what == "markdown":
+        elif element_type == "markdown":
             self.texts.append(element.markdown.body)
-        elif what == "alert":
+        elif element_type == "alert":
             self.texts.append(element.alert.body)
             if element.alert.format == element.alert.ERROR:
                 self.tally.errors.append(f"{self.page}: {element.alert.body[:200]}")
 
-    def _hear_end(self, status: int) -> None:
+    def _handle_end(self, status: int) -> None:
         if status == FRAGMENT:
             if self._fragments:
-                self.tally.fragments.append(time.perf_counter() - self._fragments.pop(0))
+                self.tally.fragment_reruns_s.append(time.perf_counter() - self._fragments.pop(0))
         elif self._done is not None and not self._done.done():
             self._done.set_result(0.0)
 
-    def _follow(self, fragment_id: str, interval: float) -> None:
+    def _start_timer(self, fragment_id: str, interval: float) -> None:
         if fragment_id not in self.auto:
             self.auto[fragment_id] = interval
             self.timers.append(asyncio.create_task(self._rerun(fragment_id, interval)))
@@ -183,7 +185,7 @@ class Session:
             except websockets.ConnectionClosed:
                 return
 
-    def _forget_timers(self) -> None:
+    def _stop_timers(self) -> None:
         for timer in self.timers:
             timer.cancel()
         self.timers, self.auto, self._fragments = [], {}, []
@@ -192,25 +194,25 @@ class Session:
 async def click_through(
     session: Session, pages: list[str], until: float, think_s: tuple[float, float], seed: int
 ) -> None:
-    """Open pages in random order, thinking in between, until a moment of `time.perf_counter`."""
-    draw = random.Random(seed)
+    """Open pages in random order, with pauses, until a time of `time.perf_counter`."""
+    random_source = random.Random(seed)
     tally = session.tally
     first = True
     while time.perf_counter() < until:
-        name = draw.choice([page for page in pages if page != session.page] or pages)
+        name = random_source.choice([page for page in pages if page != session.page] or pages)
         try:
-            took = await session.open(name)
+            seconds = await session.open(name)
         except TimeoutError:
-            tally.errors.append(f"{name}: no answer within {SLOWEST_S:.0f} s")
+            tally.errors.append(f"{name}: no response within {TIMEOUT_S:.0f} s")
             return
         except (websockets.ConnectionClosed, OSError):
             return
         if first:
-            tally.first.append(took)
+            tally.first_runs_s.append(seconds)
         else:
-            tally.reruns.setdefault(name, []).append(took)
+            tally.reruns_s.setdefault(name, []).append(seconds)
         first = False
-        pause = draw.uniform(*think_s)
+        pause = random_source.uniform(*think_s)
         wake = time.perf_counter() + pause
         await asyncio.sleep(pause)
-        tally.late.append(time.perf_counter() - wake)
+        tally.wake_delays_s.append(time.perf_counter() - wake)

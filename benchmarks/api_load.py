@@ -1,6 +1,6 @@
-"""Reads of the API at a constant rate: `python -m benchmarks api-load [--rate=200] [--seconds=60]`.
+"""API reads at a constant rate: `python -m benchmarks api-load [--rate=200] [--seconds=60]`.
 
-Server and generator share this machine's processors; how late the generator itself is, is told.
+Server and generator share this machine's processors; the generator's own delay is reported.
 """
 
 from __future__ import annotations
@@ -10,46 +10,50 @@ import os
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
-from benchmarks._http import Client, at_a_rate
-from benchmarks._people import prepared
+from benchmarks._http import Client, request_at_rate
+from benchmarks._people import prepare_home
 from benchmarks._server import Server
+from benchmarks._timing import latency_line
 
 ON_REQUEST = True
 API = "/api/v1"
 
 
 def main(rate: str = "200", seconds: str = "60") -> None:
-    """Start a server, ask, and say how it went."""
+    """Start a server, send requests and print the latencies."""
     with tempfile.TemporaryDirectory(prefix="spotlab-api-load-") as folder:
         home = Path(folder) / "home"
-        token, instances, experiments = prepared(home)
+        token, instances, experiments = prepare_home(home)
         server = Server(home, auth="accounts", scheduler="off")
         try:
             server.wait_until("/readyz")
             client = Client(server.port, token)
             paths = _paths(instances, experiments)
-            asyncio.run(at_a_rate(client, paths, 5, len(paths) / 5))
+            asyncio.run(request_at_rate(client, paths, 5, len(paths) / 5))
             memory, cpu = server.rss_mb(), server.cpu_s()
             client = Client(server.port, token)
-            answers = asyncio.run(at_a_rate(client, paths, float(rate), float(seconds)))
+            responses = asyncio.run(request_at_rate(client, paths, float(rate), float(seconds)))
             memory, cpu = server.rss_mb() - memory, server.cpu_s() - cpu
         finally:
-            code, took = server.stop()
+            code, stop_s = server.stop()
     print(
         f"{rate} requests/s for {seconds} s, an open loop; {os.cpu_count()} processors shared with "
         f"the generator, load average {os.getloadavg()[0]:.1f}"
     )
-    for name in sorted(answers.took):
-        _line(name, answers.took[name])
-    _line("all", [took for of_path in answers.took.values() for took in of_path])
-    _line("generator late", answers.late)
+    for name in sorted(responses.latencies_s):
+        print(latency_line(name, responses.latencies_s[name]))
     print(
-        f"errors {sum(answers.errors.values())}; statuses {dict(answers.statuses)}; server memory "
-        f"{memory:+.0f} MB, processor {cpu:.0f} s; stopped in {took:.1f} s, exit code {code}"
+        latency_line(
+            "all", [took for of_path in responses.latencies_s.values() for took in of_path]
+        )
     )
-    for error, count in answers.errors.most_common(8):
+    print(latency_line("generator late", responses.send_delays_s))
+    print(
+        f"errors {sum(responses.errors.values())}; statuses {dict(responses.statuses)}; server "
+        f"memory {memory:+.0f} MB, processor {cpu:.0f} s; stopped in {stop_s:.1f} s, exit code "
+        f"{code}"
+    )
+    for error, count in responses.errors.most_common(8):
         print(f"  {count} × {error}")
 
 
@@ -74,8 +78,3 @@ def _paths(instances: list[str], experiments: list[int]) -> list[tuple[str, str]
             ("its candidates", f"/experiments/{experiment}/candidates"),
         ]
     return [(name, API + path) for name, path in paths]
-
-
-def _line(name: str, took: list[float]) -> None:
-    p50, p95, p99 = np.percentile(np.array(took) * 1e3, [50, 95, 99])
-    print(f"{name:<16} {len(took):>6}   p50 {p50:7.1f} ms   p95 {p95:7.1f} ms   p99 {p99:7.1f} ms")

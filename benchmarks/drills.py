@@ -1,8 +1,8 @@
 """Failure drills on real processes: `python -m benchmarks drills [--only=redis] [--seconds=60]`.
 
-Redis and PostgreSQL go away, the disk is full, the clock jumps, while somebody writes and reads.
-Asked of each: the app stays up, says what is wrong, loses no write that it accepted, and recovers
-by itself. What fails is told, and the exit code is 1.
+Redis or PostgreSQL fails, the disk is full, or the clock jumps, while a client writes and reads. In
+each drill the app must stay up, report the problem, lose no accepted write, and recover on its own.
+The exit code is 1 if a drill fails.
 """
 
 from __future__ import annotations
@@ -23,69 +23,69 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psycopg
-from sqlalchemy import make_url
-
 from benchmarks._http import Client
-from benchmarks._people import prepared
+from benchmarks._people import prepare_home
+from benchmarks._postgres import new_database
 from benchmarks._proxy import Proxy
-from benchmarks._server import ROOT, Server, answer, free_port
+from benchmarks._server import ROOT, Server, free_port, get
 from spotlab.store import open_store
 
 ON_REQUEST = True
-POSTGRES = os.environ.get(
-    "SPOTLAB_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test"
-)
 WRITE_EVERY_S = 0.7
-SETTLED_S = 90.0
-"""Recovery may take this long."""
+MAX_RECOVERY_S = 90.0
+"""Longest time for the recovery."""
 
 
 @dataclass
-class Watched:
-    """What was seen while a drill went on.
+class Observations:
+    """Observations during a drill.
 
     Args:
-        accepted: ids of experiments whose write was answered with 201.
-        answers: how often each status came, reads and writes apart; 0: no answer.
-        said: what the components, readiness and problems said was wrong.
-        alive: statuses of /healthz.
+        accepted_ids: of experiments whose write had the status 201.
+        statuses: number of responses by status, for reads and writes; 0: no response.
+        problems: reported by components, readiness and error responses.
+        liveness: number of responses of /healthz by status.
     """
 
-    accepted: list[int] = field(default_factory=list)
-    answers: dict[str, Counter[int]] = field(default_factory=dict)
-    said: set[str] = field(default_factory=set)
-    alive: Counter[int] = field(default_factory=Counter)
+    accepted_ids: list[int] = field(default_factory=list)
+    statuses: dict[str, Counter[int]] = field(default_factory=dict)
+    problems: set[str] = field(default_factory=set)
+    liveness: Counter[int] = field(default_factory=Counter)
 
 
 class Drill:
-    """A server with somebody who writes and reads all the time.
+    """A server with a client that writes and reads continuously.
 
     Args:
-        server: runs.
-        token: of who asks.
-        instances: what they decide about.
+        server: that is running.
+        token: of the client.
+        instances: ids of instances to decide about.
     """
 
     def __init__(self, server: Server, token: str, instances: list[str]) -> None:
         self.server, self.token, self.instances = server, token, instances
-        self.seen = Watched()
+        self.observed = Observations()
 
     async def watch(self, phases: list[tuple[float, Callable[[], None]]]) -> float:
-        """Write and read; after each phase's seconds its change is made. Then wait for recovery.
+        """Write and read through all phases, then wait for the recovery.
 
+        Args:
+            phases: each with its seconds and the change that is made at its end.
         Returns:
-            Seconds from the last change until all was well again; infinite where it never was.
+            Seconds from the last change until the server was healthy; infinite if it never was.
         """
         stop = asyncio.Event()
-        tasks = [asyncio.create_task(each(stop)) for each in (self._write, self._read, self._look)]
+        tasks = [
+            asyncio.create_task(each(stop))
+            for each in (self._write, self._read, self._watch_health)
+        ]
         try:
             for seconds, change in phases:
                 await asyncio.sleep(seconds)
                 await asyncio.to_thread(change)
             began = time.monotonic()
-            while time.monotonic() - began < SETTLED_S:
-                if await self._is_well():
+            while time.monotonic() - began < MAX_RECOVERY_S:
+                if await self._is_healthy():
                     return time.monotonic() - began
                 await asyncio.sleep(0.5)
             return float("inf")
@@ -93,21 +93,23 @@ class Drill:
             stop.set()
             await asyncio.gather(*tasks)
 
-    async def _ask(
+    async def _request(
         self, kind: str, path: str, method: str = "GET", extra: str = ""
     ) -> tuple[int, Any]:
         client = Client(self.server.port, self.token)
         try:
             async with asyncio.timeout(40):
-                status, content = await client.ask(path, method, extra=extra)
+                status, content = await client.request(path, method, extra=extra)
             document = json.loads(content) if content[:1] in (b"{", b"[") else {}
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             status, document = 0, {}
         finally:
             client.close()
-        self.seen.answers.setdefault(kind, Counter())[status] += 1
+        self.observed.statuses.setdefault(kind, Counter())[status] += 1
         if status >= 500:
-            self.seen.said.add(f"{kind} {status}: {document.get('detail') or document}"[:220])
+            self.observed.problems.add(
+                f"{kind} {status}: {document.get('detail') or document}"[:220]
+            )
         return status, document
 
     async def _write(self, stop: asyncio.Event) -> None:
@@ -117,44 +119,48 @@ class Drill:
             number += 1
             key = f"Idempotency-Key: drill-{number}-{secrets.token_hex(4)}\r\n"
             path = f"/api/v1/instances/{instance}/evaluations"
-            status, document = await self._ask("write", path, "POST", key + "Content-Length: 0\r\n")
+            status, document = await self._request(
+                "write", path, "POST", key + "Content-Length: 0\r\n"
+            )
             if status == 201:
-                self.seen.accepted.append(int(document["experiment_id"]))
+                self.observed.accepted_ids.append(int(document["experiment_id"]))
             await asyncio.sleep(WRITE_EVERY_S)
 
     async def _read(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            await self._ask("read", "/api/v1/experiments?limit=5")
+            await self._request("read", "/api/v1/experiments?limit=5")
             await asyncio.sleep(WRITE_EVERY_S)
 
-    async def _look(self, stop: asyncio.Event) -> None:
+    async def _watch_health(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            status, _ = await asyncio.to_thread(answer, f"{self.server.url}/healthz", 10.0)
-            self.seen.alive[status] += 1
-            status, text = await asyncio.to_thread(answer, f"{self.server.url}/readyz", 10.0)
+            status, _ = await asyncio.to_thread(get, f"{self.server.url}/healthz", 10.0)
+            self.observed.liveness[status] += 1
+            status, text = await asyncio.to_thread(get, f"{self.server.url}/readyz", 10.0)
             if status == 503:
-                self.seen.said.add(f"/readyz: {json.loads(text)['reasons']}"[:220])
+                self.observed.problems.add(f"/readyz: {json.loads(text)['reasons']}"[:220])
             for part in await self._components():
                 if part["state"] in ("down", "degraded"):
-                    self.seen.said.add(f"{part['name']} {part['state']}: {part['reason']}"[:220])
+                    self.observed.problems.add(
+                        f"{part['name']} {part['state']}: {part['reason']}"[:220]
+                    )
             await asyncio.sleep(1)
 
     async def _components(self) -> list[dict[str, Any]]:
-        _, document = await self._ask("components", "/api/v1/health/components")
+        _, document = await self._request("components", "/api/v1/health/components")
         found = document.get("items", [])
         return found if isinstance(found, list) else []
 
-    async def _is_well(self) -> bool:
-        status, _ = await asyncio.to_thread(answer, f"{self.server.url}/readyz", 10.0)
+    async def _is_healthy(self) -> bool:
+        status, _ = await asyncio.to_thread(get, f"{self.server.url}/readyz", 10.0)
         parts = {part["name"]: part["state"] for part in await self._components()}
         needed = [state for name, state in parts.items() if name in ("database", "Redis cache")]
-        written, _ = await self._ask("read", "/api/v1/experiments?limit=1")
+        written, _ = await self._request("read", "/api/v1/experiments?limit=1")
         return status == 200 == written and needed == ["healthy", "healthy"]
 
 
 @contextmanager
-def a_redis(folder: Path) -> Iterator[tuple[str, Callable[[], None], Callable[[], None]]]:
-    """A server of our own: its address, what kills it, and what starts it again."""
+def redis_server(folder: Path) -> Iterator[tuple[str, Callable[[], None], Callable[[], None]]]:
+    """A new Redis server: its address, and functions that kill it and start it again."""
     port = free_port()
     path = shutil.which("redis-server") or shutil.which("valkey-server")
     assert path is not None, "redis-server or valkey-server on PATH"
@@ -176,26 +182,20 @@ def a_redis(folder: Path) -> Iterator[tuple[str, Callable[[], None], Callable[[]
 
 
 @contextmanager
-def a_postgres() -> Iterator[tuple[str, Proxy]]:
-    """A database of our own behind a proxy that can be cut."""
-    url = make_url(POSTGRES)
-    name = f"spotlab_drill_{secrets.token_hex(4)}"
-    admin = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    proxy = Proxy((url.host or "127.0.0.1", url.port or 5432))
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    try:
-        through = url.set(host="127.0.0.1", port=proxy.port, database=name)
-        yield through.render_as_string(hide_password=False), proxy
-    finally:
-        proxy.close()
-        with psycopg.connect(admin, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+def postgres_behind_proxy() -> Iterator[tuple[str, Proxy]]:
+    """A new database behind a proxy that can be cut."""
+    with new_database() as url:
+        proxy = Proxy((url.host or "127.0.0.1", url.port or 5432))
+        try:
+            through = url.set(host="127.0.0.1", port=proxy.port)
+            yield through.render_as_string(hide_password=False), proxy
+        finally:
+            proxy.close()
 
 
 @contextmanager
-def a_small_disk(folder: Path, megabytes: int = 96) -> Iterator[Path]:
-    """A file system of its own; needs the right to mount."""
+def small_disk(folder: Path, megabytes: int = 96) -> Iterator[Path]:
+    """A small file system; needs the right to mount."""
     folder.mkdir()
     size = f"size={megabytes}m"
     subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], check=True)
@@ -206,28 +206,30 @@ def a_small_disk(folder: Path, megabytes: int = 96) -> Iterator[Path]:
 
 
 def redis_down(folder: Path, seconds: float) -> bool:
-    """Redis is killed, and started again."""
-    with a_redis(folder) as (address, kill, start):
-        token, instances, _ = prepared(folder / "home", redis_url=address)
-        server = Server(folder / "home", auth="accounts", redis_url=address, **FAST)
-        return _run("Redis down", server, token, instances, [(8, kill), (seconds, start)], None)
+    """Redis is killed and restarted."""
+    with redis_server(folder) as (address, kill, start):
+        token, instances, _ = prepare_home(folder / "home", redis_url=address)
+        server = Server(folder / "home", auth="accounts", redis_url=address, **SETTINGS)
+        return _run_drill(
+            "Redis down", server, token, instances, [(8, kill), (seconds, start)], None
+        )
 
 
 def postgres_down(folder: Path, seconds: float) -> bool:
-    """Every connection to PostgreSQL is cut, and none is let through for a while."""
-    with a_postgres() as (url, proxy):
-        token, instances, _ = prepared(folder / "home", database_url=url)
-        server = Server(folder / "home", auth="accounts", database_url=url, **FAST)
-        phases = [(8.0, proxy.cut), (seconds, proxy.mend)]
-        return _run("PostgreSQL down", server, token, instances, phases, url)
+    """All connections to PostgreSQL are cut, and new ones are refused for a while."""
+    with postgres_behind_proxy() as (url, proxy):
+        token, instances, _ = prepare_home(folder / "home", database_url=url)
+        server = Server(folder / "home", auth="accounts", database_url=url, **SETTINGS)
+        phases = [(8.0, proxy.cut), (seconds, proxy.restore)]
+        return _run_drill("PostgreSQL down", server, token, instances, phases, url)
 
 
 def disk_full(folder: Path, seconds: float) -> bool:
-    """The disk of the SQLite file has no room left, and then has again."""
-    with a_small_disk(folder / "disk") as disk:
+    """The disk of the SQLite file is full, and then has space again."""
+    with small_disk(folder / "disk") as disk:
         home = disk / "home"
-        token, instances, _ = prepared(home)
-        server = Server(home, auth="accounts", **FAST)
+        token, instances, _ = prepare_home(home)
+        server = Server(home, auth="accounts", **SETTINGS)
         ballast = disk / "ballast"
 
         def fill() -> None:
@@ -240,33 +242,33 @@ def disk_full(folder: Path, seconds: float) -> bool:
                         continue
 
         phases = [(8.0, fill), (seconds, ballast.unlink)]
-        return _run("Disk full", server, token, instances, phases, None)
+        return _run_drill("Disk full", server, token, instances, phases, None)
 
 
 def clock_jumps(folder: Path, seconds: float) -> bool:
-    """The clock is an hour ahead, then an hour behind, then right."""
+    """The clock is an hour fast, then an hour slow, then correct."""
     skew = folder / "skew"
     skew.write_text("0")
     os.environ |= {"SKEW": str(skew), "PYTHONPATH": str(ROOT / "benchmarks" / "_skewed")}
     try:
-        token, instances, _ = prepared(folder / "home")
-        server = Server(folder / "home", auth="accounts", **FAST)
+        token, instances, _ = prepare_home(folder / "home")
+        server = Server(folder / "home", auth="accounts", **SETTINGS)
         half = seconds / 2
         phases: list[tuple[float, Callable[[], None]]] = [
-            (8.0, lambda: _set(skew, 3600)),
-            (half, lambda: _set(skew, -3600)),
-            (half, lambda: _set(skew, 0)),
+            (8.0, lambda: _write_skew(skew, 3600)),
+            (half, lambda: _write_skew(skew, -3600)),
+            (half, lambda: _write_skew(skew, 0)),
         ]
-        return _run("Clock jumps", server, token, instances, phases, None)
+        return _run_drill("Clock jumps", server, token, instances, phases, None)
     finally:
         del os.environ["SKEW"], os.environ["PYTHONPATH"]
 
 
-def _set(file: Path, seconds: float) -> None:
+def _write_skew(file: Path, seconds: float) -> None:
     file.write_text(str(seconds))
 
 
-FAST = {"api_writes_per_minute": "100000", "log_level": "WARNING"}
+SETTINGS = {"api_writes_per_minute": "100000", "log_level": "WARNING"}
 DRILLS = {
     "redis": redis_down,
     "postgres": postgres_down,
@@ -275,7 +277,7 @@ DRILLS = {
 }
 
 
-def _run(
+def _run_drill(
     title: str,
     server: Server,
     token: str,
@@ -283,7 +285,7 @@ def _run(
     phases: list[tuple[float, Callable[[], None]]],
     url: str | None,
 ) -> bool:
-    """Go through a drill, and tell how it went."""
+    """Run a drill and print its result."""
     drill = Drill(server, token, instances)
     code, took = -1, 0.0
     try:
@@ -295,38 +297,39 @@ def _run(
     store = open_store(url, server.home / "spotlab.db")
     try:
         with store.engine.connect() as connection:
-            found = connection.exec_driver_sql("SELECT id FROM experiments").scalars()
-            kept = set(found)
+            rows = connection.exec_driver_sql("SELECT id FROM experiments").scalars()
+            recorded_ids = set(rows)
         chain = store.audit.check()
     finally:
         store.close()
-    seen = drill.seen
-    lost = sorted(set(seen.accepted) - kept)
-    good = {
-        "stays up": not crashed and set(seen.alive) <= {200},
-        "says what is wrong": bool(seen.said) or title.startswith("Clock"),
-        "loses no accepted write": not lost and len(seen.accepted) == len(set(seen.accepted)),
-        "recovers by itself": recovered_s < SETTLED_S,
-        "audit chain holds": chain.broken_at is None,
+    observed = drill.observed
+    lost = sorted(set(observed.accepted_ids) - recorded_ids)
+    checks = {
+        "stays up": not crashed and set(observed.liveness) <= {200},
+        "reports the problem": bool(observed.problems) or title.startswith("Clock"),
+        "loses no accepted write": not lost
+        and len(observed.accepted_ids) == len(set(observed.accepted_ids)),
+        "recovers on its own": recovered_s < MAX_RECOVERY_S,
+        "audit log's hash chain is intact": chain.broken_at is None,
         "ends with exit code 0": code == 0,
     }
-    print(f"\n{title}: {'passed' if all(good.values()) else 'FAILED'}")
-    for what, held in good.items():
-        print(f"  {'yes' if held else 'NO ':<4}{what}")
+    print(f"\n{title}: {'passed' if all(checks.values()) else 'FAILED'}")
+    for what, passed in checks.items():
+        print(f"  {'yes' if passed else 'NO ':<4}{what}")
     print(
-        f"  {len(seen.accepted)} writes accepted, {len(lost)} lost; well again after "
+        f"  {len(observed.accepted_ids)} writes accepted, {len(lost)} lost; well again after "
         f"{recovered_s:.1f} s; stopped in {took:.1f} s"
     )
-    for kind, answers in seen.answers.items():
+    for kind, answers in observed.statuses.items():
         print(f"  {kind}: {dict(sorted(answers.items()))}")
-    for words in sorted(seen.said)[:12]:
-        print(f"  said: {words}")
+    for problem in sorted(observed.problems)[:12]:
+        print(f"  reported: {problem}")
     sys.stdout.flush()
-    return all(good.values())
+    return all(checks.values())
 
 
 def main(only: str = "", seconds: str = "60") -> None:
-    """Go through the drills that are named (by commas), or through all."""
+    """Run the named drills (separated by commas), or all of them."""
     failed = []
     for name in only.split(",") if only else DRILLS:
         with tempfile.TemporaryDirectory(prefix=f"spotlab-drill-{name}-") as folder:

@@ -1,10 +1,11 @@
-"""How long until another worker leads after the leader was killed.
+"""Time until another worker becomes the leader after the leader was killed.
 
     python -m benchmarks failover [--kills=10] [--ttl-s=2]
 
-Real `spotlab worker` processes on a database of their own, SQLite and (where a server answers)
-PostgreSQL: two contend, the leader is ended with kill -9, and the time is taken until the other
-holds the lease; then a third joins. Bounded by the TTL, not by the machine: 1.0 to 1.4 TTL.
+Real `spotlab worker` processes use a new database, in SQLite and (if there is a server) PostgreSQL.
+Two processes compete, the leader is killed with kill -9, and the time until the other one holds the
+lease is measured; then a third one joins. The time depends on the TTL, not on the machine: 1.0 to
+1.4 TTL.
 """
 
 from __future__ import annotations
@@ -15,26 +16,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
-from sqlalchemy import make_url
 
+from benchmarks._postgres import new_database
 from spotlab.domain.ports import Lease, RunState
 from spotlab.store import Store, open_store
 
 ON_REQUEST = True
-POSTGRES = os.environ.get(
-    "SPOTLAB_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test"
-)
 LEASE = "scheduler"
-PATIENCE_S = 180.0
+TIMEOUT_S = 180.0
 
 
 def main(**options: str) -> None:
-    """Measure, and print a row a database."""
+    """Measure takeovers, and print one row per database."""
     kills, ttl_s = int(options.get("kills", 10)), float(options.get("ttl-s", 2))
     print(f"takeover after kill -9, TTL {ttl_s:g} s, {kills} kills each")
     print(
@@ -43,8 +40,9 @@ def main(**options: str) -> None:
     with tempfile.TemporaryDirectory() as home:
         _measure("SQLite", None, Path(home), kills, ttl_s)
     try:
-        with _postgres() as url, tempfile.TemporaryDirectory() as home:
-            _measure("PostgreSQL", url, Path(home), kills, ttl_s)
+        with new_database() as url, tempfile.TemporaryDirectory() as home:
+            address = url.render_as_string(hide_password=False)
+            _measure("PostgreSQL", address, Path(home), kills, ttl_s)
     except psycopg.OperationalError as exc:
         print(f"PostgreSQL  not measured: {str(exc).splitlines()[0]}")
 
@@ -52,26 +50,26 @@ def main(**options: str) -> None:
 def _measure(name: str, url: str | None, home: Path, kills: int, ttl_s: float) -> None:
     store = open_store(url, home / "spotlab.db")
     workers: dict[int, subprocess.Popen[bytes]] = {}
-    took: list[float] = []
+    takeovers_s: list[float] = []
     try:
         for _ in range(kills):
             while len(workers) < 2:
                 started = _start(url, home, ttl_s)
                 workers[started.pid] = started
-                _until(lambda: set(workers) <= {each.pid for each in store.processes.list()})
-            lease = _led(store, workers)
-            time.sleep(ttl_s)  # whoever joined has watched a beat
+                _wait_for(lambda: set(workers) <= {each.pid for each in store.processes.list()})
+            lease = _lease_of(store, workers)
+            time.sleep(ttl_s)  # so that a process that just joined has seen a heartbeat
             leader = workers.pop(_pid(lease))
             leader.kill()
-            began = time.monotonic()
-            _until(lambda before=lease: (store.leases.look(LEASE) or before).token > before.token)
-            took.append(time.monotonic() - began)
+            killed_at = time.monotonic()
+            _wait_for(lambda before=lease: (store.leases.get(LEASE) or before).token > before.token)
+            takeovers_s.append(time.monotonic() - killed_at)
             leader.wait()
         runs = store.jobs.runs(limit=100_000)
         started_at = [(run.job, run.due_at) for run in runs if run.started_at]
         lost = sum(run.state is RunState.LOST for run in runs)
-        worst, median = max(took), statistics.median(took)
-        p95 = sorted(took)[min(len(took) - 1, int(0.95 * len(took)))]
+        worst, median = max(takeovers_s), statistics.median(takeovers_s)
+        p95 = sorted(takeovers_s)[min(len(takeovers_s) - 1, int(0.95 * len(takeovers_s)))]
         print(
             f"{name:<12}{median:>10.2f}{p95:>8.2f}{worst:>9.2f}{worst / ttl_s:>8.2f}{lost:>6}"
             f"  {len(started_at) - len(set(started_at))} of {len(started_at)}"
@@ -100,15 +98,15 @@ def _start(url: str | None, home: Path, ttl_s: float) -> subprocess.Popen[bytes]
         )
 
 
-def _led(store: Store, workers: dict[int, subprocess.Popen[bytes]]) -> Lease:
-    """The lease, once one of these holds it."""
+def _lease_of(store: Store, workers: dict[int, subprocess.Popen[bytes]]) -> Lease:
+    """The lease, once one of these workers holds it."""
 
-    def held() -> Lease | None:
-        lease = store.leases.look(LEASE)
+    def find_lease() -> Lease | None:
+        lease = store.leases.get(LEASE)
         return lease if lease and not lease.released and _pid(lease) in workers else None
 
-    _until(held)
-    found = held()
+    _wait_for(find_lease)
+    found = find_lease()
     assert found is not None
     return found
 
@@ -117,23 +115,9 @@ def _pid(lease: Lease) -> int:
     return int(lease.holder.rsplit("-", 2)[1])
 
 
-def _until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+def _wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
     while not condition():
         if time.monotonic() > deadline:
-            sys.exit(f"waited {PATIENCE_S:g} s in vain")
+            sys.exit(f"Timed out after {TIMEOUT_S:g} s.")
         time.sleep(0.005)
-
-
-@contextmanager
-def _postgres() -> Iterator[str]:
-    """A database of its own, dropped at the end."""
-    name = f"spotlab_failover_{os.getpid()}"
-    url = make_url(POSTGRES)
-    server = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(server, autocommit=True, connect_timeout=3) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
-        try:
-            yield url.set(database=name).render_as_string(hide_password=False)
-        finally:
-            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())

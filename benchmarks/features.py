@@ -1,32 +1,32 @@
-"""Price windows of many pools: our numpy pass beside pandas and numba, in one run.
+"""Price windows of many pools: SpotLab's numpy code compared with pandas and numba.
 
     python -m benchmarks.features [pools]
 
-Every peer gets the same sorted points in the form it likes best, must give the same numbers, and
-is timed as the best of three runs after a warm one. Ratios carry over to other machines; the
-seconds do not.
+Every peer gets the same sorted points in its preferred form and must return the same numbers. The
+time is the best of three runs after a warm-up. Ratios are comparable between machines; seconds are
+not.
 """
 
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numba
 import numpy as np
 import pandas as pd
 
+from benchmarks._timing import best_s
 from spotlab.features.windows import MIN_COVERAGE, ChangePoints, window
 
 POINTS_A_POOL = 216  # 90 days of DescribeSpotPriceHistory: 268,058 rows of 1,241 Linux pools
 WINDOWS_H = (168.0, 720.0)
-RUNS = 3
 Stats = tuple[np.ndarray, ...]
 
 
-def made_up(pools: int, seed: int = 7) -> ChangePoints:
+def synthetic_points(pools: int, seed: int = 7) -> ChangePoints:
     """Random walks: change points at random moments of 90 days."""
     rng = np.random.default_rng(seed)
     counts = rng.integers(POINTS_A_POOL // 2, POINTS_A_POOL * 3 // 2, pools)
@@ -36,14 +36,14 @@ def made_up(pools: int, seed: int = 7) -> ChangePoints:
     return ChangePoints.of(pool, age_h, price, pools)
 
 
-def ours(points: ChangePoints) -> Stats:
-    """What the engine does."""
+def with_spotlab(points: ChangePoints) -> Stats:
+    """Statistics by the feature engine's code."""
     stats = [window(points, hours) for hours in WINDOWS_H]
     return (*(part for each in stats for part in (each.mean, each.log_std)), points.price_at(24.0))
 
 
-def by_pandas(frame: pd.DataFrame) -> Stats:
-    """The same with groupby, each step over whole columns."""
+def with_pandas(frame: pd.DataFrame) -> Stats:
+    """The same statistics by pandas groupby, on whole columns."""
     until = frame.groupby("pool")["age_h"].shift(-1).fillna(0.0)
     log = np.log(frame["price"])
     stats: list[np.ndarray] = []
@@ -52,8 +52,8 @@ def by_pandas(frame: pd.DataFrame) -> Stats:
         sums = pd.DataFrame({"w": weight, "wp": weight * frame["price"], "wl": weight * log})
         total = sums.groupby(frame["pool"]).sum()
         covered = total["w"].where(total["w"] >= MIN_COVERAGE * hours)
-        away = log - (total["wl"] / covered).reindex(frame["pool"]).to_numpy()
-        spread = (weight * away * away).groupby(frame["pool"]).sum() / covered
+        deviation = log - (total["wl"] / covered).reindex(frame["pool"]).to_numpy()
+        spread = (weight * deviation * deviation).groupby(frame["pool"]).sum() / covered
         stats += [(total["wp"] / covered).to_numpy(), np.sqrt(spread).to_numpy()]
     day = frame[frame["age_h"] >= 24.0].groupby("pool")["price"].last()
     return (*stats, day.reindex(total.index).to_numpy())
@@ -84,8 +84,8 @@ def _one_pass(  # type: ignore[no-untyped-def]
         mean[pool], log_std[pool] = total / covered, np.sqrt(spread / covered)
 
 
-def by_numba(points: ChangePoints) -> Stats:
-    """A loop over the same arrays, compiled."""
+def with_numba(points: ChangePoints) -> Stats:
+    """The same statistics by a compiled loop."""
     stats: list[np.ndarray] = []
     for hours in WINDOWS_H:
         mean, log_std = (np.full(len(points.offsets) - 1, np.nan) for _ in range(2))
@@ -94,32 +94,23 @@ def by_numba(points: ChangePoints) -> Stats:
     return (*stats, points.price_at(24.0))
 
 
-def seconds(run: Callable[[Any], Stats], given: Any) -> tuple[float, Stats]:
-    """Best of RUNS after a warm one, and what came out."""
-    stats = run(given)
-    times = []
-    for _ in range(RUNS):
-        started = time.perf_counter()
-        run(given)
-        times.append(time.perf_counter() - started)
-    return min(times), stats
-
-
 def main(pools: int = 6000) -> None:
     """Print seconds and ratios."""
-    points = made_up(pools)
+    points = synthetic_points(pools)
     pool = np.repeat(np.arange(pools), np.diff(points.offsets))
     frame = pd.DataFrame({"pool": pool, "age_h": points.age_h, "price": points.price})
-    took, expected = seconds(ours, points)
+    expected = with_spotlab(points)
+    took = best_s(lambda: with_spotlab(points))
     print(f"price windows of {pools:,} pools, {len(points.price):,} change points")
     print(f"  spotlab (numpy)   {took:7.3f} s   1.0")
-    for name, run, given in (
-        ("pandas groupby", by_pandas, frame),
-        ("numba loop", by_numba, points),
-    ):
-        peer, stats = seconds(run, given)
-        for mine, theirs in zip(expected, stats, strict=True):
+    peers: tuple[tuple[str, Callable[[Any], Stats], Any], ...] = (
+        ("pandas groupby", with_pandas, frame),
+        ("numba loop", with_numba, points),
+    )
+    for name, run, given in peers:
+        for mine, theirs in zip(expected, run(given), strict=True):
             np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
+        peer = best_s(partial(run, given))
         print(f"  {name:16}  {peer:7.3f} s   {peer / took:.1f}")
 
 

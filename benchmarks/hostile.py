@@ -1,8 +1,8 @@
-"""Hostile uploads and reads beside other users' requests: `python -m benchmarks hostile`.
+"""Hostile uploads during other users' requests: `python -m benchmarks hostile`.
 
-Somebody with a researcher's token uploads models that are made to end the server, mutants of the
-shipped one among them, and asks for candidates and explanations with whatever was taken. Somebody
-else reads meanwhile, and before.
+An attacker with a researcher's token uploads models that are designed to crash the server,
+including mutants of the shipped one, and requests candidates and explanations with accepted ones.
+Another user reads from the API before and during the attack.
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
-
-from benchmarks._http import Answers, Client, at_a_rate
-from benchmarks._people import prepared
+from benchmarks._http import Client, Responses, request_at_rate
+from benchmarks._people import prepare_home
 from benchmarks._server import Server
+from benchmarks._timing import latency_line
 from spotlab.cli.identity import current_user
 from spotlab.domain.access import RIGHTS, Role
 from spotlab.runtime.bootstrap import bootstrap
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.settings import Settings
 from tests.inference.mutants import mutant
 from tests.support.hostile_models import ADVISOR, HOSTILE, artefact_files, hostile_artefact
@@ -36,50 +35,50 @@ ON_REQUEST = True
 API = "/api/v1"
 SEED = 7
 PAUSE_S = 0.5
-"""Between uploads: an account may write 120 times a minute."""
+"""Pause between uploads: an account may write 120 times per minute."""
 
 
 def main(seconds: str = "300", before: str = "60", rate: str = "20") -> None:
-    """Start a server, read, then read while it is attacked, and say how both went."""
+    """Start a server, measure reads before and during the attack, and print both."""
     with tempfile.TemporaryDirectory(prefix="spotlab-hostile-") as folder:
         home = Path(folder) / "home"
-        token, instances, _ = prepared(home)
-        attacker = _attacker(home)
+        token, instances, _ = prepare_home(home)
+        attacker = _attacker_token(home)
         server = Server(home, auth="accounts", scheduler="off")
         try:
             server.wait_until("/readyz")
             pid, paths = server.process.pid, _paths(instances)
-            asyncio.run(at_a_rate(Client(server.port, token), paths, 5, 4))
-            quiet = asyncio.run(
-                at_a_rate(Client(server.port, token), paths, float(rate), float(before))
+            asyncio.run(request_at_rate(Client(server.port, token), paths, 5, 4))
+            baseline = asyncio.run(
+                request_at_rate(Client(server.port, token), paths, float(rate), float(before))
             )
             memory = server.rss_mb()
             attacked, tally = asyncio.run(
-                _attacked(server, token, attacker, paths, float(rate), float(seconds))
+                _read_under_attack(server, token, attacker, paths, float(rate), float(seconds))
             )
             memory = server.rss_mb() - memory
             alive = server.process.poll() is None and server.process.pid == pid
             server.wait_until("/readyz")
         finally:
-            code, took = server.stop()
+            code, stop_s = server.stop()
     print(f"{rate} reads/s, an open loop, on {os.cpu_count()} processors shared with all of this")
-    _line(f"before, {before} s", quiet)
-    _line(f"attacked, {seconds} s", attacked)
+    print(_summary(f"before, {before} s", baseline))
+    print(_summary(f"attacked, {seconds} s", attacked))
     print(f"attack: {', '.join(f'{count} x {what}' for what, count in tally.most_common())}")
     print(
         f"server {'never restarted' if alive else 'GONE'}; memory {memory:+.0f} MB; stopped in "
-        f"{took:.1f} s, exit code {code}"
+        f"{stop_s:.1f} s, exit code {code}"
     )
 
 
-def _attacker(home: Path) -> str:
+def _attacker_token(home: Path) -> str:
     """The token of a researcher."""
     chosen = Settings(home=home, market="simulated")
     with bootstrap(chosen) as lab:
-        desk = Desk(lab, current_user())
-        desk.users.add("mallory", Role.RESEARCHER, password="a password for one benchmark")
+        services = Services(lab, current_user())
+        services.users.add("mallory", Role.RESEARCHER, password="a password for one benchmark")
         rights = RIGHTS[Role.RESEARCHER]
-        return desk.tokens.create("mallory", "attack", rights, timedelta(hours=6))[1]
+        return services.api_tokens.create("mallory", "attack", rights, timedelta(hours=6))[1]
 
 
 def _paths(instances: list[str]) -> list[tuple[str, str]]:
@@ -88,51 +87,51 @@ def _paths(instances: list[str]) -> list[tuple[str, str]]:
     return [(name, API + path) for name, path in paths]
 
 
-async def _attacked(
+async def _read_under_attack(
     server: Server,
     token: str,
     attacker: str,
     paths: list[tuple[str, str]],
     rate: float,
     seconds: float,
-) -> tuple[Answers, Counter[str]]:
+) -> tuple[Responses, Counter[str]]:
     tally: Counter[str] = Counter()
     until = time.monotonic() + seconds
     attack = asyncio.create_task(_attack(Client(server.port, attacker), until, tally))
-    answers = await at_a_rate(Client(server.port, token), paths, rate, seconds)
+    answers = await request_at_rate(Client(server.port, token), paths, rate, seconds)
     await attack
     return answers, tally
 
 
 async def _attack(client: Client, until: float, tally: Counter[str]) -> None:
-    chance, number, taken = random.Random(SEED), 0, []
+    random_source, number, accepted = random.Random(SEED), 0, []
     text = (ADVISOR / "model.txt").read_text()
     while time.monotonic() < until:
         number += 1
         version = f"6.6.{number}"
         if number % 2:
-            files = hostile_artefact(chance.choice(sorted(HOSTILE)), version=version)
+            files = hostile_artefact(random_source.choice(sorted(HOSTILE)), version=version)
         else:
-            files = artefact_files(mutant(text, chance), ADVISOR, version)
-        status, _ = await client.ask(
+            files = artefact_files(mutant(text, random_source), ADVISOR, version)
+        status, _ = await client.request(
             f"{API}/models", "POST", _zipped(files), "Content-Type: application/zip\r\n"
         )
         tally[f"upload answered {status}"] += 1
         if status == 201:
-            taken.append(f"advisor-lgbm@{version}")
-        for model in taken[-1:]:
+            accepted.append(f"advisor-lgbm@{version}")
+        for model in accepted[-1:]:
             await _use(client, model, tally)
         await asyncio.sleep(PAUSE_S)
     client.close()
 
 
 async def _use(client: Client, model: str, tally: Counter[str]) -> None:
-    """Ask for candidates and an explanation with an uploaded model."""
-    status, content = await client.ask(f"{API}/candidates?limit=1&model={model}")
+    """Request candidates and an explanation with an uploaded model."""
+    status, content = await client.request(f"{API}/candidates?limit=1&model={model}")
     tally[f"candidates answered {status}"] += 1
     if status == 200:
         pool = json.loads(content)["items"][0]["pool"]["key"]
-        status, _ = await client.ask(f"{API}/explanation?pool={pool}&model={model}")
+        status, _ = await client.request(f"{API}/explanation?pool={pool}&model={model}")
         tally[f"explanation answered {status}"] += 1
 
 
@@ -144,11 +143,6 @@ def _zipped(files: dict[str, bytes]) -> bytes:
     return content.getvalue()
 
 
-def _line(name: str, answers: Answers) -> None:
-    took = np.array([each for of_path in answers.took.values() for each in of_path])
-    p50, p95, p99 = np.percentile(took * 1e3, [50, 95, 99])
-    errors = sum(answers.errors.values())
-    print(
-        f"{name:<16} {len(took):>6} requests   p50 {p50:7.1f} ms   p95 {p95:7.1f} ms   "
-        f"p99 {p99:7.1f} ms   {errors} errors"
-    )
+def _summary(name: str, responses: Responses) -> str:
+    latencies_s = [each for of_path in responses.latencies_s.values() for each in of_path]
+    return f"{latency_line(name, latencies_s)}   {sum(responses.errors.values())} errors"

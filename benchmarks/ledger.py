@@ -1,9 +1,9 @@
-"""One decision's scored pools, stored and opened: our column table beside plainer ways.
+"""Storing and reading one decision's scored pools: the ledger's format compared with simpler ones.
 
     python -m benchmarks ledger [--pools=900]
 
-Every peer stores the same candidates with forty features each and gives them back equal. Ratios
-carry over to other machines; the seconds do not.
+Every peer stores the same candidates, with forty features each. Ratios are comparable between
+machines; milliseconds are not.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from __future__ import annotations
 import io
 import json
 import random
-import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 import pandas as pd
 
+from benchmarks._timing import best_s
 from spotlab.domain.decision import Candidate
 from spotlab.domain.market import Pool, Provenance
 from spotlab.store import candidate_codec
@@ -28,7 +29,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 FEATURES = tuple(f"feature_{number}" for number in range(40))
 
 
-def made_up(pools: int) -> tuple[Candidate, ...]:
+def synthetic_candidates(pools: int) -> tuple[Candidate, ...]:
     """Pools whose features are half continuous, half counts and rounded numbers."""
     draw = random.Random(7)
     first = Candidate(
@@ -60,8 +61,8 @@ def made_up(pools: int) -> tuple[Candidate, ...]:
     )
 
 
-def by_pandas(rows: tuple[Candidate, ...]) -> bytes:
-    """A frame of the rows, written by `to_parquet`."""
+def to_parquet(rows: tuple[Candidate, ...]) -> bytes:
+    """The rows as Parquet, written by pandas."""
     frame = pd.DataFrame([asdict(row) | row.features for row in rows])
     for name in ("pool", "sources", "reasons", "features", "evidence"):
         frame[name] = [json.dumps(value, default=str) for value in frame[name]]
@@ -72,7 +73,7 @@ def by_pandas(rows: tuple[Candidate, ...]) -> bytes:
 
 def main(pools: str = "900") -> None:
     """Print milliseconds, bytes and ratios."""
-    rows = made_up(int(pools))
+    rows = synthetic_candidates(int(pools))
     decoder = msgspec.json.Decoder(tuple[Candidate, ...])
     peers: tuple[tuple[str, Callable[[], bytes], Callable[[bytes], object]], ...] = (
         (
@@ -82,17 +83,17 @@ def main(pools: str = "900") -> None:
         ),
         ("msgspec JSON", lambda: msgspec.json.encode(rows), decoder.decode),
         ("json", lambda: json.dumps([asdict(r) for r in rows], default=str).encode(), json.loads),
-        ("pandas Parquet", lambda: by_pandas(rows), lambda b: pd.read_parquet(io.BytesIO(b))),
+        ("pandas Parquet", lambda: to_parquet(rows), lambda b: pd.read_parquet(io.BytesIO(b))),
     )
     print(f"one decision over {len(rows):,} pools with {len(FEATURES)} features")
     base: list[float] = []
     for name, store, read in peers:
         stored = store()
         if name in ("spotlab", "msgspec JSON"):
-            assert read(stored) == rows, f"{name} gives back other candidates"
+            assert read(stored) == rows, f"{name} returns other candidates"
         figures = [
-            _ms(store),
-            _ms(lambda read=read, stored=stored: read(stored)),
+            1e3 * best_s(store, RUNS),
+            1e3 * best_s(partial(read, stored), RUNS),
             len(stored) / 1024,
         ]
         base = base or figures
@@ -101,15 +102,6 @@ def main(pools: str = "900") -> None:
             f"   open {figures[1]:6.1f} ms {figures[1] / base[1]:5.1f}"
             f"   {figures[2]:7.0f} KiB {figures[2] / base[2]:5.1f}"
         )
-
-
-def _ms(run: Callable[[], object]) -> float:
-    times = []
-    for _ in range(RUNS):
-        began = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - began)
-    return min(times) * 1000
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""How soon a decision made on one replica is on a screen that is open on another.
+"""Delay until a decision made on one replica appears on a screen that is open on another.
 
     python -m benchmarks live [--decisions=30]
 
-Two servers share a PostgreSQL database and a Redis server of their own. A screen (Instances) and
-another (Experiments) are open on the first, without a browser: they rerun what a browser would. The
-second is asked through the API to decide about an instance. The delay counts from its answer to
-the end of the rerun (Instances), and to the button that names the new decision (Experiments); then
-once more with Redis stopped, when each server looks at SQL by itself.
+Two servers share a new PostgreSQL database and Redis server. The screens Instances and Experiments
+are open on the first one, without a browser, but with the reruns that a browser would make.
+Decisions are requested from the second one through the API. The delay is the time from its response
+to the end of the rerun (Instances) or to the button that announces the new decision (Experiments).
+Then the measurement is repeated with Redis stopped, when each server polls SQL.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from spotlab.features.embedded import join_server
 from tests.support.databases import fresh_postgres
 
 ON_REQUEST = True
-WITHIN_S = 20.0
+TIMEOUT_S = 20.0
 START_S = 240.0
 PAUSE_S = 2.6
-"""Longer than a screen rests after a rerun, and no multiple of how often it looks."""
+"""Longer than the pause of a screen after a rerun, and not a multiple of its polling interval."""
 
 
 class Screen(Session):
-    """An open screen that notes what appears on it by itself.
+    """An open screen that records its automatic reruns and its buttons.
 
     Args:
         url: ws://host:port.
@@ -51,34 +51,34 @@ class Screen(Session):
         self.rerun_at: list[float] = []
         self.buttons: list[tuple[float, str]] = []
 
-    def named(self) -> list[float]:
-        """When a button first named new decisions."""
+    def first_notice(self) -> list[float]:
+        """Time at which a button first announced new decisions; empty if none did."""
         return [at for at, label in self.buttons if "new decision" in label][:1]
 
     def _hear_element(self, message: ForwardMsg) -> None:
-        super()._hear_element(message)
+        super()._handle_element(message)
         element = message.delta.new_element
         if element.WhichOneof("type") == "button":
             self.buttons.append((time.perf_counter(), element.button.label))
 
     def _hear_end(self, status: int) -> None:
         opened = self._done is not None and self._done.done()
-        super()._hear_end(status)
+        super()._handle_end(status)
         if opened and status == ForwardMsg.FINISHED_SUCCESSFULLY:
             self.rerun_at.append(time.perf_counter())
 
 
 @dataclass
 class Delays:
-    """Seconds from the writer's answer; None: it did not appear."""
+    """Seconds from the writer's response; None: the decision did not appear."""
 
     instances: list[float | None] = field(default_factory=list)
     experiments: list[float | None] = field(default_factory=list)
 
 
 @contextlib.contextmanager
-def shared() -> Iterator[tuple[Path, dict[str, str], Any]]:
-    """A home, settings that name a database and a Redis, and the membership that keeps Redis."""
+def shared_services() -> Iterator[tuple[Path, dict[str, str], Any]]:
+    """A home, settings with a database and a Redis server, and the membership of the latter."""
     with (
         tempfile.TemporaryDirectory(prefix="spotlab-live-") as folder,
         fresh_postgres() as database,
@@ -91,8 +91,8 @@ def shared() -> Iterator[tuple[Path, dict[str, str], Any]]:
 
 
 @contextlib.contextmanager
-def servers(home: Path, settings: dict[str, str], count: int) -> Iterator[list[Server]]:
-    """Some servers, once they answer."""
+def running_servers(home: Path, settings: dict[str, str], count: int) -> Iterator[list[Server]]:
+    """Start servers and wait until they respond."""
     started = [Server(home, **settings, scheduler="off") for _ in range(count)]
     try:
         for server in started:
@@ -104,7 +104,7 @@ def servers(home: Path, settings: dict[str, str], count: int) -> Iterator[list[S
 
 
 def decide(server: Server, instance_id: str) -> int:
-    """Ask a server to decide about an instance; the decision's id."""
+    """Request a decision about an instance; returns its id."""
     url = f"{server.url}/api/v1/instances/{instance_id}/evaluations"
     request = urllib.request.Request(url, data=b"{}", method="POST")
     request.add_header("Content-Type", "application/json")
@@ -113,8 +113,8 @@ def decide(server: Server, instance_id: str) -> int:
         return int(json.load(answer)["experiment_id"])
 
 
-def an_instance(server: Server) -> str:
-    """Some instance of the fleet, once there is one."""
+def any_instance_id(server: Server) -> str:
+    """Id of an instance of the fleet; waits until there is one."""
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         with urllib.request.urlopen(f"{server.url}/api/v1/instances", timeout=START_S) as answer:
@@ -122,32 +122,32 @@ def an_instance(server: Server) -> str:
         if items:
             return str(items[0]["instance_id"])
         time.sleep(0.3)
-    raise RuntimeError("the fleet stays empty")
+    raise RuntimeError("The fleet is still empty.")
 
 
-async def ready(screen: Screen, page: str) -> None:
-    """Open a page until the first run is over and it shows itself."""
+async def open_when_ready(screen: Screen, page: str) -> None:
+    """Open a page repeatedly until the first run has ended."""
     for _ in range(120):
         await screen.open(page)
-        if not any("First SpotLab lists" in text for text in screen.texts):
+        if not any("SpotLab lists the fleet" in text for text in screen.texts):
             return
         await asyncio.sleep(0.5)
-    raise RuntimeError("the first run does not end")
+    raise RuntimeError("The first run has not ended.")
 
 
-async def follow(reader: Server, write: Callable[[], object], decisions: int) -> Delays:
-    """Delays of some decisions.
+async def measure_delays(reader: Server, write: Callable[[], object], decisions: int) -> Delays:
+    """Measure the delays of some decisions.
 
     Args:
-        reader: whose screens are open.
-        write: lets another process decide.
-        decisions: how many.
+        reader: server of the open screens.
+        write: makes another server decide.
+        decisions: number of decisions.
     """
     delays = Delays()
     url = reader.url.replace("http", "ws", 1)
     async with Screen(url) as instances, Screen(url) as experiments:
-        await ready(instances, "instances")
-        await ready(experiments, "experiments")
+        await open_when_ready(instances, "instances")
+        await open_when_ready(experiments, "experiments")
         await asyncio.to_thread(write)
         await asyncio.sleep(PAUSE_S)
         for _ in range(decisions):
@@ -155,8 +155,8 @@ async def follow(reader: Server, write: Callable[[], object], decisions: int) ->
             experiments.buttons.clear()
             await asyncio.to_thread(write)
             answered = time.perf_counter()
-            delays.instances.append(await appears(answered, lambda: instances.rerun_at[-1:]))
-            delays.experiments.append(await appears(answered, experiments.named))
+            delays.instances.append(await wait_for(answered, lambda: instances.rerun_at[-1:]))
+            delays.experiments.append(await wait_for(answered, experiments.named))
             await asyncio.sleep(PAUSE_S)
         errors = [*instances.tally.errors, *experiments.tally.errors]
         if errors:
@@ -164,46 +164,49 @@ async def follow(reader: Server, write: Callable[[], object], decisions: int) ->
     return delays
 
 
-async def appears(answered: float, seen: Any) -> float | None:
-    """Seconds until something was seen; it may have been seen before the writer's answer."""
-    while time.perf_counter() - answered < WITHIN_S:
-        if found := seen():
+async def wait_for(answered: float, first_seen: Any) -> float | None:
+    """Seconds until something was seen, 0 if before the writer's response; None on timeout."""
+    while time.perf_counter() - answered < TIMEOUT_S:
+        if found := first_seen():
             return max(0.0, float(found[0]) - answered)
         await asyncio.sleep(0.01)
     return None
 
 
 def main(decisions: str = "30") -> None:
-    """Print the delays with Redis, and without."""
+    """Print the delays with and without Redis."""
     with (
-        shared() as (home, settings, membership),
-        servers(home, settings, 2) as (reader, writer),
+        shared_services() as (home, settings, membership),
+        running_servers(home, settings, 2) as (reader, writer),
     ):
 
         def write() -> None:
-            decide(writer, an_instance(writer))
+            decide(writer, any_instance_id(writer))
 
-        told = asyncio.run(follow(reader, write, int(decisions)))
-        report("with Redis", told)
+        with_redis = asyncio.run(measure_delays(reader, write, int(decisions)))
+        report("with Redis", with_redis)
         os.kill(membership.pid, signal.SIGTERM)
-        alone = asyncio.run(follow(reader, write, int(decisions)))
-        report("without", alone)
+        without_redis = asyncio.run(measure_delays(reader, write, int(decisions)))
+        report("without", without_redis)
 
 
 def report(title: str, delays: Delays) -> None:
-    """One line a screen."""
-    for name, found in (("Instances", delays.instances), ("Experiments", delays.experiments)):
-        print(f"  {title:10}  {name:11}  {summary(found)}")
+    """Print one line per screen."""
+    for name, delays_s in (("Instances", delays.instances), ("Experiments", delays.experiments)):
+        print(f"  {title:10}  {name:11}  {summary(delays_s)}")
 
 
-def summary(found: Sequence[float | None]) -> str:
-    """Percentiles, and how many never came."""
-    came = sorted(value for value in found if value is not None)
-    if not came:
+def summary(delays_s: Sequence[float | None]) -> str:
+    """Percentiles, and the number of decisions that did not appear."""
+    appeared = sorted(value for value in delays_s if value is not None)
+    if not appeared:
         return "nothing appeared"
-    at = [came[min(len(came) - 1, int(share * len(came)))] for share in (0.5, 0.95, 1.0)]
-    lost = f", {len(found) - len(came)} never" if len(came) < len(found) else ""
-    return f"median {at[0]:.2f} s, p95 {at[1]:.2f} s, most {at[2]:.2f} s of {len(found)}{lost}"
+    count = len(appeared)
+    median, p95, longest = (
+        appeared[min(count - 1, int(share * count))] for share in (0.5, 0.95, 1.0)
+    )
+    lost = f", {len(delays_s) - count} never" if count < len(delays_s) else ""
+    return f"median {median:.2f} s, p95 {p95:.2f} s, max {longest:.2f} s of {len(delays_s)}{lost}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Fifty open screens: `python -m benchmarks load [--sessions=50] [--seconds=180] [--think=4..12]`.
 
-Server and generator share this machine's processors; how late the generator itself is, is told.
+Server and generator share this machine's processors; the generator's own delay is reported.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks._server import Server
 from benchmarks._sessions import Session, Tally, click_through
+from benchmarks._timing import latency_line
 
 ON_REQUEST = True
 PAGES = ["instances", "candidates", "explanations", "experiments", "health"]
@@ -28,7 +29,7 @@ def main(
     url: str = "",
     cookie: str = "",
 ) -> None:
-    """Start a server (unless one is named), click, and say how it went."""
+    """Start a server (unless a URL is given), click through the pages and print the times."""
     low, _, high = think.partition("..")
     pause = (float(low), float(high or low))
     with tempfile.TemporaryDirectory(prefix="spotlab-load-") as folder:
@@ -37,13 +38,13 @@ def main(
             if server is not None:
                 server.wait_until()
             target = url or (server.url if server else "")
-            asyncio.run(_get_ready(target, cookie))
+            asyncio.run(_warm_up(target, cookie))
             tally, memory, cpu = asyncio.run(
                 _load(server, target, cookie, int(sessions), float(seconds), pause, float(ramp))
             )
         finally:
             stopped = server.stop() if server is not None else None
-    _tell(tally, memory, cpu, int(sessions), float(seconds), pause)
+    _report(tally, memory, cpu, int(sessions), float(seconds), pause)
     if stopped is not None:
         print(f"stopped by SIGTERM in {stopped[1]:.1f} s, exit code {stopped[0]}")
 
@@ -52,8 +53,8 @@ def _ws(url: str) -> str:
     return url.replace("http", "ws", 1)
 
 
-async def _get_ready(url: str, cookie: str) -> None:
-    """Let the first run collect and decide, and each page be opened once."""
+async def _warm_up(url: str, cookie: str) -> None:
+    """Wait until the first run is complete, and open each page once."""
     warm = Tally()
     async with Session(_ws(url), warm, cookie) as session:
         for _ in range(120):
@@ -81,7 +82,7 @@ async def _load(
     memory: list[tuple[float, float]] = []
     cpu = server.cpu_s() if server else 0.0
 
-    async def one(number: int) -> None:
+    async def run_session(number: int) -> None:
         await asyncio.sleep(ramp_s * number / count)
         try:
             async with Session(_ws(url), tally, cookie) as session:
@@ -95,11 +96,11 @@ async def _load(
                 memory.append((time.perf_counter() - began, server.rss_mb()))
             await asyncio.sleep(2)
 
-    await asyncio.gather(watch(), *(one(number) for number in range(count)))
+    await asyncio.gather(watch(), *(run_session(number) for number in range(count)))
     return tally, memory, (server.cpu_s() - cpu if server else 0.0)
 
 
-def _tell(
+def _report(
     tally: Tally,
     memory: list[tuple[float, float]],
     cpu: float,
@@ -112,14 +113,14 @@ def _tell(
         f"{os.cpu_count()} processors shared with the generator, load average "
         f"{os.getloadavg()[0]:.1f}"
     )
-    every = [took for of_page in tally.reruns.values() for took in of_page]
+    all_reruns_s = [took for of_page in tally.reruns_s.values() for took in of_page]
     for name in PAGES:
-        _line(name, tally.reruns.get(name, []))
-    _line("all pages", every)
-    _line("first run", tally.first)
-    _line("live looks", tally.fragments)
-    _line("generator late", tally.late)
-    print(f"errors {len(tally.errors)}; received {tally.received / 1e6:.0f} MB")
+        print(latency_line(name, tally.reruns_s.get(name, [])))
+    print(latency_line("all pages", all_reruns_s))
+    print(latency_line("first run", tally.first_runs_s))
+    print(latency_line("live updates", tally.fragment_reruns_s))
+    print(latency_line("generator late", tally.wake_delays_s))
+    print(f"errors {len(tally.errors)}; received {tally.received_bytes / 1e6:.0f} MB")
     for error in sorted(set(tally.errors))[:10]:
         print(f"  {tally.errors.count(error)} × {error}")
     if memory:
@@ -131,11 +132,3 @@ def _tell(
             f"{memory[-1][1]:.0f} at the end; {slope:+.1f} MB/min over the last two thirds; "
             f"processor {cpu:.0f} s"
         )
-
-
-def _line(name: str, took: list[float]) -> None:
-    if not took:
-        print(f"{name:<16} none")
-        return
-    p50, p95, p99 = np.percentile(np.array(took) * 1e3, [50, 95, 99])
-    print(f"{name:<16} {len(took):>6}   p50 {p50:7.0f} ms   p95 {p95:7.0f} ms   p99 {p99:7.0f} ms")

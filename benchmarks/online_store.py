@@ -1,45 +1,44 @@
-"""Writing and reading the market's rows: our store beside plainer clients, in one run.
+"""Writing and reading the market's rows: SpotLab's store compared with simpler clients.
 
     python -m benchmarks.online_store [rows]
 
-Every peer writes the same rows to the same server, reads them back in one go, must give them back
-equal, and is timed as the best of three runs after a warm one. Only ours refuses an older row and
-keeps lists of what there is; the peers overwrite. Ratios carry over to other machines; the seconds
-do not.
+Every peer writes the same rows to the same server, reads all of them, and must return equal rows.
+The time is the best of three runs after a warm-up. Only SpotLab's store rejects older rows and
+maintains indexes; the peers overwrite. Ratios are comparable between machines; seconds are not.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import redis
 
+from benchmarks._timing import best_s
 from spotlab.domain.ports import OnlineRow
 from spotlab.features.embedded import join_server
 from spotlab.features.redis_online import RedisOnlineStore, connect
 from spotlab.features.views import POOL, SPOT_RISK
 
-RUNS = 3
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 Peer = tuple[str, Callable[[Sequence[OnlineRow]], object], Callable[[Sequence[OnlineRow]], object]]
 
 
 class Stored(msgspec.Struct):
-    """What the plainer clients keep under a key."""
+    """Value that the simpler clients store under a key."""
 
     event_time: datetime
     value: dict[str, Any]
 
 
-def made_up(count: int) -> list[OnlineRow]:
+def synthetic_rows(count: int) -> list[OnlineRow]:
     """Advisor rows over 33 regions, as a full public feed has them."""
     return [
         OnlineRow(
@@ -51,18 +50,18 @@ def made_up(count: int) -> list[OnlineRow]:
     ]
 
 
-def name(row: OnlineRow) -> str:
-    """The key's name."""
+def key_name(row: OnlineRow) -> str:
+    """The name of the row's key."""
     return ":".join((SPOT_RISK.name, *row.key))
 
 
-def encoded(row: OnlineRow) -> bytes:
+def encode(row: OnlineRow) -> bytes:
     """The row as JSON."""
     return msgspec.json.encode(Stored(row.event_time, dict(row.value)))
 
 
-def decoded(rows: Sequence[OnlineRow], texts: Sequence[Any]) -> list[OnlineRow]:
-    """The rows again."""
+def decode(rows: Sequence[OnlineRow], texts: Sequence[Any]) -> list[OnlineRow]:
+    """The rows from their JSON texts."""
     stored = [msgspec.json.decode(text, type=Stored) for text in texts]
     return [
         OnlineRow(row.key, each.event_time, each.value)
@@ -71,29 +70,29 @@ def decoded(rows: Sequence[OnlineRow], texts: Sequence[Any]) -> list[OnlineRow]:
 
 
 def peers(client: redis.Redis) -> list[Peer]:
-    """Ours first, then the plainer ones."""
+    """SpotLab's store first, then the simpler clients."""
     store = RedisOnlineStore(client)
 
-    def pipelined(rows: Sequence[OnlineRow]) -> None:
+    def write_pipelined(rows: Sequence[OnlineRow]) -> None:
         pipe = client.pipeline(transaction=False)
         for row in rows:
-            pipe.set(name(row), encoded(row), ex=SPOT_RISK.ttl_s)
+            pipe.set(key_name(row), encode(row), ex=SPOT_RISK.ttl_s)
         pipe.execute()
 
-    def one_by_one(rows: Sequence[OnlineRow]) -> None:
+    def write_singly(rows: Sequence[OnlineRow]) -> None:
         for row in rows:
-            client.set(name(row), encoded(row), ex=SPOT_RISK.ttl_s)
+            client.set(key_name(row), encode(row), ex=SPOT_RISK.ttl_s)
 
-    def got_in_a_pipe(rows: Sequence[OnlineRow]) -> object:
+    def read_pipelined(rows: Sequence[OnlineRow]) -> object:
         pipe = client.pipeline(transaction=False)
         for row in rows:
-            pipe.get(name(row))
-        return decoded(rows, pipe.execute())
+            pipe.get(key_name(row))
+        return decode(rows, pipe.execute())
 
-    def got_one_by_one(rows: Sequence[OnlineRow]) -> object:
-        return decoded(rows, [client.get(name(row)) for row in rows])
+    def read_singly(rows: Sequence[OnlineRow]) -> object:
+        return decode(rows, [client.get(key_name(row)) for row in rows])
 
-    def kept(view: Any) -> Peer:
+    def spotlab_peer(view: Any) -> Peer:
         label = "spotlab (hashes)" if view.as_hash else "spotlab"
         return (
             label,
@@ -103,27 +102,16 @@ def peers(client: redis.Redis) -> list[Peer]:
 
     hashes = replace(POOL, entity=SPOT_RISK.entity)
     return [
-        kept(SPOT_RISK),
-        kept(hashes),
-        ("pipe.set", pipelined, got_in_a_pipe),
-        ("one key a call", one_by_one, got_one_by_one),
+        spotlab_peer(SPOT_RISK),
+        spotlab_peer(hashes),
+        ("pipe.set", write_pipelined, read_pipelined),
+        ("one key per call", write_singly, read_singly),
     ]
-
-
-def best(run: Callable[[Sequence[OnlineRow]], object], rows: Sequence[OnlineRow]) -> float:
-    """Seconds: the best of RUNS after a warm one."""
-    run(rows)
-    times = []
-    for _ in range(RUNS):
-        started = time.perf_counter()
-        run(rows)
-        times.append(time.perf_counter() - started)
-    return min(times)
 
 
 def main(count: int = 15_000) -> None:
     """Print seconds and ratios."""
-    rows = made_up(count)
+    rows = synthetic_rows(count)
     with tempfile.TemporaryDirectory() as home:
         url, membership = join_server(Path(home), idle_s=0.1)
         with membership, connect(url) as client:
@@ -133,25 +121,25 @@ def main(count: int = 15_000) -> None:
 
 
 def report(client: redis.Redis, rows: Sequence[OnlineRow]) -> None:
-    """One line a peer; the ratio is to ours in strings."""
+    """Print one line per peer; ratios are relative to SpotLab's store with strings."""
     print(f"  {'':16}  {'write':>9}  ratio  {'read':>9}  ratio")
     ours = None
     for label, write, read in peers(client):
-        taken = best(write, rows), best(read, rows)
+        seconds = best_s(partial(write, rows)), best_s(partial(read, rows))
         assert read(rows) == rows, label
-        ours = ours or taken
-        (wrote, took), (our_write, our_read) = taken, ours
+        ours = ours or seconds
+        (wrote, took), (our_write, our_read) = seconds, ours
         print(
             f"  {label:16}  {wrote:7.3f} s  {wrote / our_write:5.1f}"
             f"  {took:7.3f} s  {took / our_read:5.1f}"
         )
     store = RedisOnlineStore(client)
-    listing = best(lambda _: store.keys(SPOT_RISK), rows)
-    region = best(lambda _: store.keys(SPOT_RISK, ("region-1",)), rows)
+    list_all_s = best_s(lambda: store.keys(SPOT_RISK))
+    list_region_s = best_s(lambda: store.keys(SPOT_RISK, ("region-1",)))
     older = [replace(row, event_time=row.event_time - timedelta(seconds=1)) for row in rows]
-    refused = best(lambda _: store.write(SPOT_RISK, older), rows)
-    print(f"  list all keys {listing:.3f} s, of one region {region:.4f} s; ", end="")
-    print(f"refuse as many older rows {refused:.3f} s")
+    reject_older_s = best_s(lambda: store.write(SPOT_RISK, older))
+    print(f"  list all keys {list_all_s:.3f} s, of one region {list_region_s:.4f} s; ", end="")
+    print(f"reject as many older rows {reject_older_s:.3f} s")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""A model asked inside this process and in one of its own: what the second lock costs, in one run.
+"""Cost of running a model in a separate process instead of this one.
 
     python -m benchmarks sandbox [--pools=6000]
 
-The shipped risk model is taken for one that somebody sent. Both give the same numbers, bit for bit.
-Each time is the median of RUNS after a first one; the first start is what whoever asks first waits.
+The shipped risk model is treated as an uploaded one. Both return identical numbers. Times are
+medians of RUNS after a first run; the first start is the additional wait of the first request.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ RUNS = 15
 LARGE = 60_000
 
 
-def made_up(model: Any, pools: int, seed: int = 7) -> Matrix:
-    """Rows within the card's bounds."""
+def synthetic_rows(model: Any, pools: int, seed: int = 7) -> Matrix:
+    """Random rows within the card's bounds."""
     draw = np.random.default_rng(seed)
     columns = []
     for feature in model.card["features"]:
@@ -51,8 +51,8 @@ def frame_of(model: Any, matrix: Matrix) -> FeatureFrame:
     return FeatureFrame(datetime.now(UTC), pools, model.feature_names, matrix)
 
 
-def milliseconds(run: Callable[[], object]) -> float:
-    """Median of RUNS after a first one."""
+def median_ms(run: Callable[[], object]) -> float:
+    """Median of RUNS after a first run, milliseconds."""
     run()
     times = []
     for _ in range(RUNS):
@@ -63,8 +63,8 @@ def milliseconds(run: Callable[[], object]) -> float:
 
 
 def compare(name: str, run: Callable[[Any], object], inside: Any, outside: Any) -> None:
-    """Print what one thing takes in both places."""
-    here, there = (milliseconds(partial(run, each)) for each in (inside, outside))
+    """Print the times of one operation inside and outside of this process."""
+    here, there = (median_ms(partial(run, each)) for each in (inside, outside))
     print(f"  {name:24} {here:9.3f} ms inside {there:9.3f} ms outside   {there / here:.2f}")
 
 
@@ -77,7 +77,7 @@ def main(pools: str = "6000") -> None:
         isolation = Isolation(folder, store.registry.trusts, workers)
         shipped, sent = Predictor(folder), Predictor(folder, isolation=isolation)
         inside, outside = shipped.get(NAME), sent.get(NAME)
-        rows = {count: made_up(inside, count) for count in (int(pools), LARGE)}
+        rows = {count: synthetic_rows(inside, count) for count in (int(pools), LARGE)}
         began = time.perf_counter()
         outside.hazard_per_hour(rows[LARGE][:1])
         print(f"first start of a model's process: {time.perf_counter() - began:.2f} s")

@@ -1,9 +1,9 @@
-"""Cells of a backtest a second: a plain loop, processes, and a Dask cluster on this machine.
+"""Cells of a backtest per second: a plain loop, processes, and a Dask cluster on this machine.
 
     python -m benchmarks sweeps
 
-Everyone runs the same cells and must give the same results. Starting processes and a cluster is
-part of the work: the ratio is what a person waits.
+All run the same cells and must return the same results. The time includes starting the processes or
+the cluster, so that ratios are those of the user's waiting time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from spotlab.gym.sweep_cell import Cell, run_cell
 from spotlab.gym.workloads import DeadlineJob
 from spotlab.gym.world import World
 from spotlab.sweeps.dask_pool import DaskWorkers
-from spotlab.sweeps.process_pool import ProcessWorkers, Workers, cores
+from spotlab.sweeps.process_pool import ProcessWorkers, Workers, core_count
 
 GAP_S = 195.0
 POOLS = 9
@@ -29,8 +29,8 @@ JOB = DeadlineJob(work_h=48.0, deadline_h=72.0, changeover_h=0.2, checkpoint_h=0
 Results = dict[str, dict[str, Any]]
 
 
-def made_up(days: int = 20, seed: int = 7) -> World:
-    """Pools that are lost and come back at random, some days a month."""
+def synthetic_world(days: int = 20, seed: int = 7) -> World:
+    """A world of pools whose capacity is lost and regained at random times."""
     rng = np.random.default_rng(seed)
     ticks = int(days * 86400 / GAP_S)
     flips = rng.random((ticks, POOLS)) < 0.005
@@ -46,8 +46,8 @@ def made_up(days: int = 20, seed: int = 7) -> World:
     return World(panel, rng.uniform(0.8, 1.2, POOLS), 3.0)
 
 
-def made_up_cells(world: World, windows: int) -> dict[str, dict[str, Any]]:
-    """Every policy in windows from end to end of the world."""
+def synthetic_cells(world: World, windows: int) -> dict[str, dict[str, Any]]:
+    """Every policy in windows spread over the whole world."""
     length = round(JOB.deadline_h / world.tick_h)
     starts = np.linspace(0, world.ticks - length, windows).astype(int).tolist()
     return {
@@ -58,17 +58,17 @@ def made_up_cells(world: World, windows: int) -> dict[str, dict[str, Any]]:
 
 
 def run_one(world: World, cell: Mapping[str, Any]) -> dict[str, Any]:
-    """One cell, on whichever process."""
+    """Run one cell."""
     return run_cell(world, Cell.from_json(dict(cell))).to_json()
 
 
-def loop(world: World, cells: Mapping[str, Any]) -> Results:
-    """One after the other."""
+def run_in_loop(world: World, cells: Mapping[str, Any]) -> Results:
+    """Run the cells one after the other."""
     return {key: run_one(world, cell) for key, cell in cells.items()}
 
 
-def on(workers: Workers) -> Callable[[World, Mapping[str, Any]], Results]:
-    """On workers."""
+def run_on(workers: Workers) -> Callable[[World, Mapping[str, Any]], Results]:
+    """A function that runs cells on workers."""
 
     def run(world: World, cells: Mapping[str, Any]) -> Results:
         results: Results = {}
@@ -79,36 +79,36 @@ def on(workers: Workers) -> Callable[[World, Mapping[str, Any]], Results]:
     return run
 
 
-def on_dask(world: World, cells: Mapping[str, Any]) -> Results:
-    """On a cluster that is started for it."""
+def run_on_dask(world: World, cells: Mapping[str, Any]) -> Results:
+    """Run the cells on a new cluster."""
     from distributed import LocalCluster
 
     with LocalCluster(
-        n_workers=cores(),
+        n_workers=core_count(),
         threads_per_worker=1,
         host="127.0.0.1",
         dashboard_address=None,
         silence_logs=logging.CRITICAL,
     ) as cluster:
-        return on(DaskWorkers(cluster.scheduler_address))(world, cells)
+        return run_on(DaskWorkers(cluster.scheduler_address))(world, cells)
 
 
 def main(windows: int = 16) -> None:
-    """Print cells a second and ratios."""
-    world = made_up()
-    cells = made_up_cells(world, windows)
-    print(f"backtest sweep, {len(cells)} cells, {cores()} cores")
+    """Print cells per second and ratios."""
+    world = synthetic_world()
+    cells = synthetic_cells(world, windows)
+    print(f"backtest sweep, {len(cells)} cells, {core_count()} cores")
     expected: Results = {}
     slowest = 0.0
     for name, run in {
-        "plain loop": loop,
-        f"{cores()} processes": on(ProcessWorkers()),
-        "Dask cluster": on_dask,
+        "plain loop": run_in_loop,
+        f"{core_count()} processes": run_on(ProcessWorkers()),
+        "Dask cluster": run_on_dask,
     }.items():
         started = time.perf_counter()
         results = run(world, cells)
-        taken = time.perf_counter() - started
+        seconds = time.perf_counter() - started
         expected = expected or results
-        slowest = slowest or taken
+        slowest = slowest or seconds
         assert results == expected, name
-        print(f"  {name:14}{len(cells) / taken:8.1f} cells/s   {slowest / taken:5.2f} x")
+        print(f"  {name:14}{len(cells) / seconds:8.1f} cells/s   {slowest / seconds:5.2f} x")

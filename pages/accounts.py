@@ -1,4 +1,4 @@
-"""Which AWS accounts are managed, and does each of them work?"""
+"""Which AWS accounts are managed, and can each of them be listed?"""
 
 import streamlit as st
 
@@ -10,15 +10,15 @@ from spotlab.ui.common.theme import palette
 
 guard.require(Right.READ)
 
-live_updates.refresh_on(Topic.FLEET)
-now, standings = session.now(), session.desk().accounts.standings()
+live_updates.rerun_page_on_change(live_updates.topic_versions(Topic.FLEET))
+now, standings = session.now(), session.services().accounts.statuses()
 widgets.headline(table.headline(standings), table.small_print(standings, now))
 actions.show_outcome()
 if not standings:
     actions.show_none()
 left, right = st.columns([6, 1.4], vertical_alignment="bottom")
 with left:
-    widgets.rows_left(len(standings), len(standings), "account")
+    widgets.row_count(len(standings), len(standings), "account")
 with right:
     actions.show_list_now()
 picked = tables.show(
@@ -32,5 +32,5 @@ picked = tables.show(
 if picked:
     actions.show_details(standings[picked[0]], now)
 elif standings:
-    st.caption("Select a row to see whether it works.")
+    st.caption("Select a row to validate or edit the account.")
 actions.show_add()

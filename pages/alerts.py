@@ -1,4 +1,4 @@
-"""Who is told when something goes wrong, and does it reach them?"""
+"""Which alerts fire, and do the notifications reach their receivers?"""
 
 import streamlit as st
 
@@ -8,29 +8,29 @@ from spotlab.ui.common import errors, formatting, guard, session, widgets
 from spotlab.ui.common.theme import palette
 
 who = guard.require(Right.READ)
-MOST = 200
+MAX_DELIVERIES = 200
 
 
 @st.fragment(run_every=30)
 def show_now() -> None:
-    """What rings and what was told; looked at again every 30 s."""
+    """Shows firing alerts, rules and notifications; refreshed every 30 s."""
     with errors.boundary():
-        if said := st.session_state.pop(form.DONE, ""):
-            st.toast(formatting.plain(said), icon=":material/check:")
-        desk, now = session.desk().alerts, session.now()
-        rules, told = desk.rules(), desk.history(limit=MOST)
+        if message := st.session_state.pop(form.DONE, ""):
+            st.toast(formatting.plain(message), icon=":material/check:")
+        services, now = session.services().alerts, session.now()
+        rules, deliveries = services.rules(), services.history(limit=MAX_DELIVERIES)
         widgets.headline(
-            table.headline(rules, told),
-            "Rules are looked at every 30 s by the scheduler's leader.",
+            table.headline(rules, deliveries),
+            "The leader of the scheduler evaluates the rules every 30 s.",
         )
-        table.show_ringing(rules, now, palette())
+        table.show_firing(rules, now, palette())
         if rules:
             chosen = table.show_rules(rules, now, palette())
             if chosen is not None and who.may(Right.CHANGE_ALERTS):
                 actions.show(chosen)
         else:
             widgets.empty("There are no alert rules.", "add one below, if you may change alerts.")
-        table.show_history(told, desk.count(), now, palette())
+        table.show_history(deliveries, services.count(), now, palette())
 
 
 show_now()

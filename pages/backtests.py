@@ -22,10 +22,10 @@ now, colours = session.now(), palette()
 
 
 def show_sweep(sweep_id: str) -> None:
-    """One backtest: how far it is, what it came to, one window of it."""
+    """Shows one backtest: its progress, its results, or the replay of one window."""
     if st.button("All backtests", icon=":material/arrow_back:", type="tertiary"):
         actions.show_all()
-    record = session.desk().backtests.get(sweep_id)
+    record = session.services().backtests.get(sweep_id)
     figures = backtests_figures.figures(record)
     answer = st.container()
     progress.show(record)
@@ -33,7 +33,9 @@ def show_sweep(sweep_id: str) -> None:
     if figures is not None and view == "replay":
         chosen = replay.choose(record, figures)
         with answer:
-            widgets.headline(replay.headline(record, figures, chosen), results.which(record, now))
+            widgets.headline(
+                replay.headline(record, figures, chosen), results.describe_sweep(record, now)
+            )
         replay.show(record, chosen, colours)
         return
     with answer:
@@ -48,19 +50,19 @@ def show_sweep(sweep_id: str) -> None:
         return
     results.show(record, figures, now, colours)
     policy_pairs.show(record, figures)
-    assumptions.assumptions(record)
+    assumptions.show(record)
 
 
 def show_all() -> None:
-    """What is known, a form to find out more, and what was asked before."""
-    records = table.known()
+    """Shows the newest result, the form of a new backtest, and the list."""
+    records = table.list_sweeps()
     widgets.headline(table.headline(records), table.SMALL_PRINT)
     table.show_form()
     table.show(records, now)
 
 
-asked = st.query_params.get("sweep", "")
-if asked:
-    show_sweep(asked)
+requested_id = st.query_params.get("sweep", "")
+if requested_id:
+    show_sweep(requested_id)
 else:
     show_all()

@@ -1,4 +1,4 @@
-"""Which pools could an instance run on, and which is best?"""
+"""The Candidates page: which pools could an instance run on, and which is best?"""
 
 import streamlit as st
 
@@ -11,36 +11,38 @@ from spotlab.ui.common.theme import palette
 
 guard.require(Right.READ)
 
-now, colours, market = session.now(), palette(), session.desk().market
-answer = st.container()
-question = filters.ask(session.fleet())
-instance = question.instance
-model, instead = market.in_force(instance)
+now, colours, market = session.now(), palette(), session.services().market
+top = st.container()
+row = filters.show_instance(session.fleet())
+instance = row.instance
+model, problem = market.deciding_model(instance)
 scored = market.scored(model)
 base = market.requirements_of(instance) if instance else Requirements()
-need = filters.requirements(question, base, scored.table)
-worth = scored.on_demand_usd_per_hour(instance.pool) if instance else None
-ranking = session.ranking(need, model, worth)
+requirements = filters.show_requirements(row, base, scored.table)
+workload_usd_per_hour = scored.on_demand_usd_per_hour(instance.pool) if instance else None
+ranking = session.ranking(requirements, model, workload_usd_per_hour)
 current = table.current_of(ranking, instance) if instance else None
-kept = ranking.candidates
+candidates = ranking.candidates
 
-with answer:
+with top:
     widgets.headline(
         table.headline(ranking, instance, current),
-        f"Asked for: {table.asked(need)}. Ranked by expected cost with {scored.model}.",
+        f"Requirements: {table.describe(requirements)}. Ranked by expected cost, with the risks "
+        f"of {scored.model}.",
     )
     widgets.degraded(scored.data.degraded, "Candidates are ranked from the last good data.")
-    widgets.degraded([instead] if instead else [], "Risks and ranks are those of the champion.")
+    widgets.degraded([problem] if problem else [], "The champion's risks are used instead.")
 
-widgets.rows_left(len(kept), len(ranking.table), "pool")
-if not len(kept):
+widgets.row_count(len(candidates), len(ranking.table), "pool")
+if not len(candidates):
     widgets.empty(
-        "No pools match.", "drop a filter; the reasons below say which one drops the most."
+        "No pool meets the requirements.",
+        "remove a filter; the chart below shows which requirement filters the most pools.",
     )
 else:
-    shown = kept.head(table.TOP)
+    shown = candidates.head(table.TOP)
     placements = placement_scores.of_rows(shown, market.placements())
-    picked = tables.show(
+    selected = tables.show(
         table.rows(shown, placements),
         table.columns(ranking.policy.horizon_h, colours),
         name="Candidates",
@@ -48,18 +50,18 @@ else:
         select=("single-row", "single-cell"),
         max_rows=10,
     )
-    first = f"The first {len(shown)} are shown; a file has all {len(kept):,}. "
-    st.caption((first if len(kept) > len(shown) else "") + placement_scores.counted(placements))
-    if picked:
-        details.show(ranking.candidate(picked[0]), placements[picked[0]], instance, now)
+    rest = f"The best {len(shown)} are shown; the export has all {len(candidates):,}. "
+    st.caption((rest if len(candidates) > len(shown) else "") + placement_scores.counts(placements))
+    if selected:
+        details.show(ranking.candidate(selected[0]), placements[selected[0]], instance, now)
 
-best = ranking.candidate(0) if len(kept) else None
+best = ranking.candidate(0) if len(candidates) else None
 left, right = st.columns([3, 2], gap="large")
 with left:
     st.header("Risk against price", anchor=False)
     st.plotly_chart(
         charts.frontier(
-            kept.head(table.CHART_TOP),
+            candidates.head(table.CHART_TOP),
             table.marks(current, best, colours),
             colours,
             horizon_h=ranking.policy.horizon_h,
@@ -68,16 +70,16 @@ with left:
         key="frontier",
         alt="Risk against spot price of the candidates",
     )
-    if len(kept) > table.CHART_TOP:
-        st.caption(f"The {table.CHART_TOP:,} with the lowest expected cost of {len(kept):,}.")
+    if len(candidates) > table.CHART_TOP:
+        st.caption(f"The {table.CHART_TOP:,} of {len(candidates):,} with the lowest expected cost.")
 with right:
-    dropped = sum(ranking.dropped.values())
-    st.header(f"{formatting.count(dropped, 'pool')} dropped, by reason", anchor=False)
+    filtered = sum(ranking.dropped.values())
+    st.header(f"{formatting.count(filtered, 'pool')} filtered, by reason", anchor=False)
     st.plotly_chart(
         charts.drops(ranking.dropped, colours),
         config=charts.CONFIG,
         key="drops",
-        alt="Pools dropped by reason",
+        alt="Filtered pools by reason",
     )
 widgets.export(lambda: table.exported(ranking), "candidates", "candidates-file")
 widgets.sources(scored.data.origins.values(), now)

@@ -1,6 +1,4 @@
-"""What was decided, when, and on what evidence?"""
-
-import math
+"""The Experiments page: what was decided, when, and on what evidence?"""
 
 import streamlit as st
 
@@ -14,7 +12,7 @@ guard.require(Right.READ)
 
 
 def show_decision(experiment_id: int) -> None:
-    """One decision, whole."""
+    """One decision with all its inputs."""
     if st.button("All decisions", icon=":material/arrow_back:", type="tertiary"):
         st.query_params.clear()
         st.rerun()
@@ -23,49 +21,46 @@ def show_decision(experiment_id: int) -> None:
 
 def show_history() -> None:
     """Every decision, newest first."""
-    desk, now, news = session.desk(), session.now(), live_updates.seen(Topic.EXPERIMENTS)
-    answer, fleet = st.container(), session.fleet()
-    models = [record.reference for record in desk.models.records()]
-    where = table.ask(fleet, models, now)
-    found = desk.decisions.count(where)
-    pages = max(1, math.ceil(found / table.PAGE_ROWS))
-    place = st.container()
-    number = 1
-    if pages > 1:
-        number = st.pagination(pages, key="page", bind="query-params")
-    rows = desk.decisions.list(
-        where, limit=table.PAGE_ROWS, offset=(min(number, pages) - 1) * table.PAGE_ROWS
-    )
-    with answer:
-        widgets.headline(table.headline(found, rows, now), "Select a row to open it whole.")
-    with place:
+    versions = live_updates.topic_versions(Topic.EXPERIMENTS)
+    services, now = session.services(), session.now()
+    top, fleet = st.container(), session.fleet()
+    models = [record.reference for record in services.models.records()]
+    filters = table.show_filters(fleet, models, now)
+    total = services.experiments.count(filters)
+    bottom = st.container()
+    offset = widgets.page_offset(total, table.PAGE_ROWS)
+    rows = services.experiments.list(filters, limit=table.PAGE_ROWS, offset=offset)
+    with top:
+        widgets.headline(table.headline(total, rows, now), "Select a row to open the decision.")
+    with bottom:
         with st.container(horizontal=True, vertical_alignment="center", height=40, border=False):
-            widgets.rows_left(len(rows), found, "decision")
-            live_updates.follow(
-                news, lambda: table.news(session.desk().decisions.count(where) - found)
+            widgets.row_count(len(rows), total, "decision")
+            live_updates.rerun_page_on_change(
+                versions,
+                lambda: table.new_decisions(session.services().experiments.count(filters) - total),
             )
-        if not found:
+        if not total:
             widgets.empty(
                 "No decisions are recorded, or the filters exclude all of them.",
-                "drop a filter, or evaluate the fleet on the Instances page.",
+                "remove a filter, or evaluate the fleet on the Instances page.",
             )
             return
         frame = table.rows(rows, fleet)
-        picked = tables.show(
+        selected = tables.show(
             frame,
             table.columns(now, palette()),
             name="Decisions",
             key="history",
             select=("single-row", "single-cell"),
         )
-    if picked:
+    if selected:
         st.switch_page(
-            links.page("experiments"), query_params={"id": str(frame["id"].iloc[picked[0]])}
+            links.page("experiments"), query_params={"id": str(frame["id"].iloc[selected[0]])}
         )
 
 
-asked = widgets.number_asked("id")
-if asked is not None:
-    show_decision(asked)
+experiment_id = widgets.number_asked("id")
+if experiment_id is not None:
+    show_decision(experiment_id)
 else:
     show_history()

@@ -1,4 +1,4 @@
-"""Does every part work?"""
+"""The Health page: does every component work?"""
 
 import streamlit as st
 
@@ -12,19 +12,20 @@ guard.require(Right.READ)
 
 
 @st.fragment(run_every=30)
-def show_parts() -> None:
-    """Every part, probed again every 30 s and when a state changed; the rest of the page stays."""
+def show_components() -> None:
+    """Every component, probed again every 30 s and when a state changes."""
     with errors.boundary():
-        news = live_updates.seen(Topic.HEALTH)
+        versions = live_updates.topic_versions(Topic.HEALTH)
         health = session.health()
         widgets.headline(component_table.headline(health), component_table.small_print(health))
         component_table.show(health, palette())
         export.offer(lambda: component_table.exported(health), "health", "health-file")
         if chosen := component_detail.pick():
             component_detail.show(chosen, health, palette())
-        live_updates.follow_here(
-            news, lambda: component_table.states(session.health()) != component_table.states(health)
+        live_updates.rerun_fragment_on_change(
+            versions,
+            lambda: component_table.states(session.health()) != component_table.states(health),
         )
 
 
-show_parts()
+show_components()

@@ -1,4 +1,4 @@
-"""Which instances should move, and what would that save?"""
+"""The Instances page: which instances should move, and what would that save?"""
 
 import streamlit as st
 
@@ -19,44 +19,46 @@ from spotlab.ui.instances import actions, table
 
 guard.require(Right.READ)
 
-news = live_updates.seen(Topic.EXPERIMENTS, Topic.FLEET, Topic.MARKET)
+versions = live_updates.topic_versions(Topic.EXPERIMENTS, Topic.FLEET, Topic.MARKET)
 now = session.now()
 instances = session.fleet()
 decisions = session.decisions()
-market, trouble = session.market_if_any()
+market, problems = session.market_if_any()
 
 widgets.headline(table.headline(instances, decisions), table.small_print(instances, decisions, now))
 actions.show_outcome()
-widgets.degraded(trouble, "Prices are the last good ones; decisions say what they were made from.")
+widgets.degraded(problems, "Prices are the last good ones; each decision names its own data.")
 if not instances:
     widgets.empty(
-        "No instances are known yet: the accounts hold none, or could not be read.",
-        "look at the instance manager on the Health page, then evaluate again.",
+        "No instances yet: the accounts have none, or could not be read.",
+        "check the instance manager on the Health page, then evaluate again.",
     )
 
-every = table.rows(instances, decisions, market)
+fleet = table.rows(instances, decisions, market)
 filters = st.columns([2, 2, 2, 2, 1.9], vertical_alignment="bottom")
 with filters[0]:
-    accounts = widgets.pick_many("Account", every["account"].unique(), "account")
+    accounts = widgets.pick_many("Account", fleet["account"].unique(), "account")
 with filters[1]:
-    regions = widgets.pick_many("Region", every["region"].unique(), "region")
+    regions = widgets.pick_many("Region", fleet["region"].unique(), "region")
 with filters[2]:
-    chosen = widgets.pick_many("Decision", [*formatting.DECISION_MARKS.values()], "verdict")
+    verdicts = widgets.pick_many("Decision", [*formatting.DECISION_MARKS.values()], "verdict")
 with filters[3]:
     text = st.text_input("Search", key="q", bind="query-params", placeholder="name, type, zone, id")
-shown = table.matching(every, accounts, regions, chosen, text)
+shown = table.matching(fleet, accounts, regions, verdicts, text)
 action, progress = filters[4].container(), st.container()
 with st.container(horizontal=True, vertical_alignment="center", height=40, border=False):
-    widgets.rows_left(len(shown), len(every), "instance")
-    live_updates.follow(news, lambda: table.NEWS if live_updates.selected("fleet") else "")
-picked = tables.show(
+    widgets.row_count(len(shown), len(fleet), "instance")
+    live_updates.rerun_page_on_change(
+        versions, lambda: table.NEWS if live_updates.has_selection("fleet") else ""
+    )
+selected = tables.show(
     shown,
     table.columns(PolicyParams().horizon_h, now, palette()),
     name="Fleet",
     key="fleet",
     select=("multi-row", "single-cell"),
 )
-ids = shown["instance_id"].iloc[picked].tolist()
+ids = shown["instance_id"].iloc[selected].tolist()
 with action:
     actions.show_button(ids)
 with progress:
@@ -64,4 +66,4 @@ with progress:
 if len(ids) == 1:
     actions.show_details(ids[0], decisions.get(ids[0]), now)
 elif not ids and len(shown):
-    st.caption("Select a row to see why, to assign a model, or to evaluate it alone.")
+    st.caption("Select a row to see the reason, to assign a model, or to evaluate only it.")

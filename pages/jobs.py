@@ -1,4 +1,4 @@
-"""Do the scheduled jobs run, and who runs them?"""
+"""Do the scheduled jobs run, and which process runs them?"""
 
 import streamlit as st
 
@@ -9,29 +9,29 @@ from spotlab.ui.common.theme import palette
 from spotlab.ui.jobs import job_detail, job_table
 
 guard.require(Right.READ)
-LOOK_EVERY_S = 30
+REFRESH_EVERY_S = 30
 colours = palette()
 
 
-@st.fragment(run_every=LOOK_EVERY_S)
+@st.fragment(run_every=REFRESH_EVERY_S)
 def show() -> None:
-    """The answer and a row a job; one job with its runs; a row a process."""
+    """Shows all jobs, one of them with its runs, and the processes."""
     with errors.boundary():
-        news = live_updates.seen(Topic.JOBS)
-        seen = session.desk().jobs.overview()
-        widgets.headline(job_table.headline(seen), job_table.small_print(seen))
-        job_table.show_jobs(seen, colours)
+        versions = live_updates.topic_versions(Topic.JOBS)
+        overview = session.services().jobs.overview()
+        widgets.headline(job_table.headline(overview), job_table.small_print(overview))
+        job_table.show_jobs(overview, colours)
         st.subheader("One job", anchor=False)
-        names = {view.job.name: view.job.title for view in seen.jobs}
+        names = {view.job.name: view.job.title for view in overview.jobs}
         with st.container(horizontal=True, vertical_alignment="bottom"):
             chosen = widgets.pick_one("Job", names, "job") or next(iter(names))
-            view = next(view for view in seen.jobs if view.job.name == chosen)
+            view = next(view for view in overview.jobs if view.job.name == chosen)
             job_detail.show_actions(view)
         job_detail.show_about(view)
-        job_detail.show_history(chosen, seen.at, colours)
+        job_detail.show_history(chosen, overview.at, colours)
         st.subheader("Processes", anchor=False)
-        job_table.show_processes(seen, colours)
-        live_updates.follow_here(news)
+        job_table.show_processes(overview, colours)
+        live_updates.rerun_fragment_on_change(versions)
 
 
 show()

@@ -1,4 +1,4 @@
-"""What is SpotLab doing, and what went wrong?"""
+"""The Logs page: what is SpotLab doing, and what failed?"""
 
 import streamlit as st
 
@@ -8,35 +8,39 @@ from spotlab.ui.common import errors, guard, live_updates, session, widgets
 from spotlab.ui.common.theme import palette
 from spotlab.ui.logs import log_table
 
-who = guard.require(Right.READ_LOGS)
+user = guard.require(Right.READ_LOGS)
 lab, colours = session.lab(), palette()
-cap = lab.settings.log_lines
+max_lines = lab.settings.log_lines
 
 
-@st.fragment(run_every=log_table.LOOK_EVERY_S)
+@st.fragment(run_every=log_table.REFRESH_S)
 def show_tail() -> None:
-    """The newest lines that the filters leave; one that is being read stays where it is."""
-    answer = st.container()
-    where = log_table.ask()
+    """The newest lines that match the filters; paused while a line is selected."""
+    top = st.container()
+    filters = log_table.show_filters()
     with st.container(horizontal=True, vertical_alignment="center"):
-        paused = st.toggle("Pause", key="pause", help="New lines wait until it is off.")
-        log_table.show_download(where, cap)
-    tail, now = log_table.held(where), lab.clock.now()
-    still = tail is not None and (paused or live_updates.selected("lines"))
-    with answer:
+        pause = st.toggle("Pause", key="pause", help="New lines are not shown while this is on.")
+        log_table.show_download(filters, max_lines)
+    tail, now = log_table.last_tail(filters), lab.clock.now()
+    paused = tail is not None and (pause or live_updates.has_selection("lines"))
+    with top:
         try:
-            if tail is None or not still:
-                tail = log_table.follow(where)
+            if tail is None or not paused:
+                tail = log_table.follow(filters)
             widgets.headline(
-                log_table.headline(tail, now), log_table.small_print(who, cap, still=still)
+                log_table.headline(tail, now),
+                log_table.small_print(user, max_lines, paused=paused),
             )
         except OnlineStoreDown as exc:
-            widgets.headline("New log lines are not seen here: the online store does not answer")
+            widgets.headline("No new log lines: the online store does not respond")
             log_table.show_down(exc)
     if tail is not None and tail.lines:
         log_table.show(tail, now, colours)
     elif tail is not None:
-        widgets.empty("No line fits.", "drop a filter, or wait: new lines appear automatically.")
+        widgets.empty(
+            "No log line matches the filters.",
+            "remove a filter, or wait: new lines appear automatically.",
+        )
 
 
 with errors.boundary():

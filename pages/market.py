@@ -1,4 +1,4 @@
-"""What do pools cost, how often are they interrupted, and how old is what we know?"""
+"""The Market page: prices, interruption buckets, and the age of both."""
 
 import streamlit as st
 
@@ -11,34 +11,34 @@ from spotlab.ui.market import view
 guard.require(Right.READ)
 
 now, colours = session.now(), palette()
-answer = st.container()
+top = st.container()
 view.show_outcome()
-data, trouble = session.market_if_any()
+data, problems = session.market_if_any()
 if data is None:
-    with answer:
+    with top:
         widgets.headline("No market has been collected yet")
     widgets.empty(
-        "Without prices and interruption buckets nothing can be scored.", "press “Collect now”."
+        "Without prices and interruption buckets, no pool can be scored.", "press “Collect now”."
     )
     view.show_collect()
     st.stop()
 
-with answer:
+with top:
     widgets.headline(view.headline(data), view.ages(data, now))
-    widgets.degraded(trouble, "What is shown is the last good data.")
+    widgets.degraded(problems, "This page shows the last good data.")
 
-every = view.by_region(data)
+table = view.by_region(data)
 filters = st.columns([4, 1.6, 1.8], vertical_alignment="bottom")
 with filters[0]:
-    regions = widgets.pick_many("Region", every["region"], "region")
-shown = every[every["region"].isin(regions)] if regions else every
+    regions = widgets.pick_many("Region", table["region"], "region")
+shown = table[table["region"].isin(regions)] if regions else table
 with filters[1]:
-    widgets.rows_left(len(shown), len(every), "region")
+    widgets.row_count(len(shown), len(table), "region")
 with filters[2]:
     view.show_collect()
 tables.show(shown, view.region_columns(now), name="Regions", key="regions", max_rows=8)
 
-st.header("Interrupted last month, by region and family", anchor=False)
+st.header("Interruptions last month, by region and family", anchor=False)
 advisor = view.advisor_by_family(data)
 st.plotly_chart(
     charts.heat_map(advisor[advisor["region"].isin(shown["region"])], colours),
@@ -46,9 +46,9 @@ st.plotly_chart(
     key="heat-map",
     alt="Mean advisor bucket by region and instance family",
 )
-st.header("One pool's price", anchor=False)
+st.header("Price of one pool", anchor=False)
 view.show_pool(data, colours)
-st.header("Where this comes from", anchor=False)
+st.header("Sources", anchor=False)
 view.show_sources(session.snapshots(), now)
-table = data.prices
-widgets.export(lambda: table, "prices", "prices-file")
+prices = data.prices
+widgets.export(lambda: prices, "prices", "prices-file")

@@ -1,4 +1,4 @@
-"""Who am I here, what may I do, and where am I signed in?"""
+"""Which user am I, what may I do, and where am I signed in?"""
 
 import streamlit as st
 
@@ -18,10 +18,10 @@ with left:
     if user is None:
         widgets.empty(
             "You are not signed in as a user, so there is no password, session or API token.",
-            "sign in with an account of your own, where this server has sign-in.",
+            "sign in as a user, if this server has sign-in.",
         )
     else:
-        mine = session.desk().mine
+        mine = session.services().own_account
         view.show_sessions(mine.sessions(), who, now)
         view.show_tokens(mine.tokens(), who, now)
         view.show_password(user)

@@ -1,4 +1,4 @@
-"""Which model is trusted for what, and how good is it?"""
+"""Which model is the champion for each task, and how good is it?"""
 
 import streamlit as st
 
@@ -26,54 +26,54 @@ answer = st.container()
 
 
 def show_board() -> None:
-    """Every version, a table a task."""
+    """Shows every version, in one table per task."""
     entries = queries.entries()
     records = [entry.record for entry in entries]
     with answer:
         widgets.headline(leaderboard.headline(records), leaderboard.small_print(records))
-    for notice in session.desk().models.notices():
+    for notice in session.services().models.notices():
         st.info(formatting.plain(notice), icon=":material/rule:")
     if not entries:
         leaderboard.show_empty()
-    picked = leaderboard.show(entries, now, colours)
-    if picked:
-        tabs.open_card(picked)
-    st.caption(f"Select a row to open its card. {leaderboard.OWN_ROWS}")
+    selected = leaderboard.show(entries, now, colours)
+    if selected:
+        tabs.open_card(selected)
+    st.caption(f"Select a row to open its card. {leaderboard.COMPARABILITY}")
     leaderboard.show_export(records, now)
     upload.show()
     history.show_all(now)
 
 
 def show_card() -> None:
-    """One version, whole."""
+    """Shows one version's card, actions and history."""
     entry = queries.entry(tabs.pick_model(queries.entries()))
-    record, told = entry.record, card_parser.read(entry.record.card)
+    record, facts = entry.record, card_parser.read(entry.record.card)
     with answer:
-        widgets.headline(card.headline(record, told), card.small_print(entry, now))
+        widgets.headline(card.headline(record, facts), card.small_print(entry, now))
     left, right = st.columns([3, 2], gap="large")
     with left:
-        card.show_label(told)
+        card.show_label(facts)
     with right, st.container(border=True):
         actions.show(entry, user)
-    card.show_figures(told, colours)
-    parts = {
+    card.show_figures(facts, colours)
+    sections = {
         "Subgroups": card.show_subgroups,
         "Data": card.show_data,
         "Features": card.show_features,
         "Limits": card.show_limits,
     }
-    *sections, past, whole = st.tabs([*parts, "History", "Whole card"])
-    for tab, show in zip(sections, parts.values(), strict=True):
+    *section_tabs, history_tab, json_tab = st.tabs([*sections, "History", "JSON"])
+    for tab, show in zip(section_tabs, sections.values(), strict=True):
         with tab:
-            show(told)
-    with past:
+            show(facts)
+    with history_tab:
         history.show(record, now)
-    with whole:
+    with json_tab:
         card.show_whole(record)
 
 
-def show_versus() -> None:
-    """Two models on the same rows."""
+def show_comparison() -> None:
+    """Compares two models on the same rows."""
     request = head_to_head.choose(queries.entries())
     result = head_to_head.outcome(request)
     with answer:
@@ -84,16 +84,16 @@ def show_versus() -> None:
 
 
 def show_use() -> None:
-    """Challengers, outcomes and drift."""
-    seen = queries.outcomes()
+    """Shows challengers, outcomes and drift."""
+    view = queries.outcomes()
     with answer:
-        widgets.headline(in_use.headline(seen), in_use.SMALL_PRINT)
-    in_use.show(seen, queries.instance_names(), now, colours)
-    outcomes.show(seen, session.desk().decisions.oldest(), now, colours)
+        widgets.headline(in_use.headline(view), in_use.SMALL_PRINT)
+    in_use.show(view, queries.instance_names(), now, colours)
+    outcomes.show(view, session.services().experiments.oldest(), now, colours)
     st.header("Drift", anchor=False)
     drift.show(queries.drifted(tabs.pick_working(queries.entries())), now, colours)
 
 
 actions.show_outcome()
-SHOW = {"leaderboard": show_board, "card": show_card, "versus": show_versus, "use": show_use}
+SHOW = {"leaderboard": show_board, "card": show_card, "versus": show_comparison, "use": show_use}
 SHOW[tabs.pick()]()

@@ -1,43 +1,43 @@
-"""Every error SpotLab raises on purpose.
+"""All errors that SpotLab raises on purpose.
 
 SpotlabError
-├── InvalidInput                what was given is wrong; names the input and what would be right
+├── InvalidInput                invalid input; the message names it and says what is valid
 │   ├── InvalidSetting
 │   ├── FeedRefused             a feed that is truncated, changed or out of range
-│   └── ArtefactRefused         a model file unlike its card, or a format that runs code
-├── NotFound                    an instance, model or experiment that is not in the ledger
-├── Refused                     who asks may not do this
-│   ├── NotSignedIn             nobody is signed in, or no longer
+│   └── ArtefactRefused         a model file that does not match its card, or could execute code
+├── NotFound                    an instance, model or experiment that does not exist
+├── Refused                     the caller may not do this
+│   ├── NotSignedIn             no user is signed in, or their session has ended
 │   ├── Forbidden               the role, scope or account does not allow it
-│   └── TooManyRequests         asked too often; says when to ask again
-├── Conflict                    it exists already, or its state does not allow this now
-│   └── ChangedMeanwhile        it is not as it was when the change was thought of
-├── Fenced                      another process leads now: nothing was written
-├── NotAvailable                a part that is needed is not there now (exit code 3)
+│   └── TooManyRequests         too many requests; says when to try again
+├── Conflict                    it already exists, or its state does not allow this now
+│   └── ChangedMeanwhile        it has changed since the caller read it
+├── Fenced                      another process is the leader now: nothing was written
+├── NotAvailable                a required component is not available now (exit code 3)
 │   ├── OnlineStoreDown
 │   ├── DatabaseDown
-│   ├── ModelFailed             an uploaded model crashed, overran or gave no answer
-│   └── NoMarketData            nothing collected yet for what was asked
-├── AwsError                    anything boto3 raises, translated in aws/
+│   ├── ModelFailed             an uploaded model crashed, timed out or sent no response
+│   └── NoMarketData            no market data has been collected yet
+├── AwsError                    errors of boto3, translated in aws/
 │   ├── AccessDenied
 │   ├── Throttled
-│   ├── QuotaRefused            not "no data": AWS refused to answer
+│   ├── QuotaRefused            AWS did not answer because a quota is used up
 │   ├── ClockSkewed
 │   ├── NoSuchThing             the instance, type or region does not exist
 │   └── AwsUnreachable
-├── SweepFailed                 cells of a sweep have no result; the others are kept
-└── Cancelled                   the user stopped a long run; what was done is kept
+├── SweepFailed                 some cells of a sweep have no result; the others are stored
+└── Cancelled                   the user stopped a long run; completed work is stored
 """
 
 from __future__ import annotations
 
 
 class SpotlabError(Exception):
-    """Base of every error that SpotLab raises on purpose.
+    """Base of all errors that SpotLab raises on purpose.
 
     Args:
-        message: one sentence for a person: what was wrong, with which input.
-        remedy: one sentence: what would be right, or what to do.
+        message: one sentence for a person: what is wrong, with which input.
+        remedy: one sentence: what is valid, or what to do.
     """
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
@@ -47,11 +47,11 @@ class SpotlabError(Exception):
 
 
 class InvalidInput(SpotlabError):
-    """What was given is wrong; names the input and what would be right.
+    """Invalid input; the message names it and says what is valid.
 
     Args:
-        message, remedy: as of every error.
-        field: name of what was given, where a form shows the error beside it.
+        message, remedy: see SpotlabError.
+        field: name of the input, if a form shows the error next to it.
     """
 
     def __init__(self, message: str, *, remedy: str = "", field: str = "") -> None:
@@ -64,23 +64,23 @@ class InvalidSetting(InvalidInput):
 
 
 class FeedRefused(InvalidInput):
-    """A market feed that is truncated, changed or out of range; the last good one stays."""
+    """A market feed that is truncated, changed or out of range; the last good data stays in use."""
 
 
 class ArtefactRefused(InvalidInput):
-    """A model artefact that does not match its card, or whose format could run code."""
+    """A model artefact that does not match its card, or whose format could execute code."""
 
 
 class NotFound(SpotlabError):
-    """Something named that the ledger does not hold."""
+    """Something that does not exist."""
 
 
 class Refused(SpotlabError):
-    """Who asks may not do this."""
+    """The caller may not do this."""
 
 
 class NotSignedIn(Refused):
-    """Nobody is signed in, or their session or token has ended."""
+    """No user is signed in, or their session or token has ended."""
 
 
 class Forbidden(Refused):
@@ -88,10 +88,11 @@ class Forbidden(Refused):
 
 
 class TooManyRequests(Refused):
-    """Asked too often.
+    """Too many requests.
 
     Args:
-        retry_after_s: seconds until it may be asked again.
+        message, remedy: see SpotlabError.
+        retry_after_s: seconds until the next request is allowed.
     """
 
     def __init__(self, message: str, *, remedy: str = "", retry_after_s: float = 1.0) -> None:
@@ -100,45 +101,45 @@ class TooManyRequests(Refused):
 
 
 class Conflict(SpotlabError):
-    """What is to be made exists already, or the state of things does not allow this now."""
+    """It already exists, or the present state does not allow this."""
 
 
 class ChangedMeanwhile(Conflict):
-    """What is to be changed is not as it was when the change was thought of; nothing changed."""
+    """It has changed since the caller read it; nothing was changed."""
 
 
 class Fenced(SpotlabError):
-    """Another process leads now; what this one was about to write is not written."""
+    """Another process is the leader now; this one did not write."""
 
 
 class NotAvailable(SpotlabError):
-    """A part that is needed is not there now."""
+    """A required component is not available now."""
 
 
 class OnlineStoreDown(NotAvailable):
-    """The Redis or Valkey server does not answer."""
+    """The Redis or Valkey server does not respond."""
 
 
 class DatabaseDown(NotAvailable):
-    """The SQL database does not answer, is locked or is full.
+    """The SQL database does not respond, is locked or is full.
 
     Args:
-        message, remedy: as of every error; they may name its address.
-        what: what is wrong with it, completing "The database …", for whoever may not know more.
+        message, remedy: see SpotlabError; may contain its address.
+        what: completes "The database …", without details, for users who may not see them.
     """
 
-    def __init__(self, message: str, *, remedy: str = "", what: str = "does not answer") -> None:
+    def __init__(self, message: str, *, remedy: str = "", what: str = "does not respond") -> None:
         super().__init__(message, remedy=remedy)
         self.what = what
 
 
 class ModelFailed(NotAvailable):
-    """A model that somebody sent crashed, took too long or too much, or gave no answer.
+    """An uploaded model crashed, exceeded its time or memory, or sent no response.
 
     Args:
-        message, remedy: as of every error.
-        what: what it did, completing "The model …".
-        retry_after_s: seconds until it is asked again.
+        message, remedy: see SpotlabError.
+        what: completes "The model …".
+        retry_after_s: seconds until it is used again.
     """
 
     def __init__(
@@ -155,11 +156,11 @@ class ModelFailed(NotAvailable):
 
 
 class NoMarketData(NotAvailable):
-    """Nothing has been collected yet for what was asked."""
+    """No market data has been collected yet."""
 
 
 class AwsError(SpotlabError):
-    """Anything AWS refused, translated from botocore in aws/."""
+    """An error of AWS, translated from botocore in aws/."""
 
 
 class AccessDenied(AwsError):
@@ -167,15 +168,15 @@ class AccessDenied(AwsError):
 
 
 class Throttled(AwsError):
-    """AWS asked to slow down, and did so again after bounded retries."""
+    """AWS throttled the request, also after a limited number of retries."""
 
 
 class QuotaRefused(AwsError):
-    """A daily quota is used up: the answer is refused, which is not an empty answer."""
+    """AWS did not answer because a daily quota is used up; this does not mean "no data"."""
 
 
 class ClockSkewed(AwsError):
-    """AWS refused the signature because this machine's clock is off."""
+    """AWS rejected the signature because this machine's clock is wrong."""
 
 
 class NoSuchThing(AwsError):
@@ -183,18 +184,18 @@ class NoSuchThing(AwsError):
 
 
 class AwsUnreachable(AwsError):
-    """No answer from the endpoint within the timeouts."""
+    """No response from the endpoint within the timeouts."""
 
 
 class SweepFailed(SpotlabError):
-    """Some cells of a sweep have no result; those that have one are kept."""
+    """Some cells of a sweep have no result; the results of the others are stored."""
 
 
 class Cancelled(SpotlabError):
-    """The user stopped a long run; what was done is kept."""
+    """The user stopped a long run; completed work is stored."""
 
 
 def one_line(exc: BaseException) -> str:
-    """An error in one line: its own sentence where SpotLab raised it, else with its class."""
+    """An error in one line: its message if SpotLab raised it, else with its class."""
     text = " ".join(str(exc).split())
     return text if isinstance(exc, SpotlabError) and text else f"{type(exc).__name__}: {text}"

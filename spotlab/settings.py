@@ -1,6 +1,6 @@
-"""Settings as data: each with its default, unit and one sentence.
+"""All settings, each with default, unit and description.
 
-Environment variables only (prefix SPOTLAB_); the command line passes overrides to `load`.
+They come from environment variables (prefix SPOTLAB_); the command line passes overrides to `load`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from spotlab.errors import InvalidSetting
 
 
 class Settings(BaseSettings):
-    """Every setting. `description` is the sentence the README shows; `unit` its unit."""
+    """All settings. `description` is the sentence in the README; `unit` is the unit."""
 
     model_config = SettingsConfigDict(
         env_prefix="SPOTLAB_", frozen=True, extra="forbid", allow_inf_nan=False
@@ -27,7 +27,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(
         default=Path(".spotlab"),
-        description="Folder of all state: SQLite file, embedded server, archive.",
+        description="Folder of all local state: SQLite file, embedded server, archive.",
     )
     database_url: SecretStr | None = Field(
         default=None,
@@ -35,7 +35,8 @@ class Settings(BaseSettings):
     )
     redis_url: SecretStr | None = Field(
         default=None,
-        description="Redis or Valkey server (`redis://…`); empty: one that SpotLab starts itself.",
+        description="Redis or Valkey server (`redis://…`); empty: an embedded server that SpotLab "
+        "starts.",
     )
     models_dir: Path = Field(
         default=Path(__file__).resolve().parent.parent / "models",
@@ -45,23 +46,23 @@ class Settings(BaseSettings):
         default=2,
         ge=1,
         le=16,
-        description="Most processes at a time for uploaded models that no administrator has "
-        "graduated; each answers for one model.",
+        description="Limit of processes for uploaded models that no administrator has graduated; "
+        "each runs one model.",
         json_schema_extra={"unit": "count"},
     )
     model_memory_mb: int = Field(
         default=1024,
         ge=64,
         le=1_000_000,
-        description="Memory of such a process, beyond what its libraries take before they read the "
-        "model.",
+        description="Memory limit of such a process, in addition to what its libraries use before "
+        "they read the model.",
         json_schema_extra={"unit": "MB"},
     )
     model_wall_s: float = Field(
         default=30.0,
         gt=0,
         le=3_600,
-        description="Longest time that such a process may take to open its model, or to answer.",
+        description="Time limit of such a process for opening its model, and for each request.",
         json_schema_extra={"unit": "s"},
     )
     aws: Literal["emulated", "account"] = Field(
@@ -74,8 +75,8 @@ class Settings(BaseSettings):
     )
     market: Literal["auto", "public", "simulated", "account"] = Field(
         default="auto",
-        description="Where market data comes from; `auto`: public feeds where the network "
-        "allows, else the simulated market.",
+        description="Source of market data; `auto`: the public feeds if the network allows, "
+        "otherwise the simulated market.",
     )
     advisor_url: str = Field(
         default="https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json",
@@ -94,26 +95,26 @@ class Settings(BaseSettings):
         default=10.0,
         gt=0,
         le=3_600,
-        description="Longest wait for a feed to connect or to send more.",
+        description="Time limit for connecting to a feed, and for each wait for more data.",
         json_schema_extra={"unit": "s"},
     )
     feed_max_mb: float = Field(
         default=64.0,
         gt=0,
         le=10_000,
-        description="A larger feed is refused.",
+        description="Largest feed that is accepted.",
         json_schema_extra={"unit": "MB"},
     )
     collect_max_age_s: float = Field(
         default=600.0,
         ge=0,
         le=1e8,
-        description="An evaluation collects anew when the market is older.",
+        description="An evaluation first collects the market if it is older than this.",
         json_schema_extra={"unit": "s"},
     )
     dask_scheduler: str | None = Field(
         default=None,
-        description="Dask scheduler (`tcp://…`) that sweeps run on; empty: processes of this "
+        description="Dask scheduler (`tcp://…`) that runs sweeps; empty: processes on this "
         "machine.",
     )
     demo_seed: int = Field(
@@ -123,36 +124,36 @@ class Settings(BaseSettings):
         description="Seed of the emulated fleet and the simulated market.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="WARNING", description="Least severe log line that is written to stderr."
+        default="WARNING", description="Lowest level of log lines that are written to stderr."
     )
     auth: Literal["accounts", "oidc", "off"] = Field(
         default="accounts",
-        description="Who may sign in: local accounts, or those of an OpenID Connect provider; "
-        "`off`: whoever reaches the server, which then listens on loopback only, is its "
-        "administrator.",
+        description="Who may sign in: `accounts`: local users; `oidc`: users of an OpenID Connect "
+        "provider; `off`: no sign-in: anyone who reaches the server, which then listens only on "
+        "loopback, is its administrator.",
     )
     demo_visitors: bool = Field(
         default=False,
-        description="Whether whoever is not signed in may look at the emulated accounts.",
+        description="Whether visitors who are not signed in may view the emulated accounts.",
     )
     public_url: str = Field(
         default="",
-        description="Address that browsers use (`https://…`); cookies are then sent over https "
-        "only. Empty: the server's own.",
+        description="Address that browsers use (`https://…`); cookies are then sent only over "
+        "https. Empty: the server's own address.",
     )
     trusted_proxies: str = Field(
         default="",
-        description="Addresses, separated by commas, of proxies whose X-Forwarded-For is believed.",
+        description="Addresses of proxies whose X-Forwarded-For is trusted, separated by commas.",
     )
     alert_networks: str = Field(
         default="",
-        description="Networks, separated by commas, that receivers of alerts may be in besides the "
-        "public internet (`10.20.0.0/16`).",
+        description="Networks that alert receivers may be in, in addition to the public internet, "
+        "separated by commas (`10.20.0.0/16`).",
     )
     secret_key: SecretStr | None = Field(
         default=None,
-        description="Signs sessions and seals what is kept secret, 32 characters or more, the "
-        "same on every replica; empty: made once, a file in the home.",
+        description="Key that signs sessions and encrypts stored secrets, at least 32 characters, "
+        "the same on every replica; empty: generated once, in a file in the home.",
     )
     session_minutes: float = Field(
         default=15.0,
@@ -165,41 +166,41 @@ class Settings(BaseSettings):
         default=12.0,
         gt=0,
         le=8_784,
-        description="How long a session lasts at most, and unused for a quarter of that.",
+        description="Longest duration of a session; an unused session ends after a quarter of it.",
         json_schema_extra={"unit": "h"},
     )
     oidc_metadata_url: str = Field(
         default="",
         description="The provider's discovery document (`…/.well-known/openid-configuration`).",
     )
-    oidc_client_id: str = Field(default="", description="The client that the provider knows.")
-    oidc_client_secret: SecretStr | None = Field(default=None, description="That client's secret.")
+    oidc_client_id: str = Field(default="", description="Client id registered with the provider.")
+    oidc_client_secret: SecretStr | None = Field(default=None, description="Secret of that client.")
     oidc_role: Literal["", "viewer", "researcher", "operator"] = Field(
         default="",
-        description="Role of whoever the provider vouches for and no administrator has added; "
-        "empty: none, they are refused.",
+        description="Role of users whom the provider authenticates and no administrator has added; "
+        "empty: they are rejected.",
     )
     scheduler: Literal["on", "off"] = Field(
         default="on",
-        description="Whether the app runs the scheduled jobs itself, in a thread; `off` where "
-        "`spotlab worker` does.",
+        description="Whether the app itself runs the scheduled jobs, in a thread; `off` if "
+        "`spotlab worker` runs them.",
     )
     lease_ttl_s: float = Field(
         default=10.0,
         gt=0.5,
         le=3_600,
-        description="A scheduler that gave no sign for this long is no longer the leader.",
+        description="A scheduler without a heartbeat for this long is no longer the leader.",
         json_schema_extra={"unit": "s"},
     )
     metrics_token: SecretStr | None = Field(
         default=None,
-        description="Bearer token that /metrics asks for; empty: an API token with the scope "
+        description="Bearer token required by /metrics; empty: an API token with the scope "
         "metrics:read.",
     )
     otlp_endpoint: str = Field(
         default="",
-        description="OpenTelemetry collector that traces are sent to (`http://…:4318`); empty: "
-        "none. Needs `spotlab[otel]`.",
+        description="OpenTelemetry collector that receives traces (`http://…:4318`); empty: none. "
+        "Requires `spotlab[otel]`.",
     )
     log_lines: int = Field(
         default=20_000,
@@ -219,56 +220,58 @@ class Settings(BaseSettings):
         default=10_000,
         ge=1,
         le=1_000_000,
-        description="Most trees of a LightGBM model.",
+        description="Limit of trees in a LightGBM model.",
         json_schema_extra={"unit": "trees"},
     )
     model_leaves_per_tree: int = Field(
         default=4096,
         ge=1,
         le=1_000_000,
-        description="Most leaves of one tree.",
+        description="Limit of leaves in one tree.",
         json_schema_extra={"unit": "leaves"},
     )
     model_leaves: int = Field(
         default=250_000,
         ge=1,
         le=100_000_000,
-        description="Most leaves of all trees of a model.",
+        description="Limit of leaves in all trees of a model.",
         json_schema_extra={"unit": "leaves"},
     )
     model_depth: int = Field(
         default=100,
         ge=1,
         le=500,
-        description="Most splits from a root to a leaf; explaining takes time with its square.",
+        description="Limit of splits from a root to a leaf; the time of an explanation grows with "
+        "its square.",
         json_schema_extra={"unit": "splits"},
     )
     api_reads_per_minute: int = Field(
         default=18_000,
         ge=1,
         le=10_000_000,
-        description="API requests that change nothing, for each user.",
+        description="Limit of API requests that change nothing, per user.",
         json_schema_extra={"unit": "1/min"},
     )
     api_writes_per_minute: int = Field(
         default=120,
         ge=1,
         le=10_000_000,
-        description="API requests that change something, for each user.",
+        description="Limit of API requests that change something, per user.",
         json_schema_extra={"unit": "1/min"},
     )
     keep_prices_days: float = Field(
         default=180.0,
         gt=0,
         le=36_525,
-        description="How long collected market snapshots are kept; the newest always are.",
+        description="How long market snapshots are kept; the newest are always kept.",
         json_schema_extra={"unit": "d"},
     )
     keep_experiments_days: float = Field(
         default=365.0,
         gt=0,
         le=36_525,
-        description="How long decisions and backtests are kept; each instance's newest always is.",
+        description="How long decisions and backtests are kept; each instance's newest decision is "
+        "always kept.",
         json_schema_extra={"unit": "d"},
     )
     keep_health_days: float = Field(
@@ -286,17 +289,17 @@ class Settings(BaseSettings):
             try:
                 ip_network(part)
             except ValueError as exc:
-                raise ValueError(f"{exc}; networks are such as 10.20.0.0/16") from None
+                raise ValueError(f"{exc}; example: 10.20.0.0/16") from None
         return text
 
     @property
     def receiver_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
-        """What `alert_networks` names."""
+        """The networks in `alert_networks`."""
         return tuple(ip_network(part) for part in _parts(self.alert_networks))
 
     @property
     def sqlite_path(self) -> Path:
-        """The SQLite file that is used when no database_url is set."""
+        """The SQLite file that is used if no database_url is set."""
         return self.home / "spotlab.db"
 
 
@@ -308,7 +311,7 @@ def load(**overrides: object) -> Settings:
     """Settings from the environment, with overrides.
 
     Raises:
-        InvalidSetting: names the variable, what it holds and what would be right.
+        InvalidSetting: names the variable, and what is wrong with it.
     """
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
@@ -317,37 +320,39 @@ def load(**overrides: object) -> Settings:
         name = "_".join(str(part) for part in first["loc"])
         raise InvalidSetting(
             f"SPOTLAB_{name.upper()}: {first['msg'].removeprefix('Value error, ')}.",
-            remedy="See the README's settings table.",
+            remedy="See the table of settings in the README.",
         ) from None
 
 
-_OTHERS: Final = re.compile(
+_NOT_SETTINGS: Final = re.compile(
     r"TOKEN|SERVED_AT|SHARED_DATA|TEST_.+"
     r"|(\w+_)?SERVICE_(HOST|PORT\w*)|(\w+_)?PORT(_\d+_\w+)?"
 )
-"""After SPOTLAB_: variables read elsewhere, and those that Kubernetes sets for a service's name."""
+"""After SPOTLAB_: variables read elsewhere, and those that Kubernetes sets for services."""
 
 
 def unknown_variables(names: Iterable[str]) -> list[str]:
-    """What is wrong with variables that begin with SPOTLAB_ and are no setting, a sentence each."""
+    """A sentence for each variable that begins with SPOTLAB_ but is not a setting."""
     known = [name.upper() for name in Settings.model_fields]
-    told = []
+    warnings = []
     for name in sorted(names):
         plain = name.upper().removeprefix("SPOTLAB_")
-        if plain in (name.upper(), *known) or _OTHERS.fullmatch(plain):
+        if plain in (name.upper(), *known) or _NOT_SETTINGS.fullmatch(plain):
             continue
-        near = get_close_matches(plain, known, n=1)
-        meant = f"Did you mean SPOTLAB_{near[0]}?" if near else "The README lists the settings."
-        told.append(f"{name} is set, and no setting of SpotLab: it changes nothing. {meant}")
-    return told
+        similar = get_close_matches(plain, known, n=1)
+        hint = (
+            f"Did you mean SPOTLAB_{similar[0]}?" if similar else "The README lists the settings."
+        )
+        warnings.append(f"{name} is set, but is not a setting of SpotLab: it has no effect. {hint}")
+    return warnings
 
 
 def settings_table() -> str:
-    """The README's table of settings, in Markdown; a test compares the two."""
+    """The table of settings in the README, in Markdown; a test compares the two."""
     lines = ["| variable | default | unit | what it does |", "| --- | --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
         extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-        default = "the checkout's `models`" if name == "models_dir" else _shown(field.default)
+        default = "the checkout's `models`" if name == "models_dir" else _cell(field.default)
         lines.append(
             f"| `SPOTLAB_{name.upper()}` | {default} | {extra.get('unit', '')} "
             f"| {field.description} |"
@@ -355,5 +360,5 @@ def settings_table() -> str:
     return "\n".join(lines)
 
 
-def _shown(default: object) -> str:
+def _cell(default: object) -> str:
     return "" if default is None else f"`{default}`"

@@ -1,4 +1,4 @@
-"""What every test gets: the checkout on sys.path, the recorded data, and no silent skips."""
+"""Set-up of all tests: sys.path, the recorded data, and a check for skipped tests."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 NO_SKIPS = "SPOTLAB_TEST_NO_SKIPS"
-"""Set in CI: a test that was skipped for a missing server, browser or data fails the run."""
+"""Set in CI: a test that is skipped because a server, browser or data is missing fails the run."""
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of recorded market data; skips where it is absent."""
+    """The folder of recorded market data; skips the test if it is missing."""
     folder = Path(os.environ.get("SPOTLAB_SHARED_DATA", ROOT.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"recorded market data is not in {folder.name}/ (SPOTLAB_SHARED_DATA)")

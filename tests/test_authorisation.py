@@ -1,6 +1,6 @@
-"""Who may what: every route and page, asked as everybody, about what is theirs and what is not.
+"""Access to every route, operation and page, tested with every role, for own and other accounts.
 
-Routes, operations and pages are found, not listed; one that has no entry here fails.
+Routes, operations and pages are discovered; one without an entry in this module fails.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from spotlab.domain.alerts import AlertKind, Channel, Condition
 from spotlab.domain.ports import Account
 from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.ui.common import session
 from spotlab.ui.common.links import PAGE_TABLE
 from tests.conftest import ROOT
 from tests.support.lab import FLEET, add_account, save_toy_model, small_lab
-from tests.support.people import ANA, look_as
+from tests.support.people import ANA, open_pages_as
 
 OPEN: Final = None
-"""For whoever comes: there is nothing of anybody behind it, or it asks by itself (a password)."""
+"""Open to everyone: it shows no user's data, or it asks for a password itself."""
 
 ROUTES: Final[dict[str, Right | None]] = {
-    "/instances": OPEN,  # leads to /, which asks
+    "/instances": OPEN,  # redirects to /, which requires sign-in
     "/healthz": OPEN,
     "/readyz": OPEN,
     "/metrics": Right.READ_METRICS,
@@ -156,12 +156,12 @@ BODIES: Final[dict[str, Any]] = {
     "change_user": {"active": True},
     "create_token": {"user": "viewer", "name": "n", "scopes": ["read"], "valid_days": 1},
 }
-"""What is right to send; `evaluate_many` is asked about an instance, `upload_model` for a zip."""
+"""Valid request bodies; those of `evaluate_many` and `upload_model` are built in `request_of`."""
 
 ENDLESS: Final = frozenset({"stream_logs"})
-"""Answers without an end: asked only as those who are refused."""
+"""Endless responses: requested only with roles that are refused."""
 GONE: Final = frozenset({"revoke_token", "delete_alert_rule"})
-"""Asked about what is not there, which whoever may is told."""
+"""Requested for something that does not exist: 404 for roles with the right."""
 OF_AN_ACCOUNT: Final = ("instance_id", "name", "experiment_id")
 OF_SOMEBODY: Final = tuple(
     f"/api/v1/{part}/" for part in ("accounts", "instances", "experiments", "alerts/rules")
@@ -179,14 +179,14 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[Lab]:
-    """The account acme, which everybody sees, and zeta, which nobody but an outsider does."""
+    """A lab with the account acme, which all test users see, and zeta, which none of them sees."""
     with small_lab(tmp_path_factory.mktemp("home"), models_dir) as made:
-        Desk(made, ANA).instances.evaluate()
+        Services(made, ANA).instances.evaluate()
         add_account(made)
-        made.store.fleet.save_account(Account("zeta", "9" * 12))  # visitors see emulated ones
+        made.store.fleet.save_account(Account("zeta", "9" * 12))  # demo visitors see emulated ones
         for account in ("acme", "zeta"):
             risk = Condition(AlertKind.RISK, account=account, threshold=0.5)
-            Desk(made, ANA).alerts.add(account, risk, Channel.WEBHOOK, RULE["address"])
+            Services(made, ANA).alerts.add(account, risk, Channel.WEBHOOK, RULE["address"])
         made.settings = made.settings.model_copy(
             update={
                 "auth": "accounts",
@@ -199,12 +199,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[
 
 @pytest.fixture(scope="module")
 def tokens(lab: Lab) -> dict[str, str]:
-    """An API token with all the rights of each role, of a user who sees acme alone."""
+    """An API token with all the rights of each role, of a user who sees only acme."""
     made = {}
-    desk = Desk(lab, ANA)
+    services = Services(lab, ANA)
     for role in (role for role in Role if role is not Role.DEMO):
-        desk.users.add(role.value, role, accounts=["acme"])
-        made[role.value] = desk.tokens.create(
+        services.users.add(role.value, role, accounts=["acme"])
+        made[role.value] = services.api_tokens.create(
             role.value, "of a test", RIGHTS[role], timedelta(days=1)
         )[1]
     return made
@@ -212,7 +212,7 @@ def tokens(lab: Lab) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def app(lab: Lab) -> Starlette:
-    """The server's own routes and middleware; behind them stands what would be Streamlit."""
+    """The server's own routes and middleware, without Streamlit."""
     api = LabApi(lambda: build(lambda: lab, principal_of))
     routes = [api if isinstance(route, LabApi) else route for route in server.ROUTES]
     return Starlette(routes=routes, middleware=server.MIDDLEWARE)
@@ -222,7 +222,7 @@ def app(lab: Lab) -> Starlette:
 def asked(
     app: Starlette, lab: Lab, tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Any]:
-    """Asks several requests as somebody: (method, path, options) to the statuses."""
+    """Sends requests (method, path, options) with a role, and returns the status codes."""
     monkeypatch.setattr(app_process, "lab", lambda: lab)
     before = lab.settings
 
@@ -252,7 +252,7 @@ def asked(
 
 
 def operations(lab: Lab) -> list[tuple[str, str, str, dict[str, Any]]]:
-    """Every operation of the document: its id, method, path and the rest."""
+    """Every operation in the OpenAPI document: its id, method, path and description."""
     document: dict[str, Any] = build(lambda: lab, principal_of).openapi()  # type: ignore[attr-defined]
     return [
         (operation["operationId"], method.upper(), path, operation)
@@ -264,7 +264,7 @@ def operations(lab: Lab) -> list[tuple[str, str, str, dict[str, Any]]]:
 def request_of(
     name: str, method: str, path: str, operation: dict[str, Any], values: dict[str, str]
 ) -> tuple[str, str, dict[str, Any]]:
-    """A request that is right in everything but perhaps who asks."""
+    """A valid request for an operation."""
     options: dict[str, Any] = {}
     if "requestBody" in operation:
         if name == "upload_model":
@@ -280,7 +280,7 @@ def request_of(
 
 
 def of_whom(lab: Lab, account: str) -> dict[str, str]:
-    """Values of path parameters that belong to an account; what belongs to none is the same."""
+    """Values of path parameters for an account; parameters without an account have fixed values."""
     instance = next(i for i in lab.store.fleet.instances() if i.account == account)
     decision = lab.store.ledger.latest_per_instance()[instance.instance_id]
     return {
@@ -383,7 +383,7 @@ def test_every_page_is_in_the_table() -> None:
 
 
 def guarded() -> None:
-    """Asks every page's guard, one after the other; test_guard holds the pages to the table."""
+    """Run every page's guard; `tests/ui/test_guard.py` compares the guards with the page table."""
     import streamlit as st
 
     from spotlab.ui.common import guard
@@ -399,11 +399,11 @@ def guarded() -> None:
 
 @pytest.mark.parametrize("role", Role)
 def test_every_page_lets_in_whom_it_is_for(role: Role, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop() -> None:  # Streamlit's own would end the script for good
+    def stop() -> None:  # Streamlit's own would end the script
         raise InterruptedError
 
     monkeypatch.setattr(st, "stop", stop)
-    look_as(monkeypatch, Principal("somebody", role, ("acme",), via="a test"))
+    open_pages_as(monkeypatch, Principal("somebody", role, ("acme",), via="a test"))
     page = AppTest.from_function(guarded).run()
     let_in = [element.value for element in page.text]
     assert let_in == [entry.name for entry in PAGE_TABLE if entry.right in RIGHTS[role]]
@@ -413,15 +413,15 @@ def test_every_page_lets_in_whom_it_is_for(role: Role, monkeypatch: pytest.Monke
 def test_no_page_shows_anything_foreign(
     path: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An administrator of acme alone follows links to what is zeta's; everything that reaches the
-    browser is looked through, after somebody who sees it all has filled the shared caches."""
+    """An administrator of acme follows links to zeta's data; everything sent to the browser is
+    searched, after an administrator of all accounts has filled the shared caches."""
     monkeypatch.setattr(app_process, "lab", lambda: lab)
     foreign = of_whom(lab, "zeta")
     links = {"instance": foreign["instance_id"], "id": foreign["experiment_id"]}
     if path.stem == "explanations":
         links["decision"] = foreign["experiment_id"]
     for sees in (None, ("acme",)):
-        look_as(monkeypatch, Principal("eve", Role.ADMIN, sees, via="a test"))
+        open_pages_as(monkeypatch, Principal("eve", Role.ADMIN, sees, via="a test"))
         session.first_run().wait(30)
         page = AppTest.from_file(str(ROOT / "spotlab/ui/common/frame.py"), default_timeout=30)
         page.query_params.update(links)
@@ -431,14 +431,14 @@ def test_no_page_shows_anything_foreign(
     st.cache_resource.clear()
     sent = b"".join(node.proto.SerializeToString() for node in elements(page._tree))
     needles = ("secret-1", foreign["instance_id"])
-    # Accounts' names are what administrators of users deal in.
+    # Administrators choose among account names on the page of users.
     needles += ("zeta",) if path.stem != "users" else ()
     found = [needle for needle in needles if needle.encode() in sent]
     assert not found, f"{path.stem} shows {found}"
 
 
 def elements(node: Any) -> Iterator[Any]:
-    """Every element of a page that was run."""
+    """Every element of a page."""
     for child in getattr(node, "children", {}).values():
         if hasattr(child, "children"):
             yield from elements(child)

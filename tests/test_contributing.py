@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md names paths, functions and make targets that exist, and the floors as tested."""
+"""Paths, functions, make targets and floors named in CONTRIBUTING.md exist."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LINKS = sorted(set(re.findall(r"\]\(([^)#]+)\)", PAGE)))
 
 @cache
 def names(path: str) -> frozenset[str]:
-    """Functions, classes and what is assigned in a file, whatever they are inside."""
+    """Names of functions, classes and assigned variables in a file, at any depth."""
     found = set()
     for node in ast.walk(ast.parse((ROOT / path).read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

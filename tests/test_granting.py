@@ -1,8 +1,8 @@
-"""Nobody grants what they do not have: every actor, every granting verb, every user it is done to.
+"""No user can grant rights that they do not have: every actor, action and target is tried.
 
-What is expected is one rule, spelled out here and nowhere taken from the code: what is granted, and
-what the user it is done to has before and after, is all the actor's own. Verbs and operations are
-found, not listed; one that has no entry here fails.
+The expectation is one rule that is written here and not taken from the code: the actor must have
+the granted rights and accounts, and those of the target before and after the action. Methods and
+operations are discovered; one without an entry in this module fails.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from spotlab.domain.access import RIGHTS, Principal, Right, Role
 from spotlab.domain.ports import Account, By
 from spotlab.errors import Conflict, Forbidden, InvalidInput, NotFound, NotSignedIn
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
-from spotlab.services.api_tokens import TokensDesk
-from spotlab.services.own_account import MyDesk
-from spotlab.services.users import UsersDesk
+from spotlab.services import Services
+from spotlab.services.api_tokens import ApiTokenService
+from spotlab.services.own_account import OwnAccountService
+from spotlab.services.users import UserService
 from tests.support.access import (
     PASSWORD,
     VISIT,
@@ -59,14 +59,14 @@ SCOPES: Final = (
     RIGHTS[Role.OPERATOR] | {Right.CHANGE_USERS},
     frozenset(Right) - {Right.CHANGE_USERS},
 )
-"""Of tokens that act."""
+"""Scopes of the actors' tokens."""
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody who tries; `secret` is what a request of theirs carries."""
+    """A user or token that performs an action; `secret` is the credential in its requests."""
 
-    told: str
+    label: str
     user: str
     rights: frozenset[Right]
     accounts: Accounts
@@ -74,7 +74,7 @@ class Actor:
     secret: str
 
     def owns(self, rights: frozenset[Right], accounts: Accounts) -> bool:
-        """The rule: whether all of this is their own."""
+        """Whether the actor has all of these rights and accounts."""
         if not rights <= self.rights:
             return False
         if self.accounts is None:
@@ -84,7 +84,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class Target:
-    """A user that something is done to, and a token of theirs."""
+    """A user on whom an action is performed, and one of their tokens."""
 
     name: str
     role: Role
@@ -94,10 +94,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Try:
-    """A verb tried on a user: what they have after it, or what somebody new has."""
+    """An action on a user, with the rights and accounts of that or of the new user afterwards."""
 
-    told: str
-    act: Callable[[Desk, str], object]
+    label: str
+    act: Callable[[Services, str], object]
     rights: frozenset[Right] = frozenset()
     accounts: Accounts = ()
     new: bool = False
@@ -112,39 +112,39 @@ def two_accounts(lab: Lab) -> Lab:
 
 
 def actors_of(lab: Lab, role: Role, accounts: Accounts) -> list[Actor]:
-    """One user by session and by tokens of several scopes."""
+    """One user, signed in with a session and with tokens of several scopes."""
     name = f"{role}-{'of-one' if accounts else 'of-all'}"
     add_user(lab, name, role, accounts)
     cookie = signed_in(lab, name).token
-    mine = Desk(lab, Gate(lab).session(cookie)).mine
-    made = [Actor(name, name, RIGHTS[role], accounts, mine.who, cookie)]
+    mine = Services(lab, Gate(lab).session(cookie)).own_account
+    made = [Actor(name, name, RIGHTS[role], accounts, mine.principal, cookie)]
     for scopes in SCOPES if role is Role.ADMIN else (RIGHTS[role],):
         _, token = mine.create_token("of a test", scopes, DAY)
-        told = f"{name} with {len(scopes)} scopes"
-        made.append(Actor(told, name, scopes, accounts, Gate(lab).bearer(token), token))
+        label = f"{name} with {len(scopes)} scopes"
+        made.append(Actor(label, name, scopes, accounts, Gate(lab).bearer(token), token))
     return made
 
 
 def targets_of(lab: Lab) -> list[Target]:
-    """Users who see all, one, another, both and no account, and of other roles."""
+    """Users who see all, one, the other, both or no accounts, and users of other roles."""
     made = []
     some = [(Role.VIEWER, seen) for seen in SEEN]
     some += product((Role.OPERATOR, Role.ADMIN), (None, ("acme",)))
     for number, (role, accounts) in enumerate(some):
         name = f"user-{number}"
         add_user(lab, name, role, accounts)
-        token, _ = Desk(lab, ANA).tokens.create(name, "theirs", [Right.READ], DAY)
+        token, _ = Services(lab, ANA).api_tokens.create(name, "theirs", [Right.READ], DAY)
         made.append(Target(name, role, accounts, token.token_id))
     return made
 
 
 def tries(target: Target) -> Iterator[Try]:
-    """Every verb, with what it grants."""
+    """Every action, with what it grants."""
     rights, seen = RIGHTS[target.role], target.accounts
     for role, accounts in product(ROLES, SEEN):
         yield Try(
             f"add a {role} of {accounts}",
-            lambda desk, name, r=role, a=accounts: desk.users.add(name, r, accounts=a),
+            lambda services, name, r=role, a=accounts: services.users.add(name, r, accounts=a),
             RIGHTS[role],
             accounts,
             new=True,
@@ -152,50 +152,59 @@ def tries(target: Target) -> Iterator[Try]:
     for role in ROLES:
         yield Try(
             f"set role {role}",
-            lambda desk, name, r=role: desk.users.set(name, role=r),
+            lambda services, name, r=role: services.users.set(name, role=r),
             RIGHTS[role],
             seen,
         )
     for accounts in SEEN:
         yield Try(
             f"set accounts {accounts}",
-            lambda desk, name, a=accounts: desk.users.set(name, accounts=a),
+            lambda services, name, a=accounts: services.users.set(name, accounts=a),
             rights,
             accounts,
         )
-    same: tuple[tuple[str, Callable[[Desk, str], object]], ...] = (
-        ("set email", lambda desk, name: desk.users.set(name, email="me@example.org")),
-        ("disable", lambda desk, name: desk.users.set(name, active=False)),
-        ("enable", lambda desk, name: desk.users.set(name, active=True)),
-        ("unlock", lambda desk, name: desk.users.unlock(name)),
-        ("sign_out", lambda desk, name: desk.users.sign_out(name)),
-        ("reset_password", lambda desk, name: desk.users.reset_password(name)),
-        ("revoke", lambda desk, _name: desk.tokens.revoke(target.token_id)),
+    same: tuple[tuple[str, Callable[[Services, str], object]], ...] = (
+        ("set email", lambda services, name: services.users.set(name, email="me@example.org")),
+        ("disable", lambda services, name: services.users.set(name, active=False)),
+        ("enable", lambda services, name: services.users.set(name, active=True)),
+        ("unlock", lambda services, name: services.users.unlock(name)),
+        ("sign_out", lambda services, name: services.users.sign_out(name)),
+        ("reset_password", lambda services, name: services.users.reset_password(name)),
+        ("revoke", lambda services, _name: services.api_tokens.revoke(target.token_id)),
     )
-    for told, act in same:
-        yield Try(told, act, rights, seen)
+    for label, act in same:
+        yield Try(label, act, rights, seen)
     for scopes in ({Right.READ}, {Right.READ, Right.EVALUATE}, set(Right)):
         if scopes <= rights:
             yield Try(
                 f"create a token of {len(scopes)}",
-                lambda desk, name, s=frozenset(scopes): desk.tokens.create(name, "made", s, DAY),
+                lambda services, name, s=frozenset(scopes): services.api_tokens.create(
+                    name, "made", s, DAY
+                ),
                 frozenset(scopes),
                 seen,
             )
 
 
 GRANTING: Final = {
-    UsersDesk: {"add", "set", "unlock", "reset_password", "sign_out"},
-    TokensDesk: {"create", "revoke"},
-    MyDesk: {"create_token"},
+    UserService: {"add", "set", "unlock", "reset_password", "sign_out"},
+    ApiTokenService: {"create", "revoke"},
+    OwnAccountService: {"create_token"},
 }
-"""Tried here."""
+"""Methods that are tried here."""
 ASKING: Final = {
-    UsersDesk: {"list", "get", "theirs", "sessions"},
-    TokensDesk: {"list"},
-    MyDesk: {"user", "sessions", "tokens", "change_password", "end_session", "revoke_token"},
+    UserService: {"list", "get", "theirs", "sessions"},
+    ApiTokenService: {"list"},
+    OwnAccountService: {
+        "user",
+        "sessions",
+        "tokens",
+        "change_password",
+        "end_session",
+        "revoke_token",
+    },
 }
-"""They give nothing to anybody; those of MyDesk are about whoever asks alone."""
+"""Methods that grant nothing; those of OwnAccountService concern only the user who calls them."""
 
 
 @pytest.mark.parametrize("part", GRANTING, ids=lambda part: part.__name__)
@@ -206,7 +215,7 @@ def test_every_verb_is_tried(part: type) -> None:
 
 
 def expected(actor: Actor, target: Target, each: Try | Request) -> bool:
-    """The rule: what is granted, and what the user has before and after, is the actor's own."""
+    """The rule: the actor has what is granted, and what the target has before and after."""
     had = each.new or actor.owns(RIGHTS[target.role], target.accounts)
     return Right.CHANGE_USERS in actor.rights and had and actor.owns(each.rights, each.accounts)
 
@@ -219,7 +228,7 @@ def restore(lab: Lab, target: Target) -> None:
 
 
 def again(lab: Lab, actor: Actor) -> Principal:
-    """The actor as they were at first, in a new session."""
+    """The actor in a new session."""
     begun = Sessions(lab).begin(actor.user, "a test", VISIT)
     assert begun is not None
     return replace(actor.who, session_id=begun.session.session_id)
@@ -233,37 +242,37 @@ def test_nobody_grants_or_takes_over_more_than_is_their_own(
     lab, wrong, tried = two_accounts, [], {True: 0, False: 0}
     targets = targets_of(lab)
     for actor in actors_of(lab, role, seen):
-        desk = Desk(lab, actor.who)
+        services = Services(lab, actor.who)
         own = Target(actor.user, role, seen, targets[0].token_id)
         for target in (own, *targets):
             for each in tries(target):
-                if each.new != (target is own) and (each.new or each.told == "revoke"):
+                if each.new != (target is own) and (each.new or each.label == "revoke"):
                     continue
                 allowed, before = expected(actor, target, each), lab.store.audit.count()
                 name = f"new-{sum(tried.values())}" if each.new else target.name
-                said = "done"
+                result = "done"
                 try:
-                    each.act(desk, name)
+                    each.act(services, name)
                 except (Forbidden, NotFound, InvalidInput) as exc:
-                    said = str(exc)
+                    result = str(exc)
                 tried[allowed] += 1
                 changed = lab.store.audit.count() != before
-                if allowed != (said == "done") or (changed and not allowed):
-                    wrong.append(f"{actor.told}: {each.told} of {target}: {said}")
+                if allowed != (result == "done") or (changed and not allowed):
+                    wrong.append(f"{actor.label}: {each.label} of {target}: {result}")
                 if changed and not each.new:
                     restore(lab, target)
-                if target is own and actor.who.session_id:  # which a change of one's own may end
-                    desk = Desk(lab, again(lab, actor))
+                if target is own and actor.who.session_id:  # it may have ended
+                    services = Services(lab, again(lab, actor))
     assert not wrong, f"{len(wrong)} of {tried}\n" + "\n".join(wrong[:20])
     assert (tried[True] > 100) is (role is Role.ADMIN), tried
 
 
-# The same by requests
+# The same through the API
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request, with what it grants."""
+    """An API request, with what it grants."""
 
     operation: str
     method: str
@@ -275,7 +284,7 @@ class Request:
 
 
 def requests_of(target: Target) -> Iterator[Request]:
-    """Every operation that grants, as it is sent about a user."""
+    """A request of every granting operation for a user."""
     rights, seen, user = RIGHTS[target.role], target.accounts, f"/users/{target.name}"
 
     def listed(accounts: Accounts) -> list[str] | None:
@@ -362,8 +371,8 @@ def test_no_request_grants_or_takes_over_more_than_is_ones_own(
                     changed = lab.store.audit.count() != before
                     good = answer.status_code in ((200, 201) if allowed else (403, 404, 422))
                     if not good or (changed and not allowed):
-                        said = f"{answer.status_code} {answer.text}"
-                        wrong.append(f"{actor.told}: {each.method} {each.path} {body}: {said}")
+                        result = f"{answer.status_code} {answer.text}"
+                        wrong.append(f"{actor.label}: {each.method} {each.path} {body}: {result}")
                     if changed and not each.new:
                         restore(lab, target)
 
@@ -372,21 +381,21 @@ def test_no_request_grants_or_takes_over_more_than_is_ones_own(
     assert (tried[True] > 50) is (role is Role.ADMIN), tried
 
 
-# What was reproduced, and what outlives who granted it
+# Reproduced attacks, and grants that outlive the user who made them
 
 
-def by_session(lab: Lab, name: str) -> Desk:
-    """A user at the desk, signed in."""
-    return Desk(lab, Gate(lab).session(signed_in(lab, name).token))
+def by_session(lab: Lab, name: str) -> Services:
+    """The services of a user who is signed in."""
+    return Services(lab, Gate(lab).session(signed_in(lab, name).token))
 
 
 def test_an_administrator_of_one_account_stays_one(two_accounts: Lab) -> None:
     add_user(two_accounts, "eve", Role.ADMIN, ("acme",))
     eve = by_session(two_accounts, "eve")
     for accounts, refused in ((None, Forbidden), (("acme", "zeta"), InvalidInput)):
-        with pytest.raises(refused) as told:
+        with pytest.raises(refused) as error:
             eve.users.set("eve", accounts=accounts)
-        assert "zeta" not in (told.value.remedy or "").replace("'zeta'", ""), (
+        assert "zeta" not in (error.value.remedy or "").replace("'zeta'", ""), (
             "names nothing foreign"
         )
     assert two_accounts.store.users.get("eve").accounts == ("acme",)
@@ -404,12 +413,12 @@ def test_an_administrator_of_one_account_stays_one(two_accounts: Lab) -> None:
 def test_a_token_is_worth_no_more_than_who_made_it(
     change: dict[str, Any], left: tuple[set[Right], Accounts] | None, two_accounts: Lab
 ) -> None:
-    lab, root = two_accounts, Desk(two_accounts, ANA)
+    lab, root = two_accounts, Services(two_accounts, ANA)
     add_user(lab, "eve", Role.ADMIN)
     add_user(lab, "robot", Role.OPERATOR)
     scopes = [Right.READ, Right.EVALUATE]
-    _, token = by_session(lab, "eve").tokens.create("robot", "ci", scopes, DAY)
-    _, of_owner = root.tokens.create("robot", "of the machine's owner", scopes, DAY)
+    _, token = by_session(lab, "eve").api_tokens.create("robot", "ci", scopes, DAY)
+    _, of_owner = root.api_tokens.create("robot", "of the machine's owner", scopes, DAY)
     root.users.set("eve", **change)
     if left is None:
         with pytest.raises(NotSignedIn, match="made the API token 'ci'"):
@@ -422,12 +431,12 @@ def test_a_token_is_worth_no_more_than_who_made_it(
 
 
 def test_a_token_that_a_token_made_is_worth_no_more_than_either_maker(two_accounts: Lab) -> None:
-    lab, root = two_accounts, Desk(two_accounts, ANA)
+    lab, root = two_accounts, Services(two_accounts, ANA)
     for name in ("eve", "ben", "robot"):
         add_user(lab, name, Role.ADMIN)
-    _, first = by_session(lab, "eve").tokens.create("ben", "first", Right, DAY)
-    by_token = Desk(lab, Gate(lab).bearer(first))
-    _, second = by_token.tokens.create("robot", "second", [Right.READ], DAY)
+    _, first = by_session(lab, "eve").api_tokens.create("ben", "first", Right, DAY)
+    by_token = Services(lab, Gate(lab).bearer(first))
+    _, second = by_token.api_tokens.create("robot", "second", [Right.READ], DAY)
     assert Gate(lab).bearer(second).accounts is None
     root.users.set("eve", accounts=("acme",))
     assert Gate(lab).bearer(second).accounts == ("acme",)
@@ -444,14 +453,14 @@ def test_a_token_of_whoever_is_given_more_later_brings_its_maker_nothing(
     lab = two_accounts
     add_user(lab, "eve", Role.ADMIN, ("acme",))
     add_user(lab, "victim", Role.VIEWER, ("acme",))
-    _, token = by_session(lab, "eve").tokens.create("victim", "ci", [Right.READ], DAY)
-    Desk(lab, ANA).users.set("victim", accounts=None)
+    _, token = by_session(lab, "eve").api_tokens.create("victim", "ci", [Right.READ], DAY)
+    Services(lab, ANA).users.set("victim", accounts=None)
     assert Gate(lab).bearer(token).accounts == ("acme",)
 
 
 @pytest.mark.parametrize("whose", ["widened", "disabled", "narrowed"])
 def test_a_link_counts_while_its_maker_could_make_it(whose: str, two_accounts: Lab) -> None:
-    lab, root = two_accounts, Desk(two_accounts, ANA)
+    lab, root = two_accounts, Services(two_accounts, ANA)
     add_user(lab, "eve", Role.ADMIN, ("acme",))
     _, path = by_session(lab, "eve").users.add("victim", Role.VIEWER, accounts=["acme"])
     code = path.partition("code=")[2]
@@ -478,8 +487,8 @@ def test_an_administrator_of_every_account_is_left(two_accounts: Lab) -> None:
 def test_who_is_reset_has_no_token_either(two_accounts: Lab) -> None:
     lab = two_accounts
     add_user(lab, "victim", Role.OPERATOR)
-    _, stolen = by_session(lab, "victim").mine.create_token("stolen", [Right.READ], DAY)
-    Desk(lab, ANA).users.reset_password("victim")
+    _, stolen = by_session(lab, "victim").own_account.create_token("stolen", [Right.READ], DAY)
+    Services(lab, ANA).users.reset_password("victim")
     with pytest.raises(NotSignedIn, match="revoked"):
         Gate(lab).bearer(stolen)
 
@@ -490,25 +499,25 @@ def test_who_sees_some_accounts_sees_the_users_of_those_alone(two_accounts: Lab)
     eve = by_session(lab, "eve")
     known = {each.name for each in targets if each.accounts in (("acme",), ())}
     assert {user.name for user in eve.users.list()} == known | {"eve"}
-    assert {token.user for token in eve.tokens.list()} == known
+    assert {token.user for token in eve.api_tokens.list()} == known
     for target in targets:
         if target.name not in known:
             for look in (eve.users.get, eve.users.sessions, eve.users.sign_out):
                 with pytest.raises(NotFound):
                     look(target.name)
             with pytest.raises(NotFound):
-                eve.tokens.revoke(target.token_id)
+                eve.api_tokens.revoke(target.token_id)
 
 
 @pytest.mark.parametrize(
     "accounts", [["*"], ["%"], ["all"], [""], ["ACME"], ["acme "], ["acme,zeta"], ["\uff41cme"]]
 )
 def test_no_account_is_named_by_what_reads_like_it(accounts: list[str], two_accounts: Lab) -> None:
-    for desk in (Desk(two_accounts, ANA), by_session(two_accounts, "root")):
+    for services in (Services(two_accounts, ANA), by_session(two_accounts, "root")):
         with pytest.raises(InvalidInput, match="There is no account"):
-            desk.users.add("new", Role.VIEWER, accounts=accounts)
+            services.users.add("new", Role.VIEWER, accounts=accounts)
         with pytest.raises(InvalidInput, match="There is no account"):
-            desk.users.set("root", accounts=accounts)
+            services.users.set("root", accounts=accounts)
 
 
 def test_no_body_takes_what_it_does_not_name(two_accounts: Lab) -> None:

@@ -1,4 +1,4 @@
-"""Rights are checked in one place: screens and commands reach the lab through `services` alone."""
+"""Rights are checked in one place: screens and commands reach the lab only through `services`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import pytest
 from tests.conftest import ROOT
 
 CLOCK_AND_SUCH: Final = {"clock", "settings", "bus", "close"}
-"""What of a lab tells nobody anything that is somebody's."""
+"""Attributes of a lab that expose no user's data."""
 
 EXCEPTIONS: Final = {
-    "spotlab/ui/common/session.py": "opens the one lab and gives each reader their desk",
-    "spotlab/cli/local_session.py": "opens a command's lab and gives whoever runs it their desk",
-    "spotlab/cli/commands.py": "`doctor` looks at the installation, whoever has its files",
-    "spotlab/cli/worker.py": "`worker` is the app itself, without screens",
-    "spotlab/cli/results.py": "`results` measures the shipped models; it reads recorded data",
+    "spotlab/ui/common/session.py": "opens the shared lab and creates each user's services",
+    "spotlab/cli/local_session.py": "opens a command's lab and creates its user's services",
+    "spotlab/cli/commands.py": "`doctor` checks the installation, for anyone who has its files",
+    "spotlab/cli/worker.py": "`worker` is the app without screens",
+    "spotlab/cli/results.py": "`results` measures the shipped models on recorded data",
 }
-"""Where the lab itself is touched, and why that is right."""
+"""Modules that use the lab directly, with the reason."""
 
 MODULES = sorted(
     path
@@ -33,16 +33,16 @@ MODULES = sorted(
 
 def takes_a_lab(function: ast.FunctionDef) -> bool:
     arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
-    said = [ast.unparse(a.annotation) for a in arguments if a.annotation is not None]
-    return any(text.strip("'\"") == "Lab" for text in said)
+    annotations = [ast.unparse(a.annotation) for a in arguments if a.annotation is not None]
+    return any(text.strip("'\"") == "Lab" for text in annotations)
 
 
 UNCHECKED: Final = ("runtime", "monitoring", "maintenance", "scheduling", "sweeps")
-"""Rooms whose functions act on a lab without asking for rights."""
+"""Rooms whose functions act on a lab without checking rights."""
 
 
 def acts_on_a_lab() -> dict[str, str]:
-    """Every function and class of those rooms that is given a whole lab."""
+    """Every function and class in these rooms that takes a lab as an argument."""
     found = {}
     paths = [path for room in UNCHECKED for path in (ROOT / "spotlab" / room).rglob("*.py")]
     for path in sorted(paths):
@@ -50,11 +50,11 @@ def acts_on_a_lab() -> dict[str, str]:
         module = ".".join(inside.parts).removesuffix(".__init__")
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.FunctionDef) and takes_a_lab(node):
-                found[f"{module}.{node.name}"] = f"{node.name} takes a whole lab"
+                found[f"{module}.{node.name}"] = f"{node.name} takes a lab"
             if isinstance(node, ast.ClassDef) and any(
                 isinstance(each, ast.FunctionDef) and takes_a_lab(each) for each in node.body
             ):
-                found[f"{module}.{node.name}"] = f"{node.name} is made of a whole lab"
+                found[f"{module}.{node.name}"] = f"{node.name} is created from a lab"
     return found
 
 
@@ -85,7 +85,7 @@ def breaches(tree: ast.Module) -> Iterator[str]:
 
 
 def _is_a_lab(node: ast.expr, labs: Set[str]) -> bool:
-    """`lab`, `session.lab()`, `process.lab()`, `desk.lab`, `self.lab`."""
+    """`lab`, `session.lab()`, `process.lab()`, `services.lab`, `self.lab`."""
     called = node.func if isinstance(node, ast.Call) else node
     if isinstance(called, ast.Name):
         return called.id in labs
@@ -96,18 +96,20 @@ def test_what_acts_on_a_lab_is_found() -> None:
     assert "spotlab.runtime.outcomes.settle" in ACTS
     assert "spotlab.runtime.evaluation.evaluate_instances" in ACTS
     assert "spotlab.monitoring.health.prober.probe_all" in ACTS
-    assert "spotlab.maintenance.retention.sweep" in ACTS
+    assert "spotlab.maintenance.retention.apply_retention" in ACTS
     assert "spotlab.scheduling.first_run.get_ready" in ACTS
     assert list(breaches(ast.parse("from spotlab.runtime.outcomes import settle")))
     assert list(breaches(ast.parse("def f(lab): return lab.store.ledger.list()")))
     assert list(breaches(ast.parse("session.lab().evaluate(None)")))
-    assert not list(breaches(ast.parse("session.desk().decisions.list(); desk.lab.clock.now()")))
+    assert not list(
+        breaches(ast.parse("session.services().decisions.list(); services.lab.clock.now()"))
+    )
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_screens_and_commands_ask_the_desk(path: Path) -> None:
     found = list(breaches(ast.parse(path.read_text())))
-    assert not found, "\n".join([*found, "Ask a part of spotlab/services, or add one."])
+    assert not found, "\n".join([*found, "Use a service in spotlab/services, or add one."])
 
 
 def test_every_exception_is_still_one() -> None:

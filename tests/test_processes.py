@@ -1,4 +1,4 @@
-"""One helper a home, whoever starts, leaves or is killed; and nothing left running."""
+"""Helper processes: one per home, even if users are killed, and none is left running."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from spotlab.errors import NotAvailable
 from spotlab.processes import __main__ as supervisor
 from spotlab.processes import join, run_dir, socket_dir
 from spotlab.processes.files import LOG_BYTES, Files
-from tests.support.online import is_running, until
+from tests.support.online import is_running, wait_until
 from tests.support.processes import NAME, beacon, user_of
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
-    """A home whose path has spaces; at the end nothing of it may be left running."""
+    """A home with spaces in its path; at the end, no process of it may be running."""
     folder = tmp_path / "a home, with spaces é"
     yield folder
     files = Files(run_dir(folder), NAME)
-    until(lambda: not files.is_alive(), "the helper has ended")
+    wait_until(lambda: not files.is_alive(), "the helper has ended")
 
 
 def ended(*pids: int) -> None:
-    until(lambda: not any(map(is_running, pids)), f"processes {pids} have ended")
+    wait_until(lambda: not any(map(is_running, pids)), f"processes {pids} have ended")
 
 
 def test_processes_that_start_at_once_share_one_helper(home: Path) -> None:
@@ -103,11 +103,11 @@ def test_a_helper_that_died_is_started_anew(home: Path) -> None:
     with join(beacon(home)) as membership:
         first = membership.pid
         assert first is not None
-        membership.ensure()
+        membership.ensure_running()
         assert membership.pid == first
         os.kill(first, signal.SIGKILL)
-        until(lambda: membership.pid is None, "its supervisor has ended")
-        membership.ensure()
+        wait_until(lambda: membership.pid is None, "its supervisor has ended")
+        membership.ensure_running()
         second = membership.pid
         assert second is not None
         assert second != first
@@ -122,7 +122,7 @@ def test_the_helper_dies_with_its_supervisor(home: Path) -> None:
         assert pids is not None
         os.kill(pids.supervisor, signal.SIGKILL)
         ended(pids.helper, pids.supervisor)
-        membership.ensure()
+        membership.ensure_running()
         assert membership.pid not in (None, pids.helper)
         with join(beacon(home)) as other:
             assert membership.pid == other.pid
@@ -142,7 +142,7 @@ def test_a_forked_child_is_a_user_of_its_own(home: Path) -> None:
     assert pid is not None
     reader, writer = os.pipe()
     child = os.fork()
-    if child == 0:  # the fork waits until the test closes its pipe
+    if child == 0:  # the forked process waits until the test closes the pipe
         os.close(writer)
         os.read(reader, 1)
         os._exit(0)
@@ -176,7 +176,7 @@ def test_a_fork_while_it_starts_keeps_nobody_waiting(home: Path) -> None:
     def ready_and_forked() -> bool:
         if not forks:
             forks.append(os.fork())
-            if forks == [0]:  # it has a copy of every lock that is held now
+            if forks == [0]:  # it has a copy of every lock that is currently held
                 os.close(writer)
                 os.read(reader, 1)
                 os._exit(0)
@@ -196,7 +196,7 @@ def test_a_fork_while_it_starts_keeps_nobody_waiting(home: Path) -> None:
 def test_a_user_killed_while_it_starts_a_helper_keeps_nobody_waiting(home: Path) -> None:
     with user_of(home) as hasty:
         files = Files(run_dir(home), NAME)
-        until(files.is_alive, "the supervisor is there")
+        wait_until(files.is_alive, "the supervisor is there")
         hasty.process.kill()
         hasty.process.wait()
         with user_of(home) as next_one:
@@ -209,7 +209,7 @@ def test_a_second_supervisor_gives_way(home: Path, monkeypatch: pytest.MonkeyPat
         pid = membership.pid
         monkeypatch.setattr(supervisor, "STOP_S", 0.1)
         monkeypatch.setattr(os, "fork", lambda: pytest.fail("it went on"))
-        with pytest.raises(SystemExit, match="Another beacon is alive already"):
+        with pytest.raises(SystemExit, match="Another beacon is already running"):
             supervisor.main([str(run_dir(home)), NAME, "1", "no-such-program"])
         assert membership.pid == pid
         assert is_running(pid or 0)
@@ -221,7 +221,7 @@ def test_threads_may_leave_at_once_and_close_nothing_else(home: Path) -> None:
         list(pool.map(lambda _: membership.close(), range(64)))
     with (home / "run" / "beacon.ready").open() as other:
         membership.close()
-        assert other.read(), "whose descriptor has the number that was the lock's"
+        assert other.read(), "its descriptor has the number that the lock had"
 
 
 def test_joining_while_it_ends_waits_and_starts_anew(home: Path) -> None:
@@ -230,7 +230,7 @@ def test_joining_while_it_ends_waits_and_starts_anew(home: Path) -> None:
         first = membership.pid
         assert first is not None
     ending = run_dir(home) / "beacon.ending"
-    until(ending.exists, "the supervisor ends the helper")
+    wait_until(ending.exists, "the supervisor ends the helper")
     assert is_running(first)
     with join(helper) as again:
         assert not is_running(first)
@@ -253,13 +253,13 @@ while True:
 def test_a_start_that_fails_shows_the_end_of_the_log(home: Path) -> None:
     program = "import sys; print('x' * 5000); sys.exit('the port is taken')"
     began = time.monotonic()
-    with pytest.raises(NotAvailable, match=r"ended while it started.*the port is taken") as caught:
+    with pytest.raises(NotAvailable, match=r"ended during start-up.*the port is taken") as caught:
         join(beacon(home, program=program))
-    assert time.monotonic() - began < 5.0, "it is not waited for until the time is up"
+    assert time.monotonic() - began < 5.0, "it does not wait until the timeout"
     assert len(str(caught.value)) < 1000
     files = Files(run_dir(home), NAME)
     assert not files.is_alive()
-    with pytest.raises(NotAvailable, match="no-such-program cannot be run: No such file"):
+    with pytest.raises(NotAvailable, match="no-such-program cannot be started: No such file"):
         join(replace(beacon(home), command=("no-such-program",)))
 
 
@@ -268,16 +268,16 @@ def test_a_helper_that_never_answers_is_ended(home: Path) -> None:
     mute = replace(
         beacon(home, program=program), ready=lambda: False, start_timeout_s=0.5, idle_s=60.0
     )
-    with pytest.raises(NotAvailable, match=r"did not answer within 0.5 s.*starting up"):
+    with pytest.raises(NotAvailable, match=r"did not respond within 0.5 s.*starting up"):
         join(mute)
-    assert not Files(run_dir(home), NAME).is_alive(), "nobody can join it any more"
+    assert not Files(run_dir(home), NAME).is_alive(), "no process can join it"
 
 
 def test_a_left_membership_says_so(home: Path) -> None:
     membership = join(beacon(home))
     membership.close()
-    with pytest.raises(NotAvailable, match="was left"):
-        membership.ensure()
+    with pytest.raises(NotAvailable, match="was closed"):
+        membership.ensure_running()
 
 
 def test_a_removed_home_ends_its_helper(tmp_path: Path) -> None:
@@ -303,9 +303,9 @@ def test_a_long_log_keeps_its_end(tmp_path: Path) -> None:
 def test_a_helper_that_writes_without_end_fills_no_disk(home: Path) -> None:
     with join(beacon(home, program=CHATTERBOX)):
         files = Files(run_dir(home), NAME)
-        until((run_dir(home) / "beacon.wrote").exists, "it has written three times the limit")
-        until(lambda: files.log.stat().st_size < LOG_BYTES, "its log was cut")
-        until(lambda: files.log_end(0).endswith("the end"), "its end is kept")
+        wait_until((run_dir(home) / "beacon.wrote").exists, "it has written three times the limit")
+        wait_until(lambda: files.log.stat().st_size < LOG_BYTES, "its log was cut")
+        wait_until(lambda: files.log_end(0).endswith("the end"), "its end is preserved")
 
 
 CHATTERBOX = f"""
@@ -326,7 +326,7 @@ def test_a_file_system_without_locks_is_named(
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    with pytest.raises(NotAvailable, match=r"cannot lock files.*local disk"):
+    with pytest.raises(NotAvailable, match=r"does not support file locks.*local disk"):
         join(beacon(tmp_path))
 
 
@@ -337,7 +337,7 @@ def test_the_run_folder_is_the_owners_alone(tmp_path: Path) -> None:
 
 def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(NotAvailable, match="file/run cannot be made: Not a directory"):
+    with pytest.raises(NotAvailable, match="file/run cannot be created: Not a directory"):
         run_dir(tmp_path / "file")
     (tmp_path / "run").symlink_to(tmp_path / "nowhere")
     with pytest.raises(NotAvailable, match="run"):
@@ -354,8 +354,8 @@ def test_a_long_home_has_its_sockets_in_a_short_folder(
         assert len(bytes(folder / "emulated-aws.sock")) < 100
         assert folder.stat().st_mode & 0o777 == 0o700
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-        assert socket_dir(long) == folder, "a process with another TMPDIR finds the same one"
+        assert socket_dir(long) == folder, "a process with another TMPDIR finds the same folder"
         (tmp_path / "link").symlink_to(long)
-        assert socket_dir(tmp_path / "link") == folder, "so does one that comes by another path"
+        assert socket_dir(tmp_path / "link") == folder, "so does one that uses a symbolic link"
     finally:
         folder.rmdir()

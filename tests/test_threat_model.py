@@ -1,4 +1,4 @@
-"""docs/threat-model.md names files, tests and settings that exist."""
+"""Files, tests and settings named in docs/threat-model.md exist."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SETTINGS = sorted(set(re.findall(r"`(SPOTLAB_[A-Z_]+)`", PAGE)))
 
 @cache
 def functions(path: str) -> frozenset[str]:
-    """The names of a file's functions, whatever they are inside."""
+    """Names of the functions in a file, at any depth."""
     tree = ast.parse((ROOT / path).read_text())
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
 
@@ -43,7 +43,7 @@ def test_links_lead_somewhere(link: str) -> None:
 
 
 def test_every_input_and_every_try_names_a_test() -> None:
-    for title in ("## What reads each input", "## What was tried, and held"):
+    for title in ("## Inputs and what reads them", "## Attacks that were tried"):
         table = PAGE.partition(title)[2].partition("\n## ")[0]
         rows = [line for line in table.splitlines() if line.startswith("| ")][2:]
         assert len(rows) > 10

@@ -1,6 +1,6 @@
-"""Moves the clock of a SpotLab process: the file SKEW names holds the seconds.
+"""Shifts the clock of a SpotLab process by the seconds in the file named by SKEW.
 
-Only SpotLab's own clock moves, as there is no other way without changing the machine's.
+Only SpotLab's own clock is shifted, not that of the machine.
 """
 
 import os

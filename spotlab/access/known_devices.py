@@ -1,6 +1,6 @@
-"""Browsers that somebody has signed in with before: what others type does not lock those out.
+"""Device cookies: a browser in which a user has signed in before is not locked out by others.
 
-A signed cookie per user and browser, as OWASP describes it:
+One signed cookie per user and browser, as described by OWASP:
 https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies
 """
 
@@ -15,15 +15,15 @@ from spotlab.access.session_tokens import Signer, Ticket
 from spotlab.errors import NotSignedIn
 from spotlab.runtime.lab import Lab
 
-KNOWN_FOR: Final = timedelta(days=180)
-"""Since the last sign-in with this browser."""
+DEVICE_VALID_FOR: Final = timedelta(days=180)
+"""How long a browser is known after its last sign-in."""
 
 
 class Devices:
-    """Signs and reads the cookie of a browser that is known.
+    """Signs and reads device cookies.
 
     Args:
-        lab: gives the key and the clock.
+        lab: its secret key and clock.
     """
 
     def __init__(self, lab: Lab) -> None:
@@ -31,12 +31,14 @@ class Devices:
         self._signer = Signer(secret_key(lab.settings), "device")
 
     def new(self, user: str) -> str:
-        """What the browser of a user who has just signed in keeps."""
+        """The cookie for the browser of a user who has just signed in."""
         now = self._clock.now()
-        return self._signer.sign(Ticket(secrets.token_urlsafe(18), user, now + KNOWN_FOR), now)
+        return self._signer.sign(
+            Ticket(secrets.token_urlsafe(18), user, now + DEVICE_VALID_FOR), now
+        )
 
     def known(self, cookie: str, user: str) -> str:
-        """The id of a browser that this user has signed in with; "": it is none."""
+        """The id of a browser in which this user has signed in; "": it is not one."""
         try:
             ticket = self._signer.read(cookie)
         except NotSignedIn:

@@ -1,4 +1,4 @@
-"""Whether an address is this machine's own."""
+"""Detection of loopback addresses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 
 
 def is_loopback(address: str | None) -> bool:
-    """Whether only this machine reaches a server bound to this address."""
+    """Whether a server bound to this address can be reached from this machine only."""
     if not address:
         return False
     if address == "localhost":

@@ -1,4 +1,4 @@
-"""Whoever an OpenID Connect provider vouches for, as a user of ours."""
+"""Users who sign in through an OpenID Connect provider."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from spotlab.access.api_tokens import hashed
+from spotlab.access.api_tokens import hash_secret
 from spotlab.access.authentication import Gate
 from spotlab.access.secret_key import secret_key
 from spotlab.access.sessions import SignedIn, Visit
 from spotlab.access.sign_in import SignIn, new_user
-from spotlab.access.usernames import made_name
+from spotlab.access.usernames import name_from_provider
 from spotlab.domain.access import Role
 from spotlab.domain.ports import By, User
 from spotlab.errors import Conflict, Forbidden, InvalidSetting, NotSignedIn
 from spotlab.runtime.lab import Lab
 from spotlab.settings import Settings
 
-FRESH: Final = timedelta(minutes=10)
-"""How old what the provider signed may be: an old cookie begins no new session."""
+MAX_AGE: Final = timedelta(minutes=10)
+"""Maximum age of an ID token: an older cookie starts no session."""
 CALLBACK: Final = "/oauth2callback"
-_TRIES: Final = 50
+_MAX_NAMES: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a provider says of somebody.
+    """The identity in an ID token.
 
     Args:
-        issuer, subject: who, for good.
-        email: "" where it says none, or has not verified it.
-        name: what they like to be called.
+        issuer, subject: permanent identifiers of the user.
+        email: "": none, or not verified by the provider.
+        name: preferred user name.
         issued_at: aware UTC.
-        signature: a hash of all that it says, which it never says twice.
+        signature: a hash of all claims; unique per ID token.
     """
 
     issuer: str
@@ -46,58 +46,59 @@ class Identity:
 
     @classmethod
     def of(cls, claims: dict[str, object]) -> Identity:
-        """From the claims of an ID token. Raises NotSignedIn: it lacks what is needed."""
+        """From the claims of an ID token. Raises NotSignedIn: a required claim is missing."""
         issuer, subject, issued = claims.get("iss"), claims.get("sub"), claims.get("iat")
         if not isinstance(issuer, str) or not isinstance(subject, str) or not subject:
-            raise NotSignedIn("The provider did not say who you are.")
+            raise NotSignedIn("The identity provider's token does not identify you.")
         if not isinstance(issued, int | float):
-            raise NotSignedIn("The provider did not say when it vouched for you.")
+            raise NotSignedIn("The identity provider's token does not say when it was issued.")
         verified = claims.get("email_verified") in (True, "true")
         email = str(claims.get("email") or "") if verified else ""
         name = str(claims.get("preferred_username") or claims.get("email") or subject)
-        signature = hashed(json.dumps(claims, sort_keys=True, default=str))
+        signature = hash_secret(json.dumps(claims, sort_keys=True, default=str))
         return cls(issuer, subject, email, name, datetime.fromtimestamp(issued, UTC), signature)
 
 
 def begin_session(lab: Lab, identity: Identity, visit: Visit) -> SignedIn:
-    """A session of whom an identity means; a second one with the same is refused.
+    """Start a session for an identity; each ID token can be used once.
 
     Raises:
-        NotSignedIn: what the provider signed is too old, or the user may not sign in any more.
-        Forbidden: they are no user, or a disabled one.
-        Conflict: it was used before.
+        NotSignedIn: the ID token is too old, or the user may not sign in any more.
+        Forbidden: there is no such user, or it is disabled.
+        Conflict: the ID token was used before.
     """
     user, now = user_of(lab, identity), lab.clock.now()
     by = By(user.name, now, "", "oidc")
-    lab.store.links.use_signature(identity.signature, user.name, by, identity.issued_at + FRESH)
+    lab.store.links.use_signature(identity.signature, user.name, by, identity.issued_at + MAX_AGE)
     return SignIn(lab).by_provider(user, visit)
 
 
 def user_of(lab: Lab, identity: Identity) -> User:
-    """The user whom an identity means: by subject, else by verified e-mail, else somebody new.
+    """The user of an identity: by subject, else by verified e-mail address, else a new user.
 
     Raises:
-        NotSignedIn: what the provider signed is too old.
-        Forbidden: they are no user, or a disabled one.
+        NotSignedIn: the ID token is too old.
+        Forbidden: there is no such user and none may be added, or it is disabled.
     """
     now = lab.clock.now()
-    if not -FRESH <= now - identity.issued_at <= FRESH:
+    if not -MAX_AGE <= now - identity.issued_at <= MAX_AGE:
         raise NotSignedIn("That sign-in was too long ago.", remedy="Sign in again.")
     subject = f"{identity.issuer}|{identity.subject}"
-    known = lab.store.users.vouched_for
-    # Once more at the end: another tab may have bound them between the two.
+    known = lab.store.users.with_subject
+    # By subject again at the end: another tab may have linked the user in between.
     user = known(subject) or _by_email(lab, identity, subject, now) or known(subject)
     if user is None:
-        user = _somebody_new(lab, identity, subject, now)
+        user = _new_user(lab, identity, subject, now)
     if not user.active:
         raise Forbidden(f"{user.name} may not sign in.", remedy="Ask an administrator.")
     return user
 
 
 def _by_email(lab: Lab, identity: Identity, subject: str, now: datetime) -> User | None:
-    """Whom an administrator has added by address; from now on the subject counts.
+    """The user whom an administrator added by e-mail address; the subject is linked to it now.
 
-    Signs beyond ASCII are another mailbox's, though some turn into ASCII as they are lowered.
+    Non-ASCII addresses are ignored: some characters become ASCII in lower case, but belong to
+    another mailbox.
     """
     if not identity.email.isascii():
         return None
@@ -114,31 +115,31 @@ def _by_email(lab: Lab, identity: Identity, subject: str, now: datetime) -> User
     return user
 
 
-def _somebody_new(lab: Lab, identity: Identity, subject: str, now: datetime) -> User:
+def _new_user(lab: Lab, identity: Identity, subject: str, now: datetime) -> User:
     if not lab.settings.oidc_role:
         raise Forbidden(
-            "You have signed in with the provider, but have no account here.",
-            remedy="An administrator adds you with the e-mail address that the provider has "
+            "You have signed in with the identity provider, but are not a user here.",
+            remedy="Ask an administrator to add you with the e-mail address that the provider has "
             "verified.",
         )
-    role, plain = Role(lab.settings.oidc_role), made_name(identity.name)
-    for number in range(1, _TRIES):
+    role, plain = Role(lab.settings.oidc_role), name_from_provider(identity.name)
+    for number in range(1, _MAX_NAMES):
         name = plain if number == 1 else f"{plain[:60]}-{number}"
         user = new_user(name, role, None, identity.email, now)
         by = By(name, now, "first sign-in with the provider", "oidc")
         try:
             return lab.store.users.add(replace(user, subject=subject), by)
         except Conflict:
-            if known := lab.store.users.vouched_for(subject):
+            if known := lab.store.users.with_subject(subject):
                 return known  # another tab was first
     raise Conflict(f"Every name like {plain!r} is taken.", remedy="Ask an administrator.")
 
 
 def login_section(settings: Settings) -> dict[str, str]:
-    """What the login is to know of the provider.
+    """Streamlit's configuration of the provider.
 
     Raises:
-        InvalidSetting: one of its settings is missing.
+        InvalidSetting: a setting is missing.
         NotAvailable: there is no secret key.
     """
     secret = settings.oidc_client_secret
@@ -151,7 +152,7 @@ def login_section(settings: Settings) -> dict[str, str]:
     if secret is None or not all(needed.values()):
         missing = ", ".join(name for name, value in needed.items() if not value)
         raise InvalidSetting(
-            f"SPOTLAB_AUTH is oidc, and not set: {missing}.",
+            f"SPOTLAB_AUTH is oidc, but these settings are missing: {missing}.",
             remedy="See the README's settings table.",
         )
     return {

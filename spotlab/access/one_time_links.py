@@ -1,4 +1,4 @@
-"""One-time links: made, and told as an address."""
+"""One-time links for the first administrator and for choosing a password."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import secrets
 from datetime import timedelta
 from typing import Final
 
-from spotlab.access.api_tokens import hashed
+from spotlab.access.api_tokens import hash_secret
 from spotlab.domain.access import SPOTLAB
 from spotlab.domain.ports import By
 from spotlab.runtime.lab import Lab
@@ -17,7 +17,7 @@ PASSWORD_FOR: Final = timedelta(hours=24)
 
 
 def first_administrator_link(lab: Lab) -> str | None:
-    """The path of a link that makes the first administrator; None: there is a user already."""
+    """Path of a link that creates the first administrator; None: there is a user already."""
     if lab.store.users.any():
         return None
     by = By(SPOTLAB.name, lab.clock.now(), "there is no user yet", "itself")
@@ -25,13 +25,13 @@ def first_administrator_link(lab: Lab) -> str | None:
 
 
 def password_link(lab: Lab, name: str, by: By, grantors: tuple[str, ...] = ()) -> str:
-    """The path of a link with which a user chooses a password; it ends those before it.
+    """Path of a link with which a user chooses a password; earlier links become invalid.
 
     Args:
-        lab: everything there is.
-        name: whose password it is.
-        by: who makes it, and when.
-        grantors: the users on whose word it counts; see `Principal.vouching`.
+        lab: its store.
+        name: of the user.
+        by: who makes the link, and when.
+        grantors: users whose rights limit the link; see `Principal.grantors_for`.
     """
     return _path(lab, Link(Purpose.CHOOSE_PASSWORD, name, by.at + PASSWORD_FOR, grantors), by)
 
@@ -39,5 +39,5 @@ def password_link(lab: Lab, name: str, by: By, grantors: tuple[str, ...] = ()) -
 def _path(lab: Lab, link: Link, by: By) -> str:
     code = secrets.token_urlsafe(32)
     replaces = link.purpose is Purpose.CHOOSE_PASSWORD
-    lab.store.links.add(link, hashed(code), by, others_end=replaces)
+    lab.store.links.add(link, hash_secret(code), by, others_end=replaces)
     return f"/{link.purpose}?code={code}"

@@ -1,4 +1,4 @@
-"""Passwords: argon2id, and which are refused."""
+"""Password hashing with argon2id, and rejection of weak passwords."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from spotlab.errors import InvalidInput
 
 SHORTEST: Final = 12
 LONGEST: Final = 256
-FEWEST_DIFFERENT: Final = 6
-AT_ONCE: Final = 4
-"""Each check takes 64 MiB: more at once would let sign-ins alone use up the memory."""
+MIN_DISTINCT: Final = 6
+MAX_CONCURRENT: Final = 4
+"""Each check uses 64 MiB: without this limit, sign-ins could exhaust the memory."""
 
 _COMMON: Final = tuple(files(__package__).joinpath("common_words.txt").read_text().split())
-"""Words of the passwords that are tried first."""
+"""Words in the most common passwords."""
 _LEET: Final = str.maketrans("0134578@$!|", "oleastbasil")
 _ROWS: Final = ("abcdefghijklmnopqrstuvwxyz", "0123456789", "qwertyuiop", "asdfghjkl", "zxcvbnm")
 
@@ -30,80 +30,82 @@ class Passwords:
     """Hashes and checks passwords.
 
     Args:
-        hasher: argon2id; None: with the library's parameters (RFC 9106, low memory).
+        hasher: argon2id; None: with the library's defaults (RFC 9106, low memory).
     """
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
-        self._nobodys = self._hasher.hash("nobody has this password")
-        self._turn = threading.BoundedSemaphore(AT_ONCE)
+        self._dummy_hash = self._hasher.hash("nobody has this password")
+        self._slots = threading.BoundedSemaphore(MAX_CONCURRENT)
 
     def hash(self, password: str) -> str:
-        """What is kept of a password."""
-        with self._turn:
-            return self._hasher.hash(_normal(password))
+        """The hash to store."""
+        with self._slots:
+            return self._hasher.hash(_normalised(password))
 
-    def check(self, kept: str | None, password: str) -> bool:
-        """Whether a password is the one that was kept; takes as long where none was (None)."""
-        with self._turn:
+    def check(self, stored: str | None, password: str) -> bool:
+        """Whether a password has the stored hash; None (no password) takes just as long."""
+        with self._slots:
             try:
-                right = self._hasher.verify(kept or self._nobodys, _normal(password)[:LONGEST])
+                right = self._hasher.verify(
+                    stored or self._dummy_hash, _normalised(password)[:LONGEST]
+                )
             except (VerificationError, InvalidHashError):
                 return False
-        return right and kept is not None
+        return right and stored is not None
 
-    def is_weaker(self, kept: str) -> bool:
-        """Whether a hash was made with less than today's parameters."""
-        return self._hasher.check_needs_rehash(kept)
+    def is_weaker(self, stored: str) -> bool:
+        """Whether a hash was made with other parameters than the present ones."""
+        return self._hasher.check_needs_rehash(stored)
 
 
 @cache
 def passwords() -> Passwords:
-    """The ones of this process."""
+    """The instance of this process."""
     return Passwords()
 
 
-def refuse_weak(password: str, name: str = "") -> None:
-    """Nothing, if a password may be chosen.
+def reject_weak(password: str, name: str = "") -> None:
+    """Reject a weak password.
 
     Args:
-        password: what somebody wants.
-        name: who; it may not be built around their name.
+        password: the new password.
+        name: of the user; the password must not be made of it.
     Raises:
-        InvalidInput: says what is wrong with it, and never the password itself.
+        InvalidInput: the password is weak; the message does not contain it.
     """
-    text = _normal(password)
+    text = _normalised(password)
     if len(text) < SHORTEST:
         raise InvalidInput(
             f"The password has fewer than {SHORTEST} characters.",
-            remedy="A few words that do not belong together are long and easy to remember.",
+            remedy="Several unrelated words are long and easy to remember.",
         )
     if len(text) > LONGEST:
         raise InvalidInput(f"The password has more than {LONGEST} characters.")
     plain = text.lower()
-    if len(set(plain)) < FEWEST_DIFFERENT:
+    if len(set(plain)) < MIN_DISTINCT:
         raise InvalidInput(
             "The password repeats a few characters.", remedy="Use more different ones."
         )
-    if name and len(name) > 2 and _is_built_of(plain, (*_COMMON, name.lower())):
+    if name and len(name) > 2 and _is_made_of(plain, (*_COMMON, name.lower())):
         raise InvalidInput(
-            "The password is a common one, or built around the name.",
-            remedy="Add words that nobody would expect.",
+            "The password is a common one, or is made of the name.",
+            remedy="Add unexpected words.",
         )
-    if _is_built_of(plain, _COMMON):
+    if _is_made_of(plain, _COMMON):
         raise InvalidInput(
-            "The password is one of those that are tried first.",
-            remedy="Add words that nobody would expect.",
+            "The password is a common one.",
+            remedy="Add unexpected words.",
         )
 
 
-def _normal(password: str) -> str:
-    """The same password, however a keyboard composes its accents."""
+def _normalised(password: str) -> str:
+    """The password in Unicode form NFKC, so that keyboards may compose accents differently."""
     return unicodedata.normalize("NFKC", password)
 
 
-def _is_built_of(plain: str, words: tuple[str, ...]) -> bool:
-    """Whether nothing but common words, rows of keys, digits and signs is in it."""
+def _is_made_of(plain: str, words: tuple[str, ...]) -> bool:
+    """Whether a password consists only of these words, keyboard rows, digits and symbols."""
     core = re.sub(r"^[^a-z]+|[^a-z]+$", "", plain)
     for text in (plain, core.translate(_LEET)):
         rest = _without_rows(re.sub(r"[^a-z0-9]", " ", text))
@@ -114,7 +116,7 @@ def _is_built_of(plain: str, words: tuple[str, ...]) -> bool:
 
 
 def _without_rows(text: str) -> str:
-    """Without runs of four or more neighbours of the alphabet or a keyboard's row."""
+    """Removes runs of four or more neighbouring letters of the alphabet or a keyboard row."""
     for row in (*_ROWS, *(row[::-1] for row in _ROWS)):
         for length in range(len(row), 3, -1):
             for start in range(len(row) - length + 1):
@@ -123,7 +125,7 @@ def _without_rows(text: str) -> str:
 
 
 def _splits(part: str, words: tuple[str, ...]) -> bool:
-    """Whether a part is a chain of these words."""
+    """Whether a text is a concatenation of these words."""
     reached = {0}
     for end in range(1, len(part) + 1):
         if any(end - len(w) in reached and part[:end].endswith(w) for w in words):

@@ -1,7 +1,7 @@
-"""Signed tokens of a session: what a cookie holds.
+"""Signed tokens of a session, stored in cookies.
 
-Two kinds, each JWT with HS256 and nothing else: one that says who somebody is for some minutes, and
-one that renews it. Each names the key that signed it, so that another replica's key is told apart
+There are two kinds, both JWT with HS256 only: a session token, valid for some minutes, and a
+renewal token. Each names the key that signed it, so that another replica's key can be distinguished
 from a forgery.
 """
 
@@ -24,11 +24,11 @@ SIGN_IN: Final = "Sign in again."
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a token says, once its signature holds.
+    """The contents of a token with a valid signature.
 
     Args:
-        session_id: which session.
-        user: whose.
+        session_id: id of the session.
+        user: name of the user.
         expires_at: aware UTC.
     """
 
@@ -41,8 +41,8 @@ class Signer:
     """Signs and reads the tokens of one kind.
 
     Args:
-        key: the server's.
-        kind: "session" or "renewal": one is never taken for the other.
+        key: the server's secret key.
+        kind: such as "session" or "renewal"; tokens of one kind are not valid as another.
     """
 
     def __init__(self, key: SecretKey, kind: str) -> None:
@@ -51,7 +51,7 @@ class Signer:
         self._key_id = key.fingerprint
 
     def sign(self, ticket: Ticket, now: datetime) -> str:
-        """The token of a ticket; no two are equal."""
+        """A signed token; no two are equal."""
         claims = {
             "iss": ISSUER,
             "aud": self._kind,
@@ -64,10 +64,10 @@ class Signer:
         return jwt.encode(claims, self._secret, ALGORITHM, headers={"kid": self._key_id})
 
     def read(self, token: str) -> Ticket:
-        """What a token says; whether it has expired is for the caller to ask, by its own clock.
+        """The contents of a token; the caller checks whether it has expired.
 
         Raises:
-            NotSignedIn: its signature does not hold, or another key made it.
+            NotSignedIn: the signature is invalid, or was made with another key.
         """
         try:
             claims = jwt.decode(
@@ -95,7 +95,7 @@ class Signer:
         if isinstance(key_id, str) and key_id != self._key_id:
             return NotSignedIn(
                 "This session was signed with another secret key than this server's.",
-                remedy="Sign in again. If that does not last, the replicas of this server have "
-                "different keys: give each the same SPOTLAB_SECRET_KEY.",
+                remedy="Sign in again. If this happens repeatedly, the replicas of this server "
+                "have different keys: give each the same SPOTLAB_SECRET_KEY.",
             )
-        return NotSignedIn("This session's token is not one of ours.", remedy=SIGN_IN)
+        return NotSignedIn("This session's token is invalid.", remedy=SIGN_IN)

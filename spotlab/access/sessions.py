@@ -1,4 +1,4 @@
-"""Sessions: begun, renewed and ended."""
+"""Sessions of browsers: start, renewal and end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from spotlab.access.api_tokens import hashed
+from spotlab.access.api_tokens import hash_secret
 from spotlab.access.authentication import Gate
 from spotlab.access.known_devices import Devices
 from spotlab.access.passwords import passwords
@@ -22,18 +22,18 @@ from spotlab.store.sessions import Renewal
 log = logging.getLogger("spotlab.access")
 
 GRACE: Final = timedelta(seconds=30)
-"""Tabs that renew at the same moment hold the same token, and need one answer between them."""
+"""Tabs that renew at the same moment hold the same renewal token, and must all succeed."""
 AGENT_CHARS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Where somebody comes from.
+    """Origin of a request to sign in.
 
     Args:
-        address: of their machine.
-        agent: the browser's own words.
-        device: the cookie of a browser that may have signed in before; see Devices.
+        address: IP address of the client.
+        agent: the User-Agent header.
+        device: the device cookie; see Devices.
     """
 
     address: str
@@ -43,13 +43,13 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """What a browser keeps.
+    """A session with the cookies for the browser.
 
     Args:
-        session: who it is.
-        token: says so, for some minutes.
-        renewal: renews it; "" where another tab has renewed it just now and has the next one.
-        device: says later that this browser has signed in; "": it keeps what it has.
+        session: the session.
+        token: session token, valid for some minutes.
+        renewal: renewal token; "": another tab has just received the next one.
+        device: device cookie; "": unchanged.
     """
 
     session: UserSession
@@ -59,10 +59,10 @@ class SignedIn:
 
 
 class Sessions:
-    """The sessions of browsers.
+    """Starts, renews and ends sessions.
 
     Args:
-        lab: everything there is.
+        lab: its stores, settings and clock.
     """
 
     def __init__(self, lab: Lab) -> None:
@@ -74,16 +74,16 @@ class Sessions:
     def begin(
         self, name: str, via: str, visit: Visit, checked: str | None = None, password: str = ""
     ) -> SignedIn | None:
-        """Begin a session of somebody who was checked; see `SqlSignIns.begin`.
+        """Start a session of an authenticated user; see `SqlSignIns.begin`.
 
         Args:
-            name: whose.
+            name: of the user.
             via: how they signed in.
-            visit: where they come from.
-            checked: the password hash that they were checked against; None: another vouches.
-            password: what was checked, to be kept in today's strength; "": as it is.
+            visit: origin of the request.
+            checked: the password hash that was checked; None: authenticated in another way.
+            password: the password, to hash it again if its hash is weak; "": do not.
         Returns:
-            None: they may not sign in, or the password is another by now.
+            None: the user may not sign in, or the password has been changed meanwhile.
         """
         now = self._lab.clock.now()
         session = UserSession(
@@ -102,7 +102,7 @@ class Sessions:
         weaker = checked is not None and password != "" and passwords().is_weaker(checked)
         began = self._lab.store.sign_ins.begin(
             session,
-            hashed(renewal),
+            hash_secret(renewal),
             By(name, now, "", via),
             checked=checked,
             stronger=passwords().hash(password) if weaker else None,
@@ -114,34 +114,34 @@ class Sessions:
         return SignedIn(session, self._token(session), renewal, device)
 
     def renew(self, renewal: str) -> SignedIn:
-        """A new token for the session.
+        """New tokens for the session.
 
         Raises:
-            NotSignedIn: the session has ended, or the renewal token was used before: then
-                somebody has stolen it, and the session ends.
+            NotSignedIn: the session has ended, or the renewal token was used before; it has then
+                been stolen, and the session is ended.
         """
         ticket, now = self._renewal.read(renewal), self._lab.clock.now()
         session = self._lab.store.sessions.get(ticket.session_id)
         found = self._lab.store.users.find(ticket.user)
         if session is None or found is None:
-            raise NotSignedIn("This session is not known.", remedy=SIGN_IN)
+            raise NotSignedIn("This session is unknown.", remedy=SIGN_IN)
         if ended := self._gate.ended(session, found.user, now):
             raise NotSignedIn(ended, remedy=SIGN_IN)
-        following = self._renewal.sign(ticket, now)
+        next_renewal = self._renewal.sign(ticket, now)
         by = By(ticket.user, now, "a renewal token was used twice", "session")
-        became = self._lab.store.sessions.renew(
-            ticket.session_id, hashed(renewal), hashed(following), by, GRACE
+        outcome = self._lab.store.sessions.renew(
+            ticket.session_id, hash_secret(renewal), hash_secret(next_renewal), by, GRACE
         )
-        if became is Renewal.REUSED:
-            log.error("a renewal token of %s was used twice; the session is ended", ticket.user)
+        if outcome is Renewal.REUSED:
+            log.error("a renewal token of %s was used twice; the session was ended", ticket.user)
             self._gate.forget()
-        if became in (Renewal.REUSED, Renewal.ENDED):
+        if outcome in (Renewal.REUSED, Renewal.ENDED):
             raise NotSignedIn("This session was ended.", remedy=SIGN_IN)
         token = self._token(session)
-        return SignedIn(session, token, following if became is Renewal.ROTATED else "")
+        return SignedIn(session, token, next_renewal if outcome is Renewal.ROTATED else "")
 
     def sign_out(self, ticket: Ticket, *, everywhere: bool = False) -> None:
-        """End a session, or all of its user's."""
+        """End a session, or all sessions of its user."""
         by = By(ticket.user, self._lab.clock.now(), "", "session")
         if everywhere:
             self._lab.store.sessions.revoke_all(ticket.user, by)
@@ -150,7 +150,7 @@ class Sessions:
         self._gate.forget()
 
     def ticket_of(self, token: str, renewal: str) -> Ticket | None:
-        """Which session these are of, however old they are; None: none of ours."""
+        """The ticket of either token, even if expired; None: neither is valid."""
         for signer, text in ((self._session, token), (self._renewal, renewal)):
             try:
                 return signer.read(text)

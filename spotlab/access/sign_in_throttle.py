@@ -1,8 +1,8 @@
-"""How often an address or a browser may fail to sign in, counted for all where there is Redis.
+"""Limits on failed sign-ins per address and browser, shared by all replicas if there is Redis.
 
-Each attempt is counted before its password is checked, which takes long, so that
-many at once are no more than the limit; one that was right is forgiven. So only failures count in
-the end: an office behind one address may sign in.
+Each attempt is counted before its password is checked, which takes long, so that parallel attempts
+cannot exceed the limit. A successful attempt is subtracted again, so only failures count, and an
+office behind one address can sign in.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ log = logging.getLogger("spotlab.access")
 
 PER_ADDRESS: Final = parse("50 per 5 minutes")
 PER_BROWSER: Final = parse("10 per 60 minutes")
-ALONE_FOR_S: Final = 30.0
-"""How long a process counts by itself after the shared counter failed."""
+LOCAL_FOR_S: Final = 30.0
+"""How long a process counts on its own after the shared counter failed."""
 
 
 @dataclass(slots=True)
 class _Counters:
     own: Storage = field(default_factory=MemoryStorage)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    """Held around `own`, which loses counts of threads that begin a window together."""
+    """Guards `own`, which loses counts when threads start a window together."""
     shared: Storage | None = None
-    alone_until: float = 0.0
+    local_until: float = 0.0
 
 
 _counters: WeakKeyDictionary[Engine, _Counters] = WeakKeyDictionary()
 
 
-class Failures:
-    """Counts attempts to sign in, by address, and by browser where that is known.
+class FailureCounter:
+    """Counts attempts to sign in per address, and per known browser.
 
-    Those of a name are counted with its user in SQL, where they lock it.
+    Attempts per user are counted in SQL, where they lock the user.
 
     Args:
-        lab: gives the counter that all replicas share, if there is one.
+        lab: its counter is shared by all replicas, if there is one.
     """
 
     def __init__(self, lab: Lab) -> None:
@@ -56,15 +56,17 @@ class Failures:
         self._counters = _counters.setdefault(lab.store.engine, _Counters())
 
     def count(self, limit: RateLimitItem, whose: str) -> bool:
-        """Count an attempt that is about to be made; False: too many have failed, or are made now:
-        it is not to be made, and is not counted."""
+        """Count an attempt before it is made; False: too many have failed or are in progress.
+
+        A rejected attempt is not counted, and must not be made.
+        """
         return self._hit(limit, whose, 1)
 
     def refuse(self, limit: RateLimitItem, whose: str) -> None:
-        """Count an attempt that is about to be made.
+        """Count an attempt before it is made.
 
         Raises:
-            TooManyRequests: too many have failed; says when to try again.
+            TooManyRequests: too many have failed; the remedy says when to try again.
         """
         if not self.count(limit, whose):
             wait_s = limit.get_expiry()
@@ -75,18 +77,19 @@ class Failures:
             )
 
     def forgive(self, limit: RateLimitItem, whose: str) -> None:
-        """An attempt that was counted has not failed."""
+        """Subtract a counted attempt that did not fail."""
         self._hit(limit, whose, -1)
 
     def _hit(self, item: RateLimitItem, key: str, cost: int) -> bool:
-        kept = self._counters
-        if time.monotonic() >= kept.alone_until:
+        counters = self._counters
+        if time.monotonic() >= counters.local_until:
             try:
-                kept.shared = kept.shared or self._lab.open_counter()
-                if kept.shared is not None:
-                    return SlidingWindowCounterRateLimiter(kept.shared).hit(item, key, cost=cost)
-            except Exception as exc:  # whatever its client raises: nobody is kept from signing in
-                log.warning("attempts to sign in are counted in this process alone: %s", exc)
-                kept.alone_until = time.monotonic() + ALONE_FOR_S
-        with kept.lock:
-            return SlidingWindowCounterRateLimiter(kept.own).hit(item, key, cost=cost)
+                counters.shared = counters.shared or self._lab.open_counter()
+                if counters.shared is not None:
+                    limiter = SlidingWindowCounterRateLimiter(counters.shared)
+                    return limiter.hit(item, key, cost=cost)
+            except Exception as exc:  # any error of its client: sign-in must remain possible
+                log.warning("attempts to sign in are counted in this process only: %s", exc)
+                counters.local_until = time.monotonic() + LOCAL_FOR_S
+        with counters.lock:
+            return SlidingWindowCounterRateLimiter(counters.own).hit(item, key, cost=cost)

@@ -1,4 +1,4 @@
-"""Names of users: as somebody types them, and which there may be."""
+"""User names: normalisation and validation."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 
 
 def typed_name(name: str) -> str:
-    """The name that somebody means by what they typed; whether there is one is not said."""
+    """A typed name, normalised; it may not exist."""
     return name.strip().lower()[:64]
 
 
-def made_name(words: str) -> str:
-    """The name nearest to what a provider calls somebody."""
+def name_from_provider(words: str) -> str:
+    """A valid name that resembles the one from the identity provider."""
     plain = re.sub(r"[^a-z0-9._@-]+", "-", words.strip().lower()).strip("-._@")[:64]
     return plain if NAME.fullmatch(plain) and plain not in RESERVED else "user"
 
 
-def checked_name(name: str) -> str:
-    """A name that a user may have.
+def validated_name(name: str) -> str:
+    """A valid user name.
 
     Raises:
-        InvalidInput: says which may be.
+        InvalidInput: the name is invalid or reserved; the remedy says which are valid.
     """
     plain = name.strip().lower()
     if not NAME.fullmatch(plain):
         raise InvalidInput(
-            "That is no name for a user.",
+            "This is not a valid user name.",
             remedy="Use up to 64 letters, digits and . _ @ -, beginning with a letter or digit.",
         )
     if plain in RESERVED:
         raise InvalidInput(
-            f"{plain!r} is what SpotLab calls itself or its visitors.",
+            f"{plain!r} is reserved for SpotLab itself or its visitors.",
             remedy=f"Use another name than {' and '.join(sorted(RESERVED))}.",
         )
     return plain

@@ -1,6 +1,6 @@
-"""The Lab API as an application: routers, document, errors.
+"""The FastAPI application of the Lab API: routers, OpenAPI document and error handlers.
 
-Importing it takes most of a second; `mount.py` does so when the first request comes.
+Importing it takes most of a second; `mount.py` does so on the first request.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, Response
 from spotlab.api import docs_page, operation
 from spotlab.api.openapi import document
 from spotlab.api.request_state import Service
-from spotlab.api.response_cache import AtOnce
+from spotlab.api.response_cache import ResponseCacheMiddleware
 from spotlab.api.routes import (
     accounts,
     alerts,
@@ -63,12 +63,12 @@ def build(
     principal_of: Callable[[HTTPConnection], Principal],
     is_known: Callable[[HTTPConnection], bool] = lambda _connection: False,
 ) -> FastAPI:
-    """The API over a lab.
+    """The application.
 
     Args:
-        open_lab: gives the lab of this process.
-        principal_of: who sends a request; raises NotSignedIn.
-        is_known: whether `principal_of` tells so without waiting for anything.
+        open_lab: returns the lab of this process.
+        principal_of: returns the principal that sends a request; raises NotSignedIn.
+        is_known: whether `principal_of` answers without waiting.
     """
     app = FastAPI(
         openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, title="SpotLab"
@@ -83,16 +83,12 @@ def build(
         if isinstance(route, APIRoute)
     ]
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
-    app.add_middleware(AtOnce)
+    app.add_middleware(ResponseCacheMiddleware)
     app.add_route("/api/openapi.json", _openapi, methods=["GET"], include_in_schema=False)
     app.add_route("/api/docs", _docs, methods=["GET"], include_in_schema=False)
-    for kind in (SpotlabError, RequestValidationError, HTTPException):
-        app.add_exception_handler(kind, _problem)
+    for error_type in (SpotlabError, RequestValidationError, HTTPException):
+        app.add_exception_handler(error_type, operation.problem)
     return app
-
-
-def _problem(request: Request, exc: Exception) -> Response:
-    return operation.problem(request, exc)
 
 
 def _openapi(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The documentation page: made from the OpenAPI document, with nothing from elsewhere."""
+"""The documentation page, rendered from the OpenAPI document without external resources."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ nav a{margin-right:1rem}
 """
 STATUS_OF: Final = {slug: code for code, slug in SLUGS.items()}
 MEANINGS: Final = {
-    400: "The request did not arrive whole.",
-    401: "No token, or one that is not valid any more.",
+    400: "The request is incomplete or malformed.",
+    401: "There is no token, or it is not valid.",
     403: "The role, the token's scopes or the account do not allow it.",
-    404: "It is not there, or you do not see its account.",
-    405: "The method is none of this path; Allow names them.",
-    409: "It exists already, or is being carried out.",
-    412: "If-Match names another state: it was changed since you read it.",
+    404: "It does not exist, or you may not see its account.",
+    405: "The path does not support the method; `Allow` lists the supported ones.",
+    409: "It exists already, or the same write is in progress.",
+    412: "It was changed since you read it: `If-Match` does not match its ETag.",
     413: "The body is too large.",
-    415: "The body is of another type.",
-    422: "What was asked is wrong; `errors` names each thing.",
-    428: "A change of this needs If-Match.",
-    429: "Asked too often; Retry-After says when to ask again.",
-    500: "Unforeseen; the request_id finds it in the log.",
-    502: "AWS refused, in its own words.",
-    503: "A part is not there now; Retry-After says when to ask again.",
+    415: "The body has another content type than the operation accepts.",
+    422: "The request is not valid; `errors` lists the problems.",
+    428: "The change requires the header `If-Match`.",
+    429: "Too many requests; `Retry-After` says when to try again.",
+    500: "Unexpected error; find it in the log by its `request_id`.",
+    502: "AWS rejected the request; `detail` has its message.",
+    503: "A component is not available; `Retry-After` says when to try again.",
 }
 
 
 def page(document: dict[str, Any]) -> str:
-    """The page, whole."""
+    """The page as HTML."""
     return "".join(_page(document))
 
 
@@ -64,7 +64,7 @@ def _page(document: dict[str, Any]) -> Iterator[str]:
     yield '<meta name="viewport" content="width=device-width,initial-scale=1">'
     yield f"<title>{escape(info['title'])} API</title><style>{STYLE}</style></head><body><main>"
     yield f"<h1>{escape(info['title'])} API</h1><p>{_text(info['description'])}</p>"
-    yield '<p>The document itself: <a href="/api/openapi.json">/api/openapi.json</a> (OpenAPI '
+    yield '<p>OpenAPI document: <a href="/api/openapi.json">/api/openapi.json</a> (version '
     yield f"{escape(document['openapi'])}).</p>"
     yield "<pre>curl -H 'Authorization: Bearer TOKEN' http://127.0.0.1:8501/api/v1/me</pre><nav>"
     for name in groups:
@@ -83,11 +83,11 @@ def _page(document: dict[str, Any]) -> Iterator[str]:
 
 
 def _groups(document: dict[str, Any]) -> dict[str, list[tuple[str, str, dict[str, Any]]]]:
-    found: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
+    groups: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            found.setdefault(operation["tags"][0], []).append((method.upper(), path, operation))
-    return found
+            groups.setdefault(operation["tags"][0], []).append((method.upper(), path, operation))
+    return groups
 
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> Iterator[str]:
@@ -98,23 +98,23 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> Iterator[st
         yield "<p>Needs no token.</p>"
     yield "<table><tr><th>parameter</th><th>in</th><th>meaning</th></tr>"
     for parameter in operation.get("parameters", []):
-        needed = " (required)" if parameter.get("required") else ""
+        required = " (required)" if parameter.get("required") else ""
         yield f"<tr><td><code>{escape(parameter['name'])}</code></td>"
-        yield f"<td>{escape(parameter['in'])}{needed}</td>"
+        yield f"<td>{escape(parameter['in'])}{required}</td>"
         yield f"<td>{_text(parameter.get('description', ''))}</td></tr>"
     yield "</table>"
     for media, content in operation.get("requestBody", {}).get("content", {}).items():
         yield f"<p>Body: <code>{escape(media)}</code></p>{_example(content)}"
-    for code, answer in operation["responses"].items():
+    for code, response in operation["responses"].items():
         if code.startswith("2"):
-            for content in answer.get("content", {}).values():
+            for content in response.get("content", {}).values():
                 yield f"<p>{escape(code)}</p>{_example(content)}"
-    refusals = ", ".join(
+    problems = ", ".join(
         f'<a href="#{SLUGS[int(code)]}">{code}</a>'
         for code in operation["responses"]
         if int(code) >= 400
     )
-    yield f"<p>Problems: {refusals}</p></details>"
+    yield f"<p>Problems: {problems}</p></details>"
 
 
 def _example(content: dict[str, Any]) -> str:
@@ -123,7 +123,7 @@ def _example(content: dict[str, Any]) -> str:
     return f"<pre>{escape(json.dumps(content['example'], indent=2, ensure_ascii=False))}</pre>"
 
 
-def _text(words: str) -> str:
-    """Plain text with `code`."""
-    parts = escape(words).split("`")
+def _text(text: str) -> str:
+    """Plain text, with `code` marked up."""
+    parts = escape(text).split("`")
     return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))

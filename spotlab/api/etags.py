@@ -1,4 +1,4 @@
-"""Entity tags: what a reader has already, and what a change was made from."""
+"""ETags: conditional reads (If-None-Match) and optimistic locking of changes (If-Match)."""
 
 from __future__ import annotations
 
@@ -9,101 +9,101 @@ from typing import Annotated, Final, TypeVar
 from fastapi import Header
 from pydantic import BaseModel
 
-from spotlab.api.problems import PreconditionMissing
+from spotlab.api.problems import PreconditionRequired
 from spotlab.errors import ChangedMeanwhile
 
 T = TypeVar("T")
-TRIES: Final = 10
-"""Each time that one is beaten, another's change was made."""
+MAX_ATTEMPTS: Final = 10
+"""Attempts with "*"; each failed attempt means that another change succeeded."""
 IfMatch = Annotated[
     str | None,
     Header(
         alias="If-Match",
-        description='The ETag that it was read with, or "*" for whatever it is.',
+        description='ETag of the state that you read, or "*" for any state.',
         examples=["*"],
     ),
 ]
 
 
 def etag(body: bytes) -> str:
-    """A strong entity tag of these bytes."""
+    """A strong ETag for a body."""
     return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
 
 
-def tag(view: BaseModel, hidden: str = "") -> str:
-    """The entity tag of what is answered as this view, the same under every operation.
+def tag_of_view(view: BaseModel, hidden: str = "") -> str:
+    """The ETag of a view, the same for every operation that returns it.
 
     Args:
-        view: what is shown.
-        hidden: changes with what is not, and says nothing of it.
+        view: the response.
+        hidden: value that is not in the response, but must change the ETag.
     """
     return etag(view.model_dump_json().encode() + hidden.encode())
 
 
-def names(header: str, tag: str) -> bool:
-    """Whether an If-None-Match or If-Match names this tag ("*" names every one).
+def matches(header: str, tag: str) -> bool:
+    """Whether If-None-Match or If-Match contains the tag ("*" matches every tag).
 
-    A tag that a proxy weakened by compressing (W/"…" or "…-gzip") is still the same.
+    A tag that a proxy changed by compression (W/"…" or "…-gzip") still matches.
     """
     if header.strip() == "*":
         return True
-    given = (part.strip().removeprefix("W/") for part in header.split(","))
-    return any(part == tag or part == f'{tag[:-1]}-gzip"' for part in given)
+    tags = (part.strip().removeprefix("W/") for part in header.split(","))
+    return any(each in (tag, f'{tag[:-1]}-gzip"') for each in tags)
 
 
-def require(header: str | None, tag: str, what: str) -> None:
-    """Nothing, if a change was made from what is there now.
+def require_match(header: str | None, tag: str, what: str) -> None:
+    """Check that a change is based on the current state.
 
     Raises:
-        PreconditionMissing: no If-Match.
-        ChangedMeanwhile: it names another state.
+        PreconditionRequired: there is no If-Match.
+        ChangedMeanwhile: If-Match names another state.
     """
     if header is None:
-        raise PreconditionMissing(
-            f"A change of {what} says what it was made from.",
-            remedy='Send If-Match with the ETag that it was read with, or "*" for whatever it is.',
+        raise PreconditionRequired(
+            f"A change of {what} needs the header If-Match.",
+            remedy='Send the ETag of the state that you read, or "*" for any state.',
         )
-    if not names(header, tag):
+    if not matches(header, tag):
         raise ChangedMeanwhile(
-            f"{what[:1].upper()}{what[1:]} was changed meanwhile.", remedy="Read it again."
+            f"{what[:1].upper()}{what[1:]} was changed in the meantime.", remedy="Read it again."
         )
 
 
-def made_from(header: str | None, now: T, tag: str, what: str) -> T | None:
-    """What a change was made from, for the store to compare again; None: whatever it is.
+def expected_state(header: str | None, current: T, tag: str, what: str) -> T | None:
+    """The state that the store must still find when it makes a change; None for any state.
 
     Raises:
-        PreconditionMissing, ChangedMeanwhile: as `require`.
+        PreconditionRequired, ChangedMeanwhile: see `require_match`.
     """
-    require(header, tag, what)
-    return None if header is not None and header.strip() == "*" else now
+    require_match(header, tag, what)
+    return None if header is not None and header.strip() == "*" else current
 
 
-def changed(
+def apply_change(
     header: str | None,
     read: Callable[[], T],
     tag_of: Callable[[T], str],
     what: str,
     change: Callable[[T], T],
 ) -> T:
-    """Change a part of something, from what is there now.
+    """Change something, based on its current state.
 
     Args:
-        header: If-Match. With a tag, of several who change the same at once one succeeds. With "*"
-            each does, from what the one before has left.
-        read: gives what is there.
-        tag_of: its entity tag.
-        what: it is, in words.
-        change: makes the change from what was read; refused where it is another by then.
+        header: If-Match. With a tag, only one of several concurrent changes succeeds. With "*", all
+            do, one after the other.
+        read: returns the current state.
+        tag_of: returns the ETag of a state.
+        what: what is changed, for messages.
+        change: makes the change; raises ChangedMeanwhile if the state is no longer the given one.
     Raises:
-        PreconditionMissing, ChangedMeanwhile: as `require`.
+        PreconditionRequired, ChangedMeanwhile: see `require_match`.
     """
-    for left in reversed(range(TRIES)):
-        now = read()
-        require(header, tag_of(now), what)
+    for attempts_left in reversed(range(MAX_ATTEMPTS)):
+        current = read()
+        require_match(header, tag_of(current), what)
         try:
-            return change(now)
+            return change(current)
         except ChangedMeanwhile:
-            if not left or (header or "").strip() != "*":
+            if not attempts_left or (header or "").strip() != "*":
                 raise
-    raise AssertionError("the last try returns or raises")
+    raise AssertionError("the last attempt returns or raises")

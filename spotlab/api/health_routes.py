@@ -1,4 +1,4 @@
-"""/healthz and /readyz: for load balancers, open to anybody."""
+"""/healthz and /readyz for load balancers; they need no sign-in."""
 
 from __future__ import annotations
 
@@ -13,47 +13,47 @@ from starlette.routing import BaseRoute, Route
 
 from spotlab.monitoring.health.readiness import Readiness, ReadinessCheck
 from spotlab.runtime import app_process
-from spotlab.runtime.shutdown import LEAVING
+from spotlab.runtime.shutdown import SHUTDOWN
 
-KEPT_S: Final = 2.0
-"""Whoever asks more often gets the last answer: asking often loads no database."""
+CACHE_S: Final = 2.0
+"""How long a result is reused, so that frequent checks put no load on the database."""
 _HEADERS: Final = {"Cache-Control": "no-store"}
 
 
 async def healthz(_request: Request) -> PlainTextResponse:
-    """The server answers. It says nothing of the parts behind it."""
+    """The server responds. This says nothing about the components."""
     return PlainTextResponse("ok\n", headers=_HEADERS)
 
 
 class Readyz:
-    """Whether the server can do its work; one look at a time, whoever asks.
+    """Whether the server is ready; concurrent requests share one check.
 
     Args:
-        check: looks.
+        check: the readiness check.
     """
 
     def __init__(self, check: ReadinessCheck) -> None:
         self._check = check
-        self._looking: asyncio.Task[Readiness] | None = None
-        self._looked_at = -KEPT_S
+        self._task: asyncio.Task[Readiness] | None = None
+        self._checked_at = -CACHE_S
 
     async def __call__(self, _request: Request) -> JSONResponse:
-        """200 when it can, else 503; `reasons` says what is wrong, by part."""
-        if LEAVING.asked:
-            reasons = {"server": "It is shutting down."}
+        """200 if ready, otherwise 503 with `reasons` by component."""
+        if SHUTDOWN.requested:
+            reasons = {"server": "The server is shutting down."}
             return JSONResponse({"ready": False, "reasons": reasons}, 503, headers=_HEADERS)
-        if self._looking is None or (
-            self._looking.done() and time.monotonic() - self._looked_at > KEPT_S
+        if self._task is None or (
+            self._task.done() and time.monotonic() - self._checked_at > CACHE_S
         ):
-            self._looking = asyncio.create_task(self._look())
-        found = await asyncio.shield(self._looking)
-        document = {"ready": found.ready, "reasons": found.reasons}
-        return JSONResponse(document, 200 if found.ready else 503, headers=_HEADERS)
+            self._task = asyncio.create_task(self._run_check())
+        readiness = await asyncio.shield(self._task)
+        document = {"ready": readiness.ready, "reasons": readiness.reasons}
+        return JSONResponse(document, 200 if readiness.ready else 503, headers=_HEADERS)
 
-    async def _look(self) -> Readiness:
-        found = await run_in_threadpool(self._check.look)
-        self._looked_at = time.monotonic()
-        return found
+    async def _run_check(self) -> Readiness:
+        readiness = await run_in_threadpool(self._check.check)
+        self._checked_at = time.monotonic()
+        return readiness
 
 
 readyz: Final = Readyz(ReadinessCheck(lambda: app_process.lab()))
@@ -63,4 +63,4 @@ async def _readyz(request: Request) -> JSONResponse:
     return await readyz(request)
 
 
-ROUTES: Final[list[BaseRoute]] = [Route("/healthz", healthz), Route("/readyz", _readyz)]
+HEALTH_ROUTES: Final[list[BaseRoute]] = [Route("/healthz", healthz), Route("/readyz", _readyz)]

@@ -1,8 +1,8 @@
-"""Writes that are carried out once, however often they are sent.
+"""Idempotency keys: a write is executed once, however often it is sent.
 
-With the header Idempotency-Key a write's answer is kept; the same key and the same request get the
-same answer, byte for byte. Only what succeeded is kept: a write that was refused changed nothing
-and may be sent again. Where a process died half way nobody knows what it did, and that is said.
+The response to a write with the header Idempotency-Key is stored, and the same key with the same
+request returns it again, byte for byte. Only successful writes are stored: a rejected write changed
+nothing and may be sent again. If a process died during a write, the result is reported as unknown.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ from starlette.responses import Response
 
 from spotlab.errors import Conflict, InvalidInput, SpotlabError
 from spotlab.runtime.lab import Lab
-from spotlab.store.idempotency import AT_WORK, AnsweredWrite
+from spotlab.store.idempotency import IN_PROGRESS, AnsweredWrite
 
 log = logging.getLogger("spotlab.api")
 
-KEY: Final = r"^[A-Za-z0-9._:-]{1,128}$"
-_KEY: Final = re.compile(KEY)
-LONGEST_WRITE: Final = timedelta(minutes=10)
-"""A write that has had no answer for this long has lost its process."""
-_KEPT: Final = ("location", "etag", "link")
+KEY_PATTERN: Final = r"^[A-Za-z0-9._:-]{1,128}$"
+_KEY: Final = re.compile(KEY_PATTERN)
+WRITE_TIMEOUT: Final = timedelta(minutes=10)
+"""After this time without a response, the process of a write is considered dead."""
+_STORED_HEADERS: Final = ("location", "etag", "link")
 
 
 class KeyReused(Conflict):
-    """An idempotency key that was sent with another request before."""
+    """An idempotency key that was already used with another request."""
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """One request that writes.
+class IdempotentWrite:
+    """One write request.
 
     Args:
-        lab: where answers are kept.
-        user: who asks.
-        key: None: not to be kept.
+        lab: the lab whose store has the responses.
+        user: user name.
+        key: idempotency key; None if there is none.
         route: method and path template.
-        digest: of method, address, body, what the change was made from, and what the user may.
+        digest: of method, URL, body, If-Match, and the rights of the user.
     """
 
     lab: Lab
@@ -57,48 +57,49 @@ class Written:
     digest: str
 
     @classmethod
-    def of(cls, request: Request, lab: Lab, path: str) -> Written:
-        """The write that a request asks for; its body was read.
+    def from_request(cls, request: Request, lab: Lab, path: str) -> IdempotentWrite:
+        """The write of a request whose body was read.
 
         Raises:
-            InvalidInput: the key is none that can be used.
+            InvalidInput: the key is not valid.
         """
         key = request.headers.get("idempotency-key")
         if key is not None and not _KEY.fullmatch(key):
             raise InvalidInput(
-                "The Idempotency-Key cannot be used.",
+                "The Idempotency-Key is not valid.",
                 remedy="Use 1 to 128 letters, digits, dots, dashes, underscores or colons, such as "
                 "a UUID.",
             )
-        asked = (request.method, request.url.path, request.url.query)
+        target = (request.method, request.url.path, request.url.query)
         who = request.scope["spotlab.who"]
-        # An answer is told again to nobody who may do less: another token of the user's, or the
-        # user after a change of role.
-        may = (*sorted(who.rights), repr(who.accounts))
-        head = "\n".join([*asked, request.headers.get("if-match", ""), *may])
+        # A stored response is not returned to a principal with fewer rights: another token of the
+        # user, or the user after a change of role.
+        rights = (*sorted(who.rights), repr(who.accounts))
+        head = "\n".join([*target, request.headers.get("if-match", ""), *rights])
         digest = hashlib.sha256(head.encode() + b"\n" + request._body).hexdigest()
         return cls(lab, who.name, key, f"{request.method} {path}", digest)
 
-    async def once(
-        self, carry_out: Callable[[], Awaitable[Response]], secret: bool = False
+    async def run_once(
+        self, execute: Callable[[], Awaitable[Response]], secret: bool = False
     ) -> Response:
-        """Carry it out, or give the answer that it got before.
+        """Execute the write, or return its stored response.
 
         Args:
-            carry_out: does it.
-            secret: the answer is told once, and not kept.
+            execute: executes the write.
+            secret: whether the response contains a secret, so that its body is not stored.
         Raises:
-            KeyReused, Conflict: the key is another write's, or that one has no answer (yet).
+            KeyReused: the key was used with another request.
+            Conflict: the write is in progress, its result is unknown, or its response was secret.
         """
         if self.key is None:
-            return await carry_out()
-        before = await run_in_threadpool(self._claim)
-        if before is not None:
-            return self._again(before)
+            return await execute()
+        earlier = await run_in_threadpool(self._claim)
+        if earlier is not None:
+            return self._replay(earlier)
         try:
-            response = await carry_out()
+            response = await execute()
         except (SpotlabError, RequestValidationError, HTTPException):
-            # Refused: it changed nothing. After anything else its claim stays: it may have.
+            # A rejected write changed nothing. After any other error the claim stays: it may have.
             await run_in_threadpool(self._release)
             raise
         await run_in_threadpool(self._settle, response, secret)
@@ -107,50 +108,58 @@ class Written:
     def _claim(self) -> AnsweredWrite | None:
         assert self.key is not None
         now = self.lab.clock.now()
-        return self.lab.store.answers.claim(self.user, self.key, self.route, self.digest, now)
+        return self.lab.store.idempotency_keys.claim(
+            self.user, self.key, self.route, self.digest, now
+        )
 
     def _release(self) -> None:
         assert self.key is not None
         try:
-            self.lab.store.answers.release(self.user, self.key)
+            self.lab.store.idempotency_keys.release(self.user, self.key)
         except SpotlabError as exc:
-            log.error("the claim of a refused write stays: %s", exc)
+            log.error("cannot release the idempotency key of a rejected write: %s", exc)
 
     def _settle(self, response: Response, secret: bool) -> None:
         assert self.key is not None
-        headers = {name: response.headers[name] for name in _KEPT if name in response.headers}
+        headers = {
+            name: response.headers[name] for name in _STORED_HEADERS if name in response.headers
+        }
         answer = {
             "body": None if secret else bytes(response.body).decode(),
             "media": response.headers.get("content-type", ""),
             "headers": headers,
         }
         try:
-            self.lab.store.answers.settle(self.user, self.key, response.status_code, answer)
-        except SpotlabError as exc:
-            log.error("the answer of a write that was carried out is not kept: %s", exc)
-
-    def _again(self, before: AnsweredWrite) -> Response:
-        if before.request_hash != self.digest:
-            raise KeyReused(
-                "This Idempotency-Key was sent with another request.",
-                remedy="Make a new key for each write.",
+            self.lab.store.idempotency_keys.settle(
+                self.user, self.key, response.status_code, answer
             )
-        if before.status == AT_WORK:
-            if self.lab.clock.now() - before.created_at < LONGEST_WRITE:
+        except SpotlabError as exc:
+            log.error("cannot store the response of an executed write: %s", exc)
+
+    def _replay(self, earlier: AnsweredWrite) -> Response:
+        if earlier.request_hash != self.digest:
+            raise KeyReused(
+                "This Idempotency-Key was already used with another request.",
+                remedy="Use a new key for each write.",
+            )
+        if earlier.status == IN_PROGRESS:
+            if self.lab.clock.now() - earlier.created_at < WRITE_TIMEOUT:
                 raise Conflict(
-                    "This write is being carried out.", remedy="Send it again in some seconds."
+                    "This write is in progress.", remedy="Send it again in a few seconds."
                 )
             raise Conflict(
-                f"This write was begun at {before.created_at:%Y-%m-%d %H:%M:%S} UTC and has no "
-                "answer: nobody knows whether it was carried out.",
-                remedy="Look at what it was to change, then send it with a new key if needed.",
+                f"This write started at {earlier.created_at:%Y-%m-%d %H:%M:%S} UTC and has no "
+                "response: whether it was executed is unknown.",
+                remedy="Check what it was to change, and send it with a new key if needed.",
             )
-        kept = before.answer
-        if kept["body"] is None:
+        stored = earlier.response
+        if stored["body"] is None:
             raise Conflict(
-                "This write was carried out; its answer held a secret, which is told once.",
-                remedy="If it is lost, end what was made and make another, with a new key.",
+                "This write was executed; its response contained a secret and was not stored.",
+                remedy="If the secret is lost, revoke it and create another with a new key.",
             )
-        response = Response(kept["body"], before.status, dict(kept["headers"]), kept["media"])
+        response = Response(
+            stored["body"], earlier.status, dict(stored["headers"]), stored["media"]
+        )
         response.headers["Idempotency-Replayed"] = "true"
         return response

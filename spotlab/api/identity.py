@@ -1,4 +1,4 @@
-"""Who sends a request: by API token, by the browser's session, or as a visitor."""
+"""The principal of a request: by API token, by session cookie, or as a visitor."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from spotlab.errors import Forbidden, NotSignedIn
 from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
 
-CHANGES_NOTHING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def principal_of(connection: HTTPConnection) -> Principal:
-    """Who sends a request or opens a websocket.
+    """The principal that sends a request or opens a websocket.
 
     Raises:
-        NotSignedIn: nobody that is known.
-        Forbidden: a browser was led here by another site.
-        DatabaseDown, NotAvailable: it cannot be looked up now.
+        NotSignedIn: there is no valid token or session.
+        Forbidden: another site made the browser send the request.
+        DatabaseDown, NotAvailable: the token or session cannot be checked now.
     """
     lab = app_process.lab()
     gate = Gate(lab)
@@ -31,18 +31,20 @@ def principal_of(connection: HTTPConnection) -> Principal:
     if authorization is not None:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
-            raise NotSignedIn("Only bearer tokens are understood.", remedy="Send an API token.")
+            raise NotSignedIn("Only bearer tokens are supported.", remedy="Send an API token.")
         return gate.bearer(token.strip())
     cookie = connection.cookies.get(SESSION_COOKIE)
     if cookie is not None and lab.settings.auth != "off":
-        refuse_other_sites(connection, lab)
+        require_same_origin(connection, lab)
         return gate.session(cookie)
     return visitor_of(connection, lab)
 
 
 def is_known(connection: HTTPConnection) -> bool:
-    """Whether `principal_of` needs no look at the database now, so that it may be asked in the
-    event loop. The lab has been opened before."""
+    """Whether `principal_of` needs no database query, so that the event loop may call it.
+
+    The lab must be open.
+    """
     lab = app_process.lab()
     _, _, token = connection.headers.get("authorization", "").partition(" ")
     if token:
@@ -51,63 +53,63 @@ def is_known(connection: HTTPConnection) -> bool:
 
 
 def visitor_of(connection: HTTPConnection, lab: Lab) -> Principal:
-    """Who comes with nothing.
+    """The principal of a request without token and session.
 
     Raises:
-        NotSignedIn: they have to sign in.
-        Forbidden: there is no sign-in, and they do not come over loopback or by another site.
+        NotSignedIn: visitors must sign in.
+        Forbidden: sign-in is off and the request is not from this machine, or another site sent it.
     """
     visitor = Gate(lab).visitor()
     if visitor is None:
         raise NotSignedIn("You are not signed in.", remedy="Sign in, or send an API token.")
-    if lab.settings.auth == "off" and not _over_loopback(connection):
+    if lab.settings.auth == "off" and not _is_over_loopback(connection):
         raise Forbidden(
-            "There is no sign-in here, so only this machine is answered.",
+            "Sign-in is off, so that only requests from this machine are allowed.",
             remedy="Set SPOTLAB_AUTH=accounts.",
         )
-    refuse_other_sites(connection, lab)
+    require_same_origin(connection, lab)
     return visitor
 
 
-def refuse_other_sites(connection: HTTPConnection, lab: Lab) -> None:
-    """Nothing, if the request changes nothing or comes from a page of ours.
+def require_same_origin(connection: HTTPConnection, lab: Lab) -> None:
+    """Check that a request changes nothing or comes from a page of this server.
 
     Raises:
         Forbidden: another site made the browser send it.
     """
     websocket = connection.scope["type"] == "websocket"
-    if not websocket and connection.scope["method"] in CHANGES_NOTHING:
+    if not websocket and connection.scope["method"] in SAFE_METHODS:
         return
-    if not is_from_us(connection, lab):
+    if not is_same_origin(connection, lab):
         raise Forbidden(
             "This request does not come from a page of this server.",
-            remedy="Open the page itself; a program sends an API token instead of a cookie.",
+            remedy="Open the page directly. Programs send an API token instead of a cookie.",
         )
 
 
-def is_from_us(connection: HTTPConnection, lab: Lab) -> bool:
-    """Whether a browser says that a page of ours sent this.
+def is_same_origin(connection: HTTPConnection, lab: Lab) -> bool:
+    """Whether a page of this server sent the request, according to the browser's headers.
 
-    A browser always says where a websocket comes from. What says nothing at all is none, and is
-    let through where there is no cookie that a browser could have been tricked into sending.
+    Browsers always send the origin of a websocket. A client that sends no such header is not a
+    browser; it is accepted unless a browser could have been tricked into sending a cookie.
     """
     site, origin = (connection.headers.get(name) for name in ("sec-fetch-site", "origin"))
     if site is not None and site != "same-origin":
         return False
     if origin is not None:
-        ours = {connection.headers.get("host"), _host(lab.settings.public_url)}
-        return _host(origin) in ours - {""}  # "null", of a page that hides where it is from
+        own_hosts = {connection.headers.get("host"), _host(lab.settings.public_url)}
+        return _host(origin) in own_hosts - {""}  # the origin is "null" if the page hides it
     no_browser = connection.scope["type"] == "websocket" or lab.settings.auth == "off"
     return site is not None or no_browser
 
 
-def address_of(connection: HTTPConnection, lab: Lab) -> str:
-    """Where a request comes from: behind proxies that are believed, what the last of them says."""
+def client_address(connection: HTTPConnection, lab: Lab) -> str:
+    """IP address of the client, as reported by the outermost trusted proxy if there is one."""
     trusted = {part.strip() for part in lab.settings.trusted_proxies.split(",")}
     address = connection.client.host if connection.client else ""
-    # Some proxies add a line of their own below what a visitor claims, rather than to its end.
-    said = ",".join(connection.headers.getlist("x-forwarded-for"))
-    hops = [part.strip() for part in said.split(",")]
+    # Some proxies add a header of their own after the client's, instead of extending it.
+    forwarded_for = ",".join(connection.headers.getlist("x-forwarded-for"))
+    hops = [part.strip() for part in forwarded_for.split(",")]
     while address in trusted and hops and hops[-1]:
         address = hops.pop()
     return address[:64]
@@ -117,9 +119,11 @@ def _host(address: str) -> str:
     return urlsplit(address).netloc
 
 
-def _over_loopback(connection: HTTPConnection) -> bool:
-    """Whether both ends are this machine, under a name of its own: a page of another site that
-    has its own name resolved to 127.0.0.1 is refused."""
+def _is_over_loopback(connection: HTTPConnection) -> bool:
+    """Whether client, server and host name are all loopback.
+
+    The host name is checked to reject sites whose name resolves to 127.0.0.1 (DNS rebinding).
+    """
     name = urlsplit(f"//{connection.headers.get('host', '')}").hostname
     server = connection.scope.get("server")
     client = connection.client

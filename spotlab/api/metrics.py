@@ -1,4 +1,4 @@
-"""/metrics in the OpenMetrics format, for whoever has its token."""
+"""/metrics in the OpenMetrics format."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from spotlab.monitoring.metrics import CONTENT_TYPE, Metrics
 from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
 
-_made: list[Metrics] = []
+_cache: list[Metrics] = []
 _lock: Final = threading.Lock()
 
 
 def metrics(request: Request) -> Response:
-    """What this process counted and what the stores say; each replica answers for itself."""
+    """Metrics of this process and of the stores; each replica reports its own."""
     try:
         lab = app_process.lab()
         if not _has_token(request, lab):
@@ -33,24 +33,25 @@ def metrics(request: Request) -> Response:
         return PlainTextResponse(f"{exc}\n", 403)
     except SpotlabError as exc:
         return PlainTextResponse(f"{exc}\n", 503)
-    return Response(_of(lab).text(), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
+    return Response(
+        _metrics_of(lab).text(), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"}
+    )
 
 
 def _has_token(request: Request, lab: Lab) -> bool:
-    """Whether SPOTLAB_METRICS_TOKEN is sent; compared in a time that tells nothing about it."""
+    """Whether the request has SPOTLAB_METRICS_TOKEN; compared in constant time."""
     token = lab.settings.metrics_token
-    sent = request.headers.get("authorization", "")
-    scheme, _, given = sent.partition(" ")
+    scheme, _, sent_token = request.headers.get("authorization", "").partition(" ")
     if token is None or not token.get_secret_value() or scheme.lower() != "bearer":
         return False
-    return hmac.compare_digest(given.strip().encode(), token.get_secret_value().encode())
+    return hmac.compare_digest(sent_token.strip().encode(), token.get_secret_value().encode())
 
 
-def _of(lab: Lab) -> Metrics:
+def _metrics_of(lab: Lab) -> Metrics:
     with _lock:
-        if not _made or _made[0].lab is not lab:
-            _made[:] = [Metrics(lab)]
-        return _made[0]
+        if not _cache or _cache[0].lab is not lab:
+            _cache[:] = [Metrics(lab)]
+        return _cache[0]
 
 
-ROUTES: Final[list[BaseRoute]] = [Route("/metrics", metrics)]
+METRICS_ROUTES: Final[list[BaseRoute]] = [Route("/metrics", metrics)]

@@ -1,6 +1,6 @@
-"""The Lab API beside the screens: opened by its first request, each request with its reference.
+"""The route of the Lab API, which builds the API on its first request.
 
-Nothing heavy is imported here: the first screen does not wait for the API.
+Nothing heavy is imported here, so that the first screen does not wait for the API.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def _build() -> ASGIApp:
 
 
 class LabApi(BaseRoute):
-    """Everything under /api.
+    """The route of everything under /api.
 
-    A route of its own kind: a Mount would leave "/api" itself to the screens.
+    Starlette's Mount would leave "/api" itself to the screens.
 
     Args:
-        build: makes the application; called by the first request.
+        build: builds the application; called by the first request.
     """
 
     def __init__(self, build: Any = _build) -> None:
@@ -48,40 +48,40 @@ class LabApi(BaseRoute):
         self.path = PREFIX
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether a request is for the API."""
+        """Match every HTTP request below /api."""
         path = scope.get("path", "")
-        ours = scope["type"] == "http" and (path == PREFIX or path.startswith(f"{PREFIX}/"))
-        return (Match.FULL if ours else Match.NONE), {}
+        is_api = scope["type"] == "http" and (path == PREFIX or path.startswith(f"{PREFIX}/"))
+        return (Match.FULL if is_api else Match.NONE), {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Handle a request."""
         await self(scope, receive, send)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, with its reference in the logs and in X-Request-ID."""
-        named = scope.get("spotlab.request_id")  # by Observed, which then sends it, too
-        given = named or Headers(scope=scope).get("x-request-id", "")
-        reference = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex[:12]
-        status, began = 0, time.perf_counter()
+        """Handle a request, with its id in the logs and in X-Request-ID."""
+        outer_id = scope.get("spotlab.request_id")  # set and sent by RequestMetricsMiddleware
+        sent_id = outer_id or Headers(scope=scope).get("x-request-id", "")
+        request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else uuid.uuid4().hex[:12]
+        status, started = 0, time.perf_counter()
 
-        async def referred(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [
                     *message["headers"],
-                    *(() if named else ((b"x-request-id", reference.encode()),)),
+                    *(() if outer_id else ((b"x-request-id", request_id.encode()),)),
                     (b"x-content-type-options", b"nosniff"),
                 ]
             await send(message)
 
-        with nullcontext() if named else correlated(reference):
+        with nullcontext() if outer_id else correlated(request_id):
             app = self._app.made()
             opened = app[0] if app else await run_in_threadpool(self._app)
-            inner = dict(scope) | {"spotlab.request_id": reference}
-            await opened(inner, receive, referred)
+            inner = dict(scope) | {"spotlab.request_id": request_id}
+            await opened(inner, receive, send_with_headers)
             scope["route"] = inner.get("route")
-            took_ms = (time.perf_counter() - began) * 1e3
-            reads = scope["method"] in ("GET", "HEAD", "OPTIONS")
-            level = logging.DEBUG if reads else logging.INFO  # many reads would push out the rest
+            took_ms = (time.perf_counter() - started) * 1e3
+            is_read = scope["method"] in ("GET", "HEAD", "OPTIONS")
+            level = logging.DEBUG if is_read else logging.INFO  # too many reads
             log.log(level, "%s %s %s in %.1f ms", scope["method"], scope["path"], status, took_ms)

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI knows, and what all operations share."""
+"""The OpenAPI document: FastAPI's, completed with what all operations share."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from spotlab.api.idempotency import KEY
-from spotlab.api.operation import JSON, KEEPING, ONCE, ZIP
+from spotlab.api.idempotency import KEY_PATTERN
+from spotlab.api.operation import CACHE_POLICY, JSON, UNREPEATABLE, ZIP
 from spotlab.api.problems import MEDIA_TYPE, SLUGS, Problem
 
 Document = dict[str, Any]
 
-ABOUT: Final = """
-Everything the screens do, for programs. Errors are `application/problem+json` of one shape. Lists
-come in pages: follow `next`, or the header `Link`. Reads carry an `ETag` and answer 304 to
-`If-None-Match`. Send an `Idempotency-Key` with a write and it is carried out once, however often it
-is sent. Times are UTC, prices USD per hour, risks within their `horizon_h`; unknown is null.
+DESCRIPTION: Final = """
+Programs can do everything that the screens do. Errors have the type `application/problem+json`.
+Lists are paged: follow `next`, or the header `Link`. Reads return an `ETag` and support
+`If-None-Match` (304). A write with an `Idempotency-Key` is executed once, however often it is sent.
+Times are in UTC, prices in USD per hour, risks within their `horizon_h`; unknown is null.
 """.strip()
 
 SECURITY: Final[list[Document]] = [{"token": []}, {"session": []}]
@@ -26,141 +26,148 @@ SCHEMES: Final = {
     "token": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An API token: `spotlab tokens add`, or My account.",
+        "description": "API token, created with `spotlab tokens create` or on the page My account.",
     },
     "session": {
         "type": "apiKey",
         "in": "cookie",
         "name": "spotlab_session",
-        "description": "The browser's session; writes from pages of this server only.",
+        "description": "Session cookie of a browser; writes only from pages of this server.",
     },
 }
 REQUEST_ID: Final = {
-    "description": "The request's reference in the logs: what was sent, or a new one.",
+    "description": "Id of the request in the logs: the one sent by the client, or a new one.",
     "schema": {"type": "string"},
 }
-HEADERS: Final[Document] = {
+RESPONSE_HEADERS: Final[Document] = {
     "X-Request-ID": REQUEST_ID,
     "RateLimit": {
-        "description": "What is left of this minute.",
+        "description": "Remaining requests in this minute.",
         "schema": {"type": "string", "example": '"reads";r=17999;t=42'},
     },
     "RateLimit-Policy": {
-        "description": "How many requests a minute has.",
+        "description": "Allowed requests per minute.",
         "schema": {"type": "string", "example": '"reads";q=18000;w=60'},
     },
 }
-ETAG: Final = {"description": "Names this state of it.", "schema": {"type": "string"}}
+ETAG: Final = {
+    "description": "Identifies this state of the resource.",
+    "schema": {"type": "string"},
+}
 PARAMETERS: Final[dict[str, Document]] = {
     "idempotency": {
         "name": "Idempotency-Key",
         "in": "header",
         "required": False,
-        "description": "A write with the same key and content is carried out once.",
-        "schema": {"type": "string", "pattern": KEY},
+        "description": "A write with the same key and content is executed once.",
+        "schema": {"type": "string", "pattern": KEY_PATTERN},
         "example": "0b6f2f0e-6f0c-4d8e-9a51-2f1b7b6f3c11",
     },
     "if-none-match": {
         "name": "If-None-Match",
         "in": "header",
         "required": False,
-        "description": "ETags of what you have: 304 if it is that still.",
+        "description": "ETags that you have; the response is 304 if one is current.",
         "schema": {"type": "string"},
     },
 }
-ALWAYS: Final = (422, 500, 503)
-SIGNED_IN: Final = (401, 403, 429)
-WRITING: Final = (409, 413, 415)
+COMMON_STATUSES: Final = (422, 500, 503)
+ACCESS_STATUSES: Final = (401, 403, 429)
+WRITE_STATUSES: Final = (409, 413, 415)
 
 
 def document(app: FastAPI) -> Document:
-    """The document, made once."""
+    """The document of an application, built once."""
     if app.openapi_schema is None:
-        made = get_openapi(
+        generated = get_openapi(
             title="SpotLab",
             version="1.0.0",
-            summary="Stay, switch or fall back to on-demand: the Lab API.",
-            description=ABOUT,
+            summary="The Lab API: stay, switch or fall back to on-demand.",
+            description=DESCRIPTION,
             routes=app.routes,
         )
-        _finish(made)
-        app.openapi_schema = made
+        _finish(generated)
+        app.openapi_schema = generated
     return app.openapi_schema
 
 
-def _finish(made: Document) -> None:
-    schemas = made["components"]["schemas"]
+def _finish(generated: Document) -> None:
+    schemas = generated["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs"))
     schemas["Problem"] = problem
-    made["components"]["securitySchemes"] = deepcopy(SCHEMES)
-    for path, operations in made["paths"].items():
+    generated["components"]["securitySchemes"] = deepcopy(SCHEMES)
+    for path, operations in generated["paths"].items():
         for method, operation in operations.items():
             _complete(path, method, operation, schemas)
 
 
 def _complete(path: str, method: str, operation: Document, schemas: Document) -> None:
-    """What every operation has: security, headers, problems, examples."""
-    operation.pop(KEEPING, None)
-    operation.pop(ONCE, None)
+    """Add to an operation what all have: security, headers, problems and examples."""
+    operation.pop(CACHE_POLICY, None)
+    operation.pop(UNREPEATABLE, None)
     is_open = operation.get("security") == []
     if not is_open:
         operation["security"] = deepcopy(SECURITY)
     parameters = operation.setdefault("parameters", [])
-    writes = method != "get"
-    parameters.append(dict(PARAMETERS["idempotency" if writes else "if-none-match"]))
-    matched = next((p for p in parameters if p["name"] == "If-Match"), None)
-    if matched is not None:
-        matched["required"] = True
-        matched["schema"] = {"type": "string"}
-    codes = [*ALWAYS, *(() if is_open else SIGNED_IN), *(WRITING if writes else ())]
+    is_write = method != "get"
+    parameters.append(dict(PARAMETERS["idempotency" if is_write else "if-none-match"]))
+    if_match = next((p for p in parameters if p["name"] == "If-Match"), None)
+    if if_match is not None:
+        if_match["required"] = True
+        if_match["schema"] = {"type": "string"}
+    codes = [
+        *COMMON_STATUSES,
+        *(() if is_open else ACCESS_STATUSES),
+        *(WRITE_STATUSES if is_write else ()),
+    ]
     if "{" in path or any(p["name"] in ("cursor", "model") for p in parameters):
         codes.append(404)
-    if matched is not None:
+    if if_match is not None:
         codes += [412, 428]
-    answers = operation["responses"]
-    codes += [int(code) for code in answers if code >= "4"]
+    responses = operation["responses"]
+    codes += [int(code) for code in responses if code >= "4"]
     if JSON in operation.get("requestBody", {}).get("content", {}):
         codes.append(400)
-    for code, answer in answers.items():
+    for code, response in responses.items():
         if code.startswith("2"):
-            answer["headers"] = _headers(is_open, method, code, operation)
-            for content in answer.get("content", {}).values():
+            response["headers"] = _headers(is_open, method, code, operation)
+            for content in response.get("content", {}).values():
                 content["example"] = example(content["schema"], schemas)
-    if not writes:
-        answers["304"] = {
-            "description": "It is as you have it.",
+    if not is_write:
+        responses["304"] = {
+            "description": "Unchanged.",
             "headers": {"ETag": ETAG, "X-Request-ID": REQUEST_ID},
         }
     for code in sorted(set(codes)):
-        answers[str(code)] = _problem(code)
+        responses[str(code)] = _problem(code)
     body = operation.get("requestBody", {}).get("content", {})
     for media, content in body.items():
         if media != ZIP:
             content["example"] = example(content["schema"], schemas)
-    operation["responses"] = dict(sorted(answers.items()))
+    operation["responses"] = dict(sorted(responses.items()))
 
 
 def _headers(is_open: bool, method: str, code: str, operation: Document) -> Document:
-    headers = {"X-Request-ID": REQUEST_ID} if is_open else deepcopy(HEADERS)
-    changes = any(each["name"] == "If-Match" for each in operation["parameters"])
-    if method == "get" or changes:
+    headers = {"X-Request-ID": REQUEST_ID} if is_open else deepcopy(RESPONSE_HEADERS)
+    is_change = any(each["name"] == "If-Match" for each in operation["parameters"])
+    if method == "get" or is_change:
         headers["ETag"] = ETAG
     if method != "get":
         headers["Idempotency-Replayed"] = {
-            "description": "true: carried out before; this is what was answered then.",
+            "description": "true if this is the stored response of an earlier request.",
             "schema": {"type": "string"},
         }
     if operation["operationId"].startswith("list_"):
         headers["Link"] = {
-            "description": "The first and the next page (RFC 8288).",
+            "description": "Links to the first and the next page (RFC 8288).",
             "schema": {"type": "string"},
         }
     if code == "201":
         headers["Location"] = {
-            "description": "Where it is, if it is one thing.",
+            "description": "URL of the created resource, if there is one.",
             "schema": {"type": "string"},
         }
     return headers
@@ -170,21 +177,21 @@ def _problem(code: int) -> Document:
     headers: Document = {"X-Request-ID": REQUEST_ID}
     if code in (429, 503):
         headers["Retry-After"] = {
-            "description": "Seconds to wait.",
+            "description": "Seconds to wait before the next attempt.",
             "schema": {"type": "string"},
         }
     if code == 401:
         headers["WWW-Authenticate"] = {
-            "description": "How to sign in.",
+            "description": "Authentication scheme.",
             "schema": {"type": "string"},
         }
     slug = SLUGS[code]
-    shown = {
+    problem = {
         "type": f"/api/docs#{slug}",
         "title": slug.replace("-", " ").capitalize(),
         "status": code,
-        "detail": "What was wrong, in a sentence.",
-        "remedy": "What would be right.",
+        "detail": "Description of the problem in a sentence.",
+        "remedy": "What to do.",
         "instance": "/api/v1/instances",
         "request_id": "5b0c2f8e4a91",
         "errors": [],
@@ -193,13 +200,13 @@ def _problem(code: int) -> Document:
         "description": slug.replace("-", " ").capitalize() + ".",
         "headers": headers,
         "content": {
-            MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": shown}
+            MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": problem}
         },
     }
 
 
 def example(schema: Document, schemas: Document) -> Any:
-    """An example of a schema, put together from those of its fields."""
+    """An example of a schema, composed of the examples of its fields."""
     if "$ref" in schema:
         return example(schemas[schema["$ref"].rsplit("/", 1)[1]], schemas)
     for name in ("example", "default", "const"):

@@ -1,7 +1,7 @@
-"""Pages of a list: a limit, and a cursor that stands after the last thing seen.
+"""Cursor-based pagination.
 
-A cursor names a place in the order, not a number of rows: what is added meanwhile neither repeats
-nor hides anything.
+A cursor names the position of the last item in the sort order, not a number of rows, so that rows
+added between two requests neither repeat nor hide others.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from spotlab.errors import NotFound
 
 T = TypeVar("T")
 Row = TypeVar("Row")
-MOST: Final = 500
-MOST_NUMBER: Final = 2**31 - 1
-USUAL: Final = 50
+MAX_LIMIT: Final = 500
+MAX_NUMBER: Final = 2**31 - 1
+DEFAULT_LIMIT: Final = 50
 
-Limit = Annotated[int, Query(ge=1, le=MOST, description="Longest page.", examples=[20])]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Maximum items.", examples=[20])]
 Cursor = Annotated[
     str | None,
     Query(
         min_length=1,
         max_length=400,
         pattern=r"^[A-Za-z0-9_-]+$",
-        description="`next` of the page before; without it, the first page.",
+        description="`next` of the previous page; omit it for the first page.",
     ),
 ]
 
@@ -39,146 +39,159 @@ Cursor = Annotated[
 class Page(BaseModel, Generic[T]):
     """One page of a list."""
 
-    items: list[T] = Field(description="In order.")
-    total: int = Field(ge=0, description="How many there are on all pages.", examples=[1])
+    items: list[T] = Field(description="Items, in the order of the list.")
+    total: int = Field(ge=0, description="Number of items on all pages.", examples=[1])
     next: str | None = Field(
-        description="The cursor of the next page; null on the last one.", examples=[None]
+        description="Cursor of the next page; null on the last page.", examples=[None]
     )
 
 
-class PageAsked:
-    """The page that a request asks for, and how it is answered.
+class PageRequest:
+    """The requested page, and the response for it.
 
     Args:
-        request, response: its own.
-        limit: longest page.
-        cursor: where it starts; None: at the beginning.
+        request, response: of this call; the response gets the Link header.
+        limit: maximum items.
+        cursor: position to continue after; None for the first page.
     """
 
     def __init__(
-        self, request: Request, response: Response, limit: Limit = USUAL, cursor: Cursor = None
+        self,
+        request: Request,
+        response: Response,
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
     ) -> None:
         self._request = request
         self._response = response
         self.limit = limit
         self.cursor = cursor
 
-    def of(
+    def from_list(
         self,
         rows: Sequence[Row],
         key: Callable[[Row], list[Any]],
         view: Callable[[Row], T],
-        into: type[Page[T]],
+        page_type: type[Page[T]],
     ) -> Page[T]:
-        """The page of a list that is all here.
+        """The page of a complete list.
 
         Args:
-            rows: sorted by `key`.
-            key: a row's place in the order.
-            view: a row as it is answered.
-            into: the kind of page.
+            rows: the list, sorted by `key`.
+            key: position of a row in the order.
+            view: makes an item from a row.
+            page_type: type of the page.
         Raises:
-            NotFound: a cursor that no page of this list gave.
+            NotFound: the cursor is not from this list.
         """
-        part, following = self.cut(rows, key)
-        return into(items=[view(row) for row in part], total=len(rows), next=following)
+        part, following = self.slice(rows, key)
+        return page_type(items=[view(row) for row in part], total=len(rows), next=following)
 
-    def cut(
+    def slice(
         self, rows: Sequence[Row], key: Callable[[Row], list[Any]]
     ) -> tuple[Sequence[Row], str | None]:
-        """As `cut`, and the header Link says so."""
-        part, following = cut(rows, key, self.limit, self.cursor)
-        self.link(following)
-        return part, following
+        """The rows of the page and the next cursor; arguments and errors as in `from_list`."""
+        start = 0
+        if self.cursor is not None:
+            after = decode_cursor(self.cursor, key(rows[0]) if rows else None)
+            start = next((i for i, row in enumerate(rows) if key(row) > after), len(rows))
+        end = start + self.limit
+        part = rows[start:end]
+        return part, self.link_next(key(part[-1]) if end < len(rows) else None)
 
-    def stored(
+    def from_store(
         self,
-        found: Sequence[Row],
+        rows: Sequence[Row],
         total: int,
         key: Callable[[Row], list[Any]],
         view: Callable[[Row], T],
-        into: type[Page[T]],
+        page_type: type[Page[T]],
     ) -> Page[T]:
-        """As `of`, where the store was asked for one row more than the limit, after the cursor."""
-        part = found[: self.limit]
-        following = write(key(part[-1])) if len(found) > self.limit else None
-        self.link(following)
-        return into(items=[view(row) for row in part], total=total, next=following)
+        """The page of a list in the store.
 
-    def link(self, following: str | None) -> None:
-        """Name the first and the next page in the header Link."""
-        link(self._request, self._response, following)
+        Args:
+            rows: the rows after the cursor, one more than the limit if there are as many.
+            total: number of rows on all pages.
+            key, view, page_type: as in `from_list`.
+        """
+        part = rows[: self.limit]
+        following = self.link_next(key(part[-1]) if len(rows) > self.limit else None)
+        return page_type(items=[view(row) for row in part], total=total, next=following)
+
+    def offset(self, total: int) -> int:
+        """Number of rows before the page, for a list that is paged by offset.
+
+        Raises:
+            NotFound: the cursor is not from this list.
+        """
+        start: int = 0 if self.cursor is None else decode_cursor(self.cursor, [0])[0]
+        if not 0 <= start <= total:
+            raise no_such_page()
+        return start
+
+    def link_next(self, position: list[Any] | None) -> str | None:
+        """Set the Link header (RFC 8288) to the first and the next page.
+
+        Args:
+            position: of the last row on the page; None on the last page.
+        Returns:
+            The next cursor; None on the last page.
+        """
+        cursor = None if position is None else encode_cursor(position)
+        query = [(k, v) for k, v in self._request.query_params.multi_items() if k != "cursor"]
+        links = [f'<{self._url(query)}>; rel="first"']
+        if cursor is not None:
+            links.append(f'<{self._url([*query, ("cursor", cursor)])}>; rel="next"')
+        self._response.headers["Link"] = ", ".join(links)
+        return cursor
+
+    def _url(self, query: list[tuple[str, str]]) -> str:
+        return self._request.url.path + (f"?{urlencode(query)}" if query else "")
 
 
-AskedPage = Annotated[PageAsked, Depends()]
+PageDep = Annotated[PageRequest, Depends()]
 
 
-def cut(
-    rows: Sequence[Row], key: Callable[[Row], list[Any]], limit: int, cursor: str | None
-) -> tuple[Sequence[Row], str | None]:
-    """The page after a cursor of rows that are sorted by a key, and the next cursor.
-
-    Raises:
-        NotFound: a cursor that no page of this list gave.
-    """
-    start = 0
-    if cursor is not None:
-        after = read(cursor, key(rows[0]) if rows else None)
-        start = next((i for i, row in enumerate(rows) if key(row) > after), len(rows))
-    page = rows[start : start + limit]
-    more = start + limit < len(rows)
-    return page, write(key(page[-1])) if more else None
+def encode_cursor(position: list[Any]) -> str:
+    """The cursor for a position."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
 
 
-def write(place: list[Any]) -> str:
-    """A cursor."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
-
-
-def read(cursor: str, like: list[Any] | None = None) -> list[Any]:
-    """The place that a cursor names.
+def decode_cursor(cursor: str, like: list[Any] | None = None) -> list[Any]:
+    """The position that a cursor names.
 
     Args:
-        cursor: as `write` gave it.
-        like: a place of the same list, for its shape.
+        cursor: as `encode_cursor` returned it.
+        like: a position in the same list; the types of its values are required.
     Raises:
-        NotFound: it is none of this list.
+        NotFound: the cursor is not from this list.
     """
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        place = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=list[Any])
-        shape = [type(part) for part in place]
-        if like is not None and shape != [type(part) for part in like]:
-            raise ValueError("another shape")
+        position = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=list[Any])
     except (ValueError, binascii.Error, msgspec.MsgspecError):
-        raise NotFound(
-            "There is no such page.", remedy="Use the `next` of a page of this very list."
-        ) from None
-    return place
+        raise no_such_page() from None
+    if like is not None and [type(value) for value in position] != [type(value) for value in like]:
+        raise no_such_page()
+    return position
 
 
-def place(cursor: str | None) -> int | None:
-    """The number that a cursor of a list by number stands after; None: the first page.
+def decode_number(cursor: str | None) -> int | None:
+    """The number that a cursor names, in a list sorted by number; None for the first page.
 
     Raises:
-        NotFound: it is none of such a list.
+        NotFound: the cursor is not from such a list.
     """
     if cursor is None:
         return None
-    number: int = read(cursor, [0])[0]
-    if not 0 < number <= MOST_NUMBER:
-        raise NotFound("There is no such page.", remedy="Use the `next` of a page.")
+    number: int = decode_cursor(cursor, [0])[0]
+    if not 0 < number <= MAX_NUMBER:
+        raise no_such_page()
     return number
 
 
-def link(request: Request, response: Response, cursor: str | None) -> None:
-    """Name the first and the next page in the header Link (RFC 8288)."""
-    asked = [(k, v) for k, v in request.query_params.multi_items() if k != "cursor"]
-    links = [f'<{_address(request, asked)}>; rel="first"']
-    if cursor is not None:
-        links.append(f'<{_address(request, [*asked, ("cursor", cursor)])}>; rel="next"')
-    response.headers["Link"] = ", ".join(links)
-
-
-def _address(request: Request, asked: list[tuple[str, str]]) -> str:
-    return request.url.path + (f"?{urlencode(asked)}" if asked else "")
+def no_such_page() -> NotFound:
+    """The error for a cursor that is not from this list."""
+    return NotFound(
+        "This page does not exist.", remedy="Use the `next` of a page of the same list."
+    )

@@ -1,7 +1,4 @@
-"""One shape for everything that goes wrong: problem+json (RFC 9457).
-
-Every error of `spotlab.errors` has its status here, and nowhere else.
-"""
+"""Problem responses (RFC 9457), and the HTTP status of every error in `spotlab.errors`."""
 
 from __future__ import annotations
 
@@ -24,23 +21,23 @@ MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 5
 
 
-class PreconditionMissing(InvalidInput):
-    """A change that has to say, in If-Match, what it was made from."""
+class PreconditionRequired(InvalidInput):
+    """A change without the required header If-Match."""
 
 
 class TooLarge(InvalidInput):
-    """A body over the limit."""
+    """A body that exceeds the limit."""
 
 
 class UnsupportedMedia(InvalidInput):
-    """A body of another type than this operation reads."""
+    """A body whose content type the operation does not accept."""
 
 
 STATUS: Final[dict[type[SpotlabError], int]] = {
     errors.ChangedMeanwhile: 412,
     TooLarge: 413,
     UnsupportedMedia: 415,
-    PreconditionMissing: 428,
+    PreconditionRequired: 428,
     errors.NotSignedIn: 401,
     errors.Forbidden: 403,
     errors.TooManyRequests: 429,
@@ -57,14 +54,14 @@ STATUS: Final[dict[type[SpotlabError], int]] = {
     errors.QuotaRefused: 503,
     errors.AwsError: 502,
 }
-"""The first class that an error is an instance of counts; anything else is a 500."""
+"""The first class that matches an error applies; any other error is a 500."""
 
-HIDDEN: Final[dict[type[SpotlabError], str]] = {
-    errors.InvalidSetting: "The server is not set up for this.",
-    errors.DatabaseDown: "The database does not answer.",
-    errors.OnlineStoreDown: "The online store does not answer.",
+REDACTED_MESSAGES: Final[dict[type[SpotlabError], str]] = {
+    errors.InvalidSetting: "The server is not configured for this.",
+    errors.DatabaseDown: "The database does not respond.",
+    errors.OnlineStoreDown: "The online store does not respond.",
 }
-"""Errors whose own words name addresses and files: those are in the log."""
+"""Errors whose messages contain addresses and paths, which only the log may show."""
 
 SLUGS: Final = {
     400: "bad-request",
@@ -85,41 +82,42 @@ SLUGS: Final = {
 }
 
 
-class Wrong(BaseModel):
-    """One thing that is wrong with what was asked."""
+class FieldError(BaseModel):
+    """One problem of a request."""
 
-    where: str = Field(description="Which part of the request.", examples=["query.limit"])
+    where: str = Field(description="Part of the request.", examples=["query.limit"])
     message: str = Field(
-        description="What is wrong with it.", examples=["Input should be less than or equal to 500"]
+        description="What is wrong with that part.",
+        examples=["Input should be less than or equal to 500"],
     )
 
 
 class Problem(BaseModel):
-    """What went wrong (RFC 9457)."""
+    """Description of an error (RFC 9457)."""
 
     model_config = ConfigDict(title="Problem")
 
     type: str = Field(
-        description="Which kind of problem; a page that says more.",
+        description="Kind of problem, as a URL with an explanation.",
         examples=["/api/docs#not-found"],
     )
-    title: str = Field(description="The kind in words.", examples=["Not Found"])
-    status: int = Field(description="The HTTP status.", ge=400, le=599, examples=[404])
+    title: str = Field(description="Kind of problem in words.", examples=["Not Found"])
+    status: int = Field(description="HTTP status.", ge=400, le=599, examples=[404])
     detail: str = Field(
-        description="What was wrong here, for a person.",
+        description="Description of this problem, for people.",
         examples=["Instance 'i-0abc' is not in the fleet."],
     )
     remedy: str = Field(
-        description="What would be right, or what to do; empty where nothing is known.",
+        description="What to do; empty if unknown.",
         examples=["Check its id, or collect its account first."],
     )
-    instance: str = Field(description="What was asked for.", examples=["/api/v1/instances/i-0abc"])
+    instance: str = Field(description="Requested path.", examples=["/api/v1/instances/i-0abc"])
     request_id: str = Field(
-        description="Its reference in the logs; also the header X-Request-ID.",
+        description="Id of the request in the logs; also the header X-Request-ID.",
         examples=["5b0c2f8e4a91"],
     )
-    errors: list[Wrong] = Field(
-        description="Each thing that is wrong with the request; empty for other problems.",
+    errors: list[FieldError] = Field(
+        description="Problems of the request; empty for other errors.",
         examples=[[]],
     )
 
@@ -130,11 +128,11 @@ def status_of(exc: SpotlabError) -> int:
 
 
 def of_error(request: Request, exc: SpotlabError) -> Response:
-    """The answer to an error that SpotLab raised on purpose."""
+    """The response for an error that SpotLab raised on purpose."""
     status = status_of(exc)
-    hidden = next((words for kind, words in HIDDEN.items() if isinstance(exc, kind)), "")
+    message = next((text for kind, text in REDACTED_MESSAGES.items() if isinstance(exc, kind)), "")
     if isinstance(exc, errors.DatabaseDown):
-        hidden = f"The database {exc.what}."
+        message = f"The database {exc.what}."
     if status >= 500:
         log.error("%s %s: %s", request.method, request.url.path, exc)
     headers = {}
@@ -144,47 +142,56 @@ def of_error(request: Request, exc: SpotlabError) -> Response:
         headers["Retry-After"] = str(max(1, round(exc.retry_after_s)))
     elif status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_S)
-    remedy = "Ask whoever runs the server; the reference is in its log." if hidden else exc.remedy
-    return answer(request, status, hidden or exc.message, remedy, headers=headers)
+    remedy = "Ask the operator of the server; its log has details." if message else exc.remedy
+    return response(request, status, message or exc.message, remedy, headers=headers)
 
 
 def unexpected(request: Request, exc: BaseException) -> Response:
-    """The answer to what nobody foresaw: nothing of it is told, everything is in the log."""
+    """The response for an unexpected exception; details are only in the log."""
     log.error("%s %s failed", request.method, request.url.path, exc_info=exc)
-    return answer(
+    return response(
         request,
         500,
-        "Something went wrong that SpotLab did not foresee.",
-        "Report the request_id; it is in the log.",
+        "An unexpected error occurred.",
+        "Report the request_id; the log has details.",
     )
 
 
-def of_validation(request: Request, found: Sequence[Any]) -> Response:
-    """The answer to a request that is not as the document says, each thing wrong named."""
-    wrong = [
+def of_validation(request: Request, problems: Sequence[Any]) -> Response:
+    """The response for a request that violates the OpenAPI document, with each problem."""
+    field_errors = [
         {"where": ".".join(str(part) for part in each["loc"]), "message": str(each["msg"])}
-        for each in found
+        for each in problems
     ]
-    detail = "; ".join(f"{each['where']}: {each['message']}" for each in wrong[:3])
-    return answer(
+    detail = "; ".join(f"{each['where']}: {each['message']}" for each in field_errors[:3])
+    return response(
         request,
         422,
         f"{detail}.",
-        "See /api/docs for what this operation takes.",
-        wrong=wrong,
+        "See /api/docs for the parameters of this operation.",
+        field_errors=field_errors,
     )
 
 
-def answer(
+def response(
     request: Request,
     status: int,
     detail: str,
     remedy: str = "",
     *,
     headers: Mapping[str, str] | None = None,
-    wrong: Sequence[Mapping[str, str]] = (),
+    field_errors: Sequence[Mapping[str, str]] = (),
 ) -> Response:
-    """A problem as a response."""
+    """A problem response.
+
+    Args:
+        request: the failed request.
+        status: HTTP status.
+        detail: what went wrong.
+        remedy: what to do; "" if unknown.
+        headers: additional response headers.
+        field_errors: problems of the request.
+    """
     slug = SLUGS.get(status, "unexpected")
     body = {
         "type": f"/api/docs#{slug}",
@@ -194,6 +201,6 @@ def answer(
         "remedy": remedy,
         "instance": request.url.path,
         "request_id": request.scope.get("spotlab.request_id", ""),
-        "errors": list(wrong),
+        "errors": list(field_errors),
     }
     return Response(msgspec.json.encode(body), status, dict(headers or {}), MEDIA_TYPE)

@@ -1,4 +1,4 @@
-"""How often somebody may ask, counted for all replicas where there is Redis."""
+"""Rate limits per user, shared by all replicas if there is Redis."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from spotlab.errors import TooManyRequests
 log = logging.getLogger("spotlab.api")
 
 WINDOW_S: Final = 60
-OWN_COUNT_FOR_S: Final = 30.0
-"""How long a process counts by itself after the shared counter failed."""
+LOCAL_COUNT_S: Final = 30.0
+"""How long a process counts on its own after the shared counter failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What is left of somebody's window.
+    """A user's remaining requests in the current window.
 
     Args:
         kind: "reads" or "writes".
-        limit: requests in a window.
-        left: requests that are left in it.
+        limit: allowed requests per window.
+        remaining: requests that remain in the window.
         reset_s: seconds until it ends.
     """
 
     kind: str
     limit: int
-    left: int
+    remaining: int
     reset_s: int
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """RateLimit-Policy and RateLimit, as the IETF draft on rate limit fields has them."""
+        """RateLimit-Policy and RateLimit, as in the IETF draft on rate limit header fields."""
         policy = f'"{self.kind}";q={self.limit};w={WINDOW_S}'
-        now = f'"{self.kind}";r={self.left};t={self.reset_s}'
+        now = f'"{self.kind}";r={self.remaining};t={self.reset_s}'
         return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", now.encode())]
 
 
-class Limiter:
+class RateLimiter:
     """Counts requests in windows of a minute.
 
     Args:
-        open_shared: gives a counter that all replicas share; None: there is none.
+        open_shared: returns the counter that all replicas share; None if there is none.
         clock: seconds since the epoch.
     """
 
@@ -59,17 +59,17 @@ class Limiter:
     ) -> None:
         self._open_shared = open_shared
         self._clock = clock
-        self._own: Counter[str] = Counter()
-        self._own_window = 0
+        self._local: Counter[str] = Counter()
+        self._local_window = 0
         self._lock = threading.Lock()
         self._shared: Storage | None = None
-        self._own_until = 0.0
+        self._local_until = 0.0
 
     def count(self, user: str, kind: str, limit: int) -> Quota:
         """Count one request.
 
         Raises:
-            TooManyRequests: says when to ask again.
+            TooManyRequests: with the time to wait.
         """
         now = self._clock()
         window = int(now // WINDOW_S)
@@ -77,30 +77,30 @@ class Limiter:
         used = self._used(f"{kind}:{user}", window, now)
         if used > limit:
             raise TooManyRequests(
-                f"{user} has asked {limit} {kind} within this minute.",
-                remedy=f"Ask again in {reset_s} s.",
+                f"{user} has reached the limit of {limit} {kind} per minute.",
+                remedy=f"Try again in {reset_s} s.",
                 retry_after_s=reset_s,
             )
         return Quota(kind, limit, limit - used, reset_s)
 
-    def _used(self, whose: str, window: int, now: float) -> int:
-        if now >= self._own_until:
+    def _used(self, key: str, window: int, now: float) -> int:
+        if now >= self._local_until:
             try:
                 shared = self._shared or self._open_shared()
                 if shared is not None:
                     self._shared = shared
-                    return int(shared.incr(f"spotlab:asked:{whose}:{window}", WINDOW_S))
-            except Exception as exc:  # whatever the counter's client raises, requests go on
-                log.warning("requests are counted in this process alone: %s", exc)
-            self._own_until = now + OWN_COUNT_FOR_S
-        return self._used_here(whose, window)
+                    return int(shared.incr(f"spotlab:asked:{key}:{window}", WINDOW_S))
+            except Exception as exc:  # a failing counter must not block requests
+                log.warning("requests are counted in this process only: %s", exc)
+            self._local_until = now + LOCAL_COUNT_S
+        return self._used_locally(key, window)
 
-    def _used_here(self, whose: str, window: int) -> int:
+    def _used_locally(self, key: str, window: int) -> int:
         with self._lock:
-            if window == self._own_window - 1:  # a thread that looked at the clock a while ago
-                window = self._own_window
-            if window != self._own_window:
-                self._own.clear()
-                self._own_window = window
-            self._own[whose] += 1
-            return self._own[whose]
+            if window == self._local_window - 1:  # another thread has started the next window
+                window = self._local_window
+            if window != self._local_window:
+                self._local.clear()
+                self._local_window = window
+            self._local[key] += 1
+            return self._local[key]

@@ -1,7 +1,7 @@
-"""Every request has an id, is counted and timed by its route, and is traced.
+"""Middleware that gives each request an id, counts and times it by route, and traces it.
 
-A client may name the id itself (X-Request-Id); it is on the answer, and is the correlation id of
-every log line that the request leads to.
+A client may send the id (X-Request-Id). It is in the response, and it is the correlation id of all
+log lines of the request.
 """
 
 from __future__ import annotations
@@ -18,55 +18,55 @@ from spotlab.telemetry import logs, metrics, traces
 log = logging.getLogger("spotlab.api")
 
 HEADER: Final = b"x-request-id"
-SCREENS: Final = "screens"
+SCREENS_ROUTE: Final = "screens"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _MONITORS: Final = frozenset({"/healthz", "/readyz", "/metrics", "/_stcore/health"})
-"""Asked by machines all day, and answered from memory: they would hide what people wait for."""
-_OURS: Final = ("/healthz", "/readyz", "/metrics", "/sign", "/api")
+"""Polled by machines and fast; they would hide the latencies that users experience."""
+_TRACED_PREFIXES: Final = ("/healthz", "/readyz", "/metrics", "/sign", "/api")
 
 
-class Observed:
+class RequestMetricsMiddleware:
     """ASGI middleware, the outermost one.
 
     Args:
-        app: what answers.
+        app: the application behind the middleware.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Pass one request on and record it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _given(scope) or logs.new_id()
+        request_id = _client_request_id(scope) or logs.new_id()
         scope["spotlab.request_id"] = request_id
-        began, status = time.perf_counter(), 0
-        taken_s: float | None = None
+        started, status = time.perf_counter(), 0
+        first_byte_s: float | None = None
 
-        async def answer(message: Message) -> None:
-            nonlocal status, taken_s
+        async def send_with_id(message: Message) -> None:
+            nonlocal status, first_byte_s
             if message["type"] == "http.response.start":
-                status, taken_s = message["status"], time.perf_counter() - began
+                status, first_byte_s = message["status"], time.perf_counter() - started
                 message["headers"] = [*message["headers"], (HEADER, request_id.encode())]
             await send(message)
 
-        ours = scope["path"].startswith(_OURS)
-        with logs.inside(correlation_id=request_id, request_id=request_id):
+        is_traced = scope["path"].startswith(_TRACED_PREFIXES)
+        with logs.log_context(correlation_id=request_id, request_id=request_id):
             try:
-                if ours:
+                if is_traced:
                     with traces.span("request", method=scope["method"], path=scope["path"]):
-                        await self._app(scope, receive, answer)
+                        await self._app(scope, receive, send_with_id)
                 else:
-                    await self._app(scope, receive, answer)
+                    await self._app(scope, receive, send_with_id)
             finally:
-                took_s = time.perf_counter() - began if taken_s is None else taken_s
+                took_s = time.perf_counter() - started if first_byte_s is None else first_byte_s
                 _count(scope, status or 500, took_s)
 
 
 def route_of(scope: Scope) -> str:
-    """The template of the route that answered: never an id, so that there are only so many."""
+    """The template of the matched route, without ids, so that the number of labels is limited."""
     template = getattr(scope.get("route"), "path", None)
     if template is not None:
         return f"{scope.get('root_path', '')}{template}"
@@ -75,7 +75,7 @@ def route_of(scope: Scope) -> str:
         return str(path)
     if path.startswith("/api"):
         return "/api (no such route)"
-    return SCREENS
+    return SCREENS_ROUTE
 
 
 def _count(scope: Scope, status: int, took_s: float) -> None:
@@ -84,13 +84,13 @@ def _count(scope: Scope, status: int, took_s: float) -> None:
     metrics.REQUESTS.labels(method=method, route=route, status=str(status)).inc()
     metrics.REQUEST_SECONDS.labels(method=method, route=route).observe(took_s)
     if scope["path"] not in _MONITORS:
-        COUNTING.note(ok=status < 500, took_s=took_s)
+        COUNTING.count(ok=status < 500, took_s=took_s)
     if status >= 500 and status != 503:
         fields = {"status": status, "duration_ms": round(took_s * 1e3, 1)}
         log.warning("%s %s: %d", method, route, status, extra={"fields": fields})
 
 
-def _given(scope: Scope) -> str | None:
+def _client_request_id(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
         if name == HEADER:
             return logs.usable_id(value.decode("latin-1"))

@@ -1,4 +1,4 @@
-"""What the API's requests share: the lab, who asks, quotas and answers kept."""
+"""State that API requests share: the lab, rate limits and cached responses."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from redis.retry import Retry
 from starlette.requests import HTTPConnection, Request
 from starlette.types import Scope
 
-from spotlab.api.rate_limit import Limiter, Quota
+from spotlab.api.rate_limit import Quota, RateLimiter
 from spotlab.domain.access import Principal
 from spotlab.domain.ports import Topic
 from spotlab.errors import TooManyRequests
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
+from spotlab.services import Services
 
 T = TypeVar("T")
-ANSWERS_WITHIN_S: Final = 0.25
-MOST_KEPT: Final = 256
-MOST_VIEWS: Final = 8
-"""Of the same address, for those who see different things."""
-MOST_SHARED: Final = 16
-MOST_STREAMS: Final = 5
-MOST_STREAMS_OF_ALL: Final = 100
-LARGEST_KEPT: Final = 256 * 1024
+REDIS_TIMEOUT_S: Final = 0.25
+MAX_CACHED: Final = 256
+MAX_VARIANTS: Final = 8
+"""Cached responses per URL, for users with different rights."""
+MAX_SHARED_VALUES: Final = 16
+MAX_STREAMS_PER_USER: Final = 5
+MAX_STREAMS: Final = 100
+MAX_CACHED_BYTES: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """An answer that is given again while nothing it was made from has changed.
+class CachedResponse:
+    """A response that is reused while its inputs are unchanged.
 
     Args:
-        topics: what it was made from.
-        versions: how much news of each there was before it was made.
-        until: seconds of the monotonic clock.
-        body: its bytes.
-        headers: of its head.
-        route: the one that made it.
+        topics: topics of its inputs.
+        versions: version of each topic before the response was value.
+        until: expiry, in seconds of the monotonic clock.
+        body: body of the response.
+        headers: headers of the response.
+        route: route that value the response.
     """
 
     topics: tuple[Topic, ...]
@@ -57,27 +57,28 @@ class Kept:
 
 @dataclass(slots=True)
 class Service:
-    """What requests share.
+    """State that API requests share.
 
     Args:
-        open_lab: gives the lab of this process.
-        principal_of: who asks; raises NotSignedIn.
-        is_known: whether `principal_of` tells so without waiting for anything; asked once the lab
-            is open.
+        open_lab: returns the lab of this process.
+        principal_of: returns the principal of a request; raises NotSignedIn.
+        is_known: whether `principal_of` answers without waiting; called only if the lab is open.
     """
 
     open_lab: Callable[[], Lab]
     principal_of: Callable[[HTTPConnection], Principal]
     is_known: Callable[[HTTPConnection], bool]
-    limiter: Limiter = field(init=False)
-    _answers: OrderedDict[Hashable, dict[Hashable, Kept]] = field(default_factory=OrderedDict)
+    limiter: RateLimiter = field(init=False)
+    _responses: OrderedDict[Hashable, dict[Hashable, CachedResponse]] = field(
+        default_factory=OrderedDict
+    )
     _values: OrderedDict[Hashable, tuple[float, Any]] = field(default_factory=OrderedDict)
     _streams: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _opened: bool = False
 
     def __post_init__(self) -> None:
-        self.limiter = Limiter(self._counter)
+        self.limiter = RateLimiter(self._shared_counter)
 
     @property
     def lab(self) -> Lab:
@@ -85,10 +86,11 @@ class Service:
         return self.open_lab()
 
     def admit(self, request: Request, writes: bool) -> tuple[Principal, Quota]:
-        """Who asks, if they are known and have not asked too often.
+        """Authenticate a request and count it.
 
         Raises:
-            NotSignedIn, TooManyRequests: they are not, or they have.
+            NotSignedIn: the request has no valid token or session.
+            TooManyRequests: the user has reached the limit.
         """
         who = self.principal_of(request)
         settings = self.lab.settings
@@ -96,82 +98,84 @@ class Service:
         limit = settings.api_writes_per_minute if writes else settings.api_reads_per_minute
         return who, self.limiter.count(who.name, "writes" if writes else "reads", limit)
 
-    def admits_at_once(self, request: Request) -> bool:
-        """Whether `admit` waits for nothing, so that it may be asked in the event loop: a thread
-        for it costs more than it does."""
+    def admits_without_waiting(self, request: Request) -> bool:
+        """Whether `admit` does not wait, so that the event loop may call it.
+
+        A thread would cost more than the call itself.
+        """
         return self._opened and self.lab.settings.redis_url is None and self.is_known(request)
 
     def versions(self, topics: tuple[Topic, ...]) -> tuple[int, ...]:
-        """How much news of these topics there was."""
+        """The current version of each topic."""
         bus = self.lab.bus
         return tuple(bus.version(topic) for topic in topics)
 
-    def keeps(self, scope: Scope) -> bool:
-        """Whether an answer is kept for somebody who asked for the same."""
-        return _asked(scope) in self._answers
+    def has_cached(self, scope: Scope) -> bool:
+        """Whether there is a cached response for the same URL, for any user."""
+        return _request_key(scope) in self._responses
 
-    def kept(self, who: Principal, scope: Scope) -> Kept | None:
-        """An answer that was made when there was as much news as now, if it is young enough."""
+    def cached(self, who: Principal, scope: Scope) -> CachedResponse | None:
+        """The cached response, if it has not expired and its topics have not changed."""
         with self._lock:
-            found = self._answers.get(_asked(scope), {}).get(_seen_by(who))
-        if found is None or found.until < time.monotonic():
+            response = self._responses.get(_request_key(scope), {}).get(_viewer_key(who))
+        if response is None or response.until < time.monotonic():
             return None
-        return found if found.versions == self.versions(found.topics) else None
+        return response if response.versions == self.versions(response.topics) else None
 
-    def keep(
+    def cache(
         self,
         who: Principal,
         scope: Scope,
-        kept: Kept,
+        response: CachedResponse,
     ) -> None:
-        """Keep an answer."""
-        if len(kept.body) > LARGEST_KEPT:
+        """Cache a response."""
+        if len(response.body) > MAX_CACHED_BYTES:
             return
-        asked = _asked(scope)
+        key = _request_key(scope)
         with self._lock:
-            of_each = self._answers.setdefault(asked, {})
-            of_each.pop(_seen_by(who), None)
-            of_each[_seen_by(who)] = kept
-            if len(of_each) > MOST_VIEWS:
-                del of_each[next(iter(of_each))]
-            self._answers.move_to_end(asked)
-            while len(self._answers) > MOST_KEPT:
-                self._answers.popitem(last=False)
+            variants = self._responses.setdefault(key, {})
+            variants.pop(_viewer_key(who), None)
+            variants[_viewer_key(who)] = response
+            if len(variants) > MAX_VARIANTS:
+                del variants[next(iter(variants))]
+            self._responses.move_to_end(key)
+            while len(self._responses) > MAX_CACHED:
+                self._responses.popitem(last=False)
 
-    def shared(self, key: Hashable, for_s: float, make: Callable[[], T]) -> T:
-        """A value that is costly to make, made at most every `for_s` seconds."""
+    def shared(self, key: Hashable, max_age_s: float, compute: Callable[[], T]) -> T:
+        """A value that is expensive to compute, computed at most every `max_age_s` seconds."""
         now = time.monotonic()
         with self._lock:
-            found = self._values.get(key)
-        if found is not None and found[0] > now:
-            made: T = found[1]
-            return made
-        made = make()
+            entry = self._values.get(key)
+        if entry is not None and entry[0] > now:
+            value: T = entry[1]
+            return value
+        value = compute()
         with self._lock:
-            self._values[key] = (time.monotonic() + for_s, made)
+            self._values[key] = (time.monotonic() + max_age_s, value)
             self._values.move_to_end(key)
-            while len(self._values) > MOST_SHARED:
+            while len(self._values) > MAX_SHARED_VALUES:
                 self._values.popitem(last=False)
-        return made
+        return value
 
     def begin_stream(self, user: str) -> None:
-        """Somebody begins to follow a stream. Raises TooManyRequests: they follow enough."""
+        """Count a new log stream. Raises TooManyRequests: the user has too many."""
         with self._lock:
-            if self._streams[user] >= MOST_STREAMS or self._streams.total() >= MOST_STREAMS_OF_ALL:
+            if self._streams[user] >= MAX_STREAMS_PER_USER or self._streams.total() >= MAX_STREAMS:
                 raise TooManyRequests(
-                    "Too many streams are followed.", remedy="End one.", retry_after_s=10.0
+                    "Too many log streams are open.", remedy="Close one.", retry_after_s=10.0
                 )
             self._streams[user] += 1
 
     def end_stream(self, user: str) -> None:
-        """They follow it no longer."""
+        """Count the end of a log stream."""
         with self._lock:
             self._streams[user] -= 1
             if not self._streams[user]:
                 del self._streams[user]
 
-    def _counter(self) -> Storage | None:
-        """Redis where every replica has the same one; the embedded server is one process's own."""
+    def _shared_counter(self) -> Storage | None:
+        """Counter in Redis if replicas share one; the embedded server belongs to one process."""
         url = self.lab.settings.redis_url
         if url is None:
             return None
@@ -180,35 +184,35 @@ class Service:
             address = f"redis+{address}"
         return RedisStorage(
             address,
-            socket_timeout=ANSWERS_WITHIN_S,
-            socket_connect_timeout=ANSWERS_WITHIN_S,
+            socket_timeout=REDIS_TIMEOUT_S,
+            socket_connect_timeout=REDIS_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]
         )
 
 
 def service_of(connection: HTTPConnection) -> Service:
-    """The service that a request belongs to."""
+    """The shared state of the application that handles a request."""
     service: Service = connection.app.state.service
     return service
 
 
-async def _desk_of(request: Request) -> Desk:
-    """The desk of whoever asks, who was admitted before."""
-    return Desk(service_of(request).lab, request.scope["spotlab.who"])
+async def _desk_of(request: Request) -> Services:
+    """The services of the user who sends the request, which was admitted before."""
+    return Services(service_of(request).lab, request.scope["spotlab.who"])
 
 
 async def _service_of(request: Request) -> Service:
     return service_of(request)
 
 
-# Both wait for nothing. What is not `async` FastAPI gives a thread, which costs more than they do.
-AskedDesk = Annotated[Desk, Depends(_desk_of)]
-TheService = Annotated[Service, Depends(_service_of)]
+# Both are async because FastAPI runs other dependencies in a thread, which costs more than they do.
+DeskDep = Annotated[Services, Depends(_desk_of)]
+ServiceDep = Annotated[Service, Depends(_service_of)]
 
 
-def _asked(scope: Scope) -> Hashable:
+def _request_key(scope: Scope) -> Hashable:
     return scope["path"], scope["query_string"]
 
 
-def _seen_by(who: Principal) -> Hashable:
+def _viewer_key(who: Principal) -> Hashable:
     return who.accounts, who.rights

@@ -1,7 +1,7 @@
-"""Answers that are kept are given before anything else is done with a request.
+"""Middleware that returns cached responses before routing and validation.
 
-Half of what a read costs is finding its route and checking what it asks for. An answer that is kept
-under this very address was checked when it was made: who asks, and how often, is all that is left.
+Routing and validation are half the cost of a read. A URL with a cached response was valid when the
+response was made, so that only authentication and the rate limit remain.
 """
 
 from __future__ import annotations
@@ -12,65 +12,65 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from spotlab.api import etags
-from spotlab.api.request_state import Kept, service_of
+from spotlab.api.request_state import CachedResponse, service_of
 from spotlab.errors import SpotlabError
 
 
-class AtOnce:
+class ResponseCacheMiddleware:
     """ASGI middleware around the API's routes.
 
     Args:
-        app: answers whatever is not kept.
+        app: handles all other requests.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer from what is kept, or pass on."""
+        """Return the cached response, or pass the request on."""
         response = None
         if scope["type"] == "http" and scope["method"] == "GET":
-            response = await _from_kept(Request(scope))
+            response = await _cached_response(Request(scope))
         await (response or self._app)(scope, receive, send)
 
 
-async def _from_kept(request: Request) -> Response | None:
+async def _cached_response(request: Request) -> Response | None:
     service, scope = service_of(request), request.scope
-    if not service.keeps(scope):
+    if not service.has_cached(scope):
         return None
     try:
-        if service.admits_at_once(request):
+        if service.admits_without_waiting(request):
             admitted = service.admit(request, writes=False)
         else:
             admitted = await run_in_threadpool(service.admit, request, False)
     except SpotlabError:
-        return None  # the operation refuses in its own words
+        return None  # the operation returns the problem
     who, quota = admitted
-    kept = service.kept(who, scope)
-    if kept is None:
-        scope["spotlab.admitted"] = admitted  # they are not counted twice
+    cached = service.cached(who, scope)
+    if cached is None:
+        scope["spotlab.admitted"] = admitted  # do not count it twice
         return None
-    scope["route"] = kept.route
-    response = again(request, kept)
+    scope["route"] = cached.route
+    response = replay(request, cached)
     response.raw_headers.extend(quota.headers())
     return response
 
 
-def again(request: Request, kept: Kept) -> Response:
-    """A kept answer, or 304."""
-    response = Response(kept.body)
-    response.raw_headers = list(kept.headers)
-    return unless_known(request, response)
+def replay(request: Request, cached: CachedResponse) -> Response:
+    """The cached response, or 304."""
+    response = Response(cached.body)
+    response.raw_headers = list(cached.headers)
+    return not_modified_or(request, response)
 
 
-def unless_known(request: Request, response: Response) -> Response:
-    """304 without a body where If-None-Match names what would be sent."""
-    given = request.headers.get("if-none-match")
+def not_modified_or(request: Request, response: Response) -> Response:
+    """The response, or 304 without a body if If-None-Match matches its ETag."""
+    if_none_match = request.headers.get("if-none-match")
     tag = response.headers.get("etag")
-    if given is None or tag is None or not etags.names(given, tag):
+    if if_none_match is None or tag is None or not etags.matches(if_none_match, tag):
         return response
-    same = Response(status_code=304)
-    same.raw_headers = [
+    not_modified = Response(status_code=304)
+    not_modified.raw_headers = [
         pair for pair in response.raw_headers if pair[0] in (b"etag", b"cache-control", b"link")
     ]
-    return same
+    return not_modified

@@ -1,4 +1,4 @@
-"""Routes, middleware and lifespan of the server that also serves the screens."""
+"""Routes, middleware and lifespan of the server, which also serves the screens."""
 
 from __future__ import annotations
 
@@ -12,55 +12,55 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route
 
-from spotlab.api import health_routes
-from spotlab.api import metrics as metrics_route
-from spotlab.api.auth_middleware import Doorway
-from spotlab.api.graceful_shutdown import end_well, wait_for_work
+from spotlab.api.auth_middleware import AuthMiddleware
+from spotlab.api.graceful_shutdown import handle_sigterm, wait_for_work
+from spotlab.api.health_routes import HEALTH_ROUTES
+from spotlab.api.metrics import METRICS_ROUTES
 from spotlab.api.mount import LabApi
-from spotlab.api.request_metrics import Observed
-from spotlab.api.sign_in import routes
-from spotlab.api.sign_in.first_admin_link import announce
-from spotlab.api.tcp_nodelay import send_at_once
-from spotlab.api.upload_limits import HeldFiles
+from spotlab.api.request_metrics import RequestMetricsMiddleware
+from spotlab.api.screen_files import UploadLimitMiddleware
+from spotlab.api.sign_in.first_admin_link import announce_first_admin
+from spotlab.api.sign_in.routes import SIGN_IN_ROUTES
+from spotlab.api.tcp_nodelay import disable_nagle
 from spotlab.monitoring.health.database_watch import watch
-from spotlab.runtime.app_process import Background, Beside
+from spotlab.runtime.app_process import Background, BackgroundServices
 from spotlab.runtime.observability import configure_logs
-from spotlab.scheduling.background import beside_the_app
+from spotlab.scheduling.background import start_in_app_server
 
 FIRST_SCREEN: Final = "instances"
 
 
 async def to_first_screen(request: Request) -> RedirectResponse:
-    """Streamlit serves the first screen at / alone; here it answers at its own name, too."""
+    """Redirect to /, the only path at which Streamlit serves the first screen."""
     query = request.url.query
     return RedirectResponse(f"/?{query}" if query else "/")
 
 
 ROUTES: Final[list[BaseRoute]] = [
     Route(f"/{FIRST_SCREEN}", to_first_screen),
-    *health_routes.ROUTES,
-    *metrics_route.ROUTES,
-    *routes.ROUTES,
+    *HEALTH_ROUTES,
+    *METRICS_ROUTES,
+    *SIGN_IN_ROUTES,
     LabApi(),
 ]
 MIDDLEWARE: Final[list[Middleware]] = [
-    Middleware(Observed),
-    Middleware(Doorway),
-    Middleware(HeldFiles),
+    Middleware(RequestMetricsMiddleware),
+    Middleware(AuthMiddleware),
+    Middleware(UploadLimitMiddleware),
 ]
-BACKGROUNDS: Final[list[Background]] = [announce, watch, beside_the_app]
+BACKGROUNDS: Final[list[Background]] = [announce_first_admin, watch, start_in_app_server]
 
 
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
-    """Run what runs beside the requests while the server does."""
+    """Run background work while the server runs."""
     configure_logs("app")
-    send_at_once()
-    end_well()
-    beside = Beside(BACKGROUNDS)
-    beside.start()
+    disable_nagle()
+    handle_sigterm()
+    background = BackgroundServices(BACKGROUNDS)
+    background.start()
     try:
         yield
     finally:
         await run_in_threadpool(wait_for_work)
-        await run_in_threadpool(beside.stop)
+        await run_in_threadpool(background.stop)

@@ -1,7 +1,7 @@
-"""Answers that leave at once.
+"""TCP_NODELAY on the server's listening sockets.
 
-The server binds its sockets without naming TCP, so that asyncio leaves Nagle's algorithm on: the
-body of an answer then waits for the reader to acknowledge its head, 40 ms on Linux.
+The server creates its sockets without naming TCP, so that asyncio leaves Nagle's algorithm on. The
+body of a response then waits until the client acknowledges its headers, 40 ms on Linux.
 """
 
 from __future__ import annotations
@@ -17,29 +17,31 @@ log = logging.getLogger("spotlab.api")
 _DESCRIPTORS: Final = Path("/dev/fd")
 
 
-def send_at_once() -> int:
+def disable_nagle() -> int:
     """Turn Nagle's algorithm off on the sockets that this process listens on.
 
-    Connections take it over from them.
+    Connections inherit the option.
 
     Returns:
-        On how many.
+        Number of changed sockets.
     """
     if not _DESCRIPTORS.is_dir():
         return 0
-    # A list first: reading the folder takes a descriptor of its own.
-    return sum(_sends_at_once(int(path.name)) for path in list(_DESCRIPTORS.iterdir()))
+    # A list first, because reading the folder opens a descriptor.
+    return sum(
+        _disable_on_listening_socket(int(path.name)) for path in list(_DESCRIPTORS.iterdir())
+    )
 
 
-def _sends_at_once(descriptor: int) -> bool:
+def _disable_on_listening_socket(descriptor: int) -> bool:
     try:
-        own = os.dup(descriptor)
+        duplicate = os.dup(descriptor)
     except OSError:
         return False
     try:
-        listening = socket.socket(fileno=own)
+        listening = socket.socket(fileno=duplicate)
     except OSError:
-        os.close(own)
+        os.close(duplicate)
         return False
     with listening:
         tcp = listening.family in (socket.AF_INET, socket.AF_INET6)
@@ -48,6 +50,6 @@ def _sends_at_once(descriptor: int) -> bool:
                 return False
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as exc:
-            log.warning("a listening socket keeps its delay: %s", exc)
+            log.warning("cannot set TCP_NODELAY on a listening socket: %s", exc)
             return False
         return True

@@ -1,5 +1,5 @@
 """Everything that talks to AWS: EC2, STS, pricing and the public market feeds.
 
-Imports `domain`, `errors`, `settings` and `telemetry` only; knows no store and no screen. With
-`demo` the only room that imports boto3.
+Imports `domain`, `errors`, `settings` and `telemetry` only. Besides `demo`, the only room that
+imports boto3.
 """

@@ -1,4 +1,4 @@
-"""What EC2 offers: types, zones and on-demand prices.
+"""Instance types, their zones and on-demand prices, from EC2 and the Price List API.
 
 Source: Amazon EC2 API Reference, DescribeInstanceTypes and DescribeInstanceTypeOfferings; AWS Price
 List API Reference, GetProducts.
@@ -7,17 +7,17 @@ List API Reference, GetProducts.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
 from spotlab.aws.failures import translated
-from spotlab.aws.snapshots import check_names, price_of, refuse, snapshot_of, source_name
+from spotlab.aws.region_source import RegionSource
+from spotlab.aws.snapshots import check_names, price_of, reject
 from spotlab.domain.instance_types import Architecture
-from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
-from spotlab.domain.ports import Clock
+from spotlab.domain.market import LINUX, FeedKind, Snapshot
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -29,70 +29,33 @@ _MIB_PER_GIB: Final = 1024.0
 _UNKNOWN: Final = float("nan")
 
 
-class _Catalog:
-    """What the three sources share.
-
-    Args:
-        region: such as "us-east-1".
-        market: which market it belongs to.
-        clock: for fetched_at.
-    """
-
-    _kind: FeedKind
-    _what: str
-
-    def __init__(self, region: str, market: MarketName, clock: Clock) -> None:
-        self._region = region
-        self._market = market
-        self._clock = clock
-
-    @property
-    def name(self) -> str:
-        """A person's name for it."""
-        return source_name(self._market, f"{self._what} of {self._region}")
-
-    @property
-    def covers(self) -> tuple[tuple[FeedKind, str], ...]:
-        """The kind, of the region."""
-        return ((self._kind, self._region),)
-
-    def _snapshot(
-        self, rows: Iterable[Sequence[object]], event_time: datetime | None = None
-    ) -> tuple[Snapshot, ...]:
-        now = self._clock.now()
-        origin = Provenance(self.name, min(event_time or now, now), now)
-        return (snapshot_of(self._kind, self._market, self._region, origin, sorted(rows, key=str)),)
-
-
-class InstanceTypes(_Catalog):
+class InstanceTypes(RegionSource):
     """Specifications of the types a region offers (DescribeInstanceTypes).
 
     Args:
-        ec2: client of the region.
-        region, market, clock: as above.
+        client: of EC2.
+        region, market, clock: as for `RegionSource`.
     """
 
     _kind = FeedKind.SPECS
-    _what = "instance types"
-
-    def __init__(self, ec2: EC2Client, region: str, market: MarketName, clock: Clock) -> None:
-        super().__init__(region, market, clock)
-        self._ec2 = ec2
+    _title = "instance types"
+    _client: EC2Client
 
     def fetch(self, validators: Mapping[FeedKind, str]) -> Sequence[Snapshot]:  # noqa: ARG002
-        """As `FeedSource.fetch`; the API knows no conditional request."""
+        """As `FeedSource.fetch`; the API has no conditional requests."""
         with translated(f"Reading the {self.name}"):
-            pages = self._ec2.get_paginator("describe_instance_types").paginate()
+            pages = self._client.get_paginator("describe_instance_types").paginate()
             specs = [self._spec(info) for page in pages for info in page["InstanceTypes"]]
         check_names(self.name, (), (str(spec[0]) for spec in specs))
-        return self._snapshot({str(spec[0]): spec for spec in specs}.values())
+        rows = {str(spec[0]): spec for spec in specs}.values()
+        return self._snapshot(sorted(rows, key=str))
 
     def _spec(self, info: InstanceTypeInfoTypeDef) -> tuple[str | float | None, ...]:
         name = info["InstanceType"]
         vcpu = info.get("VCpuInfo", {}).get("DefaultVCpus", 0)
         memory_mib = info.get("MemoryInfo", {}).get("SizeInMiB", 0)
         if vcpu <= 0 or memory_mib <= 0:
-            refuse(self.name, f"{name} has {vcpu} vCPU and {memory_mib} MiB", "both above 0")
+            reject(self.name, f"{name} has {vcpu} vCPU and {memory_mib} MiB", "both above 0")
         processor = info.get("ProcessorInfo", {})
         return (
             name,
@@ -119,7 +82,7 @@ class InstanceTypes(_Catalog):
 
 
 def _architecture(supported: Sequence[str]) -> str | None:
-    """x86_64 wins over i386, which some small types support beside it."""
+    """The first known architecture: x86_64 for small types that also support i386."""
     return next(
         (wanted.value for wanted in Architecture for name in supported if name.startswith(wanted)),
         None,
@@ -151,7 +114,7 @@ def _count(devices: Sequence[Mapping[str, Any]]) -> float:
 
 
 def _network_mbps(network: Mapping[str, Any]) -> float:
-    """The baseline of all cards; where EC2 does not say it, what it says in words.
+    """Baseline bandwidth of all cards in Mbit/s, else the one in EC2's description, else NaN.
 
     >>> _network_mbps({"NetworkPerformance": "Up to 12.5 Gigabit"})
     12500.0
@@ -162,11 +125,11 @@ def _network_mbps(network: Mapping[str, Any]) -> float:
     total_mbps = sum(baselines, 0.0) * 1000.0
     if total_mbps > 0.0:
         return total_mbps
-    words = _NETWORK.search(network.get("NetworkPerformance", ""))
-    if words is None:
+    match = _NETWORK.search(network.get("NetworkPerformance", ""))
+    if match is None:
         return _UNKNOWN
-    per_unit = 1000.0 if words["unit"] == "Giga" else 1.0
-    return float(words["cards"] or 1) * float(words["speed"]) * per_unit
+    per_unit = 1000.0 if match["unit"] == "Giga" else 1.0
+    return float(match["cards"] or 1) * float(match["speed"]) * per_unit
 
 
 def _nvme_gb(storage: Mapping[str, Any]) -> float:
@@ -175,25 +138,22 @@ def _nvme_gb(storage: Mapping[str, Any]) -> float:
     return float(storage.get("TotalSizeInGB", _UNKNOWN))
 
 
-class Offerings(_Catalog):
+class Offerings(RegionSource):
     """Which types each zone of a region offers (DescribeInstanceTypeOfferings).
 
     Args:
-        ec2: client of the region.
-        region, market, clock: as above.
+        client: of EC2.
+        region, market, clock: as for `RegionSource`.
     """
 
     _kind = FeedKind.OFFERINGS
-    _what = "instance type offerings"
-
-    def __init__(self, ec2: EC2Client, region: str, market: MarketName, clock: Clock) -> None:
-        super().__init__(region, market, clock)
-        self._ec2 = ec2
+    _title = "instance type offerings"
+    _client: EC2Client
 
     def fetch(self, validators: Mapping[FeedKind, str]) -> Sequence[Snapshot]:  # noqa: ARG002
-        """As `FeedSource.fetch`; the API knows no conditional request."""
+        """As `FeedSource.fetch`; the API has no conditional requests."""
         with translated(f"Reading the {self.name}"):
-            pages = self._ec2.get_paginator("describe_instance_type_offerings").paginate(
+            pages = self._client.get_paginator("describe_instance_type_offerings").paginate(
                 LocationType="availability-zone"
             )
             offered = {
@@ -202,7 +162,7 @@ class Offerings(_Catalog):
                 for offering in page["InstanceTypeOfferings"]
             }
         check_names(self.name, (), (instance_type for _, _, instance_type in offered))
-        return self._snapshot(offered)
+        return self._snapshot(sorted(offered))
 
 
 class _Dimension(msgspec.Struct):
@@ -234,26 +194,21 @@ class _Listing(msgspec.Struct):
     )
 
 
-class OnDemandPrices(_Catalog):
+class OnDemandPrices(RegionSource):
     """On-demand Linux prices of a region, without licences, on shared hardware (GetProducts).
 
     Args:
-        pricing: client of us-east-1, one of the few regions that answer.
+        client: of the Price List API in us-east-1, one of the few regions that have it.
         region: whose prices to read.
-        market, clock: as above.
+        market, clock: as for `RegionSource`.
     """
 
     _kind = FeedKind.ON_DEMAND
-    _what = "on-demand price list"
-
-    def __init__(
-        self, pricing: PricingClient, region: str, market: MarketName, clock: Clock
-    ) -> None:
-        super().__init__(region, market, clock)
-        self._pricing = pricing
+    _title = "on-demand price list"
+    _client: PricingClient
 
     def fetch(self, validators: Mapping[FeedKind, str]) -> Sequence[Snapshot]:  # noqa: ARG002
-        """As `FeedSource.fetch`; the event time is the price list's publication, if said."""
+        """As `FeedSource.fetch`; the event time is the price list's publication, if stated."""
         prices: dict[str, float] = {}
         published: list[datetime] = []
         with translated(f"Reading the {self.name}"):
@@ -262,10 +217,10 @@ class OnDemandPrices(_Catalog):
                 self._add(listing, prices)
         check_names(self.name, [self._region], prices)
         rows = [(self._region, LINUX, name, price) for name, price in prices.items()]
-        return self._snapshot(rows, max(published, default=None))
+        return self._snapshot(sorted(rows), max(published, default=None))
 
     def _listings(self) -> Iterator[_Listing]:
-        wanted = {
+        filters = {
             "regionCode": self._region,
             "operatingSystem": "Linux",
             "tenancy": "Shared",
@@ -274,11 +229,11 @@ class OnDemandPrices(_Catalog):
             "marketoption": "OnDemand",
             "operation": "RunInstances",
         }
-        pages = self._pricing.get_paginator("get_products").paginate(
+        pages = self._client.get_paginator("get_products").paginate(
             ServiceCode="AmazonEC2",
             Filters=[
                 {"Type": "TERM_MATCH", "Field": field, "Value": value}
-                for field, value in wanted.items()
+                for field, value in filters.items()
             ],
         )
         for page in pages:
@@ -286,7 +241,7 @@ class OnDemandPrices(_Catalog):
                 try:
                     yield msgspec.json.decode(text, type=_Listing)
                 except msgspec.MsgspecError as exc:
-                    refuse(self.name, f"a product cannot be read ({exc})", "a price list product")
+                    reject(self.name, f"a product cannot be read ({exc})", "a price list product")
 
     def _add(self, listing: _Listing, prices: dict[str, float]) -> None:
         name = listing.product.attributes.instance_type
@@ -295,6 +250,6 @@ class OnDemandPrices(_Catalog):
                 if dimension.unit != "Hrs":
                     continue
                 price = price_of(dimension.price.get("USD", "no USD"), self.name, name)
-                # A price of 0 marks hours that a reservation or a host has paid for already.
+                # A price of 0 marks hours covered by a reservation or a dedicated host.
                 if price and prices.setdefault(name, price) != price:
-                    refuse(self.name, f"{name} has two prices", "one price a type")
+                    reject(self.name, f"{name} has two prices", "one price per type")

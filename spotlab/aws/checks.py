@@ -1,4 +1,4 @@
-"""Whether an account can be managed: its role, its number, its regions."""
+"""Checks whether an account can be managed: its role, account id and regions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from spotlab.errors import AwsError
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was tried.
+    """Result of one check.
 
     Args:
-        name: what was tried.
-        ok: it went well.
-        reason: in words.
+        name: what was checked.
+        ok: whether it succeeded.
+        reason: the details, as a sentence.
     """
 
     name: str
@@ -27,13 +27,13 @@ class Check:
 
 
 def check_account(sessions: Sessions, account: Account) -> list[Check]:
-    """Sign in to an account and look at each of its regions; changes nothing.
+    """Sign in to an account and list instances in each of its regions; changes nothing.
 
     Returns:
-        What was tried, in order; without the first, the rest is not tried.
+        The checks in order; if the first fails, the others are skipped.
     """
-    first = _identity(sessions, account)
-    return [first, *(_regions(sessions, account) if first.ok else ())]
+    identity = _identity(sessions, account)
+    return [identity, *(_regions(sessions, account) if identity.ok else ())]
 
 
 def _identity(sessions: Sessions, account: Account) -> Check:
@@ -41,15 +41,15 @@ def _identity(sessions: Sessions, account: Account) -> Check:
     region = account.regions[0] if account.regions else "us-east-1"
     try:
         if account.role_arn:
-            sessions.assume(account)  # anew: a client may still hold credentials of before
+            sessions.assume(account)  # a client may still hold older credentials
         sts = sessions.client("sts", account, region)
-        with translated(f"Asking who account {account.name!r} is", account.external_id):
-            found = sts.get_caller_identity()["Account"]
+        with translated(f"Reading the identity of account {account.name!r}", account.external_id):
+            account_id = sts.get_caller_identity()["Account"]
     except AwsError as exc:
         return Check(name, False, str(exc))
-    if found != account.aws_account_id:
-        return Check(name, False, f"Answers as {found}, not as {account.aws_account_id}.")
-    return Check(name, True, f"Answers as {found}.")
+    if account_id != account.aws_account_id:
+        return Check(name, False, f"The account id is {account_id}, not {account.aws_account_id}.")
+    return Check(name, True, f"The account id is {account_id}.")
 
 
 def _regions(sessions: Sessions, account: Account) -> Iterator[Check]:
@@ -62,4 +62,4 @@ def _regions(sessions: Sessions, account: Account) -> Iterator[Check]:
         except AwsError as exc:
             yield Check(name, False, str(exc))
         else:
-            yield Check(name, True, "May be listed.")
+            yield Check(name, True, "Instances can be listed.")

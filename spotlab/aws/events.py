@@ -1,4 +1,4 @@
-"""EventBridge documents about spot instances.
+"""EventBridge events about spot instances.
 
 Source: Amazon EC2 User Guide, "EC2 Spot Instance Interruption Warning" and "EC2 Instance Rebalance
 Recommendation" events.
@@ -16,7 +16,7 @@ import msgspec
 from spotlab.domain.interruptions import InterruptionKind
 from spotlab.errors import FeedRefused
 
-KINDS: Final[Mapping[str, InterruptionKind]] = {
+_KINDS: Final[Mapping[str, InterruptionKind]] = {
     "EC2 Spot Instance Interruption Warning": InterruptionKind.NOTICE,
     "EC2 Instance Rebalance Recommendation": InterruptionKind.REBALANCE,
 }
@@ -24,13 +24,13 @@ KINDS: Final[Mapping[str, InterruptionKind]] = {
 
 @dataclass(frozen=True, slots=True)
 class SpotEvent:
-    """What such a document says.
+    """An event of a spot instance.
 
     Args:
-        instance_id: whose.
-        kind: notice or rebalance recommendation.
-        at: when EC2 said it, aware UTC.
-        region: where.
+        instance_id: of the instance.
+        kind: interruption notice or rebalance recommendation.
+        at: time of the event, aware.
+        region: of the instance.
     """
 
     instance_id: str
@@ -52,33 +52,34 @@ class _Document(msgspec.Struct, rename={"detail_type": "detail-type"}):
 
 
 def read_events(content: bytes) -> list[SpotEvent]:
-    """The events of a file: one document, or a list of them.
+    """Parse the events of a file: one JSON document, or a list of them.
 
     Raises:
-        FeedRefused: no JSON, or a document that is no spot event; says which and why.
+        FeedRefused: not JSON, or a document is not a spot event; names it and the reason.
     """
     try:
         documents = msgspec.json.decode(content, type=_Document | list[_Document])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise _refused(str(exc)) from exc
-    found = documents if isinstance(documents, list) else [documents]
-    return [_event(place, document) for place, document in enumerate(found)]
+        raise _rejected(str(exc)) from exc
+    if not isinstance(documents, list):
+        documents = [documents]
+    return [_event(index, document) for index, document in enumerate(documents)]
 
 
-def _event(place: int, document: _Document) -> SpotEvent:
-    kind = KINDS.get(document.detail_type)
+def _event(index: int, document: _Document) -> SpotEvent:
+    kind = _KINDS.get(document.detail_type)
     if kind is None or document.source != "aws.ec2":
-        raise _refused(
-            f"document {place} is a {document.detail_type!r} of {document.source!r}, which says "
-            "nothing about a spot instance"
+        raise _rejected(
+            f"document {index} is a {document.detail_type!r} from {document.source!r}, which is "
+            "not an event of a spot instance"
         )
     if document.time.tzinfo is None:
-        raise _refused(f"document {place} has a time without a zone")
+        raise _rejected(f"document {index} has a time without a time zone")
     return SpotEvent(document.detail.instance_id, kind, document.time, document.region)
 
 
-def _refused(problem: str) -> FeedRefused:
+def _rejected(problem: str) -> FeedRefused:
     return FeedRefused(
         f"EventBridge document: {problem.rstrip('.')}.",
-        remedy=f"Give documents as EventBridge sends them: {' or '.join(KINDS)}.",
+        remedy=f"Use documents as EventBridge sends them: {' or '.join(_KINDS)}.",
     )

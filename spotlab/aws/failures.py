@@ -1,8 +1,8 @@
-"""botocore's errors in SpotLab's words.
+"""Translation of botocore's errors to SpotLab's own.
 
-A message says what was being done, AWS's code and, where it is safe, AWS's own sentence. Signature
-errors echo the request, with its token and headers, so their text is never passed on, and neither
-is the original error as a cause.
+A message contains the operation, AWS's error code and, if it is safe, AWS's own text. Signature
+errors echo the request with its token and headers, so neither their text nor the original error (as
+a cause) is passed on.
 
 Source: "Error codes for the Amazon EC2 API" and "Common errors" of the STS and Pricing APIs.
 """
@@ -87,8 +87,8 @@ _NO_SUCH: Final = re.compile(
     r"\.NotFound$|\.Malformed$|^InvalidInstanceType$|^InvalidRegion|^InvalidAvailabilityZone$"
     r"|^UnknownRegion|^NotFoundException$"
 )
-_NAMES_A_THING: Final = re.compile(r"instance ?type|availability ?zone|region", re.IGNORECASE)
-_CLOCK_WORDS: Final = re.compile(
+_NAMES_A_RESOURCE: Final = re.compile(r"instance ?type|availability ?zone|region", re.IGNORECASE)
+_CLOCK_TEXT: Final = re.compile(
     r"clock|skew|signature expired|not yet current|too far|is (now )?(earlier|later) than",
     re.IGNORECASE,
 )
@@ -99,13 +99,13 @@ _SECRETS: Final = re.compile(
     r"\s*[:=]\s*[^\s,;]+",
     re.IGNORECASE,
 )
-_MAX_SENTENCE: Final = 240
+_MAX_TEXT: Final = 240
 
 _REMEDIES: Final[dict[type[AwsError], str]] = {
-    AccessDenied: "Check the credentials and what the role's policies allow.",
-    Throttled: "AWS asks for fewer requests; try again later.",
-    QuotaRefused: "A quota of the account is used up; wait until it is free or have it raised.",
-    ClockSkewed: "Set this machine's clock; AWS accepts five minutes of difference.",
+    AccessDenied: "Check the credentials and the role's policies.",
+    Throttled: "AWS limits the rate of requests; try again later.",
+    QuotaRefused: "A quota of the account is used up; wait, or request an increase.",
+    ClockSkewed: "Set this machine's clock; AWS tolerates a difference of five minutes.",
     NoSuchThing: "Check the name and the region.",
     AwsUnreachable: "Check the network, and that the region exists; try again later.",
 }
@@ -113,36 +113,37 @@ _REMEDIES: Final[dict[type[AwsError], str]] = {
 
 @contextmanager
 def translated(doing: str, *secrets: str) -> Iterator[None]:
-    """Raise what botocore raises inside in SpotLab's words.
+    """Translate botocore's errors to SpotLab's.
 
     Args:
-        doing: what is being done, to begin a sentence: "Listing the instances of eu-west-1".
-        secrets: texts that AWS may echo and that no message may hold.
+        doing: the operation, as the start of a sentence: "Listing the instances of eu-west-1".
+        secrets: texts that AWS may echo and that must not appear in a message.
     Raises:
-        AwsError: the subclass that fits.
+        AwsError: the matching subclass.
     """
     try:
         yield
     except boto.ClientError as exc:
-        raise _refused(exc, doing, secrets) from None
+        raise _from_client_error(exc, doing, secrets) from None
     except (boto.BotoCoreError, Boto3Error, ResponseParserError) as exc:
-        raise _failed(exc, doing) from None
+        raise _from_other_error(exc, doing) from None
     except KeyError as exc:
-        raise AwsError(f"{doing} got an answer from AWS that lacks {exc}.") from None
+        raise AwsError(f"{doing} failed: AWS's response lacks {exc}.") from None
 
 
-def _refused(exc: boto.ClientError, doing: str, secrets: tuple[str, ...]) -> AwsError:
+def _from_client_error(exc: boto.ClientError, doing: str, secrets: tuple[str, ...]) -> AwsError:
     error = exc.response.get("Error", {})
     code, text = str(error.get("Code", "")), str(error.get("Message", ""))
     status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    kind = _kind(code, text, status)
-    said = "" if code in _SIGNATURE or kind is ClockSkewed else _sentence(text, secrets)
+    kind = _error_class(code, text, status)
+    details = "" if code in _SIGNATURE or kind is ClockSkewed else _redacted(text, secrets)
     message = f"{doing} was refused by AWS with {code or f'status {status}'}"
-    return kind(f"{message}: {said}" if said else f"{message}.", remedy=_REMEDIES.get(kind, ""))
+    full_message = f"{message}: {details}" if details else f"{message}."
+    return kind(full_message, remedy=_REMEDIES.get(kind, ""))
 
 
-def _kind(code: str, text: str, status: int) -> type[AwsError]:
-    if code in _CLOCK or (code in _SIGNATURE and _CLOCK_WORDS.search(text)):
+def _error_class(code: str, text: str, status: int) -> type[AwsError]:
+    if code in _CLOCK or (code in _SIGNATURE and _CLOCK_TEXT.search(text)):
         return ClockSkewed
     if code in _SIGNATURE | _DENIED:
         return AccessDenied
@@ -151,7 +152,7 @@ def _kind(code: str, text: str, status: int) -> type[AwsError]:
     if code in _QUOTA:
         return QuotaRefused
     if _NO_SUCH.search(code) or (
-        code in {"InvalidParameterValue", "ValidationError"} and _NAMES_A_THING.search(text)
+        code in {"InvalidParameterValue", "ValidationError"} and _NAMES_A_RESOURCE.search(text)
     ):
         return NoSuchThing
     if code in _UNREACHABLE or status >= 500:
@@ -161,49 +162,51 @@ def _kind(code: str, text: str, status: int) -> type[AwsError]:
     return AwsError
 
 
-def _failed(exc: Exception, doing: str) -> AwsError:
-    """What never got an answer from AWS, or none that can be read."""
+def _from_other_error(exc: Exception, doing: str) -> AwsError:
+    """The error of a request without a readable response from AWS."""
     match exc:
         case boto.NoCredentialsError() | boto.PartialCredentialsError() | boto.ProfileNotFound():
             return AccessDenied(
-                f"{doing} needs AWS credentials, and none were found ({_name(exc)}).",
+                f"{doing} needs AWS credentials, and none were found ({_class_name(exc)}).",
                 remedy="Set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run "
                 "where a role is attached.",
             )
         case boto.CredentialRetrievalError() | boto.TokenRetrievalError() | boto.SSOError():
             return AccessDenied(
-                f"{doing} could not renew this machine's AWS credentials ({_name(exc)}).",
+                f"{doing} could not renew this machine's AWS credentials ({_class_name(exc)}).",
                 remedy="Sign in again.",
             )
         case boto.NoRegionError() | boto.InvalidRegionError() | boto.UnknownRegionError():
             return NoSuchThing(
-                f"{doing} names no region that AWS has.", remedy="A region is such as us-east-1."
+                f"{doing} failed: AWS has no such region.",
+                remedy="Use a region such as us-east-1.",
             )
         case boto.ReadTimeoutError() | boto.ConnectTimeoutError():
             return AwsUnreachable(
-                f"{doing} got no answer from AWS in time.", remedy=_REMEDIES[AwsUnreachable]
+                f"{doing} timed out: AWS did not answer.", remedy=_REMEDIES[AwsUnreachable]
             )
         case boto.HTTPClientError() | boto.ConnectionError():
             return AwsUnreachable(
-                f"{doing} could not reach AWS ({_name(exc)}).", remedy=_REMEDIES[AwsUnreachable]
+                f"{doing} could not reach AWS ({_class_name(exc)}).",
+                remedy=_REMEDIES[AwsUnreachable],
             )
         case ResponseParserError() | boto.IncompleteReadError() | boto.ChecksumError():
             return AwsUnreachable(
-                f"{doing} got an answer that is cut off or cannot be read.",
+                f"{doing} failed: AWS's response is incomplete or cannot be read.",
                 remedy="Try again; check for a proxy between this machine and AWS.",
             )
         case boto.ParamValidationError():
-            return AwsError(f"{doing} was not sent: a value has a form that AWS does not take.")
+            return AwsError(f"{doing} was not sent: AWS does not accept the form of a value.")
         case _:
-            return AwsError(f"{doing} failed ({_name(exc)}).")
+            return AwsError(f"{doing} failed ({_class_name(exc)}).")
 
 
-def _sentence(text: str, secrets: tuple[str, ...]) -> str:
+def _redacted(text: str, secrets: tuple[str, ...]) -> str:
     for secret in filter(None, secrets):
         text = text.replace(secret, "…")
     text = _SECRETS.sub("…", " ".join(text.split()))
-    return text if len(text) <= _MAX_SENTENCE else f"{text[:_MAX_SENTENCE]}…"
+    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"
 
 
-def _name(exc: Exception) -> str:
+def _class_name(exc: Exception) -> str:
     return type(exc).__name__

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import InstanceTypeDef
 
 _STATES: Final = ("pending", "running", "stopping", "stopped")
-_GONE: Final = ("shutting-down", "terminated")
+_ENDED_STATES: Final = ("shutting-down", "terminated")
 _RECLAIMED: Final = "Server.SpotInstanceTermination"
-"""StateReason of an instance that EC2 took back; a user's own termination has another."""
+"""StateReason of an instance that EC2 reclaimed; a user's own termination has another one."""
 _LIFECYCLES: Final = {"spot": Lifecycle.SPOT, "": Lifecycle.ON_DEMAND}
-"""EC2 names no lifecycle for an on-demand instance; scheduled ones and capacity blocks are paid for
-in advance, and SpotLab has no say in them."""
+"""On-demand instances have no lifecycle in EC2. Scheduled instances and capacity blocks are paid
+for in advance, so SpotLab ignores them."""
 
 
 class Ec2Instances:
-    """Spot and on-demand instances of an account, by DescribeInstances in each of its regions.
+    """Spot and on-demand instances of an account, from DescribeInstances in each region.
 
     Args:
         sessions: clients by account and region.
@@ -39,29 +39,29 @@ class Ec2Instances:
         self._sessions = sessions
 
     def instances(self, account: Account) -> list[Instance]:
-        """Every instance that is not terminated, in the account's regions, by region and id.
+        """All instances of the account that are not terminated, ordered by region and id.
 
         Raises:
-            AwsError: a region could not be read; half a fleet is never returned.
+            AwsError: a region could not be read; a partial fleet is never returned.
         """
         return [
             instance
             for region in account.regions
-            for instance in sorted(self._in(account, region), key=lambda i: i.instance_id)
+            for instance in sorted(self._list(account, region), key=lambda i: i.instance_id)
         ]
 
     def interruptions(self, account: Account, now: datetime) -> list[InterruptionEvent]:
-        """Spot instances that EC2 took back and still shows: about an hour's worth.
+        """Reclaimed spot instances that EC2 still lists, which it does for about an hour.
 
-        EC2 does not say when; the event's time is `now`, when it was seen.
+        EC2 does not report when it reclaimed them, so the event's time is `now`.
 
         Raises:
             AwsError: a region could not be read.
         """
         return [
             InterruptionEvent(
-                instance_id=gone.instance_id,
-                pool=gone.pool,
+                instance_id=reclaimed.instance_id,
+                pool=reclaimed.pool,
                 at=now,
                 kind=InterruptionKind.RECLAIMED,
                 source=f"DescribeInstances: {_RECLAIMED}",
@@ -69,10 +69,10 @@ class Ec2Instances:
                 emulated=account.emulated,
             )
             for region in account.regions
-            for gone in self._in(account, region, _GONE, _RECLAIMED)
+            for reclaimed in self._list(account, region, _ENDED_STATES, _RECLAIMED)
         ]
 
-    def _in(
+    def _list(
         self, account: Account, region: str, states: Sequence[str] = _STATES, reason: str = ""
     ) -> Iterator[Instance]:
         ec2 = self._sessions.client("ec2", account, region)

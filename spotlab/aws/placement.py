@@ -1,9 +1,9 @@
 """Spot placement scores from EC2.
 
-Source: Amazon EC2 API Reference, GetSpotPlacementScores. It names zones by the id that is the same
-in every account, answers with the ten best places at most, allows a number of different
-configurations a day that is not published, and takes a configuration again for nothing. So each
-call is about one region and one group of types: a region has fewer than ten zones.
+Source: Amazon EC2 API Reference, GetSpotPlacementScores. It identifies zones by the id that is the
+same in all accounts, and returns at most ten zones or regions. The number of different
+configurations per day is limited (the limit is not published); repeating a configuration is free.
+So each call is for one region, which has fewer than ten zones, and one group of types.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from spotlab.aws.failures import translated
-from spotlab.aws.snapshots import refuse, source_name
+from spotlab.aws.snapshots import reject, source_name
 from spotlab.domain.market import MarketName
-from spotlab.domain.placement import FEWEST_TYPES, TARGET_CAPACITY, PlacementAnswer
+from spotlab.domain.placement import MIN_TYPES, TARGET_CAPACITY, PlacementResponse
 from spotlab.domain.ports import Clock
 from spotlab.errors import InvalidInput, QuotaRefused
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class PlacementScores:
-    """How likely spot requests are filled in the zones of one region.
+    """Placement scores for the zones of one region.
 
     Args:
-        ec2: client of the region, of the account that asks.
-        account: its name.
+        ec2: client of the region, with the credentials of the account.
+        account: name of the account.
         region: such as "us-east-1".
         clock: for asked_at.
-        emulated: the client reaches an emulated AWS.
+        emulated: whether the client talks to the emulated AWS.
     """
 
     def __init__(
@@ -41,41 +41,41 @@ class PlacementScores:
         self._region = region
         self._clock = clock
         self._emulated = emulated
-        self._names: dict[str, str] = {}
+        self._zone_names_by_id: dict[str, str] = {}
 
     @property
     def name(self) -> str:
-        """A person's name for it."""
+        """Display name."""
         market = MarketName.SIMULATED if self._emulated else MarketName.ACCOUNT
         return source_name(market, f"placement scores of {self._region}")
 
-    def ask(self, instance_types: Sequence[str]) -> PlacementAnswer:
-        """Ask about one group.
+    def request(self, instance_types: Sequence[str]) -> PlacementResponse:
+        """Request the scores of one group of types.
 
         Args:
-            instance_types: three at least, asked for together.
+            instance_types: three at least; they are scored together.
         Returns:
-            Scores by zone, or that the quota is used up: that is an answer, not "no data".
+            Scores by zone; or, if the quota is used up, a result that is marked as refused.
         Raises:
-            InvalidInput: fewer than three types, whose score is low whatever the capacity is.
-            FeedRefused: a score that cannot be.
-            AwsError: AWS did not answer, or refused for another reason than the quota.
+            InvalidInput: fewer than three types, whose score would be low regardless of capacity.
+            FeedRefused: a score is out of range.
+            AwsError: AWS did not answer, or refused for a reason other than the quota.
         """
-        asked = tuple(sorted(set(instance_types)))
-        if len(asked) < FEWEST_TYPES:
-            raise InvalidInput(f"A placement score needs {FEWEST_TYPES} types at least.")
+        types = tuple(sorted(set(instance_types)))
+        if len(types) < MIN_TYPES:
+            raise InvalidInput(f"A placement score needs at least {MIN_TYPES} types.")
         try:
             with translated(f"Reading the {self.name}"):
-                scores = self._scores(asked)
+                scores = self._scores(types)
         except QuotaRefused:
-            return self._answer(asked, {}, refused=True)
-        return self._answer(asked, scores, refused=False)
+            return self._answer(types, {}, refused=True)
+        return self._answer(types, scores, refused=False)
 
-    def _scores(self, asked: Sequence[str]) -> dict[str, int]:
+    def _scores(self, types: Sequence[str]) -> dict[str, int]:
         names = self._zone_names()
         scores: dict[str, int] = {}
         pages = self._ec2.get_paginator("get_spot_placement_scores").paginate(
-            InstanceTypes=asked,
+            InstanceTypes=types,
             TargetCapacity=TARGET_CAPACITY,
             SingleAvailabilityZone=True,
             RegionNames=[self._region],
@@ -84,26 +84,26 @@ class PlacementScores:
             for record in page["SpotPlacementScores"]:
                 zone_id, score = record["AvailabilityZoneId"], record["Score"]
                 if not 1 <= score <= 10:
-                    refuse(self.name, f"{zone_id} has score {score}", "a score from 1 to 10")
-                if zone_id in names:  # a zone that the account may not use has no pools
+                    reject(self.name, f"{zone_id} has score {score}", "a score from 1 to 10")
+                if zone_id in names:  # other zones are not available to the account
                     scores[names[zone_id]] = score
         return scores
 
     def _zone_names(self) -> dict[str, str]:
-        """How this account calls the zones, by id."""
-        if not self._names:
+        """This account's names of the zones, by id."""
+        if not self._zone_names_by_id:
             zones = self._ec2.describe_availability_zones()["AvailabilityZones"]
-            self._names = {zone["ZoneId"]: zone["ZoneName"] for zone in zones}
-        return self._names
+            self._zone_names_by_id = {zone["ZoneId"]: zone["ZoneName"] for zone in zones}
+        return self._zone_names_by_id
 
     def _answer(
-        self, asked: tuple[str, ...], scores: dict[str, int], *, refused: bool
-    ) -> PlacementAnswer:
-        return PlacementAnswer(
+        self, types: tuple[str, ...], scores: dict[str, int], *, refused: bool
+    ) -> PlacementResponse:
+        return PlacementResponse(
             emulated=self._emulated,
             account=self._account,
             region=self._region,
-            instance_types=asked,
+            instance_types=types,
             asked_at=self._clock.now(),
             source=self.name,
             refused=refused,

@@ -1,7 +1,7 @@
-"""Regions by the location names that AWS's price lists use.
+"""Regions and the location names that AWS's price lists use for them.
 
 Source: "Regions and endpoints" and the `location` attribute of the AWS Price List. The price lists
-still say "EU (…)" where the console says "Europe (…)".
+still use "EU (…)" where the console uses "Europe (…)".
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ LOCATIONS: Final[dict[str, str]] = {
 
 
 def is_region(name: str) -> bool:
-    """Whether it has the form of a region, or of a local zone as AWS's price feeds name it.
+    """Whether a name has the form of a region, or of a local zone in AWS's price feeds.
 
     >>> is_region("us-east-1"), is_region("us-west-2-lax-1"), is_region("Ireland")
     (True, True, False)
@@ -64,7 +64,7 @@ def is_region(name: str) -> bool:
 
 
 def same_location(left: str, right: str) -> bool:
-    """Whether two location names mean one place.
+    """Whether two location names mean the same location.
 
     >>> same_location("EU (Ireland)", "Europe (Ireland)")
     True
@@ -73,14 +73,14 @@ def same_location(left: str, right: str) -> bool:
 
 
 def location_of(region: str) -> str:
-    """What the price lists call a region.
+    """The location name of a region in the price lists.
 
     Raises:
-        NotAvailable: it is not in the table.
+        NotAvailable: the region is not in LOCATIONS.
     """
     if region not in LOCATIONS:
         raise NotAvailable(
             f"No AWS location name is known for region {region!r}.",
-            remedy="On-demand prices of it can be read from a file or from an AWS account.",
+            remedy="Its on-demand prices can be read from a file or from an AWS account.",
         )
     return LOCATIONS[region]

@@ -1,4 +1,4 @@
-"""Clients of an account's services, by a role assumed with STS.
+"""boto3 clients per account and region, with roles assumed through STS.
 
 Source: AWS STS API Reference, AssumeRole; IAM User Guide, "Access to AWS accounts owned by third
 parties" (ExternalId).
@@ -35,23 +35,23 @@ if TYPE_CHECKING:
 
 Service = Literal["ec2", "pricing", "sts"]
 
-RENEW_BEFORE_S: Final = 300
-"""Credentials of a role are renewed this long before they expire, seconds."""
-_NOT_IN_A_SESSION_NAME: Final = re.compile(r"[^\w+=,.@-]", re.ASCII)
+_RENEW_BEFORE_S: Final = 300
+"""How long before their expiry a role's credentials are renewed, seconds."""
+_INVALID_IN_SESSION_NAME: Final = re.compile(r"[^\w+=,.@-]", re.ASCII)
 
 
 class Sessions:
     """Clients by account and region, safe to share between threads.
 
     A role is assumed at a client's first call, and again shortly before its credentials expire, so
-    a client may be kept as long as one likes.
+    clients can be used indefinitely.
 
     Args:
-        clock: decides when credentials are renewed.
-        endpoint_url: of an emulator; None: AWS's own.
+        clock: for renewing credentials in time.
+        endpoint_url: of the emulated AWS; None: AWS.
         access_key_id, secret_access_key: None: those of the process (environment, profile, role).
         connect_timeout_s, read_timeout_s: of every call, seconds.
-        attempts: how often a call is made in all when AWS throttles or does not answer.
+        attempts: total number of attempts if AWS throttles or does not answer.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class Sessions:
         self._config = Config(
             connect_timeout=connect_timeout_s,
             read_timeout=read_timeout_s,
-            # An emulator is on loopback, where the environment's proxy cannot reach it.
+            # The emulated AWS is on loopback, which the environment's proxy cannot reach.
             proxies={} if endpoint_url else None,
             retries={"mode": "standard", "total_max_attempts": attempts},
             user_agent_extra=f"spotlab/{__version__}",
         )
-        # Building sessions and clients is not thread-safe in boto3; using clients is.
+        # In boto3, clients are thread-safe, but creating sessions and clients is not.
         self._lock = threading.RLock()
         self._sessions: dict[Account | None, boto3.Session] = {}
         self._clients: dict[tuple[Account, str, str], Any] = {}
@@ -90,31 +90,31 @@ class Sessions:
     @overload
     def client(self, service: Literal["sts"], account: Account, region: str) -> STSClient: ...
     def client(self, service: Service, account: Account, region: str) -> Any:
-        """A client of a service in one account and region; makes no call yet.
+        """A client of a service in one account and region; it makes no call yet.
 
         Args:
             service: "ec2", "pricing" or "sts".
-            account: with the role to assume; role_arn "" uses the process's own credentials.
+            account: with the role to assume; role_arn "": the process's own credentials.
             region: such as "us-east-1".
         Raises:
-            NoSuchThing: the region's name is not one.
+            NoSuchThing: the name is not a region's.
         """
         key = (account, service, region)
         with self._lock:
             if key not in self._clients:
-                self._clients[key] = self._client(self.for_account(account), service, region)
+                self._clients[key] = self._client(self._session_of(account), service, region)
             return self._clients[key]
 
-    def for_account(self, account: Account) -> boto3.Session:
-        """A session whose credentials are those of the account's role."""
+    def _session_of(self, account: Account) -> boto3.Session:
+        """A session with the credentials of the account's role."""
         if not account.role_arn:
-            return self._own()
+            return self._process_session()
         with self._lock:
             if account not in self._sessions:
-                self._sessions[account] = self._assumed(account)
+                self._sessions[account] = self._role_session(account)
             return self._sessions[account]
 
-    def _own(self) -> boto3.Session:
+    def _process_session(self) -> boto3.Session:
         key_id, secret = self._keys
         with self._lock, translated("Opening this machine's AWS session"):
             if None not in self._sessions:
@@ -126,7 +126,7 @@ class Sessions:
     def _client(self, session: boto3.Session, service: str, region: str) -> Any:
         if not is_region(region):
             raise NoSuchThing(
-                f"{region!r} is no AWS region.", remedy="A region is such as us-east-1."
+                f"{region!r} is not an AWS region.", remedy="Use a region such as us-east-1."
             )
         with self._lock, translated(f"Opening {service} in {region!r}"):
             return session.client(  # type: ignore[call-overload]
@@ -136,42 +136,41 @@ class Sessions:
                 config=self._config,
             )
 
-    def _assumed(self, account: Account) -> boto3.Session:
+    def _role_session(self, account: Account) -> boto3.Session:
         core = botocore.session.get_session()
         provider = _RoleProvider(partial(self.assume, account), self._clock)
         core.register_component("credential_provider", CredentialResolver([provider]))
         return boto3.Session(botocore_session=core)
 
     def assume(self, account: Account) -> dict[str, str]:
-        """Fresh credentials of the account's role, as botocore's refresh wants them.
+        """New credentials of the account's role, in the form that botocore's refresh expects.
 
         Raises:
-            AccessDenied: names the account and what to check.
+            AccessDenied: the role cannot be assumed.
             AwsError: STS did not answer.
         """
         region = account.regions[0] if account.regions else "us-east-1"
-        sts = self._client(self._own(), "sts", region)
-        asked = {
+        sts = self._client(self._process_session(), "sts", region)
+        request = {
             "RoleArn": account.role_arn,
-            "RoleSessionName": _NOT_IN_A_SESSION_NAME.sub("-", f"spotlab-{account.name}")[:64],
+            "RoleSessionName": _INVALID_IN_SESSION_NAME.sub("-", f"spotlab-{account.name}")[:64],
         }
         if account.external_id:
-            asked["ExternalId"] = account.external_id
+            request["ExternalId"] = account.external_id
         try:
             with translated(f"Assuming the role of account {account.name!r}", account.external_id):
-                credentials = sts.assume_role(**asked)["Credentials"]
+                credentials = sts.assume_role(**request)["Credentials"]
         except AccessDenied as exc:
             raise AccessDenied(
                 f"AWS does not let SpotLab assume {account.role_arn} in account {account.name!r} "
                 f"({account.aws_account_id}).",
-                remedy="Check that the role exists, that its trust policy names the identity "
-                "SpotLab runs as, and that the external id is the one that "
-                "the policy asks for.",
+                remedy="Check that the role exists, that its trust policy names the identity that "
+                "SpotLab runs as, and that the external id is the one in the policy.",
             ) from exc
         expires_at = credentials["Expiration"]
-        if expires_at <= self._clock.now() + timedelta(seconds=RENEW_BEFORE_S):
+        if expires_at <= self._clock.now() + timedelta(seconds=_RENEW_BEFORE_S):
             raise ClockSkewed(
-                f"The credentials for account {account.name!r} had expired when they arrived.",
+                f"The new credentials of account {account.name!r} have already expired.",
                 remedy="Set this machine's clock.",
             )
         return {
@@ -183,14 +182,14 @@ class Sessions:
 
 
 class _RoleCredentials(DeferredRefreshableCredentials):
-    """Credentials of a role: asked for at the first call, renewed in time, by one thread."""
+    """Credentials of a role: requested at the first call, renewed in time, by one thread."""
 
-    _advisory_refresh_timeout = RENEW_BEFORE_S
-    _mandatory_refresh_timeout = RENEW_BEFORE_S
+    _advisory_refresh_timeout = _RENEW_BEFORE_S
+    _mandatory_refresh_timeout = _RENEW_BEFORE_S
 
 
 class _RoleProvider(CredentialProvider):
-    """Gives botocore the credentials of one account's role."""
+    """Provides botocore with the credentials of one account's role."""
 
     METHOD = "spotlab-assume-role"
 

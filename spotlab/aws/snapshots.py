@@ -1,7 +1,7 @@
-"""What every market source checks before rows become a snapshot.
+"""Checks that every market source makes before rows become a snapshot.
 
-What is wrong is said once, with the source's name, the place in it and what would be right; then
-the whole snapshot is refused.
+At the first error the whole snapshot is rejected, with the source's name, the place of the error
+and the expected value.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from spotlab.domain.market import FEED_COLUMNS, FeedKind, MarketName, Provenance
 from spotlab.errors import FeedRefused, NoMarketData
 
 MAX_USD_PER_HOUR: Final = 10_000.0
-"""No instance has ever cost a tenth of it; a higher price is a changed unit."""
-MIN_KEPT_SHARE: Final = 0.5
-"""With fewer rows than this share of the last good feed's, the feed lost something."""
+"""Over ten times the price of any instance so far; a higher price means that the unit changed."""
+MIN_ROWS_SHARE: Final = 0.5
+"""A feed with fewer rows than this share of the last good feed's is considered incomplete."""
 _MAX_SHOWN: Final = 300
 
 
 def source_name(market: MarketName, what: str) -> str:
-    """A person's name for a source; a simulated one is never called AWS's.
+    """Display name of a source, which distinguishes simulated ones from AWS's.
 
     >>> source_name(MarketName.PUBLIC, "Spot Advisor feed")
     'AWS Spot Advisor feed'
@@ -34,20 +34,20 @@ def source_name(market: MarketName, what: str) -> str:
     return f"{'Simulated' if market is MarketName.SIMULATED else 'AWS'} {what}"
 
 
-def refuse(feed: str, wrong: str, right: str) -> NoReturn:
-    """Refuse a feed whole.
+def reject(feed: str, problem: str, expected: str) -> NoReturn:
+    """Reject a whole feed.
 
     Raises:
         FeedRefused: always.
     """
     raise FeedRefused(
-        f"{feed} is refused: {_printable(wrong)}.",
-        remedy=f"Expected {right}; the last good one stays in use.",
+        f"{feed} was rejected: {_printable(problem)}.",
+        remedy=f"Expected {expected}; the last good one stays in use.",
     )
 
 
 def _printable(text: str) -> str:
-    """What a feed says may hold anything; a message is read on terminals and screens."""
+    """Text of a feed, made safe for terminals and screens."""
     shown = "".join(char if char.isprintable() else "?" for char in text[:_MAX_SHOWN])
     return shown if len(text) <= _MAX_SHOWN else f"{shown}…"
 
@@ -63,56 +63,58 @@ def digest_of_rows(rows: pd.DataFrame) -> str:
 
 
 def check_names(feed: str, regions: Iterable[str], instance_types: Iterable[str]) -> None:
-    """Refuse names that no region or instance type can have.
+    """Reject names that no region or instance type can have.
 
     Raises:
-        FeedRefused: names the first one.
+        FeedRefused: names the first one found.
     """
     for region in set(regions):
         if not is_region(region):
-            refuse(feed, f"{region!r} is no region", "a region such as 'us-east-1'")
+            reject(feed, f"{region!r} is not a region", "a region such as 'us-east-1'")
     for instance_type in set(instance_types):
         try:
             parse_type(instance_type)
         except ValueError as exc:
-            refuse(feed, str(exc), "instance types such as 'm6i.xlarge'")
+            reject(feed, str(exc), "instance types such as 'm6i.xlarge'")
 
 
 def price_of(text: str | float, feed: str, place: str) -> float:
-    """A price in USD per hour; 0 is how some feeds say "not priced".
+    """A price in USD per hour; some feeds use 0 for "not priced".
 
     Raises:
-        FeedRefused: no number, NaN, infinite, negative or absurd.
+        FeedRefused: not a number, or outside 0..MAX_USD_PER_HOUR.
     """
     try:
         price = float(text)
     except ValueError:
         price = math.nan
     if not 0.0 <= price <= MAX_USD_PER_HOUR:
-        refuse(feed, f"{place} costs {text!r}", f"a price in 0..{MAX_USD_PER_HOUR:g} USD per hour")
+        reject(
+            feed, f"{place} has price {text!r}", f"a price in 0..{MAX_USD_PER_HOUR:g} USD per hour"
+        )
     return price
 
 
-def table(
+def feed_table(
     kind: FeedKind, rows: Sequence[Sequence[object]], feed: str, previous_rows: int = 0
 ) -> pd.DataFrame:
-    """The rows of a feed, unless there are implausibly few.
+    """The rows of a feed as a table, unless there are implausibly few.
 
     Args:
-        kind: names the columns.
+        kind: determines the columns.
         rows: in the order of FEED_COLUMNS[kind].
-        feed: a person's name for it.
-        previous_rows: of the last good one; 0 where there is none.
+        feed: display name of the feed.
+        previous_rows: number of rows of the last good feed; 0: there is none.
     Raises:
-        FeedRefused: no row, or under half of previous_rows.
+        FeedRefused: no rows, or fewer than half of previous_rows.
     """
     if not rows:
-        refuse(feed, "it holds no rows", "at least one")
-    if len(rows) < previous_rows * MIN_KEPT_SHARE:
-        refuse(
+        reject(feed, "it has no rows", "at least one")
+    if len(rows) < previous_rows * MIN_ROWS_SHARE:
+        reject(
             feed,
-            f"it holds {len(rows)} rows where the last good one held {previous_rows}",
-            f"at least {MIN_KEPT_SHARE:.0%} of them",
+            f"it has {len(rows)} rows, and the last good one had {previous_rows}",
+            f"at least {MIN_ROWS_SHARE:.0%} of them",
         )
     return pd.DataFrame(list(rows), columns=list(FEED_COLUMNS[kind]))
 
@@ -124,15 +126,15 @@ def snapshot_of(
     origin: Provenance,
     rows: Sequence[Sequence[object]],
 ) -> Snapshot:
-    """A snapshot of what an API answered; its digest is that of the rows.
+    """A snapshot of an API's response; its digest is that of the rows.
 
     Raises:
-        NoMarketData: the answer was empty.
+        NoMarketData: the response has no rows.
     """
     if not rows:
         raise NoMarketData(
-            f"{origin.source} answered with no rows.",
-            remedy="Check that the region is enabled and offers the instance types asked for.",
+            f"{origin.source} returned no rows.",
+            remedy="Check that the region is enabled and offers the requested instance types.",
         )
-    frame = table(kind, rows, origin.source)
+    frame = feed_table(kind, rows, origin.source)
     return Snapshot(kind, market, scope, origin, digest_of_rows(frame), frame)

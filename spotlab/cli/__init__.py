@@ -1,6 +1,6 @@
-"""The command line, one module a command group.
+"""The command line, with one module per command group.
 
-On the top floor with `api` and `ui`; everything is asked of `services`.
+On the top floor with `api` and `ui`; commands act through `services`.
 """
 
 from spotlab.cli.main import main

@@ -1,61 +1,85 @@
-"""What a command is: its name, one sentence, its arguments and what it does."""
+"""Commands of the command line, and their results."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
-from spotlab.cli.decision_output import Answer
 from spotlab.settings import Settings
 
-EPILOG: Final = "exit codes: 0 done, 1 failed, 2 usage, 3 not available"
+JSON_HELP: Final = "print one JSON document to stdout"
+HOME_HELP: Final = "folder with all local state (default: SPOTLAB_HOME)"
+EPILOG: Final = "exit codes: 0 success, 1 failure, 2 usage error, 3 not available"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Result of a command.
+
+    Args:
+        document: printed with --json; None if there is nothing to print.
+        text: the same for a person.
+        code: exit code.
+        error: one sentence for stderr; "" if nothing failed.
+    """
+
+    document: dict[str, Any] | None
+    text: str
+    code: int = 0
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command: its name, one sentence, its arguments and what it does.
+    """A command.
 
     Args:
-        name: the word after `spotlab`, or after the command that it belongs to.
-        summary: one sentence.
-        arguments: adds its own to the parser; --json and --home are there already.
-        run: does it.
+        name: the word after `spotlab`, or after its command group.
+        summary: one sentence for --help.
+        arguments: adds its arguments to the parser, which already has --json and --home.
+        run: runs the command.
     """
 
     name: str
     summary: str
     arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace, Settings], Answer]
+    run: Callable[[argparse.Namespace, Settings], Result]
 
 
 def no_arguments(parser: argparse.ArgumentParser) -> None:
-    """A command without arguments of its own."""
+    """Add no arguments: for a command that has none."""
 
 
-def nested(name: str, summary: str, commands: Callable[[], Sequence[Command]]) -> Command:
-    """A command of several: `spotlab models list`.
+def command_group(name: str, summary: str, commands: Callable[[], Sequence[Command]]) -> Command:
+    """A group of commands, such as `spotlab models list`.
 
     Args:
-        name, summary: of the whole.
-        commands: its own commands, asked for when the parser is built.
+        name, summary: of the group.
+        commands: returns the commands in the group; called when the parser is built.
     """
 
     def arguments(parser: argparse.ArgumentParser) -> None:
-        verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+        subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
         for command in commands():
-            verb = verbs.add_parser(
+            subparser = subparsers.add_parser(
                 command.name, help=command.summary, description=command.summary, epilog=EPILOG
             )
-            # SUPPRESS: a value given before the inner command is not put back to its default.
-            add = verb.add_argument
-            add("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON document")
-            add("--home", default=argparse.SUPPRESS, help="folder of all state (SPOTLAB_HOME)")
-            command.arguments(verb)
-            verb.set_defaults(run=command.run)
+            # SUPPRESS: keeps a value given before the inner command, instead of the default.
+            add = subparser.add_argument
+            add("--json", action="store_true", default=argparse.SUPPRESS, help=JSON_HELP)
+            add("--home", default=argparse.SUPPRESS, help=HOME_HELP)
+            command.arguments(subparser)
+            subparser.set_defaults(run=command.run)
 
-    def run(_args: argparse.Namespace, _settings: Settings) -> Answer:
-        raise AssertionError("argparse asks for one of its commands")
+    def run(_args: argparse.Namespace, _settings: Settings) -> Result:
+        raise AssertionError("argparse requires one of the commands")
 
     return Command(name, summary, arguments, run)
+
+
+def iso(moment: datetime | None) -> str | None:
+    """A time in ISO 8601, for JSON; None stays None."""
+    return moment.isoformat() if moment is not None else None

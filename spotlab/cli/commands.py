@@ -1,4 +1,4 @@
-"""The commands, one class each: name, arguments, run."""
+"""The list of all commands, and the commands that belong to no group."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from spotlab import __version__
 from spotlab.cli import options
 from spotlab.cli.audit import AUDIT
 from spotlab.cli.backtests import BACKTEST
-from spotlab.cli.command import Command, no_arguments
+from spotlab.cli.command import Command, Result, no_arguments
 from spotlab.cli.decision_output import (
-    Answer,
     collect_document,
     collect_text,
     evaluate_document,
@@ -24,7 +23,7 @@ from spotlab.cli.decision_output import (
 )
 from spotlab.cli.health import ALERTS, HEALTH
 from spotlab.cli.jobs import JOBS
-from spotlab.cli.local_session import at_desk
+from spotlab.cli.local_session import open_services
 from spotlab.cli.maintenance import BACKUP, RESTORE, RETENTION
 from spotlab.cli.models import MODELS
 from spotlab.cli.outcomes import DRIFT, EVENTS, OUTCOMES
@@ -45,15 +44,23 @@ PACKAGES = ("streamlit", "boto3", "redis", "sqlmodel", "lightgbm", "shap", "plot
 
 
 def _collect_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--advisor-file", type=Path, help="Spot Advisor JSON (may be gzipped)")
-    parser.add_argument("--spot-prices-file", type=Path, help="spot.json feed (may be gzipped)")
     parser.add_argument(
-        "--on-demand-file", type=Path, help="CSV: region, instance_type, usd_per_hour"
+        "--advisor-file", type=Path, help="Spot Advisor JSON file, optionally gzipped"
     )
-    parser.add_argument("--specs-file", type=Path, help="CSV of instance type specifications")
+    parser.add_argument(
+        "--spot-prices-file", type=Path, help="spot.json feed file, optionally gzipped"
+    )
+    parser.add_argument(
+        "--on-demand-file",
+        type=Path,
+        help="CSV file with the columns region, instance_type, usd_per_hour",
+    )
+    parser.add_argument(
+        "--specs-file", type=Path, help="CSV file with instance type specifications"
+    )
 
 
-def _collect(args: argparse.Namespace, settings: Settings) -> Answer:
+def _collect(args: argparse.Namespace, settings: Settings) -> Result:
     from spotlab.aws.feeds import FileFeed
 
     files = {
@@ -62,43 +69,67 @@ def _collect(args: argparse.Namespace, settings: Settings) -> Answer:
         FeedKind.ON_DEMAND: args.on_demand_file,
         FeedKind.SPECS: args.specs_file,
     }
-    with at_desk(settings) as desk:
-        clock = desk.lab.clock
+    with open_services(settings) as services:
+        clock = services.lab.clock
         sources = [FileFeed(path, kind, clock=clock) for kind, path in files.items() if path]
-        report = desk.market.collect_files(sources)
+        report = services.market.collect_files(sources)
     failed = " ".join(report.errors)
-    return Answer(
-        collect_document(report), collect_text(report), code=1 if failed else 0, failed=failed
+    return Result(
+        collect_document(report), collect_text(report), code=1 if failed else 0, error=failed
     )
 
 
 def _score_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--region", action="append", default=[], help="repeat for several")
-    add("--zone", action="append", default=[], help="availability zone; repeat for several")
-    add("--family", action="append", default=[], help="such as m6i; repeat for several")
-    add("--vcpu-min", type=_SIZE, metavar="N")
-    add("--vcpu-max", type=_SIZE, metavar="N")
-    add("--memory-gb-min", type=_SIZE, metavar="GIB")
-    add("--memory-gb-max", type=_SIZE, metavar="GIB")
-    add("--arch", choices=["x86_64", "arm64"])
-    add("--accelerator", action=argparse.BooleanOptionalAction, help="GPU or other accelerator")
-    add("--burstable", action=argparse.BooleanOptionalAction, help="t series")
+    add("--region", action="append", default=[], help="allowed region; repeat for several")
+    add("--zone", action="append", default=[], help="allowed availability zone; repeat for several")
+    add(
+        "--family",
+        action="append",
+        default=[],
+        help="allowed family, such as m6i; repeat for several",
+    )
+    add("--vcpu-min", type=_SIZE, metavar="N", help="minimum vCPU")
+    add("--vcpu-max", type=_SIZE, metavar="N", help="maximum vCPU")
+    add("--memory-gb-min", type=_SIZE, metavar="GIB", help="minimum memory, GiB")
+    add("--memory-gb-max", type=_SIZE, metavar="GIB", help="maximum memory, GiB")
+    add("--arch", choices=["x86_64", "arm64"], help="CPU architecture")
+    add(
+        "--accelerator",
+        action=argparse.BooleanOptionalAction,
+        help="require or exclude types with a GPU or another accelerator",
+    )
+    add(
+        "--burstable",
+        action=argparse.BooleanOptionalAction,
+        help="require or exclude burstable types",
+    )
     add(
         "--max-bucket",
-        type=options.whole(0, 4),
+        type=options.integer(0, 4),
         metavar="0-4",
-        help="highest advisor bucket allowed",
+        help="highest allowed advisor bucket",
     )
     hours = options.number(0, options.HOURS_OF_A_YEAR, above=True)
-    add("--horizon-h", type=hours, default=PolicyParams().horizon_h, help="hours (default 24)")
+    add(
+        "--horizon-h",
+        type=hours,
+        default=PolicyParams().horizon_h,
+        help="horizon of the risk, hours (default 24)",
+    )
     share = options.number(0, 1, above=True)
-    add("--risk-ceiling", type=share, default=PolicyParams().risk_ceiling, metavar="P")
+    add(
+        "--risk-ceiling",
+        type=share,
+        default=PolicyParams().risk_ceiling,
+        metavar="P",
+        help=f"highest allowed risk, 0 to 1 (default {PolicyParams().risk_ceiling:g})",
+    )
     add("--model", help="name or name@version (default: the champion)")
-    add("--top", type=options.whole(1), default=10, help="how many to show (default 10)")
+    add("--top", type=options.integer(1), default=10, help="number of pools to show (default 10)")
 
 
-def _score(args: argparse.Namespace, settings: Settings) -> Answer:
+def _score(args: argparse.Namespace, settings: Settings) -> Result:
     requirements = Requirements(
         regions=tuple(args.region),
         zones=tuple(args.zone),
@@ -113,72 +144,87 @@ def _score(args: argparse.Namespace, settings: Settings) -> Answer:
         max_advisor_bucket=args.max_bucket,
     )
     policy = replace(PolicyParams(), horizon_h=args.horizon_h, risk_ceiling=args.risk_ceiling)
-    with at_desk(settings) as desk:
-        ranking = desk.market.rank(requirements, policy, args.model)
-        now = desk.lab.clock.now()
+    with open_services(settings) as services:
+        ranking = services.market.rank(requirements, policy, args.model)
+        now = services.lab.clock.now()
     _check_regions(args.region, set(ranking.table["region"]))
-    return Answer(score_document(ranking, args.top, now), score_text(ranking, args.top))
+    return Result(score_document(ranking, args.top, now), score_text(ranking, args.top))
 
 
-def _check_regions(asked: list[str], known: set[str]) -> None:
-    for region in asked:
-        if region not in known:
+def _check_regions(regions: list[str], available: set[str]) -> None:
+    for region in regions:
+        if region not in available:
             raise InvalidSetting(
                 f"--region {region!r} has no prices in this market.",
-                remedy=f"It has: {', '.join(sorted(known))}.",
+                remedy=f"Available: {', '.join(sorted(available))}.",
             )
 
 
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("instance_ids", nargs="*", metavar="INSTANCE_ID")
-    parser.add_argument("--all", action="store_true", help="every instance of the fleet")
+    parser.add_argument(
+        "instance_ids", nargs="*", metavar="INSTANCE_ID", help="instance to evaluate"
+    )
+    parser.add_argument("--all", action="store_true", help="evaluate the whole fleet")
 
 
-def _evaluate(args: argparse.Namespace, settings: Settings) -> Answer:
+def _evaluate(args: argparse.Namespace, settings: Settings) -> Result:
     if bool(args.instance_ids) == args.all:
-        raise InvalidSetting("Name instance ids, or use --all.")
-    with at_desk(settings) as desk:
-        experiments = desk.instances.evaluate(args.instance_ids or None)
-    failed = [experiment for experiment in experiments if experiment.error]
-    return Answer(
+        raise InvalidSetting("Specify either instance ids or --all.")
+    with open_services(settings) as services:
+        experiments = services.instances.evaluate(args.instance_ids or None)
+    failures = [experiment for experiment in experiments if experiment.error]
+    return Result(
         evaluate_document(experiments),
         evaluate_text(experiments),
-        code=1 if failed else 0,
-        failed=f"{len(failed)} of {len(experiments)} could not be decided." if failed else "",
+        code=1 if failures else 0,
+        error=f"{len(failures)} of {len(experiments)} instances could not be evaluated."
+        if failures
+        else "",
     )
 
 
-def _migrate(_args: argparse.Namespace, settings: Settings) -> Answer:
+def _migrate(_args: argparse.Namespace, settings: Settings) -> Result:
     from spotlab.runtime.bootstrap import migrate
 
     before, after = migrate(settings)
-    text = f"database at revision {after}" + ("" if before == after else f" (was {before})")
-    return Answer({"from": before, "to": after, "changed": before != after}, text)
+    text = (
+        f"The database is at revision {after}"
+        + ("" if before == after else f" (was {before})")
+        + "."
+    )
+    return Result({"from": before, "to": after, "changed": before != after}, text)
 
 
-def _doctor(_args: argparse.Namespace, settings: Settings) -> Answer:
+def _doctor(_args: argparse.Namespace, settings: Settings) -> Result:
     from spotlab.maintenance.doctor import examine, report_text
     from spotlab.monitoring.health.prober import probe_all
     from spotlab.runtime.bootstrap import bootstrap
 
     with bootstrap(settings) as lab:
         document = examine(lab, probe_all(lab))
-    return Answer(document, report_text(document), code=0 if document["ok"] else 1)
+    return Result(document, report_text(document), code=0 if document["ok"] else 1)
 
 
-def _version(_args: argparse.Namespace, _settings: Settings) -> Answer:
+def _version(_args: argparse.Namespace, _settings: Settings) -> Result:
     packages = {name: installed_version(name) for name in PACKAGES}
     document = {"spotlab": __version__, "python": sys.version.split()[0], "packages": packages}
-    return Answer(document, f"spotlab {__version__}")
+    return Result(document, f"spotlab {__version__}")
 
 
 COMMANDS = (
     SERVE,
     WORKER,
     JOBS,
-    Command("collect", "Collect the market, live or from files.", _collect_arguments, _collect),
-    Command("evaluate", "Decide about instances, and record it.", _evaluate_arguments, _evaluate),
-    Command("score", "Rank the pools that meet requirements.", _score_arguments, _score),
+    Command(
+        "collect",
+        "Collect the market from live sources or from files.",
+        _collect_arguments,
+        _collect,
+    ),
+    Command(
+        "evaluate", "Evaluate instances and record the decisions.", _evaluate_arguments, _evaluate
+    ),
+    Command("score", "Rank the pools that meet the requirements.", _score_arguments, _score),
     TRAIN,
     DATA,
     MODELS,
@@ -193,9 +239,14 @@ COMMANDS = (
     RETENTION,
     BACKUP,
     RESTORE,
-    Command("migrate", "Bring the database to this version.", no_arguments, _migrate),
+    Command("migrate", "Migrate the database to this version.", no_arguments, _migrate),
     HEALTH,
     ALERTS,
-    Command("doctor", "Check every component and say what is wrong.", no_arguments, _doctor),
-    Command("version", "Print versions.", no_arguments, _version),
+    Command("doctor", "Check every component and report problems.", no_arguments, _doctor),
+    Command(
+        "version",
+        "Print the version; with --json, also those of the main packages.",
+        no_arguments,
+        _version,
+    ),
 )

@@ -1,33 +1,16 @@
-"""What a command answers, and how decisions and candidates read as JSON and text."""
+"""Decisions, candidates and collected sources as JSON and text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from spotlab.cli.command import iso
 from spotlab.domain.decision import Candidate, Experiment
 from spotlab.pipeline.collect import CollectReport
 from spotlab.pipeline.rank import Ranking
 from spotlab.telemetry.text import in_lines
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a command did.
-
-    Args:
-        document: for --json; None when there is nothing to print.
-        text: the same for a person.
-        code: exit code.
-        failed: one sentence for stderr; "" when nothing failed.
-    """
-
-    document: dict[str, Any] | None
-    text: str
-    code: int = 0
-    failed: str = ""
 
 
 def collect_document(report: CollectReport) -> dict[str, Any]:
@@ -43,8 +26,8 @@ def collect_document(report: CollectReport) -> dict[str, Any]:
                 "name": source.name,
                 "kind": source.kind,
                 "scope": source.scope,
-                "event_time": _iso(source.event_time),
-                "fetched_at": _iso(source.fetched_at),
+                "event_time": iso(source.event_time),
+                "fetched_at": iso(source.fetched_at),
                 "records": source.records,
                 "new": source.new,
                 "error": source.error or None,
@@ -55,19 +38,19 @@ def collect_document(report: CollectReport) -> dict[str, Any]:
 
 
 def collect_text(report: CollectReport) -> str:
-    """One line a source, and what it adds up to."""
+    """One line per source, and the total."""
     lines = [
         f"{source.name}: {source.error}"
         if source.error
         else f"{source.name}: {source.records:,} {source.kind} rows"
-        f"{f' of {source.scope}' if source.scope else ''}, {'new' if source.new else 'unchanged'}"
+        f"{f' for {source.scope}' if source.scope else ''}, {'new' if source.new else 'unchanged'}"
         for source in report.sources
     ]
     return in_lines([*lines, f"{report.market} market, {report.regions} regions"])
 
 
 def candidate_document(candidate: Candidate, now: datetime) -> dict[str, Any]:
-    """Stable keys of score's candidates[]; an unknown number is null."""
+    """Stable keys of candidates[] of `score`; an unknown number is null."""
     return {
         "rank": candidate.rank,
         "region": candidate.pool.region,
@@ -84,7 +67,7 @@ def candidate_document(candidate: Candidate, now: datetime) -> dict[str, Any]:
         "sources": [
             {
                 "name": source.source,
-                "event_time": _iso(source.event_time),
+                "event_time": iso(source.event_time),
                 "age_s": round(source.age_s(now), 1),
                 "approximate": source.approximate,
                 "stale": source.stale,
@@ -97,21 +80,21 @@ def candidate_document(candidate: Candidate, now: datetime) -> dict[str, Any]:
 def score_document(ranking: Ranking, top: int, now: datetime) -> dict[str, Any]:
     """Stable keys: candidates[], dropped, model."""
     count = len(ranking.candidates)
-    shown = ranking.take(range(min(top, count)))
+    candidates = ranking.take(range(min(top, count)))
     return {
         "market": ranking.scored.data.market,
-        "as_of": _iso(ranking.scored.data.as_of),
+        "as_of": iso(ranking.scored.data.as_of),
         "model": ranking.scored.model,
         "pools": len(ranking.table),
         "candidates_found": count,
-        "candidates": [candidate_document(candidate, now) for candidate in shown],
+        "candidates": [candidate_document(candidate, now) for candidate in candidates],
         "dropped": ranking.dropped,
         "degraded": list(ranking.scored.data.degraded),
     }
 
 
 def score_text(ranking: Ranking, top: int) -> str:
-    """A table of the best candidates, and what was dropped."""
+    """A table of the best candidates, and the numbers of filtered pools by reason."""
     head = f"{'#':>3}  {'pool':<34}{'USD/h':>9}{'on-demand':>11}{'risk':>8}{'expected':>10}"
     lines = [head]
     for candidate in ranking.take(range(min(top, len(ranking.candidates)))):
@@ -122,20 +105,20 @@ def score_text(ranking: Ranking, top: int) -> str:
             f"{'—' if on_demand is None else f'{on_demand:.4f}':>11}"
             f"{candidate.risk:>8.2%}{candidate.expected_cost_usd_per_hour:>10.4f}"
         )
-    dropped = ", ".join(f"{count:,} {reason}" for reason, count in ranking.dropped.items())
+    filtered = ", ".join(f"{count:,} {reason}" for reason, count in ranking.dropped.items())
     market = ranking.scored.data
     lines.append(
         f"{len(ranking.candidates):,} of {len(ranking.table):,} pools; risk within "
         f"{ranking.policy.horizon_h:g} h by {ranking.scored.model}; {market.market} market as of "
         f"{market.as_of:%Y-%m-%d %H:%M} UTC"
     )
-    if dropped:
-        lines.append(f"dropped: {dropped}")
+    if filtered:
+        lines.append(f"filtered: {filtered}")
     return in_lines([*lines, *market.degraded])
 
 
 def evaluate_document(experiments: Sequence[Experiment]) -> dict[str, Any]:
-    """Stable keys of evaluate's decisions[]."""
+    """Stable keys of decisions[] of `evaluate`."""
     return {
         "decisions": [
             {
@@ -161,7 +144,7 @@ def evaluate_document(experiments: Sequence[Experiment]) -> dict[str, Any]:
 
 
 def evaluate_text(experiments: Sequence[Experiment]) -> str:
-    """One line a decision."""
+    """One line per decision."""
     lines = [
         f"#{experiment.experiment_id} {experiment.instance.instance_id} "
         f"{experiment.verdict.decision if experiment.verdict else 'FAILED'}: "
@@ -174,7 +157,3 @@ def evaluate_text(experiments: Sequence[Experiment]) -> str:
 
 def _saving(experiment: Experiment) -> float | None:
     return experiment.verdict.saving_usd_per_hour if experiment.verdict else None
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment is not None else None

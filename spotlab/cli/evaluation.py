@@ -1,4 +1,4 @@
-"""`spotlab models evaluate` and `compare`: models on files that training has not seen."""
+"""`spotlab models evaluate` and `compare`: models on files that they were not trained on."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from spotlab.cli import options
-from spotlab.cli.command import Command
-from spotlab.cli.decision_output import Answer
-from spotlab.cli.local_session import at_desk
+from spotlab.cli.command import Command, Result
+from spotlab.cli.local_session import open_services
 from spotlab.domain.ports import ModelRecord
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
@@ -20,27 +19,27 @@ Document = dict[str, Any]
 
 
 _HOURS = options.number(0, options.HOURS_OF_A_YEAR, "hours", above=True)
-_SECONDS = options.number(0, options.DAY_S, "seconds", above=True)
 
 
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "name", metavar="NAME", help="model, model@version, or a task: its champion"
-    )
+    add = parser.add_argument
+    add("name", metavar="NAME", help="name, name@version, or a task (its champion)")
     _data_arguments(parser)
-    parser.add_argument(
-        "--trace-format", choices=["json", "csv"], help="default: by the file's name"
+    add(
+        "--trace-format",
+        choices=["json", "csv"],
+        help="format of the traces (default: from the file names)",
     )
-    parser.add_argument(
+    add(
         "--nodes",
-        type=options.whole(1),
+        type=options.integer(1),
         metavar="N",
-        help="a tick is available with N nodes (default 1)",
+        help="nodes that must be available for a tick to count as available (default 1)",
     )
 
 
 def _compare_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("first", metavar="FIRST", help="model or model@version")
+    parser.add_argument("first", metavar="FIRST", help="name or name@version")
     parser.add_argument("second", metavar="SECOND", help="another model of the same task")
     _data_arguments(parser)
 
@@ -54,13 +53,14 @@ def _data_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="FILE",
-        help="availability traces, or folders of them; several are seen together",
+        help="availability traces or folders of traces; several are evaluated together",
     )
-    add("--horizon-h", type=_HOURS, help=f"hours looked ahead (default {DEFAULT_HORIZON_H:g})")
-    add("--polarity", choices=["available", "unavailable"], help="what 1 means in a CSV")
     add(
-        "--gap-s", type=_SECONDS, metavar="S", help="seconds between ticks, where the file lacks it"
+        "--horizon-h",
+        type=_HOURS,
+        help=f"horizon of the forecast, hours (default {DEFAULT_HORIZON_H:g})",
     )
+    options.add_trace_arguments(parser)
     add(
         "--advisor-before",
         nargs="+",
@@ -68,9 +68,9 @@ def _data_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="FILE",
-        help="Spot Advisor JSON that features come from; older ones beside it are the past",
+        help="Spot Advisor JSON to compute the features from; older ones serve as history",
     )
-    add("--advisor-after", type=Path, metavar="FILE", help="Spot Advisor JSON, a month later")
+    add("--advisor-after", type=Path, metavar="FILE", help="Spot Advisor JSON of a month later")
     add(
         "--spot-prices",
         nargs="+",
@@ -78,40 +78,40 @@ def _data_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="FILE",
-        help="spot.json of the advisor's time",
+        help="spot.json files of the same time as --advisor-before",
     )
 
 
-def _evaluate(args: argparse.Namespace, settings: Settings) -> Answer:
+def _evaluate(args: argparse.Namespace, settings: Settings) -> Result:
     _check(args)
-    from spotlab.training.evaluation_report import text_of
+    from spotlab.training.evaluation_report import report_text
 
-    wanted = "capacity" if args.trace else "advisor"
-    with at_desk(settings) as desk:
-        record = desk.models.find(args.name)
-        _refuse_other_task(record, wanted)
-        model = desk.models.artefact(record.reference)
-        document = (_on_traces if args.trace else _on_advisor)(model, args, desk.lab.clock)
-    return Answer(document, text_of(document))
+    task = "capacity" if args.trace else "advisor"
+    with open_services(settings) as services:
+        record = services.models.find(args.name)
+        _refuse_other_task(record, task)
+        model = services.models.artefact(record.reference)
+        document = (_on_traces if args.trace else _on_advisor)(model, args, services.lab.clock)
+    return Result(document, report_text(document))
 
 
-def _refuse_other_task(record: ModelRecord, wanted: str) -> None:
-    if record.task != wanted:
+def _refuse_other_task(record: ModelRecord, task: str) -> None:
+    if record.task != task:
         raise InvalidSetting(
-            f"Model {record.reference} is for the task {record.task}.",
-            remedy="Use --trace with models of the task capacity, and --advisor-before and "
-            "--advisor-after with those of the task advisor.",
+            f"Model {record.reference} has the task {record.task}.",
+            remedy="Use --trace for capacity models, and --advisor-before with --advisor-after "
+            "for advisor models.",
         )
 
 
-def _compare(args: argparse.Namespace, settings: Settings) -> Answer:
+def _compare(args: argparse.Namespace, settings: Settings) -> Result:
     _check(args)
     from spotlab.cli.comparison_output import comparison_document, comparison_text
     from spotlab.services.model_comparison import ComparisonRequest
 
     task = "capacity" if args.trace else "advisor"
-    with at_desk(settings) as desk:
-        records = [desk.models.find(name) for name in (args.first, args.second)]
+    with open_services(settings) as services:
+        records = [services.models.find(name) for name in (args.first, args.second)]
         for record in records:
             _refuse_other_task(record, task)
         request = ComparisonRequest(
@@ -126,8 +126,8 @@ def _compare(args: argparse.Namespace, settings: Settings) -> Answer:
             polarity=args.polarity,
             gap_s=args.gap_s,
         )
-        result = desk.comparisons.compare(request, _report, lambda: False)
-    return Answer(comparison_document(request, result), comparison_text(result))
+        result = services.comparisons.compare(request, _report, lambda: False)
+    return Result(comparison_document(request, result), comparison_text(result))
 
 
 def _report(text: str, share: float) -> None:
@@ -149,33 +149,33 @@ def _on_advisor(model: Any, args: argparse.Namespace, clock: Any) -> Document:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Refuse what does not belong together, before anything is opened."""
+    """Reject contradictory options before anything is opened."""
     advisor = bool(args.advisor_before or args.advisor_after or args.spot_prices)
     if bool(args.trace) == advisor:
         raise InvalidSetting(
-            "Name either trace files or advisor files.",
+            "Specify either trace files or advisor files.",
             remedy="Use --trace FILE…, or --advisor-before A --advisor-after B.",
         )
     if advisor and not (args.advisor_before and args.advisor_after):
         raise InvalidSetting(
-            "An advisor model needs a snapshot before and one after.",
+            "An advisor model needs a snapshot before and a snapshot after.",
             remedy="Use --advisor-before A --advisor-after B.",
         )
-    of_traces = {
+    trace_options = {
         "--horizon-h": args.horizon_h,
         "--trace-format": getattr(args, "trace_format", None),
         "--polarity": args.polarity,
         "--gap-s": args.gap_s,
         "--nodes": getattr(args, "nodes", None),
     }
-    stray = [option for option, value in of_traces.items() if value is not None]
-    if advisor and stray:
-        raise InvalidSetting(f"{stray[0]} belongs to --trace.")
+    misplaced = [option for option, value in trace_options.items() if value is not None]
+    if advisor and misplaced:
+        raise InvalidSetting(f"{misplaced[0]} can be used only with --trace.")
 
 
 EVALUATE = Command(
     "evaluate",
-    "Measure a model on files that training has not seen.",
+    "Measure a model on files that it was not trained on.",
     _evaluate_arguments,
     _evaluate,
 )

@@ -1,7 +1,7 @@
-"""Whoever a command acts for.
+"""The user that a command acts as.
 
-With SPOTLAB_TOKEN in the environment: that API token's user. Else whoever runs it, by the operating
-system's name: they may read the home's files, so there is nothing to keep from them.
+If SPOTLAB_TOKEN is set, that is the user of the API token. Otherwise it is the operating system's
+user, with all rights: who can read the files in the home has access to everything anyway.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from spotlab.access.authentication import Gate
 from spotlab.domain.access import Principal, Role
 from spotlab.runtime.lab import Lab
 
-TOKEN: Final = "SPOTLAB_TOKEN"  # noqa: S105 (the variable's name)
+TOKEN_VARIABLE: Final = "SPOTLAB_TOKEN"  # noqa: S105 (the variable's name)
 
 
-def acting(lab: Lab) -> Principal:
-    """Who asks the lab.
+def principal_of_command(lab: Lab) -> Principal:
+    """The principal that a command acts as.
 
     Raises:
-        NotSignedIn: SPOTLAB_TOKEN is set, and is no token that counts.
+        NotSignedIn: SPOTLAB_TOKEN is set, but is not a valid token.
     """
-    token = os.environ.get(TOKEN)
+    token = os.environ.get(TOKEN_VARIABLE)
     return current_user() if token is None else Gate(lab).bearer(token)
 
 

@@ -1,44 +1,36 @@
-"""`spotlab jobs`: the scheduled jobs, their runs, and who runs them."""
+"""`spotlab jobs`: the scheduled jobs, their runs, and the processes that run them."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from spotlab.cli import options
-from spotlab.cli.command import Command, nested, no_arguments
-from spotlab.cli.decision_output import Answer
-from spotlab.cli.local_session import at_desk
+from spotlab.cli.command import Command, Result, command_group, iso, no_arguments
+from spotlab.cli.local_session import open_services
 from spotlab.settings import Settings
 from spotlab.telemetry.text import in_lines
 
 if TYPE_CHECKING:
     from spotlab.domain.ports import JobRun
     from spotlab.scheduling.overview import JobsOverview, JobView
-    from spotlab.services.jobs import JobsDesk
+    from spotlab.services.jobs import JobService
 
 
-@contextmanager
-def _desk(settings: Settings) -> Iterator[JobsDesk]:
-    with at_desk(settings) as desk:
-        yield desk.jobs
+def _list(_args: argparse.Namespace, settings: Settings) -> Result:
+    with open_services(settings) as services:
+        overview = services.jobs.overview()
+    return Result(_overview_document(overview), _overview_text(overview))
 
 
-def _list(_args: argparse.Namespace, settings: Settings) -> Answer:
-    with _desk(settings) as jobs:
-        seen = jobs.overview()
-    return Answer(_overview_document(seen), _overview_text(seen))
-
-
-def _overview_document(seen: JobsOverview) -> dict[str, Any]:
+def _overview_document(overview: JobsOverview) -> dict[str, Any]:
     """Stable keys: at, jobs[], leader, processes[]; unknown is null."""
-    leader = seen.leader
+    leader = overview.leader
     return {
-        "at": seen.at.isoformat(),
-        "jobs": [_job_document(view) for view in seen.jobs],
+        "at": overview.at.isoformat(),
+        "jobs": [_job_document(view) for view in overview.jobs],
         "leader": {
             "process": leader.holder,
             "since": leader.since.isoformat(),
@@ -55,9 +47,9 @@ def _overview_document(seen: JobsOverview) -> dict[str, Any]:
                 "version": each.version,
                 "started_at": each.started_at.isoformat(),
                 "seen_at": each.seen_at.isoformat(),
-                "gone": seen.is_gone(each),
+                "gone": overview.is_lost(each),
             }
-            for each in seen.processes
+            for each in overview.processes
         ],
     }
 
@@ -71,7 +63,7 @@ def _job_document(view: JobView) -> dict[str, Any]:
         "own_schedule": view.job.schedule,
         "state": view.standing.value,
         "paused": view.setting.paused,
-        "next_at": _time(view.next_at),
+        "next_at": iso(view.next_at),
         "running": _run_document(view.running) if view.running else None,
         "last": _run_document(view.last) if view.last else None,
     }
@@ -84,8 +76,8 @@ def _run_document(run: JobRun) -> dict[str, Any]:
         "state": run.state.value,
         "cause": run.cause,
         "due_at": run.due_at.isoformat(),
-        "started_at": _time(run.started_at),
-        "ended_at": _time(run.ended_at),
+        "started_at": iso(run.started_at),
+        "ended_at": iso(run.ended_at),
         "duration_s": run.duration_s,
         "result": dict(run.result),
         "process": run.holder,
@@ -95,16 +87,22 @@ def _run_document(run: JobRun) -> dict[str, Any]:
     }
 
 
-def _overview_text(seen: JobsOverview) -> str:
+def _overview_text(overview: JobsOverview) -> str:
     lines = [
         f"{view.job.name:<16}{view.standing:<13}{view.schedule:<16}"
         f"next {_short(view.next_at):<17}last {_last(view.last)}"
-        for view in seen.jobs
+        for view in overview.jobs
     ]
-    leader = seen.leader
-    led = f"{leader.holder} leads since {_short(leader.since)}." if leader else "Nobody leads."
-    well = sum(view.well for view in seen.jobs)
-    return in_lines([f"{well} of {len(seen.jobs)} jobs on schedule. {led}", *lines])
+    leader = overview.leader
+    leadership = (
+        f"Leader since {_short(leader.since)}: {leader.holder}."
+        if leader
+        else "No process is the leader."
+    )
+    on_schedule = sum(view.is_on_schedule for view in overview.jobs)
+    return in_lines(
+        [f"{on_schedule} of {len(overview.jobs)} jobs on schedule. {leadership}", *lines]
+    )
 
 
 def _last(run: JobRun | None) -> str:
@@ -117,85 +115,94 @@ def _short(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M}" if at is not None else "-"
 
 
-def _time(at: datetime | None) -> str | None:
-    return at.isoformat() if at is not None else None
-
-
 def _history_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", nargs="?", metavar="JOB", help="of one job (default: all)")
-    parser.add_argument("--limit", type=options.whole(1), default=20, help="how many (default 20)")
+    parser.add_argument("name", nargs="?", metavar="JOB", help="only this job (default: all)")
+    parser.add_argument(
+        "--limit",
+        type=options.integer(1),
+        default=20,
+        help="show the latest N runs (default 20)",
+        metavar="N",
+    )
 
 
-def _history(args: argparse.Namespace, settings: Settings) -> Answer:
-    with _desk(settings) as jobs:
-        runs = jobs.history(args.name, limit=args.limit)
+def _history(args: argparse.Namespace, settings: Settings) -> Result:
+    with open_services(settings) as services:
+        runs = services.jobs.history(args.name, limit=args.limit)
     lines = [
         f"{_short(run.due_at)} {run.job:<16}{run.state:<10}"
         f"{'' if run.duration_s is None else f'{run.duration_s:.1f} s ':<9}{run.cause}".rstrip()
         for run in runs
     ]
     document = {"runs": [_run_document(run) for run in runs]}
-    return Answer(document, in_lines(lines) or "Nothing ran yet.")
+    return Result(document, in_lines(lines) or "No runs yet.")
 
 
-def _one(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="JOB")
-    parser.add_argument("--reason", default="", help="kept in the audit log")
+def _job_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="JOB", help="name of the job; see jobs list")
+    options.add_reason(parser)
 
 
 def _schedule_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="JOB")
+    parser.add_argument("name", metavar="JOB", help="name of the job; see jobs list")
     parser.add_argument(
-        "schedule", metavar="SCHEDULE", help='"every 10 min", "15 3 * * mon-fri" (UTC), or own'
+        "schedule",
+        metavar="SCHEDULE",
+        help='"every 10 min", cron fields in UTC ("15 3 * * mon-fri"), or "own" for the default',
     )
-    parser.add_argument("--reason", default="", help="kept in the audit log")
+    options.add_reason(parser)
 
 
-def _doing(
-    what: Callable[[JobsDesk, argparse.Namespace], None], said: str
-) -> Callable[[argparse.Namespace, Settings], Answer]:
-    def run(args: argparse.Namespace, settings: Settings) -> Answer:
-        with _desk(settings) as jobs:
-            what(jobs, args)
-            view = jobs.get(args.name)
-        return Answer(_job_document(view), f"{args.name} {said}.")
+def _job_action(
+    action: Callable[[JobService, argparse.Namespace], None], outcome: str
+) -> Callable[[argparse.Namespace, Settings], Result]:
+    def run(args: argparse.Namespace, settings: Settings) -> Result:
+        with open_services(settings) as services:
+            action(services.jobs, args)
+            view = services.jobs.get(args.name)
+        return Result(_job_document(view), f"Job {args.name} {outcome}.")
 
     return run
 
 
-def _reschedule(jobs: JobsDesk, args: argparse.Namespace) -> None:
+def _reschedule(jobs: JobService, args: argparse.Namespace) -> None:
     jobs.schedule(args.name, "" if args.schedule == "own" else args.schedule, args.reason)
 
 
-JOBS = nested(
+JOBS = command_group(
     "jobs",
-    "List the scheduled jobs; run, pause and schedule them.",
+    "List, run, pause and schedule the jobs.",
     lambda: (
-        Command("list", "How each job stands, and who runs them.", no_arguments, _list),
-        Command("history", "What ran, and why it failed.", _history_arguments, _history),
+        Command(
+            "list", "List the jobs with state and schedule, and the leader.", no_arguments, _list
+        ),
+        Command("history", "List runs, with their state and cause.", _history_arguments, _history),
         Command(
             "run",
-            "Have the leader run a job now.",
-            _one,
-            _doing(lambda jobs, args: jobs.run(args.name, args.reason), "is asked for"),
+            "Run a job now; the leader starts it within seconds.",
+            _job_arguments,
+            _job_action(
+                lambda jobs, args: jobs.run(args.name, args.reason),
+                "is queued; the leader starts it within seconds",
+            ),
         ),
         Command(
             "pause",
-            "Have a job run only when asked.",
-            _one,
-            _doing(lambda jobs, args: jobs.pause(args.name, args.reason), "is paused"),
+            "Pause a job: it runs only on request.",
+            _job_arguments,
+            _job_action(lambda jobs, args: jobs.pause(args.name, args.reason), "is paused"),
         ),
         Command(
             "resume",
-            "Have a job run by its schedule again.",
-            _one,
-            _doing(lambda jobs, args: jobs.resume(args.name, args.reason), "runs again"),
+            "Resume a paused job.",
+            _job_arguments,
+            _job_action(lambda jobs, args: jobs.resume(args.name, args.reason), "is resumed"),
         ),
         Command(
             "schedule",
-            "Have a job run at other times.",
+            "Change the schedule of a job.",
             _schedule_arguments,
-            _doing(_reschedule, "has its schedule"),
+            _job_action(_reschedule, "is rescheduled"),
         ),
     ),
 )

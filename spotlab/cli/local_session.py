@@ -1,4 +1,4 @@
-"""The desk of whoever runs a command."""
+"""The lab that a command opens, with the rights of its user."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 from spotlab.settings import Settings
 
 if TYPE_CHECKING:
-    from spotlab.services import Desk
+    from spotlab.services import Services
 
 
 @contextmanager
-def at_desk(settings: Settings) -> Iterator[Desk]:
-    """The desk of a lab that is open meanwhile.
+def open_services(settings: Settings) -> Iterator[Services]:
+    """Open the lab, and close it at the end.
 
     Raises:
-        InvalidSetting, DatabaseDown: it cannot be opened now.
+        InvalidSetting, DatabaseDown: the lab cannot be opened.
     """
-    from spotlab.cli.identity import acting
+    from spotlab.cli.identity import principal_of_command
     from spotlab.runtime.bootstrap import bootstrap
-    from spotlab.services import Desk
+    from spotlab.services import Services
 
     with bootstrap(settings) as lab:
-        yield Desk(lab, acting(lab))
+        yield Services(lab, principal_of_command(lab))

@@ -1,4 +1,4 @@
-"""`spotlab`: parse, run one command, answer with one document and an exit code."""
+"""`spotlab`: parses the arguments, runs one command, and prints its result."""
 
 from __future__ import annotations
 
@@ -11,59 +11,58 @@ from typing import NoReturn
 
 from spotlab import __version__
 from spotlab.cli import commands
-from spotlab.cli.command import EPILOG
-from spotlab.cli.decision_output import Answer
+from spotlab.cli.command import EPILOG, HOME_HELP, JSON_HELP, Result
 from spotlab.errors import InvalidSetting, NotAvailable, SpotlabError
 from spotlab.settings import load, unknown_variables
 from spotlab.telemetry import logs
 from spotlab.telemetry.text import visible
 
-DONE, FAILED, USAGE, NOT_AVAILABLE = 0, 1, 2, 3
+SUCCESS, FAILURE, USAGE, NOT_AVAILABLE = 0, 1, 2, 3
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: words after `spotlab`; None: the process's.
+        argv: arguments after `spotlab`; None: those of this process.
     Returns:
-        0 done, 1 failed, 2 usage, 3 not available.
+        Exit code: 0 success, 1 failure, 2 usage error, 3 not available.
     Raises:
-        SystemExit: with 2 where the words are wrong, with 0 after --help.
+        SystemExit: with 2 if the arguments are wrong, with 0 after --help.
     """
-    words = sys.argv[1:] if argv is None else list(argv)
+    arguments = sys.argv[1:] if argv is None else list(argv)
     try:
-        args = build_parser().parse_args(words)
+        args = build_parser().parse_args(arguments)
     except _WrongUsage as exc:
-        told = argparse.Namespace(json="--json" in words)
-        raise SystemExit(_fail(told, str(exc), USAGE)) from None
+        output = argparse.Namespace(json="--json" in arguments)
+        raise SystemExit(_fail(output, str(exc), USAGE)) from None
     try:
         settings = load(**({"home": args.home} if args.home else {}))
         logs.configure(settings.log_level)
         for problem in unknown_variables(os.environ):
             sys.stderr.write(f"spotlab: {problem}\n")
-        answer: Answer = args.run(args, settings)
+        result: Result = args.run(args, settings)
     except KeyboardInterrupt:
-        return _fail(args, "Stopped.", FAILED)
+        return _fail(args, "Stopped.", FAILURE)
     except InvalidSetting as exc:
         return _fail(args, str(exc), USAGE)
     except NotAvailable as exc:
         return _fail(args, str(exc), NOT_AVAILABLE)
     except SpotlabError as exc:
-        return _fail(args, str(exc), FAILED)
-    if answer.document is not None:
-        _print(json.dumps(answer.document, default=str) if args.json else answer.text)
-    if answer.failed:
-        sys.stderr.write(f"spotlab: {visible(answer.failed)}\n")
-    return answer.code
+        return _fail(args, str(exc), FAILURE)
+    if result.document is not None:
+        _print(json.dumps(result.document, default=str) if args.json else result.text)
+    if result.error:
+        sys.stderr.write(f"spotlab: {visible(result.error)}\n")
+    return result.code
 
 
 class _WrongUsage(Exception):
-    """Words that no command takes."""
+    """Arguments that no command accepts."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Leaves it to `main` how wrong usage is told: with --json, as a document too."""
+    """Raises on wrong usage, so that `main` can report it as JSON as well."""
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
@@ -71,23 +70,23 @@ class _Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of every command; the README's list is made from it."""
+    """The parser of all commands."""
     parser = _Parser(
         prog="spotlab",
-        description="Stay on a spot pool, switch to a better one, or fall back to on-demand: and "
-        "why.",
+        description="Decide whether EC2 instances should stay on their spot pool, switch pools or "
+        "fall back to on-demand, and explain why.",
         epilog=EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"spotlab {__version__}")
-    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in commands.COMMANDS:
-        verb = verbs.add_parser(
+        subparser = subparsers.add_parser(
             command.name, help=command.summary, description=command.summary, epilog=EPILOG
         )
-        verb.add_argument("--json", action="store_true", help="one JSON document on stdout")
-        verb.add_argument("--home", help="folder of all state (SPOTLAB_HOME)")
-        command.arguments(verb)
-        verb.set_defaults(run=command.run)
+        subparser.add_argument("--json", action="store_true", help=JSON_HELP)
+        subparser.add_argument("--home", help=HOME_HELP)
+        command.arguments(subparser)
+        subparser.set_defaults(run=command.run)
     return parser
 
 

@@ -1,111 +1,110 @@
-"""`spotlab retention`, `backup` and `restore`: what is kept, and where else."""
+"""`spotlab retention`, `backup` and `restore`."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from spotlab.cli.command import Command
-from spotlab.cli.decision_output import Answer
-from spotlab.cli.local_session import at_desk
+from spotlab.cli.command import Command, Result
+from spotlab.cli.local_session import open_services
 from spotlab.settings import Settings
 
 
 def _retention_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dry-run", action="store_true", help="only count what would be deleted")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="count what would be deleted, and delete nothing"
+    )
 
 
-def _retention(args: argparse.Namespace, settings: Settings) -> Answer:
-    with at_desk(settings) as desk:
-        swept = desk.keeping.sweep(dry_run=args.dry_run)
+def _retention(args: argparse.Namespace, settings: Settings) -> Result:
+    with open_services(settings) as services:
+        sweep = services.maintenance.sweep(dry_run=args.dry_run)
     document = {
-        "dry_run": swept.dry_run,
-        "deleted": dict(swept.gone),
-        "before": {what: at.isoformat() for what, at in swept.before.items()},
+        "dry_run": sweep.dry_run,
+        "deleted": dict(sweep.deleted),
+        "before": {kind: at.isoformat() for kind, at in sweep.before.items()},
     }
-    return Answer(document, swept.words)
+    return Result(document, sweep.summary)
 
 
 RETENTION = Command(
     "retention",
-    "Delete old dataer than the settings say.",
+    "Delete data older than the retention settings allow.",
     _retention_arguments,
     _retention,
 )
 
 
 def _backup_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="the file to make")
-    parser.add_argument(
-        "--with-secrets", action="store_true", help="take the file of the secret key along"
-    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="backup file to create")
+    parser.add_argument("--with-secrets", action="store_true", help="include the secret key file")
 
 
-def _backup(args: argparse.Namespace, settings: Settings) -> Answer:
-    with at_desk(settings) as desk:
-        made = desk.keeping.back_up(args.file, with_secrets=args.with_secrets)
-    manifest = made.manifest
+def _backup(args: argparse.Namespace, settings: Settings) -> Result:
+    with open_services(settings) as services:
+        backup = services.maintenance.back_up(args.file, with_secrets=args.with_secrets)
+    manifest = backup.manifest
     document = {
-        "file": str(made.path),
-        "bytes": made.bytes,
-        "sha256": made.sha256,
+        "file": str(backup.path),
+        "bytes": backup.bytes,
+        "sha256": backup.sha256,
         "database": manifest.database,
         "revision": manifest.revision,
         "rows": manifest.counts,
         "with_secrets": manifest.with_secrets,
-        "left_out": list(made.left_out),
+        "left_out": list(backup.left_out),
     }
     text = (
-        f"{made.path}: {sum(manifest.counts.values()):,} rows of {manifest.database} at revision "
-        f"{manifest.revision}, {made.bytes / 1e6:,.1f} MB, SHA-256 {made.sha256}"
+        f"{backup.path}: {sum(manifest.counts.values()):,} rows of {manifest.database} at revision "
+        f"{manifest.revision}, {backup.bytes / 1e6:,.1f} MB, SHA-256 {backup.sha256}"
     )
     if not manifest.with_secrets:
         text += (
-            "\nThe secret key is not in it. Where another is used, everybody signs in anew and the "
-            "addresses of alert rules have to be given again."
+            "\nThe secret key is not included. After a restore with another key, all users have "
+            "to sign in again, and the addresses of alert rules have to be entered again."
         )
-    if made.left_out:
-        text += f"\nLeft out, as no plain files: {', '.join(made.left_out)}"
-    return Answer(document, text)
+    if backup.left_out:
+        text += f"\nNot included, because they are not regular files: {', '.join(backup.left_out)}"
+    return Result(document, text)
 
 
 def _restore_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="a file that backup made")
+    parser.add_argument("file", type=Path, metavar="FILE", help="backup file to restore")
     parser.add_argument(
         "--replace",
         action="store_true",
-        help="put it in the place of what is there, which is kept beside",
+        help="replace the existing data, which is moved aside",
     )
 
 
-def _restore(args: argparse.Namespace, settings: Settings) -> Answer:
+def _restore(args: argparse.Namespace, settings: Settings) -> Result:
     from spotlab.cli.identity import current_user
     from spotlab.maintenance.restore import restore
     from spotlab.runtime.bootstrap import SystemClock
 
-    done = restore(settings, SystemClock(), args.file, current_user(), replace=args.replace)
-    manifest = done.manifest
+    restored = restore(settings, SystemClock(), args.file, current_user(), replace=args.replace)
+    manifest = restored.manifest
     document = {
         "made_at": manifest.made_at.isoformat(),
-        "revision": done.revision,
+        "revision": restored.revision,
         "rows": manifest.counts,
-        "former": list(done.former),
-        "audit": done.broken,
+        "former": list(restored.former),
+        "audit": restored.broken,
     }
     text = (
-        f"{sum(manifest.counts.values()):,} rows of {manifest.made_at:%Y-%m-%d %H:%M} UTC are in "
-        f"place, at revision {done.revision}."
+        f"{sum(manifest.counts.values()):,} rows of {manifest.made_at:%Y-%m-%d %H:%M} UTC "
+        f"restored, at revision {restored.revision}."
     )
-    lines = [text, *(f"Kept beside: {what}" for what in done.former)]
-    if done.broken:
-        lines.append(f"The audit log that it brought is not whole: {done.broken}")
-    return Answer(document, "\n".join(lines))
+    lines = [text, *(f"Previous data moved to: {path}" for path in restored.former)]
+    if restored.broken:
+        lines.append(f"The restored audit log is not intact: {restored.broken}")
+    return Result(document, "\n".join(lines))
 
 
 BACKUP = Command(
     "backup",
-    "Write database, uploaded models and a manifest into one file.",
+    "Back up the database and the uploaded models into one file.",
     _backup_arguments,
     _backup,
 )
-RESTORE = Command("restore", "Put a backup in place.", _restore_arguments, _restore)
+RESTORE = Command("restore", "Restore a backup.", _restore_arguments, _restore)

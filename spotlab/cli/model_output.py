@@ -1,4 +1,4 @@
-"""How models and their history read as JSON and text."""
+"""Models and their history as JSON and text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def entry_document(entry: ModelEntry) -> dict[str, Any]:
-    """Stable keys of models[]: name, version, task, state, enabled, digest, metrics, moves."""
+    """Stable keys of models[]: name, version, task, state, enabled, digest, metrics, moves, …"""
     record = entry.record
     return {
         "name": record.name,
@@ -44,7 +44,7 @@ def list_text(entries: Sequence[ModelEntry]) -> str:
             f"{record.reference:<28}{record.task:<10}{state:<20}"
             f"{record.registered_at:%Y-%m-%d %H:%M}  {_figure(figures.get('auc')):<22}"
             f"{_figure(figures.get('brier')):<22}{record.digest[:12]}"
-            f"{f'  refused: {entry.refused}' if entry.refused else ''}"
+            f"{f'  rejected: {entry.refused}' if entry.refused else ''}"
         )
     return in_lines(lines)
 
@@ -58,7 +58,7 @@ def _figure(figure: Mapping[str, float | None] | None) -> str:
 
 
 def entry_text(entry: ModelEntry, events: Sequence[ModelEvent]) -> str:
-    """One version for a person: what it is, how good, what it is not, and its history."""
+    """One version as text: state, summary, figures, and history."""
     record = entry.record
     lines = [
         f"{record.reference}: {record.state}{'' if record.enabled else ', disabled'}, "
@@ -67,8 +67,8 @@ def entry_text(entry: ModelEntry, events: Sequence[ModelEvent]) -> str:
         f"digest {record.digest}",
         f"files: {entry.refused or 'as registered'}",
         *(f"{name}: {_figure(figure)}" for name, figure in entry.figures.items()),
-        f"used by: {', '.join(entry.instances) or 'no instance of its own'}",
-        f"may: {', '.join(entry.moves) or 'nothing'}",
+        f"assigned to: {', '.join(entry.instances) or 'no instance'}",
+        f"actions: {', '.join(entry.moves) or 'none'}",
         "history:",
         *(event_text(event) for event in events),
     ]
@@ -76,12 +76,12 @@ def entry_text(entry: ModelEntry, events: Sequence[ModelEvent]) -> str:
 
 
 def event_document(event: ModelEvent) -> dict[str, Any]:
-    """Stable keys of events[]: those of ModelEvent, the time in ISO 8601."""
+    """Stable keys of events[]: those of ModelEvent, with the time in ISO 8601."""
     return asdict(event) | {"at": event.at.isoformat()}
 
 
 def event_text(event: ModelEvent) -> str:
-    """One line."""
+    """One event on one line."""
     model = f"{event.name}@{event.version}" if event.name else "an upload"
     change = f" ({event.before or 'new'} → {event.after})" if event.after else ""
     instance = f" for {event.instance_id}" if event.instance_id else ""
@@ -106,10 +106,10 @@ def upload_document(report: UploadReport) -> dict[str, Any]:
 
 
 def upload_text(report: UploadReport) -> str:
-    """What was taken, and what its first prediction gave."""
+    """The accepted upload and its trial prediction."""
     first = report.first
     return (
-        f"{report.record.reference} is a candidate of the task {report.record.task}. A first "
-        f"prediction of {first.rows} rows gave risks of {first.risk_low:.2%} to "
+        f"{report.record.reference} is now a candidate model for the task {report.record.task}. "
+        f"The trial prediction of {first.rows} rows gave risks from {first.risk_low:.2%} to "
         f"{first.risk_high:.2%} within 24 h."
     )

@@ -1,4 +1,4 @@
-"""`spotlab outcomes`, `drift` and `events`: what happened after all."""
+"""`spotlab outcomes`, `drift` and `events`: outcomes of predictions, drift and interruptions."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spotlab.cli import options
-from spotlab.cli.command import Command, nested, no_arguments
-from spotlab.cli.decision_output import Answer
-from spotlab.cli.local_session import at_desk
+from spotlab.cli.command import Command, Result, command_group, no_arguments
+from spotlab.cli.local_session import open_services
 from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
 from spotlab.domain.market import Pool
 from spotlab.errors import InvalidSetting
@@ -22,19 +21,19 @@ from spotlab.telemetry.text import in_lines
 if TYPE_CHECKING:
     from spotlab.domain.outcomes import Estimate
     from spotlab.pipeline.drift import DriftReport
-    from spotlab.pipeline.outcomes import Settled
+    from spotlab.pipeline.outcomes import OutcomeCounts
     from spotlab.runtime.outcomes import OutcomesView
 
-SHOWN = 20
+MAX_FEATURES = 20
 
 
-def _outcomes(_args: argparse.Namespace, settings: Settings) -> Answer:
-    with at_desk(settings) as desk:
-        settled, view = desk.outcomes.settle(), desk.outcomes.view()
-    return Answer(_outcomes_document(settled, view), _outcomes_text(settled, view))
+def _outcomes(_args: argparse.Namespace, settings: Settings) -> Result:
+    with open_services(settings) as services:
+        settled, view = services.outcomes.settle(), services.outcomes.view()
+    return Result(_outcomes_document(settled, view), _outcomes_text(settled, view))
 
 
-def _outcomes_document(settled: Settled, view: OutcomesView) -> dict[str, Any]:
+def _outcomes_document(settled: OutcomeCounts, view: OutcomesView) -> dict[str, Any]:
     """Stable keys: market, new, pending, models[], price, challengers[]; unknown is null."""
     document: dict[str, Any] = {
         "market": view.market,
@@ -44,20 +43,20 @@ def _outcomes_document(settled: Settled, view: OutcomesView) -> dict[str, Any]:
         "price": asdict(view.price) if view.price else None,
         "challengers": [asdict(comparison) for comparison in view.comparisons],
     }
-    return {key: _plain(value) for key, value in document.items()}
+    return {key: _json_value(value) for key, value in document.items()}
 
 
-def _outcomes_text(settled: Settled, view: OutcomesView) -> str:
+def _outcomes_text(settled: OutcomeCounts, view: OutcomesView) -> str:
     lines = [
-        f"{view.market} market: {sum(settled.new.values()):,} outcomes newly known, "
-        f"{sum(settled.pending.values()):,} predictions still open"
+        f"{view.market} market: {sum(settled.new.values()):,} new outcomes, "
+        f"{sum(settled.pending.values()):,} predictions pending"
     ]
     for card in view.cards:
         role = " (in shadow)" if card.challenger else ""
         lines.append(f"{card.target} by {card.model}{role}: {card.words}")
         if card.rows:
             lines.append(
-                f"  Brier {_estimate(card.brier)}, base rate's {card.brier_of_base_rate:.4f}; "
+                f"  Brier {_estimate(card.brier)}, of the base rate {card.brier_of_base_rate:.4f}; "
                 f"base rate {_estimate(card.base_rate)}, mean predicted {card.mean_predicted:.4f}"
             )
     if view.price:
@@ -76,11 +75,11 @@ def _drift_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="name or name@version (default: the champion)")
 
 
-def _drift(args: argparse.Namespace, settings: Settings) -> Answer:
-    with at_desk(settings) as desk:
-        report = desk.outcomes.drift(args.model)
-    document = {key: _plain(value) for key, value in asdict(report).items()}
-    return Answer({**document, "alarm": report.alarm}, _drift_text(report))
+def _drift(args: argparse.Namespace, settings: Settings) -> Result:
+    with open_services(settings) as services:
+        report = services.outcomes.drift(args.model)
+    document = {key: _json_value(value) for key, value in asdict(report).items()}
+    return Result({**document, "alarm": report.alarm}, _drift_text(report))
 
 
 def _drift_text(report: DriftReport) -> str:
@@ -90,21 +89,21 @@ def _drift_text(report: DriftReport) -> str:
     lines += [
         f"{each.name:<36}{each.psi:>7.3f}{each.psi_usual:>7.3f}{each.ks:>7.3f}"
         f"{each.ks_usual:>7.3f}  {each.words}"
-        for each in report.moved[:SHOWN]
+        for each in report.moved[:MAX_FEATURES]
     ]
     return in_lines(lines)
 
 
-def _list_events(_args: argparse.Namespace, settings: Settings) -> Answer:
-    with at_desk(settings) as desk:
-        found = desk.events.list()
+def _list_events(_args: argparse.Namespace, settings: Settings) -> Result:
+    with open_services(settings) as services:
+        found = services.interruptions.list()
     lines = [
         f"{event.at:%Y-%m-%d %H:%M} {event.kind} {event.instance_id} {event.pool.label}"
         f"{' (emulated)' if event.emulated else ''}: {event.source}"
         for event in found
     ]
     document = {"events": [_event_document(event) for event in found]}
-    return Answer(document, in_lines(lines) or "No interruption is recorded.")
+    return Result(document, in_lines(lines) or "No interruptions are recorded.")
 
 
 def _event_document(event: InterruptionEvent) -> dict[str, Any]:
@@ -123,29 +122,39 @@ def _pool(text: str) -> Pool:
     try:
         return Pool.parse(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no region:zone:type:system") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not region:zone:type:os") from None
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("instance_id", nargs="?", metavar="INSTANCE_ID")
+    add("instance_id", nargs="?", metavar="INSTANCE_ID", help="interrupted instance")
     kinds = [kind.value for kind in InterruptionKind]
-    add("--kind", choices=kinds, default=InterruptionKind.NOTICE.value)
-    add("--at", type=options.moment, metavar="TIME", help="ISO 8601 with a zone (default: now)")
-    add("--pool", type=_pool, help="region:zone:type:system (default: as the fleet knows it)")
-    add("--file", type=Path, help="JSON of EventBridge spot events, one or a list")
+    add(
+        "--kind",
+        choices=kinds,
+        default=InterruptionKind.NOTICE.value,
+        help=f"kind of event (default {InterruptionKind.NOTICE.value})",
+    )
+    add(
+        "--at",
+        type=options.utc_time,
+        metavar="TIME",
+        help="ISO 8601 time with a time zone (default: now)",
+    )
+    add("--pool", type=_pool, help="pool as region:zone:type:os (default: the instance's own)")
+    add("--file", type=Path, help="JSON file with one EventBridge spot event or a list of them")
 
 
-def _add(args: argparse.Namespace, settings: Settings) -> Answer:
+def _add(args: argparse.Namespace, settings: Settings) -> Result:
     if bool(args.instance_id) == bool(args.file):
-        raise InvalidSetting("Name an instance id, or give --file.")
-    with at_desk(settings) as desk:
+        raise InvalidSetting("Specify either an instance id or --file.")
+    with open_services(settings) as services:
         if args.file:
-            new, given = desk.events.add_file(args.file)
+            new, given = services.interruptions.add_file(args.file)
         else:
-            kind, at = InterruptionKind(args.kind), args.at or desk.lab.clock.now()
-            new, given = int(desk.events.add(args.instance_id, kind, at, args.pool)), 1
-    return Answer({"given": given, "new": new}, f"{new} of {given} events are new.")
+            kind, at = InterruptionKind(args.kind), args.at or services.lab.clock.now()
+            new, given = int(services.interruptions.add(args.instance_id, kind, at, args.pool)), 1
+    return Result({"given": given, "new": new}, f"{new} of {given} events are new.")
 
 
 def _estimate(estimate: Estimate, digits: int = 4) -> str:
@@ -156,28 +165,28 @@ def _estimate(estimate: Estimate, digits: int = 4) -> str:
     return f"{estimate.value:.{digits}f} ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
 
 
-def _plain(value: Any) -> Any:
-    """JSON knows no NaN, an unknown number is null, and no time: it is told as elsewhere."""
+def _json_value(value: Any) -> Any:
+    """Convert to JSON values: NaN and infinity to null, times to ISO 8601."""
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: _json_value(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [_json_value(each) for each in value]
     if isinstance(value, datetime):
         return value.isoformat()
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 OUTCOMES = Command(
-    "outcomes", "Join predictions with what happened, and score them.", no_arguments, _outcomes
+    "outcomes", "Join predictions with their outcomes and score them.", no_arguments, _outcomes
 )
 DRIFT = Command(
-    "drift", "Say whether the market or the predictions moved.", _drift_arguments, _drift
+    "drift", "Report whether the market or the predictions have drifted.", _drift_arguments, _drift
 )
-EVENTS = nested(
+EVENTS = command_group(
     "events",
-    "Record and list interruptions of own instances.",
+    "Record and list interruptions of your instances.",
     lambda: (
-        Command("list", "Every recorded event, newest first.", no_arguments, _list_events),
-        Command("add", "Record an event, or a file of them.", _add_arguments, _add),
+        Command("list", "List the recorded events, newest first.", no_arguments, _list_events),
+        Command("add", "Record one event, or a file of events.", _add_arguments, _add),
     ),
 )

@@ -1,4 +1,4 @@
-"""`spotlab data`: which recorded files can be read, and what is in one."""
+"""`spotlab data`: supported formats of recorded data, and the content of files."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spotlab.cli import options
-from spotlab.cli.command import Command
-from spotlab.cli.decision_output import Answer
+from spotlab.cli.command import Command, Result
 from spotlab.settings import Settings
 from spotlab.telemetry.text import in_lines
 
@@ -17,31 +16,31 @@ Document = dict[str, Any]
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("files", nargs="*", type=Path, metavar="FILE", help="none: list the forms")
-    add("--polarity", choices=["available", "unavailable"], help="what 1 means in a CSV trace")
     add(
-        "--gap-s",
-        type=options.number(0, options.DAY_S, "seconds", above=True),
-        metavar="S",
-        help="seconds between ticks, where the file lacks it",
+        "files",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help="file to describe (default: list the supported formats)",
     )
+    options.add_trace_arguments(parser)
     add(
         "--nodes",
-        type=options.whole(1),
+        type=options.integer(1),
         default=1,
         metavar="N",
-        help="a tick is available with N nodes",
+        help="nodes that must be available for a tick to count as available (default 1)",
     )
 
 
-def _run(args: argparse.Namespace, _settings: Settings) -> Answer:
+def _run(args: argparse.Namespace, _settings: Settings) -> Result:
     if not args.files:
-        return _forms()
-    documents = [_described(path, args) for path in args.files]
-    return Answer({"files": documents}, "\n".join(map(_text, documents)))
+        return _formats()
+    documents = [_description(path, args) for path in args.files]
+    return Result({"files": documents}, "\n".join(map(_text, documents)))
 
 
-def _forms() -> Answer:
+def _formats() -> Result:
     from spotlab.recorded.formats import FORMATS
 
     document: Document = {
@@ -50,35 +49,35 @@ def _forms() -> Answer:
                 "name": form.name,
                 "title": form.title,
                 "form": form.form,
-                "asks": form.asks or None,
+                "asks": form.required_options or None,
                 "notice": form.notice or None,
-                "may_train_shipped_models": form.trains,
+                "may_train_shipped_models": form.trainable,
             }
             for form in FORMATS
         ]
     }
     lines = [
         f"{form.name:<15}{form.title}: {form.form}"
-        + (f"\n{'':<15}asks for {form.asks}" if form.asks else "")
+        + (f"\n{'':<15}needs {form.required_options}" if form.required_options else "")
         + (f"\n{'':<15}{form.notice}" if form.notice else "")
         for form in FORMATS
     ]
-    return Answer(document, "\n".join(lines))
+    return Result(document, "\n".join(lines))
 
 
-def _described(path: Path, args: argparse.Namespace) -> Document:
+def _description(path: Path, args: argparse.Namespace) -> Document:
     from spotlab.recorded.content import digest_of_file
-    from spotlab.recorded.formats import EVALUATION_ONLY, recognise
+    from spotlab.recorded.formats import EVALUATION_ONLY, recognise_format
 
-    form = recognise(path)
-    said = _table(path, form) if form.table is not None else _trace(path, args)
+    form = recognise_format(path)
+    content = _table(path, form) if form.table is not None else _trace(path, args)
     return {
         "file": str(path),
         "form": form.name,
         "sha256": digest_of_file(path),
-        "may_train_shipped_models": form.trains and EVALUATION_ONLY not in path.resolve().parts,
+        "may_train_shipped_models": form.trainable and EVALUATION_ONLY not in path.resolve().parts,
         "notice": form.notice or None,
-        **said,
+        **content,
     }
 
 
@@ -117,10 +116,12 @@ def _text(document: Document) -> str:
     lines = [f"{document['file']}: {document['rows']:,} rows, {document['source']}"]
     if "available_share" in document:
         lines.append(f"  {document['hours']:g} h, available {document['available_share']:.1%}")
-    lines += [f"  left out: {text}" for text in document["refused"]]
+    lines += [f"  skipped: {text}" for text in document["refused"]]
     if document["notice"]:
         lines.append(f"  {document['notice']}")
     return in_lines(lines)
 
 
-DATA = Command("data", "List recorded forms, or say what is in files.", _arguments, _run)
+DATA = Command(
+    "data", "List the supported recorded formats, or describe recorded files.", _arguments, _run
+)

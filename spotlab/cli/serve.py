@@ -1,4 +1,4 @@
-"""`spotlab serve`."""
+"""`spotlab serve`: starts the app."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from spotlab.access.loopback import is_loopback
 from spotlab.access.oidc_users import login_section
 from spotlab.access.secret_key import secret_key
 from spotlab.cli import options
-from spotlab.cli.command import Command
-from spotlab.cli.decision_output import Answer
+from spotlab.cli.command import Command, Result
 from spotlab.errors import InvalidSetting, NotAvailable
 from spotlab.runtime.home import usable_home
 from spotlab.settings import Settings
@@ -26,11 +25,16 @@ LOOPBACK: Final = "127.0.0.1"
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--port", type=options.whole(1, 65_535), default=8501, help="port (default 8501)")
+    add(
+        "--port",
+        type=options.integer(1, 65_535),
+        default=8501,
+        help="port to listen on (default 8501)",
+    )
     add("--address", default=LOOPBACK, help="IP address to listen on (default 127.0.0.1)")
 
 
-def _serve(args: argparse.Namespace, settings: Settings) -> Answer:
+def _serve(args: argparse.Namespace, settings: Settings) -> Result:
     _check_address(args.address, settings)
     _check_port(args.address, args.port)
     home = usable_home(settings)
@@ -43,10 +47,10 @@ def _serve(args: argparse.Namespace, settings: Settings) -> Answer:
     os.environ["SPOTLAB_HOME"] = str(home)
     os.environ["SPOTLAB_SERVED_AT"] = url
     os.chdir(APP.parent)
-    options = ["--server.port", str(args.port), "--server.address", args.address]
+    arguments = ["--server.port", str(args.port), "--server.address", args.address]
     sys.stderr.write(f"SpotLab on {settings.public_url or url}\n")
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(APP), *options])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(APP), *arguments])  # noqa: S606
 
 
 def _check_address(address: str, settings: Settings) -> None:
@@ -54,7 +58,7 @@ def _check_address(address: str, settings: Settings) -> None:
         ipaddress.ip_address(address)
     except ValueError:
         raise InvalidSetting(
-            f"--address {address!r} is no IP address.", remedy="Use 127.0.0.1, ::1 or 0.0.0.0."
+            f"--address {address!r} is not an IP address.", remedy="Use 127.0.0.1, ::1 or 0.0.0.0."
         ) from None
     if is_loopback(address):
         return
@@ -65,8 +69,8 @@ def _check_address(address: str, settings: Settings) -> None:
         )
     if not settings.public_url.startswith("https://"):
         sys.stderr.write(
-            "spotlab: SPOTLAB_PUBLIC_URL is no https:// address, so passwords and sessions travel "
-            "in the clear: put a proxy with TLS before the server.\n"
+            "spotlab: SPOTLAB_PUBLIC_URL is not an https:// address, so passwords and session "
+            "cookies are sent unencrypted. Put a TLS proxy in front of the server.\n"
         )
 
 
@@ -79,7 +83,7 @@ def _check_port(address: str, port: int) -> None:
         except OSError as exc:
             raise NotAvailable(
                 f"Port {port} on {address} cannot be used: {exc.strerror}.",
-                remedy="Choose another with --port (make run PORT=…).",
+                remedy="Choose another port with --port (make run PORT=…).",
             ) from None
 
 

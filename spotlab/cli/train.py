@@ -1,4 +1,4 @@
-"""`spotlab train`: from recorded data to a candidate in the registry."""
+"""`spotlab train`: trains models on recorded data and registers them as candidates."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from spotlab.cli import options
-from spotlab.cli.command import Command
-from spotlab.cli.decision_output import Answer
-from spotlab.cli.local_session import at_desk
+from spotlab.cli.command import Command, Result
+from spotlab.cli.local_session import open_services
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
 
@@ -22,49 +21,50 @@ if TYPE_CHECKING:
     from spotlab.training.advisor.hyperparameters import Budget
 
 Document = dict[str, Any]
+Progress = Callable[[str, float], None]
 ADVISOR, CAPACITY = "advisor", "capacity"
 DEFAULT_TRIALS: Final = 40
-"""Of a search that only minutes bound: more are not worth their time on these data."""
+"""Limit of a search without --search-trials: on these data, more trials do not pay off."""
 
 
-class Trained(Protocol):
-    """What a training run made."""
+class TrainedModel(Protocol):
+    """Result of a training run."""
 
     @property
     def name(self) -> str:
-        """Of the model."""
+        """Name of the model."""
         ...
 
     @property
     def version(self) -> str:
-        """Of the artefact."""
+        """Version of the artefact."""
         ...
 
     @property
     def folder(self) -> Path:
-        """Where it is."""
+        """Folder of the artefact."""
         ...
 
     def as_document(self) -> Document:
-        """As JSON-like values."""
+        """The result as JSON values."""
         ...
 
     def as_text(self) -> str:
-        """A few lines for a person."""
+        """The result in a few lines of text."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What was asked for, checked.
+class TrainingRequest:
+    """Checked arguments of a training run.
 
     Args:
-        data: folders or files; empty: the task's own under SPOTLAB_SHARED_DATA.
-        split: as given; "" for the task's own.
+        data: folders or files; empty for the task's data in SPOTLAB_SHARED_DATA.
+        split: how to validate; "" for the task's default.
         out: folder of model artefacts.
-        seed: of everything drawn.
-        budget: of a search; None: no search.
-        version: to write; None: the first free one.
+        seed: random seed.
+        budget: limits of the hyperparameter search; None for no search.
+        version: version to write; None for the first free one.
     """
 
     data: tuple[Path, ...]
@@ -77,7 +77,11 @@ class Wish:
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--task", choices=[*TRAINERS], help="default: every task, one after the other")
+    add(
+        "--task",
+        choices=[*TRAINERS],
+        help="task of the model (default: all tasks, one after the other)",
+    )
     add(
         "--data",
         nargs="+",
@@ -85,33 +89,40 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="PATH",
-        help="default: the task's data under SPOTLAB_SHARED_DATA",
+        help="files or folders to train on (default: the task's data in SPOTLAB_SHARED_DATA)",
     )
     add("--split", default="", metavar="SPEC", help=SPLIT_HELP)
-    add("--out", type=Path, metavar="DIR", help="models folder (default: SPOTLAB_MODELS_DIR)")
-    add("--seed", type=options.whole(0), default=7)
+    add(
+        "--out", type=Path, metavar="DIR", help="folder for the model (default: SPOTLAB_MODELS_DIR)"
+    )
+    add("--seed", type=options.integer(0), default=7, help="random seed (default 7)")
     add(
         "--search-trials",
-        type=options.whole(1, 100_000, "trials"),
+        type=options.integer(1, 100_000, "trials"),
         metavar="N",
-        help="search settings: at most N trials",
+        help="search for hyperparameters with at most N trials",
     )
     minutes = options.number(0, 60 * options.HOURS_OF_A_YEAR, "minutes", above=True)
-    add("--search-minutes", type=minutes, metavar="M", help="begin no trial after M minutes")
+    add(
+        "--search-minutes",
+        type=minutes,
+        metavar="M",
+        help="search for hyperparameters, and start no trial after M minutes",
+    )
     add("--version", metavar="X", help="version to write (default: the first free one)")
 
 
-def _train(args: argparse.Namespace, settings: Settings) -> Answer:
-    from spotlab.recorded.formats import refuse_untrainable
+def _train(args: argparse.Namespace, settings: Settings) -> Result:
+    from spotlab.recorded.formats import reject_untrainable
 
     tasks = [args.task] if args.task else [*TRAINERS]
     if not args.task and (args.data or args.split or args.version):
         raise InvalidSetting(
-            "--data, --split and --version differ by task.",
+            "--data, --split and --version depend on the task.",
             remedy=f"Add --task {' or --task '.join(TRAINERS)}.",
         )
     out = args.out or settings.models_dir
-    wish = Wish(
+    request = TrainingRequest(
         data=tuple(args.data),
         split=args.split,
         out=out,
@@ -119,73 +130,77 @@ def _train(args: argparse.Namespace, settings: Settings) -> Answer:
         budget=_budget(args),
         version=args.version,
     )
-    known = _known_here(out, settings)
-    if known:
-        refuse_untrainable(wish.data)
-        _registered(settings)  # what is there already, so that no new version is a first one
-    made = [TRAINERS[task](wish, _teller(f"{task}: " if len(tasks) > 1 else "")) for task in tasks]
-    states = _registered(settings) if known else {}
-    documents = [_document(task, each, states) for task, each in zip(tasks, made, strict=True)]
-    text = "\n".join(_text(each, states) for each in made)
-    return Answer(documents[0] if args.task else {"models": documents}, text)
+    registers = _is_models_folder(out, settings)
+    if registers:
+        reject_untrainable(request.data)
+        # Registers existing versions first, so that a new one does not count as the first.
+        _registered_states(settings)
+    models = [
+        TRAINERS[task](request, _progress_writer(f"{task}: " if len(tasks) > 1 else ""))
+        for task in tasks
+    ]
+    states = _registered_states(settings) if registers else {}
+    documents = [_document(task, each, states) for task, each in zip(tasks, models, strict=True)]
+    text = "\n".join(_text(each, states) for each in models)
+    return Result(documents[0] if args.task else {"models": documents}, text)
 
 
-def _advisor(wish: Wish, tell: Callable[[str, float], None]) -> Trained:
+def _advisor(request: TrainingRequest, report_progress: Progress) -> TrainedModel:
     from spotlab.training.advisor.splits import GroupSplit
     from spotlab.training.advisor.training import SPLIT, train
 
-    folder = _one_folder(wish.data)
+    folder = _one_folder(request.data)
     return train(
         folder,
-        wish.out,
-        seed=wish.seed,
-        progress=tell,
+        request.out,
+        seed=request.seed,
+        progress=report_progress,
         cancelled=_never,
-        budget=wish.budget,
-        version=wish.version,
-        split=GroupSplit.parse(wish.split) if wish.split else SPLIT,
+        budget=request.budget,
+        version=request.version,
+        split=GroupSplit.parse(request.split) if request.split else SPLIT,
     )
 
 
-def _capacity(wish: Wish, tell: Callable[[str, float], None]) -> Trained:
+def _capacity(request: TrainingRequest, report_progress: Progress) -> TrainedModel:
     from spotlab.training.capacity import recipe
     from spotlab.training.capacity.training import train_capacity
 
     return train_capacity(
-        wish.data or (shared_data() / TRACES,),
-        wish.out,
-        seed=wish.seed,
-        progress=tell,
+        request.data or (shared_data() / TRACES,),
+        request.out,
+        seed=request.seed,
+        progress=report_progress,
         cancelled=_never,
-        budget=wish.budget,
-        version=wish.version,
-        split=wish.split or recipe.SPLIT,
+        budget=request.budget,
+        version=request.version,
+        split=request.split or recipe.SPLIT,
     )
 
 
-TRAINERS: Final[Mapping[str, Callable[[Wish, Callable[[str, float], None]], Trained]]] = {
+TRAINERS: Final[Mapping[str, Callable[[TrainingRequest, Progress], TrainedModel]]] = {
     ADVISOR: _advisor,
     CAPACITY: _capacity,
 }
 SPLIT_HELP: Final = (
-    "how rows are validated; advisor: family or region, with folds (family:5); capacity: time:0.6, "
+    "how to validate; advisor: by family or region, with folds (family:5); capacity: time:0.6, "
     "group:pool or none"
 )
 TRACES: Final = "traces"
-"""Folder of traces that may train, in the recorded data."""
+"""Folder of the recorded data with traces that may be used for training."""
 
 
-def _one_folder(given: Sequence[Path]) -> Path:
-    if len(given) > 1:
+def _one_folder(paths: Sequence[Path]) -> Path:
+    if len(paths) > 1:
         raise InvalidSetting(
-            f"The advisor model learns from one folder of recorded data, not {len(given)} paths.",
-            remedy="Give the folder that holds advisor, spot-prices and instance-specs.",
+            f"The advisor model is trained on one folder, not on {len(paths)} paths.",
+            remedy="Specify the folder that contains advisor, spot-prices and instance-specs.",
         )
-    return given[0] if given else shared_data()
+    return paths[0] if paths else shared_data()
 
 
 def shared_data() -> Path:
-    """The folder of recorded data that the environment names."""
+    """The folder of recorded data, from the environment."""
     return Path(os.environ.get("SPOTLAB_SHARED_DATA", "../shared/data"))
 
 
@@ -197,48 +212,50 @@ def _budget(args: argparse.Namespace) -> Budget | None:
     return Budget(args.search_trials or DEFAULT_TRIALS, args.search_minutes)
 
 
-def _registered(settings: Settings) -> Mapping[tuple[str, str], str]:
-    """The state of every version in the registry: starting a lab registers what is on disk, new
-    versions as candidates."""
-    with at_desk(settings) as desk:
-        return {(r.name, r.version): r.state for r in desk.models.records()}
+def _registered_states(settings: Settings) -> Mapping[tuple[str, str], str]:
+    """The state of every registered version.
+
+    Opening the lab first registers the artefacts on disk, new versions as candidates.
+    """
+    with open_services(settings) as services:
+        return {(r.name, r.version): r.state for r in services.models.records()}
 
 
-def _document(task: str, made: Trained, states: Mapping[tuple[str, str], str]) -> Document:
+def _document(task: str, model: TrainedModel, states: Mapping[tuple[str, str], str]) -> Document:
     return {
         "task": task,
-        **made.as_document(),
-        "state": states.get((made.name, made.version)),
+        **model.as_document(),
+        "state": states.get((model.name, model.version)),
     }
 
 
-def _text(made: Trained, states: Mapping[tuple[str, str], str]) -> str:
-    state = states.get((made.name, made.version))
-    where = (
+def _text(model: TrainedModel, states: Mapping[tuple[str, str], str]) -> str:
+    state = states.get((model.name, model.version))
+    registration = (
         f"registered: {state}"
         if state
-        else "not registered: this home does not look for models there"
+        else "not registered: this home does not read models from that folder"
     )
-    return f"{made.as_text()}\n{where}"
+    return f"{model.as_text()}\n{registration}"
 
 
-def _teller(before: str) -> Callable[[str, float], None]:
-    """Progress on stderr; a line that was written stays, so a log can be read."""
+def _progress_writer(prefix: str) -> Progress:
+    """A function that writes progress to stderr, one line per step."""
 
-    def tell(text: str, share: float) -> None:
+    def write_progress(text: str, share: float) -> None:
         with suppress(OSError):
-            sys.stderr.write(f"{share:4.0%} {before}{text}\n")
+            sys.stderr.write(f"{share:4.0%} {prefix}{text}\n")
             sys.stderr.flush()
 
-    return tell
+    return write_progress
 
 
 def _never() -> bool:
-    return False  # Ctrl-C raises where it strikes; nothing is written before the last step
+    return False  # Ctrl-C raises KeyboardInterrupt; nothing is written before the last step
 
 
-def _known_here(out: Path, settings: Settings) -> bool:
-    """Whether this home finds models there."""
+def _is_models_folder(out: Path, settings: Settings) -> bool:
+    """Whether this home reads models from the folder."""
     from spotlab.runtime.model_registration import UPLOADS
 
     folders = (settings.models_dir, settings.home / UPLOADS)
@@ -246,5 +263,5 @@ def _known_here(out: Path, settings: Settings) -> bool:
 
 
 TRAIN: Final = Command(
-    "train", "Train a risk model from recorded data, as a candidate.", _arguments, _train
+    "train", "Train models on recorded data and register them as candidates.", _arguments, _train
 )

@@ -1,4 +1,4 @@
-"""Following a stream of server-sent events."""
+"""The log stream, as server-sent events."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ import httpx
 import msgspec
 
 from spotlab.client import schemas
-from spotlab.client.transport import PREFIX, Asking, error_of, params
+from spotlab.client.transport import PREFIX, Transport, error_of, params
 
-QUIET_S: Final = 45.0
-"""The server beats every 15 s: one that is quiet for three beats is gone."""
+SILENCE_TIMEOUT_S: Final = 45.0
+"""Three heartbeats of the server, which sends one every 15 s."""
 
 
 def follow(
-    asking: Asking, after: str | None, where: Mapping[str, Any]
+    transport: Transport, after: str | None, filters: Mapping[str, Any]
 ) -> Iterator[schemas.LogLine]:
     """Log lines as they are written; see `Logs.follow`.
 
     Raises:
-        SpotlabError: they may not be read (any more), or the server is gone for good.
+        SpotlabError: the user may not read the log, or the server does not respond.
     """
     failures = 0
     while True:
         headers = {} if after is None else {"Last-Event-ID": after}
         path = f"{PREFIX}/logs/stream"
-        timeout = httpx.Timeout(asking.http.timeout.connect, read=QUIET_S)
+        timeout = httpx.Timeout(transport.http.timeout.connect, read=SILENCE_TIMEOUT_S)
         try:
-            with asking.http.stream(
-                "GET", path, params=params(where), headers=headers, timeout=timeout
-            ) as answer:
-                if not answer.is_success:
-                    answer.read()
-                    raise error_of(answer)
-                for line in lines(answer.iter_lines()):
+            with transport.http.stream(
+                "GET", path, params=params(filters), headers=headers, timeout=timeout
+            ) as response:
+                if not response.is_success:
+                    response.read()
+                    raise error_of(response)
+                for line in lines(response.iter_lines()):
                     failures, after = 0, line.id
                     yield line
         except httpx.TransportError as exc:
-            failures = asking.failed(failures, exc)
+            failures = transport.failed(failures, exc)
 
 
-def lines(received: Iterator[str]) -> Iterator[schemas.LogLine]:
-    """The log lines among the events of a stream."""
+def lines(stream_lines: Iterator[str]) -> Iterator[schemas.LogLine]:
+    """The log lines in the events of a stream."""
     fields: dict[str, str] = {}
-    for text in received:
+    for text in stream_lines:
         if text:
             name, _, value = text.partition(":")
             fields[name] = value.removeprefix(" ")

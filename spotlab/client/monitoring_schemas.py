@@ -1,6 +1,6 @@
-"""What the API answers of alerts, the audit log, the market and health.
+"""API responses about alerts, the audit log, the market and health.
 
-Fields that a newer server adds are left out; unknown is None.
+Fields that a newer server adds are ignored; an unknown value is None.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """What is watched, and who is told; the receiver's address is kept sealed."""
+    """An alert rule, without the receiver's address."""
 
     rule_id: str
     name: str
@@ -26,21 +26,21 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class SigningKey(msgspec.Struct, frozen=True):
-    """What a rule's messages are signed with."""
+    """Key that signs a rule's notifications."""
 
     rule_id: str
     signing_key: str
 
 
 class Test(msgspec.Struct, frozen=True):
-    """What a receiver answered to a test."""
+    """Response of a receiver to a test notification."""
 
     ok: bool
     words: str
 
 
-class Ringing(msgspec.Struct, frozen=True):
-    """A condition that holds."""
+class Alert(msgspec.Struct, frozen=True):
+    """An alert that is firing."""
 
     rule_id: str
     rule: str
@@ -52,8 +52,8 @@ class Ringing(msgspec.Struct, frozen=True):
     told_at: datetime
 
 
-class Delivery(msgspec.Struct, frozen=True):
-    """An alert, and what became of telling it."""
+class Notification(msgspec.Struct, frozen=True):
+    """A notification and its delivery."""
 
     alert_id: int
     rule_id: str
@@ -72,7 +72,7 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One change: who, what, before and after."""
+    """One change, with user, time, and values before and after."""
 
     number: int
     at: datetime
@@ -88,7 +88,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class AuditCheck(msgspec.Struct, frozen=True):
-    """Whether the chain of the audit log holds."""
+    """Result of checking the hash chain of the audit log."""
 
     entries: int
     broken_at: int | None
@@ -97,7 +97,7 @@ class AuditCheck(msgspec.Struct, frozen=True):
 
 
 class Feed(msgspec.Struct, frozen=True):
-    """The newest that was read of a feed."""
+    """The newest snapshot of a feed."""
 
     kind: str
     scope: str
@@ -111,7 +111,7 @@ class Feed(msgspec.Struct, frozen=True):
 
 
 class Market(msgspec.Struct, frozen=True):
-    """What is real here, and what decisions are made from."""
+    """The active market, and which parts of the server are real or emulated."""
 
     market: str | None
     label: str
@@ -123,7 +123,7 @@ class Market(msgspec.Struct, frozen=True):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """What one source gave, or why it failed."""
+    """Result of reading one source."""
 
     name: str
     kind: str | None
@@ -136,7 +136,7 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Collected(msgspec.Struct, frozen=True):
-    """What a collect did."""
+    """Result of collecting the market."""
 
     market: str
     sources: tuple[Source, ...]
@@ -146,14 +146,14 @@ class Collected(msgspec.Struct, frozen=True):
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """Half an hour of a part."""
+    """Half an hour of a component."""
 
     state: str
     latency_ms: float | None
 
 
-class Part(msgspec.Struct, frozen=True):
-    """A part of SpotLab now, and in the last 24 hours."""
+class Uptime(msgspec.Struct, frozen=True):
+    """A component now, and over the last 24 hours."""
 
     key: str
     name: str
@@ -177,7 +177,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """A part at a moment."""
+    """One probe of a component."""
 
     at: datetime
     state: str

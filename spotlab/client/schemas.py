@@ -1,6 +1,6 @@
-"""What the API answers, as typed values.
+"""API responses about accounts, instances, decisions, models, jobs and log lines.
 
-Fields that a newer server adds are left out; a risk is within its horizon_h; unknown is None.
+Fields that a newer server adds are ignored. A risk is within its horizon_h; unknown is None.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 
 
 class Placement(msgspec.Struct, frozen=True):
-    """AWS's placement score of a group of types; `score` None: see `state` and `reason`."""
+    """AWS's placement score for a group of types; if `score` is None, see `state` and `reason`."""
 
     state: str
     score: int | None
@@ -22,7 +22,7 @@ class Placement(msgspec.Struct, frozen=True):
 
 
 class Me(msgspec.Struct, frozen=True):
-    """Who asks, and what they may do."""
+    """The signed-in user and their rights."""
 
     name: str
     role: str
@@ -54,7 +54,7 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One thing that was tried."""
+    """One check of an account."""
 
     name: str
     ok: bool
@@ -62,7 +62,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Validation(msgspec.Struct, frozen=True):
-    """Whether an account can be managed."""
+    """Result of checking access to an account."""
 
     account: str
     ok: bool
@@ -71,7 +71,7 @@ class Validation(msgspec.Struct, frozen=True):
 
 
 class Instance(msgspec.Struct, frozen=True):
-    """An instance."""
+    """An EC2 instance that SpotLab manages."""
 
     instance_id: str
     account: str
@@ -89,14 +89,14 @@ class Instance(msgspec.Struct, frozen=True):
 
 
 class Requirements(msgspec.Struct, frozen=True):
-    """What a replacement must offer, and whether somebody set it."""
+    """The active requirements of an instance, and their source."""
 
     source: str
     requirements: dict[str, Any]
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """A decision without its candidates; `decision` None: it failed, see `error`."""
+    """A decision without its candidates; if `decision` is None, see `error`."""
 
     experiment_id: int
     created_at: datetime
@@ -119,7 +119,7 @@ class Decision(msgspec.Struct, frozen=True):
     error: str
 
 
-class Decided(msgspec.Struct, frozen=True):
+class Evaluations(msgspec.Struct, frozen=True):
     """Several decisions."""
 
     experiments: tuple[Decision, ...]
@@ -127,7 +127,7 @@ class Decided(msgspec.Struct, frozen=True):
 
 
 class Pipeline(msgspec.Struct, frozen=True):
-    """How an instance's evaluation stands."""
+    """Pipeline status of an instance."""
 
     instance_id: str
     mode: str
@@ -158,7 +158,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What was decided."""
+    """A decision with the pools involved."""
 
     decision: str
     reason: str
@@ -168,7 +168,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Experiment(msgspec.Struct, frozen=True):
-    """A decision, whole; its further candidates come from `experiments.candidates`."""
+    """A decision with its inputs; `experiments.candidates` returns further candidates."""
 
     experiment_id: int
     created_at: datetime
@@ -187,7 +187,7 @@ class Experiment(msgspec.Struct, frozen=True):
 
 
 class Contribution(msgspec.Struct, frozen=True):
-    """What one feature does to a score, in log-odds."""
+    """Contribution of one feature to a score, in log-odds."""
 
     feature: str
     value: float | None
@@ -196,7 +196,7 @@ class Contribution(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """A risk, taken apart: base and contributions add up to raw_score, in log-odds."""
+    """Explanation of a risk: base and contributions add up to raw_score, in log-odds."""
 
     pool: Pool
     model: str
@@ -210,7 +210,7 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 class Model(msgspec.Struct, frozen=True):
-    """A version of a model; `card` only where one version is read."""
+    """A model version; `card` is set only if one version is read."""
 
     reference: str
     name: str
@@ -225,7 +225,7 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class Upload(msgspec.Struct, frozen=True):
-    """An upload that was taken."""
+    """An accepted upload."""
 
     model: Model
     seconds: float
@@ -246,7 +246,7 @@ class ModelEvent(msgspec.Struct, frozen=True):
 
 
 class Performance(msgspec.Struct, frozen=True):
-    """How a model's predictions did."""
+    """Quality of a model's predictions."""
 
     model: str
     experiments: int
@@ -255,7 +255,7 @@ class Performance(msgspec.Struct, frozen=True):
 
 
 class Component(msgspec.Struct, frozen=True):
-    """What is known of a part."""
+    """Current state of a component."""
 
     name: str
     state: str
@@ -277,7 +277,7 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """A job's run."""
+    """A run of a job."""
 
     run_id: int
     job: str

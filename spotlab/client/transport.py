@@ -1,4 +1,4 @@
-"""Requests, retries and errors."""
+"""Sending requests: retries, paging and errors."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from spotlab.errors import SpotlabError
 
 T = TypeVar("T")
 
-AGAIN: Final = frozenset({429, 503})
-LONGEST_WAIT_S: Final = 60.0
+RETRIED_STATUSES: Final = frozenset({429, 503})
+MAX_WAIT_S: Final = 60.0
 PREFIX: Final = "/api/v1"
-ANY: Final = {"If-Match": "*"}
-"""Change it, whatever it is."""
+ANY_STATE: Final = {"If-Match": "*"}
+"""Header of a change that is based on any state."""
 _ERRORS: Final[dict[int, type[SpotlabError]]] = {
     401: errors.NotSignedIn,
     403: errors.Forbidden,
@@ -34,21 +34,21 @@ _ERRORS: Final[dict[int, type[SpotlabError]]] = {
 
 
 class Page(msgspec.Struct):
-    """One page of a list, its items not yet read."""
+    """One page of a list, with its items still encoded."""
 
     items: list[msgspec.Raw]
     next: str | None = None
 
 
-class Asking:
-    """Sends requests, and sends again those that may be.
+class Transport:
+    """Sends requests and repeats them if needed.
 
-    A read may always be; a write because of its key. What is told to wait waits.
+    Reads can always be repeated, and writes because of their idempotency key.
 
     Args:
-        http: with the server's address and the token.
-        attempts: how often a request is sent at most.
-        sleep: waits.
+        http: HTTP client with the URL of the server and the token.
+        attempts: maximum number of times that a request is sent.
+        sleep: waits between attempts, in seconds.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class Asking:
         self._attempts = attempts
         self._sleep = sleep
 
-    def get(self, path: str, kind: type[T], **asked: Any) -> T:
-        """Read one thing."""
-        return msgspec.json.decode(self.send("GET", path, asked=asked).content, type=kind)
+    def get(self, path: str, kind: type[T], **query: Any) -> T:
+        """Read one resource."""
+        return msgspec.json.decode(self.send("GET", path, query=query).content, type=kind)
 
     def write(
         self,
@@ -71,27 +71,29 @@ class Asking:
         *,
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
-        asked: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
         timeout_s: float | None = None,
     ) -> T:
-        """Change something, once, however often it has to be sent.
+        """Send a write, which is executed once even if it is sent several times.
 
         Args:
-            method, path, body: what is asked; bytes are a zip.
-            kind: of the answer.
-            key: idempotency key; None: a new one.
-            headers, asked: more headers, and query parameters.
-            timeout_s: longest wait for an answer; None: as for all.
+            method, path, body: of the request; bytes are sent as a zip file.
+            kind: type of the response.
+            key: idempotency key; None for a new one.
+            headers, query: additional headers, and query parameters.
+            timeout_s: longest wait for a response; None for the client's default.
         """
-        sent = dict(headers or {}) | {"Idempotency-Key": key or str(uuid.uuid4())}
-        answer = self.send(method, path, body=body, headers=sent, asked=asked, timeout_s=timeout_s)
-        return msgspec.json.decode(answer.content, type=kind)
+        sent_headers = dict(headers or {}) | {"Idempotency-Key": key or str(uuid.uuid4())}
+        response = self.send(
+            method, path, body=body, headers=sent_headers, query=query, timeout_s=timeout_s
+        )
+        return msgspec.json.decode(response.content, type=kind)
 
-    def pages(self, path: str, kind: type[T], **asked: Any) -> Iterator[T]:
-        """Everything in a list, a page after the other."""
+    def pages(self, path: str, kind: type[T], **query: Any) -> Iterator[T]:
+        """All items of a list, page by page."""
         cursor = None
         while True:
-            page = self.get(path, Page, **asked, cursor=cursor)
+            page = self.get(path, Page, **query, cursor=cursor)
             for item in page.items:
                 yield msgspec.json.decode(item, type=kind)
             if page.next is None:
@@ -105,88 +107,91 @@ class Asking:
         *,
         body: Mapping[str, Any] | bytes | None = None,
         headers: Mapping[str, str] | None = None,
-        asked: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
         timeout_s: float | None = None,
     ) -> httpx.Response:
-        """Send a request until it is answered.
+        """Send a request, repeatedly if needed.
 
         Raises:
-            SpotlabError: the server's problem, as the error that it was there.
+            SpotlabError: the error that the server reports.
             NotAvailable: the server cannot be reached.
         """
-        sent = dict(headers or {})
+        sent_headers = dict(headers or {})
         content = None
         if isinstance(body, bytes):
-            content, sent["Content-Type"] = body, "application/zip"
+            content, sent_headers["Content-Type"] = body, "application/zip"
         elif body is not None:
-            content, sent["Content-Type"] = msgspec.json.encode(body), "application/json"
+            content, sent_headers["Content-Type"] = msgspec.json.encode(body), "application/json"
         for attempt in range(1, self._attempts + 1):
             last = attempt == self._attempts
             try:
-                answer = self.http.request(
+                response = self.http.request(
                     method,
                     f"{PREFIX}{path}",
-                    params=params(asked or {}),
+                    params=params(query or {}),
                     content=content,
-                    headers=sent,
+                    headers=sent_headers,
                     timeout=httpx.USE_CLIENT_DEFAULT if timeout_s is None else timeout_s,
                 )
             except httpx.TransportError as exc:
                 self.failed(attempt - 1, exc)
                 continue
-            if answer.is_success:
-                return answer
-            if answer.status_code not in AGAIN or last:
-                raise error_of(answer)
-            self._sleep(_wait_s(answer, attempt))
+            if response.is_success:
+                return response
+            if response.status_code not in RETRIED_STATUSES or last:
+                raise error_of(response)
+            self._sleep(_wait_s(response, attempt))
         raise AssertionError("the last attempt returns or raises")
 
-    def failed(self, before: int, exc: httpx.TransportError) -> int:
+    def failed(self, previous: int, exc: httpx.TransportError) -> int:
         """Wait after a failure to reach the server.
 
         Args:
-            before: how many there were before it, one after the other.
-            exc: what happened.
+            previous: number of consecutive failures before this one.
+            exc: the failure.
         Returns:
-            How many there were now.
+            Number of consecutive failures, including this one.
         Raises:
-            NotAvailable: as many as a request is sent.
+            NotAvailable: the maximum number of attempts is reached.
         """
-        if before + 1 >= self._attempts:
+        if previous + 1 >= self._attempts:
             raise errors.NotAvailable(
-                f"SpotLab at {self.http.base_url} does not answer ({exc}).",
-                remedy="Check its address, and that it runs.",
+                f"SpotLab at {self.http.base_url} does not respond ({exc}).",
+                remedy="Check the URL, and that the server is running.",
             ) from exc
-        self._sleep(_backoff_s(before + 1))
-        return before + 1
+        self._sleep(_backoff_s(previous + 1))
+        return previous + 1
 
 
-class Part:
-    """A part of the client.
+class Resource:
+    """A resource of the API.
 
     Args:
-        asking: sends its requests.
+        transport: sends its requests.
     """
 
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
 
 
-def part(text: str) -> str:
-    """A name as it stands in an address."""
+def path_segment(text: str) -> str:
+    """A name, quoted for a URL path."""
     return quote(text, safe="@")
 
 
-def error_of(answer: httpx.Response) -> SpotlabError:
-    """The error that a problem tells of."""
-    status = answer.status_code
+def error_of(response: httpx.Response) -> SpotlabError:
+    """The error for a problem response."""
+    status = response.status_code
     try:
-        problem = answer.json()
+        problem = response.json()
         message, remedy = str(problem["detail"]), str(problem.get("remedy", ""))
     except (ValueError, KeyError, TypeError):
-        message, remedy = f"The server answered {status}.", "Check that the address is SpotLab's."
+        message, remedy = (
+            f"The server responded with status {status}.",
+            "Check that the URL is a SpotLab server.",
+        )
     if status == 429:
-        return errors.TooManyRequests(message, remedy=remedy, retry_after_s=_wait_s(answer, 1))
+        return errors.TooManyRequests(message, remedy=remedy, retry_after_s=_wait_s(response, 1))
     if status in _ERRORS:
         return _ERRORS[status](message, remedy=remedy)
     if 400 <= status < 500:
@@ -194,26 +199,26 @@ def error_of(answer: httpx.Response) -> SpotlabError:
     return SpotlabError(message, remedy=remedy)
 
 
-def params(asked: Mapping[str, Any]) -> httpx.QueryParams:
-    """Query parameters: none for None, several for a list, times as ISO 8601."""
-    found: list[tuple[str, str]] = []
-    for name, value in asked.items():
+def params(query: Mapping[str, Any]) -> httpx.QueryParams:
+    """Query parameters: none for None, several for a list; times in ISO 8601."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in query.items():
         values = value if isinstance(value, list | tuple) else [value]
-        found += [(name, _word(each)) for each in values if each is not None]
-    return httpx.QueryParams(tuple(found))
+        pairs += [(name, _to_text(each)) for each in values if each is not None]
+    return httpx.QueryParams(tuple(pairs))
 
 
-def _word(value: Any) -> str:
+def _to_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def _wait_s(answer: httpx.Response, attempt: int) -> float:
-    given = answer.headers.get("retry-after", "")
-    return min(float(given), LONGEST_WAIT_S) if given.isdecimal() else _backoff_s(attempt)
+def _wait_s(response: httpx.Response, attempt: int) -> float:
+    retry_after = response.headers.get("retry-after", "")
+    return min(float(retry_after), MAX_WAIT_S) if retry_after.isdecimal() else _backoff_s(attempt)
 
 
 def _backoff_s(attempt: int) -> float:
-    """Longer each time, and never in step with others."""
+    """Exponential backoff with jitter."""
     return min(0.2 * 2.0**attempt, 10.0) * random.uniform(0.5, 1.0)  # noqa: S311

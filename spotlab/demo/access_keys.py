@@ -1,7 +1,7 @@
-"""Which access keys the emulated AWS knows, and how AWS words that it does not know one.
+"""Access keys of the emulated AWS, and AWS's responses to unknown keys.
 
-moto takes any key, an unknown one as another, empty account: an instance would look
-terminated that is merely not one's own.
+moto accepts any key and treats an unknown one as another, empty account. Instances of the real
+account would then look terminated.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from uuid import uuid4
 from werkzeug.wrappers import Response
 
 BASE_KEY: Final = "AKIASPOTLABEMULATED0"
-BASE_SECRET: Final = "emulated"  # noqa: S105  (signs requests that nobody checks, on loopback)
+BASE_SECRET: Final = "emulated"  # noqa: S105  (signatures are not checked; loopback only)
 _CREDENTIAL: Final = re.compile(r"Credential=(?P<key>[^/,]+)/[^/]+/[^/]+/(?P<service>[^/]+)/")
 
 
 def role_key(seed: int, account: str) -> str:
-    """The access key of an account's role: the same after a restart, so that it stays good."""
+    """The access key of an account's role; the same after a restart, so that it stays valid."""
     return "ASIA" + b32encode(sha256(f"{seed}/{account}/key".encode()).digest())[:16].decode()
 
 
-def signed_by(environ: Mapping[str, Any]) -> tuple[str, str]:
-    """Access key and service of a request's signature; "" where it carries none."""
-    found = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
-    return (found["key"], found["service"]) if found else ("", "")
+def signature_of(environ: Mapping[str, Any]) -> tuple[str, str]:
+    """Access key and service of a request's signature; "" if it is not signed."""
+    match = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+    return (match["key"], match["service"]) if match else ("", "")
 
 
-def refusal(service: str) -> Response:
-    """The answer to a request with an unknown key, as the service words it."""
+def unknown_key_response(service: str) -> Response:
+    """AWS's response to a request with an unknown key, in the format of the service."""
     if service == "ec2":
         return _xml(
             401,
@@ -41,15 +41,15 @@ def refusal(service: str) -> Response:
             "validate the provided access credentials</Message></Error></Errors>"
             f"<RequestID>{uuid4()}</RequestID></Response>",
         )
-    words = "The security token included in the request is invalid."
+    message = "The security token included in the request is invalid."
     if service == "sts":
         return _xml(
             403,
             '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error>'
-            f"<Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>{words}</Message>"
+            f"<Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>{message}</Message>"
             f"</Error><RequestId>{uuid4()}</RequestId></ErrorResponse>",
         )
-    body = json.dumps({"__type": "UnrecognizedClientException", "message": words})
+    body = json.dumps({"__type": "UnrecognizedClientException", "message": message})
     return Response(body, 400, content_type="application/x-amz-json-1.1")
 
 

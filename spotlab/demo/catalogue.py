@@ -1,8 +1,8 @@
-"""What the simulated market sells: regions, zones and instance types.
+"""Regions, zones and instance types of the simulated market.
 
-Specifications follow from rules that hold for these families (memory per vCPU, vCPU per size);
-prices follow from the published us-east-1 price of a vCPU and of a GPU, and from one mark-up a
-region. Source: the EC2 instance types guide and the EC2 on-demand pricing page.
+Specifications are computed from rules of these families (memory per vCPU, vCPU per size), prices
+from the published us-east-1 price of a vCPU and a GPU and a mark-up per region. Source: the EC2
+instance types guide and the EC2 on-demand pricing page.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Region:
 
     Args:
         name: such as "us-east-1".
-        location: what the price lists call it.
-        zone_prefix: how its zone ids start, such as "use1".
-        zone_letters: one letter a zone.
+        location: its name in the price lists.
+        zone_prefix: start of its zone ids, such as "use1".
+        zone_letters: one letter per zone.
         mark_up: its on-demand prices relative to us-east-1.
     """
 
@@ -52,16 +52,16 @@ REGIONS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One family: what its types have in common.
+    """One family of instance types.
 
     Args:
         name: such as "m6i".
-        sizes: the sizes that are sold.
-        gib_per_vcpu: memory.
+        sizes: the sizes on offer.
+        gib_per_vcpu: memory per vCPU, GiB.
         usd_per_vcpu: on-demand, us-east-1, Linux, USD per hour.
         mean_bucket: mean advisor bucket of the family in these regions, 2024 and 2025.
         usd_per_gpu: USD per hour; 0 without a GPU.
-        windows_usd_per_vcpu: licence, USD per hour; None where Windows is not sold.
+        windows_usd_per_vcpu: licence, USD per hour; None: Windows is not offered.
     """
 
     name: str
@@ -74,9 +74,9 @@ class Family:
 
     @property
     def category(self) -> str:
-        """AWS's word for what the family is made for."""
-        words = {"c": "Compute optimized", "r": "Memory optimized", "g": "GPU instance"}
-        return words.get(self.name[0], "General purpose")
+        """AWS's category of the family."""
+        categories = {"c": "Compute optimized", "r": "Memory optimized", "g": "GPU instance"}
+        return categories.get(self.name[0], "General purpose")
 
 
 _SMALL: Final = ("large", "xlarge", "2xlarge", "4xlarge")
@@ -129,14 +129,14 @@ class TypeSpec:
         return round(self.usd_per_hour * region.mark_up + self.licence(windows=windows), 4)
 
     def licence(self, *, windows: bool) -> float:
-        """What Windows adds to an hour, on spot and on-demand alike; 0 for Linux."""
+        """Price of the Windows licence, USD per hour, for spot and on-demand; 0 for Linux."""
         return self.vcpu * (self.family.windows_usd_per_vcpu or 0.0) if windows else 0.0
 
 
 def _spec(family: Family, size: str) -> TypeSpec:
     factor = parse_type(f"{family.name}.{size}").size_factor or 0.0
     vcpu = max(2, round(2 * factor))
-    # t3.medium has the two vCPU of t3.large with half its memory, and half its price
+    # t3.medium has two vCPU like t3.large, with half its memory and price
     share = min(1.0, factor)
     gpus = 0 if not family.usd_per_gpu else 4 if size == "12xlarge" else 1
     usd = vcpu * share * family.usd_per_vcpu + gpus * family.usd_per_gpu
@@ -150,17 +150,17 @@ TYPES: Final = tuple(_spec(family, size) for family in FAMILIES for size in fami
 
 @cache
 def type_named(name: str) -> TypeSpec:
-    """The type of this name.
+    """The type with this name.
 
     Raises:
-        KeyError: the simulated market does not sell it.
+        KeyError: the simulated market does not offer it.
     """
     return {spec.name: spec for spec in TYPES}[name]
 
 
 @cache
 def region_named(name: str) -> Region:
-    """The region of this name.
+    """The region with this name.
 
     Raises:
         KeyError: the simulated market has no such region.
@@ -169,17 +169,17 @@ def region_named(name: str) -> Region:
 
 
 @cache
-def offered(zone: str, family: str) -> bool:
-    """Whether a zone has this family: about one zone in thirteen lacks one, as in AWS."""
+def is_offered(zone: str, family: str) -> bool:
+    """Whether a zone offers a family: as in AWS, about one in thirteen does not."""
     return crc32(f"{zone}/{family}".encode()) % 13 != 0
 
 
 @dataclass(frozen=True, slots=True)
 class PoolSpec:
-    """One simulated pool and where it stands in the market's arrays.
+    """One simulated pool and its indexes in the market's arrays.
 
     Args:
-        region, zone, spec: what it is.
+        region, zone, spec: region, zone and instance type.
         group: index of its region × family.
         offer: index of its region × type.
     """
@@ -192,13 +192,13 @@ class PoolSpec:
 
 
 GROUPS: Final = tuple((region, family) for region in REGIONS for family in FAMILIES)
-"""Every region × family."""
+"""All pairs of region and family."""
 OFFERS: Final = tuple((region, spec) for region in REGIONS for spec in TYPES)
-"""Every region × type."""
+"""All pairs of region and instance type."""
 POOLS: Final = tuple(
     PoolSpec(region, zone, spec, GROUPS.index((region, spec.family)), offer)
     for offer, (region, spec) in enumerate(OFFERS)
     for zone in region.zones
-    if offered(zone, spec.family.name)
+    if is_offered(zone, spec.family.name)
 )
-"""Every region × zone × type that is offered."""
+"""All combinations of region, zone and instance type on offer."""

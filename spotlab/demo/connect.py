@@ -1,6 +1,6 @@
-"""Join a home's emulated AWS, starting it where needed.
+"""Connecting to a home's emulated AWS, which is started if necessary.
 
-The server is one process a home and seed, shared by every process of the home (processes.py).
+The server is one process per home and seed, shared by all processes of the home (`processes`).
 """
 
 from __future__ import annotations
@@ -14,27 +14,26 @@ from pathlib import Path
 from typing import Final
 
 from spotlab.demo.access_keys import BASE_KEY, BASE_SECRET
-from spotlab.demo.endpoint import read_ready, ready_file, server_name
+from spotlab.demo.endpoint import LOOPBACK, read_ready, ready_file, server_name
 from spotlab.demo.world import accounts
 from spotlab.domain.ports import Account
 from spotlab.errors import NotAvailable
 from spotlab.processes import Helper, Membership, join
 
-LOOPBACK: Final = "127.0.0.1"
 IDLE_S: Final = 600.0
-"""Launches and terminations live as long as the server: keep it for a while between commands."""
-_ANSWER_S: Final = 2.0
+"""The server holds launches and terminations in memory, so it runs on between commands."""
+_TIMEOUT_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class EmulatedAws:
-    """An emulated AWS and how to reach it.
+    """A running emulated AWS.
 
     Args:
         endpoint_url: of EC2, STS and the Price List API.
-        advisor_url, spot_prices_url: the simulated market's feeds.
-        on_demand_url: with {location} for the region's name.
-        accounts: to look after.
+        advisor_url, spot_prices_url: of the simulated market's feeds.
+        on_demand_url: contains {location} for the region's location name.
+        accounts: the emulated accounts.
         access_key_id, secret_access_key: may assume the accounts' roles.
         membership: keeps the server running.
     """
@@ -48,28 +47,28 @@ class EmulatedAws:
     secret_access_key: str
     membership: Membership
 
-    def ensure(self) -> None:
-        """Start the server again if it died; it comes back at the same address.
+    def ensure_running(self) -> None:
+        """Restart the server at the same address if it has died.
 
         Raises:
             NotAvailable: it could not be started, or its port was taken meanwhile.
         """
-        self.membership.ensure()
+        self.membership.ensure_running()
 
     def close(self) -> None:
-        """Leave; the server ends some time after its last user has left."""
+        """Leave; the server ends some time after the last process has left."""
         self.membership.close()
 
 
 def connect(home: Path, seed: int, at: datetime | None = None) -> EmulatedAws:
-    """Join the emulated AWS of a home and seed, or start it.
+    """Connect to the emulated AWS of a home and seed, or start it.
 
     Args:
         home: SPOTLAB_HOME.
-        seed: of the fleet and the market; another seed is another server with its own fleet.
-        at: freezes the market's "now"; None: the real time.
+        seed: of the fleet and the market; each seed has its own server.
+        at: freezes the market's time; None: the real time.
     Raises:
-        NotAvailable: it could not be started; holds the end of its log.
+        NotAvailable: it could not be started; with the end of its log.
     """
     path = ready_file(home, seed, at)
     command = [sys.executable, "-m", "spotlab.demo.server", "--home", str(home.absolute())]
@@ -78,7 +77,7 @@ def connect(home: Path, seed: int, at: datetime | None = None) -> EmulatedAws:
         home,
         server_name(seed, at),
         tuple(command),
-        ready=lambda: _answers(path),
+        ready=lambda: _is_ready(path),
         idle_s=IDLE_S,
         start_timeout_s=30.0,
     )
@@ -86,7 +85,7 @@ def connect(home: Path, seed: int, at: datetime | None = None) -> EmulatedAws:
     ready = read_ready(path)
     if ready is None:
         membership.close()
-        raise NotAvailable(f"The emulated AWS has gone while it was joined ({path.name}).")
+        raise NotAvailable(f"The emulated AWS ended during the connection ({path.name}).")
     address = f"http://{LOOPBACK}:{ready['port']}"
     return EmulatedAws(
         endpoint_url=address,
@@ -114,12 +113,12 @@ def _accounts(seed: int) -> tuple[Account, ...]:
     )
 
 
-def _answers(path: Path) -> bool:
-    """Whether the server that wrote the file answers: it, and not who has its port now."""
+def _is_ready(path: Path) -> bool:
+    """Whether the server that wrote the file answers, and not another one on the same port."""
     ready = read_ready(path)
     if ready is None:
         return False
-    connection = http.client.HTTPConnection(LOOPBACK, ready["port"], timeout=_ANSWER_S)
+    connection = http.client.HTTPConnection(LOOPBACK, ready["port"], timeout=_TIMEOUT_S)
     try:
         connection.request("GET", "/healthz")
         health = json.loads(connection.getresponse().read())

@@ -1,6 +1,6 @@
-"""EC2's regions, zones, instance types and offerings, limited to what the simulation sells.
+"""EC2's regions, zones, instance types and offerings, limited to those of the simulated market.
 
-The types' specifications stay moto's, which are AWS's.
+The specifications of the types are moto's, which come from AWS.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from spotlab.demo.patcher import Patches
 
 
 def patch_catalogue(patches: Patches) -> None:
-    """Let moto's EC2 know the simulated regions, zones, types and offerings alone."""
+    """Limit moto's EC2 to the simulated regions, zones, types and offerings."""
     names = {spec.name for spec in TYPES}
-    kept = [each for each in InstanceTypeBackend.instance_types if each.name in names]
-    patches.attribute(InstanceTypeBackend, "instance_types", kept)
+    types = [each for each in InstanceTypeBackend.instance_types if each.name in names]
+    patches.attribute(InstanceTypeBackend, "instance_types", types)
     backend = places.RegionsAndZonesBackend
     regions = [
         places.Region(region.name, f"ec2.{region.name}.amazonaws.com", "opt-in-not-required")
@@ -36,18 +36,18 @@ def patch_catalogue(patches: Patches) -> None:
 
 
 def _offerings(kind: str) -> dict[str, list[dict[str, str]]]:
-    found: dict[str, dict[tuple[str, str], None]] = {region.name: {} for region in REGIONS}
+    by_region: dict[str, dict[tuple[str, str], None]] = {region.name: {} for region in REGIONS}
     for pool in POOLS:
         place = {
             "region": pool.region.name,
             "availability-zone": pool.zone,
             "availability-zone-id": pool.region.zone_id(pool.zone),
         }[kind]
-        found[pool.region.name][pool.spec.name, place] = None
+        by_region[pool.region.name][pool.spec.name, place] = None
     return {
         region: [
             {"InstanceType": name, "Location": place, "LocationType": kind}
             for name, place in offers
         ]
-        for region, offers in found.items()
+        for region, offers in by_region.items()
     }

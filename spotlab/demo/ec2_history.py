@@ -1,6 +1,6 @@
 """DescribeSpotPriceHistory from the simulated market.
 
-moto answers 0.00001 USD in 2006 for everything, without paging or times.
+moto returns 0.00001 USD in 2006 for everything, and ignores paging and times.
 Source: EC2 API reference, DescribeSpotPriceHistory.
 """
 
@@ -27,14 +27,14 @@ from spotlab.demo.world import World
 
 HISTORY_DAYS: Final = 90
 PRODUCTS: Final = ("Linux/UNIX", "Windows")
-_MOST_ROWS: Final = 1000
+_MAX_ROWS: Final = 1000
 _VPC: Final = " (Amazon VPC)"
 _LICENCE: Final = np.array([pool.spec.licence(windows=True) for pool in POOLS])
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
-    """Which change points are asked for: indexes into POOLS, products, seconds since 1970."""
+    """Requested change points: indexes into POOLS, products, seconds since 1970."""
 
     pools: tuple[int, ...]
     products: tuple[str, ...]
@@ -53,16 +53,16 @@ class HistoryRows:
 
 
 def history_rows(market: Market, query: HistoryQuery) -> HistoryRows:
-    """The change points in a window and, as AWS does, the one before it that still held."""
+    """The change points in a window and, as in AWS, the last one before it of each pool."""
     start, end = (datetime.fromtimestamp(each, UTC) for each in (query.start_s, query.end_s))
-    held, inside = market.prices_at(start), market.history(start, end)
-    earlier = held.epoch_s < query.start_s
-    pool = np.concatenate([held.pool[earlier], inside.pool])
-    epoch_s = np.concatenate([held.epoch_s[earlier], inside.epoch_s])
-    price = np.concatenate([held.usd_per_hour[earlier], inside.usd_per_hour])
-    wanted = np.isin(pool, query.pools)
+    at_start, inside = market.prices_at(start), market.history(start, end)
+    before = at_start.epoch_s < query.start_s
+    pool = np.concatenate([at_start.pool[before], inside.pool])
+    epoch_s = np.concatenate([at_start.epoch_s[before], inside.epoch_s])
+    price = np.concatenate([at_start.usd_per_hour[before], inside.usd_per_hour])
+    requested = np.isin(pool, query.pools)
     parts = [
-        _of_product(PRODUCTS.index(name), pool[wanted], epoch_s[wanted], price[wanted])
+        _product_rows(PRODUCTS.index(name), pool[requested], epoch_s[requested], price[requested])
         for name in query.products
     ]
     parts = parts or [(np.empty(0, int), np.empty(0, int), np.empty(0, int), np.empty(0))]
@@ -71,24 +71,24 @@ def history_rows(market: Market, query: HistoryQuery) -> HistoryRows:
     return HistoryRows(*(column[order] for column in columns))
 
 
-def _of_product(product: int, pool: IntArray, epoch_s: IntArray, price: FloatArray) -> Any:
+def _product_rows(product: int, pool: IntArray, epoch_s: IntArray, price: FloatArray) -> Any:
     if PRODUCTS[product] == "Linux/UNIX":
         return np.full(len(pool), product), pool, epoch_s, price
-    sold = _LICENCE[pool] > 0
-    windows = price[sold] + _LICENCE[pool[sold]]
-    return np.full(int(sold.sum()), product), pool[sold], epoch_s[sold], windows
+    has_windows = _LICENCE[pool] > 0
+    windows = price[has_windows] + _LICENCE[pool[has_windows]]
+    return np.full(len(windows), product), pool[has_windows], epoch_s[has_windows], windows
 
 
 def price_history(world: World) -> Callable[[Any], tuple[int, dict[str, str], str]]:
-    """The method that answers the call: changes in [StartTime, EndTime], newest first."""
+    """The method of moto's EC2 that returns changes in [StartTime, EndTime], newest first."""
     rows_of = lru_cache(maxsize=8)(lambda query: history_rows(world.market, query))
 
     def describe_spot_price_history(self: Any) -> tuple[int, dict[str, str], str]:
         self.error_on_dryrun()
         start_s, end_s, offset = _window(world.clock.now(), self)
-        query = HistoryQuery(_asked_pools(self), _asked_products(self), start_s, end_s)
+        query = HistoryQuery(_requested_pools(self), _requested_products(self), start_s, end_s)
         rows = rows_of(query)
-        last = offset + min(int(self._get_param("MaxResults") or _MOST_ROWS), _MOST_ROWS)
+        last = offset + min(int(self._get_param("MaxResults") or _MAX_ROWS), _MAX_ROWS)
         more = last < len(rows.pool)
         return 200, {}, _as_xml(rows, offset, last, _token(start_s, end_s, last) if more else "")
 
@@ -96,7 +96,7 @@ def price_history(world: World) -> Callable[[Any], tuple[int, dict[str, str], st
 
 
 def _window(now: datetime, response: Any) -> tuple[int, int, int]:
-    """Start, end and offset. A token holds all three, so that pages do not shift as time passes."""
+    """Start, end and offset. A token holds all three, so that pages do not shift over time."""
     token = response._get_param("NextToken")
     if token:
         try:
@@ -116,7 +116,7 @@ def _token(start_s: int, end_s: int, offset: int) -> str:
     return base64.urlsafe_b64encode(f"{start_s}.{end_s}.{offset}".encode()).decode()
 
 
-def _asked_pools(response: Any) -> tuple[int, ...]:
+def _requested_pools(response: Any) -> tuple[int, ...]:
     types = list(response._get_param("InstanceTypes", []))
     zone = response._get_param("AvailabilityZone")
     zones = [zone] if zone else []
@@ -135,7 +135,7 @@ def _asked_pools(response: Any) -> tuple[int, ...]:
     )
 
 
-def _asked_products(response: Any) -> tuple[str, ...]:
+def _requested_products(response: Any) -> tuple[str, ...]:
     named = [each.removesuffix(_VPC) for each in response._get_param("ProductDescriptions", [])]
     filtered = response._filters_from_querystring().get("product-description", [])
     patterns = [each.removesuffix(_VPC) for each in filtered]
@@ -149,7 +149,7 @@ def _matches(value: str, patterns: Collection[str]) -> bool:
 
 
 def _as_xml(rows: HistoryRows, first: int, last: int, token: str) -> str:
-    """The answer, written by hand: moto's serialiser takes seconds for 90 days of a region."""
+    """The response, without moto's serialiser, which takes seconds for 90 days of a region."""
     page = slice(first, last)
     columns = (rows.product[page], rows.pool[page], rows.epoch_s[page], rows.usd_per_hour[page])
     items = "".join(

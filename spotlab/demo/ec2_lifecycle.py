@@ -1,8 +1,8 @@
-"""EC2's launching, states and images, truer to AWS than moto's.
+"""EC2's launches, instance states and images, closer to AWS than moto's.
 
-moto launches, checks and copies at once, ignores ClientToken and knows no filter `client-token` or
-`instance-lifecycle`. Here a launch is idempotent and refused where AWS refuses it, and everything
-takes a moment.
+In moto, launches, status checks and images complete immediately, ClientToken is ignored, and the
+filters `client-token` and `instance-lifecycle` do not exist. Here launches are idempotent, fail
+where they fail in AWS, and everything takes a few seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from moto.ec2.models.amis import AmiBackend
 from moto.ec2.models.instances import Instance, InstanceBackend, InstanceState
 from moto.ec2.utils import random_spot_request_id
 
-from spotlab.demo.catalogue import TypeSpec, offered, region_named, type_named
+from spotlab.demo.catalogue import TypeSpec, is_offered, region_named, type_named
 from spotlab.demo.patcher import Patches
 from spotlab.demo.world import World
 from spotlab.domain.instance_types import parse_type
@@ -27,17 +27,17 @@ PENDING_S: Final = 2.0
 CHECKS_S: Final = 6.0
 SHUTTING_DOWN_S: Final = 2.0
 IMAGE_S: Final = 4.0
-"""How long things take: long enough to be seen, short enough to wait for. AWS takes minutes."""
+"""How long each step takes: long enough to observe, short enough to wait for. AWS takes minutes."""
 
-_NO_TOKEN: Final = "ABCDE"  # noqa: S105  (what moto passes on where the caller gave no ClientToken)
-_UNLIKE: Final = frozenset({"client_token", "is_instance_type_default"})
+_NO_TOKEN: Final = "ABCDE"  # noqa: S105  (moto's value if the caller sets no ClientToken)
+_IGNORED_ARGUMENTS: Final = frozenset({"client_token", "is_instance_type_default"})
 
 
 class Lifecycle:
-    """What has to be remembered of instances and images: since when, and for which token.
+    """When instances and images entered their state.
 
     Args:
-        elapsed_s: a running second counter.
+        elapsed_s: a monotonic clock, seconds.
     """
 
     def __init__(self, elapsed_s: Callable[[], float]) -> None:
@@ -45,17 +45,17 @@ class Lifecycle:
         self._elapsed_s = elapsed_s
         self._since: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 
-    def begin(self, thing: Any) -> None:
-        """Something starts now."""
-        self._since[thing] = self._elapsed_s()
+    def begin(self, resource: Any) -> None:
+        """Record that a resource enters its state now."""
+        self._since[resource] = self._elapsed_s()
 
-    def age_s(self, thing: Any) -> float:
-        """Seconds since it started; endless for what was there before."""
-        since = self._since.get(thing)
+    def age_s(self, resource: Any) -> float:
+        """Seconds since it entered its state; infinite if that was not recorded."""
+        since = self._since.get(resource)
         return float("inf") if since is None else self._elapsed_s() - since
 
     def settle(self, instance: Any) -> None:
-        """Let an instance's state catch up with the time."""
+        """Update an instance's state if its time has come."""
         state, age_s = instance._state, self.age_s(instance)
         if state.name == "pending" and age_s >= PENDING_S:
             instance._state = InstanceState("running", 16)
@@ -64,7 +64,7 @@ class Lifecycle:
 
 
 def patch_lifecycle(patches: Patches, world: World) -> None:
-    """Let moto's instances and images live as AWS's do."""
+    """Give moto's instances and images the life cycle of AWS's."""
     lifecycle = Lifecycle(world.clock.elapsed_s)
     patches.attribute(InstanceBackend, "run_instances", _run_instances(world, lifecycle))
     _patch_states(patches, lifecycle)
@@ -72,7 +72,7 @@ def patch_lifecycle(patches: Patches, world: World) -> None:
     for name, attribute in (
         ("client-token", "client_token"),
         ("instance-lifecycle", "lifecycle"),
-        # moto compares the placement itself with the zone's name
+        # moto compares the zone's name with the placement object
         ("availability-zone", "placement.zone"),
     ):
         patches.item(ec2_utils.filter_dict_attribute_mapping, name, attribute)
@@ -91,8 +91,8 @@ def _run_instances(world: World, lifecycle: Lifecycle) -> Callable[..., Any]:
         request = (image_id, count, str(user_data), groups, _comparable(kwargs))
         with lifecycle.lock:
             if kwargs.get("client_token") and token in launched:
-                return _same(request, *launched[token])
-            _place(self, image_id, kwargs)
+                return _checked_repeat(request, *launched[token])
+            _check_and_place(self, image_id, kwargs)
             reservation = launch(self, image_id, count, user_data, groups, **kwargs)
             for instance in reservation.instances:
                 instance._state = InstanceState("pending", 0)
@@ -107,10 +107,12 @@ def _run_instances(world: World, lifecycle: Lifecycle) -> Callable[..., Any]:
 
 
 def _comparable(kwargs: dict[str, Any]) -> str:
-    return repr(sorted((key, value) for key, value in kwargs.items() if key not in _UNLIKE))
+    return repr(
+        sorted((key, value) for key, value in kwargs.items() if key not in _IGNORED_ARGUMENTS)
+    )
 
 
-def _same(request: object, first_request: object, reservation: Any) -> Any:
+def _checked_repeat(request: object, first_request: object, reservation: Any) -> Any:
     if request != first_request:
         raise EC2ClientError(
             "IdempotentParameterMismatch",
@@ -120,12 +122,14 @@ def _same(request: object, first_request: object, reservation: Any) -> Any:
     return reservation
 
 
-def _place(backend: Any, image_id: str, kwargs: dict[str, Any]) -> None:
-    """Refuse what AWS would refuse; choose a zone where none is asked for."""
+def _check_and_place(backend: Any, image_id: str, kwargs: dict[str, Any]) -> None:
+    """Raise the errors that AWS would raise; choose a zone if none is requested."""
     spec = _known_type(kwargs["instance_type"])
     _check_image(backend, image_id, spec)
     zones = [
-        zone for zone in region_named(backend.region_name).zones if offered(zone, spec.family.name)
+        zone
+        for zone in region_named(backend.region_name).zones
+        if is_offered(zone, spec.family.name)
     ]
     if not kwargs.get("placement") and not kwargs.get("subnet_id"):
         kwargs["placement"] = zones[0] if zones else None
@@ -200,7 +204,7 @@ def _patch_images(patches: Patches, lifecycle: Lifecycle) -> None:
     def create_image(
         self: Any, instance_id: str, name: str, description: str, tag_specifications: Any
     ) -> Any:
-        # moto refuses tags for the snapshots; AWS takes them
+        # moto rejects tags of snapshots, which AWS accepts
         tags = [each for each in tag_specifications if each["ResourceType"] == "image"]
         image = create(self, instance_id, name, description, tags)
         image.state = "pending"

@@ -1,4 +1,4 @@
-"""GetSpotPlacementScores from the simulated market; moto has no such call.
+"""GetSpotPlacementScores from the simulated market; moto does not implement it.
 
 Source: EC2 API reference, GetSpotPlacementScores, and "Spot placement score" in the user guide.
 """
@@ -20,22 +20,22 @@ from spotlab.demo.market import Market, day_of
 from spotlab.demo.world import Clock, World
 
 CONFIGURATIONS_PER_DAY: Final = 10
-"""Different questions that an account may ask in a day. AWS allows a number that it does not
-publish; asking the same question again is free."""
+"""Different configurations that an account may request per day. AWS's limit is not published;
+repeating a configuration is free."""
 FEW_TYPES, FEW_TYPES_SCORE = 3, 3
-"""With fewer types than this, AWS's score is low whatever the capacity is."""
-_STRAIN_OF_STRESS: Final = 3.0
-_MOST_PLACES: Final = 10
+"""With fewer types than this, AWS's score is low regardless of capacity."""
+_STRAIN_PER_STRESS: Final = 3.0
+_MAX_PLACES: Final = 10
 
 
 def placement_score(market: Market, at: datetime, pools: Collection[int], capacity: int) -> int:
-    """How likely a request over these pools finds capacity: 1 (hardly) to 10.
+    """How likely a request for these pools finds capacity, from 1 (unlikely) to 10.
 
-    The best three pools count: a request is filled where it is easiest.
+    Only the best three pools count, as a request is fulfilled where that is easiest.
     """
     offers = np.array([POOLS[pool].offer for pool in pools])
     strain = (
-        market.pressure(day_of(at))[offers] + _STRAIN_OF_STRESS * market.stress(at)[list(pools)]
+        market.pressure(day_of(at))[offers] + _STRAIN_PER_STRESS * market.stress(at)[list(pools)]
     )
     ease = sorted((0.5 * (1 - erf(each)) for each in strain), reverse=True)[:3]
     if not ease:
@@ -44,16 +44,16 @@ def placement_score(market: Market, at: datetime, pools: Collection[int], capaci
 
 
 class PlacementQuota:
-    """Counts the different configurations that an account asks for in a day.
+    """Counts the different configurations that an account requests per day.
 
     Args:
-        clock: whose day it is.
+        clock: determines the day.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = Lock()
-        self._asked: dict[tuple[str, int], set[object]] = {}
+        self._used: dict[tuple[str, int], set[object]] = {}
 
     def spend(self, account_id: str, configuration: object) -> None:
         """Count a configuration.
@@ -62,18 +62,18 @@ class PlacementQuota:
             EC2ClientError: MaxConfigLimitExceeded.
         """
         with self._lock:
-            asked = self._asked.setdefault((account_id, day_of(self._clock.now())), set())
-            if configuration not in asked and len(asked) >= CONFIGURATIONS_PER_DAY:
+            used = self._used.setdefault((account_id, day_of(self._clock.now())), set())
+            if configuration not in used and len(used) >= CONFIGURATIONS_PER_DAY:
                 raise EC2ClientError(
                     "MaxConfigLimitExceeded",
                     "You have exceeded your maximum allowed Spot placement configurations. "
                     "You can retry configurations that you used within the last 24 hours, or wait.",
                 )
-            asked.add(configuration)
+            used.add(configuration)
 
 
 def placement_scores(world: World) -> Callable[[Any], ActionResult]:
-    """The method that answers the call."""
+    """The method of moto's EC2 that returns placement scores."""
     quota = PlacementQuota(world.clock)
 
     def get_spot_placement_scores(self: Any) -> ActionResult:
@@ -84,15 +84,16 @@ def placement_scores(world: World) -> Callable[[Any], ActionResult]:
         capacity = int(self._get_param("TargetCapacity") or 1)
         _check_types(types)
         quota.spend(self.current_account, (types, regions, by_zone, capacity))
-        most = FEW_TYPES_SCORE if len(types) < FEW_TYPES else 10
+        max_score = FEW_TYPES_SCORE if len(types) < FEW_TYPES else 10
         scores = [
-            (min(most, placement_score(world.market, world.clock.now(), pools, capacity)), place)
+            (
+                min(max_score, placement_score(world.market, world.clock.now(), pools, capacity)),
+                place,
+            )
             for place, pools in _places(types, regions, by_zone=by_zone).items()
         ]
         scores.sort(key=lambda each: (-each[0], each[1]))
-        return ActionResult(
-            {"SpotPlacementScores": [_row(*each) for each in scores[:_MOST_PLACES]]}
-        )
+        return ActionResult({"SpotPlacementScores": [_row(*each) for each in scores[:_MAX_PLACES]]})
 
     return get_spot_placement_scores
 
@@ -108,7 +109,7 @@ def _check_types(types: Collection[str]) -> None:
 def _places(
     types: Collection[str], regions: Collection[str], *, by_zone: bool
 ) -> dict[tuple[str, str], list[int]]:
-    """The pools that are asked for, by (region, zone id); the zone id is "" for whole regions."""
+    """The requested pools by (region, zone id); the zone id is "" for whole regions."""
     places: dict[tuple[str, str], list[int]] = {}
     for index, pool in enumerate(POOLS):
         if pool.region.name in regions and pool.spec.name in types:

@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from spotlab.demo.catalogue import OFFERS, POOLS, REGIONS, TYPES, Region, TypeSpec, offered
+from spotlab.demo.catalogue import OFFERS, POOLS, REGIONS, TYPES, Region, TypeSpec, is_offered
 from spotlab.demo.market import Market, day_of, start_of
 
 _RANGES: Final = (("<5%", 5), ("5-10%", 11), ("10-15%", 16), ("15-20%", 22), (">20%", 100))
@@ -29,12 +29,12 @@ _SPOT_CATEGORIES: Final = {
 _NOT_OFFERED: Final = "N/A*"
 ON_DEMAND_TERM: Final = "JRTCKXETXF"
 HOURLY_RATE: Final = "6YS6EN2CT7"
-"""The codes that every on-demand price of AWS's price lists carries."""
+"""Codes of all on-demand prices in AWS's price lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One feed as it is sent.
+    """The content of a feed.
 
     Args:
         body: JSON, UTF-8.
@@ -46,12 +46,12 @@ class Document:
 
     @property
     def etag(self) -> str:
-        """A strong validator: equal bodies have equal ones."""
+        """A strong validator: the same for equal bodies."""
         return sha256(self.body).hexdigest()[:32]
 
 
 def advisor(market: Market, at: datetime) -> Document:
-    """The Spot Advisor feed as it was published on the day of `at`."""
+    """The Spot Advisor feed as published on the day of `at`."""
     day = day_of(at)
     buckets, positions = market.buckets(day), market.mean_positions(day)
     regions: dict[str, dict[str, dict[str, object]]] = {}
@@ -60,9 +60,9 @@ def advisor(market: Market, at: datetime) -> Document:
             continue
         systems = regions.setdefault(region.name, {"Linux": {}, "Windows": {}})
         for system, windows in _systems(spec):
-            full = spec.on_demand_usd_per_hour(region, windows=windows)
+            on_demand = spec.on_demand_usd_per_hour(region, windows=windows)
             spot = position * spec.on_demand_usd_per_hour(region) + spec.licence(windows=windows)
-            saving = round(100 * (1 - spot / full))
+            saving = round(100 * (1 - spot / on_demand))
             systems[system][spec.name] = {"s": saving, "r": int(bucket)}
     feed = {
         "global_rate": "<10%",
@@ -71,8 +71,8 @@ def advisor(market: Market, at: datetime) -> Document:
             for spec in TYPES
         },
         "ranges": [
-            {"index": index, "label": label, "dots": index, "max": most}
-            for index, (label, most) in enumerate(_RANGES)
+            {"index": index, "label": label, "dots": index, "max": maximum}
+            for index, (label, maximum) in enumerate(_RANGES)
         ],
         "spot_advisor": regions,
     }
@@ -80,7 +80,7 @@ def advisor(market: Market, at: datetime) -> Document:
 
 
 def spot_prices(market: Market, at: datetime) -> Document:
-    """The public spot price feed: of each region and type, the price of the cheapest zone."""
+    """The public spot price feed: for each region and type, the price of the cheapest zone."""
     newest = market.prices_at(at)
     cheapest: dict[tuple[str, str], float] = {}
     for pool, price in zip(POOLS, newest.usd_per_hour, strict=True):
@@ -102,12 +102,12 @@ def on_demand(region: Region, at: datetime) -> Document:
     """The on-demand price map of a region (Linux), published on the first of the month."""
     published = at.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     stamp = f"{published:%Y-%m-%dT%H:%M:%SZ}"
-    # the keys spell the location without its brackets
-    words = region.location.replace("(", "").replace(")", "")
+    # the keys contain the location without its parentheses
+    location = region.location.replace("(", "").replace(")", "")
     rows = {
-        f"{spec.name.replace('.', ' ')} {words} Linux": _on_demand_row(region, spec)
+        f"{spec.name.replace('.', ' ')} {location} Linux": _on_demand_row(region, spec)
         for spec in TYPES
-        if any(offered(zone, spec.family.name) for zone in region.zones)
+        if any(is_offered(zone, spec.family.name) for zone in region.zones)
     }
     manifest = {
         "serviceId": "ec2",
@@ -122,7 +122,7 @@ def on_demand(region: Region, at: datetime) -> Document:
 
 
 def sku(region: Region, spec: TypeSpec, *, windows: bool = False) -> str:
-    """A stock keeping unit: sixteen capitals and digits, made from what it stands for."""
+    """A stock keeping unit: 16 capital letters and digits, derived from the product's name."""
     name = f"{region.name}/{spec.name}/{'Windows' if windows else 'Linux'}"
     return np.base_repr(int(sha256(name.encode()).hexdigest()[:24], 16), 36)[:16].zfill(16)
 

@@ -1,8 +1,8 @@
 """The emulated fleet: 24 instances of two accounts in three regions.
 
-What runs is written down here; in which pool, since when and under which id follows from the seed,
-so every process and every restart sees the same fleet. Most instances sit well, some could sit
-better, and a few sit where every choice is risky.
+The instances are listed here; their pools, launch times and ids follow from the seed, so that the
+fleet is the same in every process and after every restart. Most instances are placed well, some
+could be placed better, and for a few every choice is risky.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from spotlab.domain.instance_types import parse_type
 IMAGES: Final = {"x86_64": "ami-05107ab0000000086", "arm64": "ami-05107ab0000000064"}
 """The two public images, by architecture."""
 _FIRST_LAUNCH: Final = datetime(2026, 3, 2, 8, tzinfo=UTC)
-_LAUNCH_S: Final = 230 * DAY_S
+_LAUNCH_SPAN_S: Final = 230 * DAY_S
 
 
-class Placed(Enum):
-    """How an instance came to its pool."""
+class Placement(Enum):
+    """How an instance's pool is chosen."""
 
-    WELL = "the pool that is usually cheapest among those usually under bucket 3"
+    WELL = "the pool that is usually cheapest among those usually below bucket 3"
     SOMEHOW = "any pool of its type"
-    BADLY = "where all of its types are usually interrupted often"
+    BADLY = "a region in which all of its types are usually interrupted often"
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """One instance to be.
+class PlannedInstance:
+    """One instance of the fleet.
 
     Args:
-        account: whose it is.
+        account: its account.
         name: its Name tag.
-        regions: where it may run.
-        types: what it may run on, all of one architecture.
-        placed: how its pool is chosen; so decisions about the fleet are a mix.
+        regions: possible regions.
+        types: possible instance types, all of one architecture.
+        placement: how its pool is chosen; a mix, so that decisions differ.
         spot: False: on-demand.
     """
 
@@ -55,7 +55,7 @@ class Planned:
     name: str
     regions: tuple[str, ...]
     types: tuple[str, ...]
-    placed: Placed = Placed.WELL
+    placement: Placement = Placement.WELL
     spot: bool = True
 
 
@@ -76,38 +76,44 @@ _BIG_MEMORY = ("r5.4xlarge", "r6i.4xlarge")
 _PAY, _LAB = "payments-prod", "research"
 
 FLEET: Final = (
-    Planned(_PAY, "checkout-api-1", _EAST, _WEB),
-    Planned(_PAY, "checkout-api-2", _EAST, _WEB),
-    Planned(_PAY, "fraud-scoring-1", _EAST, _SCORING),
-    Planned(_PAY, "settlement-batch-1", _EAST, ("m5.2xlarge",), Placed.SOMEHOW),
-    Planned(_PAY, "ledger-writer-1", _EAST, ("r6i.2xlarge",), Placed.SOMEHOW, spot=False),
-    Planned(_PAY, "webhooks-1", _EAST, ("t3.large",)),
-    Planned(_PAY, "order-index-1", _EAST + _EU, _BIG_MEMORY, Placed.BADLY),
-    Planned(_PAY, "checkout-api-eu-1", _EU, _GRAVITON_WEB),
-    Planned(_PAY, "checkout-api-eu-2", _EU, _GRAVITON_WEB),
-    Planned(_PAY, "reporting-eu-1", _EU, ("r6g.xlarge",)),
-    Planned(_PAY, "session-cache-eu-1", _EU, ("r5.xlarge",), Placed.SOMEHOW),
-    Planned(_PAY, "ledger-replica-eu-1", _EU, ("r5.2xlarge",), Placed.SOMEHOW, spot=False),
-    Planned(_LAB, "train-vision-1", _WEST, _GPU_2X),
-    Planned(_LAB, "train-vision-2", _WEST + _EAST + _EU, _GPU_12X, Placed.BADLY),
-    Planned(_LAB, "inference-1", _WEST, _GPU),
-    Planned(_LAB, "inference-2", _WEST, _GPU),
-    Planned(_LAB, "simulation-1", _WEST, _GRAVITON_BATCH),
-    Planned(_LAB, "simulation-2", _WEST, ("c7g.2xlarge",), Placed.SOMEHOW),
-    Planned(_LAB, "features-etl-1", _WEST, ("r6g.2xlarge",)),
-    Planned(_LAB, "notebooks-1", _WEST, ("m7i.2xlarge",), Placed.SOMEHOW, spot=False),
-    Planned(_LAB, "genomics-1", _EAST, ("c6g.4xlarge", "m6g.4xlarge")),
-    Planned(_LAB, "genomics-2", _EAST, ("c5.4xlarge", "c6i.4xlarge")),
-    Planned(_LAB, "embeddings-1", _EAST, ("g6.xlarge",), Placed.SOMEHOW),
-    Planned(_LAB, "archive-scan-1", _EU, ("m7g.xlarge",), Placed.SOMEHOW),
+    PlannedInstance(_PAY, "checkout-api-1", _EAST, _WEB),
+    PlannedInstance(_PAY, "checkout-api-2", _EAST, _WEB),
+    PlannedInstance(_PAY, "fraud-scoring-1", _EAST, _SCORING),
+    PlannedInstance(_PAY, "settlement-batch-1", _EAST, ("m5.2xlarge",), Placement.SOMEHOW),
+    PlannedInstance(
+        _PAY, "ledger-writer-1", _EAST, ("r6i.2xlarge",), Placement.SOMEHOW, spot=False
+    ),
+    PlannedInstance(_PAY, "webhooks-1", _EAST, ("t3.large",)),
+    PlannedInstance(_PAY, "order-index-1", _EAST + _EU, _BIG_MEMORY, Placement.BADLY),
+    PlannedInstance(_PAY, "checkout-api-eu-1", _EU, _GRAVITON_WEB),
+    PlannedInstance(_PAY, "checkout-api-eu-2", _EU, _GRAVITON_WEB),
+    PlannedInstance(_PAY, "reporting-eu-1", _EU, ("r6g.xlarge",)),
+    PlannedInstance(_PAY, "session-cache-eu-1", _EU, ("r5.xlarge",), Placement.SOMEHOW),
+    PlannedInstance(
+        _PAY, "ledger-replica-eu-1", _EU, ("r5.2xlarge",), Placement.SOMEHOW, spot=False
+    ),
+    PlannedInstance(_LAB, "train-vision-1", _WEST, _GPU_2X),
+    PlannedInstance(_LAB, "train-vision-2", _WEST + _EAST + _EU, _GPU_12X, Placement.BADLY),
+    PlannedInstance(_LAB, "inference-1", _WEST, _GPU),
+    PlannedInstance(_LAB, "inference-2", _WEST, _GPU),
+    PlannedInstance(_LAB, "simulation-1", _WEST, _GRAVITON_BATCH),
+    PlannedInstance(_LAB, "simulation-2", _WEST, ("c7g.2xlarge",), Placement.SOMEHOW),
+    PlannedInstance(_LAB, "features-etl-1", _WEST, ("r6g.2xlarge",)),
+    PlannedInstance(_LAB, "notebooks-1", _WEST, ("m7i.2xlarge",), Placement.SOMEHOW, spot=False),
+    PlannedInstance(_LAB, "genomics-1", _EAST, ("c6g.4xlarge", "m6g.4xlarge")),
+    PlannedInstance(_LAB, "genomics-2", _EAST, ("c5.4xlarge", "c6i.4xlarge")),
+    PlannedInstance(_LAB, "embeddings-1", _EAST, ("g6.xlarge",), Placement.SOMEHOW),
+    PlannedInstance(_LAB, "archive-scan-1", _EU, ("m7g.xlarge",), Placement.SOMEHOW),
 )
 
 
-def choose_pool(market: Market, planned: Planned, draw: float) -> PoolSpec:
-    """The pool an instance runs in, whatever the time.
+def choose_pool(market: Market, planned: PlannedInstance, draw: float) -> PoolSpec:
+    """The pool of an instance, independent of the time.
 
     Args:
-        draw: 0..1, for what is placed somehow.
+        market: the simulated market.
+        planned: the instance.
+        draw: random number in 0..1, for Placement.SOMEHOW.
     """
     pools = [
         index
@@ -115,9 +121,9 @@ def choose_pool(market: Market, planned: Planned, draw: float) -> PoolSpec:
         if pool.region.name in planned.regions and pool.spec.name in planned.types
     ]
     pressure = market.usual_pressure
-    if planned.placed is Placed.SOMEHOW:
+    if planned.placement is Placement.SOMEHOW:
         return POOLS[pools[int(draw * len(pools))]]
-    if planned.placed is Placed.WELL:
+    if planned.placement is Placement.WELL:
         safe = [pool for pool in pools if pressure[POOLS[pool].offer] < BUCKET_CUTS[2]]
         return POOLS[min(safe or pools, key=lambda pool: market.usual_usd_per_hour[pool])]
     # the region whose safest type is least safe, and there the least safe type
@@ -131,7 +137,7 @@ def choose_pool(market: Market, planned: Planned, draw: float) -> PoolSpec:
 
 
 def seed_fleet(world: World) -> None:
-    """Put the fleet into moto's empty backends, as it has been running for a while."""
+    """Add the fleet to moto's empty backends, with launch times in the past."""
     seed = world.market.seed
     mock_random.seed(seed)
     source = draws(seed, Stream.FLEET)
@@ -139,19 +145,19 @@ def seed_fleet(world: World) -> None:
     for account_id in account_ids.values():
         for region in REGIONS:
             _add_images(ec2_backends[account_id][region.name])
-    for place, planned in enumerate(FLEET, start=1):
-        when, where = source.random(2)
-        launched = _FIRST_LAUNCH + timedelta(seconds=int(when * _LAUNCH_S))
-        # where "now" is frozen before the plan, the fleet is still in the past
-        launched = min(launched, world.clock.now() - timedelta(days=place))
-        pool = choose_pool(world.market, planned, where)
+    for number, planned in enumerate(FLEET, start=1):
+        time_draw, pool_draw = source.random(2)
+        launched_at = _FIRST_LAUNCH + timedelta(seconds=int(time_draw * _LAUNCH_SPAN_S))
+        # also in the past if the clock is frozen at an earlier time
+        launched_at = min(launched_at, world.clock.now() - timedelta(days=number))
+        pool = choose_pool(world.market, planned, pool_draw)
         backend = ec2_backends[account_ids[planned.account]][pool.region.name]
-        _launch(backend, planned, pool, launched)
-    # from here on ids are new at every start: an id of an earlier run must not come back
+        _launch(backend, planned, pool, launched_at)
+    # later ids are random: ids of an earlier run must not be reused
     mock_random.seed()
 
 
-def _launch(backend: Any, planned: Planned, pool: PoolSpec, launched: datetime) -> None:
+def _launch(backend: Any, planned: PlannedInstance, pool: PoolSpec, launched_at: datetime) -> None:
     architecture = parse_type(pool.spec.name).architecture.value
     (instance,) = backend.run_instances(
         IMAGES[architecture],
@@ -166,7 +172,7 @@ def _launch(backend: Any, planned: Planned, pool: PoolSpec, launched: datetime) 
         tags={"instance": {"Name": planned.name, "team": planned.account.partition("-")[0]}},
         client_token=f"fleet-{planned.name}",
     ).instances
-    instance.launch_time = launched.replace(tzinfo=None)
+    instance.launch_time = launched_at.replace(tzinfo=None)
     if planned.spot:
         instance.spot_instance_request_id = random_spot_request_id()
 

@@ -1,14 +1,14 @@
 """The simulated spot market: a pure function of (seed, time).
 
-A day of the market is the unit: what happens on it depends on the seed and on noise of this and
-earlier days only, so any process may ask for any day in any order and get the same numbers.
+The market is computed per day, from the seed and the noise of this and earlier days only. So any
+process can compute any day in any order and gets the same numbers.
 
 - Spot price of a pool = on-demand price × position. log(position) is a level of its region and
-  family, its type and its zone, plus two Ornstein-Uhlenbeck processes, plus stress (stress.py).
-- Advisor bucket = a pressure of its region, family and type, cut at fixed levels; it drifts, and
-  rises in the weeks after a stress.
+  family, its type and its zone, plus two Ornstein-Uhlenbeck processes, plus stress (shortages.py).
+- Advisor bucket = a pressure of its region, family and type, cut at fixed levels. The pressure
+  drifts, and rises in the weeks after a stress.
 
-Where the figures come from is said beside each; tests/demo/test_market.py measures what comes out.
+The source of each constant is stated below it; tests/demo/test_market.py measures the results.
 """
 
 from __future__ import annotations
@@ -26,35 +26,35 @@ from spotlab.demo.noise import DAY_S, FloatArray, IntArray, Stream, draws, kerne
 from spotlab.demo.shortages import MEAN_SHARE, Stress
 
 SLOTS: Final = 6
-"""A price can change once in each sixth of a day. It always does in the first, as AWS writes every
-price down about daily, and else with CHANGE_SHARE: 2.2 change points a day and pool, between the
-1.9 (2020) and 2.4 (2021) of recorded DescribeSpotPriceHistory."""
+"""A price can change once in each sixth of a day. It always does in the first, as AWS records every
+price about daily, and in the others with probability CHANGE_SHARE. That gives 2.2 change points per
+day and pool, between the 1.9 (2020) and 2.4 (2021) of recorded DescribeSpotPriceHistory."""
 CHANGE_SHARE: Final = 0.24
 
 POSITION: Final = 0.37
 """Median spot price as a share of on-demand: the advisor's mean saving was 62-63 % for these
 families and regions in 2024 and 2025."""
 PRICE_SD_GROUP, PRICE_SD_TYPE, PRICE_SD_ZONE = 0.15, 0.08, 0.07
-"""Spread of log(position) that never changes. It gives 7 points of saving, as in the advisor, and
-puts the cheapest zone at 0.90-0.95 of the zones' mean, as in the public price feed."""
+"""Constant spread of log(position). It results in a spread of 7 percentage points of savings, as in
+the advisor, and in a cheapest zone at 0.90-0.95 of the zones' mean, as in the public price feed."""
 PRICE_MOVE_SD_GROUP, PRICE_MOVE_DAYS_GROUP = 0.05, 20.0
 PRICE_MOVE_SD_POOL, PRICE_MOVE_DAYS_POOL = 0.03, 5.0
-"""Slow and fast wandering: prices have moved little and smoothly since the pricing of 2017."""
+"""Slow and fast variation: since AWS's pricing change of 2017, prices move little and smoothly."""
 
 BUCKET_CUTS: Final = np.array([-0.595, -0.008, 0.383, 0.700])
-"""Where a standard normal pressure is cut to get the mean shares of the advisor's buckets in
-2024 and 2025: .28 .22 .15 .11 .24, so .35 at bucket 3 and above (published: .25 and .455)."""
+"""Levels at which a standard normal pressure is cut to get the mean shares of the advisor's buckets
+in 2024 and 2025: .28 .22 .15 .11 .24, so .35 at bucket 3 and above (published: .25 and .455)."""
 PRESSURE_FAMILY, PRESSURE_GROUP, PRESSURE_OFFER = 0.30, 0.25, 0.36
-"""Shares of the pressure's variance that never change. Region × family explains over half of the
-buckets' variance."""
+"""Constant shares of the pressure's variance. Region × family explains over half of the variance of
+buckets."""
 PRESSURE_MOVE_GROUP, PRESSURE_MOVE_OFFER, PRESSURE_MOVE_DAYS = 0.02, 0.0275, 14.4
 PRESSURE_STRESS: Final = 1.9
-"""Buckets change by 14-16 % a week, 25 % in two and 41 % in 87 days. For buckets cut from a normal
-that means correlations of .991, .974 and .901: a tenth of the variance moves, and it does so as
-(1 + t/14.4 d) e^(-t/14.4 d). Stress takes nearly half of that tenth."""
+"""14-16 % of buckets change within one week, 25 % within two, 41 % within 87 days. For buckets cut
+from a normal variable, that means correlations of .991, .974 and .901: a tenth of the variance
+moves, with autocorrelation (1 + t/14.4 d) e^(-t/14.4 d). Nearly half of that tenth is stress."""
 
 _MEMORY_D: Final = 100
-"""Noise older than this has faded to under a hundredth."""
+"""The effect of older noise is below one percent."""
 _PRESSURE_KERNEL: Final = kernel(PRESSURE_MOVE_DAYS, smooth=True, days=_MEMORY_D)
 _MEAN_STRESS: Final = MEAN_SHARE * float(np.add.reduce(_PRESSURE_KERNEL))
 _GROUP_KERNEL: Final = kernel(PRICE_MOVE_DAYS_GROUP, smooth=False, days=_MEMORY_D)
@@ -89,10 +89,10 @@ class Market:
     """The simulated market of one seed.
 
     Args:
-        seed: 0 or more; another seed is another market.
+        seed: 0 or more; each seed has its own market.
 
-    `usual_usd_per_hour` (pools) and `usual_pressure` (offers) are what it wanders around, whatever
-    the time.
+    `usual_usd_per_hour` (pools) and `usual_pressure` (offers) are the constant levels that prices
+    and pressures vary around.
     """
 
     def __init__(self, seed: int) -> None:
@@ -119,7 +119,7 @@ class Market:
         self.day = by_day(self._compute_day)
 
     def prices_at(self, at: datetime) -> ChangePoints:
-        """The newest change point of every pool at a time, in the order of POOLS."""
+        """The newest change point of each pool at a time, in the order of POOLS."""
         now = int(at.timestamp())
         days = [self.day(now // DAY_S - 1), self.day(now // DAY_S)]
         epoch_s = np.hstack([day.epoch_s for day in days])
@@ -135,9 +135,9 @@ class Market:
         parts = [np.empty((3, 0))]
         for number in range(first // DAY_S, last // DAY_S + 1):
             day = self.day(number)
-            wanted = day.changes & (day.epoch_s >= first) & (day.epoch_s <= last)
-            pool = np.nonzero(wanted)[0]
-            parts.append(np.stack([pool, day.epoch_s[wanted], day.usd_per_hour[wanted]]))
+            inside = day.changes & (day.epoch_s >= first) & (day.epoch_s <= last)
+            pool = np.nonzero(inside)[0]
+            parts.append(np.stack([pool, day.epoch_s[inside], day.usd_per_hour[inside]]))
         pool, epoch_s, price = np.hstack(parts)
         order = np.lexsort((pool, epoch_s))
         return ChangePoints(
@@ -149,16 +149,16 @@ class Market:
         return np.digitize(self.pressure(day), BUCKET_CUTS).astype(np.int64)
 
     def mean_positions(self, day: int) -> FloatArray:
-        """Spot as a share of on-demand, mean of the 30 days before and of the zones, by offer.
+        """Price position of each offer: mean over the previous 30 days and the zones.
 
-        NaN where no zone of the region has the type.
+        NaN if no zone of the region offers the type.
         """
         past = [self.day(day - back).usd_per_hour.mean(axis=1) for back in range(1, 31)]
         sums = np.bincount(_POOL_OFFER, np.mean(past, axis=0) / _ON_DEMAND, len(OFFERS))
         return np.where(_ZONES_OF_OFFER, sums / np.maximum(_ZONES_OF_OFFER, 1), np.nan)
 
     def stress(self, at: datetime) -> FloatArray:
-        """Rise of log(price) that a shortage causes now, of every pool; 0 where there is none."""
+        """Rise of log(price) of each pool due to a shortage; 0: no shortage."""
         now = np.full((len(POOLS), 1), at.timestamp())
         return self._stress.rise(day_of(at), now)[:, 0]
 
@@ -169,7 +169,7 @@ class Market:
         return draws(self.seed, Stream.ADVISOR, day).standard_normal(len(GROUPS) + len(OFFERS))
 
     def _compute_log_position(self, day: int) -> FloatArray:
-        """log(position) of every pool at the start of a day, stress left out."""
+        """log(position) of each pool at the start of a day, without stress."""
         split = len(GROUPS)
         group = weighted_past(_GROUP_KERNEL, day, lambda past: self._price_noise(past)[:split])
         pool = weighted_past(_POOL_KERNEL, day, lambda past: self._price_noise(past)[split:])
@@ -177,9 +177,9 @@ class Market:
         return np.asarray(self._price_level + moves, dtype=np.float64)
 
     def _compute_pressure(self, day: int) -> FloatArray:
-        """Advisor pressure of every offer: about standard normal over offers and seeds."""
+        """Advisor pressure of each offer: about standard normal over offers and seeds."""
         noise = weighted_past(_PRESSURE_KERNEL, day, self._pressure_noise)
-        # the advisor looks back: it knows of whole days only
+        # the advisor looks back at complete days only
         stress = weighted_past(_PRESSURE_KERNEL, day - 1, self._stress.share)
         return np.asarray(
             self.usual_pressure
@@ -210,7 +210,7 @@ def day_of(at: datetime) -> int:
 
 
 def start_of(day: int) -> datetime:
-    """The first moment of a day, aware UTC."""
+    """The start of a day, aware UTC."""
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
 
 

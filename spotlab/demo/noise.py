@@ -1,6 +1,6 @@
-"""Random numbers by address: the same at any process and in any order.
+"""Reproducible random numbers, keyed by seed, stream and day.
 
-Every draw is keyed by (seed, stream, day), so no draw depends on what was asked before.
+A draw does not depend on earlier draws, so all processes get the same numbers in any order.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DAY_OFFSET: Final = 1 << 31
 
 
 class Stream(IntEnum):
-    """What a draw is for: two streams never share a number."""
+    """Purpose of a draw; streams are independent of each other."""
 
     STATIC = 1
     ADVISOR = 2
@@ -43,11 +43,11 @@ def kernel(decay_d: float, *, smooth: bool, days: int) -> FloatArray:
     """Weights of the last `days` days that turn white noise into a process of variance 1.
 
     Args:
-        decay_d: days after which a shock has faded to 1/e.
-        smooth: False: Ornstein-Uhlenbeck on days, correlation e^(-t/decay). True: that process seen
-            through a trailing average of the same length (Matérn 3/2), correlation
-            (1 + t/decay) e^(-t/decay): it turns slowly, as a trailing-month figure does.
-        days: length; (days,), today first.
+        decay_d: days after which a shock has decayed to 1/e.
+        smooth: False: an Ornstein-Uhlenbeck process on days, correlation e^(-t/decay). True: that
+            process after a trailing average of the same length (Matérn 3/2), correlation
+            (1 + t/decay) e^(-t/decay), which changes slowly, like a trailing-month figure.
+        days: number of weights, today's first.
     """
     lag = np.arange(days, dtype=np.float64)
     weights = np.exp(-lag / decay_d) * ((lag + 1.0) if smooth else 1.0)
@@ -57,10 +57,10 @@ def kernel(decay_d: float, *, smooth: bool, days: int) -> FloatArray:
 def weighted_past(
     weights: FloatArray, day: int, value_of: Callable[[int], FloatArray]
 ) -> FloatArray:
-    """The weighted sum of a day's and earlier days' rows, summed in one fixed order.
+    """The weighted sum of a day's and earlier days' rows, in a fixed order.
 
-    A plain loop over days, not a matrix product: the order in which a matrix product adds up
-    depends on its shape, and the last bit with it.
+    It is a loop instead of a matrix product, whose order of summation, and so its last bit, depends
+    on its shape.
     """
     total = weights[0] * value_of(day)
     for lag, weight in enumerate(weights[1:], start=1):

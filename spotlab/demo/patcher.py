@@ -1,4 +1,4 @@
-"""Replacing parts of moto for a while, and putting them back."""
+"""Temporary replacement of attributes and dictionary entries of moto."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _ABSENT: Final = object()
 
 
 class Patches:
-    """Replacements that last as long as the stack that holds them.
+    """Replacements that are undone when a stack closes.
 
     Args:
-        stack: undoes every replacement when it closes.
+        stack: undoes all replacements when it closes.
     """
 
     def __init__(self, stack: ExitStack) -> None:

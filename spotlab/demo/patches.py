@@ -1,7 +1,7 @@
-"""moto made true to AWS where it is not.
+"""Patches that bring moto closer to AWS.
 
-What is replaced, and why, is written beside each replacement, here and in the ec2_*.py modules.
-moto's insides are no public interface: its version is pinned, and checked before patching.
+The reason for each replacement is stated next to it, here and in the ec2_*.py modules. moto's
+internals are not a public interface, so its version is pinned and checked before patching.
 """
 
 from __future__ import annotations
@@ -34,52 +34,52 @@ MOTO_VERSION: Final = "5.2.1"
 
 @contextmanager
 def emulated(world: World) -> Iterator[None]:
-    """moto as the world's AWS, with its fleet and nothing else in it; undone on leaving.
+    """Patch moto to emulate the world's AWS with its fleet; undone on exit.
 
     Raises:
-        NotAvailable: another version of moto than the one these patches were written for.
+        NotAvailable: the version of moto is not the one that these patches are made for.
     """
     if version("moto") != MOTO_VERSION:
         raise NotAvailable(
-            f"The emulated AWS is made for moto {MOTO_VERSION}, and {version('moto')} is here.",
+            f"The emulated AWS needs moto {MOTO_VERSION}, but {version('moto')} is installed.",
             remedy="Install the locked versions: make setup.",
         )
     with ExitStack() as stack:
         patches = Patches(stack)
-        # a page in a browser must not be able to talk to the emulated AWS
+        # a web page must not be able to use the emulated AWS
         patches.attribute(werkzeug_app, "DISABLE_GLOBAL_CORS", True)
         patches.attribute(STSBackend, "assume_role", _assume_role(world))
-        # else moto warns that STS's own model does not list the code
-        known = [*errors.COMMON_ERROR_CODES, "AccessDenied"]
-        patches.attribute(errors, "COMMON_ERROR_CODES", known)
+        # without it, moto warns that STS's model does not list the code
+        codes = [*errors.COMMON_ERROR_CODES, "AccessDenied"]
+        patches.attribute(errors, "COMMON_ERROR_CODES", codes)
         patches.attribute(EC2Response, "describe_spot_price_history", price_history(world))
         patches.attribute(EC2Response, "get_spot_placement_scores", placement_scores(world))
         patches.attribute(settings, "ENABLE_AMI_VALIDATION", True)
         patches.attribute(settings, "ec2_load_default_amis", lambda: False)
         patch_catalogue(patches)
-        stack.callback(_forget)
-        _forget()
+        stack.callback(_clear_backends)
+        _clear_backends()
         seed_fleet(world)
-        _know_keys(world)
-        # after the fleet, which has been running for long
+        _register_access_keys(world)
+        # after the fleet, whose instances are running already
         patch_lifecycle(patches, world)
         yield
 
 
-def _forget() -> None:
-    """Drop every backend; moto's own reset would build each anew."""
+def _clear_backends() -> None:
+    """Drop all backends; moto's own reset would create them again."""
     for backends in (ec2_backends, iam_backends, sts_backends):
         backends.clear()
 
 
-def _know_keys(world: World) -> None:
+def _register_access_keys(world: World) -> None:
     for account in world.accounts:
         iam = iam_backends[account.account_id]["aws"]
         iam.access_keys[account.access_key_id] = iam.create_temp_access_key()
 
 
 def _assume_role(world: World) -> Callable[..., Any]:
-    """AssumeRole that knows its roles and checks the ExternalId; moto gives any role to anyone."""
+    """AssumeRole that checks the role and the ExternalId; moto allows any role to anyone."""
     assume = STSBackend.assume_role
     accounts = {account.role_arn: account for account in world.accounts}
 

@@ -1,6 +1,6 @@
-"""AWS's Price List API, GetProducts, for the simulated on-demand prices.
+"""GetProducts of AWS's Price List API, with the simulated on-demand prices.
 
-moto has no such service; only what GetProducts says of AmazonEC2 on-demand prices is here.
+moto does not implement it. Only on-demand prices of AmazonEC2 are emulated.
 Source: AWS Price List API reference, GetProducts (JSON 1.1).
 """
 
@@ -14,11 +14,11 @@ from spotlab.demo.catalogue import OFFERS, Region, TypeSpec
 from spotlab.demo.feeds import HOURLY_RATE, ON_DEMAND_TERM, sku
 
 TARGET: Final = "AWSPriceListService.GetProducts"
-_MOST_RESULTS: Final = 100
+_MAX_RESULTS: Final = 100
 
 
-class Refused(Exception):
-    """What the API answers instead: an error code and a message."""
+class ApiError(Exception):
+    """An error response of the API, with its code and message."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -26,36 +26,36 @@ class Refused(Exception):
 
 
 def get_products(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer to GetProducts.
+    """The response to GetProducts.
 
     Args:
         request: the JSON body: ServiceCode, Filters, MaxResults, NextToken.
     Raises:
-        Refused: another service than AmazonEC2, an unknown kind of filter, or a bad token.
+        ApiError: a service other than AmazonEC2, an unknown type of filter, or an invalid token.
     """
     if request.get("ServiceCode") != "AmazonEC2":
-        raise Refused("InvalidParameterException", "Only AmazonEC2 is emulated.")
-    wanted = _wanted(request.get("Filters") or [])
-    found = [
+        raise ApiError("InvalidParameterException", "Only AmazonEC2 is emulated.")
+    filters = _filter_values(request.get("Filters") or [])
+    products = [
         product
         for product in _products()
-        if all(product["product"]["attributes"].get(key) == wanted[key] for key in wanted)
+        if filters.items() <= product["product"]["attributes"].items()
     ]
     token = request.get("NextToken") or "0"
     if not token.isdigit():
-        raise Refused("InvalidNextTokenException", "The pagination token is invalid.")
+        raise ApiError("InvalidNextTokenException", "The pagination token is invalid.")
     start = int(token)
-    end = start + min(int(request.get("MaxResults") or _MOST_RESULTS), _MOST_RESULTS)
-    answer: dict[str, Any] = {
+    end = start + min(int(request.get("MaxResults") or _MAX_RESULTS), _MAX_RESULTS)
+    response: dict[str, Any] = {
         "FormatVersion": "aws_v1",
-        "PriceList": [json.dumps(product) for product in found[start:end]],
+        "PriceList": [json.dumps(product) for product in products[start:end]],
     }
-    return answer | ({"NextToken": str(end)} if end < len(found) else {})
+    return response | ({"NextToken": str(end)} if end < len(products) else {})
 
 
-def _wanted(filters: list[Mapping[str, str]]) -> dict[str, str]:
+def _filter_values(filters: list[Mapping[str, str]]) -> dict[str, str]:
     if any(each.get("Type") != "TERM_MATCH" for each in filters):
-        raise Refused("InvalidParameterException", "Only filters of type TERM_MATCH are emulated.")
+        raise ApiError("InvalidParameterException", "Only filters of type TERM_MATCH are emulated.")
     return {each["Field"]: each["Value"] for each in filters}
 
 

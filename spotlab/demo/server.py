@@ -26,14 +26,13 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from spotlab.demo import feeds, pricing
-from spotlab.demo.access_keys import BASE_KEY, refusal, signed_by
+from spotlab.demo.access_keys import BASE_KEY, signature_of, unknown_key_response
 from spotlab.demo.catalogue import REGIONS
-from spotlab.demo.endpoint import read_ready, ready_file
+from spotlab.demo.endpoint import LOOPBACK, read_ready, ready_file
 from spotlab.demo.patches import emulated
 from spotlab.demo.world import Clock, World
 from spotlab.errors import InvalidInput, SpotlabError
 
-LOOPBACK: Final = "127.0.0.1"
 _ROUTES: Final = Map(
     [
         Rule("/healthz", endpoint="healthz"),
@@ -47,12 +46,12 @@ StartResponse = Callable[..., Any]
 
 
 class Application:
-    """Sends a request to the feeds, to the price list or to moto.
+    """WSGI application that dispatches requests to the feeds, the price list or moto.
 
-    EC2, STS and the price list are asked at "/"; nothing else of moto can be reached.
+    EC2, STS and the price list are at "/"; nothing else of moto is accessible.
 
     Args:
-        world: what is emulated.
+        world: the emulated AWS.
     """
 
     def __init__(self, world: World) -> None:
@@ -62,27 +61,27 @@ class Application:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
-        # moto's own way to act as another account
+        # with this header, moto would act as another account
         environ.pop("HTTP_X_MOTO_ACCOUNT_ID", None)
-        key, service = signed_by(environ)
+        key, service = signature_of(environ)
         if path != "/":
-            answer = self._own(environ)
+            response = self._serve_own(environ)
         elif key not in self._keys:
-            answer = refusal(service)
+            response = unknown_key_response(service)
         elif environ.get("HTTP_X_AMZ_TARGET") == pricing.TARGET:
-            answer = _priced(Request(environ))
+            response = _get_products(Request(environ))
         else:
             return self._moto(environ, start_response)  # type: ignore[no-any-return]
-        return answer(environ, start_response)
+        return response(environ, start_response)
 
-    def _own(self, environ: dict[str, Any]) -> Response:
+    def _serve_own(self, environ: dict[str, Any]) -> Response:
         try:
             endpoint, values = _ROUTES.bind_to_environ(environ).match()
             if endpoint == "healthz":
                 return Response(json.dumps(self._health()), mimetype="application/json")
             document = self._document(endpoint, **values)
-        except HTTPException as refused:
-            return Response(f"{refused.description}\n", refused.code, mimetype="text/plain")
+        except HTTPException as exc:
+            return Response(f"{exc.description}\n", exc.code, mimetype="text/plain")
         response = Response(document.body, mimetype="application/json")
         response.set_etag(document.etag)
         response.last_modified = document.last_modified
@@ -103,30 +102,30 @@ class Application:
         raise NotFound(f"The simulated market has no location {location!r}.")
 
 
-def _priced(request: Request) -> Response:
+def _get_products(request: Request) -> Response:
     media_type = "application/x-amz-json-1.1"
     try:
-        answer = pricing.get_products(json.loads(request.get_data() or b"{}"))
-    except pricing.Refused as refused:
-        body = {"__type": refused.code, "message": str(refused)}
+        products = pricing.get_products(json.loads(request.get_data() or b"{}"))
+    except pricing.ApiError as exc:
+        body = {"__type": exc.code, "message": str(exc)}
         return Response(json.dumps(body), 400, content_type=media_type)
-    return Response(json.dumps(answer), content_type=media_type)
+    return Response(json.dumps(products), content_type=media_type)
 
 
 class _QuietHandler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002
-        """A request is no news."""
+        """Do not log requests."""
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class RunningServer:
     """A running server.
 
     Args:
         port: on loopback.
-        world: what it emulates.
+        world: the emulated AWS.
     """
 
     port: int
@@ -134,12 +133,12 @@ class Served:
 
     @property
     def endpoint_url(self) -> str:
-        """What boto3 takes as endpoint_url."""
+        """The endpoint_url for boto3."""
         return f"http://{LOOPBACK}:{self.port}"
 
 
 def bind(world: World, host: str = LOOPBACK, port: int = 0) -> BaseWSGIServer:
-    """A server that is bound and does not serve yet; port 0: any free one.
+    """A server that is bound but does not serve yet; port 0: any free port.
 
     Raises:
         InvalidInput: the host is not a loopback address.
@@ -150,7 +149,7 @@ def bind(world: World, host: str = LOOPBACK, port: int = 0) -> BaseWSGIServer:
         loopback = False
     if not loopback:
         raise InvalidInput(
-            f"The emulated AWS checks no signature and may not be bound to {host!r}.",
+            f"The emulated AWS checks no signatures and cannot be bound to {host!r}.",
             remedy=f"Use a loopback address such as {LOOPBACK}.",
         )
     return make_server(host, port, Application(world), threaded=True, request_handler=_QuietHandler)
@@ -159,12 +158,12 @@ def bind(world: World, host: str = LOOPBACK, port: int = 0) -> BaseWSGIServer:
 @contextmanager
 def serve_in_thread(
     seed: int, at: datetime | None = None, *, clock: Clock | None = None
-) -> Iterator[Served]:
-    """An emulated AWS in this process, one at a time: moto's state is the process's.
+) -> Iterator[RunningServer]:
+    """An emulated AWS in this process; only one at a time, as moto's state is global.
 
     Args:
         seed: of the fleet and the market.
-        at: freezes "now"; None: the real time.
+        at: freezes the time; None: the real time.
         clock: instead of `at`, to step through launches and checks.
     """
     world = World.of(seed, clock or Clock(at))
@@ -173,7 +172,7 @@ def serve_in_thread(
         thread = threading.Thread(target=server.serve_forever, args=(_POLL_S,), daemon=True)
         thread.start()
         try:
-            yield Served(server.port, world)
+            yield RunningServer(server.port, world)
         finally:
             server.shutdown()
             thread.join()
@@ -181,28 +180,28 @@ def serve_in_thread(
 
 
 def serve(home: Path, seed: int, at: datetime | None, host: str) -> None:
-    """Serve until SIGTERM or SIGINT; the ready file says where."""
+    """Serve until SIGTERM or SIGINT; the ready file contains the port."""
     world = World.of(seed, Clock(at))
     path = ready_file(home, seed, at)
     with emulated(world):
-        server = _bind_again(world, host, path)
-        _write(path, {"port": server.port, "pid": os.getpid(), "seed": seed})
+        server = _bind_last_port(world, host, path)
+        _write_json(path, {"port": server.port, "pid": os.getpid(), "seed": seed})
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, lambda *_: threading.Thread(target=server.shutdown).start())
         server.serve_forever(_POLL_S)
         server.server_close()
 
 
-def _bind_again(world: World, host: str, path: Path) -> BaseWSGIServer:
-    """On the port of the last run where it is free: clients of a server that died go on."""
+def _bind_last_port(world: World, host: str, path: Path) -> BaseWSGIServer:
+    """Bind to the port of the last run if it is free, so that clients of a dead server continue."""
     last = read_ready(path)
     try:
         return bind(world, host, last["port"] if last else 0)
-    except (OSError, SystemExit):  # werkzeug leaves the process where a port is taken
+    except (OSError, SystemExit):  # werkzeug exits if a port is taken
         return bind(world, host)
 
 
-def _write(path: Path, content: dict[str, int]) -> None:
+def _write_json(path: Path, content: dict[str, int]) -> None:
     partial = path.with_suffix(f".{os.getpid()}.tmp")
     partial.write_text(json.dumps(content))
     partial.replace(path)
@@ -216,7 +215,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--at", type=datetime.fromisoformat, default=None)
     parser.add_argument("--host", default=LOOPBACK)
     options = parser.parse_args(argv)
-    # it would make every caller the same account
+    # with this variable, all callers would be the same account
     os.environ.pop("MOTO_ACCOUNT_ID", None)
     try:
         serve(options.home, options.seed, options.at, options.host)

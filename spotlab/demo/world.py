@@ -1,4 +1,4 @@
-"""What one emulated AWS is made of: its seed, its clock, its market."""
+"""An emulated AWS: its clock, market and accounts."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ BASE_ACCOUNT_ID: Final = "123456789012"
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The demo's time.
+    """The time of the emulated AWS.
 
     Args:
-        frozen_at: the market's "now" stays here (aware UTC); None: it is the real time.
-        elapsed_s: a running second counter. Launching, checks and images take real seconds even
-            where "now" is frozen, or nothing would ever be ready.
+        frozen_at: the market's time (aware UTC); None: the real time.
+        elapsed_s: a monotonic clock, seconds. Launches, status checks and images take real seconds
+            even if the time is frozen, as they would never complete otherwise.
     """
 
     frozen_at: datetime | None = None
@@ -34,24 +34,24 @@ class Clock:
         if self.frozen_at is not None and self.frozen_at.tzinfo is None:
             raise InvalidInput(
                 f"The time {self.frozen_at.isoformat()} has no time zone.",
-                remedy="Give one, such as 2026-11-23T12:00:00+00:00.",
+                remedy="Add one, as in 2026-11-23T12:00:00+00:00.",
             )
 
     def now(self) -> datetime:
-        """The market's time, aware UTC, in whole seconds as AWS's are."""
+        """The market's time, aware UTC, in whole seconds as in AWS."""
         return (self.frozen_at or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One emulated account, as SpotLab is told of it.
+    """One emulated account.
 
     Args:
         name: such as "payments-prod".
         account_id: twelve digits.
         role_arn: the role that trusts SpotLab.
-        external_id: what AssumeRole must carry.
-        access_key_id: what AssumeRole gives.
+        external_id: required by AssumeRole.
+        access_key_id: returned by AssumeRole.
         regions: where it has instances.
     """
 
@@ -87,8 +87,8 @@ class World:
 
     Args:
         clock: its time.
-        market: its prices and its advisor; carries the seed.
-        accounts: who owns instances in it.
+        market: its prices and advisor buckets, and the seed.
+        accounts: the owners of its instances.
     """
 
     clock: Clock

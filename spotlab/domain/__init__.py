@@ -1,4 +1,4 @@
-"""The words of SpotLab as types, and the protocols (`ports`) that adapters implement.
+"""SpotLab's domain types, and the protocols (`ports`) that adapters implement.
 
-Pure: imports `errors` alone.
+Pure: of SpotLab's rooms it imports only `errors`.
 """

@@ -1,6 +1,6 @@
-"""Who may do what: roles, rights and whoever asks.
+"""Roles, rights, and the principal whose rights are checked.
 
-Screens, API and command line all ask `Principal.require`; there is no other place that decides.
+Screens, API and command line all call `Principal.require`; rights are checked nowhere else.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from spotlab.errors import Forbidden, InvalidInput
 
 
 class Role(StrEnum):
-    """What a user is trusted with; see RIGHTS."""
+    """A set of rights; see RIGHTS."""
 
     DEMO = "demo"
     VIEWER = "viewer"
@@ -24,7 +24,7 @@ class Role(StrEnum):
 
 
 class Right(StrEnum):
-    """One thing that may be allowed. These are also the scopes of an API token."""
+    """One permission. Rights are also the scopes of API tokens."""
 
     READ = "read"
     READ_LOGS = "logs:read"
@@ -68,50 +68,51 @@ RIGHTS: Final[dict[Role, frozenset[Right]]] = {
 }
 
 MEANINGS: Final[dict[Right, str]] = {
-    Right.READ: "look at instances, decisions, models, markets and health",
+    Right.READ: "view instances, decisions, models, markets and health",
     Right.READ_LOGS: "read log lines",
     Right.READ_METRICS: "read metrics",
     Right.BACKTEST: "start and stop backtests",
     Right.UPLOAD_MODELS: "upload models as candidates",
     Right.EVALUATE: "evaluate instances",
     Right.COLLECT: "collect the market",
-    Right.CHANGE_INSTANCES: "set an instance's model, pipeline, shadow mode and requirements",
+    Right.CHANGE_INSTANCES: "set the model, pipeline, shadow mode and requirements of instances",
     Right.RECORD_EVENTS: "record interruptions",
     Right.RUN_JOBS: "run, pause and schedule jobs",
     Right.CHANGE_ALERTS: "change alert rules",
-    Right.DECIDE_MODELS: "accept, graduate, enable, activate and reject models",
+    Right.DECIDE_MODELS: "graduate, reject, archive, enable and disable models, and choose the "
+    "champion",
     Right.CHANGE_ACCOUNTS: "add and change AWS accounts",
     Right.CHANGE_USERS: "add and change users",
     Right.READ_AUDIT: "read the audit log",
-    Right.KEEP_DATA: "delete old data, back it up and restore it",
+    Right.KEEP_DATA: "delete old data, and back up and restore data",
 }
-"""What each right allows, completing "may not …"."""
+"""What each right allows; completes "may …" and "may not …"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What may be done, and in which accounts: of a user, a token, or what is to be granted.
+    """Rights and visible accounts of a user or token, or of a grant.
 
     Args:
         rights: what may be done.
-        accounts: names of the AWS accounts whose instances are seen; None: all.
+        accounts: names of the AWS accounts whose instances are visible; None: all.
     """
 
     rights: frozenset[Right]
     accounts: tuple[str, ...] | None
 
     def covers(self, other: Reach) -> bool:
-        """Whether nothing of another reach is missing here."""
+        """Whether this contains all rights and accounts of another reach."""
         return other.rights <= self.rights and self.sees(other.accounts)
 
     def sees(self, accounts: Iterable[str] | None) -> bool:
-        """Whether every one of these accounts is seen; None: all that there ever are."""
+        """Whether all of these accounts are visible; None: all accounts, future ones too."""
         if self.accounts is None:
             return True
         return accounts is not None and set(accounts) <= set(self.accounts)
 
     def within(self, other: Reach) -> Reach:
-        """What both may do, in the accounts that both see."""
+        """The rights and accounts that are in both."""
         if self.accounts is None or other.accounts is None:
             accounts = other.accounts if self.accounts is None else self.accounts
         else:
@@ -121,16 +122,16 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whoever asks: a user, a token of theirs, a visitor, or SpotLab itself.
+    """Whose rights are checked: a user, one of their tokens, a visitor, or SpotLab itself.
 
     Args:
-        name: the user's; "spotlab" for what the app does itself.
-        role: what they are trusted with.
+        name: the user's; "spotlab" for automatic actions.
+        role: the user's.
         accounts: names of the AWS accounts whose instances they see; None: all.
         scopes: rights that a token is limited to; None: no limit beyond the role.
-        via: how they came: "session", "token NAME", "command line", "visitor", "scheduler", ….
+        via: "session", "token NAME", "command line", "visitor", "scheduler", ….
         session_id: of a signed-in session; else "".
-        grantors: of a token: the users who made it, beside its own; see `vouching`.
+        grantors: of a token: users who created it, other than its own; see `grantors_for`.
     """
 
     name: str
@@ -143,47 +144,48 @@ class Principal:
 
     @property
     def is_user(self) -> bool:
-        """Whether they are one of the users, rather than a visitor, the machine's owner or the app
-        itself."""
+        """Whether this is a user, not a visitor, the machine's owner or the app itself."""
         return self.session_id != "" or self.via.startswith("token ")
 
     @property
     def reach(self) -> Reach:
-        """What they may do, and whose instances they see."""
+        """Their rights and visible accounts."""
         return Reach(self.rights, self.accounts)
 
-    def vouching(self, whom: str) -> tuple[str, ...]:
-        """The users on whose word a token or link is given to another: it is worth no more than
-        each of them may do and see at the time that it is used."""
-        vouching = (self.name, *self.grantors) if self.is_user else ()
-        return tuple(name for name in vouching if name != whom)
+    def grantors_for(self, whom: str) -> tuple[str, ...]:
+        """The users who grant a token or link to another user: it never allows more than each of
+        them may do and see when it is used."""
+        grantors = (self.name, *self.grantors) if self.is_user else ()
+        return tuple(name for name in grantors if name != whom)
 
     @property
     def rights(self) -> frozenset[Right]:
-        """What they may do, in the accounts that they see."""
+        """Their rights, in the accounts that they see."""
         of_role = RIGHTS[self.role]
         return of_role if self.scopes is None else of_role & self.scopes
 
     def may(self, right: Right, account: str | None = None) -> bool:
-        """Whether this is allowed (in an account)."""
+        """Whether they have a right (in an account)."""
         return right in self.rights and (account is None or self.sees(account))
 
     def sees(self, account: str) -> bool:
-        """Whether an account's instances are shown to them."""
+        """Whether an account's instances are visible to them."""
         return self.accounts is None or account in self.accounts
 
     def require(self, right: Right, account: str | None = None) -> None:
-        """Nothing, if this is allowed.
+        """Check a right (in an account).
 
         Raises:
-            Forbidden: says what is not allowed, to whom, and who may.
+            Forbidden: names the action, the user, and the roles that may do it.
         """
         if right not in self.rights:
-            who = ", ".join(role for role in Role if right in RIGHTS[role])
+            roles = ", ".join(role for role in Role if right in RIGHTS[role])
             limit = "" if right not in RIGHTS[self.role] else " with this token"
             raise Forbidden(
                 f"{self.name} ({self.role}) may not {MEANINGS[right]}{limit}.",
-                remedy=f"Ask for the scope {right}." if limit else f"May do so: {who}.",
+                remedy=f"Use a token with the scope {right}."
+                if limit
+                else f"Roles that may do so: {roles}.",
             )
         if account is not None and not self.sees(account):
             raise Forbidden(
@@ -192,63 +194,62 @@ class Principal:
             )
 
     def require_everywhere(self, right: Right) -> None:
-        """Nothing, if this is allowed, to somebody who sees every account: it is about them all.
+        """Check a right whose use affects all accounts: the user must see all of them.
 
         Raises:
-            Forbidden: says what is not allowed, and who may.
+            Forbidden: names the action, and who may do it.
         """
         self.require(right)
         if self.accounts is not None:
             raise Forbidden(
-                f"{self.name} may not {MEANINGS[right]}: that is about every account.",
-                remedy="Somebody who sees every account may.",
+                f"{self.name} may not {MEANINGS[right]}: this affects all accounts.",
+                remedy="A user who sees all accounts may do so.",
             )
 
     def require_all_of(self, reach: Reach) -> None:
-        """Nothing, if they may do and see all of this themselves. Who grants more than that, or
-        takes over a user who may do more, grants it to themselves.
+        """Check that they have all of these rights and see all of these accounts. A user who could
+        grant more, or take over a user with more, could grant it to themselves.
 
         Raises:
-            Forbidden: says what they lack.
+            Forbidden: names the missing rights or accounts.
         """
-        lacking = [MEANINGS[right] for right in Right if right in reach.rights - self.rights]
-        if lacking:
+        missing = [MEANINGS[right] for right in Right if right in reach.rights - self.rights]
+        if missing:
             raise Forbidden(
-                f"{self.name} may not decide about a right to {'; '.join(lacking)}: it is not "
-                "theirs.",
-                remedy="Nobody grants or takes over more than they may themselves"
-                + (", and a token no more than its scopes." if self.scopes is not None else "."),
+                f"{self.name} may not do this: it requires the right to {'; '.join(missing)}.",
+                remedy="No user can grant or take over more than their own rights"
+                + (", and no token more than its scopes." if self.scopes is not None else "."),
             )
         if not self.reach.sees(reach.accounts):
             raise Forbidden(
-                f"{self.name} does not see every account that this is about.",
-                remedy=f"Name accounts of: {', '.join(self.accounts or ()) or 'none'}.",
+                f"{self.name} does not see every account concerned.",
+                remedy=f"Choose from the accounts: {', '.join(self.accounts or ()) or 'none'}.",
             )
 
 
 SPOTLAB: Final = Principal("spotlab", Role.ADMIN, via="itself")
-"""The app, for what it does without being asked."""
+"""The app, for automatic actions."""
 VISITOR: Final = "visitor"
-"""Whoever is not signed in, where they may look."""
+"""Name of a demo visitor, who is not signed in."""
 RESERVED: Final = frozenset({SPOTLAB.name, VISITOR})
-"""No user's names: the audit log tells by them who acted."""
+"""Not available as user names, because the audit log uses them."""
 
 
-def rights_of(words: Iterable[str]) -> frozenset[Right]:
+def rights_of(scopes: Iterable[str]) -> frozenset[Right]:
     """Scopes by their names.
 
     Raises:
-        InvalidInput: a name that is no scope; says which there are.
+        InvalidInput: an unknown scope; names the available ones.
     """
-    chosen = []
-    for word in words:
+    rights = []
+    for scope in scopes:
         try:
-            chosen.append(Right(word))
+            rights.append(Right(scope))
         except ValueError:
             raise InvalidInput(
-                f"{word!r} is no scope.", remedy=f"There are: {', '.join(Right)}."
+                f"{scope!r} is not a scope.", remedy=f"Available: {', '.join(Right)}."
             ) from None
-    return frozenset(chosen)
+    return frozenset(rights)
 
 
 def roles_table() -> str:

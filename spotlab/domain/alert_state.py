@@ -1,7 +1,7 @@
-"""What rings, and when that is told.
+"""Firing alerts of a rule, and the notifications that are due.
 
-A condition that holds is told once, again after a stated time, and once more when it has ended.
-What is unknown changes nothing: it neither rings nor ends what rings.
+An alert notifies when it begins to fire, again after a given time, and when it is resolved. An
+unknown condition changes nothing: it neither fires an alert nor resolves one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import StrEnum
 
 
 class Event(StrEnum):
-    """What a message says of a condition."""
+    """What a notification reports."""
 
     FIRING = "firing"
     STILL_FIRING = "still firing"
@@ -23,15 +23,15 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule finds of one subject.
+    """The state of a rule's condition for one subject.
 
     Args:
         key: of the subject, stable.
         subject: for a person.
-        ringing: whether the condition holds; None: unknown.
-        text: what is so, a sentence.
-        value: the number that was compared; None: none was.
-        level: a change of it is told, too, while the condition holds.
+        ringing: whether the condition is true; None: unknown.
+        text: one sentence that describes the state.
+        value: the number that was compared; None: no number was compared.
+        level: a change of it also notifies while the condition is true.
     """
 
     key: str
@@ -43,14 +43,14 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Ringing:
-    """A condition that holds.
+class FiringAlert:
+    """A firing alert.
 
     Args:
-        subject, text: as last found.
-        since: when it was first found, aware UTC.
-        told_at: when it was last told.
-        level: what was told of it.
+        subject, text: of the newest finding.
+        since: when the condition was first found, aware UTC.
+        told_at: when it last notified, aware UTC.
+        level: of the newest finding.
     """
 
     subject: str
@@ -62,13 +62,13 @@ class Ringing:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is told.
+    """A notification.
 
     Args:
-        event: what it says of the condition.
-        key, subject, text, value: as found.
+        event: what it reports.
+        key, subject, text, value: of the finding.
         since: when the condition was first found.
-        at: when this is told.
+        at: when the notification was created.
     """
 
     event: Event
@@ -80,18 +80,18 @@ class Message:
     at: datetime
 
 
-def step(
-    rung: Mapping[str, Ringing], found: Sequence[Finding], now: datetime, again_h: float
-) -> tuple[dict[str, Ringing], list[Message]]:
-    """What rings after a look, and what is to be told of it.
+def update_alerts(
+    rung: Mapping[str, FiringAlert], found: Sequence[Finding], now: datetime, again_h: float
+) -> tuple[dict[str, FiringAlert], list[Message]]:
+    """The alerts that fire after a check, and the notifications that are due.
 
     Args:
-        rung: what rang before.
-        found: each subject once; one that is missing is not watched any more.
+        rung: alerts that fired before, by key.
+        found: one finding per subject; a missing subject is no longer monitored.
         now: aware UTC.
-        again_h: told again after this long; 0: never.
+        again_h: hours between repeated notifications; 0: none.
     """
-    after: dict[str, Ringing] = {}
+    after: dict[str, FiringAlert] = {}
     messages: list[Message] = []
     for each in found:
         before = rung.get(each.key)
@@ -102,18 +102,18 @@ def step(
             event = _due(before, each, now, again_h)
             since = before.since if before is not None else now
             told_at = now if event is not None or before is None else before.told_at
-            after[each.key] = Ringing(each.subject, each.text, since, told_at, each.level)
+            after[each.key] = FiringAlert(each.subject, each.text, since, told_at, each.level)
             if event is not None:
                 messages.append(_message(event, each, since, now))
         elif before is not None:
             messages.append(_message(Event.RESOLVED, each, before.since, now))
     for key in rung.keys() - {each.key for each in found}:
-        gone = Finding(key, rung[key].subject, False, "It is not watched any more.")
+        gone = Finding(key, rung[key].subject, False, "It is no longer monitored.")
         messages.append(_message(Event.RESOLVED, gone, rung[key].since, now))
     return after, messages
 
 
-def _due(before: Ringing | None, found: Finding, now: datetime, again_h: float) -> Event | None:
+def _due(before: FiringAlert | None, found: Finding, now: datetime, again_h: float) -> Event | None:
     if before is None:
         return Event.FIRING
     if before.level != found.level:

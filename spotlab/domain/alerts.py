@@ -1,4 +1,4 @@
-"""Alert rules: what is watched, and who is told."""
+"""Alert rules: conditions and receivers."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from spotlab.domain.alert_state import Ringing
+from spotlab.domain.alert_state import FiringAlert
 from spotlab.domain.components import COMPONENTS, DEGRADED, DOWN, STATES
 from spotlab.domain.market import Pool
 from spotlab.errors import InvalidInput
 
 
 class AlertKind(StrEnum):
-    """What is watched."""
+    """What a rule monitors."""
 
     STATE = "state"
     STALENESS = "staleness"
@@ -26,24 +26,24 @@ class AlertKind(StrEnum):
 
 
 KIND_WORDS: Final = {
-    AlertKind.STATE: "a part's state changes",
-    AlertKind.STALENESS: "data is old",
-    AlertKind.FAILURES: "a part fails often",
-    AlertKind.DRIFT: "the market drifts from what the model knows",
+    AlertKind.STATE: "a component's state changes",
+    AlertKind.STALENESS: "data is stale",
+    AlertKind.FAILURES: "a component fails often",
+    AlertKind.DRIFT: "the market drifts from the model's training data",
     AlertKind.RISK: "an instance's risk is high",
     AlertKind.PRICE: "a price is high",
 }
 
 
 class Channel(StrEnum):
-    """The shape of what is sent."""
+    """Format of a notification."""
 
     WEBHOOK = "webhook"
     SLACK = "slack"
 
 
 class Feed(StrEnum):
-    """What can be old."""
+    """Data that can be stale."""
 
     ADVISOR = "advisor"
     PRICES = "prices"
@@ -51,32 +51,32 @@ class Feed(StrEnum):
     FLEET = "fleet"
 
 
-HIGHEST_THRESHOLD: Final = 1e6
-LONGEST_WINDOW_MIN: Final = 1_440.0
-MOST_TRIES: Final = 100_000
-LONGEST_H: Final = 8_766.0
-"""Limits of a rule's numbers: a year, a day, and what no part does in a day."""
+MAX_THRESHOLD: Final = 1e6
+MAX_WINDOW_MIN: Final = 1_440.0
+MAX_ATTEMPTS: Final = 100_000
+MAX_HOURS: Final = 8_766.0
+"""Limits of a rule's numbers: a year, a day, and more attempts than a component makes in a day."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """When a rule rings. "" and None: no demand.
+    """When a rule's alerts fire. "" and None: no restriction.
 
     Args:
-        kind: what is watched.
-        component: of state and failures; "": each.
-        instance_id, account: of risk and price; "": each that the rule's author sees.
-        pool: of price: a pool's key, rather than instances.
-        feed: of staleness.
-        states: of state: those that ring.
+        kind: what is monitored.
+        component: state and failures; "": all components.
+        instance_id, account: risk and price; "": all that the rule's author sees.
+        pool: price: a pool's key, instead of instances.
+        feed: staleness: the data.
+        states: state: those that fire an alert.
         threshold: staleness: minutes; failures: share; risk: P within horizon_h; price: USD/h, or
             a share of the on-demand price.
         of_on_demand: price: the threshold is a share of the on-demand price.
-        window_min: failures: over how many minutes.
-        least: failures: with fewer tries, the rate is unknown.
+        window_min: failures: length of the window, minutes.
+        least: failures: with fewer attempts, the rate is unknown.
         horizon_h: risk: hours.
-        again_h: told again after this long; 0: never.
-        accounts: whose instances the author sees; None: all.
+        again_h: hours between repeated notifications; 0: none.
+        accounts: accounts whose instances the author sees; None: all.
     """
 
     kind: AlertKind
@@ -96,29 +96,29 @@ class Condition:
 
     @property
     def about_instances(self) -> bool:
-        """Whether it tells of instances, which not everybody sees."""
+        """Whether alerts are about instances, which not all users see."""
         return self.kind is AlertKind.RISK or (self.kind is AlertKind.PRICE and not self.pool)
 
     @property
     def words(self) -> str:
-        """When it rings, for a person."""
+        """The condition as text."""
         return _words(self)
 
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
-    """What is watched, and who is told.
+    """A condition and its receiver.
 
     Args:
         rule_id: unique.
-        name: a person's.
-        condition: when it rings.
-        channel: shape of what is sent.
-        shown_address: scheme and host of the receiver; the rest of it is a secret.
-        enabled: whether it is watched.
-        created_at, created_by: when, by whom.
-        rung: what rings now, by key.
-        address_mark: changes with the receiver's address, and says nothing of it.
+        name: for a person.
+        condition: when its alerts fire.
+        channel: format of the notifications.
+        shown_address: scheme and host of the receiver; the rest of the address is secret.
+        enabled: whether the condition is checked.
+        created_at, created_by: aware UTC, and the user.
+        rung: alerts that fire now, by key.
+        address_mark: changes with the receiver's address, without revealing it.
     """
 
     rule_id: str
@@ -129,28 +129,28 @@ class AlertRule:
     enabled: bool
     created_at: datetime
     created_by: str
-    rung: Mapping[str, Ringing]
+    rung: Mapping[str, FiringAlert]
     address_mark: str = field(default="", compare=False)
 
 
-def checked(condition: Condition) -> Condition:
-    """The same, if it makes sense.
+def validated(condition: Condition) -> Condition:
+    """The same condition, if it is valid.
 
     Raises:
-        InvalidInput: says what does not, and what would.
+        InvalidInput: says what is invalid, and what is allowed.
     """
     kind = condition.kind
     if condition.component and condition.component not in COMPONENTS:
         raise InvalidInput(
-            f"There is no part {condition.component!r}.",
-            remedy=f"There are: {_list(COMPONENTS)}.",
+            f"There is no component {condition.component!r}.",
+            remedy=f"Available: {_list(COMPONENTS)}.",
             field="part",
         )
     if kind is AlertKind.STATE and (
         not condition.states or set(condition.states) - set(STATES[1:])
     ):
         raise InvalidInput(
-            "A state rule needs states.", remedy=f"Of: {_list(STATES[1:])}.", field="states"
+            "A state rule needs states.", remedy=f"Allowed: {_list(STATES[1:])}.", field="states"
         )
     if kind is AlertKind.STALENESS and condition.feed not in set(Feed):
         raise InvalidInput(
@@ -161,24 +161,24 @@ def checked(condition: Condition) -> Condition:
             Pool.parse(condition.pool)
         except ValueError:
             raise InvalidInput(
-                f"{condition.pool!r} is no region:zone:type:system.",
-                remedy="Such as us-east-1:us-east-1a:m6i.large:Linux, with - for no zone.",
+                f"{condition.pool!r} is not of the form region:zone:type:system.",
+                remedy="Example: us-east-1:us-east-1a:m6i.large:Linux, with - for no zone.",
                 field="pool",
             ) from None
     _check_threshold(condition)
     for number, low, high, what in (
-        (condition.window_min, 1, LONGEST_WINDOW_MIN, "window, in minutes,"),
-        (condition.least, 1, MOST_TRIES, "least count of tries"),
-        (condition.horizon_h, _ABOVE_0, LONGEST_H, "horizon, in hours,"),
-        (condition.again_h, 0, LONGEST_H, "time until it is told again, in hours,"),
+        (condition.window_min, 1, MAX_WINDOW_MIN, "window, in minutes,"),
+        (condition.least, 1, MAX_ATTEMPTS, "minimum number of attempts"),
+        (condition.horizon_h, _ABOVE_0, MAX_HOURS, "horizon, in hours,"),
+        (condition.again_h, 0, MAX_HOURS, "time between repeated notifications, in hours,"),
     ):
         if not low <= number <= high:
-            raise InvalidInput(f"The {what} is from {low:g} to {high:g}, not {number:g}.")
+            raise InvalidInput(f"The {what} must be from {low:g} to {high:g}, not {number:g}.")
     return condition
 
 
 def scoped(condition: Condition, accounts: tuple[str, ...] | None) -> Condition:
-    """The same, told of instances in these accounts alone."""
+    """The same condition, limited to instances in these accounts."""
     return replace(condition, accounts=accounts)
 
 
@@ -186,15 +186,17 @@ def _check_threshold(condition: Condition) -> None:
     kind, limit = condition.kind, condition.threshold
     if kind in (AlertKind.STATE, AlertKind.DRIFT):
         return
-    if limit is None or not 0 < limit <= HIGHEST_THRESHOLD:
+    if limit is None or not 0 < limit <= MAX_THRESHOLD:
         raise InvalidInput(
-            f"The threshold is a number above 0, up to {HIGHEST_THRESHOLD:g}.",
+            f"The threshold must be above 0 and at most {MAX_THRESHOLD:g}.",
             remedy=_THRESHOLDS[kind],
             field="threshold",
         )
     if kind in (AlertKind.FAILURES, AlertKind.RISK) and limit >= 1:
         raise InvalidInput(
-            f"The threshold {limit:g} is no share.", remedy=_THRESHOLDS[kind], field="threshold"
+            f"The threshold {limit:g} is not a share.",
+            remedy=_THRESHOLDS[kind],
+            field="threshold",
         )
 
 
@@ -210,16 +212,17 @@ _THRESHOLDS: Final = {
 def _words(c: Condition) -> str:
     limit = c.threshold or 0.0
     if c.kind is AlertKind.STATE:
-        return f"{c.component or 'any part'} is {' or '.join(c.states)}"
+        return f"{c.component or 'any component'} is {' or '.join(c.states)}"
     if c.kind is AlertKind.STALENESS:
         return f"no {_FEEDS[Feed(c.feed)]} for {limit:g} min"
     if c.kind is AlertKind.FAILURES:
-        part = c.component or "any part"
+        component = c.component or "any component"
         return (
-            f"{part} fails in over {limit:.0%} of {c.least} or more tries in {c.window_min:g} min"
+            f"{component} fails in over {limit:.0%} of at least {c.least} attempts in "
+            f"{c.window_min:g} min"
         )
     if c.kind is AlertKind.DRIFT:
-        return "the market or the predictions moved beyond what is usual"
+        return "the market or the predictions changed beyond the usual variation"
     whose = c.instance_id or (f"any instance of {c.account}" if c.account else "any instance")
     if c.kind is AlertKind.RISK:
         return f"risk of {whose} within {c.horizon_h:g} h is over {limit * 100:g} %"
@@ -229,10 +232,10 @@ def _words(c: Condition) -> str:
 
 
 _FEEDS: Final = {
-    Feed.ADVISOR: "interruption buckets were read",
-    Feed.PRICES: "prices were read",
-    Feed.MARKET: "market data was read",
-    Feed.FLEET: "list of the fleet was made",
+    Feed.ADVISOR: "interruption buckets read",
+    Feed.PRICES: "prices read",
+    Feed.MARKET: "market data read",
+    Feed.FLEET: "listing of the fleet",
 }
 
 

@@ -1,4 +1,4 @@
-"""The parts SpotLab is made of, and which needs which."""
+"""SpotLab's components, their states, and their dependencies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COMPONENTS: Final = (
     APP_SERVER,
     SCHEDULER,
 )
-"""Every component, in the order it is shown."""
+"""All components, in the order in which they are shown."""
 
 HEALTHY: Final = "healthy"
 DEGRADED: Final = "degraded"
@@ -37,60 +37,60 @@ STATES: Final = (HEALTHY, DEGRADED, DOWN, UNKNOWN)
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One part that another needs.
+    """A dependency of one component on another.
 
     Args:
-        part: who needs.
-        on: what it needs.
-        without: what then happens to `part`, a sentence.
-        stops: whether `part` cannot work at all then; else it works less well.
+        part: the dependent component.
+        on: the component that it needs.
+        without: effect on `component` if `on` is not available, one sentence.
+        stops: whether `part` cannot work at all then; otherwise it is degraded.
     """
 
-    part: str
+    component: str
     on: str
     without: str
     stops: bool = False
 
 
 NEEDS: Final = (
-    Need(ADVISOR_SCRAPER, DATABASE, "What is read cannot be stored.", stops=True),
-    Need(ADVISOR_SCRAPER, SCHEDULER, "It reads only when somebody asks."),
-    Need(PRICE_SCRAPER, DATABASE, "What is read cannot be stored.", stops=True),
-    Need(PRICE_SCRAPER, SCHEDULER, "It reads only when somebody asks."),
-    Need(LINEAR_OPTIMIZER, DATABASE, "No decision can be recorded, so none is made.", stops=True),
-    Need(LINEAR_OPTIMIZER, ML_INFERENCE, "Without risks nothing is decided.", stops=True),
-    Need(LINEAR_OPTIMIZER, PRICE_SCRAPER, "Decisions use old prices, and say how old."),
+    Need(ADVISOR_SCRAPER, DATABASE, "Buckets that are read cannot be stored.", stops=True),
+    Need(ADVISOR_SCRAPER, SCHEDULER, "It reads only on request."),
+    Need(PRICE_SCRAPER, DATABASE, "Prices that are read cannot be stored.", stops=True),
+    Need(PRICE_SCRAPER, SCHEDULER, "It reads only on request."),
+    Need(LINEAR_OPTIMIZER, DATABASE, "Decisions cannot be recorded, so none are made.", stops=True),
+    Need(LINEAR_OPTIMIZER, ML_INFERENCE, "Without risks, no decisions are made.", stops=True),
+    Need(LINEAR_OPTIMIZER, PRICE_SCRAPER, "Decisions use old prices, and state their age."),
     Need(LINEAR_OPTIMIZER, ADVISOR_SCRAPER, "Risks are computed from old interruption buckets."),
-    Need(LINEAR_OPTIMIZER, INSTANCE_MANAGER, "New instances are not decided about."),
-    Need(LINEAR_OPTIMIZER, REDIS_CACHE, "The market is read from SQL, slower."),
-    Need(LINEAR_OPTIMIZER, SCHEDULER, "It decides only when somebody asks."),
-    Need(ML_INFERENCE, DATABASE, "Which model is the champion cannot be read.", stops=True),
-    Need(INSTANCE_MANAGER, DATABASE, "The fleet's list cannot be stored.", stops=True),
-    Need(INSTANCE_MANAGER, SCHEDULER, "It lists only when somebody asks."),
-    Need(APP_SERVER, DATABASE, "Screens and API answer with an error.", stops=True),
-    Need(APP_SERVER, REDIS_CACHE, "Screens read the market from SQL, slower."),
-    Need(SCHEDULER, DATABASE, "No job starts: the leader is recorded there.", stops=True),
+    Need(LINEAR_OPTIMIZER, INSTANCE_MANAGER, "New instances are not evaluated."),
+    Need(LINEAR_OPTIMIZER, REDIS_CACHE, "The market is read from SQL, which is slower."),
+    Need(LINEAR_OPTIMIZER, SCHEDULER, "It evaluates instances only on request."),
+    Need(ML_INFERENCE, DATABASE, "The champion cannot be looked up.", stops=True),
+    Need(INSTANCE_MANAGER, DATABASE, "The list of instances cannot be stored.", stops=True),
+    Need(INSTANCE_MANAGER, SCHEDULER, "It lists instances only on request."),
+    Need(APP_SERVER, DATABASE, "Screens and API return errors.", stops=True),
+    Need(APP_SERVER, REDIS_CACHE, "Screens read the market from SQL, which is slower."),
+    Need(SCHEDULER, DATABASE, "No job starts, because the lease is stored there.", stops=True),
 )
-"""The graph of parts: read one way it says what a part depends on, the other way who needs it."""
+"""All dependencies of components."""
 
 MEANINGS: Final = {
     ADVISOR_SCRAPER: "Reads interruption buckets.",
     PRICE_SCRAPER: "Reads spot and on-demand prices.",
-    DATABASE: "Keeps every decision and snapshot.",
+    DATABASE: "Stores all decisions and snapshots.",
     REDIS_CACHE: "The online store of the market.",
-    LINEAR_OPTIMIZER: "Decides about instances.",
+    LINEAR_OPTIMIZER: "Makes decisions about instances.",
     ML_INFERENCE: "Computes risks.",
-    INSTANCE_MANAGER: "Lists the fleet.",
-    APP_SERVER: "Shows the screens and answers the API.",
-    SCHEDULER: "Runs the jobs, on one process at a time.",
+    INSTANCE_MANAGER: "Lists the instances of the accounts.",
+    APP_SERVER: "Serves the screens and the API.",
+    SCHEDULER: "Runs the jobs, in one process at a time.",
 }
 
 
-def depends_on(part: str) -> tuple[Need, ...]:
-    """What a part needs."""
-    return tuple(need for need in NEEDS if need.part == part)
+def depends_on(component: str) -> tuple[Need, ...]:
+    """The dependencies of a component."""
+    return tuple(need for need in NEEDS if need.component == component)
 
 
-def needed_by(part: str) -> tuple[Need, ...]:
-    """Who needs a part."""
-    return tuple(need for need in NEEDS if need.on == part)
+def needed_by(component: str) -> tuple[Need, ...]:
+    """The dependencies of others on a component."""
+    return tuple(need for need in NEEDS if need.on == component)

@@ -1,4 +1,4 @@
-"""Bytes of a file as text: un-gzipped within a limit, JSON, CSV by line."""
+"""Decoding of file contents within limits: gzip, JSON, CSV by line."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from typing import Any, Final, NoReturn
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
 _GZIP_WINDOW: Final = 31
-_MAYBE_HALF_A_CHARACTER: Final = re.compile(rb"\\u[dD][89a-fA-F]")
-"""An escaped surrogate: alone it is no text, and neither a database nor a screen takes it."""
+_ESCAPED_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+"""A lone surrogate is not valid text: neither a database nor a screen accepts it."""
 MAX_VALUES: Final = 8_000_000
 MAX_CONTAINERS: Final = 1_000_000
-"""Of one JSON document. In memory an empty list takes twenty times what it takes in the file; the
-largest document that is recorded here holds a tenth of either."""
+"""Of one JSON document. An empty list takes twenty times as much memory as space in the file; the
+largest recorded document has a tenth of each limit."""
 
-Refuse = Callable[[str, str], NoReturn]
-"""Called with what is wrong and what would be right; raises the caller's own error."""
+Reject = Callable[[str, str], NoReturn]
+"""Called with the problem and what would be valid; raises the caller's own error."""
 
 
-def gunzip(content: bytes, max_bytes: int, refuse: Refuse) -> bytes:
-    """Every member of a gzip file; more than max_bytes once it is known to be larger.
+def gunzip(content: bytes, max_bytes: int, refuse: Reject) -> bytes:
+    """The decompressed members of a gzip file; stops after max_bytes, with at least one byte more.
 
     Raises:
-        What `refuse` raises: cut off or corrupt.
+        Whatever `reject` raises: the file is truncated or corrupt.
     """
     unpacked = bytearray()
     while content:
@@ -39,49 +39,49 @@ def gunzip(content: bytes, max_bytes: int, refuse: Refuse) -> bytes:
         if len(unpacked) > max_bytes:
             return bytes(unpacked)
         if not unzip.eof:
-            refuse("its gzip data is cut off", "a complete gzip file")
+            refuse("its gzip data is truncated", "a complete gzip file")
         content = unzip.unused_data.lstrip(b"\0")
     return bytes(unpacked)
 
 
-def parse_json(content: bytes, refuse: Refuse, **hooks: Any) -> Any:
+def parse_json(content: bytes, refuse: Reject, **hooks: Any) -> Any:
     """A JSON document that is not much larger in memory than in its file.
 
     Args:
         content: the document, UTF-8.
-        refuse: see `Refuse`.
-        hooks: what `json.loads` takes; what they raise passes through.
+        refuse: see `Reject`.
+        hooks: arguments of `json.loads`; their exceptions pass through.
     Raises:
-        What `refuse` raises: no JSON, cut off, nested too deep, of too many values, or with half a
-            character.
+        Whatever `reject` raises: not JSON, truncated, nested too deeply, too many values, or a lone
+            surrogate.
     """
     if (
         content.count(b",") > MAX_VALUES
         or content.count(b"[") + content.count(b"{") > MAX_CONTAINERS
     ):
         refuse(
-            "it holds too many values",
+            "it contains too many values",
             f"up to {MAX_VALUES:,} values and {MAX_CONTAINERS:,} lists and objects",
         )
     try:
         document = json.loads(content, **hooks)
-        if _MAYBE_HALF_A_CHARACTER.search(content):
+        if _ESCAPED_SURROGATE.search(content):
             json.dumps(document, ensure_ascii=False).encode()
     except json.JSONDecodeError as exc:
-        refuse(f"it is cut off or no JSON ({exc})", "a complete JSON document")
+        refuse(f"it is truncated or not JSON ({exc})", "a complete JSON document")
     except (ValueError, RecursionError) as exc:
-        refuse(f"it is no readable JSON ({exc})", "a complete JSON document in UTF-8")
+        refuse(f"it is not readable JSON ({exc})", "a complete JSON document in UTF-8")
     return document
 
 
 def csv_lines(
-    content: bytes, columns: Sequence[str], refuse: Refuse
+    content: bytes, columns: Sequence[str], refuse: Reject
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Each line with its place, such as "line 7"; columns beyond those asked for are kept.
+    """Each line with its position, such as "line 7"; additional columns are included.
 
     Raises:
-        What `refuse` raises: a column is missing, a line has more or fewer fields than the
-            header, or it is no text.
+        Whatever `reject` raises: a column is missing, a line has more or fewer fields than the
+            header, or the content is not text.
     """
     try:
         text = io.StringIO(content.decode("utf-8-sig"), newline="")
@@ -92,9 +92,9 @@ def csv_lines(
         for line in reader:
             place = f"line {reader.line_num}"
             if None in line or None in line.values():
-                refuse(f"{place} has more or fewer fields than the header", "as many")
+                refuse(f"{place} has more or fewer fields than the header", "the same number")
             yield place, line
     except UnicodeDecodeError as exc:
-        refuse(f"it is no text ({exc.reason})", "CSV in UTF-8")
+        refuse(f"it is not text ({exc.reason})", "CSV in UTF-8")
     except csv.Error as exc:
-        refuse(f"it is no CSV ({exc})", "CSV with a header line")
+        refuse(f"it is not CSV ({exc})", "CSV with a header line")

@@ -1,4 +1,4 @@
-"""Candidates, the policy's parameters and the decision."""
+"""Instances, requirements, candidates, policy parameters, decisions and experiments."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PipelineMode(StrEnum):
 
 
 class DropReason(StrEnum):
-    """Why a pool is no candidate. The value is a sentence a person reads."""
+    """Why a pool is filtered. Values are stored in SQL; screens show labels."""
 
     VCPU = "fewer or more vCPU than asked for"
     MEMORY = "less or more memory than asked for"
@@ -65,7 +65,7 @@ class DropReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """What a pool must offer. None: no demand; an empty tuple: any.
+    """What a pool must offer. None: no requirement; an empty tuple: any.
 
     Args:
         regions: allowed regions.
@@ -74,9 +74,9 @@ class Requirements:
         vcpu_min, vcpu_max: virtual CPUs.
         memory_gb_min, memory_gb_max: GiB.
         architecture: "x86_64" or "arm64".
-        accelerator: True: needs one; False: must not have one; None: no matter.
-        burstable: True: must be a t series type; False: must not be one; None: no matter.
-        max_advisor_bucket: drop pools whose trailing-month bucket (0..4) is higher.
+        accelerator: True: required; False: not allowed; None: either.
+        burstable: True: only t series types; False: none of them; None: either.
+        max_advisor_bucket: highest allowed advisor bucket, 0..4.
         operating_system: "Linux" or "Windows".
     """
 
@@ -100,20 +100,20 @@ CEILING_HORIZON_H: Final = 24.0
 
 @dataclass(frozen=True, slots=True)
 class PolicyParams:
-    """What the policy weighs, with its defaults. Stored whole with every experiment.
+    """Parameters of the policy, with defaults. Recorded with every experiment.
 
     Args:
-        min_saving_fraction: a switch must lower the expected cost by this share of the present one.
-        min_saving_usd_per_hour: and by this much, USD per hour.
-        hysteresis_fraction: after a switch within twice the cooldown, the share asked is higher by
-            this.
-        cooldown_h: no switch for a saving within this long of the last one, hours.
-        risk_ceiling: a pool over this risk within CEILING_HORIZON_H is not used, whatever the
+        min_saving_fraction: smallest reduction of the expected cost that justifies a switch, as a
+            share of the present expected cost.
+        min_saving_usd_per_hour: the same in USD per hour; both must be met.
+        hysteresis_fraction: added to min_saving_fraction within twice the cooldown of a switch.
+        cooldown_h: time after a switch during which no switch is made for a saving, hours.
+        risk_ceiling: highest risk within CEILING_HORIZON_H that a pool may have, whatever the
             workload's horizon; 0.0075 is about 20 % a month.
-        max_price_age_h: a pool whose price was read longer ago is not used, hours; a recorded
-            market is as it was, and has no such limit.
-        switch_downtime_h: what a switch itself costs, hours of work at the on-demand price.
-        expected_stay_h: over how many hours a switch's own cost is spread.
+        max_price_age_h: a pool whose price was read longer ago is not used, hours; does not apply
+            to a recorded market.
+        switch_downtime_h: cost of a switch itself, hours of work at the on-demand price.
+        expected_stay_h: hours over which the cost of a switch is spread.
     """
 
     min_saving_fraction: float = 0.05
@@ -132,21 +132,21 @@ class PolicyParams:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """An EC2 instance that SpotLab looks after.
+    """A managed EC2 instance.
 
     Args:
         instance_id: such as "i-0abc…".
-        account: name of the account it lives in.
+        account: name of its account.
         pool: where it runs; its zone is known.
         lifecycle: spot or on-demand.
         name: its Name tag, or "".
-        state: EC2's word: running, stopped, …
+        state: as EC2 reports it: running, stopped, …
         model: "name" or "name@version" assigned to it; None: the champion.
-        shadow: decide and record, but never carry out.
+        shadow: decisions are recorded, but not executed.
         mode: which pipeline evaluates it.
-        active: still seen in the account.
-        launched_at: aware UTC, or None where unknown.
-        requirements: what a replacement must offer; None: derived from its own type.
+        active: still listed in the account.
+        launched_at: aware UTC; None: unknown.
+        requirements: of a replacement; None: derived from its own type.
         last_evaluated_at: aware UTC, or None.
         tags: its tags in EC2.
     """
@@ -174,17 +174,17 @@ class Candidate:
     Args:
         pool: the pool.
         spot_price_usd_per_hour: newest known.
-        on_demand_price_usd_per_hour: None where unknown.
+        on_demand_price_usd_per_hour: None if unknown.
         risk: P(interrupted within horizon_h), 0..1.
         horizon_h: hours.
         hazard_per_hour: expected interruptions per hour.
         expected_cost_usd_per_hour: price + hazard × cost of an interruption.
-        rank: 1 is the cheapest expected cost; 0 while not ranked.
-        dropped: why it is no candidate; None when it is one.
+        rank: 1 has the lowest expected cost; 0: not ranked.
+        dropped: why it is filtered; None: it is a candidate.
         reasons: sentences for a person.
-        sources: where its numbers came from, price first.
-        features: its features by name (NaN left out).
-        evidence: what own instances taught about the hazard; None: nothing, it is the model's.
+        sources: of its numbers, price first.
+        features: by name, without NaN.
+        evidence: from own instances, if it changed the hazard; None: the hazard is the model's.
     """
 
     pool: Pool
@@ -209,13 +209,13 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class StageTrace:
-    """What one stage of the pipeline took in, gave out and cost.
+    """Input, output and duration of one stage of the pipeline.
 
     Args:
         name: collect, filter, features, risk, policy or record.
-        duration_ms: wall time.
-        rows_in: rows it was given.
-        rows_out: rows it passed on.
+        duration_ms: wall-clock time.
+        rows_in: number of input rows.
+        rows_out: number of output rows.
     """
 
     name: str
@@ -226,15 +226,15 @@ class StageTrace:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The policy's answer for one instance.
+    """The policy's decision about one instance.
 
     Args:
         decision: STAY, SWITCH or FALLBACK_ONDEMAND.
         reason: one or two sentences with numbers, for a person.
-        current: the pool it is on, scored; None where its price or risk is unknown.
+        current: its pool, scored; None if price or risk is unknown.
         chosen: the candidate to switch to; None unless SWITCH.
-        saving_usd_per_hour: expected cost now minus after, USD per hour (a fallback may be
-            negative); None where either is unknown.
+        saving_usd_per_hour: expected cost before minus after, USD per hour (may be negative for a
+            fallback); None if either is unknown.
     """
 
     decision: Decision
@@ -246,25 +246,25 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """One evaluated decision, whole, so that it can be opened and replayed.
+    """One decision with all its inputs, so that it can be inspected and replayed.
 
     Args:
-        experiment_id: assigned by the ledger; 0 while not recorded.
+        experiment_id: assigned by the ledger; 0 until it is recorded.
         created_at: aware UTC.
-        instance: as it was.
+        instance: at that time.
         market: which market the numbers belong to.
         model: "name@version".
         policy: parameters used.
         requirements: used by the filter.
-        verdict: decision, reason, current and chosen.
-        candidates: every pool that was scored, ranked ones first.
-        dropped: how many pools were dropped, by reason.
-        feature_names: order of the features each candidate carries.
-        stages: times and counts.
-        degraded: reasons, empty when healthy.
-        shadow: recorded but not to be carried out.
-        error: why no decision could be made; "" when one was.
-        duration_ms: of the whole evaluation.
+        verdict: the decision; None if none could be made.
+        candidates: the pools that were scored, ranked ones first.
+        dropped: number of filtered pools, by reason.
+        feature_names: of the candidates' features, in order.
+        stages: durations and row counts.
+        degraded: why less data than usual was used; empty if healthy.
+        shadow: recorded, but not to be executed.
+        error: why no decision could be made; "" if one was made.
+        duration_ms: of the evaluation of this instance.
         workload: the version that applied, and the rule that chose it.
     """
 

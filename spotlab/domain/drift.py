@@ -1,4 +1,4 @@
-"""A scored market in a few numbers, and how far two of them are apart."""
+"""Sketches of scored markets, and distances of distributions (PSI, KS, rank correlation)."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from spotlab.domain.market import MarketName
 FloatArray = NDArray[np.float64]
 
 LEVELS: Final = tuple(i / 20 for i in range(21))
-"""Quantiles that are kept: 0, 5, … 100 %."""
+"""Quantiles in a sketch: 0, 5, … 100 %."""
 PSI_CLASSES: Final = 10
 """Classes of the population stability index, equally likely in the reference."""
 KS_CLASSES: Final = 20
-"""The Kolmogorov-Smirnov distance is looked for between these: a sketch knows no more."""
-_RARE: Final = 1e-4
-"""Share that stands for an empty class; the logarithm of 0 is none."""
+"""The Kolmogorov-Smirnov distance is evaluated at their edges, which is a sketch's resolution."""
+_EMPTY_CLASS_SHARE: Final = 1e-4
+"""Used for an empty class, because the logarithm of 0 is not finite."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """A distribution in 21 quantiles.
+    """A distribution as 21 quantiles.
 
     Args:
-        rows: how many values there were, unknown ones included.
+        rows: number of values, including unknown ones.
         unknown: share of NaN, 0..1.
-        quantiles: at LEVELS; empty when every value is unknown.
+        quantiles: at LEVELS; empty if all values are unknown.
     """
 
     rows: int
@@ -43,11 +43,11 @@ class Sketch:
         """The sketch of (n,) values."""
         known = values[np.isfinite(values)]
         unknown = (len(values) - len(known)) / len(values) if len(values) else 1.0
-        found: FloatArray = np.quantile(known, LEVELS) if len(known) else known
-        return cls(len(values), unknown, tuple(float(value) for value in found))
+        quantiles: FloatArray = np.quantile(known, LEVELS) if len(known) else known
+        return cls(len(values), unknown, tuple(float(value) for value in quantiles))
 
     def draw(self, count: int) -> FloatArray:
-        """`count` values that lie as the sketch says: its quantile function, evenly read."""
+        """`count` values of this distribution: its quantile function at even steps."""
         if not self.quantiles:
             return np.full(count, np.nan)
         missing = round(self.unknown * count)
@@ -58,17 +58,17 @@ class Sketch:
 
 @dataclass(frozen=True, slots=True)
 class MarketSketch:
-    """What drift needs of one scored market.
+    """Distributions of one scored market, for drift.
 
     Args:
         market: which market.
         model: "name@version" that scored it.
         at: aware UTC.
-        pools: how many.
+        pools: number of pools.
         features: of each feature of the model.
         prediction: of the model's hazard, per hour.
-        importance: mean |contribution| of each feature, log-odds, over a sample of pools; empty
-            where the model has no explanation.
+        importance: mean |contribution| of each feature, log-odds, over a sample of pools; empty if
+            the model has no explanations.
     """
 
     market: MarketName
@@ -81,7 +81,7 @@ class MarketSketch:
 
 
 def class_edges(values: FloatArray, classes: int) -> FloatArray:
-    """Inner edges of about equally likely classes of the known values; fewer where many tie."""
+    """Inner edges of classes with about equally many known values; fewer if many are equal."""
     known = values[np.isfinite(values)]
     if not len(known):
         return known
@@ -89,7 +89,7 @@ def class_edges(values: FloatArray, classes: int) -> FloatArray:
 
 
 def class_counts(values: FloatArray, edges: FloatArray) -> FloatArray:
-    """How many (n,) values lie in each class; the last count is of the unknown ones."""
+    """Number of (n,) values in each class; the last count is that of unknown values."""
     known = values[np.isfinite(values)]
     slot = np.searchsorted(edges, known, side="right")
     counts = np.bincount(slot, minlength=len(edges) + 1)
@@ -99,23 +99,23 @@ def class_counts(values: FloatArray, edges: FloatArray) -> FloatArray:
 def psi(before: FloatArray, now: FloatArray) -> FloatArray:
     """Population stability index of class counts, over the last axis; unknown is a class.
 
-    0 is equal; by custom 0.1 is a little and 0.25 a lot. NaN where one side is empty.
+    0: equal; by convention, 0.1 is a small change and 0.25 a large one. NaN if one side is empty.
     """
-    was, is_now = (np.maximum(_shares(counts), _RARE) for counts in (before, now))
-    return np.asarray(((is_now - was) * np.log(is_now / was)).sum(axis=-1))
+    old, new = (np.maximum(_shares(counts), _EMPTY_CLASS_SHARE) for counts in (before, now))
+    return np.asarray(((new - old) * np.log(new / old)).sum(axis=-1))
 
 
 def ks(before: FloatArray, now: FloatArray) -> FloatArray:
     """Largest distance of the distribution functions at the classes' edges (Kolmogorov-Smirnov).
 
-    Over the last axis, known values only; NaN where one side has none.
+    Over the last axis, known values only; NaN if one side has none.
     """
-    was, is_now = (np.cumsum(_shares(counts[..., :-1]), axis=-1) for counts in (before, now))
-    return np.asarray(np.abs(was - is_now).max(axis=-1))
+    old, new = (np.cumsum(_shares(counts[..., :-1]), axis=-1) for counts in (before, now))
+    return np.asarray(np.abs(old - new).max(axis=-1))
 
 
 def rank_correlation(first: FloatArray, second: FloatArray) -> float:
-    """Spearman's; ties share the mean of their ranks; NaN where one side is constant."""
+    """Spearman's correlation; ties get their mean rank; NaN if one side is constant."""
     one, other = _ranks(first), _ranks(second)
     if len(one) < 2 or np.ptp(one) == 0 or np.ptp(other) == 0:
         return float("nan")

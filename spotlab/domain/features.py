@@ -1,4 +1,4 @@
-"""Features as values: a matrix with names."""
+"""The definition of a feature, and a matrix of features by pool and name."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """What a feature is, for the model card, the screens and the checks.
+    """The definition of a feature, for the model card, the screens and the checks.
 
     Args:
-        name: the column's name.
+        name: of the column.
         meaning: one sentence with the formula.
         unit: such as "USD/h", "share", "h", "count"; "1" for a plain number.
         source: the feeds it is computed from.
-        ttl_s: older than this, the value counts as stale.
-        missing: what happens, in words, when the source has no value (the value is NaN).
+        ttl_s: age beyond which the value is stale, seconds.
+        missing: text that says when the value is unknown (NaN).
         low: smallest valid value.
         high: largest valid value.
     """
@@ -41,7 +41,7 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class FeatureFrame:
-    """Features of many pools at one moment.
+    """Features of many pools at one time.
 
     Args:
         as_of: aware UTC.

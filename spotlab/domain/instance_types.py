@@ -1,8 +1,8 @@
-"""What the name of an EC2 instance type says.
+"""Parser of EC2 instance type names.
 
-Source: "Amazon EC2 instance type naming conventions" in the EC2 instance types guide: series, then
-generation, then options, then "." and the size: `m7gd.2xlarge` is series m, generation 7,
-options g (AWS Graviton) and d (local NVMe).
+Source: "Amazon EC2 instance type naming conventions" in the EC2 instance types guide: series,
+generation, options, ".", size. `m7gd.2xlarge` is series m, generation 7, options g (AWS Graviton)
+and d (local NVMe).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class TypeName:
     Args:
         family: before the dot, such as "m7gd".
         series: letters before the generation, such as "m".
-        generation: 7; None where the name carries none.
+        generation: such as 7; None if the name has none.
         options: letters after it, such as "gd".
         size: after the dot, such as "2xlarge".
         size_factor: in units of a "large" (2xlarge = 4.0); None for metal.
@@ -50,7 +50,7 @@ class TypeName:
         accelerated: series with a GPU, inference or training chip, or an FPGA.
         burstable: t series.
         metal: bare metal.
-        local_storage: the options carry "d".
+        local_storage: the options contain "d".
     """
 
     family: str
@@ -68,7 +68,7 @@ class TypeName:
 
 @lru_cache(maxsize=8192)
 def parse_type(instance_type: str) -> TypeName:
-    """Read an instance type's name.
+    """Parse an instance type's name.
 
     Raises:
         ValueError: the name has no dot, or starts with no letter.
@@ -98,7 +98,7 @@ def parse_type(instance_type: str) -> TypeName:
 
 
 def family_of(instance_type: str) -> str:
-    """The family: what stands before the dot.
+    """The family: the part before the dot.
 
     >>> family_of("c6in.large")
     'c6in'

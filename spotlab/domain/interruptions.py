@@ -1,4 +1,4 @@
-"""Own interruptions, and the hours in which they could have happened."""
+"""Interruptions and exposure of own instances."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Final
 from spotlab.domain.market import Pool
 
 SAME_INTERRUPTION: Final = timedelta(hours=2)
-"""A notice, and the instance seen gone afterwards, are one interruption."""
+"""A notice, and the later observation that the instance is gone, are one interruption."""
 EVIDENCE_WINDOW: Final = timedelta(days=90)
-"""Older evidence is left out: 41 % of advisor buckets change in 87 days."""
+"""Older evidence is not used: 41 % of advisor buckets change in 87 days."""
 MAX_GAP: Final = timedelta(hours=1)
-"""EC2 shows a terminated instance for about an hour. Over a longer gap between two listings an
-interruption could be missed while the survivors' hours counted, so such a gap is no exposure."""
+"""EC2 lists a terminated instance for about an hour. In a longer gap between two listings, an
+interruption could be missed while surviving instances count, so such a gap is not exposure."""
 
 
 class InterruptionKind(StrEnum):
-    """How an interruption was noticed."""
+    """How an interruption was observed."""
 
     NOTICE = "interruption_notice"
     REBALANCE = "rebalance"
@@ -28,22 +28,22 @@ class InterruptionKind(StrEnum):
 
 
 INTERRUPTS: Final = frozenset({InterruptionKind.NOTICE, InterruptionKind.RECLAIMED})
-"""A rebalance recommendation says that the risk is elevated: nothing was interrupted yet."""
+"""Without rebalance recommendations, which only warn of an elevated risk."""
 
 
 @dataclass(frozen=True, slots=True)
 class InterruptionEvent:
-    """Something that happened to an own instance.
+    """An interruption of an own instance, or a rebalance recommendation.
 
     Args:
-        instance_id: whose.
+        instance_id: the instance.
         pool: where it ran.
-        at: when, aware UTC.
-        kind: how it was noticed.
-        source: a person's name for where it came from.
-        recorded_at: when SpotLab learned of it, aware UTC.
-        emulated: of the emulated AWS: it teaches the simulated market alone.
-        event_id: assigned by the log; 0 while not recorded.
+        at: aware UTC.
+        kind: how it was observed.
+        source: name of the source, for a person.
+        recorded_at: when SpotLab recorded it, aware UTC.
+        emulated: from the emulated AWS: evidence for the simulated market only.
+        event_id: assigned by the log; 0 until it is recorded.
     """
 
     instance_id: str
@@ -58,13 +58,13 @@ class InterruptionEvent:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """An instance that was seen running on a spot pool without a gap.
+    """A period in which an instance was observed running on a spot pool, without a gap.
 
     Args:
-        instance_id: whose.
-        pool: where.
-        started_at, ended_at: first and last moment it is known to have run, aware UTC.
-        emulated: of the emulated AWS.
+        instance_id: the instance.
+        pool: where it ran.
+        started_at, ended_at: first and last time at which it is known to have run, aware UTC.
+        emulated: from the emulated AWS.
     """
 
     instance_id: str
@@ -74,13 +74,13 @@ class Exposure:
     emulated: bool = False
 
     def hours_since(self, since: datetime) -> float:
-        """Hours of it after a moment."""
+        """Its hours after a time."""
         return max(0.0, (self.ended_at - max(self.started_at, since)) / timedelta(hours=1))
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What own instances went through on one pool: interruptions, and hours seen running."""
+    """Interruptions and exposure of own instances on one pool."""
 
     events: int = 0
     exposure_h: float = 0.0
@@ -91,14 +91,14 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class OwnRecord:
-    """What own instances went through, by the pool (with its zone) they ran on."""
+    """Interruptions and exposure of own instances, by pool (with its zone)."""
 
     pools: Mapping[Pool, Record] = field(default_factory=dict)
 
     def on(self, pool: Pool) -> tuple[Record, Record]:
-        """The record on a pool, and on its sibling zones (same region, type and system).
+        """The record of a pool, and that of its sibling zones (same region, type and system).
 
-        A pool without a zone stands for its whole region: its record is that of every zone.
+        A pool without a zone stands for its region: its record is that of all zones.
         """
         of_type = replace(pool, availability_zone=None)
         same = {
@@ -120,7 +120,7 @@ def own_record(
     Args:
         events: of any kind, in any order.
         exposures: in any order.
-        since: what was before does not count.
+        since: earlier events and hours do not count.
     """
     pools: dict[Pool, Record] = {}
     for event in distinct(events):
@@ -134,8 +134,8 @@ def own_record(
 
 
 def distinct(events: Sequence[InterruptionEvent]) -> list[InterruptionEvent]:
-    """One event an interruption, oldest first: a notice and what followed it count once."""
-    found: list[InterruptionEvent] = []
+    """One event per interruption, oldest first: a notice and the reclaim after it count once."""
+    interruptions: list[InterruptionEvent] = []
     last: dict[str, datetime] = {}
     for event in sorted(events, key=lambda each: (each.at, each.instance_id)):
         if event.kind not in INTERRUPTS:
@@ -143,5 +143,5 @@ def distinct(events: Sequence[InterruptionEvent]) -> list[InterruptionEvent]:
         before = last.get(event.instance_id)
         last[event.instance_id] = event.at
         if before is None or event.at - before > SAME_INTERRUPTION:
-            found.append(event)
-    return found
+            interruptions.append(event)
+    return interruptions

@@ -1,4 +1,4 @@
-"""Pools, market snapshots and where a number came from."""
+"""Pools, market snapshots, market data, and the provenance of a number."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pandas as pd
 
 LINUX: Final = "Linux"
 REGION_LEVEL: Final = "-"
-"""How the key of a pool spells "no zone": its price is a region's, not a zone's."""
+"""Stands for "no zone" in the key of a pool whose price is that of a region."""
 
 
 class MarketName(StrEnum):
-    """Which market a number belongs to. Two markets are never mixed in one decision."""
+    """Which market a number belongs to. Markets are never mixed in one decision."""
 
     SIMULATED = "simulated"
     RECORDED = "recorded"
@@ -24,7 +24,7 @@ class MarketName(StrEnum):
 
 
 class FeedKind(StrEnum):
-    """What a snapshot's rows are."""
+    """The kind of a snapshot's rows."""
 
     ADVISOR = "advisor"
     SPOT_PRICES = "spot_prices"
@@ -37,7 +37,7 @@ class FeedKind(StrEnum):
 FEED_COLUMNS: Final[dict[FeedKind, tuple[str, ...]]] = {
     # bucket 0..4 (trailing month); savings_percent up to 100, rarely negative (spot over on-demand)
     FeedKind.ADVISOR: ("region", "operating_system", "instance_type", "bucket", "savings_percent"),
-    # one price a region (no zone): AWS's public feed
+    # AWS's public feed: one price per region, without zones
     FeedKind.SPOT_PRICES: (
         "region",
         "operating_system",
@@ -59,7 +59,7 @@ FEED_COLUMNS: Final[dict[FeedKind, tuple[str, ...]]] = {
         "instance_type",
         "on_demand_price_usd_per_hour",
     ),
-    # unknown numbers are NaN, unknown texts None; memory_gb is GiB as AWS counts it
+    # unknown numbers are NaN, unknown texts None; memory_gb is GiB, as AWS counts it
     FeedKind.SPECS: (
         "instance_type",
         "vcpu",
@@ -78,7 +78,7 @@ FEED_COLUMNS: Final[dict[FeedKind, tuple[str, ...]]] = {
     ),
     FeedKind.OFFERINGS: ("region", "availability_zone", "instance_type"),
 }
-"""The columns of a snapshot's rows, by kind, in order. One row a key; prices are USD per hour."""
+"""The columns of a snapshot, by kind, in order. One row per key; prices are USD per hour."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -87,7 +87,7 @@ class Pool:
 
     Args:
         region: AWS region, such as "us-east-1".
-        availability_zone: zone name, or None where only a region-level price is known.
+        availability_zone: zone name; None if only a region-level price is known.
         instance_type: such as "m6i.xlarge".
         operating_system: "Linux" or "Windows".
     """
@@ -105,7 +105,7 @@ class Pool:
 
     @property
     def label(self) -> str:
-        """How a person names the pool: `m6i.xlarge in us-east-1a`."""
+        """The pool's name for a person: `m6i.xlarge in us-east-1a`."""
         return f"{self.instance_type} in {self.availability_zone or self.region}"
 
     @classmethod
@@ -113,7 +113,7 @@ class Pool:
         """The pool whose `key` this is.
 
         Raises:
-            ValueError: the key has not four parts.
+            ValueError: the key does not have four parts.
         """
         region, zone, instance_type, operating_system = key.split(":")
         return cls(region, None if zone == REGION_LEVEL else zone, instance_type, operating_system)
@@ -121,14 +121,14 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a number came from.
+    """Source and time of a number.
 
     Args:
-        source: a person's name for it, such as "AWS Spot Advisor feed".
-        event_time: when it was true at the source (aware UTC); the fetch's time where the
-            source carries none.
-        fetched_at: when SpotLab read it (aware UTC).
-        approximate: derived, not published: shown as an approximation.
+        source: name for a person, such as "AWS Spot Advisor feed".
+        event_time: when it was true at the source, aware UTC; if the source does not say, the
+            time of the fetch.
+        fetched_at: when SpotLab read it, aware UTC.
+        approximate: derived, not published; shown as an approximation.
         stale: older than its view's TTL, or read from the archive.
     """
 
@@ -145,16 +145,16 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One feed as it was at one moment: the unit that is collected, archived and refused whole.
+    """The state of one feed at one time, which is collected, archived or rejected as a unit.
 
     Args:
-        kind: what the rows are; `FEED_COLUMNS[kind]` names the columns.
+        kind: of the rows; `FEED_COLUMNS[kind]` names the columns.
         market: which market they belong to.
-        scope: "" for a feed of every region, else the region it covers.
+        scope: "" for a feed of all regions, else the region it covers.
         origin: source, event_time and fetched_at.
-        digest: SHA-256 of the content, hex; equal digests mean "unchanged".
-        rows: one row a key, columns as in FEED_COLUMNS.
-        validator: what to send for a conditional fetch (ETag or Last-Modified), or "".
+        digest: SHA-256 of the content, hex; equal digests mean that it is unchanged.
+        rows: one row per key, columns as in FEED_COLUMNS.
+        validator: ETag or Last-Modified for a conditional fetch, or "".
     """
 
     kind: FeedKind
@@ -172,23 +172,23 @@ def _empty(kind: FeedKind, *extra: str) -> pd.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class MarketData:
-    """What was known of one market at `as_of`: the only input of the feature engine.
+    """The data of one market as known at `as_of`: the only input of the feature engine.
 
-    Built by features/online.py from the online store and by features/offline.py from the archive;
-    no table holds a row whose event_time is later than `as_of`. Linux pools only.
+    features/online.py builds it from the online store, features/offline.py from the archive. No
+    table has a row with an event_time later than `as_of`. Linux pools only.
 
     Args:
         market: which market.
         as_of: aware UTC.
-        advisor: newest row a (region, instance_type): FEED_COLUMNS[ADVISOR] + event_time.
-        advisor_past: rows of the advisor snapshots before that one, same columns.
-        prices: newest price a pool: region, availability_zone (None: region-level),
+        advisor: newest row per (region, instance_type): FEED_COLUMNS[ADVISOR] + event_time.
+        advisor_past: rows of earlier advisor snapshots, same columns.
+        prices: newest price per pool: region, availability_zone (None: region-level),
             instance_type, operating_system, spot_price_usd_per_hour, event_time.
-        price_history: change points up to 90 days back, same columns as `prices`.
+        price_history: price changes of the last 90 days, same columns as `prices`.
         on_demand: FEED_COLUMNS[ON_DEMAND] + event_time.
-        specs: FEED_COLUMNS[SPECS], one row a type.
-        origins: where each kind came from; a kind that is absent is unknown.
-        degraded: reasons, for a person, why this is less than it should be; empty when healthy.
+        specs: FEED_COLUMNS[SPECS], one row per type.
+        origins: provenance of each kind; a missing kind is unknown.
+        degraded: why data is missing or old, for a person; empty if healthy.
     """
 
     market: MarketName
@@ -207,7 +207,7 @@ class MarketData:
     degraded: tuple[str, ...] = ()
 
     def with_degraded(self, *reasons: str) -> MarketData:
-        """The same data, with more reasons why it is degraded."""
+        """The same data with additional reasons why it is degraded."""
         return replace(self, degraded=(*self.degraded, *reasons))
 
     def pools(self) -> list[Pool]:

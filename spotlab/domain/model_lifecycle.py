@@ -1,15 +1,15 @@
-"""The states of a model version, and which moves there are.
+"""The states of a model version, and the allowed changes of state.
 
 | from \\ to | graduated | champion | rejected | archived |
 | --- | --- | --- | --- | --- |
 | candidate | graduate | | reject | archive |
 | graduated | | champion | reject | archive |
-| champion | step down: only when another becomes champion | | | |
+| champion | step down: only if another version becomes champion | | | |
 | rejected | graduate | | | archive |
 | archived | graduate | | | |
 
-Beside its state a version is enabled or disabled. A champion is always enabled: a task without a
-model in force would have no answer.
+In addition, a version is enabled or disabled. A champion is always enabled, because its task must
+always have a usable model.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from spotlab.errors import InvalidInput
 
 
 class ModelState(StrEnum):
-    """Where a model version stands."""
+    """The state of a model version."""
 
     CANDIDATE = "candidate"
     GRADUATED = "graduated"
@@ -33,7 +33,7 @@ class ModelState(StrEnum):
 
 
 class ModelAction(StrEnum):
-    """What can be done to a model version; each leaves an event."""
+    """An action on a model version; each is recorded as an event."""
 
     REGISTER = "register"
     REFUSE = "refuse"
@@ -62,30 +62,32 @@ MOVES: Final[Mapping[ModelAction, tuple[frozenset[ModelState], ModelState]]] = M
         ModelAction.ARCHIVE: (frozenset({_C, _G, _R}), _A),
     }
 )
-"""Moves that a person makes: from which states, and to which."""
+"""Actions of a user that change the state: from which states, and to which."""
 
 _SWITCHES: Final = {ModelAction.ENABLE: True, ModelAction.DISABLE: False}
-_NAME_ANOTHER: Final = "Make another the champion first: this one steps down to graduated."
+_REPLACE_CHAMPION: Final = (
+    "Make another version the champion first; this one then steps down to graduated."
+)
 _USABLE: Final = frozenset({_C, _G, ModelState.CHAMPION})
 
 
-def allowed(state: str, enabled: bool) -> tuple[ModelAction, ...]:
-    """The moves a person may make with a version, for a screen's buttons."""
+def allowed_actions(state: str, enabled: bool) -> tuple[ModelAction, ...]:
+    """The actions that are allowed for a version, for the buttons of a screen."""
     actions = (*MOVES, *_SWITCHES)
     return tuple(action for action in actions if not _objection(state, enabled, action))
 
 
-def moved(label: str, state: str, enabled: bool, action: ModelAction) -> tuple[str, bool]:
-    """The state and switch of a version after a move.
+def state_after(label: str, state: str, enabled: bool, action: ModelAction) -> tuple[str, bool]:
+    """The state of a version after an action, and whether it is enabled.
 
     Args:
         label: "name@version", for the error.
         state, enabled: before.
         action: one of MOVES, enable or disable.
     Returns:
-        State and enabled after it.
+        State and enabled.
     Raises:
-        InvalidInput: this move is not made from there; says why and what would be right.
+        InvalidInput: the action is not allowed in this state; says why, and what to do.
     """
     if objection := _objection(state, enabled, action):
         why, remedy = objection
@@ -95,35 +97,35 @@ def moved(label: str, state: str, enabled: bool, action: ModelAction) -> tuple[s
     return MOVES[action][1].value, enabled
 
 
-def unusable(state: str, enabled: bool) -> str:
-    """Why a version is not used by an evaluation; "" when it may be."""
+def unusable_reason(state: str, enabled: bool) -> str:
+    """Why evaluations may not use a version; "" if they may."""
     if state not in _USABLE:
         return f"is {state}"
     return "" if enabled else "is disabled"
 
 
 def trusted(state: str, enabled: bool) -> bool:
-    """Whether an administrator vouches for a version that somebody sent: it may run beside
-    everything else in the server's process."""
+    """Whether an administrator has accepted an uploaded version: it may run in the server's own
+    process."""
     return enabled and state in (ModelState.GRADUATED, ModelState.CHAMPION)
 
 
 def _objection(state: str, enabled: bool, action: ModelAction) -> tuple[str, str] | None:
     if action in _SWITCHES:
         if enabled is _SWITCHES[action]:
-            return f"is {action.value}d already", ""
+            return f"is already {action.value}d", ""
         if state == ModelState.CHAMPION:
-            return "is the champion", _NAME_ANOTHER
+            return "is the champion", _REPLACE_CHAMPION
         return None
     if action not in MOVES:
-        return f"cannot be moved by {action.value!r}", f"Moves: {', '.join(MOVES)}."
+        return f"does not allow the action {action.value!r}", f"Available: {', '.join(MOVES)}."
     sources, target = MOVES[action]
     if state == target:
-        return f"is {target.value} already", ""
+        return f"is already {target.value}", ""
     if state == ModelState.CHAMPION:
-        return "is the champion", _NAME_ANOTHER
+        return "is the champion", _REPLACE_CHAMPION
     if state not in sources:
-        remedy = f"{action.value} is for: {', '.join(sorted(sources))}."
+        remedy = f"{action.value} is allowed for models that are {' or '.join(sorted(sources))}."
         return f"is {state}", remedy.capitalize()
     if action is ModelAction.CHAMPION and not enabled:
         return "is disabled", "Enable it first."

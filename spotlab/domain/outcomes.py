@@ -1,4 +1,4 @@
-"""Predictions beside what happened, and decisions beside other models'."""
+"""Outcomes of predictions, decisions of challengers, and statistics with intervals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from spotlab.domain.market import MarketName
 FloatArray = NDArray[np.float64]
 RESAMPLES: Final = 1000
 MIN_BLOCKS: Final = 5
-"""With fewer days than this, a bootstrap over days says nothing: the interval is unknown."""
+"""With fewer days, a bootstrap over days is meaningless: the interval is unknown."""
 
 
 class Target(StrEnum):
@@ -29,7 +29,7 @@ class Target(StrEnum):
 
 
 class OutcomeState(StrEnum):
-    """Whether it is known what happened."""
+    """Whether the outcome could be observed."""
 
     REALISED = "realised"
     CENSORED = "censored"
@@ -37,22 +37,22 @@ class OutcomeState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One prediction beside what happened.
+    """One prediction and what happened.
 
     Args:
-        experiment_id: the decision that the prediction was made for.
+        experiment_id: the decision for which the prediction was made.
         target: interruption (within horizon_h), bucket (next advisor bucket >= 3) or price.
         model: "name@version".
         subject: an instance id (interruption) or a pool's key.
         market: which market the numbers belong to.
-        predicted_at: when, aware UTC.
-        due_at: when it could be known, aware UTC.
+        predicted_at: aware UTC.
+        due_at: when the outcome can first be known, aware UTC.
         horizon_h: hours from predicted_at to due_at.
         predicted: 0..1, or USD per hour (price).
         realised: 0, 1 or USD per hour; None when censored.
         state: realised or censored.
-        reason: one sentence: from what it is known, or why it never will be.
-        challenger: predicted in shadow, beside the champion.
+        reason: one sentence: how the outcome is known, or why it never will be.
+        challenger: predicted by a challenger, in a shadow run.
     """
 
     experiment_id: int
@@ -72,25 +72,25 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class ShadowDecision:
-    """What a challenger would have decided, beside the decision that was made.
+    """What a challenger would have decided, and the decision that was made.
 
     Args:
         experiment_id: the decision that was made.
         model: the challenger, "name@version".
         champion: the model that decided.
         created_at: aware UTC.
-        instance_id: about which instance.
-        decision: the challenger's; None where it failed.
-        champion_decision: the one that was made; None where that failed.
+        instance_id: the instance.
+        decision: the challenger's; None if it failed.
+        champion_decision: the one that was made; None if it failed.
         chosen_pool: key of the pool it would switch to; None: none.
-        current_risk, chosen_risk: its own view, 0..1 within horizon_h; None: unknown.
+        current_risk, chosen_risk: by the challenger, 0..1 within horizon_h; None: unknown.
         horizon_h: hours.
-        saving_usd_per_hour: expected, its own view.
+        saving_usd_per_hour: expected by the challenger.
         cost_difference_usd_per_hour: expected cost after its decision minus after the champion's,
-            both by the champion's hazards; None where either is unknown.
-        own_cost_difference_usd_per_hour: the same by the challenger's hazards.
+            both with the champion's hazards; None if either is unknown.
+        own_cost_difference_usd_per_hour: the same with the challenger's hazards.
         agrees: the same decision and the same pool.
-        error: why it decided nothing; "" when it did.
+        error: why there is no decision; "" if there is one.
     """
 
     experiment_id: int
@@ -113,7 +113,7 @@ class ShadowDecision:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number and its 95 % interval; an end is NaN where there are too few days to tell."""
+    """A value and its 95 % interval; low and high are NaN if there are too few days."""
 
     value: float
     low: float
@@ -122,11 +122,11 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """Predictions between two of their own quantiles, and how often it came true.
+    """Predictions between two of their own quantiles, and the observed share.
 
     Args:
         low, high: smallest and largest prediction in the bin.
-        rows: how many.
+        rows: number of predictions.
         mean_predicted: 0..1.
         observed: share that came true, with a 95 % Wilson interval.
     """
@@ -139,28 +139,31 @@ class ReliabilityBin:
 
 
 def mean(values: FloatArray) -> float:
-    """The mean; NaN of nothing."""
+    """The mean; NaN for no values."""
     return float(np.mean(values)) if len(values) else float("nan")
 
 
 def reliability(predicted: FloatArray, realised: FloatArray, bins: int = 8) -> list[ReliabilityBin]:
-    """Predictions in bins of about equally many rows: risks of an hour crowd near zero.
+    """Predictions in bins of about equal size, because risks of an hour are all close to zero.
 
-    Equal predictions share a bin.
+    Equal predictions are in the same bin.
+
+    Args:
+        predicted: (n,) probabilities.
+        realised: (n,) 0 or 1.
+        bins: how many at most.
     """
     if not len(predicted):
         return []
     edges = np.unique(np.quantile(predicted, np.linspace(0, 1, bins + 1)[1:-1]))
     slot = np.searchsorted(edges, predicted, side="right")
-    found = []
+    table = []
     for number in np.unique(slot):
-        said, seen = predicted[slot == number], realised[slot == number]
-        found.append(
-            ReliabilityBin(
-                float(said.min()), float(said.max()), len(said), mean(said), _wilson(seen)
-            )
-        )
-    return found
+        inside, outcomes = predicted[slot == number], realised[slot == number]
+        low, high = float(inside.min()), float(inside.max())
+        observed = wilson(mean(outcomes), len(outcomes))
+        table.append(ReliabilityBin(low, high, len(inside), mean(inside), observed))
+    return table
 
 
 def by_day(
@@ -170,15 +173,15 @@ def by_day(
     seed: int = 0,
     draws: int = RESAMPLES,
 ) -> Estimate:
-    """A statistic of rows with its 95 % interval, drawing whole days with replacement.
+    """A statistic with its 95 % interval from a block bootstrap over days.
 
-    Rows of one day rise and fall together; an interval over rows would be too narrow.
+    Rows of one day are correlated, so an interval from resampled rows would be too narrow.
 
     Args:
         statistic: of row numbers.
-        moments: (n,) when each row was predicted; its UTC day is its block.
-        seed: of the draws.
-        draws: how many.
+        moments: (n,) times of the predictions; a block is a UTC day.
+        seed: of the random draws.
+        draws: number of resamples.
     """
     rows = np.arange(len(moments))
     value = statistic(rows)
@@ -195,9 +198,14 @@ def by_day(
     return Estimate(value, float(low), float(high))
 
 
-def _wilson(seen: FloatArray) -> Estimate:
-    """Share of ones with its Wilson score interval (Wilson 1927)."""
-    z, n, share = 1.959964, len(seen), mean(seen)
+def wilson(share: float, n: int) -> Estimate:
+    """A share of n rows with its 95 % Wilson score interval (Wilson 1927).
+
+    >>> estimate = wilson(0.0, 20)
+    >>> round(estimate.low, 3), round(estimate.high, 3)
+    (0.0, 0.161)
+    """
+    z = 1.959964
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     return Estimate(share, max(0.0, float(middle - half)), min(1.0, float(middle + half)))

@@ -1,9 +1,9 @@
-"""AWS's spot placement scores: what is asked about together, and what was answered. Domain: pure.
+"""AWS's spot placement scores: groups of types to request, responses, and the score of a pool.
 
-A score is AWS's answer to "how likely is it that a request over these instance types is filled
-now?", from 1 (hardly) to 10, and no promise. It is low whatever the capacity is when fewer than
-three types are asked for, so types are asked for in groups, and a score belongs to the group. It
-enters no feature and no decision: no model was trained on it.
+A score is AWS's estimate of whether a spot request for some instance types would be fulfilled now,
+from 1 (unlikely) to 10, without a guarantee. For fewer than three types it is always low, so types
+are requested in groups, and a score belongs to a group. It is not a feature and not used in
+decisions: no model was trained on it.
 
 Source: "Spot placement score" in the EC2 user guide.
 """
@@ -19,17 +19,17 @@ from typing import Final
 
 from spotlab.domain.market import Pool, Provenance
 
-FEWEST_TYPES: Final = 3
-MOST_TYPES: Final = 5
+MIN_TYPES: Final = 3
+MAX_TYPES: Final = 5
 TARGET_CAPACITY: Final = 1
 FRESH_FOR: Final = timedelta(hours=12)
-"""An older score is shown as old."""
+"""An older score is stale."""
 SHOWN_FOR: Final = timedelta(days=2)
-"""An older score says nothing about now: it is unknown again."""
+"""An older score is not shown: the score is unknown."""
 
 
 class PlacementState(StrEnum):
-    """What is known of a score."""
+    """Whether a score is known."""
 
     SCORED = "scored"
     REFUSED = "refused by quota"
@@ -38,7 +38,7 @@ class PlacementState(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Shape:
-    """What types must have in common to be alternatives of each other.
+    """What types have in common that can replace each other.
 
     Args:
         architecture: "x86_64" or "arm64".
@@ -54,18 +54,18 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class PlacementAnswer:
-    """What AWS answered about one group of types in one region.
+class PlacementResponse:
+    """AWS's response for one group of types in one region.
 
     Args:
-        emulated: by the emulated AWS; never mixed with Amazon's.
-        account: who asked; the zones' names are this account's.
-        region: asked about.
-        instance_types: asked for together, sorted.
+        emulated: from the emulated AWS; never mixed with real scores.
+        account: that sent the request; zone names are this account's.
+        region: of the request.
+        instance_types: of the request, sorted.
         asked_at: aware UTC.
-        source: a person's name for it.
+        source: name for a person.
         refused: the account's quota of configurations was used up.
-        scores: 1..10 by zone; a zone that AWS left out is unknown.
+        scores: 1..10 by zone; a missing zone is unknown.
     """
 
     emulated: bool
@@ -80,15 +80,15 @@ class PlacementAnswer:
 
 @dataclass(frozen=True, slots=True)
 class PlacementScore:
-    """What is known of one pool's placement.
+    """The placement score of one pool, or why there is none.
 
     Args:
         state: scored, refused by quota or unknown.
-        reason: in words, why there is no score; "" where there is one.
+        reason: why there is no score; "" if there is one.
         score: 1..10, of the whole group; None unless scored.
-        zone: whose score it is; of a pool without a zone, the easiest of the region.
-        instance_types: the group that was asked for together; empty where nobody asked.
-        origin: source and time; None where nobody asked.
+        zone: of the score; for a pool without a zone, the zone with the highest score.
+        instance_types: the group that was requested; empty if none was.
+        origin: source and time; None if no score was requested.
     """
 
     state: PlacementState
@@ -100,89 +100,94 @@ class PlacementScore:
 
 
 def groups(shapes: Mapping[str, Shape]) -> list[tuple[str, ...]]:
-    """Every type in exactly one group of neighbours, each of them three types at least.
+    """Partition types into groups of similar types, of at least three types each.
 
-    Types of one shape are together; shapes with too few are joined with the next larger one of the
-    same architecture. The same types give the same groups, whoever asks: a configuration that was
-    asked for already costs no quota. A kind of which there are fewer than three types has no group.
+    Types of one shape are grouped; shapes with too few types are joined with the next larger shape
+    of the same architecture. Groups depend only on the types, because a configuration that was
+    requested before does not count against the quota. If there are fewer than three types of an
+    architecture (with or without accelerator), they are in no group.
 
     Args:
-        shapes: of a region's types.
+        shapes: by instance type, of one region.
     """
-    found: list[tuple[str, ...]] = []
+    partition: list[tuple[str, ...]] = []
     ordered = sorted(shapes, key=lambda name: (shapes[name], name))
     for _, kind in groupby(ordered, lambda name: _kind(shapes[name])):
-        waiting: list[str] = []
+        pending: list[str] = []
         of_kind: list[list[str]] = []
-        for _, alike in groupby(kind, shapes.__getitem__):
-            waiting += alike
-            if len(waiting) >= FEWEST_TYPES:
-                of_kind += _even(waiting)
-                waiting = []
+        for _, same_shape in groupby(kind, shapes.__getitem__):
+            pending += same_shape
+            if len(pending) >= MIN_TYPES:
+                of_kind += _split_evenly(pending)
+                pending = []
         if of_kind:
-            of_kind[-1] += waiting
-        found += [tuple(sorted(group)) for group in of_kind]
-    return found
+            of_kind[-1] += pending
+        partition += [tuple(sorted(group)) for group in of_kind]
+    return partition
 
 
 def _kind(shape: Shape) -> tuple[str, bool]:
     return shape.architecture, shape.accelerated
 
 
-def _even(names: Sequence[str]) -> Iterator[list[str]]:
-    """Parts of about the same length, from FEWEST_TYPES to MOST_TYPES."""
-    parts = -(-len(names) // MOST_TYPES)
+def _split_evenly(names: Sequence[str]) -> Iterator[list[str]]:
+    """Parts of about equal length, from MIN_TYPES to MAX_TYPES."""
+    parts = -(-len(names) // MAX_TYPES)
     for part in range(parts):
         yield list(names[part * len(names) // parts : (part + 1) * len(names) // parts])
 
 
-def worth_asking(shapes: Mapping[str, Shape], in_use: Mapping[str, int]) -> list[tuple[str, ...]]:
-    """The groups that say something about a fleet: its own types', then their alternatives'.
+def relevant_groups(
+    shapes: Mapping[str, Shape], in_use: Mapping[str, int]
+) -> list[tuple[str, ...]]:
+    """The groups that are relevant to a fleet: with its own types, or types of the same shape.
 
     Args:
-        shapes: of a region's types.
-        in_use: how many instances of each type there are.
+        shapes: by instance type, of one region.
+        in_use: number of instances by type.
+    Returns:
+        Groups with the most instances first.
     """
-    wanted = {shapes[name] for name in in_use if name in shapes}
-    near = [
+    shapes_in_use = {shapes[name] for name in in_use if name in shapes}
+    relevant = [
         group
         for group in groups(shapes)
-        if any(name in in_use or shapes[name] in wanted for name in group)
+        if any(name in in_use or shapes[name] in shapes_in_use for name in group)
     ]
-    return sorted(near, key=lambda group: (-sum(in_use.get(name, 0) for name in group), group))
+    return sorted(relevant, key=lambda group: (-sum(in_use.get(name, 0) for name in group), group))
 
 
 @dataclass(frozen=True, slots=True)
 class Placements:
-    """What is known of every pool.
+    """The placement scores of all pools.
 
     Args:
-        by_type: answers about a (region, type), newest first.
+        by_type: responses by (region, type), newest first.
         now: aware UTC.
-        why_none: why nothing is asked at all; "" where it is.
+        why_none: why no scores are requested; "" if they are.
     """
 
-    by_type: Mapping[tuple[str, str], Sequence[PlacementAnswer]]
+    by_type: Mapping[tuple[str, str], Sequence[PlacementResponse]]
     now: datetime
     why_none: str = ""
 
     @classmethod
-    def of_answers(
-        cls, answers: Iterable[PlacementAnswer], now: datetime, why_none: str = ""
+    def from_responses(
+        cls, answers: Iterable[PlacementResponse], now: datetime, why_none: str = ""
     ) -> Placements:
-        """From answers in any order; those that are too old to be shown are left out."""
-        by_type: dict[tuple[str, str], list[PlacementAnswer]] = {}
+        """From responses in any order; without those that are too old to be shown."""
+        by_type: dict[tuple[str, str], list[PlacementResponse]] = {}
         for answer in sorted(answers, key=lambda each: each.asked_at, reverse=True):
             if now - answer.asked_at <= SHOWN_FOR:
                 for name in answer.instance_types:
                     by_type.setdefault((answer.region, name), []).append(answer)
         return cls(by_type, now, why_none)
 
-    def of(self, pool: Pool) -> PlacementScore:
-        """The newest score of the pool's group; a refusal counts where none is fresh."""
+    def score_of(self, pool: Pool) -> PlacementScore:
+        """The newest score of the pool's group; a refusal counts if no score is fresh."""
         answers = self.by_type.get((pool.region, pool.instance_type), ())
         if not answers:
-            reason = self.why_none or "Nobody has asked AWS about its group in the last two days."
+            reason = self.why_none or "It was not requested in the last two days."
             return PlacementScore(PlacementState.UNKNOWN, reason)
         newest = answers[0]
         scored = next((each for each in answers if not each.refused), newest)
@@ -194,16 +199,16 @@ class Placements:
             stale=self.now - answer.asked_at > FRESH_FOR,
         )
         if answer.refused:
-            reason = "The account's daily quota of placement configurations was used up."
+            reason = "The daily quota of placement configurations of the account was used up."
             return PlacementScore(
                 PlacementState.REFUSED,
                 reason,
                 instance_types=answer.instance_types,
                 origin=origin,
             )
-        zone = pool.availability_zone or _easiest(answer.scores)
+        zone = pool.availability_zone or _highest(answer.scores)
         if zone is None or zone not in answer.scores:
-            reason = "AWS answered without a score for it."
+            reason = "AWS returned no score for it."
             return PlacementScore(
                 PlacementState.UNKNOWN, reason, None, zone, answer.instance_types, origin
             )
@@ -212,12 +217,12 @@ class Placements:
         )
 
 
-def _easiest(scores: Mapping[str, int]) -> str | None:
+def _highest(scores: Mapping[str, int]) -> str | None:
     return max(sorted(scores), key=scores.__getitem__, default=None)
 
 
 def configurations(
-    asked: Collection[PlacementAnswer],
+    asked: Collection[PlacementResponse],
 ) -> set[tuple[str, tuple[str, ...]]]:
-    """The different questions among answers that AWS counts: a refused one is not counted."""
+    """The different configurations that count against the quota; refused requests do not."""
     return {(each.region, each.instance_types) for each in asked if not each.refused}

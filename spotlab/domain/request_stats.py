@@ -1,4 +1,4 @@
-"""Requests that an app server answered, counted by five minutes and latency."""
+"""Counts of an app server's requests, per five minutes and latency class."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Final
 SLOT: Final = timedelta(minutes=5)
 FINEST_MS: Final = 0.1
 STEP: Final = 1.05
-"""Where a class of latencies ends, over where it begins: a percentile is at most 5 % too high."""
+"""Upper limit of a latency class over its lower limit: a percentile is at most 5 % too high."""
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """What one process answered within a slot.
+class RequestCounts:
+    """The requests of one process in one slot.
 
     Args:
-        process_id: whose.
-        at: when the slot began, aware UTC.
-        failed: answers with a status of 500 or more.
-        took: how many of the others took how long, by `class_of`.
+        process_id: of the process.
+        at: start of the slot, aware UTC.
+        failed: number of responses with a status of 500 or more.
+        took: number of other responses by latency class, see `latency_class_of`.
     """
 
     process_id: str
@@ -32,8 +32,8 @@ class Served:
     took: Mapping[int, int]
 
 
-def class_of(latency_ms: float) -> int:
-    """The class of a latency: 0 up to FINEST_MS, and then each 5 % wider.
+def latency_class_of(latency_ms: float) -> int:
+    """The class of a latency: 0 up to FINEST_MS, then classes with limits 5 % apart.
 
     >>> class_of(0.05), class_of(0.1), class_of(100.0)
     (0, 0, 142)
@@ -41,13 +41,13 @@ def class_of(latency_ms: float) -> int:
     return max(0, math.ceil(round(math.log(max(latency_ms, FINEST_MS) / FINEST_MS, STEP), 9)))
 
 
-def at_most_ms(found: int) -> float:
-    """The longest latency of a class, milliseconds."""
-    return FINEST_MS * STEP**found
+def class_limit_ms(latency_class: int) -> float:
+    """Upper limit of a latency class, milliseconds."""
+    return FINEST_MS * STEP**latency_class
 
 
-def together(served: Iterable[Served]) -> Counter[int]:
-    """Latencies of several slots and processes."""
+def merge_latencies(served: Iterable[RequestCounts]) -> Counter[int]:
+    """Latency classes of several slots and processes, added up."""
     took: Counter[int] = Counter()
     for each in served:
         took.update(each.took)
@@ -55,15 +55,15 @@ def together(served: Iterable[Served]) -> Counter[int]:
 
 
 def percentile_ms(took: Mapping[int, int], share: float) -> float | None:
-    """Nearest rank, by the upper end of its class; None where nothing was counted.
+    """Percentile by nearest rank, as the upper limit of its class; None without requests.
 
     >>> round(percentile_ms({class_of(10.0): 98, class_of(500.0): 2}, 0.99))
     517
     """
     total = sum(took.values())
-    left = max(1, math.ceil(round(share * total, 9)))
-    for found in sorted(took):
-        left -= took[found]
-        if left <= 0:
-            return at_most_ms(found)
+    rank = max(1, math.ceil(round(share * total, 9)))
+    for latency_class in sorted(took):
+        rank -= took[latency_class]
+        if rank <= 0:
+            return class_limit_ms(latency_class)
     return None

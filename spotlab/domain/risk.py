@@ -1,12 +1,12 @@
-"""Risk, hazard and what an interruption costs.
+"""Risk, hazard, evidence from own instances, and the cost of an interruption.
 
-A risk is P(interrupted within horizon_h). SpotLab assumes a constant hazard within a month, so a
-monthly interruption rate p gives
+A risk is P(interrupted within horizon_h). SpotLab assumes a constant hazard within a month, so for
+a monthly interruption rate p
 
     hazard_per_hour = -ln(1 - p) / 730.5        (730.5 h: an average month)
     risk(h)         = 1 - exp(-hazard_per_hour * h)
 
-A user's own instances teach the hazard (Gamma-Poisson): see `Evidence` and
+Own instances update the hazard (Gamma-Poisson): see `Evidence` and
 docs/adr/0013-outcomes-and-drift.md.
 """
 
@@ -26,20 +26,20 @@ MAX_MONTHLY_RATE: Final = 0.999
 
 BUCKET_LABELS: Final = ("<5 %", "5-10 %", "10-15 %", "15-20 %", ">20 %")
 BUCKET_RATES: Final = (0.025, 0.075, 0.125, 0.175, 0.25)
-"""Monthly interruption rate that stands for each advisor bucket: the middle of its range; the last
-bucket is open (">20 %"), so 0.25 is a convention of ours and is said wherever it is used."""
+"""Monthly interruption rate of each advisor bucket: the middle of its range. The last bucket has no
+upper limit (">20 %"), so 0.25 is our convention, which is stated wherever it is used."""
 
 PRIOR_EXPOSURE_H: Final = 10_000.0
-"""How many hours of own running the model's word is worth. A Gamma prior with mean m and variance v
+"""Exposure that has the same weight as the model's hazard. A Gamma prior with mean m and variance v
 is worth m / v hours; over the pools of one advisor snapshot that is 10,400 (2021), 10,000 (2024)
 and 10,600 (2025)."""
 SIBLING_WEIGHT: Final = 0.5
-"""How much an hour or an interruption in another zone of the same region and type counts."""
+"""Weight of an hour or an interruption in another zone of the same region and type."""
 
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """P(interrupted within horizon_h), and the hazard it comes from.
+    """P(interrupted within horizon_h), and the hazard behind it.
 
     Args:
         value: 0..1.
@@ -53,7 +53,7 @@ class Risk:
 
     @classmethod
     def from_hazard(cls, hazard_per_hour: float, horizon_h: float) -> Risk:
-        """The risk of a constant hazard over a horizon."""
+        """The risk within a horizon, with a constant hazard."""
         return cls(float(risk_within(hazard_per_hour, horizon_h)), horizon_h, hazard_per_hour)
 
 
@@ -87,32 +87,32 @@ def learned_hazard(
 
     Args:
         prior_hazard_per_hour: h0, the model's; NaN stays NaN.
-        events: interruptions seen.
-        exposure_h: instance hours in which they would have been seen.
+        events: observed interruptions.
+        exposure_h: observed instance hours.
         prior_exposure_h: T0; the prior is Gamma(h0 T0, T0).
     Returns:
-        Hazard per hour; to the bit the prior where there is no exposure and no event.
+        Hazard per hour; exactly the prior if there is no exposure and no event.
 
     >>> round(float(learned_hazard(1.25e-4, 2.0, 310.0)) * 1e4, 3)
     3.152
     """
     prior = np.asarray(prior_hazard_per_hour, dtype=np.float64)
-    seen, hours = np.asarray(events, np.float64), np.asarray(exposure_h, np.float64)
-    posterior = (seen + prior * prior_exposure_h) / (hours + prior_exposure_h)
-    return np.asarray(np.where((seen > 0) | (hours > 0), posterior, prior), dtype=np.float64)
+    counts, hours = np.asarray(events, np.float64), np.asarray(exposure_h, np.float64)
+    posterior = (counts + prior * prior_exposure_h) / (hours + prior_exposure_h)
+    return np.asarray(np.where((counts > 0) | (hours > 0), posterior, prior), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What own instances taught about one pool: all that its hazard is computed from.
+    """Own interruptions and exposure on one pool, and the hazard that follows from them.
 
     Args:
         prior_hazard_per_hour: the model's.
         events: own interruptions on this pool.
-        exposure_h: hours own instances were seen running on it.
+        exposure_h: exposure on this pool, hours.
         sibling_events, sibling_exposure_h: the same in the other zones of its region.
-        prior_exposure_h: hours of evidence that the model is worth.
-        sibling_weight: how much the siblings count (power prior, Ibrahim & Chen 2000).
+        prior_exposure_h: exposure that has the weight of the model's hazard, hours.
+        sibling_weight: weight of the other zones (power prior, Ibrahim & Chen 2000).
     """
 
     prior_hazard_per_hour: float
@@ -125,17 +125,17 @@ class Evidence:
 
     @property
     def counted_events(self) -> float:
-        """Interruptions, the siblings' by their weight."""
+        """Interruptions, with those of the other zones by their weight."""
         return self.events + self.sibling_weight * self.sibling_events
 
     @property
     def counted_exposure_h(self) -> float:
-        """Hours, the siblings' by their weight."""
+        """Exposure in hours, with that of the other zones by its weight."""
         return self.exposure_h + self.sibling_weight * self.sibling_exposure_h
 
     @property
     def hazard_per_hour(self) -> float:
-        """Posterior mean."""
+        """Posterior mean of the hazard."""
         learned = learned_hazard(
             self.prior_hazard_per_hour,
             self.counted_events,
@@ -145,12 +145,12 @@ class Evidence:
         return float(learned)
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Credible interval of the hazard, per hour: equal tails of the Gamma posterior."""
-        from scipy.special import gammaincinv  # here: 0.1 s that the first screen does not need
+        """Credible interval of the hazard, per hour, with equal tails of the Gamma posterior."""
+        from scipy.special import gammaincinv  # imported here: takes 0.1 s, not needed at start-up
 
         shape = self.counted_events + self.prior_hazard_per_hour * self.prior_exposure_h
         rate = self.counted_exposure_h + self.prior_exposure_h
-        if shape == 0.0:  # a prior of no hazard at all, and no event: a point, not a Gamma
+        if shape == 0.0:  # a prior hazard of 0 and no event: not a Gamma distribution
             return 0.0, 0.0
         low, high = gammaincinv(shape, [(1 - level) / 2, (1 + level) / 2]) / rate
         return float(low), float(high)

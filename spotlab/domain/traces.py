@@ -1,7 +1,7 @@
-"""Availability of pools over time, as probes found it.
+"""Traces: availability of pools over time, as observed by probes.
 
-A tick is one probe: could the capacity be had at that moment? That is capacity, not an
-interruption of a running instance.
+A tick is one probe of whether capacity was available. That is capacity, not the interruption of a
+running instance.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from spotlab.errors import InvalidInput
 
 FloatArray = NDArray[np.float64]
 MAX_CELLS: Final = 40_000_000
-"""Of a panel: ticks of the grid times traces, 8 bytes each."""
+"""Of a panel: number of ticks × number of traces, 8 bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One pool's ticks.
+    """The ticks of one pool.
 
     Args:
-        name: such as "us-east-1a_v100_1": the file's, for people; nothing is computed from it.
-        pool: None where it is not known.
-        started_at: time of the first tick, aware UTC; None where it is not known.
+        name: of the file, such as "us-east-1a_v100_1"; only shown, not interpreted.
+        pool: None if unknown.
+        started_at: time of the first tick, aware UTC; None if unknown.
         elapsed_h: (n,) hours since the first tick, increasing.
-        available: (n,) 1 could be had, 0 could not, NaN no record.
-        gap_s: nominal seconds from probe to probe.
-        source: where it comes from, with its licence where it has one.
+        available: (n,) 1: available, 0: not available, NaN: no record.
+        gap_s: nominal seconds between probes.
+        source: with its licence, if it has one.
     """
 
     name: str
@@ -47,14 +47,14 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class TracePanel:
-    """Traces that were probed together, on one grid of ticks.
+    """Traces of one campaign on a common grid of ticks.
 
     Args:
-        names, pools: p traces; pools[i] is None where it is not known.
-        started_at: time of the first tick, aware UTC; None where it is not known.
+        names, pools: of p traces; pools[i] is None if unknown.
+        started_at: time of the first tick, aware UTC; None if unknown.
         elapsed_h: (n,) hours since the first tick, increasing.
-        available: (n, p) 1, 0 or NaN; row i tells only what was known at tick i.
-        gap_s: nominal seconds from tick to tick.
+        available: (n, p) 1, 0 or NaN; row i contains only what was known at tick i.
+        gap_s: nominal seconds between ticks.
         sources: of each trace.
     """
 
@@ -67,11 +67,11 @@ class TracePanel:
     sources: tuple[str, ...]
 
     def until(self, tick: int) -> TracePanel:
-        """The panel as it was known just after tick number `tick`: no later row."""
+        """The panel as known just after tick number `tick`, without later rows."""
         return self._rows(slice(0, tick + 1), self.started_at)
 
     def window(self, first: int, ticks: int) -> TracePanel:
-        """`ticks` ticks from tick number `first`, as a panel of its own."""
+        """A panel of `ticks` ticks, from tick number `first` on."""
         started = self.started_at
         if started is not None:
             started += timedelta(hours=float(self.elapsed_h[first] - self.elapsed_h[0]))
@@ -105,40 +105,42 @@ class TracePanel:
 def align(traces: Sequence[Trace]) -> TracePanel:
     """Put traces of one campaign on one grid: the ticks of the trace that was probed most often.
 
-    A tick shows each trace's newest record until then, but none older than one and a half of that
-    trace's own gaps: nothing comes from later. Where every trace says when it started, the clock
-    decides; else they are taken to have started together.
+    The value at a tick is each trace's newest record until then, if it is not older than 1.5 gaps
+    of that trace; it never comes from later. If all traces have a start time, they are aligned by
+    time; otherwise they are assumed to have started together.
 
     Raises:
         InvalidInput: no trace, two of one name, too many values, or they never overlap.
     """
     if not traces:
-        raise InvalidInput("No trace was given.", remedy="Name at least one trace file.")
+        raise InvalidInput("There is no trace.", remedy="Choose at least one trace file.")
     names = [trace.name for trace in traces]
     if len(set(names)) != len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
+        duplicates = sorted({name for name in names if names.count(name) > 1})
         raise InvalidInput(
-            f"Two traces are named {twice[0]!r}.", remedy="Give each file another name."
+            f"Two traces are named {duplicates[0]!r}.",
+            remedy="Give each file a different name.",
         )
     first = min(traces, key=lambda trace: (trace.gap_s, trace.name))
     if len(first.elapsed_h) * len(traces) > MAX_CELLS:
         raise InvalidInput(
-            f"{len(traces)} traces of {len(first.elapsed_h):,} ticks are too many at once.",
-            remedy=f"Up to {MAX_CELLS:,} values are aligned: give fewer traces, or shorter ones.",
+            f"{len(traces)} traces of {len(first.elapsed_h):,} ticks are too many.",
+            remedy=f"The limit is {MAX_CELLS:,} values: choose fewer or shorter traces.",
         )
-    clocked = all(trace.started_at is not None for trace in traces)
-    columns = [_on_grid(trace, first, _lag_h(trace, first) if clocked else 0.0) for trace in traces]
+    timed = all(trace.started_at is not None for trace in traces)
+    columns = [_on_grid(trace, first, _lag_h(trace, first) if timed else 0.0) for trace in traces]
     available = np.column_stack(columns)
-    if np.isnan(available).all(axis=0).any():
-        alone = names[int(np.flatnonzero(np.isnan(available).all(axis=0))[0])]
+    is_empty = np.isnan(available).all(axis=0)
+    if is_empty.any():
+        name = names[int(np.flatnonzero(is_empty)[0])]
         raise InvalidInput(
-            f"Trace {alone!r} has no tick within the time of {first.name!r}.",
+            f"Trace {name!r} has no tick within the time of {first.name!r}.",
             remedy="Evaluate traces of different campaigns in separate runs.",
         )
     return TracePanel(
         tuple(names),
         tuple(trace.pool for trace in traces),
-        first.started_at if clocked else None,
+        first.started_at if timed else None,
         first.elapsed_h,
         available,
         first.gap_s,
@@ -153,8 +155,8 @@ def _lag_h(trace: Trace, first: Trace) -> float:
 
 
 def _on_grid(trace: Trace, grid: Trace, lag_h: float) -> FloatArray:
-    own = trace.elapsed_h + lag_h
-    newest = np.searchsorted(own, grid.elapsed_h + 1e-9, side="right") - 1
-    seen = np.where(newest >= 0, trace.available[np.maximum(newest, 0)], np.nan)
-    age_h = grid.elapsed_h - own[np.maximum(newest, 0)]
-    return np.where(age_h <= 1.5 * trace.gap_s / 3600.0, seen, np.nan)
+    elapsed_h = trace.elapsed_h + lag_h
+    newest = np.searchsorted(elapsed_h, grid.elapsed_h + 1e-9, side="right") - 1
+    values = np.where(newest >= 0, trace.available[np.maximum(newest, 0)], np.nan)
+    age_h = grid.elapsed_h - elapsed_h[np.maximum(newest, 0)]
+    return np.where(age_h <= 1.5 * trace.gap_s / 3600.0, values, np.nan)

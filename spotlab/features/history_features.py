@@ -24,7 +24,7 @@ def _history(name: str, meaning: str, unit: str, low: float, high: float, missin
 def _change(days: int) -> Feature:
     return _history(
         f"price_change_{days}d",
-        f"Spot price / price in force {days} d ago − 1.",
+        f"Spot price / price {days} d ago − 1.",
         "share",
         -1,
         1000,
@@ -35,8 +35,7 @@ def _change(days: int) -> Feature:
 def _volatility(days: int) -> Feature:
     return _history(
         f"price_volatility_{days}d",
-        f"Standard deviation of ln(price) over {days} d, each price weighted by the hours it was "
-        "in force.",
+        f"Standard deviation of ln(price) over {days} d, with each price weighted by its duration.",
         "1",
         0,
         4,
@@ -52,7 +51,7 @@ FEATURES: Final = (
     _volatility(30),
     _history(
         "price_vs_mean_30d",
-        "Spot price / its mean over 30 d (weighted by the hours in force) − 1.",
+        "Spot price / its mean over 30 d (weighted by duration) − 1.",
         "share",
         -1,
         1000,
@@ -60,11 +59,11 @@ FEATURES: Final = (
     ),
     _history(
         "hours_since_price_change",
-        "Hours since the price last moved.",
+        "Hours since the price last changed.",
         "h",
         0,
         87_660,
-        "NaN: no move within the known history",
+        "NaN: no change within the known history",
     ),
 )
 
@@ -86,25 +85,28 @@ def columns(panel: Panel) -> dict[str, Floats]:
 
 
 def change_points(panel: Panel) -> ChangePoints:
-    """The asked pools' price history, with the newest price as its last point.
+    """The requested pools' price history, with the newest price as its last point.
 
-    A pool without history stays without: one price is no history, however old it is.
+    A pool without history has no points, even if it has a price.
     """
     history, prices = panel.market.price_history, panel.market.prices
-    asked, slot = np.unique(panel.asked_keys, return_inverse=True)
-    past = pd.Index(asked).get_indexer(pd.Index(panel.pool_keys(history)))
-    kept = past >= 0
-    has_past = np.zeros(len(asked), dtype=bool)
-    has_past[past[kept]] = True
-    now = pd.Index(asked).get_indexer(pd.Index(panel.pool_keys(prices)))
-    current = (now >= 0) & np.append(has_past, False)[now]
+    requested, slot = np.unique(panel.requested_keys, return_inverse=True)
+    history_slot = pd.Index(requested).get_indexer(pd.Index(panel.pool_keys(history)))
+    has_pool = history_slot >= 0
+    has_past = np.zeros(len(requested), dtype=bool)
+    has_past[history_slot[has_pool]] = True
+    price_slot = pd.Index(requested).get_indexer(pd.Index(panel.pool_keys(prices)))
+    current = (price_slot >= 0) & np.append(has_past, False)[price_slot]
     points = ChangePoints.of(
-        np.concatenate([past[kept], now[current]]).astype(np.int64),
+        np.concatenate([history_slot[has_pool], price_slot[current]]).astype(np.int64),
         np.concatenate(
-            [panel.age_h(history["event_time"])[kept], panel.age_h(prices["event_time"])[current]]
+            [
+                panel.age_h(history["event_time"])[has_pool],
+                panel.age_h(prices["event_time"])[current],
+            ]
         ),
-        np.concatenate([_prices(history)[kept], _prices(prices)[current]]),
-        len(asked),
+        np.concatenate([_prices(history)[has_pool], _prices(prices)[current]]),
+        len(requested),
     )
     return points.take(slot)
 

@@ -1,9 +1,9 @@
-"""How widely a type is offered, and how its savings and price compare.
+"""Features of a type's availability, and of its savings and price compared with others.
 
-A pool is judged against its neighbours: the same type in other regions, and the other types of its
-family, series and region. Every mean leaves the pool's own type out, so that no pool is compared
-with itself. Only the advisor, which covers every region whoever asks, is compared across regions:
-prices are known of the regions that are collected, and a feature must not depend on how many.
+A pool is compared with the same type in other regions, and with the other types of its family,
+series and region. Every mean excludes the pool's own type. Only the advisor's values, which always
+cover every region, are compared across regions: prices are known only for the collected regions,
+and a feature must not depend on how many these are.
 """
 
 from __future__ import annotations
@@ -115,14 +115,15 @@ def columns(panel: Panel) -> dict[str, Floats]:
 
 
 def _share_of(known: NDArray[np.bool_], axis: int) -> Floats:
-    """(R, T) share of the regions (axis 0) or types (1) known anywhere that are known here.
+    """(R, T) share of regions that have the type (axis 0), or of types in the region (axis 1).
 
-    NaN for a type, or a region, that is known nowhere: one that was merely asked for counts for
-    nothing.
+    Only regions and types that are known anywhere count.
+
+    NaN for a type or region that is known nowhere, such as one that was only requested.
     """
     count = known.sum(axis=axis, keepdims=True).astype(np.float64)
-    ever = float(known.any(axis=1 - axis).sum())
-    share = np.where(count > 0.0, count / max(ever, 1.0), np.nan)
+    known_anywhere = float(known.any(axis=1 - axis).sum())
+    share = np.where(count > 0.0, count / max(known_anywhere, 1.0), np.nan)
     return np.broadcast_to(share, known.shape)
 
 
@@ -134,9 +135,9 @@ def _advisor_savings(panel: Panel) -> Floats:
 
 
 def _mean_along(matrix: Floats, axis: int) -> Floats:
-    """(R, T) mean of the other regions (axis 0) or types (1).
+    """(R, T) mean of the other regions (axis 0) or types (axis 1).
 
-    Types known nowhere are left out of the sum: a zero among them would move its last bit.
+    The sum excludes types that are known nowhere: even zeros would change its last bit.
     """
     known = np.isfinite(matrix)
     somewhere = known.any(axis=0) if axis == 1 else np.ones(matrix.shape[1], dtype=bool)

@@ -1,8 +1,8 @@
-"""MarketData to and from the online store.
+"""Publishing a MarketData to the online store, and reading it.
 
-Every row carries its publication's mark. A reader takes rows of one publication only, and all of
-them: what another one left behind, or what has expired meanwhile, never mixes in. A publication
-that was read whole is remembered, so that reading it again costs one row.
+Every row contains the id of its publication. A reader uses the rows of one publication only, and
+only if all of them are there: rows of other publications or expired rows are never mixed in. A
+publication that was read completely is cached, so that reading it again reads only one row.
 """
 
 from __future__ import annotations
@@ -19,64 +19,65 @@ from spotlab.domain.market import FeedKind, MarketData, MarketName, Provenance
 from spotlab.domain.ports import OnlineRow, OnlineStore
 from spotlab.features.canonical_tables import from_micros, tidy, tidy_market, to_micros
 from spotlab.features.online_codec import CODECS, Codec, Entry
-from spotlab.features.table_cache import memory_of
+from spotlab.features.table_cache import cache_of
 from spotlab.features.views import ORIGINS
 
-_SLOT: Final = ("current",)
-_WHOLE: Final = "*"
-_MARK: Final = "publication"
+_KEY: Final = ("current",)
+_ALL_REGIONS: Final = "*"
+_PUBLICATION: Final = "publication"
 _LAYOUT: Final = 1
-"""Of the values; a store filled by a version with another one counts as empty."""
-_REMEMBERED: Final = 2
-"""Publications kept: the newest, whole and by region."""
+"""Version of the values' layout; a store with another layout counts as empty."""
+_CACHED_PUBLICATIONS: Final = 2
+"""Publications in the cache: the newest one, complete and for some regions."""
 
 
 def publish(store: OnlineStore, data: MarketData) -> int:
     """Write every view.
 
-    A store that holds a later publication is left alone; `clear` it first to go back, or when the
-    market changes.
+    If the store has a later publication, nothing is written; `clear` the store first to publish an
+    earlier market or another one.
 
     Args:
-        store: where to.
-        data: what to write.
+        store: to write to.
+        data: the market to publish.
     Returns:
-        How many rows landed.
+        The number of rows that were written.
     Raises:
-        OnlineStoreDown: no answer; readers go on seeing the former publication, or none.
+        OnlineStoreDown: the store does not respond; readers still get the earlier publication, or
+            none.
     """
-    (current,) = store.read(ORIGINS, [_SLOT])
+    (current,) = store.read(ORIGINS, [_KEY])
     if current is not None and current.event_time > data.as_of:
         return 0
     data = tidy_market(data)
-    mark = token_hex(4)
-    landed, written = 0, {}
+    publication = token_hex(4)
+    stored, row_counts = 0, {}
     for codec in CODECS:
-        rows = [_marked(entry, mark) for entry in codec.encode(data)]
-        regions = (row.key[0] if codec.by_region else _WHOLE for row in rows)
-        written[codec.view.name] = dict(Counter(regions))
-        landed += store.write(codec.view, rows)
-    return landed + store.write(ORIGINS, [_contents(data, mark, written)])
+        rows = [_row(entry, publication) for entry in codec.encode(data)]
+        regions = (row.key[0] if codec.by_region else _ALL_REGIONS for row in rows)
+        row_counts[codec.view.name] = dict(Counter(regions))
+        stored += store.write(codec.view, rows)
+    return stored + store.write(ORIGINS, [_contents(data, publication, row_counts)])
 
 
 def read_market(
     store: OnlineStore, market: MarketName, now: datetime, regions: Sequence[str] | None = None
 ) -> MarketData | None:
-    """The published MarketData, as it was.
+    """Read the published MarketData.
 
     Args:
-        store: where from.
-        market: the market that is wanted.
-        now: aware UTC; a publication older than its TTL, or later than now, does not count.
-        regions: read the prices of these alone. Advisor and specifications are read whole, since
-            features compare a pool with other regions.
+        store: to read from.
+        market: to read.
+        now: aware UTC; a publication older than its TTL, or later than now, is ignored.
+        regions: read prices of these regions only; None: all. Advisor and specifications are always
+            read completely, since features compare a pool with other regions.
     Returns:
-        Tables in canonical form; None where nothing of this market was published, where it has
-        expired, or where part of it is gone.
+        Tables in canonical form; None if this market was not published, has expired or is
+        incomplete.
     Raises:
-        OnlineStoreDown: no answer.
+        OnlineStoreDown: the store does not respond.
     """
-    (contents,) = store.read(ORIGINS, [_SLOT])
+    (contents,) = store.read(ORIGINS, [_KEY])
     if contents is None or contents.value.get("layout") != _LAYOUT:
         return None
     if contents.value["market"] != market.value:
@@ -84,26 +85,26 @@ def read_market(
     as_of = from_micros(contents.value["as_of_us"])
     if not 0.0 <= (now - as_of).total_seconds() <= ORIGINS.ttl_s:
         return None
-    asked = None if regions is None else frozenset(regions)
-    tables = memory_of(store, _REMEMBERED).recall(
-        (contents.value[_MARK], asked), lambda: _tables(store, contents.value, asked)
+    requested = None if regions is None else frozenset(regions)
+    tables = cache_of(store, _CACHED_PUBLICATIONS).get_or_build(
+        (contents.value[_PUBLICATION], requested), lambda: _tables(store, contents.value, requested)
     )
     if tables is None:
         return None
-    # pandas copies on write: the reader may change its tables, and the remembered ones stay.
-    own = {name: frame.copy(deep=False) for name, frame in tables.items()}
+    # pandas copies on write: changes to these copies do not reach the cached tables.
+    copies = {name: frame.copy(deep=False) for name, frame in tables.items()}
     return MarketData(
         market=market,
         as_of=as_of,
         origins=_origins(contents.value["origins"]),
         degraded=tuple(contents.value["degraded"]),
-        **own,
+        **copies,
     )
 
 
-def _marked(entry: Entry, mark: str) -> OnlineRow:
+def _row(entry: Entry, publication: str) -> OnlineRow:
     key, time_us, value = entry
-    return OnlineRow(key, from_micros(time_us), {**value, _MARK: mark})
+    return OnlineRow(key, from_micros(time_us), {**value, _PUBLICATION: publication})
 
 
 def _tables(
@@ -121,20 +122,26 @@ def _tables(
 def _rows(
     store: OnlineStore, codec: Codec, contents: Mapping[str, Any], regions: Set[str] | None
 ) -> list[OnlineRow] | None:
-    """The publication's rows of one view; None unless every one of them is there."""
-    written: Mapping[str, int] = contents["rows"][codec.view.name]
-    asked = sorted(written if regions is None or not codec.by_region else regions & written.keys())
-    prefixes = [(region,) for region in asked] if codec.by_region and regions is not None else [()]
+    """The publication's rows of one view; None if a row is missing."""
+    row_counts: Mapping[str, int] = contents["rows"][codec.view.name]
+    requested = sorted(
+        row_counts if regions is None or not codec.by_region else regions & row_counts.keys()
+    )
+    prefixes = (
+        [(region,) for region in requested] if codec.by_region and regions is not None else [()]
+    )
     keys = [key for prefix in prefixes for key in store.keys(codec.view, prefix)]
     rows = [
         row
         for row in store.read(codec.view, keys)
-        if row is not None and row.value.get(_MARK) == contents[_MARK]
+        if row is not None and row.value.get(_PUBLICATION) == contents[_PUBLICATION]
     ]
-    return rows if len(rows) == sum(written[region] for region in asked) else None
+    return rows if len(rows) == sum(row_counts[region] for region in requested) else None
 
 
-def _contents(data: MarketData, mark: str, written: Mapping[str, Mapping[str, int]]) -> OnlineRow:
+def _contents(
+    data: MarketData, publication: str, row_counts: Mapping[str, Mapping[str, int]]
+) -> OnlineRow:
     origins = {
         kind.value: {
             "source": origin.source,
@@ -148,13 +155,13 @@ def _contents(data: MarketData, mark: str, written: Mapping[str, Mapping[str, in
     value = {
         "layout": _LAYOUT,
         "market": data.market.value,
-        _MARK: mark,
+        _PUBLICATION: publication,
         "as_of_us": to_micros(data.as_of),
-        "rows": written,
+        "rows": row_counts,
         "origins": origins,
         "degraded": list(data.degraded),
     }
-    return OnlineRow(_SLOT, data.as_of, value)
+    return OnlineRow(_KEY, data.as_of, value)
 
 
 def _origins(origins: Mapping[str, Mapping[str, Any]]) -> dict[FeedKind, Provenance]:

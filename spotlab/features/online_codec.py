@@ -1,7 +1,7 @@
-"""Tables of a MarketData as entries of the online store, and back.
+"""Conversion between the tables of a MarketData and entries of the online store.
 
-Values are JSON: an unknown number is null, a time is whole microseconds since 1970. An entry's own
-time is the event_time of what it holds.
+Values are JSON: an unknown number is null; a time is in whole microseconds since 1970. The time of
+an entry is the event time of its newest value.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ _SPECS: Final = FEED_COLUMNS[FeedKind.SPECS][1:]
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """How one view holds its part of a MarketData.
+    """Encoder and decoder of one view.
 
     Args:
         view: the view.
-        by_region: False for what features compare across regions: it is always read whole.
+        by_region: whether single regions can be read. False for data that features compare across
+            regions: it is always read completely.
         encode: entries of a MarketData whose tables are in canonical form.
-        decode: the tables again, by name; any order.
+        decode: tables by name, with rows in any order.
     """
 
     view: OnlineView
@@ -47,14 +48,14 @@ class Codec:
 
 
 def _encode_risk(data: MarketData) -> Iterator[Entry]:
-    """A type that the newest snapshot dropped has past buckets and no present one."""
+    """Advisor rows; a type that is not in the newest snapshot has only past buckets."""
     entries: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
-    told = ("region", "instance_type", "event_time", "bucket", "savings_percent")
-    for region, name, time_us, *point in _told(data.advisor_past, told):
+    columns = ("region", "instance_type", "event_time", "bucket", "savings_percent")
+    for region, name, time_us, *point in _records(data.advisor_past, columns):
         past = entries[region, name][1]["past"] if (region, name) in entries else []
         past.append([time_us, *point])
         entries[region, name] = time_us, {"bucket": None, "savings_percent": None, "past": past}
-    for region, name, time_us, bucket, savings in _told(data.advisor, told):
+    for region, name, time_us, bucket, savings in _records(data.advisor, columns):
         past = entries[region, name][1]["past"] if (region, name) in entries else []
         value = {"bucket": bucket, "savings_percent": savings, "past": past}
         entries[region, name] = time_us, value
@@ -63,19 +64,19 @@ def _encode_risk(data: MarketData) -> Iterator[Entry]:
 
 
 def _decode_risk(rows: Sequence[OnlineRow]) -> Mapping[str, pd.DataFrame]:
-    now, past = [], []
+    current, past = [], []
     for row in rows:
         head = (row.key[0], LINUX, row.key[1])
         if row.value["bucket"] is not None:
             point = row.value["bucket"], row.value["savings_percent"], to_micros(row.event_time)
-            now.append((*head, *point))
+            current.append((*head, *point))
         past += [(*head, *values, time_us) for time_us, *values in row.value["past"]]
-    return {"advisor": _table("advisor", now), "advisor_past": _table("advisor_past", past)}
+    return {"advisor": _table("advisor", current), "advisor_past": _table("advisor_past", past)}
 
 
 def _encode_pools(data: MarketData) -> Iterator[Entry]:
-    told = ("region", "availability_zone", "instance_type", "event_time", _PRICE)
-    for region, zone, name, time_us, price in _told(data.prices, told):
+    columns = ("region", "availability_zone", "instance_type", "event_time", _PRICE)
+    for region, zone, name, time_us, price in _records(data.prices, columns):
         yield (region, zone or REGION_LEVEL, name, LINUX), time_us, {_PRICE: price}
 
 
@@ -89,8 +90,8 @@ def _decode_pools(rows: Sequence[OnlineRow]) -> Mapping[str, pd.DataFrame]:
 
 
 def _encode_on_demand(data: MarketData) -> Iterator[Entry]:
-    told = ("region", "instance_type", "event_time", _ON_DEMAND_PRICE, "approximate")
-    for region, name, time_us, price, approximate in _told(data.on_demand, told):
+    columns = ("region", "instance_type", "event_time", _ON_DEMAND_PRICE, "approximate")
+    for region, name, time_us, price, approximate in _records(data.on_demand, columns):
         yield (region, name), time_us, {_ON_DEMAND_PRICE: price, "approximate": approximate}
 
 
@@ -110,10 +111,10 @@ def _decode_on_demand(rows: Sequence[OnlineRow]) -> Mapping[str, pd.DataFrame]:
 
 
 def _encode_specs(data: MarketData) -> Iterator[Entry]:
-    """Specifications carry no time of their own: the collection's stands for it."""
+    """Specifications; they have no time of their own, so the time of their origin is used."""
     origin = data.origins.get(FeedKind.SPECS)
     time_us = to_micros(origin.event_time if origin else data.as_of)
-    for name, *values in _told(data.specs, FEED_COLUMNS[FeedKind.SPECS]):
+    for name, *values in _records(data.specs, FEED_COLUMNS[FeedKind.SPECS]):
         yield (name,), time_us, dict(zip(_SPECS, values, strict=True))
 
 
@@ -123,7 +124,7 @@ def _decode_specs(rows: Sequence[OnlineRow]) -> Mapping[str, pd.DataFrame]:
 
 
 def _encode_history(data: MarketData) -> Iterator[Entry]:
-    """One entry a region and family: its pools, how many points each has, times as steps."""
+    """Price history, one entry per region and family; times are stored as differences."""
     history = data.price_history
     family = history["instance_type"].map(family_of)
     regions, families = _values(history, "region"), family.to_list()
@@ -170,8 +171,8 @@ CODECS: Final = (
 )
 
 
-def _told(frame: pd.DataFrame, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """Rows as tuples of plain Python values."""
+def _records(frame: pd.DataFrame, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The rows of some columns as tuples of plain Python values."""
     return zip(*(_values(frame, name) for name in names), strict=True)
 
 

@@ -1,8 +1,8 @@
-"""A MarketData laid out as arrays: the common ground of every feature.
+"""A MarketData as arrays, from which all features are computed.
 
-There are about 33 regions and 1,400 instance types, so anything known of a (region, type) pair is
-a dense matrix, regions down and types across, NaN where unknown. Types are sorted by family: a
-family is a slice, and a sum over it one `reduceat`.
+There are about 33 regions and 1,400 instance types, so values per (region, type) are a dense matrix
+with regions as rows and types as columns, NaN if unknown. Types are sorted by family, so that sums
+over families are one `reduceat`.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _HOUR_US = 3_600_000_000
 
 @dataclass(frozen=True)
 class Panel:
-    """The asked pools and the whole market, in numbers.
+    """The requested pools and the whole market as arrays.
 
     Args:
-        market: what is known.
+        market: the market.
         pools: n pools to compute features of.
         regions: R names, sorted.
         types: T names, sorted by family, then name.
         region: (n,) row of each pool's region.
         type_: (n,) column of each pool's type.
-        linux: (n,) False where MarketData says nothing of the pool's operating system.
+        linux: (n,) whether the pool is Linux; a MarketData has no data of other systems.
     """
 
     market: MarketData
@@ -48,7 +48,7 @@ class Panel:
 
     @classmethod
     def of(cls, market: MarketData, pools: Sequence[Pool]) -> Panel:
-        """Lay the market out for these pools."""
+        """Build the arrays of a market and the requested pools."""
         tables = (market.advisor, market.prices, market.on_demand)
         regions = _distinct([pool.region for pool in pools], [frame["region"] for frame in tables])
         types = _distinct(
@@ -80,12 +80,12 @@ class Panel:
 
     @cached_property
     def type_names(self) -> list[TypeName | None]:
-        """What each type's name says; None where it says nothing."""
+        """Parsed name of each type; None if it cannot be parsed."""
         return [_parsed(name) for name in self.types]
 
     @cached_property
     def listed(self) -> NDArray[np.bool_]:
-        """(T,) True for the market's own types, False for one that was only asked for."""
+        """(T,) True for types in the market, False for types that were only requested."""
         listed = np.zeros(len(self.types) + 1, dtype=bool)
         for frame in (self.market.specs, self.market.advisor, self.market.prices):
             listed[codes(frame["instance_type"], self.types)] = True
@@ -93,7 +93,7 @@ class Panel:
 
     @cached_property
     def family(self) -> Ints:
-        """(T,) number of each type's family; rises along the types."""
+        """(T,) number of each type's family, in rising order."""
         return pd.factorize(np.array([family_of(name) for name in self.types], dtype=object))[0]
 
     @cached_property
@@ -102,7 +102,7 @@ class Panel:
         return np.flatnonzero(np.diff(self.family, prepend=-1))
 
     def cells(self, frame: pd.DataFrame) -> Ints:
-        """(rows,) place of each row in the flattened (R, T) matrix; -1 outside of it."""
+        """(rows,) index of each row in the flattened (R, T) matrix; -1 outside of it."""
         row, column = (
             codes(frame["region"], self.regions),
             codes(frame["instance_type"], self.types),
@@ -110,7 +110,7 @@ class Panel:
         return np.where((row >= 0) & (column >= 0), row * len(self.types) + column, -1)
 
     def matrix(self, cells: Ints, values: Floats) -> Floats:
-        """(R, T) of one value a pair, NaN elsewhere."""
+        """(R, T) with one value in each cell, NaN elsewhere."""
         flat = np.full(self.size, np.nan)
         flat[cells] = values
         return flat.reshape(self.shape)
@@ -120,7 +120,7 @@ class Panel:
         return np.where(self.linux, matrix[self.region, self.type_], np.nan)
 
     def of_types(self, name: str) -> Floats:
-        """(T,) a number of the specifications, NaN where unknown."""
+        """(T,) a column of the specifications, NaN if unknown."""
         specs = self.market.specs
         values = np.full(len(self.types), np.nan)
         values[codes(specs["instance_type"], self.types)] = specs[name].to_numpy(dtype=np.float64)
@@ -134,23 +134,23 @@ class Panel:
 
     @cached_property
     def price_cells(self) -> Ints:
-        """(rows of prices,) their places."""
+        """(rows,) cell of each row of `market.prices`."""
         return self.cells(self.market.prices)
 
     @cached_property
     def zones(self) -> pd.Index:
         """Zone names, "-" for the region-level price."""
-        asked = [pool.availability_zone or REGION_LEVEL for pool in self.pools]
-        return pd.Index(sorted(_distinct(asked, [zone_names(self.market.prices)])))
+        requested = [pool.availability_zone or REGION_LEVEL for pool in self.pools]
+        return pd.Index(sorted(_distinct(requested, [zone_names(self.market.prices)])))
 
     def pool_keys(self, frame: pd.DataFrame) -> Ints:
-        """(rows,) number of each row's pool; -1 where region, type or zone is of no pool here."""
+        """(rows,) number of each row's pool; -1 if its region, type or zone is unknown here."""
         cell, zone = self.cells(frame), codes(zone_names(frame), self.zones)
         return np.where((cell >= 0) & (zone >= 0), cell * len(self.zones) + zone, -1)
 
     @cached_property
-    def asked_keys(self) -> Ints:
-        """(n,) number of each asked pool, as in `pool_keys`; -2 where it is not Linux."""
+    def requested_keys(self) -> Ints:
+        """(n,) number of each requested pool, as in `pool_keys`; -2 if it is not Linux."""
         zone = self.zones.get_indexer(
             pd.Index([pool.availability_zone or REGION_LEVEL for pool in self.pools])
         )
@@ -166,13 +166,13 @@ class Panel:
 
     @cached_property
     def price_row(self) -> Ints:
-        """(n,) each pool's row in `prices`; -1 where it has none."""
+        """(n,) each pool's row in `market.prices`; -1 if it has none."""
         known = self.pool_keys(self.market.prices)
-        return pd.Index(known).get_indexer(pd.Index(self.asked_keys)).astype(np.int64)
+        return pd.Index(known).get_indexer(pd.Index(self.requested_keys)).astype(np.int64)
 
     @cached_property
     def cheapest(self) -> Floats:
-        """(R, T) lowest price over the zones: what the public region-level feed shows as well."""
+        """(R, T) lowest price over the zones, which is also the price in the public feed."""
         flat = np.full(self.size, np.nan)
         prices = self.market.prices["spot_price_usd_per_hour"].to_numpy(dtype=np.float64)
         np.fmin.at(flat, self.price_cells, prices)
@@ -196,7 +196,7 @@ class Panel:
 
 
 def codes(column: pd.Series, vocabulary: pd.Index) -> Ints:
-    """(rows,) place of each text in the vocabulary, -1 where it is not there."""
+    """(rows,) index of each text in the vocabulary, -1 if it is not in it."""
     number, distinct = column.factorize()
     place = vocabulary.get_indexer(pd.Index(distinct, dtype=vocabulary.dtype))
     return np.asarray(np.append(place, -1)[number], dtype=np.int64)
@@ -207,25 +207,27 @@ def zone_names(frame: pd.DataFrame) -> pd.Series:
     return frame["availability_zone"].astype("str").fillna(REGION_LEVEL)
 
 
-def ratio(above: Floats, below: Floats) -> Floats:
-    """Elementwise quotient; NaN where either is unknown or the divisor is not positive."""
-    shape = np.broadcast_shapes(above.shape, below.shape)
-    return np.asarray(np.divide(above, below, out=np.full(shape, np.nan), where=below > 0.0))
+def ratio(numerator: Floats, denominator: Floats) -> Floats:
+    """Elementwise quotient; NaN if a value is unknown or the denominator is not positive."""
+    shape = np.broadcast_shapes(numerator.shape, denominator.shape)
+    return np.asarray(
+        np.divide(numerator, denominator, out=np.full(shape, np.nan), where=denominator > 0.0)
+    )
 
 
 def tally(cells: Ints, size: int, weights: Floats | None = None) -> Floats:
-    """(size,) how many rows fall into each cell, or the sum of their weights."""
+    """(size,) number of rows in each cell, or the sum of their weights."""
     return np.asarray(np.bincount(cells, weights=weights, minlength=size), dtype=np.float64)
 
 
 def mean_of_others(total: Floats, count: Floats, own: Floats) -> Floats:
-    """A group's mean without one member; NaN where no other member is known."""
+    """Mean of a group without one member; NaN if no other member is known."""
     known = np.isfinite(own)
     return ratio(total - np.where(known, own, 0.0), count - known)
 
 
-def _distinct(asked: Sequence[str], columns: Sequence[pd.Series]) -> set[str]:
-    return set(asked).union(*(column.dropna().unique() for column in columns))
+def _distinct(names: Sequence[str], columns: Sequence[pd.Series]) -> set[str]:
+    return set(names).union(*(column.dropna().unique() for column in columns))
 
 
 def _by_family(instance_type: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Features of the present price, alone and against its neighbours."""
+"""Features of the current price, and of its relation to other prices."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def _price(
 FEATURES: Final = (
     _price(
         "price_position",
-        "Spot price / on-demand price. Where the on-demand row is approximate it was derived from "
-        "the advisor's savings, and so is this.",
+        "Spot price / on-demand price. An approximate on-demand price, and so this feature, is "
+        "derived from the advisor's savings.",
         "share",
         0,
         10,
@@ -57,8 +57,8 @@ FEATURES: Final = (
     ),
     _price(
         "zone_dispersion",
-        "(Dearest − cheapest) / mean price over the region's zones: zones that drift apart show "
-        "where capacity is short.",
+        "(Highest − lowest) / mean price over the region's zones; a large spread indicates a "
+        "shortage of capacity.",
         "share",
         0,
         50,
@@ -106,7 +106,7 @@ def columns(panel: Panel) -> dict[str, Floats]:
 
 
 def _over_zones(panel: Panel) -> tuple[Floats, Floats, Floats, Floats]:
-    """(R, T) each: how many zones have a price, its mean, lowest and highest."""
+    """(R, T) each: number of zones with a price, and mean, lowest and highest price."""
     prices = panel.market.prices
     zoned = (zone_names(prices) != REGION_LEVEL).to_numpy()
     cells = panel.price_cells[zoned]
@@ -115,6 +115,6 @@ def _over_zones(panel: Panel) -> tuple[Floats, Floats, Floats, Floats]:
     low, high = np.full(panel.size, np.nan), np.full(panel.size, np.nan)
     np.fmin.at(low, cells, price)
     np.fmax.at(high, cells, price)
-    # The lowest price is taken off before summing: equal prices give their own value back exactly.
+    # Sums are relative to the lowest price, so that the mean of equal prices is exact.
     mean = low + ratio(tally(cells, panel.size, price - low[cells]), count)
     return tuple(flat.reshape(panel.shape) for flat in (count, mean, low, high))  # type: ignore[return-value]

@@ -1,8 +1,8 @@
-"""Rows as Redis holds them, and back.
+"""Encoding and decoding of rows in Redis.
 
-A row is one key, `{view}:{part}:{part}`: a string of JSON, `{"event_time": "…", "value": {…}}`, or
-for a view kept as hashes the field `event_time` and one field of JSON a value. Times are UTC with
-six decimals, so that they sort as texts. NaN and infinity become null, as JSON has none.
+A row is one key, `{view}:{part}:{part}`: a JSON string, `{"event_time": "…", "value": {…}}`, or for
+a view stored as hashes, the field `event_time` and one JSON field per value. Times are UTC with six
+decimals, so that they sort as text. NaN and infinity become null, since JSON lacks them.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ def name_of(view: OnlineView, key: Sequence[str]) -> str:
     """The name of a row's key in Redis.
 
     Raises:
-        InvalidInput: the key has not one part an entity, or a part holds a colon.
+        InvalidInput: the key does not have one part per entity, or a part contains a colon.
     """
     if len(key) != len(view.entity) or any(":" in part for part in key):
         raise InvalidInput(
-            f"{key!r} is no key of {view.name}.",
-            remedy=f"It has the parts {', '.join(view.entity)}, none with a colon.",
+            f"{key!r} is not a key of {view.name}.",
+            remedy=f"Its keys have the parts {', '.join(view.entity)}, without colons.",
         )
     return ":".join((view.name, *key))
 
 
 def key_of(name: bytes) -> tuple[str, ...]:
-    """The key that has this name."""
+    """The key of a row with this name in Redis."""
     return tuple(name.decode().split(":")[1:])
 
 
 def encoder(view: OnlineView) -> Callable[[OnlineRow], bytes]:
-    """What the writing script takes for a row of this view.
+    """The encoder of a view's rows for the script that writes them.
 
     Raises (the encoder):
-        InvalidInput: the event_time is naive, a hash's value is named event_time, or JSON has no
-            such value.
+        InvalidInput: the event time is naive, a value of a hash is named event_time, or a value
+            cannot be written as JSON.
     """
     encode = _hash if view.as_hash else _string
 
@@ -61,26 +61,26 @@ def encoder(view: OnlineView) -> Callable[[OnlineRow], bytes]:
         try:
             return encode(row)
         except (TypeError, ValueError, msgspec.EncodeError) as exc:
-            raise InvalidInput(f"A value of {row.key!r} is none that JSON has: {exc}.") from exc
+            raise InvalidInput(f"A value of {row.key!r} cannot be written as JSON: {exc}.") from exc
 
     return encoded
 
 
 def decode_string(key: tuple[str, ...], text: bytes) -> OnlineRow:
-    """A row that is kept as a string.
+    """A row stored as a string.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not a row.
     """
     stored = _STORED.decode(text)
     return OnlineRow(key, stored.event_time, stored.value)
 
 
 def decode_hash(key: tuple[str, ...], packed: bytes) -> OnlineRow:
-    """A row that is kept as a hash: field, value, field, value, … in MessagePack.
+    """A row stored as a hash: field, value, field, value, … in MessagePack.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the fields are not a row.
     """
     flat = _FLAT.decode(packed)
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
@@ -96,7 +96,7 @@ def _string(row: OnlineRow) -> bytes:
 
 def _hash(row: OnlineRow) -> bytes:
     if _EVENT_TIME in row.value:
-        raise InvalidInput(f"A value of {row.key!r} is named {_EVENT_TIME}.")
+        raise InvalidInput(f"A value of {row.key!r} must not be named {_EVENT_TIME}.")
     fields: list[str | bytes] = [_EVENT_TIME, _text(row.event_time)]
     for name, value in row.value.items():
         fields += [name, msgspec.json.encode(value).decode()]
@@ -105,5 +105,7 @@ def _hash(row: OnlineRow) -> bytes:
 
 def _text(moment: datetime) -> str:
     if moment.tzinfo is None:
-        raise InvalidInput(f"The event_time {moment} is naive.", remedy="Give an aware UTC time.")
+        raise InvalidInput(
+            f"The event_time {moment} has no time zone.", remedy="Use an aware UTC time."
+        )
     return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,4 +1,4 @@
-"""The archive up to a moment: which snapshots count, and their rows."""
+"""The snapshots in the archive up to a time that features use, and their rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spotlab.domain.market import FeedKind, MarketName, Provenance
 from spotlab.domain.ports import Archive, SnapshotInfo
 from spotlab.errors import NoMarketData
 from spotlab.features.canonical_tables import tidy
-from spotlab.features.table_cache import memory_of
+from spotlab.features.table_cache import cache_of
 
 TABLE_OF: Final = {
     FeedKind.ADVISOR: "advisor",
@@ -25,19 +25,19 @@ TABLE_OF: Final = {
 }
 _DAY: Final = timedelta(days=1)
 _WEEK: Final = timedelta(days=7)
-_REMEMBERED: Final = 80
-"""Tables kept: two days of hourly prices and what else one read looks at; about 100 MB."""
+_CACHED_TABLES: Final = 80
+"""Tables in the cache: two days of hourly prices and the other tables of one read; about 100 MB."""
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """Snapshots of one market whose event_time is not later than `at`.
+class SnapshotHistory:
+    """Snapshots of one market with an event time up to `at`.
 
     Args:
-        archive: where they are.
-        market: which market.
+        archive: with the snapshots.
+        market: of the snapshots.
         at: aware UTC.
-        since: earlier snapshots count from here on, aware UTC.
+        since: start of the history, aware UTC; only each scope's newest snapshot may be older.
         infos: newest first.
     """
 
@@ -48,7 +48,9 @@ class Past:
     infos: tuple[SnapshotInfo, ...]
 
     @classmethod
-    def of(cls, archive: Archive, market: MarketName, at: datetime, back: timedelta) -> Past:
+    def of(
+        cls, archive: Archive, market: MarketName, at: datetime, back: timedelta
+    ) -> SnapshotHistory:
         """List the archive once."""
         infos = tuple(info for info in archive.infos(market) if info.event_time <= at)
         return cls(archive, market, at, at - back, infos)
@@ -59,43 +61,45 @@ class Past:
         return sorted(by_scope.values(), key=lambda info: info.event_time)
 
     def weekly(self, kind: FeedKind) -> list[SnapshotInfo]:
-        """Of the snapshots before each scope's newest, the newest of every week before it.
+        """The newest snapshot of every week before each scope's newest snapshot.
 
-        The advisor's buckets look a month back: what lies a day apart says the same.
+        Advisor buckets cover a month, so snapshots a day apart are nearly the same.
         """
-        chosen: list[SnapshotInfo] = []
+        snapshots: list[SnapshotInfo] = []
         for current in self.newest(kind):
             weeks_before = partial(_weeks_between, current)
-            chosen += _thinned(self._before(current), weeks_before)
-        return chosen
+            snapshots += _first_of_each(self._earlier(current), weeks_before)
+        return snapshots
 
     def price_history(
-        self, kind: FeedKind, settle: Callable[[pd.DataFrame], pd.DataFrame]
+        self, kind: FeedKind, compact: Callable[[pd.DataFrame], pd.DataFrame]
     ) -> pd.DataFrame:
-        """Rows of each scope's newest snapshot and of one a span before it, as _SPANS says.
+        """Rows of each scope's newest snapshot, and of one earlier snapshot per span of _SPANS.
 
-        Of each span the fullest is taken: the first snapshot of a home looks back much further
-        than those that follow it.
+        The snapshot with the most rows represents its span: the first one of a home covers a much
+        longer time than later ones.
 
         Args:
-            kind: whose rows have a place in the table price_history.
-            settle: makes the days before yesterday small; they stay the same until midnight, so
-                the result is remembered.
+            kind: SPOT_PRICES or PRICE_HISTORY.
+            compact: reduces the rows of the days before yesterday; these are the same until
+                midnight, so the result is cached.
         """
         yesterday = datetime.combine(self.at.date() - _DAY, time(), tzinfo=UTC)
-        lately, earlier = _SPANS[kind]
+        recent_span, settled_span = _SPANS[kind]
         recent, settled = self.newest(kind), []
-        for before in map(self._before, self.newest(kind)):
-            by_size = sorted(before, key=lambda info: info.records, reverse=True)
-            recent += _thinned([i for i in by_size if i.event_time >= yesterday], lately)
-            settled += _thinned([i for i in by_size if i.event_time < yesterday], earlier)
+        for earlier in map(self._earlier, self.newest(kind)):
+            by_size = sorted(earlier, key=lambda info: info.records, reverse=True)
+            recent += _first_of_each([i for i in by_size if i.event_time >= yesterday], recent_span)
+            settled += _first_of_each(
+                [i for i in by_size if i.event_time < yesterday], settled_span
+            )
         key = ("settled", kind, *map(_identity, settled))
-        history = memory_of(self.archive, _REMEMBERED).recall(
-            key, lambda: settle(self.rows("price_history", settled))
+        history = cache_of(self.archive, _CACHED_TABLES).get_or_build(
+            key, lambda: compact(self.rows("price_history", settled))
         )
         return tidy("price_history", pd.concat([history, self.rows("price_history", recent)]))
 
-    def _before(self, current: SnapshotInfo) -> list[SnapshotInfo]:
+    def _earlier(self, current: SnapshotInfo) -> list[SnapshotInfo]:
         return [
             info
             for info in self.infos
@@ -106,44 +110,46 @@ class Past:
         ]
 
     def rows(self, table: str, infos: Iterable[SnapshotInfo]) -> pd.DataFrame:
-        """Rows of these snapshots as one table; of two with one key that of the later one stays."""
-        frames = [frame for info in infos if len(frame := self._decoded(info))]
+        """Rows of these snapshots as one table; for equal keys the row of the later one."""
+        frames = [frame for info in infos if len(frame := self._table(info))]
         return tidy(table, pd.concat(frames, ignore_index=True) if frames else pd.DataFrame())
 
-    def _decoded(self, info: SnapshotInfo) -> pd.DataFrame:
-        return memory_of(self.archive, _REMEMBERED).recall(
+    def _table(self, info: SnapshotInfo) -> pd.DataFrame:
+        return cache_of(self.archive, _CACHED_TABLES).get_or_build(
             _identity(info), lambda: self._decode(info)
         )
 
     def _decode(self, info: SnapshotInfo) -> pd.DataFrame:
         snapshot = self.archive.latest(info.kind, info.market, info.scope, info.event_time)
         if snapshot is None:
-            raise NoMarketData(f"The {info.kind} snapshot of {info.event_time} left the archive.")
+            raise NoMarketData(
+                f"The {info.kind} snapshot of {info.event_time} is no longer in the archive."
+            )
         rows = snapshot.rows
         if info.kind is not FeedKind.PRICE_HISTORY:
-            # These feeds carry no times of their own: their rows are as old as the snapshot.
+            # These feeds have no times in their rows: the snapshot's is used.
             rows = rows.assign(event_time=pd.Timestamp(info.event_time))
         return tidy(TABLE_OF[info.kind], rows.assign(approximate=info.approximate))
 
     def origins(self) -> dict[FeedKind, Provenance]:
-        """Where the newest rows of each kind came from.
+        """Origin of the newest rows of each kind.
 
-        A kind that is read region by region has one origin for all of them: no region's name, and
-        the age of the one that was read longest ago.
+        A kind that is read by region has one origin for all regions: without a region's name, and
+        with the oldest fetch time.
         """
-        found = {kind: self.newest(kind) for kind in {info.kind for info in self.infos}}
-        return {kind: _origin(infos) for kind, infos in found.items() if kind in TABLE_OF}
+        newest = {kind: self.newest(kind) for kind in {info.kind for info in self.infos}}
+        return {kind: _origin(infos) for kind, infos in newest.items() if kind in TABLE_OF}
 
 
 def _origin(infos: Sequence[SnapshotInfo]) -> Provenance:
-    last = infos[-1]
+    newest = infos[-1]
     names = {info.source.removesuffix(f" of {info.scope}") for info in infos if info.scope}
     shared = len(infos) > 1 and len(names) == 1
     return Provenance(
-        names.pop() if shared else last.source,
-        last.event_time,
-        min(info.fetched_at for info in infos) if shared else last.fetched_at,
-        approximate=last.approximate,
+        names.pop() if shared else newest.source,
+        newest.event_time,
+        min(info.fetched_at for info in infos) if shared else newest.fetched_at,
+        approximate=newest.approximate,
     )
 
 
@@ -151,10 +157,10 @@ def _identity(info: SnapshotInfo) -> Hashable:
     return info.kind, info.market, info.scope, info.event_time, info.digest
 
 
-def _thinned(
+def _first_of_each(
     infos: Sequence[SnapshotInfo], span: Callable[[SnapshotInfo], Hashable]
 ) -> list[SnapshotInfo]:
-    """Of snapshots in order of preference, the first of each span."""
+    """The first snapshot of each span, given snapshots in order of preference."""
     return list({span(info): info for info in reversed(infos)}.values())
 
 
@@ -178,5 +184,5 @@ _SPANS: Final[Mapping[FeedKind, tuple[Callable[[SnapshotInfo], Hashable], ...]]]
     FeedKind.SPOT_PRICES: (_hour, _day),
     FeedKind.PRICE_HISTORY: (_three_days, _three_days),
 }
-"""Of each such span, since yesterday's start and before it, one snapshot counts. A feed read every
-ten minutes leaves 13,000 snapshots in 90 days; EC2's history looks back a week by itself."""
+"""Spans since the start of yesterday and before it; one snapshot per span is read. A feed collected
+every ten minutes has 13,000 snapshots in 90 days; one snapshot of EC2's history covers a week."""

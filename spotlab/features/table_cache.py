@@ -1,4 +1,4 @@
-"""A small memory of tables that were read before."""
+"""Cache of tables that were read recently."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from weakref import WeakKeyDictionary
 Value = TypeVar("Value")
 
 
-class Memory:
-    """The values used last. They are shared: whoever gets one must not write into it.
+class TableCache:
+    """Least-recently-used cache. Values are shared, so callers must not change them.
 
     Args:
-        capacity: how many are kept.
+        capacity: largest number of values.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -23,13 +23,13 @@ class Memory:
         self._values: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = Lock()
 
-    def recall(self, key: Hashable, build: Callable[[], Value]) -> Value:
-        """The value kept under this key, else the one built now; a None is not kept."""
+    def get_or_build(self, key: Hashable, build: Callable[[], Value]) -> Value:
+        """The cached value of this key, or a newly built one; None is not cached."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)
-                kept: Value = self._values[key]
-                return kept
+                cached: Value = self._values[key]
+                return cached
         value = build()
         if value is not None:
             with self._lock:
@@ -39,12 +39,12 @@ class Memory:
         return value
 
 
-_MEMORIES: Final[WeakKeyDictionary[object, Memory]] = WeakKeyDictionary()
+_CACHES: Final[WeakKeyDictionary[object, TableCache]] = WeakKeyDictionary()
 
 
-def memory_of(owner: object, capacity: int) -> Memory:
-    """What was read from one archive or store; it goes when that goes."""
+def cache_of(owner: object, capacity: int) -> TableCache:
+    """The cache of one archive or store; it is freed together with its owner."""
     try:
-        return _MEMORIES.setdefault(owner, Memory(capacity))
-    except TypeError:  # no port promises a hash: then nothing is remembered
-        return Memory(capacity)
+        return _CACHES.setdefault(owner, TableCache(capacity))
+    except TypeError:  # the owner is not hashable: nothing is cached
+        return TableCache(capacity)

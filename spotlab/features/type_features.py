@@ -1,4 +1,4 @@
-"""Features of an instance type: specifications and what its name says."""
+"""Features of an instance type, from its specifications and its name."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from spotlab.domain.instance_types import Architecture, TypeName
 from spotlab.domain.market import FeedKind
 from spotlab.features.panel import Floats, Panel, ratio, tally
 
-_UNPUBLISHED: Final = "NaN: the type's specifications do not say"
-_UNNAMED: Final = "NaN: the type's name does not say"
+_UNPUBLISHED: Final = "NaN: not in the type's specifications"
+_UNNAMED: Final = "NaN: not in the type's name"
 _MORE_THAN_ANY_VCPU: Final = 2.0**20
 
 
@@ -108,23 +108,23 @@ FEATURES: Final = (
 def columns(panel: Panel) -> dict[str, Floats]:
     """Each feature of this module, (n,)."""
     vcpu, memory = vcpu_of(panel), panel.of_types("memory_gb")
-    generation = _said(panel, lambda name: name.generation)
+    generation = _from_names(panel, lambda name: name.generation)
     nvme, gpus = panel.of_types("local_nvme_gb"), panel.of_types("gpu_count")
     chips = np.fmax(gpus, panel.of_types("accelerator_count"))
-    named_accelerated = _said(panel, lambda name: name.accelerated)
+    named_accelerated = _from_names(panel, lambda name: name.accelerated)
     by_type = {
         "vcpu_count": vcpu,
         "memory_gb": memory,
         "memory_per_vcpu": ratio(memory, vcpu),
         "generation": generation,
         "generations_behind": _newest_of_series(panel, generation) - generation,
-        "size_factor": _said(panel, lambda name: name.size_factor),
+        "size_factor": _from_names(panel, lambda name: name.size_factor),
         "size_rank_in_family": _rank_in_family(panel, vcpu),
-        "is_metal": _said(panel, lambda name: name.metal),
-        "is_burstable": _said(panel, lambda name: name.burstable),
-        "is_network_optimised": _said(panel, lambda name: "n" in name.options),
+        "is_metal": _from_names(panel, lambda name: name.metal),
+        "is_burstable": _from_names(panel, lambda name: name.burstable),
+        "is_network_optimised": _from_names(panel, lambda name: "n" in name.options),
         "has_local_storage": np.where(
-            np.isfinite(nvme), nvme > 0.0, _said(panel, lambda name: name.local_storage)
+            np.isfinite(nvme), nvme > 0.0, _from_names(panel, lambda name: name.local_storage)
         ),
         "architecture_arm": _arm(panel),
         "accelerated": np.where(chips > 0.0, 1.0, named_accelerated),
@@ -139,15 +139,15 @@ def vcpu_of(panel: Panel) -> Floats:
     return panel.of_types("vcpu")
 
 
-def _said(panel: Panel, ask: Callable[[TypeName], float | None]) -> Floats:
-    """(T,) what the types' names say."""
-    answers = [None if name is None else ask(name) for name in panel.type_names]
-    return np.array([np.nan if answer is None else answer for answer in answers], dtype=np.float64)
+def _from_names(panel: Panel, attribute: Callable[[TypeName], float | None]) -> Floats:
+    """(T,) an attribute of the types' parsed names; NaN if unknown."""
+    values = [None if name is None else attribute(name) for name in panel.type_names]
+    return np.array([np.nan if answer is None else answer for answer in values], dtype=np.float64)
 
 
 def _newest_of_series(panel: Panel, generation: Floats) -> Floats:
-    """(T,) newest generation of the type's series, among the types of the market alone: a pool
-    that is merely asked for must not age the others."""
+    """(T,) newest generation of the type's series, among the types in the market only: a requested
+    pool must not change the feature of others."""
     series = pd.factorize(
         np.array([name.series if name else "" for name in panel.type_names], dtype=object)
     )[0]
@@ -159,10 +159,10 @@ def _newest_of_series(panel: Panel, generation: Floats) -> Floats:
 
 def _rank_in_family(panel: Panel, vcpu: Floats) -> Floats:
     known = np.isfinite(vcpu)
-    first = panel.family * _MORE_THAN_ANY_VCPU
-    place = first + vcpu
-    ranked = np.sort(place[known])
-    fewer = np.searchsorted(ranked, place) - np.searchsorted(ranked, first)
+    family_offset = panel.family * _MORE_THAN_ANY_VCPU
+    offset_vcpu = family_offset + vcpu
+    ranked = np.sort(offset_vcpu[known])
+    fewer = np.searchsorted(ranked, offset_vcpu) - np.searchsorted(ranked, family_offset)
     others = tally(panel.family[known], len(vcpu))[panel.family] - 1.0
     return np.where(known, ratio(fewer.astype(np.float64), others), np.nan)
 
@@ -170,11 +170,11 @@ def _rank_in_family(panel: Panel, vcpu: Floats) -> Floats:
 def _arm(panel: Panel) -> Floats:
     specs = panel.market.specs
     published = dict(zip(specs["instance_type"], specs["architecture"], strict=True))
-    named = _said(panel, lambda name: name.architecture is Architecture.ARM64)
-    said = [published.get(name) for name in panel.types]
+    named = _from_names(panel, lambda name: name.architecture is Architecture.ARM64)
+    architectures = [published.get(name) for name in panel.types]
     return np.array(
         [
             float(text.startswith(Architecture.ARM64)) if isinstance(text, str) else fallback
-            for text, fallback in zip(said, named, strict=True)
+            for text, fallback in zip(architectures, named, strict=True)
         ]
     )

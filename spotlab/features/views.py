@@ -1,6 +1,7 @@
-"""What features there are, and the views of the online store they are served from.
+"""Registry of all features, and the views of the online store.
 
-The order of FEATURES is the order of a FeatureFrame's columns. docs/features.md is made from it.
+The order of FEATURES is the order of a FeatureFrame's columns. docs/features.md is generated from
+it.
 """
 
 from __future__ import annotations
@@ -26,10 +27,16 @@ BASICS: Final = (
     "vcpu_count",
     "memory_gb",
 )
+MODULES: Final = (
+    price_features,
+    history_features,
+    advisor_features,
+    offer_features,
+    type_features,
+)
+"""Modules of features; each has FEATURES and a function `columns` that computes them."""
 _ALL: Final[dict[str, Feature]] = {
-    feature.name: feature
-    for room in (price_features, history_features, advisor_features, offer_features, type_features)
-    for feature in room.FEATURES
+    feature.name: feature for module in MODULES for feature in module.FEATURES
 }
 FEATURES: Final[tuple[Feature, ...]] = (
     *(_ALL[name] for name in BASICS),
@@ -61,7 +68,7 @@ def feature(name: str) -> Feature:
 
 
 def names_from(kind: FeedKind) -> tuple[str, ...]:
-    """The features that a feed goes into, in column order.
+    """The features that depend on a feed, in column order.
 
     >>> "advisor_bucket" in names_from(FeedKind.ADVISOR)
     True

@@ -1,10 +1,10 @@
-"""Statistics of price windows over change points, many pools at a time.
+"""Time-weighted price statistics over windows, for many pools at a time.
 
-A spot price is a step function: it holds from one change point to the next. So a window's mean and
-deviation weigh every price by the time it was in force, and a pool that publishes the same price
-ten times counts no more than one that publishes it once.
+A spot price is a step function: it is valid from one change point to the next. So a window's mean
+and deviation weight every price by its duration, and it makes no difference whether a pool
+publishes the same price once or ten times.
 
-The points of all pools lie in one array, pool after pool, oldest first (CSR: pool i owns
+The points of all pools are in one array, sorted by pool and then oldest first (CSR: pool i has
 `offsets[i]:offsets[i + 1]`), so that no step loops over pools in Python.
 """
 
@@ -20,8 +20,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 MIN_COVERAGE: Final = 0.5
-"""A window whose known part is shorter than this share is unknown: an hour says nothing about a
-month."""
+"""Share of a window that must be known; otherwise its statistics are unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +28,8 @@ class ChangePoints:
     """Change points of n pools.
 
     Args:
-        offsets: (n + 1,) where each pool's points start and end.
-        age_h: (m,) hours before the moment of asking; falls within a pool.
+        offsets: (n + 1,) start and end of each pool's points.
+        age_h: (m,) hours before now; decreasing within a pool.
         price: (m,) USD per hour from then on.
     """
 
@@ -40,16 +39,16 @@ class ChangePoints:
 
     @classmethod
     def of(cls, pool: Ints, age_h: Floats, price: Floats, pools: int) -> ChangePoints:
-        """Sort points into place.
+        """Sort points by pool and age.
 
         Args:
-            pool: (m,) which pool, 0..pools - 1, in any order.
-            age_h: (m,) hours; a point of the future (negative) is left out.
-            price: (m,) USD per hour; what is not a positive number is left out.
+            pool: (m,) pool number, 0..pools - 1, in any order.
+            age_h: (m,) hours; points in the future (negative) are ignored.
+            price: (m,) USD per hour; values that are not positive numbers are ignored.
             pools: n.
         Returns:
-            One point a pool and moment: of several at one moment the dearest stays, so that the
-            order of the rows cannot matter.
+            One point per pool and time: the highest of several prices, so that the result does not
+            depend on the order of the rows.
         """
         usable = (age_h >= 0.0) & (price > 0.0) & np.isfinite(price)
         if not usable.all():
@@ -57,19 +56,19 @@ class ChangePoints:
         if not _in_order(pool, age_h):
             order = np.lexsort((price, -age_h, pool))
             pool, age_h, price = pool[order], age_h[order], price[order]
-            dearest = np.append((pool[1:] != pool[:-1]) | (age_h[1:] != age_h[:-1]), True)
-            pool, age_h, price = pool[dearest], age_h[dearest], price[dearest]
+            highest = np.append((pool[1:] != pool[:-1]) | (age_h[1:] != age_h[:-1]), True)
+            pool, age_h, price = pool[highest], age_h[highest], price[highest]
         return cls(np.searchsorted(pool, np.arange(pools + 1)), age_h, price)
 
     def take(self, pools: Ints) -> ChangePoints:
-        """These pools, in this order; a pool may be taken twice."""
+        """The points of these pools, in this order; a pool may occur twice."""
         counts = np.diff(self.offsets)[pools]
         offsets = np.append(0, np.cumsum(counts))
         index = np.arange(offsets[-1]) + np.repeat(self.offsets[pools] - offsets[:-1], counts)
         return ChangePoints(offsets, self.age_h[index], self.price[index])
 
-    def in_force(self, hours_ago: float) -> Ints:
-        """(n,) index of the newest point at least that old, by bisection; -1 for none."""
+    def newest_index(self, hours_ago: float) -> Ints:
+        """(n,) index of the newest point that is at least this old, by bisection; -1: none."""
         low, high = self.offsets[:-1].copy(), self.offsets[1:].copy()
         while (open_ := low < high).any():
             middle = (low + high) // 2
@@ -79,28 +78,28 @@ class ChangePoints:
         return np.where(low > self.offsets[:-1], low - 1, -1)
 
     def price_at(self, hours_ago: float) -> Floats:
-        """(n,) price in force that long ago, USD per hour; NaN before the first known point."""
+        """(n,) price at that time, USD per hour; NaN before the first known point."""
         if not len(self.price):
             return np.full(len(self.offsets) - 1, np.nan)
-        index = self.in_force(hours_ago)
+        index = self.newest_index(hours_ago)
         return np.where(index >= 0, self.price[index], np.nan)
 
     def hours_since_change(self) -> Floats:
         """(n,) age of the newest point whose price differs from the one before it, hours.
 
-        NaN where the known points hold no change: when the price last moved is then unknown.
+        NaN if the known points contain no change, since the last change is then unknown.
         """
         changed = np.flatnonzero(self.price[1:] != self.price[:-1]) + 1
         owner = np.searchsorted(self.offsets, changed, side="right") - 1
-        inside = changed > self.offsets[owner]
+        same_pool = changed > self.offsets[owner]
         since = np.full(len(self.offsets) - 1, np.nan)
-        since[owner[inside]] = self.age_h[changed[inside]]  # oldest first: the newest stays
+        since[owner[same_pool]] = self.age_h[changed[same_pool]]  # oldest first: the newest wins
         return since
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Time-weighted statistics of the last `window_h` hours, (n,) each; NaN is unknown.
+    """Time-weighted statistics of a window, (n,) each; NaN is unknown.
 
     Args:
         mean: USD per hour.
@@ -114,11 +113,11 @@ class Window:
 def window(points: ChangePoints, window_h: float) -> Window:
     """Statistics over the last `window_h` hours of every pool.
 
-    Prices are centred before they are squared: E[x²] − E[x]² of raw prices cancels.
+    Prices are centred before they are squared: E[x²] − E[x]² of raw prices loses digits.
     """
     n = len(points.offsets) - 1
     starts = points.offsets[:-1]
-    first = np.maximum(points.in_force(window_h), starts) if len(points.price) else starts
+    first = np.maximum(points.newest_index(window_h), starts) if len(points.price) else starts
     counts = points.offsets[1:] - first
     known = np.flatnonzero(counts)
     mean, log_std = np.full(n, np.nan), np.full(n, np.nan)
@@ -128,27 +127,27 @@ def window(points: ChangePoints, window_h: float) -> Window:
     ends = np.cumsum(counts)
     bounds = ends - counts
     index = np.arange(ends[-1]) + np.repeat(first[known] - bounds, counts)
-    hours = _hours_in_force(points.age_h[index], ends, window_h)
+    hours = _hours_valid(points.age_h[index], ends, window_h)
     covered = np.add.reduceat(hours, bounds)
     enough = covered >= MIN_COVERAGE * window_h
     weight = np.where(enough, covered, np.nan)
 
     price = points.price[index]
     newest = price[ends - 1]
-    away = price - np.repeat(newest, counts)
-    mean[known] = newest + np.add.reduceat(hours * away, bounds) / weight
+    deviation = price - np.repeat(newest, counts)
+    mean[known] = newest + np.add.reduceat(hours * deviation, bounds) / weight
 
-    away = np.log(price) - np.repeat(np.log(newest), counts)
-    centre = np.add.reduceat(hours * away, bounds) / weight
-    away -= np.repeat(centre, counts)
-    log_std[known] = np.sqrt(np.add.reduceat(hours * away * away, bounds) / weight)
+    deviation = np.log(price) - np.repeat(np.log(newest), counts)
+    centre = np.add.reduceat(hours * deviation, bounds) / weight
+    deviation -= np.repeat(centre, counts)
+    log_std[known] = np.sqrt(np.add.reduceat(hours * deviation * deviation, bounds) / weight)
     return Window(mean, log_std)
 
 
-def _hours_in_force(age_h: Floats, ends: Ints, window_h: float) -> Floats:
+def _hours_valid(age_h: Floats, ends: Ints, window_h: float) -> Floats:
     since = np.minimum(age_h, window_h)
     until = np.append(since[1:], 0.0)
-    until[ends - 1] = 0.0  # the newest price is in force until now
+    until[ends - 1] = 0.0  # the newest price is valid until now
     return np.asarray(since - until)
 
 

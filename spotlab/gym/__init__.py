@@ -1,4 +1,4 @@
-"""Policies replayed on recorded availability, and what hindsight would have paid.
+"""Simulator that replays policies on recorded availability, and the optimum in hindsight.
 
-Pure: imports `domain` and `errors`; knows no store and no screen.
+Imports `domain` and `errors`; does not depend on stores or screens.
 """

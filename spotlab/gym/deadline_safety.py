@@ -1,8 +1,8 @@
-"""The last moment for on-demand: a job that keeps this net is never late.
+"""Safety net for jobs with a deadline: on-demand is started while it can still finish in time.
 
-At every tick the worst is assumed of the coming one: that spot instances are lost at its end, with
-what was not checkpointed by then. If on-demand could then no longer finish in time, it is started
-now; and where it runs it is kept while leaving it could be too late.
+Each tick assumes the worst case for the next one: at its end, spot instances are lost together with
+the work since the last checkpoint. If on-demand could then no longer finish in time, it is started
+now, and it keeps running as long as leaving it could make the job late.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ _ROUNDING_H: Final = 1e-9
 
 
 class WithSafetyNet:
-    """A policy for jobs, with on-demand in time whatever it decides.
+    """A policy for jobs that overrides another policy if the job could become late.
 
     Args:
-        policy: decides while there is time.
+        policy: decides as long as its action is safe.
     """
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
 
     def decide(self, view: View) -> Action:
-        """The policy's action if the job can still be in time after it, else on-demand."""
-        wanted = self._policy.decide(view)
-        return wanted if is_safe(view, wanted) else to_on_demand(view)
+        """The policy's action if it is safe, otherwise on-demand."""
+        action = self._policy.decide(view)
+        return action if is_safe(view, action) else to_on_demand(view)
 
 
 def is_safe(view: View, action: Action) -> bool:
-    """Whether the job is in time even if the worst comes after this action."""
+    """Whether the job finishes in time even in the worst case after this action."""
     return slack_after_h(view, action) >= -_ROUNDING_H
 
 
 def to_on_demand(view: View) -> Action:
-    """The way to on-demand that is in time: with the old instance going on meanwhile if it can."""
-    why = "last moment to be in time"
+    """A safe change to on-demand; if possible, the old instance keeps running meanwhile."""
+    why = "last moment to finish in time"
     if view.place == ON_DEMAND:
         return STAY if view.moving_to is None else Action(Do.CANCEL, why=why)
     if view.place is not None and view.ready_in_h == 0.0:
@@ -51,16 +51,16 @@ def to_on_demand(view: View) -> Action:
 
 
 def slack_h(view: View) -> float:
-    """Hours to spare if on-demand were started now, after the loss of what is not checkpointed."""
-    return view.deadline_in_h - view.left_h - view.at_risk_h - view.changeover_h
+    """Slack, h, if on-demand were started now and the work since the checkpoint were lost."""
+    return view.deadline_in_h - view.work_left_h - view.at_risk_h - view.changeover_h
 
 
 def slack_after_h(view: View, action: Action) -> float:
-    """Hours to spare at the next tick, in the worst case, if this action is taken now.
+    """Slack at the next tick, h, in the worst case after this action.
 
-    Infinite where on-demand goes on, or where the work is done within the tick.
+    Infinite if on-demand keeps running, or if the work is done within the tick.
     """
-    place, ready_h, next_place, next_h = _after(view, action)
+    place, ready_h, next_place, next_h = _state_after(view, action)
     hands_over = next_place is not None and next_h <= view.tick_h + _ROUNDING_H
     if place == ON_DEMAND and not hands_over:
         return math.inf
@@ -68,22 +68,24 @@ def slack_after_h(view: View, action: Action) -> float:
     worked_h = 0.0 if place is None else max(0.0, until_h - ready_h)
     keeps = action.do in {Do.STAY, Do.MOVE, Do.CANCEL}
     at_risk_h = view.at_risk_h if keeps else 0.0
-    if worked_h >= view.left_h - _ROUNDING_H:
+    if worked_h >= view.work_left_h - _ROUNDING_H:
         return math.inf
     if not hands_over:
-        gained_h = _lasting(view, at_risk_h + worked_h) - at_risk_h
+        gained_h = _checkpointed_h(view, at_risk_h + worked_h) - at_risk_h
         on_demand_in_h = view.changeover_h
         if next_place == ON_DEMAND:
             on_demand_in_h = next_h - view.tick_h
     else:
         after_h = view.tick_h - until_h
-        gained_h = worked_h + (after_h if next_place == ON_DEMAND else _lasting(view, after_h))
+        gained_h = worked_h + (
+            after_h if next_place == ON_DEMAND else _checkpointed_h(view, after_h)
+        )
         on_demand_in_h = 0.0 if next_place == ON_DEMAND else view.changeover_h
-    return view.deadline_in_h - view.tick_h - (view.left_h - gained_h) - on_demand_in_h
+    return view.deadline_in_h - view.tick_h - (view.work_left_h - gained_h) - on_demand_in_h
 
 
-def _after(view: View, action: Action) -> tuple[int | None, float, int | None, float]:
-    """Where instances are once the action is done, and hours until each is ready."""
+def _state_after(view: View, action: Action) -> tuple[int | None, float, int | None, float]:
+    """Place and hours until ready of the instance, and of its replacement, after the action."""
     if action.do is Do.STOP:
         return None, 0.0, None, 0.0
     if action.do is Do.START or (action.do is Do.MOVE and view.place is None):
@@ -92,11 +94,11 @@ def _after(view: View, action: Action) -> tuple[int | None, float, int | None, f
         return view.place, view.ready_in_h, action.place, view.changeover_h
     if action.do is Do.CANCEL:
         return view.place, view.ready_in_h, None, 0.0
-    return view.place, view.ready_in_h, view.moving_to, view.moved_in_h
+    return view.place, view.ready_in_h, view.moving_to, view.move_ready_in_h
 
 
-def _lasting(view: View, worked_h: float) -> float:
-    """Hours of work since the last checkpoint that a later one has saved."""
+def _checkpointed_h(view: View, worked_h: float) -> float:
+    """Of `worked_h` hours since the last checkpoint, the hours that later checkpoints save."""
     if view.checkpoint_h == 0.0:
         return worked_h
     return math.floor(worked_h / view.checkpoint_h + _ROUNDING_H) * view.checkpoint_h

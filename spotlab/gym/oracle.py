@@ -1,7 +1,7 @@
-"""The oracle: the best schedule in hindsight, replayed as a policy.
+"""The oracle: the optimal schedule in hindsight, as a policy.
 
-It is exact for the simulator's world: the same ticks and quanta, prices, changeover, checkpoints,
-overlapping moves, and pools. It is the only policy that is shown the future.
+It is exact for the simulator: it uses the same ticks and quanta, prices, changeover, checkpoints,
+overlapping moves and pools. It is the only policy that sees the future.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from spotlab.gym.world import World
 
 
 class Oracle:
-    """The hindsight optimum of a window, as a policy.
+    """The optimum of a window in hindsight, as a policy.
 
     Args:
-        world, workload: what is replayed.
+        world, workload: the inputs of the simulation.
         first_tick, ticks: the window.
     """
 
@@ -35,5 +35,5 @@ class Oracle:
         self._plan = hindsight.plan()
 
     def decide(self, view: View) -> Action:
-        """What the plan says for this tick."""
+        """The planned action for this tick."""
         return self._plan.get(view.tick, STAY)

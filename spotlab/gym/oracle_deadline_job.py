@@ -1,15 +1,16 @@
-"""What hindsight would have paid for a job with a deadline: dynamic programming.
+"""Optimum in hindsight for a job with a deadline, by dynamic programming.
 
-Backward over ticks; the state is where the instance is and how many quanta of work are left. What
-an interruption undoes needs no state of its own, since hindsight knows a run's end at its start:
+The recursion runs backward over ticks; the state is the instance's place and the quanta of work
+left. Work that an interruption undoes is not part of the state, because the end of a run is known
+at its start:
 
-- a *free* run ends by a stop, a move or the end of the work, and loses nothing; it may last until
-  the tick before its pool's spell ends;
-- a *bound* run goes on until its spell ends, and keeps what it checkpointed: one jump. The next
-  instance may have been started before that, so that both are paid for a while.
+- a *free* run ends with a stop, a move or the end of the work, and loses nothing; it lasts at most
+  until the tick before its pool's spell of availability ends;
+- a *bound* run lasts until its spell ends, and keeps the checkpointed work: one transition. The
+  next instance may be started before that, in which case both are paid for a while.
 
-Starting is a jump as well, of the whole changeover. A start that fails, or that is given up, only
-costs; hindsight has none.
+Starting is one transition, too, over the whole changeover. Failed or cancelled starts only add
+cost, so the optimum contains none.
 """
 
 from __future__ import annotations
@@ -32,13 +33,14 @@ _WAIT = -1
 
 @dataclass(slots=True)
 class _Spell:
-    """The end of a pool's spell of availability, and what may follow a bound run there.
+    """The end of a pool's spell of availability, and the options after a bound run in it.
 
     Args:
         ends: the first tick at which the pool is not available.
-        after: by the earliest tick at which the next instance may be started: the least cost of
-            the rest, by work left.
-        begins: the same keys: when the next one is started, `ends` for "not before".
+        after: minimum remaining cost, by work left; the key is the earliest tick at which the next
+            instance may be started.
+        begins: for the same keys, the tick at which the next instance is started; `ends` if not
+            during the spell.
     """
 
     ends: int
@@ -46,16 +48,16 @@ class _Spell:
     begins: dict[int, Ticks]
 
     def at(self, earliest: int) -> int:
-        """The key for a next instance that may be started from tick `earliest` on."""
+        """The key for a next instance that may be started at tick `earliest` or later."""
         return min(self.ends, max(earliest, min(self.after)))
 
 
 class JobHindsight:
-    """The least cost of finishing a job in time, and the actions that reach it.
+    """The minimum cost of finishing a job in time, and the actions that achieve it.
 
     Args:
         market: prices and availability of the window.
-        clock: the job's lengths.
+        clock: the job's durations.
     """
 
     def __init__(self, market: Market, clock: Clock) -> None:
@@ -70,7 +72,7 @@ class JobHindsight:
 
     @property
     def usd(self) -> float:
-        """Least cost, USD; infinite where no schedule is in time."""
+        """Minimum cost, USD; infinite if no schedule finishes in time."""
         return self._cost * self._clock.quantum_h
 
     # --- backward ----------------------------------------------------------------------------
@@ -94,23 +96,23 @@ class JobHindsight:
         return float(idle[clock.work])
 
     def _run_on(self, tick: int, after: FloatArray) -> FloatArray:
-        """(places, states) cost of running this tick through in a free run."""
+        """(places, states) minimum cost if a free run continues through this tick."""
         clock, market = self._clock, self._market
         paid, per_tick = market.usd[tick][:, None], clock.per_tick
         run = np.full((market.places, clock.work + 1), np.inf)
-        few = min(per_tick, clock.work)
-        run[:, : few + 1] = paid * np.arange(few + 1)
-        goes_on = market.goes_on(tick)
+        within_tick = min(per_tick, clock.work)
+        run[:, : within_tick + 1] = paid * np.arange(within_tick + 1)
+        goes_on = market.stays_up(tick)
         run[goes_on, per_tick + 1 :] = (paid * per_tick + after[:, 1:-per_tick])[goes_on]
         run[~market.up[tick]] = np.inf
         return run
 
     def _start(self, tick: int, ready: FloatArray) -> FloatArray:
-        """(states,) least cost of an instance started now, by work left when it is ready."""
+        """(states,) minimum cost if an instance is started now, by work left."""
         clock, market = self._clock, self._market
         best = np.full(clock.work + 1, np.inf)
         best[0] = 0.0
-        for place in np.flatnonzero(market.lasts(tick, clock.changeover_ticks)):
+        for place in np.flatnonzero(market.stays_up_for(tick, clock.changeover_ticks)):
             free, bound = self._free(tick, int(place), ready[place]), self._bound(tick, int(place))
             cost = free if bound is None else np.minimum(free, bound)
             cost += market.start_usd(tick, int(place))
@@ -122,31 +124,31 @@ class JobHindsight:
         return best
 
     def _free(self, tick: int, place: int, ready: FloatArray) -> FloatArray:
-        """Cost from readiness on, for a run that loses nothing."""
-        clock, rest = self._clock, self._clock.rest
+        """(states,) cost from ready on, for a free run."""
+        clock, rest = self._clock, self._clock.work_after_changeover
         if rest == 0:
             return ready.copy()
         price = self._market.usd[tick + clock.changeover_ticks - 1, place]
         cost = np.empty(clock.work + 1)
-        few = min(rest, clock.work)
-        cost[: few + 1] = price * np.arange(few + 1)
+        within_tick = min(rest, clock.work)
+        cost[: within_tick + 1] = price * np.arange(within_tick + 1)
         cost[rest + 1 :] = price * rest + ready[1 : clock.work + 1 - rest]
         return cost
 
     def _bound(self, tick: int, place: int) -> FloatArray | None:
-        """Cost from readiness on, for a run until its pool's spell ends; None where it does not."""
+        """(states,) cost from ready on, for a bound run; None if the pool's spell does not end."""
         clock, market = self._clock, self._market
         spell = self._spells.get((place, market.end(tick, place)))
         if spell is None:
             return None
-        kept, cost = self._kept(tick, spell.ends), np.full(clock.work + 1, np.inf)
-        if kept < clock.work:
+        saved, cost = self._checkpointed(tick, spell.ends), np.full(clock.work + 1, np.inf)
+        if saved < clock.work:
             after = spell.after[spell.at(tick + clock.changeover_ticks)]
             paid = market.run_usd(tick, spell.ends, place)
-            cost[kept + 1 :] = paid + after[1 : clock.work + 1 - kept]
+            cost[saved + 1 :] = paid + after[1 : clock.work + 1 - saved]
         return cost
 
-    def _kept(self, tick: int, ends: int) -> int:
+    def _checkpointed(self, tick: int, ends: int) -> int:
         worked = (ends - tick) * self._clock.per_tick - self._clock.changeover
         step = self._clock.checkpoint or 1
         return worked // step * step
@@ -154,7 +156,7 @@ class JobHindsight:
     def _best_while_running(
         self, tick: int, run: FloatArray, idle: FloatArray, start: FloatArray
     ) -> FloatArray:
-        """(places, states) least cost from a free run, whatever is done at this tick."""
+        """(places, states) minimum cost during a free run, over the options at this tick."""
         clock, market = self._clock, self._market
         best = run.copy()
         choice = self._run_choice[tick]
@@ -163,29 +165,29 @@ class JobHindsight:
         done_meanwhile = clock.changeover
         inside = tick + clock.changeover_ticks <= clock.ticks
         if inside and done_meanwhile < clock.work:
-            stays = market.lasts(tick, clock.changeover_ticks)
+            stays = market.stays_up_for(tick, clock.changeover_ticks)
             paid = market.starts_usd(tick)[stays]
             move = paid[:, None] + start[1 : clock.work + 1 - done_meanwhile]
             rows = np.flatnonzero(stays)
             old = best[rows, done_meanwhile + 1 :]
             better = move < old
             best[rows, done_meanwhile + 1 :] = np.where(better, move, old)
-            kept = choice[rows, done_meanwhile + 1 :]
-            choice[rows, done_meanwhile + 1 :] = np.where(better, _MOVE, kept)
+            previous = choice[rows, done_meanwhile + 1 :]
+            choice[rows, done_meanwhile + 1 :] = np.where(better, _MOVE, previous)
         best[~market.up[tick]] = np.inf
         best[:, 0] = 0.0
         return best
 
     def _open_spells(self, tick: int, idle: FloatArray) -> None:
-        """Note the pools whose spell ends as the next tick begins; `idle` is the cost there."""
-        for place in np.flatnonzero(self._market.up[tick] & ~self._market.goes_on(tick)):
+        """Record the spells that end when the next tick begins; `idle` is the cost from there."""
+        for place in np.flatnonzero(self._market.up[tick] & ~self._market.stays_up(tick)):
             ends = tick + 1
             if ends < self._clock.ticks:
                 begins = np.full(self._clock.work + 1, ends, dtype=np.int32)
                 self._spells[int(place), ends] = _Spell(ends, {ends: idle}, {ends: begins})
 
     def _follow_spells(self, tick: int, start: FloatArray) -> None:
-        """Let what is started now follow runs that are bound to end before it is ready."""
+        """Update the spells that end while an instance started now is not ready yet."""
         last = min(self._clock.ticks - 1, tick + self._clock.changeover_ticks - 1)
         for ends in range(tick + 1, last + 1):
             for place in self._market.ending_at(ends):
@@ -197,44 +199,44 @@ class JobHindsight:
     # --- forward -----------------------------------------------------------------------------
 
     def plan(self) -> dict[int, Action]:
-        """The actions that cost the least, by tick; nothing is done at other ticks."""
+        """The optimal actions by tick; at other ticks nothing is done."""
         clock, actions = self._clock, dict[int, Action]()
-        tick, left = 0, clock.work
-        while left > 0 and tick < clock.ticks:
-            if not self._idle_starts[tick, left]:
+        tick, work_left = 0, clock.work
+        while work_left > 0 and tick < clock.ticks:
+            if not self._idle_starts[tick, work_left]:
                 tick += 1
                 continue
-            tick, left = self._follow(tick, left, Do.START, actions)
+            tick, work_left = self._follow(tick, work_left, Do.START, actions)
         return actions
 
     def _follow(
-        self, tick: int, left: int, verb: Do, actions: dict[int, Action]
+        self, tick: int, work_left: int, verb: Do, actions: dict[int, Action]
     ) -> tuple[int, int]:
-        """Write down a start and all that follows until nothing runs; the tick and work then."""
+        """Add the actions from a start until no instance runs; returns the tick and work left."""
         clock = self._clock
         while True:
-            place = int(self._start_place[tick, left])
+            place = int(self._start_place[tick, work_left])
             actions[tick] = Action(verb, place=self._market.place(place), why="hindsight")
-            if self._start_bound[tick, left]:
+            if self._start_bound[tick, work_left]:
                 ends = self._market.end(tick, place)
                 spell = self._spells[place, ends]
-                left -= self._kept(tick, ends)
-                begins = int(spell.begins[spell.at(tick + clock.changeover_ticks)][left])
+                work_left -= self._checkpointed(tick, ends)
+                begins = int(spell.begins[spell.at(tick + clock.changeover_ticks)][work_left])
                 if begins == ends:
-                    return ends, left
+                    return ends, work_left
                 tick, verb = begins, Do.MOVE
                 continue
-            left -= clock.rest
+            work_left -= clock.work_after_changeover
             tick += clock.changeover_ticks
-            while left > 0 and self._run_choice[tick, place, left] == _RUN:
-                left, tick = left - clock.per_tick, tick + 1
-            if left <= 0:
+            while work_left > 0 and self._run_choice[tick, place, work_left] == _RUN:
+                work_left, tick = work_left - clock.per_tick, tick + 1
+            if work_left <= 0:
                 return tick, 0
-            if self._run_choice[tick, place, left] == _STOP:
-                return self._stop(tick, left, actions)
-            left, verb = left - clock.changeover, Do.MOVE
+            if self._run_choice[tick, place, work_left] == _STOP:
+                return self._stop(tick, work_left, actions)
+            work_left, verb = work_left - clock.changeover, Do.MOVE
 
-    def _stop(self, tick: int, left: int, actions: dict[int, Action]) -> tuple[int, int]:
-        if not self._idle_starts[tick, left]:
+    def _stop(self, tick: int, work_left: int, actions: dict[int, Action]) -> tuple[int, int]:
+        if not self._idle_starts[tick, work_left]:
             actions[tick] = Action(Do.STOP, why="hindsight")
-        return tick, left
+        return tick, work_left

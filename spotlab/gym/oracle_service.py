@@ -1,7 +1,7 @@
-"""What hindsight would have paid for a service: dynamic programming.
+"""Optimum in hindsight for a service, by dynamic programming.
 
-Backward over ticks; the state is where the instance is. It makes the cost of the instances and the
-worth of the downtime least, together.
+The recursion runs backward over ticks; the state is the instance's place. It minimises the cost of
+the instances plus the cost of downtime.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _RUN, _STOP, _MOVE = 0, 1, 2
 
 
 class ServiceHindsight:
-    """The least cost of a service with its downtime, and the actions that reach it.
+    """The minimum cost of a service including its downtime, and the actions that achieve it.
 
     Args:
         market: prices and availability of the window.
-        clock: the service's lengths.
-        service: for what downtime is worth.
+        clock: the service's durations.
+        service: defines the cost of downtime.
     """
 
     def __init__(self, market: Market, clock: Clock, service: Service) -> None:
@@ -36,7 +36,7 @@ class ServiceHindsight:
 
     @property
     def usd(self) -> float:
-        """Least cost with downtime at its worth, USD."""
+        """Minimum cost including downtime, USD."""
         return self._cost * self._clock.quantum_h
 
     def _solve(self) -> float:
@@ -45,7 +45,7 @@ class ServiceHindsight:
         idle = 0.0
         for tick in reversed(range(clock.ticks)):
             paid = market.usd[tick] * clock.per_tick
-            run = paid + np.where(market.goes_on(tick), ready[-1], idle)
+            run = paid + np.where(market.stays_up(tick), ready[-1], idle)
             run[~market.up[tick]] = np.inf
             start = self._start(tick, run if clock.changeover_ticks == 0 else ready[1])
             waited = idle + self._down_usd * clock.per_tick
@@ -59,14 +59,16 @@ class ServiceHindsight:
         return idle
 
     def _start(self, tick: int, ready: FloatArray) -> float:
-        """Least cost of an instance started now, without the downtime until it is ready."""
+        """Minimum cost if an instance is started now, without the downtime until it is ready."""
         clock, market = self._clock, self._market
-        lasts = market.lasts(tick, clock.changeover_ticks)
+        lasts = market.stays_up_for(tick, clock.changeover_ticks)
         if not lasts.any():
             return np.inf
         cost = market.starts_usd(tick) + ready
-        if clock.rest:
-            cost = cost + market.usd[tick + clock.changeover_ticks - 1] * clock.rest
+        if clock.work_after_changeover:
+            cost = (
+                cost + market.usd[tick + clock.changeover_ticks - 1] * clock.work_after_changeover
+            )
         place = int(np.argmin(np.where(lasts, cost, np.inf)))
         self._start_place[tick] = place
         return float(cost[place])
@@ -74,14 +76,14 @@ class ServiceHindsight:
     def _best_while_running(
         self, tick: int, run: FloatArray, idle: float, start: float
     ) -> FloatArray:
-        """(places,) least cost while an instance serves, whatever is done at this tick."""
+        """(places,) minimum cost while an instance serves, over the options at this tick."""
         paid, down = self._market.overlap(tick)
         options = np.vstack([run, np.full(len(run), idle), paid + down * self._down_usd + start])
         self._run_choice[tick] = np.argmin(options, axis=0)
         return np.asarray(options.min(axis=0))
 
     def plan(self) -> dict[int, Action]:
-        """The actions that cost the least, by tick; nothing is done at other ticks."""
+        """The optimal actions by tick; at other ticks nothing is done."""
         actions: dict[int, Action] = {}
         tick, place = 0, -1
         while tick < self._clock.ticks:

@@ -1,7 +1,7 @@
-"""The policies by name, and the simple ones.
+"""Registry of the policies, and the simple policies.
 
-Every policy for a job keeps the safety net (see deadline_safety.py), so that costs are compared at
-equal promise; the rules above the net are what differs.
+Every policy for a job with a deadline is wrapped in the safety net (`deadline_safety`), so that
+costs are compared under the same guarantee.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from spotlab.gym.workloads import DeadlineJob, Workload
 from spotlab.gym.world import FloatArray, World
 
 SPOTLAB: Final = "spotlab:"
-"""Followed by a model's name."""
+"""Prefix of the names of SpotLab's policies; a model's name follows."""
 
 
 class OnDemand:
-    """One on-demand instance from beginning to end."""
+    """One on-demand instance for the whole window."""
 
     def decide(self, view: View) -> Action:
-        """Start it, once."""
+        """Start it once."""
         return STAY if view.place == ON_DEMAND else Action(Do.START, ON_DEMAND, "on-demand only")
 
 
 class SpotGreedy:
-    """The cheapest pool that is up, until it is lost; nothing while none is up."""
+    """The cheapest pool that is up, until it is lost; waits while none is up."""
 
     def decide(self, view: View) -> Action:
-        """Start where nothing runs."""
+        """Start an instance if none is running."""
         if view.place is not None or not view.up.any():
             return STAY
         return Action(Do.START, cheapest(view, view.up), "cheapest pool that is up")
 
 
 class CheapestPool:
-    """Always the cheapest pool that is up: leaves for a cheaper one as soon as there is one."""
+    """Always the cheapest pool that is up: moves as soon as a cheaper one is up."""
 
     def decide(self, view: View) -> Action:
-        """Go where it is cheapest."""
+        """Start an instance in the cheapest pool."""
         if not view.up.any():
             return STAY
         best = cheapest(view, view.up)
@@ -58,10 +58,10 @@ class CheapestPool:
 
 
 class LowestAdvisorBucket:
-    """The pool of the lowest advisor bucket that is up, the cheapest of equals, until lost."""
+    """The pool with the lowest advisor bucket that is up, until it is lost; ties: the cheapest."""
 
     def decide(self, view: View) -> Action:
-        """Start where nothing runs."""
+        """Start an instance if none is running."""
         if view.place is not None or not view.up.any() or view.buckets is None:
             return STAY
         known = np.where(np.isnan(view.buckets), np.inf, view.buckets)
@@ -70,9 +70,9 @@ class LowestAdvisorBucket:
 
 
 class EagerFailover:
-    """Another pool at once when one is lost, on-demand when none is up, and back to spot.
+    """Immediate failover to another pool, to on-demand if none is up, and back to spot.
 
-    After an interruption the pool that was lost is tried last. On-demand goes on until the spot
+    After an interruption, the lost pool is tried last. On-demand keeps running until the spot
     instance that replaces it is ready.
     """
 
@@ -99,7 +99,7 @@ class EagerFailover:
 
 
 def cheapest(view: View, among: NDArray[np.bool_]) -> int:
-    """The cheapest of some pools now; the first of equals."""
+    """The currently cheapest of some pools; ties: the first."""
     prices: FloatArray = np.where(among, view.prices, np.inf)
     return int(np.argmin(prices))
 
@@ -111,59 +111,59 @@ _SIMPLE: Final[dict[str, Callable[[], Policy]]] = {
     "lowest_advisor_bucket": LowestAdvisorBucket,
     "eager_failover": EagerFailover,
 }
-_UNIFORM: Final = {"uniform_progress": False, "uniform_progress_multi": True}
+_UNIFORM_PROGRESS: Final = {"uniform_progress": False, "uniform_progress_multi": True}
 ORACLE: Final = "oracle"
-_BY_BUCKET: Final = "lowest_advisor_bucket"
+_LOWEST_BUCKET: Final = "lowest_advisor_bucket"
 
 
 def policies_for(world: World, workload: Workload) -> tuple[str, ...]:
-    """Names of the policies that can run in this world, the oracle last: what "all" means."""
-    names = [name for name in _SIMPLE if name != _BY_BUCKET or _has_buckets(world)]
+    """Names of the policies that can run in this world, the oracle last; used for "all"."""
+    names = [name for name in _SIMPLE if name != _LOWEST_BUCKET or _has_buckets(world)]
     if isinstance(workload, DeadlineJob):
-        names += _UNIFORM
+        names += _UNIFORM_PROGRESS
     return (*names, *(f"{SPOTLAB}{model}" for model in world.forecasts), ORACLE)
 
 
-def policy_named(
+def create_policy(
     name: str, world: World, workload: Workload, first_tick: int, ticks: int
 ) -> Policy:
     """A new policy for one window.
 
     Raises:
-        InvalidInput: no such policy, or the world or workload does not fit it.
+        InvalidInput: there is no such policy, or it does not support the world or workload.
     """
     if name == ORACLE:
         return Oracle(world, workload, first_tick, ticks)
-    policy = _plain(name, world, workload)
+    policy = _without_safety_net(name, world, workload)
     return WithSafetyNet(policy) if isinstance(workload, DeadlineJob) else policy
 
 
-def _plain(name: str, world: World, workload: Workload) -> Policy:
-    if name == _BY_BUCKET and not _has_buckets(world):
+def _without_safety_net(name: str, world: World, workload: Workload) -> Policy:
+    if name == _LOWEST_BUCKET and not _has_buckets(world):
         raise InvalidInput(
-            f"{_BY_BUCKET} needs an advisor bucket of at least one pool.",
-            remedy="Give the pools' buckets, or leave this policy out.",
+            f"{_LOWEST_BUCKET} needs the advisor bucket of at least one pool.",
+            remedy="Provide the pools' buckets, or remove this policy.",
         )
     if name in _SIMPLE:
         return _SIMPLE[name]()
-    if name in _UNIFORM:
+    if name in _UNIFORM_PROGRESS:
         if not isinstance(workload, DeadlineJob):
             raise InvalidInput(
-                f"{name} needs a deadline, which a service has not.",
-                remedy="Choose another policy, or a job.",
+                f"{name} needs a deadline, and a service has none.",
+                remedy="Choose another policy, or a job with a deadline.",
             )
-        return UniformProgress(multi=_UNIFORM[name])
+        return UniformProgress(multi=_UNIFORM_PROGRESS[name])
     if name.startswith(SPOTLAB):
         model = name.removeprefix(SPOTLAB)
         if model not in world.forecasts:
             known = ", ".join(sorted(world.forecasts)) or "none"
             raise InvalidInput(
-                f"The policy {name!r} needs forecasts of {model!r}; there are those of: {known}.",
-                remedy="Name a model whose forecasts were computed for this trace.",
+                f"The policy {name!r} needs forecasts of {model!r}. Available forecasts: {known}.",
+                remedy="Use a model whose forecasts were computed for this trace.",
             )
         return SpotlabPolicy(model)
-    names = ", ".join([*_SIMPLE, *_UNIFORM, f"{SPOTLAB}MODEL", ORACLE])
-    raise InvalidInput(f"There is no policy {name!r}.", remedy=f"Choose among {names}.")
+    names = ", ".join([*_SIMPLE, *_UNIFORM_PROGRESS, f"{SPOTLAB}MODEL", ORACLE])
+    raise InvalidInput(f"There is no policy {name!r}.", remedy=f"Available: {names}.")
 
 
 def _has_buckets(world: World) -> bool:

@@ -1,4 +1,4 @@
-"""A cell watched: where instances ran, and how far its work was."""
+"""Replay of one cell, with the spans in which instances ran and the progress of the work."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from spotlab.gym.world import World
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One thing that lasted.
+    """A period in one state.
 
     Args:
-        place: a pool's name or "on-demand"; None: nowhere.
-        state: running, starting (paid, and not useful yet) or idle (nothing runs or starts).
-        start_h, end_h: hours since the window began.
+        place: a pool's name or "on-demand"; None: no instance.
+        state: running, starting (paid, but not useful yet) or idle (nothing runs or starts).
+        start_h, end_h: hours since the start of the window.
     """
 
     place: str | None
@@ -33,13 +33,14 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A cell's result with all that happened.
+    """A cell's result with its history.
 
     Args:
         result: with its timeline.
         spans: by start.
-        progress: (hours since the window began, hours of work done) a tick; () for a service.
-        end_h: when the work was done, or the window's length.
+        progress: (hours since the start of the window, hours of work done) per tick; () for a
+            service.
+        end_h: hours until the work was done, or the window's length.
     """
 
     result: CellResult
@@ -49,78 +50,81 @@ class Replay:
 
 
 def replay(world: World, cell: Cell) -> Replay:
-    """Run a cell once more, and keep what happened. Raises InvalidInput as `run_cell`."""
+    """Run a cell again and record its history. Raises InvalidInput as `run_cell`."""
     job = cell.workload if isinstance(cell.workload, DeadlineJob) else None
     clock = clock_for(cell.workload, world.tick_h, cell.ticks)
-    seen: list[tuple[float, float]] = []
+    progress: list[tuple[float, float]] = []
 
     def watch(view: View) -> None:
-        seen.append((view.elapsed_h, clock.work * clock.quantum_h - view.left_h))
+        progress.append((view.elapsed_h, clock.work * clock.quantum_h - view.work_left_h))
 
     result = run_cell(world, cell, timeline=True, watch=watch)
     steps = result.timeline
     done = steps[-1].time_h if steps and steps[-1].what == "done" else None
     end_h = clock.ticks * world.tick_h if done is None else done
     if done is not None:
-        seen.append((done, clock.work * clock.quantum_h))
+        progress.append((done, clock.work * clock.quantum_h))
     spans = spans_of(steps, clock.changeover * clock.quantum_h, end_h)
-    return Replay(result, tuple(spans), tuple(seen) if job else (), end_h)
+    return Replay(result, tuple(spans), tuple(progress) if job else (), end_h)
 
 
 def spans_of(steps: Iterable[Step], changeover_h: float, end_h: float) -> list[Span]:
-    """A timeline's steps as what lasted.
+    """The periods between a timeline's steps.
 
     Args:
         steps: in order.
-        changeover_h: hours from an instance's start until it is useful.
-        end_h: when it ended.
+        changeover_h: hours from an instance's start until it is ready.
+        end_h: end of the last period, hours.
     """
-    lives: list[tuple[str, float, float]] = []
-    runs: tuple[str, float] | None = None
-    starts: tuple[str, float] | None = None
+    instances: list[tuple[str, float, float]] = []
+    running: tuple[str, float] | None = None
+    starting: tuple[str, float] | None = None
 
-    def end(instance: tuple[str, float] | None, at: float) -> None:
-        if instance is not None and at > instance[1]:
-            lives.append((*instance, at))
+    def end(instance: tuple[str, float] | None, time_h: float) -> None:
+        if instance is not None and time_h > instance[1]:
+            instances.append((*instance, time_h))
 
     for step in steps:
-        at = step.time_h
-        if step.what in {"move", "cancel", "start failed"} and runs is not None:
-            end(starts, at)
-            starts = (step.target, at) if step.what == "move" and step.target else None
+        time_h = step.time_h
+        if step.what in {"move", "cancel", "start failed"} and running is not None:
+            end(starting, time_h)
+            starting = (step.target, time_h) if step.what == "move" and step.target else None
         elif step.what in {"ready", "interrupted"}:
-            end(runs, at)
-            runs, starts = starts, None
+            end(running, time_h)
+            running, starting = starting, None
         else:
-            end(runs, at)
-            end(starts, at)
-            runs, starts = (step.target, at) if step.target else None, None
+            end(running, time_h)
+            end(starting, time_h)
+            running, starting = (step.target, time_h) if step.target else None, None
             if step.what in {"done", "missed"}:
-                runs = None
-    end(runs, end_h)
-    end(starts, end_h)
+                running = None
+    end(running, end_h)
+    end(starting, end_h)
     return sorted(
-        [*_lived(lives, changeover_h), *_idle(lives, end_h)], key=lambda span: span.start_h
+        [*_instance_spans(instances, changeover_h), *_idle_spans(instances, end_h)],
+        key=lambda span: span.start_h,
     )
 
 
-def _lived(lives: Iterable[tuple[str, float, float]], changeover_h: float) -> Iterable[Span]:
-    for place, since, until in lives:
-        ready = min(until, since + changeover_h)
-        if ready > since:
-            yield Span(place, "starting", since, ready)
-        if until > ready:
-            yield Span(place, "running", ready, until)
+def _instance_spans(
+    instances: Iterable[tuple[str, float, float]], changeover_h: float
+) -> Iterable[Span]:
+    for place, start_h, end_h in instances:
+        ready_h = min(end_h, start_h + changeover_h)
+        if ready_h > start_h:
+            yield Span(place, "starting", start_h, ready_h)
+        if end_h > ready_h:
+            yield Span(place, "running", ready_h, end_h)
 
 
-def _idle(lives: Iterable[tuple[str, float, float]], end_h: float) -> Iterable[Span]:
-    reached = 0.0
-    for _, since, until in sorted(lives, key=lambda life: life[1]):
-        if since > reached:
-            yield Span(None, "idle", reached, since)
-        reached = max(reached, until)
-    if end_h > reached:
-        yield Span(None, "idle", reached, end_h)
+def _idle_spans(instances: Iterable[tuple[str, float, float]], end_h: float) -> Iterable[Span]:
+    covered_until_h = 0.0
+    for _, start_h, stop_h in sorted(instances, key=lambda instance: instance[1]):
+        if start_h > covered_until_h:
+            yield Span(None, "idle", covered_until_h, start_h)
+        covered_until_h = max(covered_until_h, stop_h)
+    if end_h > covered_until_h:
+        yield Span(None, "idle", covered_until_h, end_h)
 
 
 @dataclass(frozen=True, slots=True)

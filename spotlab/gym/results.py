@@ -1,8 +1,8 @@
-"""Figures of a sweep: costs, regret, and pairwise differences with intervals.
+"""Statistics of a sweep: costs, regret, and pairwise differences with intervals.
 
-Windows are paired: every policy's figure is over the same windows, and a bootstrap draws windows,
-with all their policies, with replacement. Windows that overlap in time share their weather, so
-those that begin within the same block of hours are drawn together.
+Comparisons are paired: every policy is measured on the same windows, and a bootstrap draws windows,
+with all their policies, with replacement. Windows that overlap in time are correlated, so those
+that begin within the same block of time are drawn together.
 """
 
 from __future__ import annotations
@@ -27,25 +27,26 @@ _Table = dict[str, list[CellResult]]
 def summarise(
     results: Sequence[CellResult], *, seed: int = 0, block_ticks: int = 1
 ) -> dict[str, Any]:
-    """The figures of each policy over its windows.
+    """Statistics of each policy over its windows.
 
     Args:
-        results: one a window and policy; every policy has every window.
-        seed: of the bootstrap.
-        block_ticks: windows whose first ticks fall into the same block of so many ticks are
-            drawn together; 1 draws windows one by one.
+        results: one per window and policy; every policy has the same windows.
+        seed: seed of the bootstrap.
+        block_ticks: windows whose first ticks are in the same block of this many ticks are drawn
+            together; 1 draws windows individually.
     Returns:
         {workload, windows, oracle: {cost}, policies: {name: {cost_usd, relative_to_on_demand,
         misses, moves, downtime_h, regret, low, high}}}. cost_usd, moves and downtime_h are means
-        a window, misses a count. regret is a fraction: the policy's objective (cost, and for a
-        service downtime at its worth) summed over the windows / the oracle's − 1; low and high
+        per window; misses is a count. regret is a fraction: the policy's objective (cost, and for
+        a service the cost of downtime), summed over the windows / the oracle's − 1; low and high
         are its 95 % percentile bootstrap interval. Without the oracle's results, oracle.cost,
         regret, low and high are None.
     Raises:
-        InvalidInput: no result, policies with different windows, or jobs mixed with services.
+        InvalidInput: there are no results, the policies have different windows, or jobs are mixed
+            with services.
     """
     table = _by_policy(results)
-    workload = _kind(results)
+    workload = _workload_kind(results)
     oracle = table.get(ORACLE)
     draws = _draws(next(iter(table.values())), seed, block_ticks)
     return {
@@ -58,14 +59,14 @@ def summarise(
     }
 
 
-def means(
+def policy_means(
     results: Sequence[CellResult], *, seed: int = 0, block_ticks: int = 1
 ) -> dict[str, dict[str, tuple[float, float, float]]]:
-    """What a window takes on average, with the 95 % interval of drawing windows anew.
+    """Means per window, with 95 % bootstrap intervals.
 
     Returns:
-        {policy: {cost_usd, moves, downtime_h: (mean, low, high)}}. The intervals hold how windows
-        differ from each other too: two policies are compared by `differences`.
+        {policy: {cost_usd, moves, downtime_h: (mean, low, high)}}. The intervals include the
+        variation between windows; use `differences` to compare two policies.
     Raises:
         InvalidInput: as `summarise`.
     """
@@ -73,15 +74,15 @@ def means(
     draws = _draws(next(iter(table.values())), seed, block_ticks)
     return {
         name: {
-            "cost_usd": _mean_in(_of(rows, lambda row: row.cost_usd), draws),
-            "moves": _mean_in(_of(rows, lambda row: row.moves), draws),
-            "downtime_h": _mean_in(_of(rows, lambda row: row.downtime_h), draws),
+            "cost_usd": _mean_with_interval(_values(rows, lambda row: row.cost_usd), draws),
+            "moves": _mean_with_interval(_values(rows, lambda row: row.moves), draws),
+            "downtime_h": _mean_with_interval(_values(rows, lambda row: row.downtime_h), draws),
         }
         for name, rows in table.items()
     }
 
 
-def _mean_in(values: FloatArray, draws: FloatArray) -> tuple[float, float, float]:
+def _mean_with_interval(values: FloatArray, draws: FloatArray) -> tuple[float, float, float]:
     means = (draws @ values) / draws.sum(axis=1)
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(values.mean()), float(low), float(high)
@@ -90,12 +91,12 @@ def _mean_in(values: FloatArray, draws: FloatArray) -> tuple[float, float, float
 def differences(
     results: Sequence[CellResult], *, seed: int = 0, block_ticks: int = 1
 ) -> list[dict[str, Any]]:
-    """Every pair of policies on the same windows.
+    """Comparison of every pair of policies on the same windows.
 
     Returns:
         For each pair {first, second, cost_ratio, low, high, downtime_ratio, downtime_low,
-        downtime_high}: first's total / second's with 95 % paired bootstrap intervals; downtime
-        is None where second's is 0, and for a job.
+        downtime_high}: the first policy's total / the second's, with 95 % paired bootstrap
+        intervals; the downtime values are None for a job, and if the second's downtime is 0.
     Raises:
         InvalidInput: as `summarise`.
     """
@@ -109,13 +110,13 @@ def differences(
 def ratio(
     above: FloatArray, below: FloatArray, draws: FloatArray
 ) -> tuple[float | None, float | None, float | None]:
-    """Sum of one thing / sum of another over paired windows, with its interval.
+    """Ratio of two sums over paired windows, with its interval.
 
     Args:
-        above, below: (w,) of each window.
+        above, below: (w,) numerator and denominator of each window.
         draws: (b, w) how often each window is in each resample.
     Returns:
-        Value, low, high; None where the sum below is 0 (low and high: in any resample).
+        Value, low, high; None if the denominator is 0 (low and high: in any resample).
     """
     if not below.sum() > 0.0:
         return None, None, None
@@ -129,9 +130,11 @@ def ratio(
 
 def _pair(first: str, second: str, table: _Table, draws: FloatArray) -> dict[str, Any]:
     one, other = table[first], table[second]
-    cost = ratio(_of(one, lambda row: row.cost_usd), _of(other, lambda row: row.cost_usd), draws)
+    cost = ratio(
+        _values(one, lambda row: row.cost_usd), _values(other, lambda row: row.cost_usd), draws
+    )
     down = ratio(
-        _of(one, lambda row: row.downtime_h), _of(other, lambda row: row.downtime_h), draws
+        _values(one, lambda row: row.downtime_h), _values(other, lambda row: row.downtime_h), draws
     )
     names = ("cost_ratio", "low", "high", "downtime_ratio", "downtime_low", "downtime_high")
     return {
@@ -150,8 +153,8 @@ def _by_policy(results: Iterable[CellResult]) -> _Table:
     windows = {tuple(_window(row.cell) for row in rows) for rows in table.values()}
     if len(windows) != 1:
         raise InvalidInput(
-            "There is no result, or the policies were not run on the same windows.",
-            remedy="Give each policy's result for each window.",
+            "There are no results, or the policies were not run on the same windows.",
+            remedy="Provide each policy's result for each window.",
         )
     return table
 
@@ -160,17 +163,17 @@ def _window(cell: Cell) -> tuple[int, int, int, str]:
     return cell.first_tick, cell.ticks, cell.seed, repr(cell.workload)
 
 
-def _kind(results: Sequence[CellResult]) -> str:
+def _workload_kind(results: Sequence[CellResult]) -> str:
     kinds = {isinstance(one.cell.workload, DeadlineJob) for one in results}
     if len(kinds) != 1:
         raise InvalidInput(
-            "Jobs and services are mixed.", remedy="Summarise each kind of workload alone."
+            "Jobs and services are mixed.", remedy="Summarise each kind of workload separately."
         )
     return "deadline" if kinds.pop() else "service"
 
 
 def _draws(rows: Sequence[CellResult], seed: int, block_ticks: int) -> FloatArray:
-    """(b, w) how often each window is drawn, blocks as a whole."""
+    """(b, w) how often each window is drawn in each resample; blocks are drawn as a whole."""
     keys = [
         (row.cell.first_tick // block_ticks, 0) if block_ticks > 1 else (number, 1)
         for number, row in enumerate(rows)
@@ -182,17 +185,17 @@ def _draws(rows: Sequence[CellResult], seed: int, block_ticks: int) -> FloatArra
     return np.asarray(drawn[:, member], dtype=np.float64)
 
 
-def _of(rows: Sequence[CellResult], value: Callable[[CellResult], float]) -> FloatArray:
+def _values(rows: Sequence[CellResult], value: Callable[[CellResult], float]) -> FloatArray:
     return np.array([value(row) for row in rows], dtype=np.float64)
 
 
 def _mean(rows: Sequence[CellResult], value: Callable[[CellResult], float]) -> float:
-    return float(_of(rows, value).mean())
+    return float(_values(rows, value).mean())
 
 
 def _figures(rows: Sequence[CellResult]) -> dict[str, Any]:
-    cost = _of(rows, lambda row: row.cost_usd)
-    on_demand = _of(rows, lambda row: row.on_demand_cost_usd)
+    cost = _values(rows, lambda row: row.cost_usd)
+    on_demand = _values(rows, lambda row: row.on_demand_cost_usd)
     return {
         "cost_usd": float(cost.mean()),
         "relative_to_on_demand": float(cost.sum() / on_demand.sum()) if on_demand.sum() else None,
@@ -208,7 +211,9 @@ def _regret(
     if oracle is None:
         return {"regret": None, "low": None, "high": None}
     figures = ratio(
-        _of(rows, lambda row: row.objective_usd), _of(oracle, lambda row: row.objective_usd), draws
+        _values(rows, lambda row: row.objective_usd),
+        _values(oracle, lambda row: row.objective_usd),
+        draws,
     )
     values = [None if one is None else one - 1.0 for one in figures]
     return dict(zip(("regret", "low", "high"), values, strict=True))

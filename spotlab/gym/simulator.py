@@ -1,8 +1,8 @@
-"""One tick loop with exact accounts.
+"""Simulator of one workload under one policy, with exact costs.
 
-At a tick: instances in pools that are not available are lost, the policy decides, then the tick
-passes. Prices hold for their tick. An instance is paid from its start until its end, ready or
-not; a job's last instance until the work is done.
+At each tick, instances in unavailable pools are lost, then the policy decides, then the tick
+passes. Prices are constant within a tick. An instance is paid from its start until its end, whether
+it is ready or not; a job's last instance is paid until the work is done.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from spotlab.gym.world import World
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A line of a timeline.
+    """An event in a timeline.
 
     Args:
-        tick: number in the window.
-        time_h: hours since the window began.
-        what: start, move, cancel, stop, interrupted, start failed, ready, done, missed.
-        origin, target: pools' names, "on-demand", or None.
-        why: the policy's words, or the simulator's.
+        tick: its number in the window.
+        time_h: hours since the start of the window.
+        what: start, move, cancel, stop, interrupted, start failed, ready, done or missed.
+        origin, target: a pool's name, "on-demand", or None.
+        why: the reason, from the policy or the simulator.
     """
 
     tick: int
@@ -37,18 +37,18 @@ class Step:
     why: str
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """The step as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Step:
-        """What `to_json` wrote."""
+        """The step from the output of `to_json`."""
         return cls(**raw)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a replay came to; see `cells.CellResult` for the meaning of the fields."""
+    """The outcome of a simulation; `sweep_cell.CellResult` describes the fields."""
 
     cost_usd: float
     on_demand_cost_usd: float
@@ -68,26 +68,26 @@ def simulate(
     *,
     timeline: bool = False,
 ) -> Outcome:
-    """Replay a workload under a policy from the world's tick `first_tick`.
+    """Run a workload under a policy from the world's tick `first_tick`.
 
     Args:
-        ticks: length of the window; the workload may end before it.
-        timeline: whether to keep every action.
+        ticks: length of the window; the workload may end earlier.
+        timeline: whether to record every step.
     Raises:
-        InvalidInput: the window is not in the world, or an action that cannot be done.
+        InvalidInput: the window is not in the world, or the policy returned an invalid action.
     """
     if first_tick < 0 or first_tick + ticks > world.ticks:
         raise InvalidInput(
-            f"Ticks {first_tick} to {first_tick + ticks} are not all in a trace of "
+            f"The window from tick {first_tick} to {first_tick + ticks} is not inside a trace of "
             f"{world.ticks} ticks.",
-            remedy="Give a window inside the trace.",
+            remedy="Choose a window inside the trace.",
         )
     clock = clock_for(workload, world.tick_h, ticks)
-    replay = _Replay(world, workload, clock, first_tick, timeline)
+    replay = _Simulation(world, workload, clock, first_tick, timeline)
     past = Past(world, first_tick, clock.ticks)
     for tick in range(clock.ticks):
         past.reach(first_tick + tick)
-        replay.lose(tick)
+        replay.remove_lost(tick)
         replay.act(tick, policy.decide(replay.view(tick, past)))
         if replay.pass_tick(tick):
             break
@@ -96,13 +96,13 @@ def simulate(
 
 @dataclass(slots=True)
 class _Instance:
-    """An instance: where, and quanta until it is ready."""
+    """An instance: its place, and the quanta until it is ready."""
 
     place: int
     ready_in: int
 
 
-class _Replay:
+class _Simulation:
     """The state between ticks, in whole quanta."""
 
     def __init__(
@@ -110,77 +110,77 @@ class _Replay:
     ) -> None:
         self._world, self._workload, self._clock = world, workload, clock
         self._first = first_tick
-        self._keep = keep
+        self._records_steps = keep
         self._steps: list[Step] = []
-        self._runs: _Instance | None = None
-        self._starts: _Instance | None = None
-        self._done = 0
-        self._fresh = 0
-        self._starts_count = 0
+        self._running: _Instance | None = None
+        self._starting: _Instance | None = None
+        self._work_done = 0
+        self._uncheckpointed = 0
+        self._start_count = 0
         self._cost_quanta_usd = 0.0
-        self._down = 0
+        self._down_quanta = 0
         self._finished = False
 
-    def lose(self, tick: int) -> None:
-        """Take away the instances whose pool is not available at this tick."""
-        if self._starts is not None and not self._is_up(tick, self._starts.place):
-            self._note(tick, "start failed", self._starts.place, None, "capacity lost")
-            self._starts = None
-        if self._runs is not None and not self._is_up(tick, self._runs.place):
-            self._note(tick, "interrupted", self._runs.place, None, "capacity lost")
-            self._done -= self._fresh
-            self._fresh = 0
-            self._runs, self._starts = self._starts, None
+    def remove_lost(self, tick: int) -> None:
+        """Remove the instances whose pool is not available at this tick."""
+        if self._starting is not None and not self._is_up(tick, self._starting.place):
+            self._record(tick, "start failed", self._starting.place, None, "capacity lost")
+            self._starting = None
+        if self._running is not None and not self._is_up(tick, self._running.place):
+            self._record(tick, "interrupted", self._running.place, None, "capacity lost")
+            self._work_done -= self._uncheckpointed
+            self._uncheckpointed = 0
+            self._running, self._starting = self._starting, None
 
     def act(self, tick: int, action: Action) -> None:
-        """Carry out what the policy decided."""
+        """Carry out the policy's action."""
         if action.do is Do.STAY:
             return
         origin = self._place
         if action.do in {Do.START, Do.MOVE}:
-            place = self._checked(tick, action)
+            place = self._checked_place(tick, action)
             new = _Instance(place, self._clock.changeover)
-            self._starts_count += 1
-            if action.do is Do.MOVE and self._runs is not None:
-                self._starts = new
+            self._start_count += 1
+            if action.do is Do.MOVE and self._running is not None:
+                self._starting = new
             else:
-                self._runs, self._starts, self._fresh = new, None, 0
-            self._note(tick, action.do.value, origin, place, action.why)
+                self._running, self._starting, self._uncheckpointed = new, None, 0
+            self._record(tick, action.do.value, origin, place, action.why)
             return
-        self._starts = None
+        self._starting = None
         if action.do is Do.STOP:
-            self._runs, self._fresh = None, 0
-        self._note(tick, action.do.value, origin, None, action.why)
+            self._running, self._uncheckpointed = None, 0
+        self._record(tick, action.do.value, origin, None, action.why)
 
     def pass_tick(self, tick: int) -> bool:
-        """Let the tick pass; whether the job is done."""
+        """Advance by one tick; returns whether the job is done."""
         for quantum in range(self._clock.per_tick):
             self._hand_over(tick, quantum)
             if self._pass_quantum(tick):
-                self._note(tick, "done", self._place, None, "all work done", quantum + 1)
+                self._record(tick, "done", self._place, None, "all work done", quantum + 1)
                 return True
         self._hand_over(tick, self._clock.per_tick)
         return False
 
     def _pass_quantum(self, tick: int) -> bool:
-        if self._runs is None:
-            self._down += 1
+        if self._running is None:
+            self._down_quanta += 1
             return False
-        self._pay(tick, self._runs)
-        if self._starts is not None:
-            self._pay(tick, self._starts)
-            self._starts.ready_in -= 1
-        if self._runs.ready_in > 0:
-            self._runs.ready_in -= 1
-            self._down += 1
+        self._pay(tick, self._running)
+        if self._starting is not None:
+            self._pay(tick, self._starting)
+            self._starting.ready_in -= 1
+        if self._running.ready_in > 0:
+            self._running.ready_in -= 1
+            self._down_quanta += 1
             return False
-        return self._work()
+        return self._work_one_quantum()
 
     def view(self, tick: int, past: Past) -> View:
-        """What the policy may know at this tick."""
-        clock, runs = self._clock, self._runs
+        """The policy's view at this tick."""
+        clock, running = self._clock, self._running
         quanta_left = (clock.ticks - tick) * clock.per_tick
-        left = clock.work - self._done if clock.work else quanta_left
+        work_left = clock.work - self._work_done if clock.work else quanta_left
         return View(
             tick,
             self._world.tick_h,
@@ -192,63 +192,69 @@ class _Replay:
             self._world.buckets,
             past.forecasts,
             self._place,
-            0.0 if runs is None else runs.ready_in * clock.quantum_h,
-            None if self._starts is None else self._starts.place,
-            0.0 if self._starts is None else self._starts.ready_in * clock.quantum_h,
+            0.0 if running is None else running.ready_in * clock.quantum_h,
+            None if self._starting is None else self._starting.place,
+            0.0 if self._starting is None else self._starting.ready_in * clock.quantum_h,
             clock.changeover * clock.quantum_h,
             clock.checkpoint * clock.quantum_h,
-            left * clock.quantum_h,
-            self._fresh * clock.quantum_h,
+            work_left * clock.quantum_h,
+            self._uncheckpointed * clock.quantum_h,
             quanta_left * clock.quantum_h,
             tick * self._world.tick_h,
         )
 
     @property
     def _place(self) -> int | None:
-        return None if self._runs is None else self._runs.place
+        return None if self._running is None else self._running.place
 
     def outcome(self) -> Outcome:
-        """The accounts, once the window is over."""
+        """The outcome, after the end of the window."""
         clock, on_demand = self._clock, self._world.on_demand_usd_per_hour
         missed = bool(clock.work) and not self._finished
         if missed:
-            self._note(clock.ticks, "missed", None, "on-demand", "finished after the deadline")
+            self._record(clock.ticks, "missed", None, "on-demand", "finished after the deadline")
             self._finish_late()
-        alone = clock.work + clock.changeover if clock.work else clock.ticks * clock.per_tick
+        on_demand_quanta = (
+            clock.work + clock.changeover if clock.work else clock.ticks * clock.per_tick
+        )
         cost = self._cost_quanta_usd * clock.quantum_h
-        downtime_h = 0.0 if clock.work else self._down * clock.quantum_h
-        worth = self._workload.downtime_usd_per_hour if isinstance(self._workload, Service) else 0.0
+        downtime_h = 0.0 if clock.work else self._down_quanta * clock.quantum_h
+        downtime_usd_per_hour = (
+            self._workload.downtime_usd_per_hour if isinstance(self._workload, Service) else 0.0
+        )
         return Outcome(
             cost,
-            alone * clock.quantum_h * on_demand,
+            on_demand_quanta * clock.quantum_h * on_demand,
             missed,
-            max(0, self._starts_count - 1),
+            max(0, self._start_count - 1),
             downtime_h,
-            cost + downtime_h * worth,
+            cost + downtime_h * downtime_usd_per_hour,
             tuple(self._steps),
         )
 
     def _finish_late(self) -> None:
-        runs = self._runs
-        ready_in = runs.ready_in if runs and runs.place == ON_DEMAND else self._clock.changeover
-        left = self._clock.work - self._done + ready_in
-        self._cost_quanta_usd += left * self._world.on_demand_usd_per_hour
+        running = self._running
+        ready_in = (
+            running.ready_in if running and running.place == ON_DEMAND else self._clock.changeover
+        )
+        quanta = self._clock.work - self._work_done + ready_in
+        self._cost_quanta_usd += quanta * self._world.on_demand_usd_per_hour
 
     def _hand_over(self, tick: int, quantum: int) -> None:
-        if self._starts is None or self._starts.ready_in > 0:
+        if self._starting is None or self._starting.ready_in > 0:
             return
         old = self._place
-        self._runs, self._starts, self._fresh = self._starts, None, 0
-        self._note(tick, "ready", old, self._runs.place, "the new instance took over", quantum)
+        self._running, self._starting, self._uncheckpointed = self._starting, None, 0
+        self._record(tick, "ready", old, self._running.place, "the new instance took over", quantum)
 
-    def _work(self) -> bool:
+    def _work_one_quantum(self) -> bool:
         if not self._clock.work:
             return False
-        self._done += 1
-        self._finished = self._done == self._clock.work
-        self._fresh += 1
-        if self._clock.checkpoint == 0 or self._fresh == self._clock.checkpoint:
-            self._fresh = 0
+        self._work_done += 1
+        self._finished = self._work_done == self._clock.work
+        self._uncheckpointed += 1
+        if self._clock.checkpoint == 0 or self._uncheckpointed == self._clock.checkpoint:
+            self._uncheckpointed = 0
         return self._finished
 
     def _pay(self, tick: int, instance: _Instance) -> None:
@@ -263,19 +269,21 @@ class _Replay:
             self._world.panel.available[self._first + tick, place] == 1.0
         )
 
-    def _checked(self, tick: int, action: Action) -> int:
+    def _checked_place(self, tick: int, action: Action) -> int:
         place = action.place
         if place is None or not ON_DEMAND <= place < len(self._world.panel.names):
-            raise InvalidInput(f"{action.do} names no place.", remedy="Name a pool or on-demand.")
+            raise InvalidInput(
+                f"The action {action.do} has no valid place.", remedy="Name a pool or on-demand."
+            )
         if not self._is_up(tick, place):
             raise InvalidInput(
                 f"{self._name(place)} is not available at tick {tick}.",
-                remedy="Start an instance where the view says it is up.",
+                remedy="Start an instance in a pool that is up in the view.",
             )
-        if action.do is Do.MOVE and self._runs is not None and self._runs.ready_in > 0:
+        if action.do is Do.MOVE and self._running is not None and self._running.ready_in > 0:
             raise InvalidInput(
-                f"A move at tick {tick}, while the instance to move is still starting.",
-                remedy="Wait until it is ready, or start anew.",
+                f"The move at tick {tick} is invalid: the instance is still starting.",
+                remedy="Wait until it is ready, or start another instance.",
             )
         return place
 
@@ -284,7 +292,7 @@ class _Replay:
             return None
         return "on-demand" if place == ON_DEMAND else self._world.panel.names[place]
 
-    def _note(
+    def _record(
         self,
         tick: int,
         what: str,
@@ -293,7 +301,7 @@ class _Replay:
         why: str,
         quanta: int = 0,
     ) -> None:
-        if self._keep:
+        if self._records_steps:
             name = target if isinstance(target, str) else self._name(target)
             hours = (tick * self._clock.per_tick + quanta) * self._clock.quantum_h
             self._steps.append(Step(tick, hours, what, self._name(origin), name, why))

@@ -1,9 +1,9 @@
-"""SpotLab's own policy, with the forecasts of any model.
+"""SpotLab's policy, with the forecasts of any model.
 
 It is the linear policy of domain/risk.py: an hour in a pool costs its price + hazard × the cost of
-an interruption, with the model's hazard. A move must save, until the model's horizon, more than
-the changeover costs while both instances are paid. A job with time to spare waits for an hour that
-is cheap beside those of the recent past, and takes to on-demand early enough to come back.
+an interruption, with the model's hazard. A move must save more, within the model's horizon, than
+the changeover costs while both instances are paid. A job with slack waits for an hour that is cheap
+compared with the recent past, and changes to on-demand early enough to be able to return to spot.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ from spotlab.gym.workloads import Service
 from spotlab.gym.world import FloatArray
 
 HORIZON_H: Final = 3.0
-"""Of a model's horizons the nearest one is used: as long as one instance is often kept."""
+"""A typical run time of an instance; the model's horizon nearest to it is used."""
 LOOKBACK_H: Final = 96.0
-"""How much of the past says what an hour costs when one may choose."""
+"""Length of the past from which the usual cost of an hour is estimated."""
 MIN_LOOKBACK_H: Final = 12.0
-"""With less of a past than that there is no waiting."""
+"""With a shorter past, the policy does not wait for cheaper hours."""
 CHOOSINESS: Final = 0.3
-"""Added to the share of the hours left that the work needs: 0 would wait for the cheapest hours
-only, which come too seldom in one piece; 1 never waits."""
+"""Added to the share of the remaining hours that the work needs. 0 would wait for only the cheapest
+hours, which are rarely consecutive; 1 never waits."""
 LOSSES_PER_H: Final = 0.12
-"""Losses to be ready for in an hour of work, when time for coming back from on-demand is kept."""
+"""Expected losses per hour of work, for the time reserved for returning from on-demand."""
 CAUTION: Final = 3.0
-"""A service's downtime counts so many times its worth when interruptions are weighed: forecasts
-see only a part of them coming, and a move in time costs little."""
+"""Factor for the cost of a service's downtime in the cost of an interruption: forecasts predict
+only a part of the interruptions, and an early move costs little."""
 PATIENCE: Final = 1.0
-"""Changeovers for which a service that has lost every pool waits for one before on-demand: as in
-ski rental, until waiting has cost as much as the on-demand instance's own start."""
+"""Number of changeovers for which a service without an available pool waits before it changes to
+on-demand: as in the ski rental problem, until waiting has cost as much as starting on-demand."""
 _CERTAIN: Final = 0.999
-"""A risk of 1 would be an infinite hazard."""
+"""Upper bound of a risk, because a risk of 1 would be an infinite hazard."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Offers:
-    """The pools at a tick, as the policy weighs them.
+    """Costs and risks of the pools at a tick.
 
     Args:
-        usd_per_hour: (p,) expected cost of an hour; infinite where the pool is not up.
+        usd_per_hour: (p,) expected cost of an hour; infinite if the pool is not up.
         price: (p,) USD per hour.
         risk: (p,) P(lost within horizon_h).
         hazard: (p,) per hour.
-        interruption_usd: what one interruption costs.
-        horizon_h: of the risk.
+        interruption_usd: cost of one interruption, USD.
+        horizon_h: horizon of the risk.
     """
 
     usd_per_hour: FloatArray
@@ -63,17 +63,17 @@ class _Offers:
 
     @property
     def best(self) -> int | None:
-        """The pool with the lowest expected cost, or None where none is up."""
+        """The pool with the lowest expected cost; None if none is up."""
         best = int(np.argmin(self.usd_per_hour))
         return best if np.isfinite(self.usd_per_hour[best]) else None
 
 
 class SpotlabPolicy:
-    """Expected costs of an hour, weighed at every tick.
+    """Chooses by the expected cost of an hour, at every tick.
 
     Args:
-        model: whose forecasts are used; of several horizons the one nearest to HORIZON_H. A pool
-            that it says nothing of counts as one that is sure to be lost.
+        model: the model whose forecasts are used, at the horizon nearest to HORIZON_H. A pool
+            without a forecast is treated as certain to be lost.
     """
 
     def __init__(self, model: str) -> None:
@@ -85,15 +85,15 @@ class SpotlabPolicy:
         """Start, move, wait or fall back to on-demand."""
         offers = self._offers(view)
         if not isinstance(view.workload, Service):
-            self._remember(view, offers)
+            self._record_cost(view, offers)
         self._note_downtime(view)
         if view.moving_to is not None or (view.place is not None and view.ready_in_h > 0.0):
             return STAY
         if view.place is None:
-            return self._from_nothing(view, offers)
+            return self._decide_without_instance(view, offers)
         return _move(view, offers)
 
-    def _from_nothing(self, view: View, offers: _Offers) -> Action:
+    def _decide_without_instance(self, view: View, offers: _Offers) -> Action:
         best, on_demand = offers.best, view.on_demand_usd_per_hour
         if isinstance(view.workload, Service):
             if best is not None and offers.usd_per_hour[best] < on_demand:
@@ -101,14 +101,14 @@ class SpotlabPolicy:
             if view.elapsed_h - (self._down_since_h or 0.0) < PATIENCE * view.changeover_h:
                 return STAY
             worth = CAUTION * view.workload.downtime_usd_per_hour
-            why = "no pool is worth it, and downtime costs more than on-demand"
+            why = "no pool costs less, and downtime costs more than on-demand"
             return Action(Do.START, ON_DEMAND, why) if worth > on_demand else STAY
         spare_h = slack_h(view) - _reserve_h(view)
-        if best is not None and offers.usd_per_hour[best] <= self._most(view, spare_h):
+        if best is not None and offers.usd_per_hour[best] <= self._max_usd_per_hour(view, spare_h):
             return _start(best, offers)
         if spare_h >= 0.0:
             return STAY
-        return Action(Do.START, ON_DEMAND, "little time to spare, and no pool is up")
+        return Action(Do.START, ON_DEMAND, "little slack, and no pool is up")
 
     def _note_downtime(self, view: View) -> None:
         if view.place is not None:
@@ -116,17 +116,17 @@ class SpotlabPolicy:
         elif self._down_since_h is None:
             self._down_since_h = view.elapsed_h
 
-    def _most(self, view: View, spare_h: float) -> float:
-        """What an hour may cost now: with time to spare, what enough of the past hours cost."""
+    def _max_usd_per_hour(self, view: View, spare_h: float) -> float:
+        """Highest acceptable cost of an hour: with slack, a quantile of the past hours' costs."""
         if spare_h <= 0.0 or len(self._costs) * view.tick_h < MIN_LOOKBACK_H:
             return np.inf
-        share = CHOOSINESS + view.left_h / (view.left_h + spare_h)
+        share = CHOOSINESS + view.work_left_h / (view.work_left_h + spare_h)
         if share >= 1.0:
             return np.inf
         return float(np.quantile(self._costs[-_ticks(view) :], share))
 
-    def _remember(self, view: View, offers: _Offers) -> None:
-        """Keep what the best hour cost at each tick, on-demand at most."""
+    def _record_cost(self, view: View, offers: _Offers) -> None:
+        """Record the lowest cost of an hour at each tick, at most the on-demand price."""
         most = view.on_demand_usd_per_hour
         if not self._costs:
             past = self._offers_at(view, slice(max(0, len(view.available) - _ticks(view)), -1))
@@ -160,7 +160,7 @@ def _nearest(forecasts: tuple[tuple[float, FloatArray], ...]) -> tuple[float, Fl
 
 
 def _interruption_usd(view: View) -> float:
-    """What an interruption costs: an hour of work done again costs a spot price."""
+    """Cost of an interruption, USD; an hour of repeated work costs the mean spot price."""
     usd_per_hour = float(view.prices.mean())
     if isinstance(view.workload, Service):
         usd_per_hour += CAUTION * view.workload.downtime_usd_per_hour
@@ -169,14 +169,14 @@ def _interruption_usd(view: View) -> float:
 
 
 def _move(view: View, offers: _Offers) -> Action:
-    """To the best pool, if that saves more until the horizon than the changeover costs."""
+    """A move to the best pool, if it saves more within the horizon than the changeover costs."""
     place, best = view.place, offers.best
     if best is None or place is None or best == place:
         return STAY
     on_demand = place == ON_DEMAND
     price = view.on_demand_usd_per_hour if on_demand else float(offers.price[place])
     risk = 0.0 if on_demand else float(offers.risk[place])
-    stay_h = min(view.left_h, offers.horizon_h, 1.0 / max(float(offers.hazard[best]), 1e-9))
+    stay_h = min(view.work_left_h, offers.horizon_h, 1.0 / max(float(offers.hazard[best]), 1e-9))
     safer_usd = (risk - float(offers.risk[best])) * offers.interruption_usd
     saved_usd = safer_usd + (price - float(offers.price[best])) * stay_h
     paid_usd = view.changeover_h * float(offers.price[best])
@@ -191,16 +191,16 @@ def _move(view: View, offers: _Offers) -> Action:
 
 def _start(best: int, offers: _Offers) -> Action:
     why = (
-        f"{offers.usd_per_hour[best]:.3f} USD/h with interruptions counted, risk "
+        f"{offers.usd_per_hour[best]:.3f} USD/h including interruptions, risk "
         f"{offers.risk[best]:.0%} within {offers.horizon_h:g} h"
     )
     return Action(Do.START, best, why)
 
 
 def _reserve_h(view: View) -> float:
-    """Hours to keep for coming back to spot, and being lost again, until the work is done."""
+    """Hours to reserve for returning to spot, and for further losses, until the work is done."""
     once_h = view.changeover_h + 0.5 * view.checkpoint_h + view.tick_h
-    return once_h * (1.0 + LOSSES_PER_H * view.left_h)
+    return once_h * (1.0 + LOSSES_PER_H * view.work_left_h)
 
 
 def _ticks(view: View) -> int:

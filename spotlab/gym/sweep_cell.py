@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from spotlab.gym.policies import policy_named
+from spotlab.gym.policies import create_policy
 from spotlab.gym.simulator import Step, simulate
 from spotlab.gym.views import Action, Policy, View
 from spotlab.gym.workloads import DeadlineJob, Service, Workload
@@ -15,13 +15,13 @@ from spotlab.gym.world import World
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What is to be run.
+    """The inputs of one run.
 
     Args:
-        workload: the job or the service.
-        first_tick, ticks: the window in the world; a policy may look back beyond its beginning.
-        policy: its name, such as "spot_greedy", "spotlab:capacity-lgbm" or "oracle".
-        seed: for policies that draw; none of the built-in ones does.
+        workload: the job or service.
+        first_tick, ticks: the window in the world; a policy may look back beyond its start.
+        policy: a name such as "spot_greedy", "spotlab:capacity-lgbm" or "oracle".
+        seed: for policies that use random numbers; none of the built-in ones does.
     """
 
     workload: Workload
@@ -31,7 +31,7 @@ class Cell:
     seed: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """The cell in plain values; `from_json` reads them back."""
+        """The cell as JSON values."""
         kind = "deadline" if isinstance(self.workload, DeadlineJob) else "service"
         return {
             "workload": {"kind": kind, **asdict(self.workload)},
@@ -43,7 +43,7 @@ class Cell:
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Cell:
-        """The cell that `to_json` wrote."""
+        """The cell from the output of `to_json`."""
         fields = dict(raw["workload"])
         kind = fields.pop("kind")
         workload: Workload = DeadlineJob(**fields) if kind == "deadline" else Service(**fields)
@@ -52,19 +52,19 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class CellResult:
-    """What came of a cell.
+    """The result of a cell.
 
     Args:
-        cell: what was run.
-        cost_usd: paid for instances. A job that misses its deadline is finished on-demand
-            afterwards, and that is paid as well.
-        on_demand_cost_usd: what the same workload costs on one on-demand instance.
-        missed: the job was not done in time.
-        moves: instances started after the first.
+        cell: its inputs.
+        cost_usd: cost of the instances. A job that misses its deadline is finished on-demand
+            afterwards; this cost is included.
+        on_demand_cost_usd: cost of the same workload on one on-demand instance.
+        missed: whether the job missed its deadline.
+        moves: instances started after the first one.
         downtime_h: hours in which the service was not up; 0 for a job.
-        objective_usd: what the oracle makes least: cost_usd, and for a service the downtime at
-            its worth.
-        timeline: every action and interruption, where it was asked for.
+        objective_usd: the quantity that the oracle minimises: cost_usd, plus the cost of downtime
+            for a service.
+        timeline: every step, if requested; otherwise empty.
     """
 
     cell: Cell
@@ -77,7 +77,7 @@ class CellResult:
     timeline: tuple[Step, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The result in plain values; `from_json` reads them back."""
+        """The result as JSON values."""
         return {
             **{name: getattr(self, name) for name in _PLAIN},
             "cell": self.cell.to_json(),
@@ -86,7 +86,7 @@ class CellResult:
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> CellResult:
-        """The result that `to_json` wrote."""
+        """The result from the output of `to_json`."""
         return cls(
             cell=Cell.from_json(raw["cell"]),
             timeline=tuple(Step.from_json(step) for step in raw["timeline"]),
@@ -111,18 +111,18 @@ def run_cell(
     timeline: bool = False,
     watch: Callable[[View], None] | None = None,
 ) -> CellResult:
-    """Replay the cell's window under its policy. Same inputs, same result, in any process.
+    """Run the cell's window under its policy. Deterministic: the same inputs, the same result.
 
     Args:
-        timeline: whether to keep every action.
-        watch: called with what the policy sees at each tick, before it decides.
+        timeline: whether to record every step.
+        watch: called with the policy's view at each tick, before it decides.
     Raises:
-        InvalidInput: no such policy, the policy needs a number the world lacks, or the window is
-            not in the world.
+        InvalidInput: there is no such policy, the policy needs data that the world lacks, or the
+            window is not in the world.
     """
-    policy = policy_named(cell.policy, world, cell.workload, cell.first_tick, cell.ticks)
+    policy = create_policy(cell.policy, world, cell.workload, cell.first_tick, cell.ticks)
     if watch is not None:
-        policy = _Watched(policy, watch)
+        policy = _ObservedPolicy(policy, watch)
     outcome = simulate(world, cell.workload, cell.first_tick, cell.ticks, policy, timeline=timeline)
     return CellResult(
         cell,
@@ -136,13 +136,13 @@ def run_cell(
     )
 
 
-class _Watched:
-    """A policy that somebody looks over the shoulder of."""
+class _ObservedPolicy:
+    """A policy whose views are passed to a callback."""
 
     def __init__(self, policy: Policy, watch: Callable[[View], None]) -> None:
         self._policy, self._watch = policy, watch
 
     def decide(self, view: View) -> Action:
-        """What the policy decides."""
+        """The policy's decision."""
         self._watch(view)
         return self._policy.decide(view)

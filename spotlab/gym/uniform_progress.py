@@ -1,15 +1,15 @@
-"""Uniform Progress, of Wu et al.
+"""The policy Uniform Progress by Wu et al.
 
 Z. Wu, W.-L. Chiang, Z. Mao, Z. Yang, E. Friedman, S. Shenker, I. Stoica: "Can't Be Late:
 Optimizing Spot Instance Savings under Deadlines", NSDI 2024. With c(t) the progress, C(t) the work
 left, R(t) the time left, d the changeover and e(t) = t × C(0) / R(0) the expected progress:
 
-- thrifty: nothing runs once the work is done (the replay sees to that);
-- safety net: when idle and R(t) < C(t) + 2d, on-demand until the end;
-- exploitation: a spot instance is kept until it is lost;
-- taking risks: spot whenever it can be had, even when behind e(t);
-- uniform progress: when idle, without spot, and c(t) < e(t): on-demand;
-- hysteresis: on-demand is kept until c(t) ≥ e(t + 2d).
+- thrifty: nothing runs after the work is done (done by the simulator);
+- safety net: if idle and R(t) < C(t) + 2d, on-demand until the end;
+- exploitation: a spot instance is used until it is lost;
+- taking risks: spot whenever it is available, even if behind e(t);
+- uniform progress: on-demand if idle, spot is unavailable, and c(t) < e(t);
+- hysteresis: on-demand is used until c(t) ≥ e(t + 2d).
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _HISTORY_H = 24.0
 
 
 class UniformProgress:
-    """The rules above, on one pool or on several.
+    """Uniform Progress on one pool or on several.
 
-    One pool: the one that was up most often in the day before the job began, the cheapest of
-    equals. Several: the rules see spot where any pool is up, and take the cheapest that is.
+    One pool: the pool that was up most often in the day before the job started; ties: the cheapest.
+    Several: spot is available if any pool is up, and the cheapest of these is used.
 
-    What is lost with an instance counts as part of d in the paper; here the safety net reserves a
-    checkpoint interval for it beside 2d.
+    The paper includes the work lost with an instance in d; here, the safety net reserves a
+    checkpoint interval for it in addition to 2d.
 
     Args:
         multi: whether all pools may be used.
@@ -42,18 +42,18 @@ class UniformProgress:
         self._to_the_end = False
 
     def decide(self, view: View) -> Action:
-        """What the rules say at this tick."""
+        """The action of the first rule that applies."""
         if self._to_the_end:
             return _on_demand(view, "safety net: on-demand until the end")
         if view.place is not None and view.place != ON_DEMAND:
             return STAY
         up = self._up(view)
         if view.place is None:
-            if view.deadline_in_h < view.left_h + 2.0 * view.changeover_h + view.checkpoint_h:
+            if view.deadline_in_h < view.work_left_h + 2.0 * view.changeover_h + view.checkpoint_h:
                 self._to_the_end = True
                 return _on_demand(view, "safety net: on-demand until the end")
             if up.any():
-                return Action(Do.START, _cheapest(view, up), "spot can be had")
+                return Action(Do.START, _cheapest(view, up), "spot is available")
             if _ahead_h(view, view.elapsed_h) < 0.0:
                 return _on_demand(view, "behind uniform progress")
             return STAY
@@ -68,16 +68,16 @@ class UniformProgress:
             return view.up
         if self._pool is None:
             self._pool = _most_available(view)
-        alone = np.zeros(len(view.names), dtype=bool)
-        alone[self._pool] = view.up[self._pool]
-        return alone
+        only_pool = np.zeros(len(view.names), dtype=bool)
+        only_pool[self._pool] = view.up[self._pool]
+        return only_pool
 
 
 def _ahead_h(view: View, at_h: float) -> float:
-    """Hours of work done more than uniform progress asks for at `at_h`."""
+    """Hours of work done ahead of uniform progress at `at_h`; negative if behind."""
     job = view.workload
     assert isinstance(job, DeadlineJob)
-    return (job.work_h - view.left_h) - at_h * job.work_h / job.deadline_h
+    return (job.work_h - view.work_left_h) - at_h * job.work_h / job.deadline_h
 
 
 def _most_available(view: View) -> int:

@@ -1,7 +1,7 @@
-"""What a policy sees, and what it may do.
+"""Policies' inputs (views) and outputs (actions).
 
-The arrays of a View are slices of buffers that are filled tick by tick as the replay goes on: what
-comes later is in none of them, however they are reached.
+The arrays of a View are slices of buffers that are filled tick by tick during the simulation, so
+that they never contain future values.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ ON_DEMAND: Final = -1
 
 
 class Do(StrEnum):
-    """What an action does."""
+    """The kind of an action."""
 
     STAY = "stay"
-    """Nothing: what runs goes on, what starts goes on starting."""
+    """Change nothing; an instance that is starting continues to start."""
     START = "start"
-    """End what there is, with a checkpoint, and start an instance."""
+    """Write a checkpoint, end all instances, and start one."""
     MOVE = "move"
-    """Start an instance and end the old one once the new one is ready: both are paid meanwhile."""
+    """Start an instance, and end the old one when the new one is ready; both are paid meanwhile."""
     CANCEL = "cancel"
-    """End the instance that a move is starting; the old one goes on."""
+    """End the instance that a move is starting; the old one keeps running."""
     STOP = "stop"
-    """End all, with a checkpoint."""
+    """Write a checkpoint and end all instances."""
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What to do at a tick.
+    """A policy's action at a tick.
 
     Args:
-        do: the verb.
-        place: where, for START and MOVE: a pool's number or ON_DEMAND.
-        why: a few words for the timeline.
+        do: its kind.
+        place: for START and MOVE, a pool's number or ON_DEMAND.
+        why: short reason for the timeline.
     """
 
     do: Do
@@ -56,27 +56,27 @@ STAY: Final = Action(Do.STAY)
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All that a policy may know at a tick; n rows of the past, the last of which is now.
+    """The input of a policy at a tick, with n rows of the past; the last row is the current tick.
 
     Args:
-        tick: number of the present tick in the window, from 0.
-        tick_h: hours of a tick.
-        names: (p,) of the pools.
-        workload: what is run.
-        available: (n, p) 1, 0, or NaN for no record, since the trace began.
+        tick: number of the current tick in the window, from 0.
+        tick_h: length of a tick, h.
+        names: (p,) names of the pools.
+        workload: the job or service.
+        available: (n, p) 1, 0, or NaN for no record, since the start of the trace.
         spot_usd_per_hour: (n, p).
         on_demand_usd_per_hour: USD per hour.
-        buckets: (p,) advisor buckets, NaN where unknown, or None.
-        forecasts: of each model: (horizon_h, (n, p) risks), in order of horizon.
+        buckets: (p,) advisor buckets, NaN if unknown, or None.
+        forecasts: for each model: (horizon_h, (n, p) risks), by horizon.
         place: where the instance runs or starts: a pool, ON_DEMAND, or None.
-        ready_in_h: hours until it does useful work; 0 when it does.
+        ready_in_h: hours until it is ready; 0 if it is.
         moving_to: where a move is starting an instance, or None.
-        moved_in_h: hours until that one takes over; 0 where there is none.
-        changeover_h, checkpoint_h: the workload's, as the replay counts them.
-        left_h: hours of work left, given what is done now; for a service, hours left to serve.
-        at_risk_h: hours of that work that an interruption now would undo.
+        move_ready_in_h: hours until that instance takes over; 0 if there is none.
+        changeover_h, checkpoint_h: the workload's durations, rounded to quanta.
+        work_left_h: hours of work left; for a service, hours left to serve.
+        at_risk_h: hours of completed work that an interruption now would undo.
         deadline_in_h: hours until the deadline or the end of service.
-        elapsed_h: hours since the window began.
+        elapsed_h: hours since the start of the window.
     """
 
     tick: int
@@ -91,34 +91,34 @@ class View:
     place: int | None
     ready_in_h: float
     moving_to: int | None
-    moved_in_h: float
+    move_ready_in_h: float
     changeover_h: float
     checkpoint_h: float
-    left_h: float
+    work_left_h: float
     at_risk_h: float
     deadline_in_h: float
     elapsed_h: float
 
     @property
     def up(self) -> NDArray[np.bool_]:
-        """(p,) pools that could be started now; no record counts as no."""
+        """(p,) whether an instance can be started now; False if there is no record."""
         return np.asarray(self.available[-1] == 1.0)
 
     @property
     def prices(self) -> FloatArray:
-        """(p,) spot prices now, USD per hour."""
+        """(p,) current spot prices, USD per hour."""
         return np.asarray(self.spot_usd_per_hour[-1])
 
 
 class Policy(Protocol):
-    """Decides at each tick; a new one is made for each cell, so it may remember."""
+    """Decides at each tick. Each cell has its own instance, so it may hold state."""
 
     def decide(self, view: View) -> Action:
-        """What to do now."""
+        """The action at this tick."""
 
 
 class Past:
-    """The buffers behind a View: a row is written when its tick comes, not before."""
+    """The buffers behind a View; a row is written when its tick is reached, not earlier."""
 
     def __init__(self, world: World, first_tick: int, ticks: int) -> None:
         self._world = world
@@ -132,7 +132,7 @@ class Past:
         }
 
     def reach(self, tick: int) -> None:
-        """Write the rows up to the world's tick number `tick`."""
+        """Write the rows up to the world's tick `tick`."""
         rows = slice(self._written, tick + 1)
         self._available[rows] = self._world.panel.available[rows]
         self._prices[rows] = self._world.spot_usd_per_hour[rows]
@@ -144,22 +144,22 @@ class Past:
     @property
     def available(self) -> FloatArray:
         """(n, p) rows so far, read-only."""
-        return self._seen(self._available)
+        return self._rows_so_far(self._available)
 
     @property
     def prices(self) -> FloatArray:
         """(n, p) rows so far, read-only."""
-        return self._seen(self._prices)
+        return self._rows_so_far(self._prices)
 
     @property
     def forecasts(self) -> dict[str, tuple[tuple[float, FloatArray], ...]]:
-        """Of each model, rows so far, read-only."""
+        """For each model, (horizon_h, (n, p) rows so far), read-only."""
         return {
-            model: tuple((horizon_h, self._seen(rows)) for horizon_h, _, rows in forecasts)
+            model: tuple((horizon_h, self._rows_so_far(rows)) for horizon_h, _, rows in forecasts)
             for model, forecasts in self._risks.items()
         }
 
-    def _seen(self, buffer: FloatArray) -> FloatArray:
-        seen = buffer[: self._written]
-        seen.flags.writeable = False
-        return seen
+    def _rows_so_far(self, buffer: FloatArray) -> FloatArray:
+        rows = buffer[: self._written]
+        rows.flags.writeable = False
+        return rows

@@ -1,4 +1,4 @@
-"""Windows of a campaign to replay in, drawn reproducibly."""
+"""Windows of a trace panel, drawn reproducibly."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ WORK_H: Final = 48.0
 DEADLINES_H: Final = (52.0, 92.0)
 CHANGEOVERS_H: Final = (0.02, 0.4)
 """The ranges of Wu et al., NSDI 2024: 48 h of work, drawn uniformly between these."""
-MOST_WINDOWS: Final = 100_000
-"""More would take days; a window costs from milliseconds to seconds a policy."""
+MAX_WINDOWS: Final = 100_000
+"""More would take days: a window takes milliseconds to seconds per policy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A workload and where it is replayed; policies are compared on the same windows.
+    """A workload and its position in a panel; policies are compared on the same windows.
 
     Args:
-        workload: the job or the service.
+        workload: the job or service.
         first_tick, ticks: rows of the panel.
     """
 
@@ -45,17 +45,18 @@ def deadline_windows(
     checkpoint_h: float = 0.0,
     part: tuple[float, float] = (0.0, 1.0),
 ) -> tuple[Window, ...]:
-    """`n` jobs with deadlines and changeovers drawn uniformly, at random places of the panel.
+    """Draw `n` jobs at random positions, with uniformly distributed deadlines and changeovers.
 
     Args:
-        deadlines_h, changeovers_h: ranges to draw from, hours.
-        checkpoint_h: of every job; 0 counts what is lost as part of the changeover, as Wu et al.
-        part: the share of the panel in which windows lie: (0, 0.6) is its first 60 %.
+        deadlines_h, changeovers_h: ranges to draw from, h.
+        checkpoint_h: checkpoint interval of every job; 0 treats lost work as part of the
+            changeover, as Wu et al. do.
+        part: the part of the panel from which windows are drawn: (0, 0.6) is its first 60 %.
     Raises:
-        InvalidInput: fewer than one window or over MOST_WINDOWS, a negative seed, or a part too
-            short for the longest deadline, or a deadline within a tick.
+        InvalidInput: n is below 1 or above MAX_WINDOWS, the seed is negative, the part is shorter
+            than the longest deadline, or a deadline is shorter than a tick.
     """
-    first, last = _rows(panel, part, deadlines_h[1], n)
+    first, last = _row_range(panel, part, deadlines_h[1], n)
     rng, draws = _generator(seed), []
     for _ in range(n):
         job = DeadlineJob(
@@ -64,7 +65,7 @@ def deadline_windows(
             float(rng.uniform(*changeovers_h)),
             checkpoint_h,
         )
-        draws.append(_placed(job, panel, first, last, rng))
+        draws.append(_draw_window(job, panel, first, last, rng))
     return tuple(draws)
 
 
@@ -78,51 +79,51 @@ def service_windows(
     changeovers_h: tuple[float, float] = CHANGEOVERS_H,
     part: tuple[float, float] = (0.0, 1.0),
 ) -> tuple[Window, ...]:
-    """`n` services of `hours` hours with changeovers drawn uniformly, at random places.
+    """Draw `n` services of `hours` hours at random positions, with uniform changeovers.
 
     Raises:
         InvalidInput: as `deadline_windows`.
     """
-    first, last = _rows(panel, part, hours, n)
+    first, last = _row_range(panel, part, hours, n)
     rng, draws = _generator(seed), []
     for _ in range(n):
         service = Service(hours, float(rng.uniform(*changeovers_h)), downtime_usd_per_hour)
-        draws.append(_placed(service, panel, first, last, rng))
+        draws.append(_draw_window(service, panel, first, last, rng))
     return tuple(draws)
 
 
 def _generator(seed: int) -> np.random.Generator:
     if seed < 0:
-        raise InvalidInput(f"A seed of {seed} is none.", remedy="Give 0 or more.")
+        raise InvalidInput(f"The seed {seed} is negative.", remedy="Enter 0 or more.")
     return np.random.default_rng(seed)
 
 
-def _rows(
+def _row_range(
     panel: TracePanel, part: tuple[float, float], longest_h: float, n: int
 ) -> tuple[int, int]:
     if n < 1:
-        raise InvalidInput(f"{n} windows were asked for.", remedy="Ask for at least one.")
-    if n > MOST_WINDOWS:
+        raise InvalidInput(f"{n} windows were requested.", remedy="Request at least one.")
+    if n > MAX_WINDOWS:
         raise InvalidInput(
-            f"{n:,} windows were asked for.", remedy=f"Ask for at most {MOST_WINDOWS:,}."
+            f"{n:,} windows were requested.", remedy=f"Request at most {MAX_WINDOWS:,}."
         )
     rows = len(panel.elapsed_h)
     first, last = math.floor(part[0] * rows), math.floor(part[1] * rows)
     if not 0 <= first < last <= rows or (last - first) * panel.gap_s < longest_h * 3600.0:
         raise InvalidInput(
-            f"The part {part} of a trace of {rows} ticks does not hold {longest_h:g} h.",
-            remedy="Give a longer trace, a larger part, or a shorter workload.",
+            f"The part {part} of a trace of {rows} ticks is shorter than {longest_h:g} h.",
+            remedy="Use a longer trace, a larger part, or a shorter workload.",
         )
     return first, last
 
 
-def _placed(
+def _draw_window(
     workload: Workload, panel: TracePanel, first: int, last: int, rng: np.random.Generator
 ) -> Window:
     ticks = math.floor(workload.length_h * 3600.0 / panel.gap_s + 1e-9)
     if ticks < 1:
         raise InvalidInput(
             f"{workload.length_h:g} h is shorter than the {panel.gap_s:g} s between ticks.",
-            remedy="Give a longer workload.",
+            remedy="Use a longer workload.",
         )
     return Window(workload, int(rng.integers(first, last - ticks + 1)), ticks)

@@ -1,4 +1,4 @@
-"""What is run in the gym: a job with a deadline, or a service."""
+"""The workloads of the simulator: a job with a deadline, or a service."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _ROUNDING_H: Final = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class DeadlineJob:
-    """A job that must be done in time.
+    """A job with a deadline.
 
     Args:
         work_h: hours of compute that it needs.
         deadline_h: hours from its start within which it must be done.
         changeover_h: hours from starting an instance until it does useful work.
-        checkpoint_h: a checkpoint is written after every so many hours of work; an interruption
-            loses the work since the last one, a planned stop loses nothing. 0: nothing is ever
-            lost (Wu et al. count what is lost as part of the changeover).
+        checkpoint_h: hours of work between checkpoints; an interruption loses the work since the
+            last checkpoint, a planned stop loses nothing. 0: no work is ever lost (Wu et al. treat
+            lost work as part of the changeover).
     Raises:
-        InvalidInput: a length that cannot be, or too little time even for on-demand.
+        InvalidInput: a duration is invalid, or the deadline is too short even for on-demand.
     """
 
     work_h: float
@@ -39,12 +39,12 @@ class DeadlineJob:
             raise InvalidInput(
                 f"A deadline of {self.deadline_h:g} h is too short for {self.work_h:g} h of work "
                 f"and a changeover of {self.changeover_h:g} h, even on-demand.",
-                remedy="Give a later deadline or less work.",
+                remedy="Set a later deadline, or less work.",
             )
 
     @property
     def length_h(self) -> float:
-        """Hours that a window must have."""
+        """Minimum length of a window, h."""
         return self.deadline_h
 
 
@@ -55,9 +55,9 @@ class Service:
     Args:
         hours: how long it runs.
         changeover_h: hours from starting an instance until it serves.
-        downtime_usd_per_hour: what an hour of downtime is worth, beside the instances' own cost.
+        downtime_usd_per_hour: cost of an hour of downtime, in addition to that of the instances.
     Raises:
-        InvalidInput: a length or a worth that cannot be.
+        InvalidInput: a duration or a cost is invalid.
     """
 
     hours: float
@@ -71,7 +71,7 @@ class Service:
 
     @property
     def length_h(self) -> float:
-        """Hours that a window must have."""
+        """Minimum length of a window, h."""
         return self.hours
 
 
@@ -81,4 +81,4 @@ Workload = DeadlineJob | Service
 def _check(name: str, value: float, above: float | None = None) -> None:
     least = "more than 0" if above is not None else "0 or more"
     if not (0.0 <= value < float("inf")) or (above is not None and value <= above):
-        raise InvalidInput(f"{name} is {value:g}.", remedy=f"Give {least}, in hours or USD.")
+        raise InvalidInput(f"{name} is {value:g}.", remedy=f"Enter {least}, in hours or USD.")

@@ -1,7 +1,7 @@
-"""The world that a policy is replayed in: availability, prices, forecasts.
+"""The simulated world: availability, prices and forecasts.
 
-A tick is one probe. A pool whose probe at a tick failed, or left no record, cannot be started at
-that tick, and an instance that runs there is lost at its beginning.
+A tick is one probe. If a pool's probe failed or has no record, no instance can be started there at
+that tick, and a running instance is lost at the start of the tick.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a model said at each tick.
+    """A model's predictions at each tick.
 
     Args:
-        horizon_h: hours.
-        risk: (n, p) P(capacity lost within horizon_h | available now), 0..1; row i may rest on
-            ticks up to i only. NaN where the model has no answer.
+        horizon_h: horizon of the risk, h.
+        risk: (n, p) P(capacity lost within horizon_h | available now), 0..1; row i may depend only
+            on ticks up to i. NaN if the model has no prediction.
     """
 
     horizon_h: float
@@ -34,17 +34,17 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Pools over time, what they cost, and what models said about them.
+    """Availability and prices of pools over time, and models' forecasts.
 
     Args:
         panel: n ticks of p pools; no record (NaN) counts as not available.
-        spot_usd_per_hour: (p,) or (n, p) spot price, USD per hour; kept as (n, p).
-        on_demand_usd_per_hour: USD per hour, one price wherever it is started.
-        buckets: (p,) advisor bucket 0..4, NaN where unknown; None: none known.
-        forecasts: of each model, in order of horizon.
-        assumptions: a sentence for every number that was not measured: what it is, and why.
+        spot_usd_per_hour: (p,) or (n, p) spot price, USD per hour; stored as (n, p).
+        on_demand_usd_per_hour: USD per hour, the same everywhere.
+        buckets: (p,) advisor bucket 0..4, NaN if unknown; None: none is known.
+        forecasts: for each model, by horizon.
+        assumptions: for each number that was not measured, a sentence with its value and reason.
     Raises:
-        InvalidInput: a shape or a price that cannot be.
+        InvalidInput: a shape or a price is invalid.
     """
 
     panel: TracePanel
@@ -60,34 +60,34 @@ class World:
         if prices.shape not in {shape, shape[1:]}:
             raise InvalidInput(
                 f"Spot prices have the shape {prices.shape}.",
-                remedy=f"Give {shape[1:]} or {shape}: one a pool, or one a tick and pool.",
+                remedy=f"Provide {shape[1:]} or {shape}: one per pool, or one per tick and pool.",
             )
         on_demand = np.asarray([self.on_demand_usd_per_hour])
         for name, values in (("A spot price", prices), ("The on-demand price", on_demand)):
             if not (np.isfinite(values).all() and (values >= 0).all()):
                 raise InvalidInput(
                     f"{name} is not a number of 0 or more.",
-                    remedy="Give every pool a price in USD per hour.",
+                    remedy="Provide a price in USD per hour for every pool.",
                 )
         if self.buckets is not None and self.buckets.shape != shape[1:]:
             raise InvalidInput(
                 f"Advisor buckets have the shape {self.buckets.shape}.",
-                remedy=f"Give {shape[1:]}: one a pool.",
+                remedy=f"Provide {shape[1:]}: one per pool.",
             )
         for model, forecasts in self.forecasts.items():
             if not forecasts or any(one.risk.shape != shape for one in forecasts):
                 raise InvalidInput(
-                    f"The forecasts of {model!r} do not fit the panel.",
-                    remedy=f"Give at least one of the shape {shape}.",
+                    f"The forecasts of {model!r} do not match the panel.",
+                    remedy=f"Provide at least one of the shape {shape}.",
                 )
         object.__setattr__(self, "spot_usd_per_hour", np.broadcast_to(prices, shape))
 
     @property
     def ticks(self) -> int:
-        """How many ticks there are."""
+        """Number of ticks."""
         return int(self.panel.available.shape[0])
 
     @property
     def tick_h(self) -> float:
-        """Hours of a tick: the panel's nominal gap."""
+        """Length of a tick, h: the panel's nominal gap."""
         return self.panel.gap_s / 3600.0

@@ -1,4 +1,4 @@
-"""From a model artefact to a risk and its explanation.
+"""Model artefacts, predictions and their explanations.
 
-Imports `domain` and `errors`; knows no feed and no store.
+Imports `domain`, `errors`, `telemetry` and `processes`; does not depend on feeds or stores.
 """

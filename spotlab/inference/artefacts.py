@@ -1,9 +1,9 @@
-"""Model artefacts on disk: read only what is listed, checked and harmless.
+"""Model artefacts on disk: verifying, loading and saving them.
 
 A version is a folder `<name>/<version>/` with three files: the model in a text format (or
-skops), `card.json`, and `SHA256SUMS`, which lists the other two as `sha256sum` writes them.
-A checksum shows damage, not who wrote the file: that no format here runs code on load is what
-makes a stranger's file harmless.
+skops), `card.json`, and `SHA256SUMS`, which lists the other two in the format of `sha256sum`.
+Checksums reveal damage, but do not authenticate the author. A file from an untrusted source is
+safe to load because no accepted format runs code when it is loaded.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class Artefact:
 def verify(folder: Path) -> Artefact:
     """Read every file of an artefact and check it against SHA256SUMS and its card.
 
-    What is returned are the bytes that were checked, so nothing can change in between.
+    Returns the bytes that were checked, so that a file cannot change between check and use.
 
     Raises:
-        ArtefactRefused: names the file and what is wrong with it.
+        ArtefactRefused: names the file and its problem.
     """
     files = _read_files(folder)
     for name in (CARD, SUMS):
@@ -61,22 +61,27 @@ def verify(folder: Path) -> Artefact:
     _check_sums(folder, files)
     card = parse_card(files[CARD])
     if card.spec.file not in files or card.spec.file in (CARD, SUMS):
-        raise _refused(folder, card.spec.file, "is named by the card but is not a file here")
+        raise _refused(folder, card.spec.file, "is named by the card but does not exist")
     if set(files) != {CARD, SUMS, card.spec.file}:
         extra = sorted(set(files) - {CARD, SUMS, card.spec.file})
         raise _refused(folder, extra[0], "is not named by the card")
     suffix = _MODEL_SUFFIX[card.spec.kind]
     if not card.spec.file.endswith(suffix):
-        raise _refused(folder, card.spec.file, f"is no {suffix} file", f"Kind {card.spec.kind}.")
+        raise _refused(
+            folder,
+            card.spec.file,
+            f"is not a {suffix} file",
+            f"A model of kind {card.spec.kind} is a {suffix} file.",
+        )
     return Artefact(card, files[card.spec.file], _sha256(files[SUMS]))
 
 
 def load(folder: Path, limits: TreeLimits | None = None) -> CheckedModel | CapacityModel:
-    """Verify an artefact and open its model: what its task asks of it decides which.
+    """Verify an artefact and open its model with the adapter for its task and kind.
 
     Args:
         folder: `<name>/<version>`.
-        limits: how large a model's trees may be; None: the default ones.
+        limits: largest size of a model's trees; None: the defaults.
     Raises:
         ArtefactRefused: as `verify`, or the model does not match its card.
     """
@@ -86,12 +91,12 @@ def load(folder: Path, limits: TreeLimits | None = None) -> CheckedModel | Capac
 def open_verified(
     artefact: Artefact, folder: Path, limits: TreeLimits | None = None
 ) -> CheckedModel | CapacityModel:
-    """Open the model of a verified artefact; the folder is named where it is refused.
+    """Open the model of a verified artefact.
 
     Args:
         artefact: as verified.
-        folder: where it is.
-        limits: how large a model's trees may be; None: the default ones.
+        folder: where it is; named in errors.
+        limits: largest size of a model's trees; None: the defaults.
     Raises:
         ArtefactRefused: the model does not match its card.
     """
@@ -105,21 +110,21 @@ def open_verified(
 
 
 def save(models_dir: Path, card: bytes, model: bytes) -> Path:
-    """Write a new version whole or not at all, and check that it loads.
+    """Write a new version atomically, after checking that it loads.
 
     Args:
         models_dir: folder of all artefacts.
-        card: card.json; it names the model's file.
-        model: that file's content.
+        card: content of card.json, which names the model file.
+        model: content of the model file.
     Returns:
         `models_dir/<name>/<version>`.
     Raises:
-        InvalidInput: the version exists with other content.
-        ArtefactRefused: it would not load.
+        InvalidInput: the version exists with different content.
+        ArtefactRefused: it does not load.
     """
     spec = parse_card(card).spec
     if not _PLAIN_NAME.fullmatch(spec.file):
-        raise _refused(models_dir, spec.file, "is no plain file name")
+        raise _refused(models_dir, spec.file, "is not a plain file name")
     final = models_dir / spec.name / spec.version
     final.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=final.parent))
@@ -140,8 +145,8 @@ def save(models_dir: Path, card: bytes, model: bytes) -> Path:
 def _refuse_other_content(final: Path, draft: Path) -> None:
     if verify(final).digest != verify(draft).digest:
         raise InvalidInput(
-            f"{final.parent.name} {final.name} exists with other content.",
-            remedy="A version never changes: choose another version.",
+            f"{final.parent.name} {final.name} exists with different content.",
+            remedy="A version never changes. Choose another version.",
         )
 
 

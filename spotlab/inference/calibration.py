@@ -1,24 +1,25 @@
-"""From a raw score to a monthly rate, a fresh bucket counted in.
+"""Monthly interruption rate from a raw score and the current advisor bucket.
 
 The model's calibrated score z is a log-odds: y = sigmoid(z) is the position of the monthly
-interruption rate between that of the lowest and of the highest advisor bucket.
+interruption rate between the rates of the lowest and the highest advisor bucket.
 
-The model was trained across a gap of g* hours, many months, in which the level of all buckets moved
-by d (in log-odds). A fresh bucket is the start of a shorter gap, in which less of that happens:
+The model was trained across a gap of g* hours (many months), in which the level of all buckets
+moved by d (in log-odds). A fresh bucket starts a shorter gap, in which the level moves less:
 
     gap = age of the bucket + the month ahead,        y = sigmoid(z - d * (1 - min(1, gap / g*)))
 
-Across g* a bucket says little of itself. A fresh one says more, and how much more is known: of
-buckets read `gap` hours apart, a share u(gap) is unchanged. Beyond what the model knows the share
+Across g*, a bucket predicts little. A fresh bucket predicts more, by a measured amount: of buckets
+read `gap` hours apart, a share u(gap) is unchanged. In addition to the buckets that persist across
+g*, which the model accounts for, a share
 
     e = (u(gap) - u(g*)) / (1 - u(g*))
 
-of pools keep their bucket, and the rest are as the model says:
+of pools keep their bucket; the model's prediction applies to the others:
 
     y' = e * y(bucket) + (1 - e) * y,        rate = low + (high - low) * y'
 
-An unknown bucket or age is taken for one as old as g*: d is not taken back and e = 0, the model
-alone. See ADR 0006.
+An unknown bucket or age is treated as one of age g*: the level is not corrected and e = 0, so the
+model's prediction is used unchanged. See ADR 0006.
 """
 
 from __future__ import annotations
@@ -38,25 +39,24 @@ HIGH_BUCKET: Final = 3
 
 
 def gaps_h(rule: Persistence, bucket: FloatArray, age_h: FloatArray) -> FloatArray:
-    """Hours from what is known of each row to what is forecast; the model's own where unknown."""
+    """(n,) hours from each row's bucket to the month ahead; the training gap where unknown."""
     gap_h = np.maximum(age_h, 0.0) + rule.lead_h
     known = ~(np.isnan(bucket) | np.isnan(age_h))
     return np.asarray(np.where(known, gap_h, rule.gap_h[-1]), dtype=np.float64)
 
 
-def level_taken_back(rule: Persistence, drift: float, gap_h: FloatArray) -> FloatArray:
-    """Log-odds that take back the drift such gaps leave no time for; 0 from the model's own gap on.
+def level_correction(rule: Persistence, drift: float, gap_h: FloatArray) -> FloatArray:
+    """(n,) log-odds that remove the drift that has not happened yet; 0 from the training gap on.
 
-    Linear in the gap: of a level that walks at random to where it is known to have come, that is
-    the mean way.
+    Linear in the gap: the mean path of a random walk whose end point is known.
     """
     return -drift * (1.0 - np.minimum(1.0, gap_h / rule.gap_h[-1]))
 
 
 def excess_persistence(rule: Persistence, gap_h: FloatArray) -> FloatArray:
-    """Share of buckets that stay across such gaps, beyond what the model knows.
+    """(n,) share of buckets that persist across the gaps beyond those the model accounts for.
 
-    Between the known gaps the share is linear in the logarithm of the gap: buckets change
+    Between the measured gaps, the share is linear in the logarithm of the gap: buckets change
     fast at first and slowly later.
     """
     unchanged = np.interp(np.log(gap_h), np.log(rule.gap_h), rule.unchanged)
@@ -65,57 +65,57 @@ def excess_persistence(rule: Persistence, gap_h: FloatArray) -> FloatArray:
 
 
 def bucket_position(bucket: FloatArray, low: float, high: float) -> FloatArray:
-    """Where a bucket's monthly rate lies between `low` and `high`, 0..1; NaN stays NaN."""
+    """(n,) position of each bucket's monthly rate between `low` and `high`, 0..1; NaN stays NaN."""
     position = (np.array(BUCKET_RATES) - low) / (high - low)
     return np.asarray(np.interp(bucket, range(len(BUCKET_RATES)), position), dtype=np.float64)
 
 
 def rate_score(spec: CardSpec, score: FloatArray, matrix: FloatArray) -> FloatArray:
-    """The log-odds of the rate's position, y', from the model's own score."""
+    """(n,) log-odds of the rate's position y', from the model's raw score."""
     calibrated = apply(spec.calibration.rate, score)
     if spec.persistence is None:
         return calibrated
     bucket, age_h = _bucket_and_age(spec, spec.persistence, matrix)
     if_kept = bucket_position(bucket, spec.rate_low, spec.rate_high)
     drift = spec.persistence.level_drift.rate
-    return logit(_as_fresh(spec.persistence, calibrated, drift, if_kept, bucket, age_h))
+    return logit(_blended_share(spec.persistence, calibrated, drift, if_kept, bucket, age_h))
 
 
-def rate_score_parts(
+def rate_score_contributions(
     spec: CardSpec, rule: Persistence, score: FloatArray, matrix: FloatArray
 ) -> tuple[FloatArray, FloatArray, float]:
-    """What `rate_score` adds to the calibrated score; the three add up to it.
+    """The three terms, in log-odds, that `rate_score` adds to the calibrated score.
 
     Returns:
-        (n,) what a kept bucket changes, (n,) what its age does against one just read, and the
-        level of one just read: log-odds.
+        (n,) effect of a persisting bucket, (n,) effect of its age compared with a bucket that was
+        just read, and the level correction of a bucket that was just read.
     """
     bucket, age_h = _bucket_and_age(spec, rule, matrix)
     drift = rule.level_drift.rate
-    level = level_taken_back(rule, drift, gaps_h(rule, bucket, age_h))
-    fresh = float(level_taken_back(rule, drift, np.array(rule.lead_h)))
+    level = level_correction(rule, drift, gaps_h(rule, bucket, age_h))
+    fresh = float(level_correction(rule, drift, np.array(rule.lead_h)))
     alone = apply(spec.calibration.rate, score) + level
     return rate_score(spec, score, matrix) - alone, level - fresh, fresh
 
 
 def high_bucket_probability(spec: CardSpec, score: FloatArray, matrix: FloatArray) -> FloatArray:
-    """P(next advisor bucket >= 3), from the model's own score."""
+    """(n,) P(next advisor bucket >= 3), from the model's raw score."""
     calibrated = apply(spec.calibration.high_bucket, score)
     if spec.persistence is None:
         return sigmoid(calibrated)
     bucket, age_h = _bucket_and_age(spec, spec.persistence, matrix)
     if_kept = np.asarray(bucket >= HIGH_BUCKET, dtype=np.float64)
     drift = spec.persistence.level_drift.high_bucket
-    return _as_fresh(spec.persistence, calibrated, drift, if_kept, bucket, age_h)
+    return _blended_share(spec.persistence, calibrated, drift, if_kept, bucket, age_h)
 
 
 def monthly_rate(spec: CardSpec, rate_log_odds: FloatArray) -> FloatArray:
-    """The monthly interruption rate, 0..1, of a rate score."""
+    """(n,) monthly interruption rate, 0..1, from `rate_score`."""
     span = spec.rate_high - spec.rate_low
     return np.asarray(spec.rate_low + span * sigmoid(rate_log_odds), dtype=np.float64)
 
 
-def _as_fresh(
+def _blended_share(
     rule: Persistence,
     calibrated: FloatArray,
     drift: float,
@@ -123,12 +123,12 @@ def _as_fresh(
     bucket: FloatArray,
     age_h: FloatArray,
 ) -> FloatArray:
-    """The share y', from the calibrated score z and what a kept bucket would mean."""
+    """The share y' from the calibrated score z; `if_kept` is the share if the bucket persists."""
     gap_h = gaps_h(rule, bucket, age_h)
-    share = sigmoid(calibrated + level_taken_back(rule, drift, gap_h))
+    share = sigmoid(calibrated + level_correction(rule, drift, gap_h))
     excess = excess_persistence(rule, gap_h)
-    kept = np.where(np.isnan(bucket), 0.0, if_kept)
-    return np.asarray(excess * kept + (1.0 - excess) * share, dtype=np.float64)
+    persisting = np.where(np.isnan(bucket), 0.0, if_kept)
+    return np.asarray(excess * persisting + (1.0 - excess) * share, dtype=np.float64)
 
 
 def _bucket_and_age(

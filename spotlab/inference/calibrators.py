@@ -1,7 +1,7 @@
-"""The three ways a raw score becomes a probability, as a card writes them.
+"""Platt, beta and isotonic calibration, as stored in model cards.
 
-Each keeps the order of the scores: a calibration corrects a level, it never re-ranks pools. Fitting
-is training's; a served model only applies what its card says.
+Each preserves the order of the scores: a calibration corrects the level and never re-ranks pools.
+Calibrators are fitted in `training`; here they are only applied.
 
 Sources: Platt, Probabilistic outputs for support vector machines (1999); Kull, Silva Filho and
 Flach, Beta calibration (AISTATS 2017); Zadrozny and Elkan, Transforming classifier scores into
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
-_EDGE: Final = 1e-12
+_EPSILON: Final = 1e-12
 """Keeps a log-odds finite where a probability rounds to 0 or 1."""
 
 
@@ -33,7 +33,7 @@ class Logistic(msgspec.Struct, frozen=True, tag_field="kind", tag="platt"):
 class Beta(msgspec.Struct, frozen=True, tag_field="kind", tag="beta"):
     """Beta: with s = sigmoid(score), sigmoid(yes * ln s - no * ln(1 - s) + intercept).
 
-    Platt's where yes equals no; else it bends low and high scores by different amounts.
+    Equals Platt's if yes equals no; otherwise it scales low and high scores differently.
     """
 
     yes: float
@@ -42,11 +42,11 @@ class Beta(msgspec.Struct, frozen=True, tag_field="kind", tag="beta"):
 
 
 class Isotonic(msgspec.Struct, frozen=True, tag_field="kind", tag="isotonic"):
-    """Isotonic: a rising line through knots, level outside of them.
+    """Isotonic: piecewise linear and non-decreasing through knots, constant outside them.
 
     Args:
         scores: k >= 1 raw scores, increasing.
-        shares: (k,) probabilities at those scores, never falling, within 0..1.
+        shares: (k,) probabilities at those scores, non-decreasing, within 0..1.
     """
 
     scores: tuple[float, ...]
@@ -63,12 +63,12 @@ def sigmoid(score: FloatArray) -> FloatArray:
 
 def logit(share: FloatArray) -> FloatArray:
     """The log-odds of a share, finite at 0 and 1."""
-    clipped = np.clip(share, _EDGE, 1.0 - _EDGE)
+    clipped = np.clip(share, _EPSILON, 1.0 - _EPSILON)
     return np.asarray(np.log(clipped) - np.log1p(-clipped), dtype=np.float64)
 
 
-def log_sides(score: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """ln sigmoid(score) and -ln(1 - sigmoid(score)), without overflow: what Beta weighs."""
+def beta_terms(score: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """ln sigmoid(score) and -ln(1 - sigmoid(score)), without overflow: the terms of `Beta`."""
     return (
         np.asarray(-np.logaddexp(0.0, -score), dtype=np.float64),
         np.asarray(np.logaddexp(0.0, score), dtype=np.float64),
@@ -76,11 +76,11 @@ def log_sides(score: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def apply(calibrator: Calibrator, score: FloatArray) -> FloatArray:
-    """The calibrated score, still a log-odds.
+    """(n,) calibrated scores, in log-odds.
 
     Args:
-        calibrator: of any kind.
-        score: (n,) a model's own log-odds.
+        calibrator: any of the three.
+        score: (n,) raw scores of a model, in log-odds.
 
     >>> apply(Logistic(2.0, 1.0), np.array([0.5])).tolist()
     [2.0]
@@ -89,58 +89,58 @@ def apply(calibrator: Calibrator, score: FloatArray) -> FloatArray:
         case Logistic():
             calibrated = calibrator.slope * score + calibrator.intercept
         case Beta():
-            below, above = log_sides(score)
+            below, above = beta_terms(score)
             calibrated = calibrator.yes * below + calibrator.no * above + calibrator.intercept
         case Isotonic():
             calibrated = logit(np.interp(score, calibrator.scores, calibrator.shares))
     return np.asarray(calibrated, dtype=np.float64)
 
 
-def spread(
+def spread_contributions(
     calibrator: Calibrator, parts: FloatArray, base: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Contributions to a score as contributions to the calibrated score; they still add up.
+    """Contributions to the calibrated score, from contributions to the raw score.
 
-    The whole way from the calibrated base to the calibrated score is shared out in the parts' own
-    proportions: exact for Platt, whose factor is the slope.
+    The difference between the calibrated base and the calibrated score is distributed in
+    proportion to the raw contributions. For Platt this is exact: the factor is the slope.
 
     Args:
-        calibrator: of any kind.
-        parts: (n, f) contributions to the score, log-odds.
+        calibrator: any of the three.
+        parts: (n, f) contributions to the score, in log-odds.
         base: (n,) score without them.
     Returns:
-        (n, f) contributions to the calibrated score and the (n,) calibrated base.
+        (n, f) contributions and (n,) calibrated base, which add up to the calibrated score.
     """
     if isinstance(calibrator, Logistic):
         return parts * calibrator.slope, apply(calibrator, base)
-    moved, start = parts.sum(axis=1), apply(calibrator, base)
-    way = apply(calibrator, base + moved) - start
-    factor = np.divide(way, moved, out=np.zeros_like(way), where=moved != 0.0)
-    return parts * factor[:, None], start
+    total, calibrated_base = parts.sum(axis=1), apply(calibrator, base)
+    difference = apply(calibrator, base + total) - calibrated_base
+    factor = np.divide(difference, total, out=np.zeros_like(total), where=total != 0.0)
+    return parts * factor[:, None], calibrated_base
 
 
-def problem(calibrator: Calibrator) -> str:
-    """What is wrong with the numbers of a calibrator; "" when nothing is."""
+def calibrator_problem(calibrator: Calibrator) -> str:
+    """The problem with a calibrator's numbers, or "" if they are valid."""
     numbers = (
         (*calibrator.scores, *calibrator.shares)
         if isinstance(calibrator, Isotonic)
         else msgspec.structs.astuple(calibrator)
     )
     if not all(math.isfinite(number) for number in numbers):
-        return "holds a number that is not finite"
+        return "contains a number that is not finite"
     if isinstance(calibrator, Isotonic):
         return _knots_problem(calibrator)
     if min(numbers[:-1]) < 0.0:
-        return "would turn the order of the scores around"
+        return "would reverse the order of the scores"
     return ""
 
 
 def _knots_problem(calibrator: Isotonic) -> str:
     scores, shares = np.array(calibrator.scores), np.array(calibrator.shares)
     if not 1 <= len(scores) == len(shares):
-        return "has not one share a score"
+        return "does not have one share per score"
     if (np.diff(scores) <= 0.0).any() or (np.diff(shares) < 0.0).any():
-        return "has scores that do not increase or shares that fall"
+        return "has scores that do not increase, or shares that decrease"
     if shares.min() < 0.0 or shares.max() > 1.0:
         return "has a share outside 0..1"
     return ""

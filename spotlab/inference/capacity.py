@@ -1,15 +1,15 @@
-"""Models of capacity: P(capacity lost within a horizon | available now).
+"""Capacity models: P(capacity lost within a horizon | available now).
 
-A horizon h of the card (a knot) has its own logistic part; one booster of trees, which takes ln(h)
-as its last column, corrects the shorter ones; and a calibration follows:
+Each horizon h in the card (a knot) has its own logistic term and its own calibration. One booster,
+whose last column is ln(h), corrects the shorter horizons:
 
     score_h = intercept_h + sum of weight_h,i * z_i + trees(x, ln h)
     calibrated_h = calibration_h(score_h)
 
-where z_i is the feature on its scale, clipped to what training saw, centred and divided by its
-spread. Between knots the calibrated log-odds is linear in ln(horizon). A longer horizon never has a
-lower risk: a knot takes the highest log-odds of the knots up to it. Below the first knot the hazard
-is constant, beyond the last it stays what it is between the last two.
+where z_i is the feature on its scale, clipped to the range seen in training, centred and divided
+by its spread. Between knots, the calibrated log-odds is linear in ln(horizon). A longer horizon
+never has a lower risk: each knot uses the highest log-odds of the knots up to it. Below the first
+knot the hazard is constant; beyond the last knot it equals the hazard between the last two.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from numpy.typing import NDArray
 from spotlab.domain.features import Matrix
 from spotlab.errors import ArtefactRefused, InvalidInput
 from spotlab.inference import calibrators
-from spotlab.inference.boosters import ProvedBooster
+from spotlab.inference.boosters import ValidatedBooster
 from spotlab.inference.card import CAPACITY, CapacityColumn, CapacitySpec, Card
-from spotlab.inference.input_checks import CheckedInput, spread_out
+from spotlab.inference.input_checks import CheckedInput, scatter_accepted
 from spotlab.inference.tree_limits import TreeLimits
 
 FloatArray = NDArray[np.float64]
 
 
 class CapacityModel(CheckedInput):
-    """A capacity model: logistic parts from its card, trees from LightGBM's text format.
+    """A capacity model: logistic terms from its card, trees from LightGBM's text format.
 
     Args:
-        card: of the task capacity.
+        card: a card of the task capacity.
         model: the booster's text.
         digest: SHA-256 over the artefact's checksums file.
-        limits: how large its trees may be; None: the default ones.
+        limits: largest size of its trees; None: the defaults.
     Raises:
-        ArtefactRefused: the card is of another task, or the trees do not match it.
+        ArtefactRefused: the card is for another task, or the trees do not match it.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class CapacityModel(CheckedInput):
             raise ArtefactRefused(f"card.json: task {card.spec.task} is not {CAPACITY}")
         self._spec = card.spec
         columns = (*card.feature_names, card.spec.horizon_feature)
-        self._booster = ProvedBooster(model, columns, limits)
+        self._booster = ValidatedBooster(model, columns, limits)
 
     @property
     def horizons_h(self) -> tuple[float, ...]:
-        """Horizons it was fitted at, increasing; any other is interpolated."""
+        """Horizons at which it was fitted, increasing; others are interpolated."""
         return tuple(knot.horizon_h for knot in self._spec.knots)
 
     def loss_probability(self, matrix: Matrix, horizon_h: float) -> FloatArray:
@@ -62,73 +62,72 @@ class CapacityModel(CheckedInput):
 
         Args:
             matrix: (n, f) features in the order of `feature_names`; NaN is unknown.
-            horizon_h: hours above 0.
+            horizon_h: hours, above 0.
         Returns:
-            (n,) 0..1; NaN for a row outside the card's bounds. It never falls as the horizon grows.
+            (n,) 0..1, non-decreasing in the horizon; NaN for a row outside the card's bounds.
         Raises:
-            InvalidInput: the matrix has another shape or type, or the horizon is none.
+            InvalidInput: the matrix has the wrong shape or type, or the horizon is not above 0.
         """
         accepted = self._accepted(matrix)
-        place = self._place(horizon_h)
+        place = self._position(horizon_h)
         levels = self._levels(matrix[accepted], place.last)
-        return spread_out(accepted, place.probability(levels))
+        return scatter_accepted(accepted, place.probability(levels))
 
     def hazard_per_hour(self, matrix: Matrix) -> FloatArray:
         """(n,) mean hazard of losing capacity over the next hour; NaN for a refused row."""
         return _cumulative_hazard(self.loss_probability(matrix, 1.0))
 
     def contributions(self, matrix: Matrix, horizon_h: float) -> tuple[Matrix, FloatArray]:
-        """What each feature adds to the log-odds of `loss_probability`, and the base.
+        """Contribution of each feature to the log-odds of `loss_probability`, and the base.
 
         Args:
             matrix, horizon_h: as for `loss_probability`.
         Returns:
-            (n, f) parts and (n,) bases that add up to the log-odds; NaN for a refused row.
+            (n, f) contributions and (n,) bases that add up to the log-odds; NaN for a refused row.
         """
         accepted = self._accepted(matrix)
         rows = matrix[accepted]
-        place = self._place(horizon_h)
+        place = self._position(horizon_h)
         knots = range(place.last + 1)
         levels = self._levels(rows, place.last)
-        said = calibrators.logit(place.probability(levels))
-        explained = np.stack([self._parts(rows, knot) for knot in knots])
-        low, high = (_highest_until(levels, knot) for knot in (place.first, place.last))
+        log_odds = calibrators.logit(place.probability(levels))
+        explained = np.stack([self._knot_contributions(rows, knot) for knot in knots])
+        low, high = (_argmax_until(levels, knot) for knot in (place.first, place.last))
         each = np.arange(len(rows))
         parts = (1.0 - place.share) * explained[low, each] + place.share * explained[high, each]
-        return spread_out(accepted, parts), spread_out(accepted, said - parts.sum(axis=1))
+        return scatter_accepted(accepted, parts), scatter_accepted(
+            accepted, log_odds - parts.sum(axis=1)
+        )
 
     def _levels(self, rows: Matrix, last: int) -> FloatArray:
-        """(last + 1, n) calibrated log-odds of each knot, before longer ones are lifted."""
-        alone = self._alone(rows)
-        values = self._on_scale(rows)
+        """(last + 1, n) calibrated log-odds of each knot, before they are made non-decreasing."""
+        alone = self._without_others(rows)
+        values = scaled_features(rows, self._spec.columns)
         levels = np.empty((last + 1, len(rows)))
         for number, knot in enumerate(self._spec.knots[: last + 1]):
             score = self._linear(values, alone, number).sum(axis=1) + self._intercepts(
                 alone, number
             )
             if knot.trees:
-                score += self._trees(rows, knot.horizon_h, contributions=False)
+                score += self._tree_scores(rows, knot.horizon_h, contributions=False)
             levels[number] = calibrators.apply(knot.calibration, score)
         return levels
 
-    def _parts(self, rows: Matrix, number: int) -> Matrix:
+    def _knot_contributions(self, rows: Matrix, number: int) -> Matrix:
         """(n, f) contributions to a knot's calibrated log-odds."""
         knot = self._spec.knots[number]
-        alone = self._alone(rows)
-        parts = self._linear(self._on_scale(rows), alone, number)
+        alone = self._without_others(rows)
+        parts = self._linear(scaled_features(rows, self._spec.columns), alone, number)
         base = self._intercepts(alone, number)
         if knot.trees:
-            trees = self._trees(rows, knot.horizon_h, contributions=True)
+            trees = self._tree_scores(rows, knot.horizon_h, contributions=True)
             parts = parts + trees[:, : len(self._low)]
             base = base + trees[:, len(self._low) :].sum(axis=1)
-        return calibrators.spread(knot.calibration, parts, base)[0]
+        return calibrators.spread_contributions(knot.calibration, parts, base)[0]
 
-    def _alone(self, rows: Matrix) -> NDArray[np.bool_]:
+    def _without_others(self, rows: Matrix) -> NDArray[np.bool_]:
         of_others = [column.of_others for column in self._spec.columns]
         return np.asarray(np.isnan(rows[:, of_others]).all(axis=1))
-
-    def _on_scale(self, rows: Matrix) -> Matrix:
-        return on_scale(rows, self._spec.columns)
 
     def _linear(self, values: Matrix, alone: NDArray[np.bool_], number: int) -> Matrix:
         knot = self._spec.knots[number]
@@ -139,26 +138,28 @@ class CapacityModel(CheckedInput):
         knot = self._spec.knots[number]
         return np.where(alone, knot.alone[0], knot.with_others[0])
 
-    def _trees(self, rows: Matrix, horizon_h: float, *, contributions: bool) -> FloatArray:
+    def _tree_scores(self, rows: Matrix, horizon_h: float, *, contributions: bool) -> FloatArray:
         matrix = with_horizon(rows, horizon_h)
-        wanted = self._booster.contributions if contributions else self._booster.raw_score
-        return wanted(matrix)
+        predict = self._booster.contributions if contributions else self._booster.raw_score
+        return predict(matrix)
 
-    def _place(self, horizon_h: float) -> _Place:
+    def _position(self, horizon_h: float) -> _KnotPosition:
         if not 0.0 < horizon_h < np.inf:
-            raise InvalidInput(f"A horizon of {horizon_h} h is none.", remedy="Give hours above 0.")
-        return _Place.of(horizon_h, self.horizons_h)
+            raise InvalidInput(
+                f"The horizon of {horizon_h} h is not above 0.", remedy="Enter hours above 0."
+            )
+        return _KnotPosition.of(horizon_h, self.horizons_h)
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a horizon lies among the knots.
+class _KnotPosition:
+    """The position of a horizon among the knots.
 
     Args:
-        first, last: knots around it; equal below the first knot.
-        share: how far from `first` to `last`, 0..1.
-        below: horizon / first knot where it is below it, else 1.
-        beyond: hours beyond the last knot, over those between the last two; else 0.
+        first, last: numbers of the knots around it; equal below the first knot.
+        share: position between `first` and `last`, 0..1.
+        below: horizon / first knot if it is below the first knot, otherwise 1.
+        beyond: hours beyond the last knot / hours between the last two knots, otherwise 0.
     """
 
     first: int
@@ -168,7 +169,7 @@ class _Place:
     beyond: float = 0.0
 
     @classmethod
-    def of(cls, horizon_h: float, knots_h: tuple[float, ...]) -> _Place:
+    def of(cls, horizon_h: float, knots_h: tuple[float, ...]) -> _KnotPosition:
         end = len(knots_h) - 1
         if horizon_h <= knots_h[0]:
             return cls(0, 0, 0.0, below=horizon_h / knots_h[0])
@@ -180,30 +181,30 @@ class _Place:
         return cls(last - 1, last, float(np.log(horizon_h / low) / np.log(high / low)))
 
     def probability(self, levels: FloatArray) -> FloatArray:
-        """(n,) probability from (last + 1, n) log-odds of the knots."""
-        lifted = np.maximum.accumulate(levels, axis=0)
-        low, high = lifted[self.first], lifted[self.last]
-        said = calibrators.sigmoid((1.0 - self.share) * low + self.share * high)
+        """(n,) probabilities from the knots' (last + 1, n) log-odds."""
+        non_decreasing = np.maximum.accumulate(levels, axis=0)
+        low, high = non_decreasing[self.first], non_decreasing[self.last]
+        probability = calibrators.sigmoid((1.0 - self.share) * low + self.share * high)
         if self.below == 1.0 and self.beyond == 0.0:
-            return said
-        hazard = _cumulative_hazard(said)
+            return probability
+        hazard = _cumulative_hazard(probability)
         step = hazard - _cumulative_hazard(calibrators.sigmoid(low))
         return np.asarray(-np.expm1(-(hazard * self.below + step * self.beyond)), dtype=np.float64)
 
 
-def on_scale(rows: Matrix, columns: tuple[CapacityColumn, ...]) -> Matrix:
-    """(n, f) features as the logistic part takes them; 0 where unknown."""
+def scaled_features(rows: Matrix, columns: tuple[CapacityColumn, ...]) -> Matrix:
+    """(n, f) inputs of the logistic term; 0 where a feature is unknown."""
     values = np.empty_like(rows)
     for number, column in enumerate(columns):
-        scaled = scale(rows[:, number], column.scale, column.offset)
+        scaled = scaled_feature(rows[:, number], column.scale, column.offset)
         values[:, number] = (
             np.clip(scaled, column.low, column.high) - column.centre
         ) / column.spread
     return np.nan_to_num(values, nan=0.0)
 
 
-def scale(values: FloatArray, kind: str, offset: float) -> FloatArray:
-    """A feature on its scale: see `CapacityColumn`."""
+def scaled_feature(values: FloatArray, kind: str, offset: float) -> FloatArray:
+    """A feature on the scale of a `CapacityColumn`."""
     if kind == "log":
         return np.asarray(np.log(values + offset), dtype=np.float64)
     if kind == "log_odds":
@@ -212,12 +213,12 @@ def scale(values: FloatArray, kind: str, offset: float) -> FloatArray:
 
 
 def with_horizon(rows: Matrix, horizon_h: float) -> Matrix:
-    """The rows with ln(horizon in hours) as their last column: what the trees take."""
+    """The rows with ln(horizon in hours) as their last column, as the trees expect them."""
     return np.column_stack([rows, np.full(len(rows), np.log(horizon_h))])
 
 
-def _highest_until(levels: FloatArray, knot: int) -> NDArray[np.intp]:
-    """(n,) the first knot, up to one, that has the highest log-odds."""
+def _argmax_until(levels: FloatArray, knot: int) -> NDArray[np.intp]:
+    """(n,) number of the first knot with the highest log-odds, among the knots up to `knot`."""
     return np.asarray(np.argmax(levels[: knot + 1], axis=0), dtype=np.intp)
 
 

@@ -1,7 +1,7 @@
-"""scikit-learn estimators from skops files, by an explicit list of types.
+"""scikit-learn estimators from skops files, built from types on an allow-list.
 
-Neither skops nor scikit-learn checks what a file gives it to compute with: `skops_file` proves the
-file before skops reads it, and `fitted` the estimator before scikit-learn or shap does.
+Neither skops nor scikit-learn validates the contents of a file. `skops_file` checks the file before
+skops reads it, and `estimator_checks` the estimator before scikit-learn or shap uses it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spotlab.domain.features import Matrix
 from spotlab.errors import ArtefactRefused, InvalidInput
-from spotlab.inference.estimator_checks import prove
+from spotlab.inference.estimator_checks import validate_estimator
 from spotlab.inference.skops_file import TRUSTED_TYPES, check_skops_file
 
 FloatArray = NDArray[np.float64]
@@ -23,17 +23,17 @@ class Estimator:
     """A fitted binary classifier whose decision function is a log-odds.
 
     Args:
-        fitted: a LogisticRegression or HistGradientBoostingClassifier, or a Pipeline that ends in
-            one, proved.
-        typical: mean of each feature over the training rows, NaN where the card has none.
+        fitted: a validated LogisticRegression or HistGradientBoostingClassifier, or a Pipeline
+            that ends in one.
+        typical: mean of each feature over the training rows; NaN if the card has none.
     """
 
     def __init__(self, fitted: Any, typical: FloatArray) -> None:
         self._fitted = fitted
         self._typical = typical
         steps = [step for _, step in getattr(fitted, "steps", [("", fitted)])]
-        self._last = steps[-1]
-        self._before = fitted[:-1] if len(steps) > 1 else None
+        self._final_step = steps[-1]
+        self._transformers = fitted[:-1] if len(steps) > 1 else None
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -41,59 +41,61 @@ class Estimator:
         return tuple(str(name) for name in self._fitted.feature_names_in_)
 
     def log_odds(self, rows: Matrix) -> FloatArray:
-        """The decision function, (n,).
+        """(n,) values of the decision function.
 
         Raises:
-            InvalidInput: scikit-learn cannot compute it, as when a value is beyond all numbers.
+            InvalidInput: scikit-learn cannot compute them, for example after an overflow.
         """
         try:
-            found = self._fitted.decision_function(self._frame(rows))
+            scores = self._fitted.decision_function(self._frame(rows))
         except (ValueError, TypeError, AttributeError) as exc:
             raise InvalidInput(
-                f"The estimator gives no log-odds ({exc}).",
-                remedy="Disable the model, and ask for one that was fitted on such values.",
+                f"The estimator cannot compute log-odds ({exc}).",
+                remedy="Disable the model, and use one that was fitted on such values.",
             ) from exc
-        return np.asarray(found, dtype=np.float64)
+        return np.asarray(scores, dtype=np.float64)
 
-    def parts(self, rows: Matrix) -> tuple[Matrix, FloatArray]:
-        """Contributions and bases that add up to `log_odds`.
+    def contributions(self, rows: Matrix) -> tuple[Matrix, FloatArray]:
+        """(n, f) contributions and (n,) bases that add up to `log_odds`.
 
-        A linear model's are exact: coefficient x (value - mean). Trees are explained by shap.
+        Those of a linear model are coefficient x (value - mean); those of trees are from shap.
 
         Raises:
             InvalidInput: the estimator has no explanation.
         """
-        if hasattr(self._last, "coef_"):
-            return self._linear_parts(rows)
-        if self._before is None:
-            return self._tree_parts(rows)
+        if hasattr(self._final_step, "coef_"):
+            return self._linear_contributions(rows)
+        if self._transformers is None:
+            return self._tree_contributions(rows)
         raise InvalidInput(
-            f"No explanation for {type(self._last).__name__} behind other steps.",
-            remedy="Fit the trees on the features themselves, or use a linear model.",
+            f"No explanation is available for {type(self._final_step).__name__} after other steps.",
+            remedy="Fit the trees on the features without other steps, or use a linear model.",
         )
 
-    def _linear_parts(self, rows: Matrix) -> tuple[Matrix, FloatArray]:
+    def _linear_contributions(self, rows: Matrix) -> tuple[Matrix, FloatArray]:
         if np.isnan(self._typical).any():
             raise InvalidInput(
-                "No explanation: the card has no typical value of every feature.",
-                remedy="Write `typical`, the training mean, beside each feature of the card.",
+                "No explanation is available: the card lacks the typical value of a feature.",
+                remedy="Add `typical`, the training mean, to each feature of the card.",
             )
-        seen = np.vstack([rows, self._typical])
-        if self._before is not None:
-            seen = np.asarray(self._before.transform(self._frame(seen)), dtype=np.float64)
-        if seen.shape[1] != rows.shape[1]:
+        transformed = np.vstack([rows, self._typical])
+        if self._transformers is not None:
+            transformed = np.asarray(
+                self._transformers.transform(self._frame(transformed)), dtype=np.float64
+            )
+        if transformed.shape[1] != rows.shape[1]:
             raise InvalidInput(
-                "No explanation: a step before the linear model changes the number of features.",
-                remedy="Use steps that keep the columns.",
+                "No explanation is available: a step changes the number of features.",
+                remedy="Use steps that preserve the columns.",
             )
-        weights = np.asarray(self._last.coef_, dtype=np.float64)[0]
-        base = float(seen[-1] @ weights + self._last.intercept_[0])
-        return (seen[:-1] - seen[-1]) * weights, np.full(len(rows), base)
+        weights = np.asarray(self._final_step.coef_, dtype=np.float64)[0]
+        base = float(transformed[-1] @ weights + self._final_step.intercept_[0])
+        return (transformed[:-1] - transformed[-1]) * weights, np.full(len(rows), base)
 
-    def _tree_parts(self, rows: Matrix) -> tuple[Matrix, FloatArray]:
+    def _tree_contributions(self, rows: Matrix) -> tuple[Matrix, FloatArray]:
         import shap
 
-        explainer = shap.TreeExplainer(self._last)
+        explainer = shap.TreeExplainer(self._final_step)
         parts = np.asarray(explainer.shap_values(rows), dtype=np.float64)
         return parts, np.full(len(rows), float(np.ravel(explainer.expected_value)[-1]))
 
@@ -104,11 +106,11 @@ class Estimator:
 
 
 def open_estimator(content: bytes, typical: FloatArray) -> Estimator:
-    """Build the estimator of a skops file, and prove it before anything is computed with it.
+    """Read the estimator in a skops file, and validate it before it is used.
 
     Raises:
-        ArtefactRefused: no skops file, damaged, a type that is not trusted (named), or trees and
-            numbers that no fit leaves.
+        ArtefactRefused: the file is damaged or not a skops file, contains an untrusted type
+            (named), or contains trees or numbers that cannot result from fitting.
     """
     check_skops_file(content)
     import skops.io
@@ -116,10 +118,10 @@ def open_estimator(content: bytes, typical: FloatArray) -> Estimator:
     try:
         unknown = skops.io.get_untrusted_types(data=content)
         fitted = skops.io.loads(content, trusted=sorted({*unknown} & TRUSTED_TYPES))
-        prove(fitted)
+        validate_estimator(fitted)
         return Estimator(fitted, typical)
     except ArtefactRefused:
         raise
     except Exception as exc:
-        # skops documents no base error: whatever a damaged file provokes, the answer is the same.
+        # skops has no documented base error: any error means that the file is damaged.
         raise ArtefactRefused(f"skops cannot read it ({type(exc).__name__}: {exc})") from exc

@@ -1,7 +1,7 @@
-"""Why a pool's risk is what it is, in numbers and in words.
+"""Explanation of a pool's risk by the contributions of its features.
 
-Contributions are SHAP values in log-odds. Only there do they add up: a contribution of +0.4 moves
-the risk of a safe pool less than that of a risky one, so no "share of the risk" is given.
+Contributions are SHAP values in log-odds, because they add up only there: a contribution of +0.4
+changes the risk of a safe pool less than that of a risky one. No "share of the risk" is reported.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ REST: Final = "all other features"
 
 @runtime_checkable
 class ScoredModel(RiskModel, Protocol):
-    """A risk model that also tells the raw score its contributions add up to."""
+    """A risk model that also returns the raw score, the sum of its contributions."""
 
     def raw_score(self, matrix: Matrix) -> Matrix:
-        """Log-odds of each row, (n,)."""
+        """(n,) log-odds."""
         ...
 
     def refusals(self, matrix: Matrix) -> dict[int, str]:
-        """Why rows are refused, by row number."""
+        """The reason for each refused row, by row number."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What one feature does to one pool's score.
+    """Contribution of one feature to one pool's score.
 
     Args:
-        feature: its name; REST for a group.
-        value: NaN where unknown, and for a group.
-        unit: of the value; "" for a group.
-        log_odds: above 0 raises the risk.
+        feature: its name; REST for the remaining features.
+        value: NaN if unknown, and for REST.
+        unit: unit of the value; "" for REST.
+        log_odds: positive values raise the risk.
     """
 
     feature: str
@@ -54,12 +54,12 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One pool's risk, taken apart.
+    """One pool's risk and the contributions to it.
 
     Args:
-        pool: which.
+        pool: the pool.
         model: "name@version".
-        base: log-odds before any feature is counted.
+        base: log-odds without the contributions.
         contributions: largest effect first; with base they add up to raw_score.
         raw_score: log-odds.
         monthly_rate: P(interrupted within a month), 0..1.
@@ -75,19 +75,19 @@ class Explanation:
     risk: Risk
 
     def top(self, count: int) -> tuple[Contribution, ...]:
-        """The largest contributions and one for the rest; they still add up."""
-        return _grouped(self.contributions, count)
+        """The largest contributions, and one for the remaining features; they still add up."""
+        return _group_rest(self.contributions, count)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """How one feature sets two pools apart.
+    """Contribution of one feature to the difference between two pools.
 
     Args:
-        feature: its name; REST for a group.
-        before, after: its values in the two pools; NaN where unknown.
-        unit: of the values.
-        log_odds: above 0: makes the second pool riskier.
+        feature: its name; REST for the remaining features.
+        before, after: its values in the two pools; NaN if unknown.
+        unit: unit of the values.
+        log_odds: positive values make the second pool riskier.
     """
 
     feature: str
@@ -99,11 +99,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Why the second pool is riskier or safer than the first.
+    """The contributions to the difference in risk between two pools.
 
     Args:
         before, after: the two explanations.
-        base: difference of their bases, log-odds (0 for one model).
+        base: difference of their bases, in log-odds.
         changes: largest effect first; with base they add up to the difference of the raw scores.
     """
 
@@ -114,25 +114,25 @@ class Difference:
 
     @property
     def log_odds(self) -> float:
-        """Raw score of the second minus the first."""
+        """Raw score of the second pool minus that of the first."""
         return self.after.raw_score - self.before.raw_score
 
 
 def explain(model: RiskModel, frame: FeatureFrame, pool: Pool, horizon_h: float) -> Explanation:
-    """Take one pool's risk apart.
+    """Explain one pool's risk.
 
     Raises:
-        NotFound: the frame has no such pool.
-        InvalidInput: the frame lacks a feature, the model refuses the pool's features (says
-            which), has no explanation, or one that does not add up.
+        NotFound: the pool is not in the frame.
+        InvalidInput: the frame lacks a feature, the model refuses the pool's features (names
+            them), or its explanation is unavailable or does not add up.
     """
     row = _row(model, frame, pool)
-    scored = _scored(model)
+    scored = _require_scored(model)
     refusals = scored.refusals(row)
     if refusals:
         raise InvalidInput(
-            f"{pool.label}: {model.name} {model.version} refuses it: {refusals[0]}.",
-            remedy="A refused pool has no risk.",
+            f"{model.name} {model.version} refuses {pool.label}: {refusals[0]}.",
+            remedy="The risk of a refused pool is unknown.",
         )
     parts, bases = scored.contributions(row)
     raw, base = float(scored.raw_score(row)[0]), float(bases[0])
@@ -150,15 +150,15 @@ def explain(model: RiskModel, frame: FeatureFrame, pool: Pool, horizon_h: float)
 
 
 def difference(before: Explanation, after: Explanation) -> Difference:
-    """Which features make the second pool riskier or safer than the first.
+    """Find the features that make the second pool riskier or safer than the first.
 
     Raises:
-        InvalidInput: they come from two models.
+        InvalidInput: the explanations come from two models.
     """
     if before.model != after.model:
         raise InvalidInput(
-            f"{before.model} and {after.model} explain in their own units.",
-            remedy="Compare two pools under one model.",
+            f"The contributions of {before.model} and {after.model} cannot be compared.",
+            remedy="Compare two pools with one model.",
         )
     first = {part.feature: part for part in before.contributions}
     changes = [
@@ -187,10 +187,10 @@ def _row(model: RiskModel, frame: FeatureFrame, pool: Pool) -> Matrix:
         ) from None
 
 
-def _scored(model: RiskModel) -> ScoredModel:
+def _require_scored(model: RiskModel) -> ScoredModel:
     if not isinstance(model, ScoredModel):
         raise InvalidInput(
-            f"{model.name} {model.version} tells no raw score, so it has no explanation.",
+            f"{model.name} {model.version} has no raw score, so no explanation is available.",
             remedy="Choose another model.",
         )
     return model
@@ -201,7 +201,7 @@ def _check_additive(model: RiskModel, total: float, raw: float) -> None:
         raise InvalidInput(
             f"The contributions of {model.name} {model.version} add up to {total!r}, "
             f"its raw score is {raw!r}.",
-            remedy="The explanation would be wrong and is not shown.",
+            remedy="The explanation would be wrong, so it is not shown.",
         )
 
 
@@ -219,7 +219,7 @@ def _contributions(model: RiskModel, values: Matrix, parts: Matrix) -> tuple[Con
     )
 
 
-def _grouped(parts: tuple[Contribution, ...], count: int) -> tuple[Contribution, ...]:
+def _group_rest(parts: tuple[Contribution, ...], count: int) -> tuple[Contribution, ...]:
     if len(parts) <= count:
         return parts
     rest = math.fsum(part.log_odds for part in parts[count:])

@@ -1,4 +1,4 @@
-"""An explanation as sentences for a person."""
+"""Explanations as sentences."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Final
 from spotlab.domain.risk import BUCKET_LABELS
 from spotlab.inference.explain import REST, Change, Difference, Explanation
 
-IN_LOG_ODDS: Final = (
-    "The steps are in log-odds: they add up there, not in percent, so none is a share of the risk."
+LOG_ODDS_NOTE: Final = (
+    "Contributions are in log-odds. They do not add up in percent, so they are not shares of the "
+    "risk."
 )
 LOG_PRICE: Final = "log_spot_price"
 LOG_GAPS: Final = ("family_price_gap", "series_price_gap")
@@ -18,7 +19,7 @@ _NEGLIGIBLE: Final = 5e-3
 _PHRASES: Final = {
     "advisor_bucket": "interruption bucket last month",
     "advisor_age_h": "age of the interruption bucket",
-    "advisor_savings": "advisor's saving against on-demand",
+    "advisor_savings": "advisor's saving compared with on-demand",
     "family_bucket_mean": "family's mean bucket in the region",
     "family_bucket_mean_elsewhere": "family's mean bucket in other regions",
     "region_bucket_mean": "region's mean bucket",
@@ -39,21 +40,21 @@ _PHRASES: Final = {
     "series_savings_mean": "series' mean saving in the region",
     "region_savings_mean": "region's mean saving",
     "type_savings_mean_elsewhere": "mean saving in other regions",
-    "family_price_gap": "price a CPU against its family's",
-    "series_price_gap": "price a CPU against its series'",
+    "family_price_gap": "price per CPU compared with its family",
+    "series_price_gap": "price per CPU compared with its series",
     "has_local_storage": "local storage",
     "architecture_arm": "Arm architecture",
     "accelerated": "accelerator",
     LOG_PRICE: "spot price",
     "spot_price_per_vcpu": "spot price per virtual CPU",
-    "discount_depth": "discount against on-demand",
+    "discount_depth": "discount compared with on-demand",
     "price_position": "spot price as a share of on-demand",
     "family_stress_index": "stress of its family in the region",
 }
 
 
-def in_words(explanation: Explanation, top: int = 3) -> tuple[str, ...]:
-    """The risk in a sentence, then the features that move it most, then the unit.
+def explanation_sentences(explanation: Explanation, top: int = 3) -> tuple[str, ...]:
+    """The risk in one sentence, one for each of the `top` features, and a note on the unit.
 
     >>> # ("m6i.large in us-east-1: 0.41 % risk of interruption within 24 h, 11.8 % a month.",
     >>> #  "Its interruption bucket last month (5-10 %) lowers the risk most (−0.62).", …)
@@ -63,57 +64,64 @@ def in_words(explanation: Explanation, top: int = 3) -> tuple[str, ...]:
         f"{explanation.pool.label}: {percent(risk.value)} risk of interruption within "
         f"{risk.horizon_h:g} h, {percent(explanation.monthly_rate)} a month."
     )
-    moving = [part for part in explanation.contributions[:top] if _moves(part.log_odds)]
+    moving = [part for part in explanation.contributions[:top] if _is_notable(part.log_odds)]
     steps = [
-        f"Its {described(part.feature, part.value, part.unit)} {_direction(part.log_odds)}"
-        f"{' most' if i == 0 else ''} ({signed(part.log_odds)})."
+        f"Its {labelled_value(part.feature, part.value, part.unit)} {_direction(part.log_odds)}"
+        f"{' most' if i == 0 else ''} ({format_log_odds(part.log_odds)})."
         for i, part in enumerate(moving)
     ]
     rest = math.fsum(part.log_odds for part in explanation.contributions[len(moving) :])
-    if _moves(rest):
-        steps.append(f"All other features together: {signed(rest)}.")
-    return (head, *steps, IN_LOG_ODDS)
+    if _is_notable(rest):
+        steps.append(f"All other features together: {format_log_odds(rest)}.")
+    return (head, *steps, LOG_ODDS_NOTE)
 
 
-def difference_in_words(difference: Difference, top: int = 3) -> tuple[str, ...]:
-    """Why the second pool is riskier or safer than the first, in sentences."""
+def difference_sentences(difference: Difference, top: int = 3) -> tuple[str, ...]:
+    """Sentences that explain why the second pool is riskier or safer than the first."""
     before, after = difference.before, difference.after
     than = "riskier than" if difference.log_odds > 0 else "safer than"
     head = (
-        f"{after.pool.label} is {than if _moves(difference.log_odds) else 'as risky as'} "
-        f"{before.pool.label}: {percent(after.risk.value)} against {percent(before.risk.value)} "
-        f"within {after.risk.horizon_h:g} h ({signed(difference.log_odds)} log-odds)."
+        f"{after.pool.label} is {than if _is_notable(difference.log_odds) else 'as risky as'} "
+        f"{before.pool.label}: {percent(after.risk.value)} compared with "
+        f"{percent(before.risk.value)} within {after.risk.horizon_h:g} h "
+        f"({format_log_odds(difference.log_odds)} log-odds)."
     )
-    steps = [_step(change) for change in difference.changes[:top] if _moves(change.log_odds)]
-    return (head, *steps, IN_LOG_ODDS)
+    steps = [
+        _change_sentence(change)
+        for change in difference.changes[:top]
+        if _is_notable(change.log_odds)
+    ]
+    return (head, *steps, LOG_ODDS_NOTE)
 
 
-def _step(change: Change) -> str:
-    before = spoken(change.feature, change.before, change.unit)
-    after = spoken(change.feature, change.after, change.unit)
-    effect = f"{'riskier' if change.log_odds > 0 else 'safer'} ({signed(change.log_odds)})."
+def _change_sentence(change: Change) -> str:
+    before = format_value(change.feature, change.before, change.unit)
+    after = format_value(change.feature, change.after, change.unit)
+    effect = (
+        f"{'riskier' if change.log_odds > 0 else 'safer'} ({format_log_odds(change.log_odds)})."
+    )
     if before == after:
         return (
-            f"Its {phrase(change.feature)} is {after} on both, but weighs differently beside "
-            f"their other features: {effect}"
+            f"Its {feature_label(change.feature)} is {after} for both, but has a different effect "
+            f"in combination with their other features: {effect}"
         )
-    return f"Its {phrase(change.feature)} is {after} against {before}: {effect}"
+    return f"Its {feature_label(change.feature)} is {after} compared with {before}: {effect}"
 
 
-def described(feature: str, value: float, unit: str) -> str:
+def labelled_value(feature: str, value: float, unit: str) -> str:
     """A feature with its value: `memory (16 GiB)`."""
     if feature == REST:
         return feature
-    return f"{phrase(feature)} ({spoken(feature, value, unit)})"
+    return f"{feature_label(feature)} ({format_value(feature, value, unit)})"
 
 
-def phrase(feature: str) -> str:
-    """A feature's name as a person says it."""
+def feature_label(feature: str) -> str:
+    """A feature's label."""
     return _PHRASES.get(feature, feature.replace("_", " "))
 
 
-def spoken(feature: str, value: float, unit: str) -> str:
-    """A feature's value with its unit; an unknown one says so."""
+def format_value(feature: str, value: float, unit: str) -> str:
+    """A feature's value with its unit; "unknown" for NaN."""
     if math.isnan(value):
         return "unknown"
     if feature == "advisor_bucket" and value.is_integer() and 0 <= value < len(BUCKET_LABELS):
@@ -128,30 +136,30 @@ def spoken(feature: str, value: float, unit: str) -> str:
     if unit == "share":
         return percent(value)
     number = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return _proper_minus(number if unit in ("", "1", "count") else f"{number} {unit}")
+    return _typographic_minus(number if unit in ("", "1", "count") else f"{number} {unit}")
 
 
 def percent(share: float) -> str:
-    """A share as percent with sensible digits: 0.0123 is `1.2 %`, 0.00041 is `0.041 %`."""
+    """A share in percent, with digits by size: 0.0123 is `1.2 %`, 0.00041 is `0.041 %`."""
     value = 100.0 * share
     if value == 0.0:
         return "0 %"
     digits = 0 if abs(value) >= 10 else 1 if abs(value) >= 1 else 2 if abs(value) >= 0.1 else 3
-    return _proper_minus(f"{value:.{digits}f} %")
+    return _typographic_minus(f"{value:.{digits}f} %")
 
 
-def signed(log_odds: float) -> str:
+def format_log_odds(log_odds: float) -> str:
     """`+0.62` or `−0.62`."""
-    return _proper_minus(f"{log_odds:+.2f}")
+    return _typographic_minus(f"{log_odds:+.2f}")
 
 
 def _direction(log_odds: float) -> str:
     return "raises the risk" if log_odds > 0 else "lowers the risk"
 
 
-def _moves(log_odds: float) -> bool:
+def _is_notable(log_odds: float) -> bool:
     return abs(log_odds) >= _NEGLIGIBLE
 
 
-def _proper_minus(text: str) -> str:
+def _typographic_minus(text: str) -> str:
     return text.replace("-", _MINUS, 1) if text.startswith("-") else text

@@ -1,4 +1,4 @@
-"""What every opened model does with its input: check it against the card."""
+"""Checks of a model's input against its card."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FloatArray = NDArray[np.float64]
 
 
 class CheckedInput:
-    """A model that refuses input its card does not allow.
+    """A model that refuses rows its card does not allow.
 
     Args:
         card: parsed and consistent.
@@ -43,60 +43,60 @@ class CheckedInput:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """Columns of the matrix it wants, in order."""
+        """Columns of its input matrix, in order."""
         return self._card.feature_names
 
     @property
     def card(self) -> Mapping[str, Any]:
-        """Everything card.json says."""
+        """The whole of card.json."""
         return self._card.text
 
     def refusals(self, matrix: Matrix) -> dict[int, str]:
-        """Why rows are refused, by row number; empty when every row is accepted.
+        """The reason for each refused row, by row number; empty if every row is accepted.
 
         Raises:
             InvalidInput: the matrix is not (n, f) float64.
         """
-        wrong = self._wrong(matrix)
+        invalid = self._invalid_cells(matrix)
         return {
             int(row): "; ".join(
-                self._complaint(int(column), float(matrix[row, column]))
-                for column in np.flatnonzero(wrong[row])
+                self._refusal_reason(int(column), float(matrix[row, column]))
+                for column in np.flatnonzero(invalid[row])
             )
-            for row in np.flatnonzero(wrong.any(axis=1))
+            for row in np.flatnonzero(invalid.any(axis=1))
         }
 
-    def _complaint(self, column: int, value: float) -> str:
+    def _refusal_reason(self, column: int, value: float) -> str:
         feature = self._card.spec.features[column]
         if np.isnan(value):
-            return f"{feature.name} is unknown, which the model does not take"
+            return f"{feature.name} is unknown, which the model does not accept"
         low, high = self._low[column], self._high[column]
         return f"{feature.name} is {value:g} ({feature.unit}), outside {low:g}..{high:g}"
 
     def _accepted(self, matrix: Matrix) -> NDArray[np.bool_]:
-        return np.asarray(~self._wrong(matrix).any(axis=1))
+        return np.asarray(~self._invalid_cells(matrix).any(axis=1))
 
-    def _wrong(self, matrix: Matrix) -> NDArray[np.bool_]:
+    def _invalid_cells(self, matrix: Matrix) -> NDArray[np.bool_]:
         width = len(self._card.spec.features)
         if matrix.ndim != 2 or matrix.shape[1] != width:
             raise InvalidInput(
-                f"{self.name} {self.version} was given a matrix of shape {matrix.shape}.",
-                remedy=f"It wants {width} columns: {', '.join(self.feature_names)}.",
+                f"{self.name} {self.version} received a matrix of shape {matrix.shape}.",
+                remedy=f"It requires {width} columns: {', '.join(self.feature_names)}.",
             )
         if matrix.dtype != np.float64:
             raise InvalidInput(
-                f"{self.name} {self.version} was given {matrix.dtype} numbers.",
-                remedy="It wants float64: rounding moves a value across a tree's threshold.",
+                f"{self.name} {self.version} received {matrix.dtype} numbers.",
+                remedy="It requires float64: rounding can move a value across a tree's threshold.",
             )
         outside = (matrix < self._low) | (matrix > self._high)
         return np.asarray(outside | (np.isnan(matrix) & ~self._nullable))
 
 
-def refuse_other_features(card: tuple[str, ...], model: tuple[str, ...]) -> None:
-    """Refuse a model whose columns are not the card's, in the card's order.
+def require_same_features(card: tuple[str, ...], model: tuple[str, ...]) -> None:
+    """Reject a model whose columns are not those of the card, in the same order.
 
     Raises:
-        ArtefactRefused: says how they differ.
+        ArtefactRefused: names the differences.
     """
     if card == model:
         return
@@ -106,14 +106,14 @@ def refuse_other_features(card: tuple[str, ...], model: tuple[str, ...]) -> None
         only_card = ", ".join(sorted({*card} - {*model})) or "none"
         only_model = ", ".join(sorted({*model} - {*card})) or "none"
         problem = (
-            f"it has {len(model)} features, the card {len(card)}; only in the card: "
+            f"it has {len(model)} features, but the card has {len(card)}; only in the card: "
             f"{only_card}; only in the model: {only_model}"
         )
-    raise ArtefactRefused(problem, remedy="Card and model come from the same training run.")
+    raise ArtefactRefused(problem, remedy="Use a card and a model from the same training run.")
 
 
-def spread_out(accepted: NDArray[np.bool_], values: FloatArray) -> FloatArray:
-    """Put the accepted rows' values back in their places, NaN elsewhere."""
-    spread = np.full((len(accepted), *values.shape[1:]), np.nan)
-    spread[accepted] = values
-    return spread
+def scatter_accepted(accepted: NDArray[np.bool_], values: FloatArray) -> FloatArray:
+    """The values of the accepted rows in their positions, NaN elsewhere."""
+    scattered = np.full((len(accepted), *values.shape[1:]), np.nan)
+    scattered[accepted] = values
+    return scattered

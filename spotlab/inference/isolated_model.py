@@ -1,6 +1,6 @@
-"""Models whose own libraries run in another process; the card, checked and applied, stays here.
+"""Models whose libraries run in a separate process; the card is checked and applied here.
 
-They are asked like any other model and answer the same numbers, bit for bit.
+They have the same interface as other models, and return the same numbers, bit for bit.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from spotlab.inference.model_process import Source
 from spotlab.inference.model_workers import ModelWorkers
 
 FloatArray = NDArray[np.float64]
-QUESTION_BYTES: Final = 2**25
-"""A larger matrix is asked about in several questions, each with its own time."""
+MAX_REQUEST_BYTES: Final = 2**25
+"""A larger matrix is sent in several requests, each with its own time limit."""
 
 
-def isolated(
+def open_isolated(
     folder: Path, artefact: Artefact, workers: ModelWorkers
 ) -> IsolatedRisk | IsolatedCapacity:
-    """A model that answers from another process.
+    """A model that runs in a separate process.
 
     Args:
         folder: its files, read again when a process starts.
         artefact: as verified; its model is not opened here.
-        workers: the processes.
+        workers: start and manage the processes.
     Raises:
         ArtefactRefused: the card is not consistent.
     """
     spec = artefact.card.spec
 
     def read() -> Artefact:
-        found = verify(folder)
-        if found.digest != artefact.digest:
-            raise ArtefactRefused(f"The files of {spec.name}@{spec.version} were changed.")
-        return found
+        artefact_now = verify(folder)
+        if artefact_now.digest != artefact.digest:
+            raise ArtefactRefused(f"The files of {spec.name}@{spec.version} have changed.")
+        return artefact_now
 
     source = Source(f"{spec.name}@{spec.version}", spec.kind, artefact.digest, read)
     library = _Library(source, workers)
@@ -55,60 +55,62 @@ def isolated(
 
 
 class _Library:
-    """A model's own library, in another process."""
+    """A model's library in a separate process."""
 
     def __init__(self, source: Source, workers: ModelWorkers) -> None:
         self._source = source
         self._workers = workers
 
-    def refuse_failed(self) -> None:
-        """Nothing, unless the model failed a short time ago; then raises what it failed with."""
-        self._workers.refuse_failed(self._source)
+    def raise_if_failed(self) -> None:
+        """Raise the model's error if it failed within the last BLOCKED_S seconds."""
+        self._workers.raise_if_failed(self._source)
 
     def score(self, rows: Matrix, horizon_h: float = 0.0) -> FloatArray:
         """(n,) scores."""
-        pieces = [self._ask(wire.SCORE, each, 1, horizon_h) for each in _pieces(rows)]
-        return np.concatenate(pieces)
+        batches = [self._request(wire.SCORE, batch, 1, horizon_h) for batch in _batches(rows)]
+        return np.concatenate(batches)
 
-    def parts(self, rows: Matrix, width: int) -> tuple[Matrix, FloatArray]:
+    def contributions(self, rows: Matrix, width: int) -> tuple[Matrix, FloatArray]:
         """(n, width) contributions and (n,) bases."""
-        pieces = [self._ask(wire.PARTS, each, width + 1) for each in _pieces(rows)]
-        parts = [said[: len(said) // (width + 1) * width] for said in pieces]
-        bases = [said[len(said) // (width + 1) * width :] for said in pieces]
+        batches = [self._request(wire.CONTRIBUTIONS, batch, width + 1) for batch in _batches(rows)]
+        parts = [values[: len(values) // (width + 1) * width] for values in batches]
+        bases = [values[len(values) // (width + 1) * width :] for values in batches]
         return np.concatenate(parts).reshape(-1, width), np.concatenate(bases)
 
-    def parts_at(self, rows: Matrix, width: int, horizon_h: float) -> Matrix:
-        """(n, width) contributions, among them those of the horizon and the base."""
-        pieces = [self._ask(wire.PARTS, each, width, horizon_h) for each in _pieces(rows)]
-        return np.concatenate(pieces).reshape(-1, width)
+    def contributions_at(self, rows: Matrix, width: int, horizon_h: float) -> Matrix:
+        """(n, width) contributions, including those of the horizon and the base."""
+        batches = [
+            self._request(wire.CONTRIBUTIONS, batch, width, horizon_h) for batch in _batches(rows)
+        ]
+        return np.concatenate(batches).reshape(-1, width)
 
-    def _ask(
+    def _request(
         self, operation: bytes, rows: Matrix, width: int, horizon_h: float = 0.0
     ) -> FloatArray:
-        head = wire.QUESTION.pack(operation, horizon_h, len(rows))
+        header = wire.REQUEST_HEADER.pack(operation, horizon_h, len(rows))
         numbers = np.ascontiguousarray(rows, dtype=np.float64)
-        question = (head, numbers.data)
-        answer = self._workers.ask(self._source, question, 8 * len(rows) * width)
-        said = np.frombuffer(answer, dtype=np.float64)
-        if not np.isfinite(said).all():
-            what = "answers what is no number"
+        parts = (header, numbers.data)
+        response = self._workers.request(self._source, parts, 8 * len(rows) * width)
+        values = np.frombuffer(response, dtype=np.float64)
+        if not np.isfinite(values).all():
+            what = "returned values that are not finite numbers"
             raise ModelFailed(f"Model {self._source.reference} {what}.", what=what)
-        return said
+        return values
 
 
-def _pieces(rows: Matrix) -> list[Matrix]:
-    most = max(1, QUESTION_BYTES // (8 * rows.shape[1]))
-    return [rows[start : start + most] for start in range(0, len(rows), most)]
+def _batches(rows: Matrix) -> list[Matrix]:
+    batch_rows = max(1, MAX_REQUEST_BYTES // (8 * rows.shape[1]))
+    return [rows[start : start + batch_rows] for start in range(0, len(rows), batch_rows)]
 
 
 class IsolatedRisk(CheckedModel):
-    """A model of the monthly rate in another process.
+    """A model of the monthly rate in a separate process.
 
     Args:
         artefact: as verified.
-        library: answers for it.
+        library: computes its raw scores.
     Raises:
-        ArtefactRefused: the card gives no monthly rate.
+        ArtefactRefused: the card is for another task.
     """
 
     def __init__(self, artefact: Artefact, library: _Library) -> None:
@@ -118,19 +120,21 @@ class IsolatedRisk(CheckedModel):
     def _score(self, rows: Matrix) -> FloatArray:
         return self.library.score(rows) if len(rows) else np.zeros(0)
 
-    def _score_parts(self, rows: Matrix) -> tuple[Matrix, FloatArray]:
+    def _score_contributions(self, rows: Matrix) -> tuple[Matrix, FloatArray]:
         width = len(self.feature_names)
-        return self.library.parts(rows, width) if len(rows) else (rows[:, :width], np.zeros(0))
+        return (
+            self.library.contributions(rows, width) if len(rows) else (rows[:, :width], np.zeros(0))
+        )
 
 
 class IsolatedCapacity(CapacityModel):
-    """A capacity model whose trees are in another process; its logistic part is its card's.
+    """A capacity model whose trees run in a separate process; its logistic terms are in its card.
 
     Args:
         artefact: as verified.
-        library: answers for its trees.
+        library: computes the scores of its trees.
     Raises:
-        ArtefactRefused: the card is of another task.
+        ArtefactRefused: the card is for another task.
     """
 
     def __init__(self, artefact: Artefact, library: _Library) -> None:
@@ -140,10 +144,10 @@ class IsolatedCapacity(CapacityModel):
         self._spec = artefact.card.spec
         self.library = library
 
-    def _trees(self, rows: Matrix, horizon_h: float, *, contributions: bool) -> FloatArray:
+    def _tree_scores(self, rows: Matrix, horizon_h: float, *, contributions: bool) -> FloatArray:
         width = len(self.feature_names) + 2
         if not len(rows):
             return np.zeros((0, width) if contributions else 0)
         if contributions:
-            return self.library.parts_at(rows, width, horizon_h)
+            return self.library.contributions_at(rows, width, horizon_h)
         return self.library.score(rows, horizon_h)

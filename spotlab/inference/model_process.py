@@ -1,6 +1,6 @@
-"""One process that answers for one model which somebody sent.
+"""A separate process that runs one uploaded model.
 
-What it says is taken as hostile: the right number of bytes, or a word of why not.
+Its responses are untrusted: only the expected number of bytes or a short error message is accepted.
 """
 
 from __future__ import annotations
@@ -19,27 +19,28 @@ from spotlab.inference import model_worker as wire
 from spotlab.inference.artefacts import Artefact
 from spotlab.inference.tree_limits import TreeLimits
 from spotlab.processes.child import Child
-from spotlab.processes.frames import Buffer, Ended, Garbled, Lost, Overran
+from spotlab.processes.frames import Buffer, InvalidFrame, PipeClosed, PipeError, PipeTimeout
 
 PROGRAM: Final = "spotlab.inference.model_worker"
 START_S: Final = 60.0
-"""To import the libraries, before anything of the model is read."""
-LONGEST_CALLS: Final = 20
-"""A process has the processor time of so many calls of the longest kind, and is replaced before."""
-_NOT_PLAIN: Final = re.compile(r"[^\w .,;'()=+-]|www\.", re.ASCII)
+"""Time to import the libraries, before the model is read."""
+CALLS_PER_PROCESS: Final = 20
+"""A process gets the processor time of this many calls of maximum length, and is replaced before
+it is used up."""
+_UNSAFE: Final = re.compile(r"[^\w .,;'()=+-]|www\.", re.ASCII)
 
-Start = Callable[[str, Sequence[str], float], Child]
+StartChild = Callable[[str, Sequence[str], float], Child]
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLimits:
-    """What the processes of models may take.
+    """Limits of the model processes.
 
     Args:
-        workers: how many there are at most.
-        memory_mb: address space of each beyond its libraries', MB.
-        wall_s: seconds of a call.
-        trees: how large a model's trees may be.
+        workers: maximum number of processes.
+        memory_mb: address space of each in addition to its libraries, MB.
+        wall_s: maximum duration of a call, s.
+        trees: largest size of a model's trees.
     """
 
     workers: int = 2
@@ -50,12 +51,12 @@ class WorkerLimits:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A model as a process is given it.
+    """A model that a process can load.
 
     Args:
         reference: "name@version".
-        kind: of its card.
-        digest: what it is known by.
+        kind: the kind in its card.
+        digest: identifies its content.
         read: reads and verifies its files; raises ArtefactRefused.
     """
 
@@ -65,16 +66,16 @@ class Source:
     read: Callable[[], Artefact]
 
 
-class TooMuchMemory(Lost):
-    """The model takes more memory than it may."""
+class MemoryExceeded(PipeError):
+    """The model exceeded its memory limit."""
 
 
 class ModelProcess:
-    """A model's process; it is asked by one thread at a time.
+    """A model's process, used by one thread at a time.
 
     Args:
         source: the model.
-        limits: what it may take.
+        limits: its limits.
     """
 
     def __init__(self, source: Source, limits: WorkerLimits) -> None:
@@ -84,93 +85,97 @@ class ModelProcess:
         self._busy_s = 0.0
 
     @property
-    def spent(self) -> bool:
-        """Whether a call of the longest kind could exceed its processor time."""
-        return self._busy_s > (LONGEST_CALLS - 2) * self._limits.wall_s
+    def exhausted(self) -> bool:
+        """Whether a call of maximum length could exceed its processor time."""
+        return self._busy_s > (CALLS_PER_PROCESS - 2) * self._limits.wall_s
 
-    def ask(self, question: Sequence[Buffer], most: int) -> memoryview:
-        """The numbers that answer a question.
+    def request(self, parts: Sequence[Buffer], response_bytes: int) -> memoryview:
+        """Send a request and return the numbers of the response.
 
         Args:
-            question: parts of a frame; see `model_worker`.
-            most: bytes that the answer has, exactly.
+            parts: parts of the request frame; see `model_worker`.
+            response_bytes: exact size of the response, bytes.
         Raises:
-            Lost: it is of no more use: see `lost`.
-            InvalidInput, ModelFailed: it has no answer to this, and may have one to another.
+            PipeError: the process is no longer usable; see `end_failed`.
+            InvalidInput, ModelFailed: this request failed; another one may succeed.
         """
         assert self.child is not None
-        began = time.monotonic()
-        at_most = max(most, wire.SENTENCE_BYTES) + 1
-        answer = self.child.ask(question, at_most, self._limits.wall_s)
-        self._busy_s += time.monotonic() - began
-        word, said = bytes(answer[:1]), answer[1:]
-        if word == wire.DONE and len(said) == most:
-            return said
-        if word == wire.INVALID:
-            raise InvalidInput(f"Model {self.source.reference}: {_plain(said)}.")
-        if word == wire.FAILED:
-            what = f"has no answer ({_plain(said)})"
+        started_at = time.monotonic()
+        max_bytes = max(response_bytes, wire.MAX_MESSAGE_BYTES) + 1
+        response = self.child.request(parts, max_bytes, self._limits.wall_s)
+        self._busy_s += time.monotonic() - started_at
+        code, payload = bytes(response[:1]), response[1:]
+        if code == wire.DONE and len(payload) == response_bytes:
+            return payload
+        if code == wire.INVALID:
+            raise InvalidInput(f"Model {self.source.reference}: {_sanitised(payload)}.")
+        if code == wire.FAILED:
+            what = f"failed ({_sanitised(payload)})"
             raise ModelFailed(f"Model {self.source.reference} {what}.", what=what)
-        raise TooMuchMemory if word == wire.TOO_LARGE else Garbled
+        raise MemoryExceeded if code == wire.OUT_OF_MEMORY else InvalidFrame
 
-    def start(self, start: Start, program: str) -> None:
-        """Start the process and let it import its libraries; no model is blamed for that.
+    def start(self, start: StartChild, program: str) -> None:
+        """Start the process and import its libraries; a failure is not attributed to the model.
 
         Raises:
-            NotAvailable: it did not start.
+            NotAvailable: the process did not start.
         """
-        cpu_s = math.ceil(LONGEST_CALLS * self._limits.wall_s)
+        cpu_s = math.ceil(CALLS_PER_PROCESS * self._limits.wall_s)
         trees = msgspec.json.encode(self._limits.trees).decode()
-        words = (str(self._limits.memory_mb), str(cpu_s), self.source.kind, trees)
+        arguments = (str(self._limits.memory_mb), str(cpu_s), self.source.kind, trees)
         try:
-            self.child = start(program, words, START_S)
-            self.child.ask((), 1, START_S)
-        except (OSError, Lost) as exc:
-            how = self.child.end_after(exc) if self.child is not None else str(exc)
+            self.child = start(program, arguments, START_S)
+            self.child.request((), 1, START_S)
+        except (OSError, PipeError) as exc:
+            how = self.child.end_after_error(exc) if self.child is not None else str(exc)
             raise NotAvailable(
-                f"No process for model {self.source.reference} could be started"
+                f"The process for model {self.source.reference} could not be started"
                 f"{f' ({how})' if how else ''}.",
-                remedy="Raise SPOTLAB_MODEL_MEMORY_MB, or see what the machine lacks.",
+                remedy="Raise SPOTLAB_MODEL_MEMORY_MB, or free memory on this machine.",
             ) from exc
 
     def open(self) -> None:
-        """Let it read the model.
+        """Load the model into the process.
 
         Raises:
-            Lost: it is of no more use: see `lost`.
-            ArtefactRefused: the files are not as they should be, or the model cannot be read.
+            PipeError: the process is no longer usable; see `end_failed`.
+            ArtefactRefused: the files have changed, or the model cannot be read.
         """
         assert self.child is not None
         artefact = self.source.read()
         card = msgspec.json.encode(artefact.card.text)
-        head = wire.OPENING.pack(wire.OPEN, len(card), artefact.digest.encode())
-        began = time.monotonic()
-        answer = self.child.ask(
-            (head, card, artefact.model), wire.SENTENCE_BYTES + 1, self._limits.wall_s
+        head = wire.OPEN_HEADER.pack(wire.OPEN, len(card), artefact.digest.encode())
+        started_at = time.monotonic()
+        response = self.child.request(
+            (head, card, artefact.model), wire.MAX_MESSAGE_BYTES + 1, self._limits.wall_s
         )
-        self._busy_s += time.monotonic() - began
-        word = bytes(answer[:1])
-        if word == wire.REFUSED:
-            raise ArtefactRefused(f"Model {self.source.reference}: {_plain(answer[1:])}.")
-        if word != wire.DONE:
-            raise TooMuchMemory if word == wire.TOO_LARGE else Garbled
+        self._busy_s += time.monotonic() - started_at
+        code = bytes(response[:1])
+        if code == wire.REJECTED:
+            raise ArtefactRefused(f"Model {self.source.reference}: {_sanitised(response[1:])}.")
+        if code != wire.DONE:
+            raise MemoryExceeded if code == wire.OUT_OF_MEMORY else InvalidFrame
 
-    def lost(self, exc: Lost) -> tuple[str, str]:
-        """End it; why in a word, and what the model did, completing "The model …"."""
+    def end_failed(self, exc: PipeError) -> tuple[str, str]:
+        """End the process after an error.
+
+        Returns:
+            The cause as a metric label, and a phrase that completes "The model …".
+        """
         assert self.child is not None
-        how = self.child.end_after(exc)
-        if isinstance(exc, TooMuchMemory):
-            most = f"{self._limits.memory_mb} MB"
-            return "memory", f"took more than {most} in its own process and was ended"
-        if isinstance(exc, Overran):
-            most = f"{self._limits.wall_s:g} s"
-            return "time", f"took more than {most} in its own process and was ended"
-        if isinstance(exc, Ended) and how:
+        how = self.child.end_after_error(exc)
+        if isinstance(exc, MemoryExceeded):
+            limit = f"{self._limits.memory_mb} MB"
+            return "memory", f"used more than {limit} in its own process and was stopped"
+        if isinstance(exc, PipeTimeout):
+            limit = f"{self._limits.wall_s:g} s"
+            return "time", f"took more than {limit} in its own process and was stopped"
+        if isinstance(exc, PipeClosed) and how:
             return "crash", f"crashed ({how}) in its own process"
-        return "answer", "gave what is no answer in its own process and was ended"
+        return "answer", "sent an invalid response from its own process and was stopped"
 
 
-def _plain(sentence: memoryview) -> str:
-    """What a process says, as words only: it may be anything, and is shown on screens."""
-    text = bytes(sentence[: wire.SENTENCE_BYTES]).decode("utf-8", "replace")
-    return " ".join(_NOT_PLAIN.sub(" ", text).split())[:300].rstrip(".")
+def _sanitised(sentence: memoryview) -> str:
+    """A message from the process, reduced to plain text: it is untrusted and shown on screens."""
+    text = bytes(sentence[: wire.MAX_MESSAGE_BYTES]).decode("utf-8", "replace")
+    return " ".join(_UNSAFE.sub(" ", text).split())[:300].rstrip(".")

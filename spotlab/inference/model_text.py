@@ -1,13 +1,12 @@
-"""LightGBM's text format of a model, read strictly.
+"""Strict parser of LightGBM's text format.
 
-LightGBM's own reader trusts a text: it skips what it does not know, takes the last of two equal
-keys, counts an integer modulo 2^32, and looks for the end of a line beyond the end of the text.
-Here only what LightGBM 4 writes is read, key after key and number after number, in ASCII: a text
-that two readers could understand in two ways is refused. What the trees mean is checked in
-`tree_structure`.
+LightGBM's own parser trusts its input: it skips unknown keys, uses the last of two equal keys,
+reads integers modulo 2^32, and searches for the end of a line beyond the end of the text. This
+parser accepts only what LightGBM 4 writes, key by key and number by number, in ASCII, so that no
+text can be interpreted in two ways. The structure of the trees is checked in `tree_structure`.
 
-Source: `GBDT::SaveModelToString` and `Tree::ToString` of LightGBM 4.7 for what is written,
-`GBDT::LoadModelFromString` and `Tree::Tree(const char*, size_t*)` for what is read.
+Source: LightGBM 4.7, `GBDT::SaveModelToString` and `Tree::ToString` (writing),
+`GBDT::LoadModelFromString` and `Tree::Tree(const char*, size_t*)` (reading).
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from spotlab.inference.tree_text import (
     INT32_MAX,
     NUMBER,
     Tree,
+    excerpt,
+    format_error,
     integers,
-    not_written,
     read_tree,
-    shown,
 )
 
-_MOST_FEATURES: Final = 100_000
+_MAX_FEATURES: Final = 100_000
 _PRINTABLE: Final = bytes([10, *range(32, 127)])
 _HEADER: Final = (
     "version",
@@ -49,7 +48,7 @@ _OBJECTIVE: Final = re.compile(
     rf"binary sigmoid:(?=[^-])(?:{NUMBER})|(?:regression|regression_l1|huber|fair|quantile|mape)"
     r"(?: sqrt)?|poisson|gamma|tweedie|cross_entropy|cross_entropy_lambda|lambdarank|rank_xendcg"
 )
-"""Those that give one number a row, as they write themselves."""
+"""Objectives with one output per row, as LightGBM writes them."""
 _FEATURE_INFO: Final = re.compile(r"none|\[[-+.a-z0-9]+:[-+.a-z0-9]+\]|-?[0-9]+(?::-?[0-9]+)*+")
 _CATEGORIES: Final = r'\[(?:[^][\n"]|"(?:[^"\\\n]|\\[^\n])*+")*+\]'
 _REST: Final = re.compile(
@@ -63,10 +62,10 @@ _LINEAR_PARAMETER: Final = re.compile(r"^\[linear_tree: (?!0\]$)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class TreeModel:
-    """What a text says.
+    """A parsed model.
 
     Args:
-        feature_names: of its columns, in order.
+        feature_names: names of its columns, in order.
         trees: their values add up to the raw score.
         linear: whether it was trained with linear trees, which LightGBM cannot explain.
     """
@@ -77,21 +76,21 @@ class TreeModel:
 
 
 def read_trees(content: bytes, limits: TreeLimits) -> TreeModel:
-    """Read a model's text.
+    """Parse a model's text.
 
     Args:
         content: the file.
-        limits: sizes that are refused before anything is built of them.
+        limits: sizes that are checked before objects are built.
     Raises:
-        ArtefactRefused: not what LightGBM writes, or too large; says where.
+        ArtefactRefused: the text is not in LightGBM's format, or too large; names the place.
     """
-    text = _plain_text(content, limits)
+    text = _decode(content, limits)
     head, blank, _ = text.partition("\n\n")
     header = _read_header(head.split("\n"))
     names = _read_features(header)
     count = len(header["tree_sizes"].split(" ", limits.trees)) if header["tree_sizes"] else 0
     if not 1 <= count <= limits.trees:
-        raise not_written("header", f"tree_sizes has {count} entries, not 1 to {limits.trees}")
+        raise format_error("header", f"tree_sizes has {count} entries, not 1 to {limits.trees}")
     sizes = integers("header", "tree_sizes", header["tree_sizes"], 1, INT32_MAX, count)
     bounds = list(accumulate(sizes, initial=len(head) + len(blank)))
     trees, leaves = list[Tree](), 0
@@ -100,29 +99,34 @@ def read_trees(content: bytes, limits: TreeLimits) -> TreeModel:
         trees.append(tree)
         leaves += len(tree.leaf_value)
         if leaves > limits.leaves:
-            raise not_written("The model", f"has more than {limits.leaves} leaves")
+            raise format_error("The model", f"has more than {limits.leaves} leaves")
     rest = _REST.fullmatch(text, bounds[-1])
     if rest is None:
         raise ArtefactRefused(
-            "After its trees stands what LightGBM does not write there",
-            remedy="After `end of trees`: feature_importances, parameters, pandas_categorical.",
+            "The text after its trees is not what LightGBM writes",
+            remedy="After `end of trees`, only feature_importances, parameters and "
+            "pandas_categorical are accepted.",
         )
     linear = _LINEAR_PARAMETER.search(rest["parameters"] or "") is not None
     return TreeModel(names, trees, linear or any(tree.linear for tree in trees))
 
 
-def _plain_text(content: bytes, limits: TreeLimits) -> str:
+def _decode(content: bytes, limits: TreeLimits) -> str:
     if len(content) > limits.text_mb * 2**20:
-        raise not_written(
-            "The model", f"has {len(content)} bytes; at most {limits.text_mb:g} MB are read"
+        raise format_error(
+            "The model", f"has {len(content)} bytes; at most {limits.text_mb:g} MB are accepted"
         )
     if not content.startswith((b"tree\n", b"tree\r")):
-        raise ArtefactRefused("is no LightGBM text model", remedy="It starts with 'tree'.")
-    odd = content.translate(None, _PRINTABLE)
-    if odd:
-        line = content.count(b"\n", 0, content.index(odd[:1])) + 1
-        why = "a carriage return" if odd[:1] == b"\r" else f"the byte {odd[0]:#04x}"
-        raise not_written(f"Line {line}", f"holds {why}, not printable ASCII alone")
+        raise ArtefactRefused(
+            "is not a LightGBM text model", remedy="A text model starts with 'tree'."
+        )
+    unexpected = content.translate(None, _PRINTABLE)
+    if unexpected:
+        line = content.count(b"\n", 0, content.index(unexpected[:1])) + 1
+        problem = (
+            "a carriage return" if unexpected[:1] == b"\r" else f"the byte {unexpected[0]:#04x}"
+        )
+        raise format_error(f"Line {line}", f"contains {problem}; only printable ASCII is accepted")
     return content.decode("ascii")
 
 
@@ -136,39 +140,43 @@ def _read_header(lines: list[str]) -> dict[str, str]:
             header[key] = value
             line = next(rest, None)
         elif key not in _OPTIONAL:
-            raise not_written("header", f"{shown(line)} stands where {key} belongs")
+            raise format_error("header", f"{excerpt(line)} is in the place of {key}")
     if line is not None:
-        raise not_written("header", f"{shown(line)} stands behind tree_sizes")
+        raise format_error("header", f"{excerpt(line)} follows tree_sizes")
     for key, only in (("version", "v4"), ("num_class", "1"), ("num_tree_per_iteration", "1")):
         if header[key] != only:
-            raise not_written("header", f"{key} is {shown(header[key])}; only {only} is read")
+            raise format_error(
+                "header", f"{key} is {excerpt(header[key])}; only {only} is accepted"
+            )
     if not _OBJECTIVE.fullmatch(header.get("objective", "regression")):
-        raise not_written("header", f"objective {shown(header['objective'])} is not read")
+        raise format_error("header", f"objective {excerpt(header['objective'])} is not accepted")
     return header
 
 
 def _read_features(header: dict[str, str]) -> tuple[str, ...]:
     integers("header", "label_index", header["label_index"], 0, INT32_MAX, 1)
     [last] = integers(
-        "header", "max_feature_idx", header["max_feature_idx"], 0, _MOST_FEATURES - 1, 1
+        "header", "max_feature_idx", header["max_feature_idx"], 0, _MAX_FEATURES - 1, 1
     )
     names, infos = (
-        _entries(key, header[key], last + 1) for key in ("feature_names", "feature_infos")
+        _split_entries(key, header[key], last + 1) for key in ("feature_names", "feature_infos")
     )
     for info in infos:
         if not _FEATURE_INFO.fullmatch(info):
-            raise not_written("header", f"feature_infos holds {shown(info)}")
+            raise format_error("header", f"feature_infos contains {excerpt(info)}")
     if "monotone_constraints" in header:
         value = header["monotone_constraints"]
         integers("header", "monotone_constraints", value, -1, 1, last + 1)
     return tuple(names)
 
 
-def _entries(key: str, value: str, count: int) -> list[str]:
-    found = value.count(" ") + 1
-    if found != count:
-        raise not_written("header", f"{key} has {found} entries, max_feature_idx says {count}")
+def _split_entries(key: str, value: str, count: int) -> list[str]:
+    entry_count = value.count(" ") + 1
+    if entry_count != count:
+        raise format_error(
+            "header", f"{key} has {entry_count} entries, but max_feature_idx requires {count}"
+        )
     entries = value.split(" ")
     if "" in entries or "=" in value:
-        raise not_written("header", f"{key} holds '' or '='")
+        raise format_error("header", f"{key} contains an empty entry or '='")
     return entries

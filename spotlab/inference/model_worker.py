@@ -1,11 +1,11 @@
-"""The process that opens one model and answers for it: `python -m spotlab.inference.model_worker`.
+"""The process that runs one model: `python -m spotlab.inference.model_worker`.
 
-It is sent the model's bytes, opens no file of it, and answers with plain numbers.
-What it reads may subvert it, so whoever asks takes nothing that it says for granted.
+It receives the model's bytes over a pipe, opens no files, and returns plain numbers. The model may
+compromise it, so the parent process validates everything it sends.
 
-Frames to it begin with an operation: OPEN (length of the card, digest, card, model), or SCORE or
-PARTS (horizon in hours, number of rows, the rows as float64). Frames from it begin with DONE and
-hold float64 numbers, or with why there are none and a sentence.
+Request frames begin with an operation: OPEN (length of the card, digest, card, model), SCORE or
+CONTRIBUTIONS (horizon in hours, number of rows, the rows as float64). Response frames begin with
+DONE, followed by float64 numbers, or with an error code, followed by a message.
 """
 
 from __future__ import annotations
@@ -29,78 +29,85 @@ from spotlab.inference.card import parse_card
 from spotlab.inference.estimators import open_estimator
 from spotlab.inference.lightgbm_import import lightgbm
 from spotlab.inference.tree_limits import TreeLimits
-from spotlab.processes.frames import Buffer, Ended, receive, send
-from spotlab.processes.limits import Limits, address_space_mb, confine, die_with, restrict
+from spotlab.processes.frames import Buffer, PipeClosed, receive, send
+from spotlab.processes.limits import (
+    Limits,
+    address_space_mb,
+    apply_limits,
+    confine,
+    die_with_parent,
+)
 
 Opener = Callable[[Artefact, Path, TreeLimits], CheckedModel | CapacityModel]
 
 OPEN: Final = b"o"
 SCORE: Final = b"s"
-PARTS: Final = b"p"
+CONTRIBUTIONS: Final = b"p"
 DONE: Final = b"+"
-REFUSED: Final = b"r"
-"""The model cannot be opened; the sentence says why."""
-TOO_LARGE: Final = b"m"
-"""It takes more memory than it may."""
+REJECTED: Final = b"r"
+"""The model cannot be opened; the message gives the reason."""
+OUT_OF_MEMORY: Final = b"m"
+"""The memory limit was exceeded."""
 INVALID: Final = b"i"
-"""It does not answer such a question, as one without explanations; the sentence says why."""
+"""The model does not support the request, such as one without explanations; the message gives the
+reason."""
 FAILED: Final = b"f"
-"""This question was too much for it; another may not be."""
-OPENING: Final = struct.Struct("<cQ64s")
-QUESTION: Final = struct.Struct("<cdQ")
-SENTENCE_BYTES: Final = 2000
-MAX_BYTES: Final = 2**28
+"""This request failed; another one may succeed."""
+OPEN_HEADER: Final = struct.Struct("<cQ64s")
+REQUEST_HEADER: Final = struct.Struct("<cdQ")
+MAX_MESSAGE_BYTES: Final = 2000
+MAX_FRAME_BYTES: Final = 2**28
 
 
 def main(arguments: Sequence[str], opener: Opener = open_verified) -> int:
-    """Answer until nobody asks any more.
+    """Serve requests until the parent closes the pipe.
 
     Args:
-        arguments: process id of whoever asks, memory beyond the libraries' in MB, processor
-            seconds, the model's kind, how large its trees may be as JSON.
-        opener: opens a verified artefact; a test gives another.
+        arguments: process id of the parent, memory in addition to the libraries in MB, processor
+            seconds, the model's kind, and the tree limits as JSON.
+        opener: opens a verified artefact; replaced in tests.
     """
     parent, memory_mb, cpu_s = (int(word) for word in arguments[:3])
-    die_with(parent)
+    die_with_parent(parent)
     trees = msgspec.json.decode(arguments[4], type=TreeLimits)
-    answers = _own_stdout()
+    responses = _reserve_stdout()
     _import_libraries(arguments[3])
     limits = Limits(address_space_mb() + memory_mb, cpu_s, open_files=0)
     confine()
-    restrict(limits)
-    send(answers, [DONE])
+    apply_limits(limits)
+    send(responses, [DONE])
     model: Any = None
     try:
         while True:
-            question = receive(0, MAX_BYTES)
-            if bytes(question[:1]) == OPEN:
-                model, answer = _opened(question, opener, trees)
+            request = receive(0, MAX_FRAME_BYTES)
+            if bytes(request[:1]) == OPEN:
+                model, response = _open(request, opener, trees)
             else:
-                answer = _answer(model, question)
-            send(answers, answer)
-    except Ended:
+                response = _respond(model, request)
+            send(responses, response)
+    except PipeClosed:
         return 0
 
 
-def _own_stdout() -> int:
-    """The pipe of answers, away from descriptor 1: libraries print there."""
-    answers = os.dup(1)
+def _reserve_stdout() -> int:
+    """Move the response pipe away from descriptor 1, because libraries print there."""
+    responses = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)
-    return answers
+    return responses
 
 
 def _import_libraries(kind: str) -> None:
-    """Before the model's time is counted, and before nothing can be read any more."""
+    """Import before the time limit starts, and before files can no longer be opened."""
     if kind == "lightgbm":
         lightgbm()
     else:
-        _rehearse()
+        _warm_up()
 
 
-def _rehearse() -> None:
-    """Let scikit-learn, skops and shap answer once: much of them is imported by then only."""
+def _warm_up() -> None:
+    """Use scikit-learn, skops and shap once, because they import many modules only when used."""
     import pandas as pd
     import skops.io
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -118,54 +125,54 @@ def _rehearse() -> None:
         fitted = estimator.fit(frame, rows[:, 0] > 30.0)
         opened = open_estimator(skops.io.dumps(fitted), np.zeros(1))
         opened.log_odds(rows)
-        opened.parts(rows)
+        opened.contributions(rows)
 
 
-def _opened(question: memoryview, opener: Opener, trees: TreeLimits) -> tuple[Any, list[Buffer]]:
-    _, card_bytes, digest = OPENING.unpack_from(question)
-    card_end = OPENING.size + card_bytes
+def _open(request: memoryview, opener: Opener, trees: TreeLimits) -> tuple[Any, list[Buffer]]:
+    _, card_bytes, digest = OPEN_HEADER.unpack_from(request)
+    card_end = OPEN_HEADER.size + card_bytes
     try:
-        card = parse_card(bytes(question[OPENING.size : card_end]))
-        artefact = Artefact(card, bytes(question[card_end:]), digest.decode())
+        card = parse_card(bytes(request[OPEN_HEADER.size : card_end]))
+        artefact = Artefact(card, bytes(request[card_end:]), digest.decode())
         return opener(artefact, Path(card.spec.name) / card.spec.version, trees), [DONE]
     except ArtefactRefused as exc:
-        return None, _without(REFUSED, exc.message)
+        return None, _error_frame(REJECTED, exc.message)
     except MemoryError:
-        return None, [TOO_LARGE]
+        return None, [OUT_OF_MEMORY]
     except Exception as exc:
-        return None, _without(REFUSED, f"It cannot be opened ({type(exc).__name__}: {exc})")
+        return None, _error_frame(REJECTED, f"It cannot be opened ({type(exc).__name__}: {exc})")
 
 
-def _answer(model: Any, question: memoryview) -> list[Buffer]:
-    operation, horizon_h, count = QUESTION.unpack_from(question)
-    rows = np.frombuffer(question[QUESTION.size :], dtype=np.float64).reshape(count, -1)
+def _respond(model: Any, request: memoryview) -> list[Buffer]:
+    operation, horizon_h, count = REQUEST_HEADER.unpack_from(request)
+    rows = np.frombuffer(request[REQUEST_HEADER.size :], dtype=np.float64).reshape(count, -1)
     try:
-        return [DONE, *(part.data for part in _numbers(model, operation, rows, horizon_h))]
+        return [DONE, *(array.data for array in _predict(model, operation, rows, horizon_h))]
     except MemoryError:
-        return [TOO_LARGE]
+        return [OUT_OF_MEMORY]
     except InvalidInput as exc:
-        return _without(INVALID, exc.message)
+        return _error_frame(INVALID, exc.message)
     except Exception as exc:
-        return _without(FAILED, f"{type(exc).__name__}: {exc}")
+        return _error_frame(FAILED, f"{type(exc).__name__}: {exc}")
 
 
-def _numbers(
+def _predict(
     model: Any, operation: bytes, rows: NDArray[np.float64], horizon_h: float
 ) -> list[NDArray[np.float64]]:
-    """What the model's own library says: scores, or contributions and bases, C-contiguous.
+    """Scores, or contributions and bases, from the model's library, C-contiguous.
 
-    That is private to the models: whoever asks applies the card to it, as they do themselves.
+    These private methods return values before the card is applied; the parent applies it.
     """
-    parts = operation == PARTS
+    parts = operation == CONTRIBUTIONS
     if isinstance(model, CapacityModel):
-        said = (model._trees(rows, horizon_h, contributions=parts),)
+        outputs = (model._tree_scores(rows, horizon_h, contributions=parts),)
     else:
-        said = model._score_parts(rows) if parts else (model._score(rows),)
-    return [np.ascontiguousarray(each, dtype=np.float64) for each in said]
+        outputs = model._score_contributions(rows) if parts else (model._score(rows),)
+    return [np.ascontiguousarray(output, dtype=np.float64) for output in outputs]
 
 
-def _without(why: bytes, sentence: str) -> list[Buffer]:
-    return [why, " ".join(sentence.split()).encode("utf-8", "replace")[:SENTENCE_BYTES]]
+def _error_frame(code: bytes, message: str) -> list[Buffer]:
+    return [code, " ".join(message.split()).encode("utf-8", "replace")[:MAX_MESSAGE_BYTES]]
 
 
 if __name__ == "__main__":

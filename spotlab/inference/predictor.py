@@ -1,4 +1,4 @@
-"""Loaded models by name, each opened once."""
+"""Model artefacts by name and version, each opened once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spotlab.errors import ArtefactRefused, InvalidInput, NotFound
 from spotlab.inference.adapters import CheckedModel
 from spotlab.inference.artefacts import SUMS, Artefact, open_verified, verify
 from spotlab.inference.capacity import CapacityModel
-from spotlab.inference.isolated_model import IsolatedCapacity, IsolatedRisk, isolated
+from spotlab.inference.isolated_model import IsolatedCapacity, IsolatedRisk, open_isolated
 from spotlab.inference.model_workers import ModelWorkers
 from spotlab.inference.tree_limits import TreeLimits
 
@@ -26,14 +26,14 @@ _REFERENCE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Available:
-    """An artefact that is on disk.
+    """An artefact on disk.
 
     Args:
-        name, version: its folders.
-        task: from its card; "" when refused.
-        digest: SHA-256 over its checksums file; "" when refused.
-        refused: why it cannot be used; "" when it can.
-        card: card.json; empty when refused.
+        name, version: names of its folders.
+        task: from its card; "" if refused.
+        digest: SHA-256 over its checksums file; "" if refused.
+        refused: why it cannot be used; "" if it can.
+        card: card.json; empty if refused.
         folder: where it is.
     """
 
@@ -48,13 +48,13 @@ class Available:
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """Which models are opened in another process.
+    """The models that are opened in a separate process.
 
     Args:
-        folder: those in it, such as a home's uploads.
-        trusts: whether one of this name, version and digest of its files is opened in this process
-            after all; asked each time that it is wanted.
-        workers: the processes.
+        folder: models in this folder, such as a home's uploads, are isolated.
+        trusts: whether a model with this name, version and digest is opened in this process
+            nevertheless; called for each request.
+        workers: start and manage the processes.
     """
 
     folder: Path
@@ -63,13 +63,13 @@ class Isolation:
 
 
 class Predictor:
-    """Opens artefacts on demand and keeps them; safe to share between threads.
+    """Opens artefacts on demand and caches them; thread-safe.
 
     Args:
         models_dirs: folders of `<name>/<version>/` artefacts, such as the shipped ones and a home's
-            uploads; where two hold the same version, the first one's counts.
-        limits: how large a model's trees may be; None: the default ones.
-        isolation: which of them are opened in another process; None: none is.
+            uploads; if two contain the same version, the first one is used.
+        limits: largest size of a model's trees; None: the defaults.
+        isolation: the models that are opened in a separate process; None: none.
     """
 
     def __init__(
@@ -86,15 +86,15 @@ class Predictor:
         self._lock = threading.Lock()
 
     def get(self, reference: str) -> CheckedModel | CapacityModel:
-        """The model "name@version", or the newest version of "name", of any task.
+        """The model "name@version", or the newest version of "name", for any task.
 
-        A model is kept by the content of its checksums file: a changed artefact is read anew. One
-        of another process is opened when it is first asked, and may fail then.
+        Models are cached by the content of their checksums file, so a changed artefact is read
+        again. An isolated model is opened at its first request, and may fail then.
 
         Raises:
-            NotFound: no such artefact; says which there are.
-            ArtefactRefused: it is there but must not be used; says why.
-            ModelFailed: it failed in its own process a short time ago.
+            NotFound: there is no such artefact; lists the available ones.
+            ArtefactRefused: the artefact must not be used; gives the reason.
+            ModelFailed: it failed recently in its own process.
         """
         folder = self._folder(reference)
         sums = folder / SUMS
@@ -107,15 +107,15 @@ class Predictor:
             return self._loaded[digest]
 
     def is_isolated(self, folder: Path, digest: str) -> bool:
-        """Whether an artefact of this content is opened in another process."""
+        """Whether the artefact with this content is opened in a separate process."""
         within = self._isolation
         if within is None or not folder.is_relative_to(within.folder):
             return False
         return not within.trusts(folder.parent.name, folder.name, digest)
 
-    def sent(self, reference: str) -> Path | None:
-        """The folder of a model that somebody sent, whoever vouches for it; None: of another, or
-        it is not here."""
+    def uploaded_folder(self, reference: str) -> Path | None:
+        """The folder of an uploaded model, whether trusted or not; None for other or unknown
+        models."""
         with suppress(NotFound):
             folder = self._folder(reference)
             if self._isolation is not None and folder.is_relative_to(self._isolation.folder):
@@ -128,37 +128,37 @@ class Predictor:
         with self._lock:
             self._loaded.pop(digest, None)  # it was trusted until now
             if digest not in self._isolated:
-                self._isolated[digest] = isolated(folder, _verified(folder, digest), workers)
+                self._isolated[digest] = open_isolated(folder, _verified(folder, digest), workers)
             model = self._isolated[digest]
-        model.library.refuse_failed()
+        model.library.raise_if_failed()
         return model
 
     def advisor(self, reference: str) -> CheckedModel:
-        """`get`, for who wants the interruption rate of pools.
+        """A model for the interruption rate of pools; otherwise as `get`.
 
         Raises:
             NotFound, ArtefactRefused: as `get`.
-            InvalidInput: it is a model of another task.
+            InvalidInput: it is a model for another task.
         """
         model = self.get(reference)
         if isinstance(model, CapacityModel):
-            raise _of_another_task(model, "score pools: it wants their availability over time")
+            raise _wrong_task(model, "score pools: it requires their availability over time")
         return model
 
     def capacity(self, reference: str) -> CapacityModel:
-        """`get`, for who wants the risk of losing capacity.
+        """A model for the risk of losing capacity; otherwise as `get`.
 
         Raises:
             NotFound, ArtefactRefused: as `get`.
-            InvalidInput: it is a model of another task.
+            InvalidInput: it is a model for another task.
         """
         model = self.get(reference)
         if not isinstance(model, CapacityModel):
-            raise _of_another_task(model, "forecast availability: it wants a market's feeds")
+            raise _wrong_task(model, "forecast availability: it requires a market's feeds")
         return model
 
     def available(self) -> list[Available]:
-        """Every artefact folder, by name, then newest version first; refused ones say why."""
+        """Every artefact folder, by name, newest version first; refused ones with the reason."""
         return [self._describe(folder) for name in self._names() for folder in self._versions(name)]
 
     def _describe(self, folder: Path) -> Available:
@@ -178,10 +178,10 @@ class Predictor:
         if match and match["version"]:
             versions = [folder for folder in versions if folder.name == match["version"]]
         if not versions:
-            there = [f"{name}@{v.name}" for name in self._names() for v in self._versions(name)]
+            available = [f"{name}@{v.name}" for name in self._names() for v in self._versions(name)]
             raise NotFound(
-                f"No model {reference!r}.",
-                remedy=f"Available: {', '.join(there) or 'none'}.",
+                f"There is no model {reference!r}.",
+                remedy=f"Available: {', '.join(available) or 'none'}.",
             )
         return versions[0]
 
@@ -189,40 +189,40 @@ class Predictor:
         return sorted({name for parent in self._models_dirs for name in _folders(parent)})
 
     def _versions(self, name: str) -> list[Path]:
-        found: dict[str, Path] = {}
+        folders: dict[str, Path] = {}
         for parent in self._models_dirs:
             for version in _folders(parent / name):
-                found.setdefault(version, parent / name / version)
-        return [found[version] for version in sorted(found, key=version_key, reverse=True)]
+                folders.setdefault(version, parent / name / version)
+        return [folders[version] for version in sorted(folders, key=version_key, reverse=True)]
 
 
 def _verified(folder: Path, digest: str) -> Artefact:
-    """What is in a folder, which is named as its card and has the digest that was decided on."""
+    """The artefact in a folder, checked to have the folder's name and version and this digest."""
     artefact = verify(folder)
     spec = artefact.card.spec
     if (spec.name, spec.version) != (folder.parent.name, folder.name):
         raise ArtefactRefused(
-            f"{folder.parent.name}/{folder.name}: its card says {spec.name} {spec.version}.",
-            remedy="The folders are named as the card.",
+            f"{folder.parent.name}/{folder.name}: its card is for {spec.name} {spec.version}.",
+            remedy="Name the folders after the name and version in the card.",
         )
     if artefact.digest != digest:
         raise ArtefactRefused(
-            f"{folder.parent.name}/{folder.name}: its files were changed while they were read.",
+            f"{folder.parent.name}/{folder.name}: its files changed while they were read.",
             remedy="Try again.",
         )
     return artefact
 
 
-def _of_another_task(model: CheckedModel | CapacityModel, problem: str) -> InvalidInput:
+def _wrong_task(model: CheckedModel | CapacityModel, problem: str) -> InvalidInput:
     task = model.card["task"]
     return InvalidInput(
-        f"{model.name} {model.version} is a model of the task {task} and cannot {problem}.",
-        remedy="Name a model of the other task: see spotlab models list.",
+        f"{model.name} {model.version} is a model for the task {task} and cannot {problem}.",
+        remedy="Use a model for the other task; `spotlab models list` shows them.",
     )
 
 
 def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
-    """Sorts "1.10.0" after "1.9.0", and "1.0.0-rc1" before "1.0.0".
+    """Sort key that puts "1.10.0" after "1.9.0", and "1.0.0-rc1" before "1.0.0".
 
     >>> sorted(["1.10.0", "1.9.0"], key=version_key)
     ['1.9.0', '1.10.0']

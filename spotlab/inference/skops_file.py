@@ -1,9 +1,9 @@
-"""What a skops file may hold, proved before skops reads it.
+"""Validation of a skops file before skops reads it.
 
-skops never unpickles, but it builds whatever a file's schema names: it follows a node's loader,
-reads an array's file once for every node that names it, walks a shared node again from each place
-that shares it, and seeds a generator as it is told. So the zip, the schema and the arrays are held
-against what skops itself writes for the estimators that are trusted, and nothing else passes.
+skops never unpickles, but it builds everything that a file's schema names: it calls the loader of
+each node, reads an array's file for every node that names it, visits a shared node once per
+reference, and seeds random generators with any values. Therefore the zip, the schema and the arrays
+must be what skops itself writes for the trusted estimators; everything else is rejected.
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ _LOADERS: Final[Mapping[str, frozenset[str]]] = {
     "LossNode": frozenset({"sklearn._loss._loss.CyHalfBinomialLoss"}),
     "ObjectNode": frozenset({*_LINEAR, *_BOOSTING}),
 }
-"""How skops builds a node, and the types that it may build so."""
+"""skops's loaders of nodes, and the types that each may build."""
 TRUSTED_TYPES: Final = frozenset().union(*_LOADERS.values())
 SCHEMA: Final = "schema.json"
 MAX_UNPACKED_BYTES: Final = 64 * 2**20
 MAX_SCHEMA_BYTES: Final = 8 * 2**20
-"""About 3,000 trees; as lists in memory, JSON takes up to twenty times its size."""
+"""Enough for about 3,000 trees; in memory, JSON takes up to twenty times its size."""
 _NODE_KEYS: Final = frozenset({"__loader__", "__class__", "__module__", "__id__"})
 _MAX_SCALAR: Final = 4096
 _MAX_MEMBERS: Final = 20_000
 _MAX_DEPTH: Final = 64
 _PLAIN_METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _POOL_SIZE: Final = "4"
-"""Of numpy's SeedSequence: the time that one takes grows with the square of it."""
-_MAGIC: Final = b"\x93NUMPY\x01\x00"
+"""The default of numpy's SeedSequence, whose run time grows with the square of it."""
+_NPY_MAGIC: Final = b"\x93NUMPY\x01\x00"
 _TREE_NODES: Final = (
     rb"\[\('value', '<f8'\), \('count', '<u4'\), \('feature_idx', '<i8'\), "
     rb"\('num_threshold', '<f8'\), \('missing_go_to_left', '\|u1'\), \('left', '<u4'\), "
@@ -77,11 +77,11 @@ _HEADER: Final = re.compile(
 
 
 def check_skops_file(content: bytes) -> None:
-    """Refuse a file that skops would not write for a trusted estimator.
+    """Reject a file that skops would not write for a trusted estimator.
 
     Raises:
-        ArtefactRefused: no zip that skops writes, a type or loader that is not trusted, or an array
-            that is not what its header says.
+        ArtefactRefused: the zip is not one that skops writes, a type or loader is not trusted, or
+            an array does not match its header.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -91,35 +91,37 @@ def check_skops_file(content: bytes) -> None:
             for name in names:
                 _check_array(name, archive.read(name))
     except (zipfile.BadZipFile, zlib.error, struct.error, KeyError, ValueError) as exc:
-        raise ArtefactRefused(f"is no skops file ({exc})") from exc
+        raise ArtefactRefused(f"is not a skops file ({exc})") from exc
     except (EOFError, OSError, RuntimeError) as exc:
-        # RuntimeError is also an encrypted member, an unknown method and too deep a nesting.
-        raise ArtefactRefused(f"is no skops file ({type(exc).__name__}: {exc})") from exc
+        # RuntimeError: an encrypted member, an unknown compression method, or too deep a nesting.
+        raise ArtefactRefused(f"is not a skops file ({type(exc).__name__}: {exc})") from exc
 
 
 def _check_members(members: list[zipfile.ZipInfo]) -> None:
     if len(members) > _MAX_MEMBERS:
-        raise ArtefactRefused(f"holds {len(members)} files")
+        raise ArtefactRefused(f"contains {len(members)} files")
     if len({member.filename for member in members}) < len(members):
-        raise ArtefactRefused("holds two files of one name")
+        raise ArtefactRefused("contains two files with the same name")
     for member in members:
         plain = "/" not in member.filename and "\\" not in member.filename
         if not plain or not (member.filename == SCHEMA or member.filename.endswith(".npy")):
-            raise ArtefactRefused(f"holds {member.filename!r}, which skops does not write")
+            raise ArtefactRefused(f"contains {member.filename!r}, which skops does not write")
         if member.compress_type not in _PLAIN_METHODS:
-            raise ArtefactRefused(f"packs {member.filename!r} by another method than deflate")
+            raise ArtefactRefused(
+                f"compresses {member.filename!r} with a method other than deflate"
+            )
         if member.filename == SCHEMA and member.file_size > MAX_SCHEMA_BYTES:
-            raise ArtefactRefused(f"its schema is over {MAX_SCHEMA_BYTES // 2**20} MB")
+            raise ArtefactRefused(f"its schema is larger than {MAX_SCHEMA_BYTES // 2**20} MB")
     if sum(member.file_size for member in members) > MAX_UNPACKED_BYTES:
         raise ArtefactRefused(f"unpacks to more than {MAX_UNPACKED_BYTES // 2**20} MB")
 
 
 def _check_schema(schema: Any) -> set[str]:
-    """The array files that the schema names.
+    """Check the schema and return the names of its array files.
 
-    skops knows a node that it meets again by its id and then reads nothing of it but that. Written
-    by skops, the node stands there again in full, so that nothing can unfold to more than the file
-    holds; written by others, it may be a short name for something large.
+    skops recognises a repeated node by its id and reads nothing else of it. skops writes each
+    repeated node in full, so the result cannot be larger than the file. In a manipulated file, a
+    repeated node could be a short reference to something large.
     """
     arrays: set[str] = set()
     known: dict[Any, Mapping[str, Any]] = {}
@@ -128,14 +130,14 @@ def _check_schema(schema: Any) -> set[str]:
         own_id = node.get("__id__")
         if type(own_id) is int and own_id > 0:
             if known.setdefault(own_id, node) != node and not _same_dtype(known[own_id], node):
-                raise ArtefactRefused(f"writes two nodes under the one id {own_id}")
+                raise ArtefactRefused(f"contains two nodes with the id {own_id}")
         elif own_id is not None:
-            raise ArtefactRefused("has a node whose id is no number above 0")
+            raise ArtefactRefused("contains a node whose id is not an integer above 0")
         if node["__loader__"] == "JsonNode" and len(str(node.get("content"))) > _MAX_SCALAR:
-            raise ArtefactRefused(f"has a value of over {_MAX_SCALAR} characters")
+            raise ArtefactRefused(f"contains a value of more than {_MAX_SCALAR} characters")
         if node["__loader__"] == "NdArrayNode" and node.get("type") == "numpy":
             if own_id is None or node.get("file") != f"{own_id}.npy":
-                raise ArtefactRefused("has an array that is not named by its node's id")
+                raise ArtefactRefused("contains an array that is not named after its node's id")
             arrays.add(node["file"])
         if node["__loader__"] == "RandomGeneratorNode":
             _check_generator(node)
@@ -143,7 +145,7 @@ def _check_schema(schema: Any) -> set[str]:
 
 
 def _same_dtype(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether both are a dtype, which skops writes as an empty array that is new each time."""
+    """Whether both nodes are a dtype, which skops writes as a new empty array each time."""
     return all(
         node["__loader__"] == "DTypeNode"
         and isinstance(node["content"], dict)
@@ -153,31 +155,31 @@ def _same_dtype(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
-    """Every object of the schema that skops would build something from."""
-    left = [(schema, 0)]
-    while left:
-        item, depth = left.pop()
+    """Every object of the schema that skops would build."""
+    pending = [(schema, 0)]
+    while pending:
+        item, depth = pending.pop()
         if depth > _MAX_DEPTH:
-            raise ArtefactRefused(f"its schema is nested more than {_MAX_DEPTH} deep")
+            raise ArtefactRefused(f"its schema is nested more than {_MAX_DEPTH} levels deep")
         if isinstance(item, dict):
-            left += [(value, depth + 1) for value in item.values()]
+            pending += [(value, depth + 1) for value in item.values()]
             if not _NODE_KEYS.isdisjoint(item):
                 yield item
         elif isinstance(item, list):
-            left += [(value, depth + 1) for value in item]
+            pending += [(value, depth + 1) for value in item]
 
 
 def _check_type(node: Mapping[str, Any]) -> None:
     kind = f"{node['__module__']}.{node['__class__']}"
     if kind not in TRUSTED_TYPES:
         raise ArtefactRefused(
-            f"holds types that are not trusted: {kind[:200]}",
-            remedy="Trusted are LogisticRegression, HistGradientBoostingClassifier, Pipeline, "
+            f"contains types that are not trusted: {kind[:200]}",
+            remedy="Trusted types: LogisticRegression, HistGradientBoostingClassifier, Pipeline, "
             "StandardScaler and SimpleImputer.",
         )
     loader = str(node.get("__loader__"))
     if kind not in _LOADERS.get(loader, frozenset()):
-        raise ArtefactRefused(f"builds {kind} by {loader[:100]!r}, which skops does not")
+        raise ArtefactRefused(f"builds {kind} with the loader {loader[:100]!r}; skops does not")
 
 
 def _check_generator(node: Mapping[str, Any]) -> None:
@@ -187,22 +189,24 @@ def _check_generator(node: Mapping[str, Any]) -> None:
         size = seeded["pool_size"]["content"]
         spawned = seeded["spawn_key"]["content"]
     except (KeyError, TypeError):
-        raise ArtefactRefused("holds a random generator of no known form") from None
+        raise ArtefactRefused("contains a random generator in an unknown format") from None
     if size != _POOL_SIZE or name != '"PCG64"' or len(spawned) > 8:
-        raise ArtefactRefused("holds a random generator that numpy.random.default_rng never makes")
+        raise ArtefactRefused(
+            "contains a random generator that numpy.random.default_rng does not create"
+        )
 
 
 def _check_array(name: str, content: bytes) -> None:
-    """Its header is one that numpy writes for a trusted estimator, and its data has that size."""
-    start = len(_MAGIC) + 2
-    end = start + int.from_bytes(content[len(_MAGIC) : start], "little")
+    """Check that numpy writes such a header for a trusted estimator, and the size of the data."""
+    start = len(_NPY_MAGIC) + 2
+    end = start + int.from_bytes(content[len(_NPY_MAGIC) : start], "little")
     header = _HEADER.fullmatch(content, start, min(end, len(content)))
-    if not content.startswith(_MAGIC) or header is None or end > len(content):
-        raise ArtefactRefused(f"{name} is no array that skops writes")
+    if not content.startswith(_NPY_MAGIC) or header is None or end > len(content):
+        raise ArtefactRefused(f"{name} is not an array that skops writes")
     sides = [int(side) for side in re.findall(rb"\d+", header["shape"])]
     if header["nodes"]:
         item_bytes = _TREE_NODE_BYTES
     else:
         item_bytes = int(header["bytes"]) if header["bytes"] else 4 * int(header["chars"])
     if math.prod(sides) * item_bytes != len(content) - end:
-        raise ArtefactRefused(f"{name} has not the size that its shape {sides} says")
+        raise ArtefactRefused(f"the size of {name} does not match its shape {sides}")

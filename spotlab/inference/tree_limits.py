@@ -1,4 +1,4 @@
-"""How large a model of trees may be."""
+"""Size limits of tree models."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class TreeLimits:
-    """Sizes above which a model of trees is refused before LightGBM sees it.
+    """Sizes above which a tree model is rejected before LightGBM reads it.
 
     Args:
         text_mb: size of its text, MB.
-        trees: how many.
-        leaves_per_tree, leaves: of one tree, and of all.
-        depth: splits from a root to a leaf; an explanation recurses as deep, and takes memory and
-            time with its square.
+        trees: number of trees.
+        leaves_per_tree, leaves: number of leaves of one tree, and of all trees.
+        depth: splits from a root to a leaf; explanations recurse to this depth, and their memory
+            and time grow with its square.
     """
 
     text_mb: float = 32.0

@@ -1,4 +1,4 @@
-"""Rows that reach the leaves of a model's trees."""
+"""Input rows that reach the leaves of a model's trees."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from numpy.typing import NDArray
 from spotlab.inference.tree_structure import CATEGORICAL, DEFAULT_LEFT
 from spotlab.inference.tree_text import Tree
 
-UNBOUNDED: Final = 1000.0
-"""How far beyond its other bound a column is drawn that is not bounded."""
+UNBOUNDED_SPAN: Final = 1000.0
+"""Width of the range from which the values of an unbounded column are drawn."""
 _ZERO: Final = float(np.float32(1e-35))
-"""LightGBM takes what is no farther than this from 0 for 0."""
+"""LightGBM treats absolute values up to this as 0."""
 _ZERO_IS_UNKNOWN: Final = 1
 _NAN_IS_UNKNOWN: Final = 2
-_CATEGORIES_TRIED: Final = 64
-_Way = list[tuple[int, bool]]
-"""Inner nodes from the root, and whether it goes left there."""
+_MAX_CATEGORIES: Final = 64
+_Path = list[tuple[int, bool]]
+"""Inner nodes from the root, and whether the path goes left at each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a column may hold.
+    """Bounds of a column.
 
     Args:
-        low, high: smallest and largest value; infinite where there is none.
+        low, high: smallest and largest value; infinite if unbounded.
         nullable: whether it may be NaN.
     """
 
@@ -39,11 +39,11 @@ class Bounds:
 
 
 def goes_left(tree: Tree, node: int, value: float) -> bool:
-    """Whether LightGBM takes the left way at an inner node.
+    """Whether LightGBM goes left at an inner node.
 
     Args:
-        tree, node: a proved tree, and an inner node of it.
-        value: of the column that the node asks for.
+        tree, node: a validated tree and the number of one of its inner nodes.
+        value: value of the node's column.
     """
     kind, threshold = tree.decision_type[node], tree.threshold[node]
     if abs(value) <= _ZERO:
@@ -69,39 +69,39 @@ def _in_categories(tree: Tree, number: int, value: float) -> bool:
 def leaf_rows(
     trees: Sequence[Tree], columns: Sequence[Bounds], most: int, seed: int
 ) -> NDArray[np.float64]:
-    """A row for each leaf that a row within the bounds can reach.
+    """One row for each leaf that a row within the bounds can reach.
 
-    So for each split there are rows on both its sides, if there can be.
+    Therefore the rows cover both sides of each split, if both can be reached.
 
     Args:
-        trees: proved.
-        columns: what each of the f columns may hold.
-        most: of so many leaves at most, spread evenly over all.
-        seed: of the columns that a leaf does not ask for.
+        trees: validated trees.
+        columns: bounds of the f columns.
+        most: maximum number of leaves, selected evenly from all.
+        seed: seed for the columns that do not matter for a leaf.
     Returns:
-        (n, f) rows, n up to `most`.
+        (n, f) rows, n <= most.
     """
     total = sum(len(tree.leaf_value) for tree in trees)
     step = max(1, math.ceil(total / most))
     base = draw_rows(columns, len(range(0, total, step)), seed)
     rows = []
-    ways = (way for tree in trees for way in _ways(tree))
-    for number, (tree, way) in enumerate(ways):
-        if number % step == 0 and (found := _values(tree, way, columns)) is not None:
+    paths = (path for tree in trees for path in _leaf_paths(tree))
+    for number, (tree, path) in enumerate(paths):
+        if number % step == 0 and (values := _values_for_path(tree, path, columns)) is not None:
             row = base[number // step]
-            for column, value in found.items():
+            for column, value in values.items():
                 row[column] = value
             rows.append(row)
     return np.array(rows).reshape(len(rows), len(columns))
 
 
 def draw_rows(columns: Sequence[Bounds], count: int, seed: int) -> NDArray[np.float64]:
-    """Rows within the bounds; in the second half, what may be unknown often is.
+    """Random rows within the bounds; in the second half, half of the nullable values are NaN.
 
     Args:
-        columns: what each of the f columns may hold.
-        count: how many rows.
-        seed: of the numbers.
+        columns: bounds of the f columns.
+        count: number of rows.
+        seed: seed of the random numbers.
     Returns:
         (count, f) float64.
     """
@@ -109,7 +109,7 @@ def draw_rows(columns: Sequence[Bounds], count: int, seed: int) -> NDArray[np.fl
     rows = np.empty((count, len(columns)))
     late = np.arange(count) >= count // 2
     for number, column in enumerate(columns):
-        low, high = _drawn_between(column)
+        low, high = _sampling_range(column)
         share = rng.random(count)
         rows[:, number] = np.clip((1.0 - share) * low + share * high, low, high)
         if column.nullable:
@@ -117,53 +117,53 @@ def draw_rows(columns: Sequence[Bounds], count: int, seed: int) -> NDArray[np.fl
     return rows
 
 
-def _drawn_between(column: Bounds) -> tuple[float, float]:
+def _sampling_range(column: Bounds) -> tuple[float, float]:
     low, high = column.low, column.high
     if math.isinf(low):
-        low = -UNBOUNDED if math.isinf(high) else high - UNBOUNDED
-    return low, low + UNBOUNDED if math.isinf(high) else high
+        low = -UNBOUNDED_SPAN if math.isinf(high) else high - UNBOUNDED_SPAN
+    return low, low + UNBOUNDED_SPAN if math.isinf(high) else high
 
 
-def _ways(tree: Tree) -> Iterator[tuple[Tree, _Way]]:
-    """The way to each leaf."""
+def _leaf_paths(tree: Tree) -> Iterator[tuple[Tree, _Path]]:
+    """The path to each leaf."""
     if not tree.left_child:
         yield tree, []
         return
-    open_ways: list[tuple[int, _Way]] = [(0, [])]
-    while open_ways:
-        node, way = open_ways.pop()
+    open_paths: list[tuple[int, _Path]] = [(0, [])]
+    while open_paths:
+        node, path = open_paths.pop()
         for child, left in ((tree.left_child[node], True), (tree.right_child[node], False)):
-            longer = [*way, (node, left)]
+            longer = [*path, (node, left)]
             if child >= 0:
-                open_ways.append((child, longer))
+                open_paths.append((child, longer))
             else:
                 yield tree, longer
 
 
-def _values(tree: Tree, way: _Way, columns: Sequence[Bounds]) -> dict[int, float] | None:
-    """A value for each column that a way asks for; None where no value takes it."""
-    asked: dict[int, _Way] = {}
-    for node, left in way:
-        asked.setdefault(tree.split_feature[node], []).append((node, left))
-    found = {}
-    for column, turns in asked.items():
-        for value in _candidates(tree, turns, columns[column]):
-            if all(goes_left(tree, node, value) == left for node, left in turns):
-                found[column] = value
+def _values_for_path(tree: Tree, path: _Path, columns: Sequence[Bounds]) -> dict[int, float] | None:
+    """A value for each column on a path; None if no values lead along it."""
+    splits_by_column: dict[int, _Path] = {}
+    for node, left in path:
+        splits_by_column.setdefault(tree.split_feature[node], []).append((node, left))
+    values = {}
+    for column, splits in splits_by_column.items():
+        for value in _candidates(tree, splits, columns[column]):
+            if all(goes_left(tree, node, value) == left for node, left in splits):
+                values[column] = value
                 break
         else:
             return None
-    return found
+    return values
 
 
-def _candidates(tree: Tree, turns: _Way, column: Bounds) -> Iterator[float]:
-    """Values within the bounds among which is one that takes the turns, if there is any."""
+def _candidates(tree: Tree, splits: _Path, column: Bounds) -> Iterator[float]:
+    """Values within the bounds that include one for the given splits, if there is any."""
     low, high = column.low, column.high
     categories: list[float] = []
-    for node, left in turns:
+    for node, left in splits:
         threshold = tree.threshold[node]
         if tree.decision_type[node] & CATEGORICAL:
-            categories += _some_categories(tree, int(threshold))
+            categories += _sample_categories(tree, int(threshold))
         elif left:
             high = min(high, threshold)
         else:
@@ -176,13 +176,13 @@ def _candidates(tree: Tree, turns: _Way, column: Bounds) -> Iterator[float]:
         yield math.nan
 
 
-def _some_categories(tree: Tree, number: int) -> list[float]:
-    """Categories of a set, and what follows each of them."""
+def _sample_categories(tree: Tree, number: int) -> list[float]:
+    """Some categories of a set, and the value after each."""
     begin, end = tree.cat_boundaries[number : number + 2]
-    found = [
+    sample = [
         32.0 * word + bit
-        for word in range(min(end - begin, _CATEGORIES_TRIED))
+        for word in range(min(end - begin, _MAX_CATEGORIES))
         for bit in range(32)
         if tree.cat_threshold[begin + word] >> bit & 1
-    ][:_CATEGORIES_TRIED]
-    return [*found, *(value + 1.0 for value in found), 32.0 * (end - begin)]
+    ][:_MAX_CATEGORIES]
+    return [*sample, *(value + 1.0 for value in sample), 32.0 * (end - begin)]

@@ -1,8 +1,8 @@
-"""Proof that the trees of a text are trees.
+"""Validation of the structure of LightGBM trees.
 
-LightGBM follows children, columns and sets of categories without a look at their range. So before
-it reads a text, every index in it is shown to be in range, and every node to be reached from its
-root exactly once: then each walk down ends in a leaf that exists.
+LightGBM uses the indices of children, columns and category sets without bounds checks. Therefore,
+before it reads a text, every index is checked to be in range, and every node to be reachable from
+its root along exactly one path, so that each traversal ends in an existing leaf.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from spotlab.inference.tree_text import Tree
 
 CATEGORICAL: Final = 1
 DEFAULT_LEFT: Final = 2
-_REMEDY: Final = "The model is damaged or made by hand: train and save it again."
+_REMEDY: Final = "The model is damaged or was edited: train and save it again."
 
 
-def prove_trees(content: bytes, limits: TreeLimits | None = None) -> TreeModel:
-    """Read a model's text and show that LightGBM can walk and explain its trees.
+def validate_trees(content: bytes, limits: TreeLimits | None = None) -> TreeModel:
+    """Parse a model's text and check that LightGBM can traverse and explain its trees safely.
 
     Args:
         content: the file.
-        limits: None: the default ones.
+        limits: largest size of its trees; None: the defaults.
     Returns:
-        What the text says.
+        The parsed model.
     Raises:
-        ArtefactRefused: names the tree, the node and the rule that it breaks.
+        ArtefactRefused: names the tree, the node and the violated rule.
     """
     limits = limits or TreeLimits()
     model = read_trees(content, limits)
@@ -46,19 +46,19 @@ def _refused(tree: int, problem: str) -> ArtefactRefused:
 def _check_categories(number: int, tree: Tree) -> None:
     bounds = tree.cat_boundaries
     if bounds[0] != 0 or any(a >= b for a, b in pairwise(bounds)):
-        raise _refused(number, ": cat_boundaries do not rise from 0")
+        raise _refused(number, ": cat_boundaries do not increase from 0")
     sets = len(bounds) - 1
     for node, kind in enumerate(tree.decision_type):
         if kind & CATEGORICAL and tree.threshold[node] not in range(sets):
             raise _refused(
                 number,
-                f", node {node}: its categories are set {tree.threshold[node]:.10g}; "
+                f", node {node}: it uses category set {tree.threshold[node]:.10g}; "
                 f"the tree has {sets} sets",
             )
 
 
 def _check_nodes(number: int, tree: Tree, limits: TreeLimits) -> None:
-    """Walk from the root, once to every node and leaf."""
+    """Check that each node and leaf is reached exactly once from the root."""
     left, right = tree.left_child, tree.right_child
     inner, leaves = len(left), len(tree.leaf_value)
     parents = {0: -1} if inner else {-1: -1}
@@ -82,16 +82,16 @@ def _check_nodes(number: int, tree: Tree, limits: TreeLimits) -> None:
             if count != tree.internal_count[node]:
                 raise _refused(
                     number,
-                    f", node {node}: it has {tree.internal_count[node]} training rows, its "
-                    f"children {count}",
+                    f", node {node}: it has {tree.internal_count[node]} training rows, but its "
+                    f"children have {count}",
                 )
         level = below
     if len(parents) != inner + leaves:
         lost = next(child for child in range(-leaves, inner) if child not in parents)
-        raise _refused(number, f", {_name(lost)}: no way leads to it from the root")
+        raise _refused(number, f", {_name(lost)}: it cannot be reached from the root")
     if inner and 0 in tree.leaf_count:
         leaf = tree.leaf_count.index(0)
-        raise _refused(number, f", leaf {leaf}: it has no training row, so no explanation")
+        raise _refused(number, f", leaf {leaf}: it has no training rows, so no explanation")
 
 
 def _wrong_child(
@@ -100,11 +100,11 @@ def _wrong_child(
     its = f", node {node}: its {side} child is"
     if child in parents:
         known = "the root" if child == 0 else f"{_name(child)}, a child of node {parents[child]}"
-        said = "itself" if child == node else known
-        return _refused(number, f"{its} {said}; each node has one parent")
-    there = len(tree.left_child) if child >= 0 else len(tree.leaf_value)
+        other = "itself" if child == node else known
+        return _refused(number, f"{its} {other}; each node has one parent")
+    count = len(tree.left_child) if child >= 0 else len(tree.leaf_value)
     kind = "inner nodes" if child >= 0 else "leaves"
-    return _refused(number, f"{its} {_name(child)}; the tree has {there} {kind}")
+    return _refused(number, f"{its} {_name(child)}; the tree has {count} {kind}")
 
 
 def _name(child: int) -> str:

@@ -1,4 +1,4 @@
 """Backup, restore, retention and the doctor.
 
-Above `access`; beside `monitoring`, which it does not import.
+Above `access`; does not import `monitoring`.
 """

@@ -1,6 +1,6 @@
-"""A backup: the database, uploaded models and a manifest, in one file.
+"""Backup: the database, uploaded models and a manifest in one file.
 
-The file appears whole under its name, or not at all, and only its owner may read it: it holds the
+The file is either complete or absent, and only its owner may read it, because it contains the
 hashes of passwords and tokens. `restore` reads it.
 """
 
@@ -39,7 +39,7 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Args:
         sha256: of its content, in hex.
-        bytes: how many.
+        bytes: its size.
     """
 
     sha256: str
@@ -47,17 +47,17 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a backup is.
+    """The contents of a backup.
 
     Args:
-        format: of this file.
-        spotlab: the version that made it.
+        format: version of the file format.
+        spotlab: version that made the backup.
         made_at: aware UTC.
         database: "sqlite" or "postgresql".
-        revision: of its tables.
+        revision: of the database schema.
         schema: of PostgreSQL; "" for SQLite.
         counts: rows by table.
-        with_secrets: whether the file of the secret key is among the files.
+        with_secrets: whether the secret key's file is included.
         files: by name.
     """
 
@@ -74,14 +74,14 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A backup that was made.
+    """A finished backup.
 
     Args:
-        path: where it is.
-        manifest: what it holds.
-        bytes: of the whole file.
+        path: of the file.
+        manifest: its contents.
+        bytes: size of the whole file.
         sha256: of the whole file, in hex.
-        left_out: what is among the uploaded models and no plain file, by its path in the home.
+        left_out: entries among the uploaded models that are not plain files, by path in the home.
     """
 
     path: Path
@@ -94,38 +94,38 @@ class Backup:
 def back_up(
     store: Store, home: Path, clock: Clock, target: Path, *, with_secrets: bool = False
 ) -> Backup:
-    """Write a backup, while others go on writing in the database.
+    """Write a backup; the database may be written to meanwhile.
 
     Args:
-        store: its database.
-        home: its uploaded models, and its secret key.
+        store: of the database to back up.
+        home: folder with uploaded models and secret key.
         clock: the time.
-        target: the file to make; one that exists is not overwritten.
-        with_secrets: take the file of the secret key along.
+        target: the file to write; an existing one is not overwritten.
+        with_secrets: include the secret key's file.
     Raises:
         Conflict: the file exists.
-        NotAvailable: it cannot be written, or a client of PostgreSQL is wanting.
+        NotAvailable: it cannot be written, or the PostgreSQL client programs are missing.
         DatabaseDown: the database cannot be read.
     """
     if target.exists():
-        raise Conflict(f"{target} exists.", remedy="Name a new file, or move it away.")
-    with _in_words(target), _folder_beside(target) as folder:
+        raise Conflict(f"{target} already exists.", remedy="Use another name, or move the file.")
+    with _os_errors_translated(target), _folder_beside(target) as folder:
         made_at = clock.now().astimezone(UTC)
         copied = dump(store.engine, folder / DATABASE)
-        # Models come after the database: every upload that it names is on disk by now.
+        # Models are copied after the database, so that every upload in the database is on disk.
         left_out = _copy_models(home / UPLOADS, folder / UPLOADS)
         has_key = with_secrets and (home / SECRET_KEY).is_file()
         if has_key:
             shutil.copyfile(home / SECRET_KEY, folder / SECRET_KEY)
         manifest = _manifest(folder, copied, made_at, has_key)
         (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
-        whole = folder.with_name(f"{folder.name}.tar")
+        packed = folder.with_name(f"{folder.name}.tar")
         try:
-            _pack(folder, manifest, whole)
-            digest, size = hashed(whole), whole.stat().st_size
-            os.link(whole, target)  # unlike a rename, it overwrites nothing
+            _pack(folder, manifest, packed)
+            digest, size = hashed(packed), packed.stat().st_size
+            os.link(packed, target)  # unlike a rename, it overwrites nothing
         finally:
-            whole.unlink(missing_ok=True)
+            packed.unlink(missing_ok=True)
     return Backup(target, manifest, size, digest, tuple(left_out))
 
 
@@ -154,7 +154,7 @@ def _manifest(folder: Path, copied: Dump, made_at: datetime, has_key: bool) -> M
 
 
 def is_plain(name: str) -> bool:
-    """Whether a backup takes a file or folder of that name along: hidden ones it leaves out."""
+    """Whether a backup includes a file or folder of that name; hidden ones are omitted."""
     return (
         name.isprintable()
         and not name.startswith(".")
@@ -164,11 +164,12 @@ def is_plain(name: str) -> bool:
 
 
 def _copy_models(uploads: Path, target: Path) -> list[str]:
-    """Copy plain files, and folders of them; gives what else there is, by its path.
+    """Copy plain files and folders; returns the paths of other entries.
 
-    Links are not followed: they lead out of the home, or round. Nothing that waits is opened.
+    Links are not followed, because they can lead out of the home or in a circle. Pipes are not
+    opened.
     """
-    left_out: list[str] = []
+    others: list[str] = []
     folders = [uploads] if uploads.is_dir() else []
     for folder in folders:  # grows while it is walked
         place = target / folder.relative_to(uploads)
@@ -181,27 +182,27 @@ def _copy_models(uploads: Path, target: Path) -> list[str]:
             elif entry.is_file(follow_symlinks=False) and is_plain(entry.name):
                 _copy_plain(Path(entry.path), place / entry.name)
             else:
-                left_out.append(Path(entry.path).relative_to(uploads.parent).as_posix())
-    return left_out
+                others.append(Path(entry.path).relative_to(uploads.parent).as_posix())
+    return others
 
 
 def _copy_plain(source: Path, target: Path) -> None:
-    # What was a plain file when it was listed may be a pipe or a link by now.
+    # A file that was plain when it was listed may have become a pipe or a link.
     descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as content, target.open("xb") as copy:
         shutil.copyfileobj(content, copy)
 
 
-def _pack(folder: Path, manifest: Manifest, whole: Path) -> None:
-    with os.fdopen(os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+def _pack(folder: Path, manifest: Manifest, file: Path) -> None:
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
         with tarfile.open(fileobj=out, mode="w") as archive:
             for name in (MANIFEST, *manifest.files):
-                archive.add(folder / name, name, recursive=False, filter=_nameless)
+                archive.add(folder / name, name, recursive=False, filter=_anonymous)
         out.flush()
         os.fsync(out.fileno())
 
 
-def _nameless(member: tarfile.TarInfo) -> tarfile.TarInfo:
+def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     member.mode = 0o600
@@ -216,11 +217,11 @@ def _folder_beside(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _in_words(target: Path) -> Iterator[None]:
+def _os_errors_translated(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
         raise NotAvailable(
             f"The backup {target} cannot be written: {exc.strerror or exc}.",
-            remedy="Nothing was kept. Check the space and rights of its folder.",
+            remedy="No file was left behind. Check free space and permissions of its folder.",
         ) from exc

@@ -1,4 +1,4 @@
-"""What the app knows of itself: versions, settings, parts, data."""
+"""Self-check of the app: versions, settings, components and data."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from spotlab.telemetry.text import in_lines
 
 
 def examine(lab: Lab, components: Sequence[ComponentState]) -> dict[str, Any]:
-    """Check every component.
+    """Describe the app and its components.
 
     Args:
-        lab: what is examined.
-        components: each one's state, as probed.
+        lab: the lab to describe.
+        components: the state of each, as probed.
     Returns:
-        ok (nothing is down), version, settings (secrets masked), database, online_store,
-        components, models, model_notices (what wants a person's eye) and market.
+        ok (no component is down), version, settings (secrets masked), database, online_store,
+        components, models, model_notices (models to review) and market.
     """
     return {
         "ok": all(component.state != "down" for component in components),
@@ -66,7 +66,7 @@ def examine(lab: Lab, components: Sequence[ComponentState]) -> dict[str, Any]:
 
 
 def report_text(document: dict[str, Any]) -> str:
-    """The examination for a person: one line a component."""
+    """The result as text: one line per component."""
     lines = [
         f"{component['state']:<9} {component['name']}: {component['reason']}"
         for component in document["components"]

@@ -1,7 +1,7 @@
-"""Puts a backup in the place of a home's database and models.
+"""Restore of a backup: replaces the database and models of a home.
 
-Everything is checked before anything is touched: checksums, rows by table, revision, and that
-nobody uses what is replaced. Where a step fails, all is as it was.
+Everything is checked before anything is changed: checksums, rows per table, revision, and that the
+replaced data is not in use. If a step fails, the previous state is kept.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from spotlab.domain.access import Principal, Right
 from spotlab.domain.ports import By, Clock
 from spotlab.errors import Conflict, InvalidInput, NotAvailable
 from spotlab.maintenance.backup import DATABASE, Manifest
-from spotlab.maintenance.backup_file import opened
+from spotlab.maintenance.backup_file import open_backup
 from spotlab.runtime.home import usable_home
 from spotlab.runtime.model_registration import UPLOADS
 from spotlab.runtime.restore_journal import (
@@ -31,33 +31,39 @@ from spotlab.runtime.restore_journal import (
     NEW,
     PREFIX,
     Plan,
-    alone_in,
-    begin,
-    end,
-    free_stamp,
-    put_files,
+    delete_journal,
+    locked_home,
+    move_files,
     undo,
+    unused_stamp,
+    write_journal,
 )
 from spotlab.settings import Settings
 from spotlab.store.audit import append, check
-from spotlab.store.backup_reader import take_rows
-from spotlab.store.dumps import Dump, one_file
+from spotlab.store.backup_reader import copy_rows
+from spotlab.store.dumps import Dump, merge_wal
 from spotlab.store.engine import connect, writer
 from spotlab.store.failures import is_sqlite, translated
 from spotlab.store.migrate import head, upgrade
-from spotlab.store.restore import alone_with, has_noted, is_empty, put_sqlite, refuse_newer
-from spotlab.store.restore_postgres import put_postgres
+from spotlab.store.restore import (
+    exclusive_access,
+    has_restore_entry,
+    is_empty,
+    replace_sqlite,
+    require_known_revision,
+)
+from spotlab.store.restore_postgres import load_postgres
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
-    """A backup that is in place.
+class RestoreReport:
+    """A finished restore.
 
     Args:
-        manifest: what it holds.
-        revision: of the tables now.
-        former: where each thing that was replaced is kept.
-        broken: what is wrong with the chain of the audit log that it brought; "": nothing.
+        manifest: contents of the backup.
+        revision: present revision of the database schema.
+        former: where the replaced data is kept.
+        broken: what is wrong with the restored audit log's hash chain; "": it is intact.
     """
 
     manifest: Manifest
@@ -68,55 +74,57 @@ class Restored:
 
 def restore(
     settings: Settings, clock: Clock, source: Path, who: Principal, *, replace: bool = False
-) -> Restored:
-    """Put a backup in place; SpotLab must not run there.
+) -> RestoreReport:
+    """Restore a backup; SpotLab must not be running on this home and database.
 
     Args:
-        settings: name the home and the database to restore into.
+        settings: with the home and database to restore into.
         clock: the time.
-        source: a file that `back_up` made.
-        who: asks.
-        replace: whether there may be something already; it is kept beside.
+        source: a file made by `back_up`.
+        who: the user who restores.
+        replace: whether existing data may be replaced; it is kept alongside.
     Raises:
-        Forbidden: who asks may not do this.
-        InvalidInput: the file is no backup, damaged, or of a newer SpotLab.
-        Conflict: something is there already, or in use.
-        NotAvailable: no room, or a client of PostgreSQL is wanting.
-        DatabaseDown: the database cannot be written; all is as it was.
+        Forbidden: the user may not restore.
+        InvalidInput: the file is not a backup, damaged, or of a newer version.
+        Conflict: there is data already, or it is in use.
+        NotAvailable: no space, or the PostgreSQL client programs are missing.
+        DatabaseDown: the database cannot be written; nothing was changed.
     """
     who.require_everywhere(Right.KEEP_DATA)
     home = settings.home.absolute()
     url = settings.database_url.get_secret_value() if settings.database_url else None
-    with _in_words(home), ExitStack() as stack:
-        file = stack.enter_context(opened(source))
+    with _os_errors_translated(home), ExitStack() as stack:
+        file = stack.enter_context(open_backup(source))
         engine = connect(url, home / DATABASE_FILE)
         stack.callback(engine.dispose)
         usable_home(settings)
-        stack.enter_context(alone_in(home))
+        stack.enter_context(locked_home(home))
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=home))
         stack.callback(_clear, home, folder)
         file.unpack(folder)
         manifest = file.manifest
-        _refuse_other(manifest, engine)
-        refuse_newer(manifest.revision)
-        _refuse_full(engine, home, manifest, replace)
+        _check_database_kind(manifest, engine)
+        require_known_revision(manifest.revision)
+        _check_empty(engine, home, manifest, replace)
         names = _names_of(manifest, engine)
-        stamp = free_stamp(home, names, f"{clock.now():%Y%m%dT%H%M%S}")
+        stamp = unused_stamp(home, names, f"{clock.now():%Y%m%dT%H%M%S}")
         plan = Plan(uuid4().hex, folder.name, names, stamp, not is_sqlite(engine))
-        note = _Note(By(who.name, clock.now(), via=who.via), source.name, manifest, plan.restore_id)
+        note = _AuditEntry(
+            By(who.name, clock.now(), via=who.via), source.name, manifest, plan.restore_id
+        )
         (folder / NEW).mkdir()
         for name in names:
             if name != DATABASE_FILE:
                 (folder / name).rename(folder / NEW / name)
-        place = _in_place_sqlite if is_sqlite(engine) else _in_place_postgres
+        place = _restore_sqlite if is_sqlite(engine) else _restore_postgres
         former = place(engine, home, plan, note)
-    return Restored(manifest, head(), former, note.broken)
+    return RestoreReport(manifest, head(), former, note.broken)
 
 
-def _in_place_sqlite(_engine: Engine, home: Path, plan: Plan, note: _Note) -> tuple[str, ...]:
+def _restore_sqlite(_engine: Engine, home: Path, plan: Plan, note: _AuditEntry) -> tuple[str, ...]:
     folder = home / plan.folder
     made = folder / NEW / DATABASE_FILE
-    take_rows(folder / DATABASE, made, note.dump)
+    copy_rows(folder / DATABASE, made, note.dump)
     engine = connect(None, made)
     try:
         upgrade(engine)
@@ -124,42 +132,45 @@ def _in_place_sqlite(_engine: Engine, home: Path, plan: Plan, note: _Note) -> tu
             note(connection)
     finally:
         engine.dispose()
-    one_file(made)
-    with alone_with(home / DATABASE_FILE):
-        begin(home, plan)
+    merge_wal(made)
+    with exclusive_access(home / DATABASE_FILE):
+        write_journal(home, plan)
         try:
-            former = [*put_files(home, plan), put_sqlite(made, home / DATABASE_FILE, plan.stamp)]
+            former = [
+                *move_files(home, plan),
+                replace_sqlite(made, home / DATABASE_FILE, plan.stamp),
+            ]
         except BaseException:
             undo(home, plan)
-            end(home, plan)
+            delete_journal(home, plan)
             raise
-        end(home, plan)
+        delete_journal(home, plan)
     return tuple(str(each) for each in former if each)
 
 
-def _in_place_postgres(engine: Engine, home: Path, plan: Plan, note: _Note) -> tuple[str, ...]:
-    begin(home, plan)
+def _restore_postgres(engine: Engine, home: Path, plan: Plan, note: _AuditEntry) -> tuple[str, ...]:
+    write_journal(home, plan)
     try:
-        beside = put_postgres(engine, home / plan.folder / DATABASE, note.dump, plan.stamp, note)
+        beside = load_postgres(engine, home / plan.folder / DATABASE, note.dump, plan.stamp, note)
     except BaseException:
-        # Who is cut off while the server commits learns only by asking whether it did. Where that
-        # is not answered either, the journal stands, and the next start asks.
-        if not has_noted(engine, plan.restore_id):
-            end(home, plan)
+        # If the connection breaks during the commit, only a query shows whether it was committed.
+        # If that fails too, the journal remains, and the next start asks again.
+        if not has_restore_entry(engine, plan.restore_id):
+            delete_journal(home, plan)
         raise
     try:
-        former = put_files(home, plan)
-        end(home, plan)
+        former = move_files(home, plan)
+        delete_journal(home, plan)
     except OSError as exc:
         raise NotAvailable(
             f"The database is restored, but not all files of {home}: {exc.strerror or exc}.",
-            remedy="Check the space and the rights of the home; the next start finishes it.",
+            remedy="Check free space and permissions of the home; the next start finishes it.",
         ) from exc
     return (*former, *([beside] if beside else []))
 
 
 def _clear(home: Path, folder: Path) -> None:
-    """Remove what is no longer needed; where a journal stands, the next start needs it."""
+    """Remove temporary files, unless a journal exists: the next start then needs them."""
     if not (home / JOURNAL).exists():
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -171,28 +182,28 @@ def _names_of(manifest: Manifest, engine: Engine) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _refuse_other(manifest: Manifest, engine: Engine) -> None:
+def _check_database_kind(manifest: Manifest, engine: Engine) -> None:
     there = "sqlite" if is_sqlite(engine) else "postgresql"
     if manifest.database != there:
         raise InvalidInput(
-            f"The backup is of {manifest.database}, the database to restore into is {there}.",
-            remedy="Set SPOTLAB_DATABASE_URL as it was where the backup was made.",
+            f"The backup is of {manifest.database}, but the database to restore into is {there}.",
+            remedy="Set SPOTLAB_DATABASE_URL to a database of the same kind.",
         )
 
 
-def _refuse_full(engine: Engine, home: Path, manifest: Manifest, replace: bool) -> None:
+def _check_empty(engine: Engine, home: Path, manifest: Manifest, replace: bool) -> None:
     if replace:
         return
     full = [] if is_empty(engine) else ["a database"]
-    if _has_models(manifest) and _is_full(home / UPLOADS):
+    if _has_models(manifest) and _has_visible_files(home / UPLOADS):
         full.append("uploaded models")
     if manifest.with_secrets and (home / SECRET_KEY).exists():
         full.append("a secret key")
     if full:
         raise Conflict(
-            f"There is {' and '.join(full)} already.",
-            remedy="Restore into an empty home and database, or use --replace, which keeps what "
-            "is there beside.",
+            f"Already present: {' and '.join(full)}.",
+            remedy="Restore into an empty home and database, or use --replace, which keeps the "
+            "existing data alongside.",
         )
 
 
@@ -200,18 +211,18 @@ def _has_models(manifest: Manifest) -> bool:
     return any(name.startswith(f"{UPLOADS}/") for name in manifest.files)
 
 
-def _is_full(folder: Path) -> bool:
+def _has_visible_files(folder: Path) -> bool:
     return folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
 
 
-class _Note:
-    """Writes a restoring into the audit log that it brought, in an open transaction.
+class _AuditEntry:
+    """Appends an entry about a restore to the restored audit log, in an open transaction.
 
     Args:
         by: who restores.
-        name: of the backup's file.
-        manifest: what it holds.
-        restore_id: of this restoring.
+        name: of the backup file.
+        manifest: its contents.
+        restore_id: of this restore.
     """
 
     def __init__(self, by: By, name: str, manifest: Manifest, restore_id: str) -> None:
@@ -223,31 +234,31 @@ class _Note:
 
     @property
     def dump(self) -> Dump:
-        """What the manifest says of the database."""
+        """The manifest's description of the database."""
         manifest = self._manifest
         return Dump(manifest.database, manifest.revision, manifest.schema, manifest.counts)
 
     def __call__(self, connection: Connection) -> None:
-        """Follow the chain as it came, and go on with it."""
+        """Check the restored hash chain, then append to it."""
         manifest = self._manifest
         with Session(connection) as session:
             self.broken = check(lambda: nullcontext(session)).reason
-            told = {
+            details = {
                 "restore": self._restore_id,
                 "made_at": manifest.made_at.isoformat(),
                 "spotlab": manifest.spotlab,
                 "rows": sum(manifest.counts.values()),
                 "audit": self.broken or "unbroken",
             }
-            append(session, self._by, "data.restore", self._name, None, told)
+            append(session, self._by, "data.restore", self._name, None, details)
 
 
 @contextmanager
-def _in_words(home: Path) -> Iterator[None]:
+def _os_errors_translated(home: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
         raise NotAvailable(
             f"The backup cannot be restored into {home}: {exc.strerror or exc}.",
-            remedy="All is as it was. Check the file, and the space and rights of the home.",
+            remedy="Nothing was changed. Check the file, and the home's free space and rights.",
         ) from exc

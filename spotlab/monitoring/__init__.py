@@ -1,4 +1,4 @@
 """Component health, alert rules and metrics.
 
-Above `access`; beside `maintenance`, which it does not import.
+Above `access`; does not import `maintenance`.
 """

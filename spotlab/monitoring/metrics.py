@@ -1,7 +1,7 @@
-"""What /metrics answers: what this process counted, and what the stores say now.
+"""The /metrics document: counters of this process, and values read from the stores.
 
-The database and the online store are asked at most every KEPT_S, however often somebody asks. What
-cannot be read is left out, and `spotlab_database_up` or `spotlab_online_store_up` says why.
+The stores are read at most every CACHED_S, regardless of the number of requests. Unreadable values
+are omitted; `spotlab_database_up` or `spotlab_online_store_up` is then 0.
 """
 
 from __future__ import annotations
@@ -26,42 +26,42 @@ from spotlab.runtime.lab import Lab
 from spotlab.telemetry import logs, metrics
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
-KEPT_S: Final = 5.0
+CACHED_S: Final = 5.0
 STATE_FOR: Final = timedelta(minutes=5)
-"""A component that was not probed for this long is unknown."""
+"""A component without a probe for this long is unknown."""
 
 
 class Metrics:
-    """Everything that is measured, in the OpenMetrics text format.
+    """All metrics, in the OpenMetrics text format.
 
     Args:
-        lab: its stores are asked.
+        lab: the lab whose stores are read.
     """
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self._lock = threading.Lock()
-        self._read: tuple[float, list[Metric]] | None = None
+        self._cache: tuple[float, list[Metric]] | None = None
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
     def text(self) -> bytes:
-        """What a scraper gets."""
-        counted, read = _text(metrics.REGISTRY), _text(self._registry)
+        """The document for a scraper."""
+        counted, read = _exposition(metrics.REGISTRY), _exposition(self._registry)
         return counted.removesuffix(b"# EOF\n") + read
 
     def describe(self) -> list[Metric]:
-        """Nothing: the names are known once the stores were asked."""
+        """Nothing: the names are known only after the stores were read."""
         return []
 
     def collect(self) -> list[Metric]:
-        """What the stores say, at most KEPT_S old."""
+        """The metrics from the stores, at most KEPT_S old."""
         with self._lock:
-            if self._read is None or time.monotonic() - self._read[0] > KEPT_S:
-                self._read = time.monotonic(), list(self._ask())
-            return self._read[1]
+            if self._cache is None or time.monotonic() - self._cache[0] > CACHED_S:
+                self._cache = time.monotonic(), list(self._read_stores())
+            return self._cache[1]
 
-    def _ask(self) -> Iterator[Metric]:
+    def _read_stores(self) -> Iterator[Metric]:
         yield InfoMetricFamily(
             "spotlab_process",
             "This process.",
@@ -73,7 +73,7 @@ class Metrics:
             },
         )
         up_s = time.monotonic() - self.lab.started_at
-        yield GaugeMetricFamily("spotlab_up_seconds", "Since the lab was opened.", up_s)
+        yield GaugeMetricFamily("spotlab_up_seconds", "Time since the lab was opened.", up_s)
         yield from self._online_store()
         yield from self._database()
 
@@ -83,13 +83,15 @@ class Metrics:
             took_s = self.lab.open_online().ping()
         yield _flag("spotlab_online_store_up", "Whether Redis answers.", took_s is not None)
         if took_s is not None:
-            yield GaugeMetricFamily("spotlab_online_store_seconds", "A round trip to it.", took_s)
+            yield GaugeMetricFamily(
+                "spotlab_online_store_seconds", "Round trip to the online store.", took_s
+            )
 
     def _database(self) -> Iterator[Metric]:
         pool = self.lab.store.engine.pool
         if isinstance(pool, QueuePool):
             family = GaugeMetricFamily(
-                "spotlab_database_connections", "Of this process's pool.", labels=["state"]
+                "spotlab_database_connections", "Connections of this process.", labels=["state"]
             )
             family.add_metric(["in use"], pool.checkedout())
             family.add_metric(["idle"], pool.checkedin())
@@ -101,7 +103,7 @@ class Metrics:
             yield _flag("spotlab_database_up", "Whether SQL answers.", False)
             return
         yield _flag("spotlab_database_up", "Whether SQL answers.", True)
-        yield GaugeMetricFamily("spotlab_database_seconds", "A round trip to it.", took_s)
+        yield GaugeMetricFamily("spotlab_database_seconds", "Round trip to the database.", took_s)
         yield from read
 
     def _rows(self) -> Iterator[Metric]:
@@ -111,7 +113,7 @@ class Metrics:
         )
         ages = GaugeMetricFamily(
             "spotlab_feed_age_seconds",
-            "Since a feed of the active market was last read.",
+            "Time since a feed of the active market was last read.",
             labels=["feed"],
         )
         for feed, age_s in _ages(self.lab).items():
@@ -120,14 +122,14 @@ class Metrics:
         newest = store.probes.newest(now - STATE_FOR)
         states = GaugeMetricFamily(
             "spotlab_component_state",
-            "1 for the state that a component is in.",
+            "1 for the current state of a component, else 0.",
             labels=["component", "state"],
         )
         for component in COMPONENTS:
             probe = newest.get(component)
-            found = probe.state if probe is not None else UNKNOWN
+            current = probe.state if probe is not None else UNKNOWN
             for state in STATES:
-                states.add_metric([component, state], float(state == found))
+                states.add_metric([component, state], float(state == current))
         yield states
 
 
@@ -141,10 +143,10 @@ def _ages(lab: Lab) -> dict[str, float]:
     return {str(kind): (now - at).total_seconds() for kind, at in read.items()}
 
 
-def _text(registry: CollectorRegistry) -> bytes:
+def _exposition(registry: CollectorRegistry) -> bytes:
     text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]
     return text
 
 
-def _flag(name: str, words: str, so: bool) -> Metric:
-    return GaugeMetricFamily(name, words, float(so))
+def _flag(name: str, help_text: str, value: bool) -> Metric:
+    return GaugeMetricFamily(name, help_text, float(value))

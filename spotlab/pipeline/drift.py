@@ -40,7 +40,7 @@ _MIN_MEDIAN: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class FeatureDrift:
     """Distance of one feature, or of the prediction, from the reference.
 
     Args:
@@ -85,7 +85,7 @@ class DriftReport:
     reference_days: int
     reference_from: datetime | None
     reference_until: datetime | None
-    moved: tuple[Moved, ...]
+    moved: tuple[FeatureDrift, ...]
     importance_agreement: float
     importance_usual: float
     importance_alarm: bool
@@ -97,8 +97,8 @@ class DriftReport:
         return self.importance_alarm or any(each.alarm for each in self.moved)
 
     def frame(self) -> pd.DataFrame:
-        """One row per feature, with the fields of Moved."""
-        names = list(Moved.__slots__)
+        """One row per feature, with the fields of FeatureDrift."""
+        names = list(FeatureDrift.__slots__)
         rows = [[getattr(each, name) for name in names] for each in self.moved]
         return pd.DataFrame(rows, columns=names)
 
@@ -141,7 +141,7 @@ def _report(
     model: str,
     days: Sequence[MarketSketch],
     reference: Sequence[MarketSketch],
-    moved: Sequence[Moved],
+    moved: Sequence[FeatureDrift],
     agreement: float,
     agreement_usual: float,
     words: str,
@@ -239,7 +239,7 @@ def _moved(
     now: MarketSketch,
     reference: Sequence[MarketSketch],
     usual: _UsualDistances,
-) -> Moved:
+) -> FeatureDrift:
     name = counts.name
     psi_now = float(psi(counts.days[0].sum(axis=0), counts.now[0]))
     ks_now = float(ks(counts.days[1].sum(axis=0), counts.now[1]))
@@ -252,7 +252,7 @@ def _moved(
         words = f"drifted: PSI {psi_now:.2f}, usually below {usual.psi:.2f}"
     elif np.isnan(ks_now):
         words = "unknown"
-    return Moved(
+    return FeatureDrift(
         name=name,
         psi=psi_now,
         psi_usual=usual.psi,

@@ -18,7 +18,7 @@ HISTORY_PATIENCE: Final = timedelta(days=7)
 """How long after the due time a price history is accepted: each reading goes back this far."""
 
 
-class LaterMarket:
+class PastMarket:
     """Looks up past buckets and prices; each snapshot is read once.
 
     Results are (value, reason). An empty reason means "not known yet"; None with a reason means

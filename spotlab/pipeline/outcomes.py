@@ -20,7 +20,7 @@ from spotlab.domain.market import MarketName
 from spotlab.domain.outcomes import Outcome, OutcomeState, ShadowDecision, Target
 from spotlab.domain.ports import BucketModel, ExperimentFilter, ExperimentSummary, RiskModel
 from spotlab.errors import SpotlabError
-from spotlab.pipeline.hindsight import LaterMarket
+from spotlab.pipeline.hindsight import PastMarket
 from spotlab.store import Store
 
 T = TypeVar("T", InterruptionEvent, Exposure)
@@ -36,8 +36,8 @@ LAST_PRICE: Final = "last-price@1"
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """Counts of one run of `realise`.
+class OutcomeCounts:
+    """Counts of one run of `record_outcomes`.
 
     Args:
         new: outcomes that it recorded, by target.
@@ -73,7 +73,9 @@ class _Join:
         self.pending[target] = self.pending.get(target, 0) + 1
 
 
-def realise(store: Store, model: Callable[[str], RiskModel], now: datetime) -> Settled:
+def record_outcomes(
+    store: Store, model: Callable[[str], RiskModel], now: datetime
+) -> OutcomeCounts:
     """Record the outcome of every prediction whose outcome is known now; idempotent.
 
     Args:
@@ -85,7 +87,7 @@ def realise(store: Store, model: Callable[[str], RiskModel], now: datetime) -> S
     """
     since = now - LOOK_BACK
     shadows: dict[int, list[ShadowDecision]] = {}
-    for decision in store.shadows.list(since=since, limit=_ALL):
+    for decision in store.shadow_decisions.list(since=since, limit=_ALL):
         shadows.setdefault(decision.experiment_id, []).append(decision)
     join = _Join(store, model, now, since, shadows)
     experiments = [
@@ -102,7 +104,7 @@ def realise(store: Store, model: Callable[[str], RiskModel], now: datetime) -> S
         target: store.outcomes.record(list(outcomes(join, experiments)))
         for target, outcomes in joins.items()
     }
-    return Settled(new, join.pending)
+    return OutcomeCounts(new, join.pending)
 
 
 def _interruptions(join: _Join, experiments: Sequence[ExperimentSummary]) -> Iterator[Outcome]:
@@ -203,7 +205,7 @@ def _interruption_outcome(
 def _buckets(join: _Join, experiments: Sequence[ExperimentSummary]) -> Iterator[Outcome]:
     """The first prediction per pool, model and day."""
     settled = join.store.outcomes.settled(Target.BUCKET)
-    later = LaterMarket(join.store.archive)
+    past_market = PastMarket(join.store.archive)
     for each in _first_of_a_day(experiments):
         due_at = each.created_at + MONTH
         if due_at > join.now:
@@ -213,7 +215,7 @@ def _buckets(join: _Join, experiments: Sequence[ExperimentSummary]) -> Iterator[
         unsettled = [name for name in models if (each.experiment_id, name) not in settled]
         if not unsettled:
             continue
-        bucket, reason = later.bucket(each.market, each.current_pool, due_at, join.now)
+        bucket, reason = past_market.bucket(each.market, each.current_pool, due_at, join.now)
         if not reason:
             join.count_pending(Target.BUCKET)
             continue
@@ -250,7 +252,7 @@ def _high_bucket_probability(join: _Join, name: str, experiment: Experiment) -> 
 
 def _prices(join: _Join, experiments: Sequence[ExperimentSummary]) -> Iterator[Outcome]:
     settled = join.store.outcomes.settled(Target.PRICE)
-    later = LaterMarket(join.store.archive)
+    past_market = PastMarket(join.store.archive)
     for each in experiments:
         price = each.spot_price_usd_per_hour
         if price is None or (each.experiment_id, LAST_PRICE) in settled:
@@ -259,7 +261,7 @@ def _prices(join: _Join, experiments: Sequence[ExperimentSummary]) -> Iterator[O
         if due_at > join.now:
             join.count_pending(Target.PRICE)
             continue
-        realised, reason = later.price(each.market, each.current_pool, due_at, join.now)
+        realised, reason = past_market.price(each.market, each.current_pool, due_at, join.now)
         if not reason:
             join.count_pending(Target.PRICE)
             continue

@@ -1,15 +1,20 @@
-"""Helper processes that all processes of a home share.
+"""Helper processes that are shared by all processes of a home.
 
-Whoever comes first starts a helper, whoever comes later joins, and it ends some time after its last
-user is gone, however that user ended. Three files in `home/run` carry this; the kernel releases
-their locks even on kill -9:
+The first user of a helper starts it, and later users join it. It ends some time after its last user
+has ended, for whatever reason. This is coordinated by locks on three files in `home/run`, which the
+kernel releases even after kill -9:
 
-- `<name>.users`: each user holds it shared; the supervisor can take it alone when nobody is left.
-- `<name>.start`: held alone while somebody joins or starts, and while the supervisor ends.
-- `<name>.alive`: held by the supervisor and by the helper, its child; it names both.
+- `<name>.users`: each user holds a shared lock; if the supervisor gets an exclusive lock, there are
+  no users.
+- `<name>.start`: locked exclusively while a process joins or starts the helper, and while the
+  supervisor ends it.
+- `<name>.alive`: locked by the supervisor and by the helper, its child; contains their process ids.
 
-The supervisor dies with its child, and on Linux the child with it (PR_SET_PDEATHSIG). Elsewhere a
-supervisor that is killed with -9 leaves its child running: the next user joins that one.
+The supervisor ends when its child ends. On Linux the child also ends when the supervisor is killed
+(PR_SET_PDEATHSIG). On other systems, kill -9 of the supervisor leaves its child running, and the
+next user joins that child.
+
+Imports `errors`.
 """
 
 from spotlab.processes.files import run_dir, socket_dir

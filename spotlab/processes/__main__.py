@@ -1,6 +1,6 @@
 """The supervisor of one helper: `python -m spotlab.processes RUN NAME IDLE_S COMMAND…`.
 
-It detaches, runs the command as its child, and ends it when nobody uses it.
+It detaches, runs the command as its child, and ends it when it has no users.
 """
 
 from __future__ import annotations
@@ -18,90 +18,98 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from spotlab.processes.files import ALONE, POLL_S, STOP_S, Files, open_lock, opened, take
-from spotlab.processes.limits import die_with
+from spotlab.processes.files import (
+    EXCLUSIVE,
+    POLL_S,
+    STOP_S,
+    Files,
+    acquire_lock,
+    open_lock,
+    opened_lock,
+)
+from spotlab.processes.limits import die_with_parent
 
-_LONGEST_WAIT_S: Final = 1.0
+_MAX_WAIT_S: Final = 1.0
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Take `alive`, detach, supervise."""
+    """Lock `alive`, detach and supervise."""
     run, name, idle_s, *command = arguments
     files = Files(Path(run), name)
     alive = open_lock(files.alive)
-    if not take(alive, ALONE, within_s=STOP_S):
-        sys.exit(f"Another {name} is alive already.")
+    if not acquire_lock(alive, EXCLUSIVE, within_s=STOP_S):
+        sys.exit(f"Another {name} is already running.")
     os.ftruncate(alive, 0)
     if os.fork():
-        return 0  # the supervisor is nobody's child: whoever started it has no zombie to bury
+        return 0  # detached: the starting process does not have to wait for the supervisor
     return supervise(files, alive, float(idle_s), command)
 
 
 def supervise(files: Files, alive: int, idle_s: float, command: Sequence[str]) -> int:
-    """Run the command until it ends, SIGTERM comes, or nobody has used it for idle_s."""
+    """Run the command until it ends, SIGTERM is received, or it has had no users for idle_s."""
     signals = Signals()
-    child = _child(command, alive)
+    child = _start_child(command, alive)
     try:
         os.write(alive, b"[%d, %d]" % (os.getpid(), child.pid))
         users = open_lock(files.users)
         used_at = time.monotonic()
-        while child.poll() is None and not signals.end and _is_there(files.users, users):
-            signals.wait(max(POLL_S, min(_LONGEST_WAIT_S, idle_s / 4)))
+        while child.poll() is None and not signals.terminated and _is_same_file(files.users, users):
+            signals.wait(max(POLL_S, min(_MAX_WAIT_S, idle_s / 4)))
             files.bound_log()
-            with opened(files.start) as start:
-                if not (take(start, ALONE) and take(users, ALONE)):
+            with opened_lock(files.start) as start:
+                if not (acquire_lock(start, EXCLUSIVE) and acquire_lock(users, EXCLUSIVE)):
                     used_at = time.monotonic()
                     continue
                 if time.monotonic() - used_at >= idle_s:
-                    return _end(child, alive)  # `start` is held: who comes now waits
+                    return _end_child(child, alive)  # `start` is locked: new users wait
                 fcntl.flock(users, fcntl.LOCK_UN)
     finally:
-        _end(child, alive)
+        _end_child(child, alive)
     return child.returncode
 
 
 class Signals:
-    """A wait that the child's end or SIGTERM cuts short."""
+    """Waiting that is interrupted by SIGTERM and by the end of the child."""
 
     def __init__(self) -> None:
-        self.end = False
+        self.terminated = False
         self._reader, writer = os.pipe()
         os.set_blocking(writer, False)
         signal.set_wakeup_fd(writer)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        signal.signal(signal.SIGTERM, self._asked_to_end)
+        signal.signal(signal.SIGTERM, self._on_sigterm)
 
     def wait(self, longest_s: float) -> None:
-        """Until a signal, or so long."""
+        """Wait for a signal, at most this long."""
         if select.select([self._reader], [], [], longest_s)[0]:
             os.read(self._reader, 64)
 
-    def _asked_to_end(self, _number: int, _frame: FrameType | None) -> None:
-        self.end = True
+    def _on_sigterm(self, _number: int, _frame: FrameType | None) -> None:
+        self.terminated = True
 
 
-def _child(command: Sequence[str], alive: int) -> subprocess.Popen[bytes]:
+def _start_child(command: Sequence[str], alive: int) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             pass_fds=(alive,),
-            preexec_fn=partial(die_with, os.getpid()),
+            preexec_fn=partial(die_with_parent, os.getpid()),
         )
     except OSError as exc:
-        sys.exit(f"{command[0]} cannot be run: {exc.strerror}.")
+        sys.exit(f"{command[0]} cannot be started: {exc.strerror}.")
 
 
-def _is_there(path: Path, handle: int) -> bool:
-    """False when the home was removed: then nobody can join, and nobody should be served."""
+def _is_same_file(path: Path, handle: int) -> bool:
+    """False if the home was removed or replaced: then no process can join the helper."""
     try:
         return os.path.samestat(path.stat(), os.fstat(handle))
     except OSError:
         return False
 
 
-def _end(child: subprocess.Popen[bytes], alive: int) -> int:
-    """End the child and say so at once: whoever comes next must not take it for alive."""
+def _end_child(child: subprocess.Popen[bytes], alive: int) -> int:
+    """End the child and unlock `alive` immediately, so that the next user starts a new helper."""
     if child.poll() is None:
         child.terminate()
     try:

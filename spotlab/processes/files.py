@@ -1,4 +1,4 @@
-"""The folders and lock files of a home's helpers."""
+"""Folders and lock files of a home's helpers."""
 
 from __future__ import annotations
 
@@ -18,55 +18,58 @@ from typing import Final
 from spotlab.errors import NotAvailable
 
 SHARED: Final = fcntl.LOCK_SH
-ALONE: Final = fcntl.LOCK_EX
+EXCLUSIVE: Final = fcntl.LOCK_EX
 POLL_S: Final = 0.02
 STOP_S: Final = 5.0
-"""A helper that does not end within this time of SIGTERM is killed."""
+"""A helper that does not end within this time after SIGTERM is killed."""
 LOG_BYTES: Final = 1_000_000
-_LOG_KEPT_BYTES: Final = 200_000
+_LOG_TAIL_BYTES: Final = 200_000
 _SOCKET_PATH_BYTES: Final = 100
-"""A unix socket's address holds 107 bytes on Linux and 103 on macOS."""
+"""The limit for the path of a Unix socket is 107 bytes on Linux and 103 on macOS."""
 _SOCKET_NAME_BYTES: Final = 24
-_SHORT: Final = "/tmp"  # noqa: S108  a folder of our own is made in it, and its owner is checked
+_SHORT_PARENT: Final = "/tmp"  # noqa: S108  only for a private folder whose owner is checked
 
 
 def run_dir(home: Path) -> Path:
-    """`home/run`: locks and logs of the home's helpers, for its owner only.
+    """`home/run` with the locks and logs of the home's helpers; only its owner has access.
 
     Raises:
-        NotAvailable: it cannot be made, or belongs to somebody else.
+        NotAvailable: it cannot be created, or belongs to another user.
     """
-    return _private(home.resolve() / "run")
+    return _private_folder(home.resolve() / "run")
 
 
 def socket_dir(home: Path) -> Path:
-    """The folder of the home's unix sockets: `home/run`, or a short one where that is too long.
+    """The folder of the home's Unix sockets: `home/run`, or a shorter path if that is too long.
 
-    The short one is noted in `home/run/socket-dir`, so that processes with another TMPDIR find it.
+    The shorter path is stored in `home/run/socket-dir`, so that processes with a different TMPDIR
+    find it.
 
     Raises:
-        NotAvailable: it cannot be made, or belongs to somebody else.
+        NotAvailable: it cannot be created, or belongs to another user.
     """
     run = run_dir(home)
-    if _fits(run):
+    if _fits_socket(run):
         return run
-    with opened(run / "socket-dir") as note:
-        take(note, ALONE, within_s=STOP_S)
+    with opened_lock(run / "socket-dir") as note:
+        acquire_lock(note, EXCLUSIVE, within_s=STOP_S)
         noted = os.read(note, 4096).decode()
         if noted:
-            return _private(Path(noted))
+            return _private_folder(Path(noted))
         name = f"spotlab-{os.getuid()}-{hashlib.sha256(bytes(run)).hexdigest()[:16]}"
-        wanted = Path(tempfile.gettempdir()) / name
-        folder = _private(wanted if _fits(wanted) else Path(_SHORT) / name)
+        preferred = Path(tempfile.gettempdir()) / name
+        folder = _private_folder(
+            preferred if _fits_socket(preferred) else Path(_SHORT_PARENT) / name
+        )
         os.write(note, bytes(folder))
         return folder
 
 
-def _fits(folder: Path) -> bool:
+def _fits_socket(folder: Path) -> bool:
     return len(bytes(folder)) + _SOCKET_NAME_BYTES <= _SOCKET_PATH_BYTES
 
 
-def _private(folder: Path) -> Path:
+def _private_folder(folder: Path) -> Path:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.lstat()
@@ -74,28 +77,29 @@ def _private(folder: Path) -> Path:
         if ours and status.st_mode & 0o077:
             folder.chmod(0o700)
     except OSError as exc:
-        raise NotAvailable(f"The folder {folder} cannot be made: {exc.strerror}.") from exc
+        raise NotAvailable(f"The folder {folder} cannot be created: {exc.strerror}.") from exc
     if not ours:
         raise NotAvailable(
-            f"{folder} is not a folder of your own.", remedy="Remove it, or set another home."
+            f"The folder {folder} belongs to another user, or is not a folder.",
+            remedy="Remove it, or set another home.",
         )
     return folder
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[int]:
-    """A lock file's descriptor; the lock ends with it, though a fork may hold a copy by then."""
+def opened_lock(path: Path) -> Iterator[int]:
+    """A lock file's descriptor, unlocked at the end even if a forked process has a copy of it."""
     handle = open_lock(path)
     try:
         yield handle
     finally:
-        with suppress(OSError):  # a file system without locks
+        with suppress(OSError):  # the file system does not support locks
             fcntl.flock(handle, fcntl.LOCK_UN)
         os.close(handle)
 
 
 def open_lock(path: Path) -> int:
-    """A lock file's descriptor, which a program that is executed does not inherit.
+    """A lock file's descriptor, which is not inherited by programs that are executed.
 
     Raises:
         NotAvailable: the file cannot be opened.
@@ -106,11 +110,11 @@ def open_lock(path: Path) -> int:
         raise NotAvailable(f"The file {path} cannot be opened: {exc.strerror}.") from exc
 
 
-def take(handle: int, how: int, within_s: float = 0.0) -> bool:
-    """Lock, SHARED or ALONE; False when others still held it after that time.
+def acquire_lock(handle: int, how: int, within_s: float = 0.0) -> bool:
+    """Lock a file, SHARED or ALONE (exclusively); False if it was still locked after `within_s`.
 
     Raises:
-        NotAvailable: the file system has no locks.
+        NotAvailable: the file system does not support locks.
     """
     deadline = time.monotonic() + within_s
     while True:
@@ -120,7 +124,7 @@ def take(handle: int, how: int, within_s: float = 0.0) -> bool:
                 return True
         except OSError as exc:
             raise NotAvailable(
-                f"The file system of the home cannot lock files: {exc.strerror}.",
+                f"The home's file system does not support file locks: {exc.strerror}.",
                 remedy="Set SPOTLAB_HOME to a folder on a local disk.",
             ) from exc
         if time.monotonic() >= deadline:
@@ -130,7 +134,7 @@ def take(handle: int, how: int, within_s: float = 0.0) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Pids:
-    """Process ids of a helper and of its supervisor."""
+    """Process ids of a helper and its supervisor."""
 
     supervisor: int
     helper: int
@@ -150,46 +154,46 @@ class Files:
 
     @property
     def users(self) -> Path:
-        """Held shared by each user."""
+        """Locked by each user (shared)."""
         return self.run / f"{self.name}.users"
 
     @property
     def start(self) -> Path:
-        """Held alone while somebody joins or starts, and while the supervisor ends."""
+        """Locked while a process joins or starts the helper, and while the supervisor ends it."""
         return self.run / f"{self.name}.start"
 
     @property
     def alive(self) -> Path:
-        """Held by the supervisor and the helper; names their process ids."""
+        """Locked by the supervisor and the helper; contains their process ids."""
         return self.run / f"{self.name}.alive"
 
     @property
     def log(self) -> Path:
-        """What the helper and its supervisor wrote."""
+        """Output of the helper and its supervisor."""
         return self.run / f"{self.name}.log"
 
     def is_alive(self) -> bool:
-        """True while the supervisor or the helper lives."""
-        with opened(self.alive) as handle:
-            return not take(handle, SHARED)
+        """Whether the supervisor or the helper is running."""
+        with opened_lock(self.alive) as handle:
+            return not acquire_lock(handle, SHARED)
 
     def pids(self) -> Pids | None:
-        """Who is alive; None while the helper is not there yet, or no longer."""
+        """Their process ids; None if the helper is not running."""
         text = self.alive.read_text() if self.is_alive() else ""
         return Pids(*json.loads(text)) if text else None
 
     def log_end(self, since: int, characters: int = 600) -> str:
-        """The last words of the log that were written after its first `since` bytes."""
+        """The end of the log, at most `characters`, without its first `since` bytes."""
         written = self.log.read_bytes() if self.log.exists() else b""
         return written[since if since <= len(written) else 0 :][-characters:].decode(
             errors="replace"
         )
 
     def bound_log(self) -> None:
-        """Forget the older part of a long log; its writers append, so they go on undisturbed."""
+        """Delete the older part of a long log; its writers append, so they are not affected."""
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
             with self.log.open("r+b") as log:
-                kept = log.read()[-_LOG_KEPT_BYTES:]
+                tail = log.read()[-_LOG_TAIL_BYTES:]
                 log.seek(0)
                 log.truncate()
-                log.write(kept)
+                log.write(tail)

@@ -1,6 +1,6 @@
-"""Frames over pipes: a length, then as many bytes.
+"""Frames over pipes: a length, followed by that number of bytes.
 
-Whoever reads says how long a frame may be: what is at the other end may be hostile.
+The reader sets the maximum length of a frame, because the other end is untrusted.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ _LENGTH: Final = struct.Struct("<Q")
 Buffer = bytes | bytearray | memoryview
 
 
-class Lost(Exception):
-    """The other end of a pipe cannot be spoken with any longer."""
+class PipeError(Exception):
+    """The pipe is no longer usable."""
 
 
-class Ended(Lost):
-    """It closed its end."""
+class PipeClosed(PipeError):
+    """The other end was closed."""
 
 
-class Overran(Lost):
-    """It took too long."""
+class PipeTimeout(PipeError):
+    """The other end did not respond in time."""
 
 
-class Garbled(Lost):
-    """It sent what is no frame that was expected."""
+class InvalidFrame(PipeError):
+    """The other end sent an unexpected frame."""
 
 
 def send(pipe: int, parts: Sequence[Buffer], until: float | None = None) -> None:
     """Write one frame.
 
     Args:
-        pipe: a descriptor; one that does not block where `until` is given.
-        parts: its content, in order.
-        until: monotonic seconds; None: however long it takes.
+        pipe: a descriptor, non-blocking if `until` is set.
+        parts: the content, in order.
+        until: deadline, monotonic seconds; None: no deadline.
     Raises:
-        Ended, Overran: it was not read.
+        PipeClosed, PipeTimeout: the frame was not read.
     """
     views = [memoryview(part).cast("B") for part in parts]
     length = _LENGTH.pack(sum(len(view) for view in views))
@@ -52,28 +52,28 @@ def send(pipe: int, parts: Sequence[Buffer], until: float | None = None) -> None
             except BlockingIOError:
                 continue
             except BrokenPipeError:
-                raise Ended from None
+                raise PipeClosed from None
 
 
-def receive(pipe: int, most: int, until: float | None = None) -> memoryview:
+def receive(pipe: int, max_bytes: int, until: float | None = None) -> memoryview:
     """Read one frame.
 
     Args:
         pipe, until: as for `send`.
-        most: bytes that it may have.
+        max_bytes: maximum length, bytes.
     Raises:
-        Ended, Overran: none came, or not all of it.
-        Garbled: it is longer.
+        PipeClosed, PipeTimeout: no complete frame was received.
+        InvalidFrame: the frame is longer.
     """
     (length,) = _LENGTH.unpack(_read(pipe, _LENGTH.size, until))
-    if length > most:
-        raise Garbled(f"{length} bytes where {most} are the most")
+    if length > max_bytes:
+        raise InvalidFrame(f"{length} bytes, but at most {max_bytes} are accepted")
     return _read(pipe, length, until)
 
 
 def _read(pipe: int, count: int, until: float | None) -> memoryview:
-    whole = memoryview(bytearray(count))
-    rest = whole
+    content = memoryview(bytearray(count))
+    rest = content
     while len(rest):
         _wait(pipe, select.POLLIN, until)
         try:
@@ -81,16 +81,16 @@ def _read(pipe: int, count: int, until: float | None) -> memoryview:
         except BlockingIOError:
             continue
         if read == 0:
-            raise Ended
+            raise PipeClosed
         rest = rest[read:]
-    return whole
+    return content
 
 
-def _wait(pipe: int, what: int, until: float | None) -> None:
+def _wait(pipe: int, event: int, until: float | None) -> None:
     if until is None:
         return
     poll = select.poll()
-    poll.register(pipe, what)
+    poll.register(pipe, event)
     left_s = until - time.monotonic()
     if left_s <= 0 or not poll.poll(left_s * 1e3):
-        raise Overran
+        raise PipeTimeout

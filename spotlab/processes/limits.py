@@ -1,6 +1,6 @@
-"""What a process may take that reads what a stranger sent.
+"""Limits of a process that reads untrusted files.
 
-Such a process limits itself before it reads anything: what it reads may subvert it afterwards.
+The process applies them to itself before it reads anything, because a file may compromise it.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ _PR_SET_NO_NEW_PRIVS: Final = 38
 _LANDLOCK_CREATE: Final = 444
 _LANDLOCK_RESTRICT: Final = 446
 _LANDLOCK_FILE_RIGHTS: Final = {1: 13, 2: 14, 3: 15, 4: 15}
-"""How many there are, by the kernel's version of Landlock; newer ones have 16."""
+"""Number of file access rights, by the kernel's Landlock version; newer versions have 16."""
 _CAPABILITIES_V3: Final = 0x20080522
-_PASSED: Final = ("PATH", "LD_LIBRARY_PATH")
+_INHERITED: Final = ("PATH", "LD_LIBRARY_PATH")
 _ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a process may take.
+    """Resource limits of a process.
 
     Args:
         memory_mb: address space, MB.
-        cpu_s: processor time of its whole life, s.
-        open_files: descriptors; 0: what is open stays so, and nothing else is opened, no file and
-            no connection.
+        cpu_s: total processor time, s.
+        open_files: number of descriptors; 0: descriptors that are open stay open, and no further
+            file or connection can be opened.
     """
 
     memory_mb: int
@@ -43,7 +43,7 @@ class Limits:
 
 
 def address_space_mb() -> int:
-    """What this process has taken of it so far, MB; 0 where the kernel does not say."""
+    """Current address space of this process, MB; 0 if the kernel does not report it."""
     try:
         pages = Path("/proc/self/statm").read_text().split()[0]
     except OSError:
@@ -51,16 +51,16 @@ def address_space_mb() -> int:
     return int(pages) * resource.getpagesize() // 2**20
 
 
-def environment() -> dict[str, str]:
-    """The variables that such a process is given: no setting, and so no secret, is among them."""
-    passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
+def child_environment() -> dict[str, str]:
+    """Environment variables of such a process; without SpotLab's settings, and thus secrets."""
+    passed = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return passed | _ONE_THREAD | {"PYTHONPATH": str(_ROOT)}
 
 
-def restrict(limits: Limits) -> None:
-    """Take these limits upon this process, for good; no file is written.
+def apply_limits(limits: Limits) -> None:
+    """Apply the limits to this process irrevocably; writing to files is disabled as well.
 
-    A process of an ordinary user cannot start another one or a thread either; root's can.
+    Unless it runs as root, the process can no longer start processes or threads.
     """
     for kind, most in (
         (resource.RLIMIT_AS, limits.memory_mb * 2**20),
@@ -76,10 +76,10 @@ def restrict(limits: Limits) -> None:
 
 
 def confine() -> None:
-    """Give up, for good, what answering does not need; call it before `restrict`.
+    """Drop privileges that are not needed for responses, irrevocably; call before `apply_limits`.
 
-    On Linux: privileges, and where the kernel has Landlock also reading and running files, looking
-    into other processes and, since its version 6, sending them signals.
+    Only on Linux: capabilities, and, if the kernel supports Landlock, reading and executing files,
+    inspecting other processes and (from Landlock version 6) sending them signals.
     """
     if sys.platform != "linux":
         return
@@ -98,20 +98,20 @@ def confine() -> None:
 
 
 def landlock_version() -> int:
-    """Of this kernel; 0 where it has none."""
+    """Landlock version of this kernel; 0 if it has none."""
     if sys.platform != "linux":
         return 0
     version: int = ctypes.CDLL(None).syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), 1)
     return max(version, 0)
 
 
-def die_with(parent: int) -> None:
-    """Be killed when the thread that started this process ends, on Linux.
+def die_with_parent(parent: int) -> None:
+    """On Linux, have this process killed when the thread that started it ends.
 
     Args:
-        parent: process id of whoever started this one.
+        parent: process id of the parent.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the kernel was told
+    if os.getppid() != parent:  # the parent had already ended before prctl
         os._exit(1)

@@ -1,4 +1,4 @@
-"""Joining a helper, or starting it."""
+"""Starting and joining helpers."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from types import TracebackType
 
 from spotlab.errors import NotAvailable
 from spotlab.processes.files import (
-    ALONE,
+    EXCLUSIVE,
     POLL_S,
     SHARED,
     STOP_S,
     Files,
+    acquire_lock,
     open_lock,
-    opened,
+    opened_lock,
     run_dir,
-    take,
 )
 
 
@@ -34,10 +34,10 @@ class Helper:
     Args:
         home: SPOTLAB_HOME.
         name: unique within the home, such as "online-store".
-        command: what to run, in `home/run`; its output goes to `home/run/<name>.log`.
-        ready: True when it answers; asked again and again while it starts.
-        idle_s: it is ended this long after its last user is gone.
-        start_timeout_s: how long it may take until it is ready.
+        command: program and arguments, run in `home/run`; output goes to `home/run/<name>.log`.
+        ready: whether it responds; called repeatedly while it starts.
+        idle_s: it is ended this long after its last user has ended.
+        start_timeout_s: maximum time until it is ready.
     """
 
     home: Path
@@ -51,7 +51,7 @@ class Helper:
 class Membership:
     """A process's use of a helper, until it is closed or the process ends.
 
-    A forked child counts as a user of its own until it closes its copy or ends.
+    A forked child is a separate user until it closes its copy or ends.
     """
 
     def __init__(self, helper: Helper, files: Files, users: int) -> None:
@@ -61,25 +61,29 @@ class Membership:
 
     @property
     def pid(self) -> int | None:
-        """The helper's process id; None when it is not running."""
+        """The helper's process id; None if it is not running."""
         pids = self._files.pids()
         return pids.helper if pids else None
 
-    def ensure(self) -> None:
-        """Start the helper again if it died; costs some microseconds where it lives.
+    def ensure_running(self) -> None:
+        """Start the helper again if it ended; takes microseconds if it is running.
 
         Raises:
-            NotAvailable: it could not be started (holds the end of its log), or was left.
+            NotAvailable: it could not be started (with the end of its log), or this membership is
+                closed.
         """
         if self._users < 0:
-            raise NotAvailable(f"The {self._helper.name} process was left.", remedy="Join again.")
+            raise NotAvailable(
+                f"The connection to the {self._helper.name} process was closed.",
+                remedy="Join it again.",
+            )
         if not self._files.is_alive():
-            with _starting(self._helper, self._files):
-                _bring_up(self._helper, self._files)
+            with _start_lock(self._helper, self._files):
+                _ensure_running(self._helper, self._files)
 
     def close(self) -> None:
-        """Leave. What a forked child holds is not touched."""
-        users, self._users = self._users, -1  # first: two threads may leave at once
+        """Leave the helper; copies in forked children are not affected."""
+        users, self._users = self._users, -1  # first, because two threads may close it concurrently
         if users >= 0:
             os.close(users)
 
@@ -96,17 +100,17 @@ class Membership:
 
 
 def join(helper: Helper) -> Membership:
-    """Use a helper: join the one that runs, or start it.
+    """Join a helper, starting it if it is not running.
 
     Raises:
-        NotAvailable: it could not be started; holds the end of its log.
+        NotAvailable: it could not be started; contains the end of its log.
     """
     files = Files(run_dir(helper.home), helper.name)
-    with _starting(helper, files):
+    with _start_lock(helper, files):
         users = open_lock(files.users)
         try:
-            take(users, SHARED)
-            _bring_up(helper, files)
+            acquire_lock(users, SHARED)
+            _ensure_running(helper, files)
         except BaseException:
             os.close(users)
             raise
@@ -114,46 +118,46 @@ def join(helper: Helper) -> Membership:
 
 
 @contextmanager
-def _starting(helper: Helper, files: Files) -> Iterator[None]:
-    with opened(files.start) as handle:
-        if not take(handle, ALONE, within_s=helper.start_timeout_s + 2 * STOP_S):
+def _start_lock(helper: Helper, files: Files) -> Iterator[None]:
+    with opened_lock(files.start) as handle:
+        if not acquire_lock(handle, EXCLUSIVE, within_s=helper.start_timeout_s + 2 * STOP_S):
             raise NotAvailable(
-                f"Another process has been starting {helper.name} for too long.",
-                remedy=f"See who holds {files.start}.",
+                f"Another process is starting {helper.name}, and has not finished in time.",
+                remedy=f"Find the process that has locked {files.start}, and end it.",
             )
         yield
 
 
-def _bring_up(helper: Helper, files: Files) -> None:
-    """Wait until the helper answers, starting it where none lives; `start` is held."""
+def _ensure_running(helper: Helper, files: Files) -> None:
+    """Wait until the helper responds, starting it if necessary; requires the lock on `start`."""
     written = files.log.stat().st_size if files.log.exists() else 0
-    if files.is_alive() and _answers(helper, files, written):
+    if files.is_alive() and _wait_until_ready(helper, files, written):
         return
     _spawn(helper, files)
     try:
-        answers = _answers(helper, files, written)
+        answers = _wait_until_ready(helper, files, written)
     except NotAvailable:
         _end(files)
         raise
     if not answers:
-        raise _failed(files, "ended while it started", written)
+        raise _start_failure(files, "ended during start-up", written)
 
 
-def _answers(helper: Helper, files: Files, written: int) -> bool:
-    """True once it is ready; False when it ended meanwhile."""
+def _wait_until_ready(helper: Helper, files: Files, written: int) -> bool:
+    """Wait until the helper is ready; False if it ended."""
     deadline = time.monotonic() + helper.start_timeout_s
     while files.is_alive():
         if files.pids() and helper.ready():
             return True
         if time.monotonic() > deadline:
-            waited = f"did not answer within {helper.start_timeout_s:g} s"
-            raise _failed(files, waited, written)
+            problem = f"did not respond within {helper.start_timeout_s:g} s"
+            raise _start_failure(files, problem, written)
         time.sleep(POLL_S)
     return False
 
 
 def _spawn(helper: Helper, files: Files) -> None:
-    """Start the supervisor; what is waited for here only starts it, and holds `alive` for it."""
+    """Start the supervisor; returns when it is detached and has locked `alive`."""
     command = [
         *(sys.executable, "-P", "-m", "spotlab.processes"),
         *(str(files.run), helper.name, str(helper.idle_s), *helper.command),
@@ -171,15 +175,15 @@ def _spawn(helper: Helper, files: Files) -> None:
 
 
 def _end(files: Files) -> None:
-    """End what was started just now and does not answer, so that nobody joins it meanwhile."""
+    """End a helper that was started but does not respond, so that no other process joins it."""
     if pids := files.pids():
         with suppress(ProcessLookupError):
             os.kill(pids.supervisor, signal.SIGTERM)
-        with opened(files.alive) as alive:
-            take(alive, SHARED, within_s=2 * STOP_S)
+        with opened_lock(files.alive) as alive:
+            acquire_lock(alive, SHARED, within_s=2 * STOP_S)
 
 
-def _failed(files: Files, what: str, written: int) -> NotAvailable:
-    words = " ".join(files.log_end(written).split())
-    said = f"Its log ends: {words}" if words else f"Its log, {files.log}, is empty."
-    return NotAvailable(f"The {files.name} process {what}.", remedy=said)
+def _start_failure(files: Files, problem: str, written: int) -> NotAvailable:
+    log_end = " ".join(files.log_end(written).split())
+    remedy = f"End of its log: {log_end}" if log_end else f"Its log, {files.log}, is empty."
+    return NotAvailable(f"The {files.name} process {problem}.", remedy=remedy)

@@ -1,4 +1,4 @@
-"""Which recorded files can be read, for commands and screens that list them."""
+"""The formats of recorded files, and recognising a file's format."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from typing import Final
 
 from spotlab.errors import InvalidInput
 from spotlab.recorded import price_history, spotlake, trace_csv
-from spotlab.recorded.content import Reading, read_file, refuse
+from spotlab.recorded.content import RecordedTable, read_file, reject
 from spotlab.recorded.price_history import read_price_history
 from spotlab.recorded.spotlake import NOTICE, read_spotlake
 
 EVALUATION_ONLY: Final = "evaluation-only"
-"""A folder of this name holds data without a licence: it measures, and trains nothing."""
-_START: Final = 4096
+"""Folder of data without a licence, which may be used for evaluation but not for training."""
+_HEADER_BYTES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A form of recorded data.
+    """A format of recorded data.
 
     Args:
-        name: what `--format` takes.
-        title: for a person.
-        form: what such a file looks like.
-        asks: what a caller must declare, because the file does not say it; "" where nothing.
-        notice: licence notice that goes with the data; "" where it depends on the file.
-        trains: whether a model that the project ships may learn from it.
+        name: value of `--format`.
+        title: display name.
+        form: the structure of such a file.
+        asks: options that a caller must set because the file does not contain them; "": none.
+        notice: licence notice of the data; "": depends on the file.
+        trains: whether shipped models may be trained on it.
         table: reads it as a table; None for traces, which `recorded.traces` reads.
     """
 
     name: str
     title: str
     form: str
-    asks: str = ""
+    required_options: str = ""
     notice: str = ""
-    trains: bool = True
-    table: Callable[[Path], Reading] | None = None
+    trainable: bool = True
+    table: Callable[[Path], RecordedTable] | None = None
 
 
 FORMATS: Final = (
@@ -46,7 +46,8 @@ FORMATS: Final = (
         "trace-json",
         "Availability trace",
         "{metadata: {gap_seconds}, data: [nodes available, …]}",
-        asks="--nodes where a tick must have more than one; --gap-s where gap_seconds is missing",
+        required_options="--nodes if a tick must have more than one; "
+        "--gap-s if gap_seconds is missing",
     ),
     Format(
         "trace-rebuilt",
@@ -57,7 +58,7 @@ FORMATS: Final = (
         "trace-csv",
         "Availability or preemption trace",
         "CSV tick,time,fail",
-        asks="--polarity; --gap-s where the times carry no date",
+        required_options="--polarity; --gap-s if the times have no date",
     ),
     Format(
         "price-history",
@@ -71,61 +72,58 @@ FORMATS: Final = (
         "SpotLake export",
         "CSV Time,InstanceType,Region,AZ,SPS,T3,T2,IF,OndemandPrice,SpotPrice,Savings",
         notice=NOTICE,
-        trains=False,
+        trainable=False,
         table=read_spotlake,
     ),
 )
-"""Every form; each may be gzipped."""
+"""All formats; files may be gzipped."""
 
 
-def recognise(path: Path) -> Format:
-    """The form of a file, by its keys or its header line: never by its name.
+def recognise_format(path: Path) -> Format:
+    """The format of a file, by its keys or its header line, never by its name.
 
     Raises:
-        InvalidInput: unreadable, or of no form there is.
+        InvalidInput: unreadable, or of an unknown format.
     """
     content = read_file(path)
-    start = content[:_START].decode("utf-8-sig", errors="replace")
+    start = content[:_HEADER_BYTES].decode("utf-8-sig", errors="replace")
     if content[257:262] == b"ustar" or '"SpotPriceHistory"' in start:
         return format_named("price-history")
     if start.lstrip()[:1] in ("{", "["):
         for key, name in (('"data"', "trace-json"), ('"available"', "trace-rebuilt")):
             if f"{key}:" in content.decode("utf-8", errors="replace").replace(" ", ""):
                 return format_named(name)
-        refuse(path, "its keys are of no form there is", f"one of {_names()}")
+        reject(path, "its keys match no known format", f"one of {_names()}")
     header = {name.strip() for name in start.splitlines()[0].split(",")}
     for name, columns in _HEADERS.items():
         if header.issuperset(columns):
             return format_named(name)
-    return refuse(path, "its header line is of no form there is", f"one of {_names()}")
+    return reject(path, "its header line matches no known format", f"one of {_names()}")
 
 
-def refuse_untrainable(paths: Iterable[Path]) -> None:
-    """Refuse to train a model that is shipped on data whose licence does not allow it.
+def reject_untrainable(paths: Iterable[Path]) -> None:
+    """Reject data whose licence does not allow training a shipped model.
 
     Raises:
-        InvalidInput: names the file and why.
+        InvalidInput: names the file and the reason.
     """
     for path in paths:
         if EVALUATION_ONLY in path.resolve().parts:
-            refuse(path, f"it is under {EVALUATION_ONLY}/, whose data has no licence", "other data")
-        if path.is_file() and not recognise(path).trains:
-            refuse(path, NOTICE, "data under another licence")
+            reject(path, f"it is under {EVALUATION_ONLY}/, whose data has no licence", "other data")
+        if path.is_file() and not recognise_format(path).trainable:
+            reject(path, NOTICE, "data under another licence")
 
 
 def format_named(name: str) -> Format:
-    """The form of that name.
+    """The format with a name.
 
     Raises:
-        InvalidInput: there is none; lists those there are.
+        InvalidInput: there is none; lists the formats.
     """
-    for form in FORMATS:
-        if form.name == name:
-            return form
-    raise InvalidInput(
-        f"No recorded form is named {name!r}.",
-        remedy=f"Use {_names()}.",
-    )
+    for format_ in FORMATS:
+        if format_.name == name:
+            return format_
+    raise InvalidInput(f"There is no format {name!r}.", remedy=f"Use {_names()}.")
 
 
 _HEADERS: Final = {
@@ -136,4 +134,4 @@ _HEADERS: Final = {
 
 
 def _names() -> str:
-    return ", ".join(form.name for form in FORMATS)
+    return ", ".join(format_.name for format_ in FORMATS)

@@ -1,4 +1,4 @@
-"""Prices and advisor buckets of traces, from a CSV."""
+"""Prices and advisor buckets of the pools of traces, from a CSV."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from spotlab.recorded.content import csv_lines, read_file, refuse
+from spotlab.recorded.content import csv_lines, read_file, reject
 
 FloatArray = NDArray[np.float64]
 COLUMNS: Final = ("trace", "spot_usd_per_hour")
@@ -21,11 +21,11 @@ _BUCKETS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class PoolPrices:
-    """What traces do not say of their pools.
+    """Prices and advisor buckets of pools, which traces do not contain.
 
     Args:
-        spot_usd_per_hour: (p,) in the order asked for.
-        buckets: (p,) advisor bucket 0..4, NaN where the file has none.
+        spot_usd_per_hour: (p,) in the requested order.
+        buckets: (p,) advisor bucket 0..4, NaN if the file has none.
     """
 
     spot_usd_per_hour: FloatArray
@@ -37,23 +37,23 @@ def read_pool_prices(path: Path, names: Sequence[str]) -> PoolPrices:
 
     Args:
         path: of the file, plain or gzipped.
-        names: of the traces; lines of others are not used.
+        names: of the traces; other lines are ignored.
     Raises:
-        InvalidInput: a trace has no line or two, or a number cannot be; names it.
+        InvalidInput: a trace does not have exactly one line, or a number is invalid; names it.
     """
     prices: dict[str, float] = {}
     buckets: dict[str, float] = {}
     for place, line in csv_lines(read_file(path), path, COLUMNS):
         name = line["trace"].strip()
         if name in prices:
-            refuse(path, f"{place} names {name!r} a second time", "one line for each trace")
+            reject(path, f"{place} repeats {name!r}", "one line per trace")
         prices[name] = _number(line["spot_usd_per_hour"], path, f"{place}, spot_usd_per_hour")
         bucket = line.get(BUCKET, "").strip()
         buckets[name] = _number(bucket, path, f"{place}, {BUCKET}") if bucket else math.nan
         if bucket and buckets[name] not in range(_BUCKETS):
-            refuse(path, f"{place}, {BUCKET} is {bucket!r}", "a whole number from 0 to 4")
+            reject(path, f"{place}, {BUCKET} is {bucket!r}", "a whole number from 0 to 4")
     if missing := [name for name in names if name not in prices]:
-        refuse(path, f"it has no price of {', '.join(missing)}", "a line for each trace")
+        reject(path, f"it has no price of {', '.join(missing)}", "one line per trace")
     return PoolPrices(
         np.asarray([prices[name] for name in names]), np.asarray([buckets[name] for name in names])
     )
@@ -65,5 +65,5 @@ def _number(text: str, path: Path, place: str) -> float:
     except ValueError:
         number = math.nan
     if not 0.0 <= number < math.inf:
-        refuse(path, f"{place} is {text!r}", "a number of 0 or more")
+        reject(path, f"{place} is {text!r}", "a number of 0 or more")
     return number

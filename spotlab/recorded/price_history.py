@@ -1,6 +1,6 @@
 """Spot price histories from files.
 
-Three forms are read, plain or gzipped: what DescribeSpotPriceHistory answers, as JSON (one
+Three formats are read, plain or gzipped: responses of DescribeSpotPriceHistory as JSON (one
 response, a list of responses, or a list of their records); a tar archive of such files; and CSV
 `availability_zone,instance_type,product_description,timestamp,usd_per_hour`.
 """
@@ -23,11 +23,11 @@ from spotlab.domain.market import FEED_COLUMNS, LINUX, FeedKind
 from spotlab.errors import InvalidInput
 from spotlab.recorded.content import (
     MAX_BYTES,
-    Reading,
+    RecordedTable,
     csv_lines,
     read_file,
     read_json,
-    refuse,
+    reject,
     utc,
 )
 
@@ -52,41 +52,41 @@ _TAR_MAGIC: Final = b"ustar"
 _TAR_MAGIC_AT: Final = 257
 
 Key = tuple[str, str, str]
-"""Zone, instance type and time as it is written."""
+"""Zone, instance type and time as written in the file."""
 
 
-def read_price_history(path: Path, *, max_bytes: int = MAX_BYTES) -> Reading:
-    """Change points of Linux pools' spot prices, in FEED_COLUMNS[PRICE_HISTORY].
+def read_price_history(path: Path, *, max_bytes: int = MAX_BYTES) -> RecordedTable:
+    """Change points of Linux pools' spot prices, with the columns FEED_COLUMNS[PRICE_HISTORY].
 
-    A price said again is dropped, but for a pool's newest: as the reader of the live API does it.
-    Of an archive, a file that is malformed is left out and named in `refused`.
+    Repeated prices are dropped, except a pool's newest, as `aws.prices` does. Malformed files in an
+    archive are skipped and listed in `rejected`.
 
     Raises:
-        InvalidInput: the file cannot be read, or holds no Linux price; names file and place.
+        InvalidInput: the file cannot be read, or has no Linux price; names file and place.
     """
     content = read_file(path, max_bytes)
     prices: dict[Key, float] = {}
-    refused: list[str] = []
+    rejected: list[str] = []
     if content[_TAR_MAGIC_AT : _TAR_MAGIC_AT + len(_TAR_MAGIC)] == _TAR_MAGIC:
         for name, member in _members(content, path):
             try:
-                found = _from_json(member, f"{path} > {name}")
+                of_member = _from_json(member, f"{path} > {name}")
             except InvalidInput as exc:
-                refused.append(str(exc))
+                rejected.append(str(exc))
                 continue
-            _join(prices, found, f"{path} > {name}")
+            _merge(prices, of_member, f"{path} > {name}")
         form = "DescribeSpotPriceHistory responses in a tar archive"
     elif content.lstrip()[:1] in (b"{", b"["):
         prices, form = _from_json(content, str(path)), "DescribeSpotPriceHistory response"
     else:
         prices, form = _from_csv(content, path), "CSV of spot prices"
     if not prices:
-        refuse(path, "it holds no Linux/UNIX price", "spot prices of Linux/UNIX pools")
-    return Reading(_change_points(prices, path), f"{path.name} ({form})", tuple(refused))
+        reject(path, "it has no Linux/UNIX price", "spot prices of Linux/UNIX pools")
+    return RecordedTable(_change_points(prices, path), f"{path.name} ({form})", tuple(rejected))
 
 
 def _members(content: bytes, path: Path) -> Iterator[tuple[str, bytes]]:
-    """The archive's JSON files; nothing is unpacked to disk."""
+    """The JSON files of an archive, read without unpacking it to disk."""
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
             for member in archive:
@@ -94,7 +94,7 @@ def _members(content: bytes, path: Path) -> Iterator[tuple[str, bytes]]:
                 if file is not None and member.name.endswith(".json"):
                     yield Path(member.name).name, file.read()
     except tarfile.TarError as exc:
-        refuse(path, f"its tar data is cut off or corrupt ({exc})", "a complete tar archive")
+        reject(path, f"its tar data is truncated or corrupt ({exc})", "a complete tar archive")
 
 
 def _from_json(content: bytes, where: str) -> dict[Key, float]:
@@ -102,10 +102,10 @@ def _from_json(content: bytes, where: str) -> dict[Key, float]:
     for number, record in enumerate(_records(read_json(content, where), where)):
         place = f"record {number}"
         if not isinstance(record, Mapping):
-            refuse(where, f"{place} is no object", f"objects with {', '.join(_FIELDS)}")
+            reject(where, f"{place} is not an object", f"objects with {', '.join(_FIELDS)}")
         missing = [field for field in _FIELDS if not isinstance(record.get(field), str)]
         if missing:
-            refuse(where, f"{place} has no {missing[0]} as text", f"{', '.join(_FIELDS)}")
+            reject(where, f"{place} has no {missing[0]} as text", f"{', '.join(_FIELDS)}")
         _add(prices, *(record[field] for field in _FIELDS), where=where, place=place)
     return prices
 
@@ -114,12 +114,12 @@ def _records(document: Any, where: str) -> Iterator[Any]:
     for part in document if isinstance(document, list) else [document]:
         if isinstance(part, Mapping) and "SpotPriceHistory" in part:
             if not isinstance(part["SpotPriceHistory"], list):
-                refuse(where, "SpotPriceHistory is no list", "a list of records")
+                reject(where, "SpotPriceHistory is not a list", "a list of records")
             yield from part["SpotPriceHistory"]
         elif isinstance(document, list):
             yield part
         else:
-            refuse(where, "it has no SpotPriceHistory", "what DescribeSpotPriceHistory answers")
+            reject(where, "it has no SpotPriceHistory", "a DescribeSpotPriceHistory response")
 
 
 def _from_csv(content: bytes, path: Path) -> dict[Key, float]:
@@ -147,15 +147,15 @@ def _add(
     except ValueError:
         price = math.nan
     if not 0.0 < price <= _MAX_USD_PER_HOUR:
-        refuse(where, f"{place} costs {usd_per_hour!r}", "USD per hour, above 0")
+        reject(where, f"{place} has price {usd_per_hour!r}", "USD per hour, above 0")
     if prices.setdefault((zone, instance_type, at), price) != price:
-        refuse(where, f"{place} gives {instance_type} in {zone} two prices at {at}", "one price")
+        reject(where, f"{place}: {instance_type} in {zone} has two prices at {at}", "one price")
 
 
-def _join(prices: dict[Key, float], more: Mapping[Key, float], where: str) -> None:
+def _merge(prices: dict[Key, float], more: Mapping[Key, float], where: str) -> None:
     for key, price in more.items():
         if prices.setdefault(key, price) != price:
-            refuse(where, f"{key[1]} in {key[0]} has two prices at {key[2]}", "one price")
+            reject(where, f"{key[1]} in {key[0]} has two prices at {key[2]}", "one price")
 
 
 def _change_points(prices: Mapping[Key, float], path: Path) -> pd.DataFrame:
@@ -165,29 +165,29 @@ def _change_points(prices: Mapping[Key, float], path: Path) -> pd.DataFrame:
         try:
             parse_type(instance_type)
         except ValueError as exc:
-            refuse(path, str(exc), "instance types such as m6i.xlarge")
-    moments: dict[str, datetime] = {text: utc(text, path, "a time") for text in set(times)}
+            reject(path, str(exc), "instance types such as m6i.xlarge")
+    parsed: dict[str, datetime] = {text: utc(text, path, "a time") for text in set(times)}
     rows = pd.DataFrame(
         {
             "region": [regions[zone] for zone in zones],
             "availability_zone": zones,
             "operating_system": LINUX,
             "instance_type": types,
-            "event_time": pd.to_datetime([moments[text] for text in times], utc=True),
+            "event_time": pd.to_datetime([parsed[text] for text in times], utc=True),
             "spot_price_usd_per_hour": list(prices.values()),
         }
     ).sort_values(["availability_zone", "instance_type", "event_time"], ignore_index=True)
     pool = rows["availability_zone"] + ":" + rows["instance_type"]
-    again = (pool == pool.shift()) & (
+    repeated = (pool == pool.shift()) & (
         rows["spot_price_usd_per_hour"] == rows["spot_price_usd_per_hour"].shift()
     )
     newest = pool != pool.shift(-1)
-    kept = rows[~again | newest].reset_index(drop=True)
-    return kept[[*FEED_COLUMNS[FeedKind.PRICE_HISTORY]]]
+    change_points = rows[~repeated | newest].reset_index(drop=True)
+    return change_points[[*FEED_COLUMNS[FeedKind.PRICE_HISTORY]]]
 
 
 def _region(zone: str, path: Path) -> str:
     match = _ZONE.match(zone)
     if match is None:
-        refuse(path, f"{zone!r} is no availability zone", "zones such as us-east-1a")
+        reject(path, f"{zone!r} is not an availability zone", "zones such as us-east-1a")
     return match[1]

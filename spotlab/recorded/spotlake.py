@@ -1,9 +1,9 @@
-"""SpotLake exports.
+"""Reader of SpotLake exports.
 
 SpotLake (Lee, Hwang and Lee: "SpotLake: Diverse Spot Instance Dataset Archive Service", IISWC 2022)
-collects spot prices, placement scores and advisor data several times a day. Its data is under CC
-BY-NC 4.0: it may be looked at and measured on with attribution, and no model that the project ships
-learns from it.
+collects spot prices, placement scores and advisor data several times a day. Its data is licensed
+under CC BY-NC 4.0: with attribution, it may be viewed and used for evaluation, but no shipped model
+is trained on it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Final
 import pandas as pd
 
 from spotlab.domain.instance_types import parse_type
-from spotlab.recorded.content import MAX_BYTES, Reading, csv_lines, read_file, refuse
+from spotlab.recorded.content import MAX_BYTES, RecordedTable, csv_lines, read_file, reject
 
 NOTICE: Final = (
-    "SpotLake data (spotlake.ddps.cloud) is licensed CC BY-NC 4.0: name SpotLake as the source, "
-    "and use it for non-commercial purposes only. No shipped model learns from it."
+    "SpotLake data (spotlake.ddps.cloud) is licensed under CC BY-NC 4.0: name SpotLake as the "
+    "source, and use it for non-commercial purposes only. No shipped model is trained on it."
 )
 CSV_COLUMNS: Final = (
     "Time",
@@ -50,12 +50,12 @@ COLUMNS: Final = (
     "spot_price_usd_per_hour",
     "savings_percent",
 )
-"""The result's columns, each made from the CSV's of the same place.
+"""Columns of the result, in the order of CSV_COLUMNS.
 
 The placement score is 1..10 or 1..3, the interruption-free score 1.0 (over 20 % a month) to 3.0
-(under 5 %); `nodes_at_score_3` is how many nodes could be asked for at a score of 3.
+(under 5 %); `nodes_at_score_3` is the largest number of nodes with a score of 3.
 """
-_HIGHEST: Final = {
+_MAXIMUM: Final = {
     "SPS": 10.0,
     "T3": 10_000.0,
     "T2": 10_000.0,
@@ -68,36 +68,36 @@ _UNKNOWN: Final = {"", "-1", "-1.0"}
 _REGION: Final = re.compile(r"^[a-z]{2,}(?:-[a-z]+)+-\d+$")
 
 
-def read_spotlake(path: Path, *, max_bytes: int = MAX_BYTES) -> Reading:
-    """A SpotLake CSV, with its licence notice; -1 and an empty field are unknown.
+def read_spotlake(path: Path, *, max_bytes: int = MAX_BYTES) -> RecordedTable:
+    """Read a SpotLake CSV; -1 and empty fields are unknown.
 
-    `Time` is in UTC, as SpotLake publishes it. `AZ` is kept as it is written.
+    `Time` is in UTC, as SpotLake publishes it. `AZ` is preserved as written.
 
     Raises:
-        InvalidInput: names the file, the line and what would be right.
+        InvalidInput: names the file, the line and the expected value.
     """
     content = read_file(path, max_bytes)
     rows = [_row(line, path, place) for place, line in csv_lines(content, path, CSV_COLUMNS)]
     if not rows:
-        refuse(path, "it holds no rows", "at least one line under the header")
+        reject(path, "it has no rows", "at least one line below the header")
     frame = pd.DataFrame(rows, columns=[*COLUMNS])
-    return Reading(frame, f"{path.name} (SpotLake export)", notice=NOTICE, trains=False)
+    return RecordedTable(frame, f"{path.name} (SpotLake export)", notice=NOTICE)
 
 
 def _row(line: Mapping[str, str], path: Path, place: str) -> tuple[object, ...]:
     try:
-        moment = datetime.fromisoformat(line["Time"].strip())
-        at = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        parsed = datetime.fromisoformat(line["Time"].strip())
+        at = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError):
-        refuse(path, f"{place} has Time {line['Time']!r}", "a time such as 2024-05-01 12:00:00")
+        reject(path, f"{place} has Time {line['Time']!r}", "a time such as 2024-05-01 12:00:00")
     try:
         parse_type(line["InstanceType"])
     except ValueError as exc:
-        refuse(path, f"{place}: {exc}", "an instance type such as m6i.xlarge")
+        reject(path, f"{place}: {exc}", "an instance type such as m6i.xlarge")
     if not _REGION.match(line["Region"]):
-        refuse(path, f"{place} has Region {line['Region']!r}", "a region such as us-east-1")
+        reject(path, f"{place} has Region {line['Region']!r}", "a region such as us-east-1")
     zone = None if line["AZ"].strip() in _UNKNOWN else line["AZ"].strip()
-    numbers = (_number(line[column], column, path, place) for column in _HIGHEST)
+    numbers = (_number(line[column], column, path, place) for column in _MAXIMUM)
     return (pd.Timestamp(at), line["InstanceType"], line["Region"], zone, *numbers)
 
 
@@ -108,8 +108,8 @@ def _number(text: str, column: str, path: Path, place: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    lowest = -100.0 if column == "Savings" else 0.0
-    if not lowest <= value <= _HIGHEST[column]:
-        right = f"a number in {lowest:g}..{_HIGHEST[column]:g}, or -1 where it is unknown"
-        refuse(path, f"{place} has {column} {text!r}", right)
+    minimum = -100.0 if column == "Savings" else 0.0
+    if not minimum <= value <= _MAXIMUM[column]:
+        expected = f"a number in {minimum:g}..{_MAXIMUM[column]:g}, or -1 if unknown"
+        reject(path, f"{place} has {column} {text!r}", expected)
     return value

@@ -1,4 +1,4 @@
-"""Ticks of a `tick,time,fail` CSV."""
+"""Reader of traces in CSV, with the columns `tick,time,fail`."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from spotlab.recorded.content import csv_lines, refuse, utc
+from spotlab.recorded.content import csv_lines, reject, utc
 
 FloatArray = NDArray[np.float64]
 
 COLUMNS: Final = ("tick", "time", "fail")
 MAX_TICKS: Final = 20_000_000
 _EPOCH_S: Final = 946_684_800.0
-"""2000-01-01: a number of seconds from here on is a date, a smaller one a time since the start."""
-_LAST_S: Final = 253_402_300_799.0
-"""9999-12-31: no date is later."""
+"""2000-01-01: larger numbers of seconds are dates, smaller ones the time since the start."""
+_MAX_TIME_S: Final = 253_402_300_799.0
+"""9999-12-31, the latest date."""
 _VALUES: Final = {
     **{"0": 0.0, "0.0": 0.0, "false": 0.0},
     **{"1": 1.0, "1.0": 1.0, "true": 1.0},
@@ -30,32 +30,32 @@ _VALUES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class CsvTicks:
-    """Ticks of a CSV, one for each tick number from the first to the last.
+    """The ticks of a CSV, from its first to its last tick number.
 
     Args:
-        value: (n,) the `fail` column as it stands: 1, 0, or NaN where the tick has no line.
+        value: (n,) the `fail` column: 1, 0, or NaN if the tick has no line.
         elapsed_s: (n,) seconds since the first tick.
-        started_at: aware UTC; None where the file does not say.
-        gap_s: nominal seconds from tick to tick.
-        told: how the times were read, for a person.
+        started_at: aware UTC; None: unknown.
+        gap_s: nominal seconds between ticks.
+        description: how the times were determined.
     """
 
     value: FloatArray
     elapsed_s: FloatArray
     started_at: datetime | None
     gap_s: float
-    told: str
+    description: str
 
 
 def read_csv_ticks(content: bytes, path: Path, gap_s: float | None) -> CsvTicks:
-    """The ticks; those that are missing between two lines have no record.
+    """Read the ticks; ticks that are missing between two lines have no record.
 
-    `time` is a date and time, seconds since 1970, or seconds since the start. Of a date without
-    its zone only the differences are used. A number in another unit than seconds (it does not
-    step by about gap_s) is not used: times then come from the ticks and the gap.
+    `time` is a date and time, seconds since 1970, or seconds since the start. Of dates without a
+    time zone, only the differences are used. Numbers that are not in seconds (their steps differ
+    from gap_s) are ignored: the times are then computed from the ticks and the gap.
 
     Raises:
-        InvalidInput: names the line and what would be right.
+        InvalidInput: names the line and the expected value.
     """
     places: list[str] = []
     ticks: list[int] = []
@@ -67,46 +67,47 @@ def read_csv_ticks(content: bytes, path: Path, gap_s: float | None) -> CsvTicks:
         values.append(_value(line["fail"], path, place))
         times.append(line["time"].strip())
     if len(ticks) < 2:
-        refuse(path, f"it has {len(ticks)} ticks", "at least 2 ticks")
+        reject(path, f"it has {len(ticks)} ticks", "at least 2 ticks")
     at = np.array(ticks) - ticks[0]
     for before in np.flatnonzero(np.diff(at) <= 0):
-        wrong = f"{places[before + 1]} has tick {ticks[before + 1]} after {ticks[before]}"
-        refuse(path, wrong, "ticks that increase")
+        problem = f"{places[before + 1]} has tick {ticks[before + 1]} after {ticks[before]}"
+        reject(path, problem, "ticks that increase")
     if at[-1] >= MAX_TICKS:
-        refuse(path, f"its ticks span {at[-1]:,}", f"at most {MAX_TICKS:,}")
+        reject(path, f"its ticks span {at[-1]:,}", f"at most {MAX_TICKS:,}")
     value = np.full(int(at[-1]) + 1, np.nan)
     value[at] = values
-    return _timed(value, at, _seconds(times, places, path), gap_s, path)
+    return _with_times(value, at, _seconds(times, places, path), gap_s, path)
 
 
-def _timed(
+def _with_times(
     value: FloatArray,
     at: NDArray[np.int_],
-    read: _Times,
+    times: _Times,
     gap_s: float | None,
     path: Path,
 ) -> CsvTicks:
-    seconds, dated = read.seconds, read.dated
+    seconds, dated = times.seconds, times.dated
     step_s = float(np.median(np.diff(seconds) / np.diff(at)))
     if gap_s is None and not dated:
-        refuse(path, "its times are numbers without a unit", "the seconds between ticks: --gap-s")
+        reject(path, "its times are numbers without a unit", "the seconds between ticks: --gap-s")
     gap = step_s if gap_s is None else gap_s
     if not 0.5 < step_s / gap < 2.0:
         if dated:
-            refuse(
+            reject(
                 path,
-                f"its ticks are {step_s:g} s apart, and a gap of {gap:g} s was declared",
+                f"its ticks are {step_s:g} s apart, but the declared gap is {gap:g} s",
                 f"--gap-s {step_s:g}",
             )
-        told = f"a tick every {gap:g} s, times from the gap"
-        return CsvTicks(value, gap * np.arange(len(value), dtype=np.float64), None, gap, told)
-    on_the_clock = read.zoned if dated else _EPOCH_S <= seconds[0] <= _LAST_S
-    started = datetime.fromtimestamp(seconds[0], UTC) if on_the_clock else None
+        description = f"a tick every {gap:g} s, times from the gap"
+        elapsed = gap * np.arange(len(value), dtype=np.float64)
+        return CsvTicks(value, elapsed, None, gap, description)
+    absolute = times.zoned if dated else _EPOCH_S <= seconds[0] <= _MAX_TIME_S
+    started_at = datetime.fromtimestamp(seconds[0], UTC) if absolute else None
     elapsed = np.interp(np.arange(len(value)), at, seconds - seconds[0])
-    told = f"a tick every {gap:g} s, times from the file"
-    if dated and not read.zoned:
-        told += " without their zone"
-    return CsvTicks(value, elapsed, started, gap, told)
+    description = f"a tick every {gap:g} s, times from the file"
+    if dated and not times.zoned:
+        description += " without time zone"
+    return CsvTicks(value, elapsed, started_at, gap, description)
 
 
 def _tick(text: str, path: Path, place: str) -> int:
@@ -115,20 +116,20 @@ def _tick(text: str, path: Path, place: str) -> int:
     except ValueError:
         tick = -1
     if tick < 0:
-        refuse(path, f"{place} has tick {text!r}", "a whole number, 0 or above")
+        reject(path, f"{place} has tick {text!r}", "a whole number, 0 or above")
     return tick
 
 
 def _value(text: str, path: Path, place: str) -> float:
     value = _VALUES.get(text.strip().lower())
     if value is None:
-        refuse(path, f"{place} has fail {text!r}", "0, 1, or nothing where it is unknown")
+        reject(path, f"{place} has fail {text!r}", "0, 1, or empty if unknown")
     return value
 
 
 @dataclass(frozen=True, slots=True)
 class _Times:
-    """(n,) seconds, since 1970 where they are dates; whether they are, and whether of a zone."""
+    """(n,) seconds, since 1970 if `dated`; `zoned`: the dates have a time zone."""
 
     seconds: FloatArray
     dated: bool
@@ -142,20 +143,20 @@ def _seconds(times: list[str], places: list[str], path: Path) -> _Times:
     for row, (text, place) in enumerate(zip(times, places, strict=True)):
         if dated:
             if _has_zone(text) != zoned:
-                refuse(path, f"{place} has time {text!r}", "a zone on every line, or on none")
-            written = text if zoned else f"{text}+00:00"
-            seconds[row] = (utc(written, path, f"{place} time") - _EPOCH).total_seconds()
+                reject(path, f"{place} has time {text!r}", "a time zone on all lines, or on none")
+            with_zone = text if zoned else f"{text}+00:00"
+            seconds[row] = (utc(with_zone, path, f"{place} time") - _EPOCH).total_seconds()
         elif _is_number(text):
             seconds[row] = float(text)
         else:
-            refuse(path, f"{place} has time {text!r}", "a finite number, as in the first line")
+            reject(path, f"{place} has time {text!r}", "a finite number, as in the first line")
     for before in np.flatnonzero(np.diff(seconds) <= 0):
-        refuse(path, f"{places[before + 1]} is not later than the line before", "increasing times")
+        reject(path, f"{places[before + 1]} is not later than the line before", "increasing times")
     return _Times(seconds, dated, zoned)
 
 
 def _has_zone(text: str) -> bool:
-    """Whether a date says its zone; text that is no date is refused later, as it stands."""
+    """Whether a date has a time zone; True for other text, which is rejected later."""
     try:
         return datetime.fromisoformat(text).tzinfo is not None
     except ValueError:

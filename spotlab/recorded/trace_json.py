@@ -1,4 +1,4 @@
-"""Ticks of the two JSON forms of a trace."""
+"""Reader of traces in their two JSON formats."""
 
 from __future__ import annotations
 
@@ -13,64 +13,65 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.domain.market import Pool
-from spotlab.recorded.content import refuse, utc
+from spotlab.recorded.content import reject, utc
 
 FloatArray = NDArray[np.float64]
 
 _REGION: Final = re.compile(r"^([a-z]{2,}(?:-[a-z]+)+-\d)[a-z]$")
-SHORTEST_GAP_S: Final = 0.001
-LONGEST_GAP_S: Final = 366 * 86_400.0
+MIN_GAP_S: Final = 0.001
+MAX_GAP_S: Final = 366 * 86_400.0
 MAX_KNOWN_TIMES: Final = 10_000
-"""Each is compared with all before it; the recorded traces have a hundred."""
+"""Each is compared with all earlier ones; the recorded traces have about a hundred."""
 _NUMBER_OR_NULL: Final = {int, float, type(None)}
 
 
 @dataclass(frozen=True, slots=True)
 class Ticks:
-    """What a JSON trace comes down to.
+    """The ticks of a trace.
 
     Args:
-        nodes: (n,) available at each tick; NaN: no record.
+        nodes: (n,) nodes available at each tick; NaN: no record.
         elapsed_s: (n,) seconds since the first tick.
-        started_at: aware UTC; None where the file does not say.
-        gap_s: nominal seconds from tick to tick.
-        told: how it was read, for a person.
-        pool: that the file's own fields name.
+        started_at: aware UTC; None: unknown.
+        gap_s: nominal seconds between ticks.
+        description: how it was read.
+        pool: as named by the file; None: not named.
     """
 
     nodes: FloatArray
     elapsed_s: FloatArray
     started_at: datetime | None
     gap_s: float
-    told: str
+    description: str
     pool: Pool | None = None
 
 
 def read_json_ticks(document: Any, path: Path, gap_s: float | None) -> Ticks:
+    """The ticks of a JSON document.
+
+    Raises:
+        InvalidInput: names the place and the expected value.
+    """
     if not isinstance(document, Mapping):
-        refuse(path, "it is no JSON object", "{metadata: {gap_seconds}, data: […]}")
+        reject(path, "it is not a JSON object", "{metadata: {gap_seconds}, data: […]}")
     if "data" in document:
         metadata = document.get("metadata", {})
         if not isinstance(metadata, Mapping):
-            refuse(path, "metadata is no object", "metadata: {gap_seconds}")
+            reject(path, "metadata is not an object", "metadata: {gap_seconds}")
         gap = _gap(metadata.get("gap_seconds"), gap_s, path, "metadata.gap_seconds")
         nodes = _numbers(document["data"], path, "data")
-        told = f"nodes available every {gap:g} s, times from the gap"
-        return Ticks(
-            nodes,
-            gap * np.arange(len(nodes), dtype=np.float64),
-            None,
-            gap,
-            told,
-            _pool(document, path),
-        )
+        description = f"nodes available every {gap:g} s, times from the gap"
+        elapsed_s = gap * np.arange(len(nodes), dtype=np.float64)
+        return Ticks(nodes, elapsed_s, None, gap, description, _pool(document, path))
     if "available" in document:
         gap = _gap(document.get("gap_seconds"), gap_s, path, "gap_seconds")
         nodes = _numbers(document["available"], path, "available")
-        at, elapsed_s, known = _tick_times(document.get("tick_times"), len(nodes), gap, path)
-        told = f"rebuilt, a tick every {gap:g} s, {known}"
-        return Ticks(nodes, elapsed_s, at, gap, told, _pool(document, path))
-    return refuse(
+        started_at, elapsed_s, basis = _tick_times(
+            document.get("tick_times"), len(nodes), gap, path
+        )
+        description = f"rebuilt, a tick every {gap:g} s, {basis}"
+        return Ticks(nodes, elapsed_s, started_at, gap, description, _pool(document, path))
+    return reject(
         path, "it has neither 'data' nor 'available'", "{metadata: {gap_seconds}, data: […]}"
     )
 
@@ -78,85 +79,86 @@ def read_json_ticks(document: Any, path: Path, gap_s: float | None) -> Ticks:
 def _gap(value: Any, declared: float | None, path: Path, key: str) -> float:
     if value is None:
         if declared is None:
-            refuse(path, f"it has no {key}", "the seconds between ticks: --gap-s")
+            reject(path, f"it has no {key}", "the seconds between ticks: --gap-s")
         return declared
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not SHORTEST_GAP_S <= value <= LONGEST_GAP_S:
-        refuse(path, f"{key} is {value!r}", "seconds above 0: a thousandth to a year")
+    if not number or not MIN_GAP_S <= value <= MAX_GAP_S:
+        reject(path, f"{key} is {value!r}", "seconds, from a thousandth to a year")
     if declared is not None and declared != value:
-        refuse(
-            path, f"{key} is {value:g}, and {declared:g} was declared", "one gap: leave out --gap-s"
-        )
+        reject(path, f"{key} is {value:g}, but --gap-s is {declared:g}", "one gap: omit --gap-s")
     return float(value)
 
 
 def _numbers(values: Any, path: Path, key: str) -> FloatArray:
     """(n,) 0 or more, NaN where null."""
     if not isinstance(values, list):
-        refuse(path, f"{key} is no list", "a list of numbers or null")
+        reject(path, f"{key} is not a list", "a list of numbers or null")
     if len(values) < 2:
-        refuse(path, f"{key} has {len(values)} ticks", "at least 2 ticks")
+        reject(path, f"{key} has {len(values)} ticks", "at least 2 ticks")
     if set(map(type, values)) - _NUMBER_OR_NULL:
-        place = next(i for i, value in enumerate(values) if type(value) not in _NUMBER_OR_NULL)
-        refuse(path, f"{key}[{place}] is {values[place]!r}", "a number of nodes, or null")
+        index = next(i for i, value in enumerate(values) if type(value) not in _NUMBER_OR_NULL)
+        reject(path, f"{key}[{index}] is {values[index]!r}", "a number of nodes, or null")
     try:
-        found = np.array(values, dtype=np.float64)
+        nodes = np.array(values, dtype=np.float64)
     except OverflowError:
-        refuse(path, f"{key} holds a number beyond any count", "numbers of nodes")
-    whole = np.isfinite(found) & (found >= 0) & (found == np.floor(found))
-    for row in np.flatnonzero(~whole & ~np.isnan(found)):
-        refuse(path, f"{key}[{row}] is {values[row]!r}", "a whole number, 0 or above, or null")
-    return found
+        reject(path, f"{key} has a number that is too large", "numbers of nodes")
+    valid = np.isfinite(nodes) & (nodes >= 0) & (nodes == np.floor(nodes))
+    for row in np.flatnonzero(~valid & ~np.isnan(nodes)):
+        reject(path, f"{key}[{row}] is {values[row]!r}", "a whole number, 0 or above, or null")
+    return nodes
 
 
 def _tick_times(
     entries: Any, ticks: int, gap_s: float, path: Path
 ) -> tuple[datetime | None, FloatArray, str]:
-    """When the first tick was, seconds since then, and how far true times are known.
+    """Time of the first tick, seconds since then, and a description of their basis.
 
-    Between known ticks time runs evenly; before the first and after the last a tick takes the
-    nominal gap. A tick that is given several times is ambiguous, and so is one that contradicts
-    the others: its time counts as unknown.
+    Times are interpolated between known ticks; before the first and after the last, ticks are the
+    nominal gap apart. A tick with several times, or with a time that contradicts the others, counts
+    as unknown.
     """
     nominal = gap_s * np.arange(ticks, dtype=np.float64)
     if entries is None:
         return None, nominal, "times from the gap"
     if not isinstance(entries, list):
-        refuse(path, "tick_times is no list", "[{tick, time}, …]")
+        reject(path, "tick_times is not a list", "[{tick, time}, …]")
     if len(entries) > MAX_KNOWN_TIMES:
-        refuse(path, f"tick_times has {len(entries):,} entries", f"up to {MAX_KNOWN_TIMES:,}")
-    told: dict[int, list[datetime]] = {}
-    for place, entry in enumerate(entries):
+        reject(path, f"tick_times has {len(entries):,} entries", f"up to {MAX_KNOWN_TIMES:,}")
+    times_of: dict[int, list[datetime]] = {}
+    for index, entry in enumerate(entries):
         tick = entry.get("tick") if isinstance(entry, Mapping) else None
         if type(tick) is not int or not 0 <= tick < ticks:
-            refuse(path, f"tick_times[{place}] has no tick", f"a tick of 0 to {ticks - 1}")
-        told.setdefault(tick, []).append(utc(entry.get("time"), path, f"tick_times[{place}].time"))
-    known = {tick: times[0] for tick, times in sorted(told.items()) if len(set(times)) == 1}
+            reject(path, f"tick_times[{index}] has no tick", f"a tick from 0 to {ticks - 1}")
+        time = utc(entry.get("time"), path, f"tick_times[{index}].time")
+        times_of.setdefault(tick, []).append(time)
+    known = {tick: times[0] for tick, times in sorted(times_of.items()) if len(set(times)) == 1}
     if not known:
         return None, nominal, "times from the gap"
     origin = next(iter(known.values()))
     at = np.array([*known])
     seconds = np.array([(time - origin).total_seconds() for time in known.values()])
-    agreed = _agreeing(at, seconds, gap_s)
-    if 2 * len(agreed) <= len(at):
-        place = next(i for i in range(1, len(at)) if i not in agreed or i - 1 not in agreed)
-        wrong = (
-            f"the times of ticks {at[place - 1]} and {at[place]} do not fit a gap of {gap_s:g} s"
+    consistent = _longest_consistent_chain(at, seconds, gap_s)
+    if 2 * len(consistent) <= len(at):
+        index = next(i for i in range(1, len(at)) if not {i - 1, i} <= set(consistent))
+        problem = (
+            f"the times of ticks {at[index - 1]} and {at[index]} do not fit a gap of {gap_s:g} s"
         )
-        refuse(path, wrong, "times that increase with the ticks")
-    at, seconds = at[agreed], seconds[agreed]
+        reject(path, problem, "times that increase with the ticks")
+    at, seconds = at[consistent], seconds[consistent]
     since = np.interp(np.arange(ticks), at, seconds)
     since[: at[0]] = seconds[0] + nominal[: at[0]] - nominal[at[0]]
     since[at[-1] :] = seconds[-1] + nominal[at[-1] :] - nominal[at[-1]]
-    unclear = len(told) - len(at)
-    words = f"the true time of {len(at)} ticks is known" + (
-        f", that of {unclear} more is contradictory and left out" if unclear else ""
+    contradictory = len(times_of) - len(at)
+    basis = f"the true time of {len(at)} ticks is known" + (
+        f", that of {contradictory} more is contradictory and ignored" if contradictory else ""
     )
-    return origin + timedelta(seconds=float(since[0])), since - since[0], words
+    return origin + timedelta(seconds=float(since[0])), since - since[0], basis
 
 
-def _agreeing(at: NDArray[np.int_], seconds: FloatArray, gap_s: float) -> NDArray[np.intp]:
-    """The longest chain of known ticks between which a tick took half to twice the gap."""
+def _longest_consistent_chain(
+    at: NDArray[np.int_], seconds: FloatArray, gap_s: float
+) -> NDArray[np.intp]:
+    """Indexes of the longest chain of known ticks that are half to twice the gap apart."""
     length = np.ones(len(at), dtype=np.intp)
     before = np.full(len(at), -1, dtype=np.intp)
     for i in range(1, len(at)):
@@ -172,13 +174,13 @@ def _agreeing(at: NDArray[np.int_], seconds: FloatArray, gap_s: float) -> NDArra
 
 
 def _pool(document: Mapping[str, Any], path: Path) -> Pool | None:
-    """The pool that the file's own fields name; a file's name is never taken for one."""
+    """The pool that the file's fields name; the file's own name is not used."""
     zone, instance_type = document.get("availability_zone"), document.get("instance_type")
     if zone is None or instance_type is None:
         return None
     region = _REGION.match(zone) if isinstance(zone, str) else None
     if region is None:
-        refuse(path, f"availability_zone is {zone!r}", "a zone such as us-east-1a")
+        reject(path, f"availability_zone is {zone!r}", "a zone such as us-east-1a")
     if not isinstance(instance_type, str) or "." not in instance_type:
-        refuse(path, f"instance_type is {instance_type!r}", "a type such as p3.2xlarge")
+        reject(path, f"instance_type is {instance_type!r}", "a type such as p3.2xlarge")
     return Pool(region[1], zone, instance_type)

@@ -1,13 +1,13 @@
 """Availability and preemption traces from files.
 
-Three forms are read, plain or gzipped:
+Three formats are read, plain or gzipped:
 
 - JSON `{metadata: {gap_seconds}, data: [nodes available, …]}`;
 - JSON rebuilt from several sources: `{gap_seconds, available: [1, 0 or null], tick_times: [{tick,
   time}], availability_zone, instance_type}`;
 - CSV `tick,time,fail`.
 
-Polarity and gap are declared, by the file or by the caller, and never guessed.
+Polarity and gap are declared by the file or by the caller, and never guessed.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from spotlab.domain.market import Pool
 from spotlab.domain.traces import Trace, TracePanel, align
 from spotlab.errors import InvalidInput
-from spotlab.recorded.content import read_file, read_json, refuse
+from spotlab.recorded.content import read_file, read_json, reject
 from spotlab.recorded.trace_csv import MAX_TICKS, read_csv_ticks
-from spotlab.recorded.trace_json import LONGEST_GAP_S, SHORTEST_GAP_S, Ticks, read_json_ticks
+from spotlab.recorded.trace_json import MAX_GAP_S, MIN_GAP_S, Ticks, read_json_ticks
 
 FloatArray = NDArray[np.float64]
 Polarity = Literal["available", "unavailable"]
@@ -34,7 +34,7 @@ TraceFormat = Literal["json", "csv"]
 POLARITIES: Final[tuple[Polarity, ...]] = ("available", "unavailable")
 FORMATS: Final[tuple[TraceFormat, ...]] = ("json", "csv")
 MAX_TRACE_BYTES: Final = 16_000_000
-"""The largest trace that is read, uncompressed: over two hundred times the largest recorded."""
+"""Size limit of a trace, uncompressed: over 200 times the largest recorded one."""
 _ENDINGS: Final[dict[str, TraceFormat]] = {".json": "json", ".csv": "csv"}
 
 
@@ -48,30 +48,30 @@ def read_trace(
     pool: Pool | None = None,
     max_bytes: int = MAX_TRACE_BYTES,
 ) -> Trace:
-    """One trace from a file.
+    """Read one trace from a file.
 
     Args:
         path: of the file, plain or gzipped.
-        polarity: what 1 means. JSON counts what is available; a CSV must be told.
-        gap_s: nominal seconds from tick to tick, where the file does not say.
-        format: None takes the name's ending, or else JSON where the content starts with a brace.
-        nodes: how many must be available at once for a tick to count as available.
-        pool: which pool it is of, where the file does not say.
-        max_bytes: a larger file, uncompressed, is refused.
+        polarity: what 1 means; required for CSV, "available" by default for JSON.
+        gap_s: nominal seconds between ticks, if the file does not contain them.
+        format: None: by the name's ending, or else JSON if the content starts with a brace.
+        nodes: number of nodes that must be available for a tick to count as available.
+        pool: the trace's pool, if the file does not name it.
+        max_bytes: a file that is larger, uncompressed, is rejected.
     Raises:
-        InvalidInput: the file cannot be read as a trace; names the file, the place in it and what
-            would be right.
+        InvalidInput: the file is not a valid trace; names the file, the place in it and the
+            expected value.
     """
     _check_options(polarity, gap_s, nodes)
     content = read_file(path, max_bytes)
     name = _stem(path)
     if (format or _format_of(path, content)) == "csv":
-        ticks = _from_csv(content, path, polarity, gap_s)
+        ticks = _csv_ticks(content, path, polarity, gap_s)
         polarity = "available"
     else:
         ticks = read_json_ticks(read_json(content, path), path, gap_s)
     if np.isnan(ticks.nodes).all():
-        refuse(path, "no tick has a record", "at least one tick that is 0 or more")
+        reject(path, "no tick has a record", "at least one tick that is 0 or more")
     return Trace(
         name=name,
         pool=ticks.pool or pool,
@@ -79,7 +79,7 @@ def read_trace(
         elapsed_h=ticks.elapsed_s / 3600.0,
         available=_available(ticks.nodes, path, polarity, nodes),
         gap_s=ticks.gap_s,
-        source=f"{path.name} ({ticks.told}; available means {nodes} or more nodes)",
+        source=f"{path.name} ({ticks.description}; available means {nodes} or more nodes)",
     )
 
 
@@ -91,39 +91,39 @@ def read_traces(
     format: TraceFormat | None = None,  # noqa: A002
     nodes: int = 1,
 ) -> list[Trace]:
-    """The traces of files and of folders' files, in the order given; a folder's by name.
+    """Read the traces of files and folders, in the given order; those of a folder by name.
 
     Raises:
-        InvalidInput: no file, one that is refused, or more ticks than are read at once.
+        InvalidInput: no file, a rejected file, or more ticks than MAX_TICKS together.
     """
-    found, ticks = [], 0
+    traces, ticks = [], 0
     for path in trace_files(paths):
         trace = read_trace(path, polarity=polarity, gap_s=gap_s, format=format, nodes=nodes)
         ticks += len(trace.available)
         if ticks > MAX_TICKS:
-            refuse(path, f"with it there are over {MAX_TICKS:,} ticks", "fewer files at a time")
-        found.append(trace)
-    return found
+            reject(path, f"with it there are over {MAX_TICKS:,} ticks", "fewer files at a time")
+        traces.append(trace)
+    return traces
 
 
 def trace_files(paths: Path | Iterable[Path]) -> list[Path]:
-    """The files that are named, and the JSON and CSV files at any depth of folders that are.
+    """The given files, and the JSON and CSV files at any depth of the given folders.
 
     Raises:
-        InvalidInput: a folder holds none, or none is named.
+        InvalidInput: a folder has no trace, or no path is given.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for path in [paths] if isinstance(paths, Path) else paths:
-        inside = _inside(path) if path.is_dir() else [path]
-        if not inside:
-            refuse(path, "the folder holds no trace", "a folder with .json or .csv files")
-        found += inside
-    if not found:
-        raise InvalidInput("No trace was given.", remedy="Name at least one trace file.")
-    return found
+        of_path = _trace_files_in(path) if path.is_dir() else [path]
+        if not of_path:
+            reject(path, "the folder has no trace", "a folder with .json or .csv files")
+        files += of_path
+    if not files:
+        raise InvalidInput("No trace was given.", remedy="Specify at least one trace file.")
+    return files
 
 
-def panel(
+def read_panel(
     paths: Path | Iterable[Path],
     *,
     polarity: Polarity | None = None,
@@ -131,29 +131,29 @@ def panel(
     format: TraceFormat | None = None,  # noqa: A002
     nodes: int = 1,
 ) -> TracePanel:
-    """Files of one campaign on one grid of ticks, so that sibling zones are seen together.
+    """Read files of one campaign and align them on one grid of ticks.
 
     Raises:
-        InvalidInput: as `read_trace` and `align`; files without a date, of several folders.
+        InvalidInput: as in `read_trace` and `align`; or files of several folders without a date.
     """
     files = trace_files(paths)
     traces = read_traces(files, polarity=polarity, gap_s=gap_s, format=format, nodes=nodes)
     folders = sorted({file.resolve().parent for file in files})
     if len(folders) > 1 and any(trace.started_at is None for trace in traces):
-        refuse(
+        reject(
             folders[0].parent,
-            f"its traces are of {len(folders)} folders and do not all say when they started",
+            f"its traces are from {len(folders)} folders and not all of them have a start time",
             f"the folder of one campaign, such as {folders[0]}",
         )
-    return align(on_one_clock(traces))
+    return align(share_tick_times(traces))
 
 
-def on_one_clock(traces: Sequence[Trace]) -> list[Trace]:
-    """Give traces that were probed tick by tick together the first one's times.
+def share_tick_times(traces: Sequence[Trace]) -> list[Trace]:
+    """Set the times of traces that were probed together to those of the first one.
 
-    Each rebuilt file knows the true time of some ticks only, so that the same tick is a few
-    seconds apart in two files. Traces of equally many ticks and one gap share their ticks where at
-    least nine ticks of ten are less than half a gap apart.
+    A rebuilt file has the true time of some ticks only, so the same tick may differ by some seconds
+    between files. Traces count as probed together if they have the same number of ticks and the
+    same gap, and at least 90 % of their ticks differ by less than half a gap.
     """
     if not traces:
         return []
@@ -181,15 +181,15 @@ def _check_options(polarity: str | None, gap_s: float | None, nodes: int) -> Non
         raise InvalidInput(
             f"Polarity {polarity!r} is unknown.", remedy="Use: available, unavailable."
         )
-    if gap_s is not None and not SHORTEST_GAP_S <= gap_s <= LONGEST_GAP_S:
+    if gap_s is not None and not MIN_GAP_S <= gap_s <= MAX_GAP_S:
         raise InvalidInput(
-            f"A gap of {gap_s:g} s is none.", remedy="Give from a thousandth of a second to a year."
+            f"A gap of {gap_s:g} s is out of range.", remedy="Use 0.001 s to a year."
         )
     if nodes < 1:
-        raise InvalidInput(f"{nodes} nodes are none.", remedy="Ask for 1 node or more.")
+        raise InvalidInput(f"The number of nodes is {nodes}.", remedy="Use 1 node or more.")
 
 
-def _inside(folder: Path) -> list[Path]:
+def _trace_files_in(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.rglob("*")
@@ -208,24 +208,26 @@ def _format_of(path: Path, content: bytes) -> TraceFormat:
     return "json" if content.lstrip()[:1] == b"{" else "csv"
 
 
-def _from_csv(content: bytes, path: Path, polarity: Polarity | None, gap_s: float | None) -> Ticks:
+def _csv_ticks(content: bytes, path: Path, polarity: Polarity | None, gap_s: float | None) -> Ticks:
     if polarity is None:
-        refuse(
+        reject(
             path,
-            "a CSV does not say whether 1 means available or unavailable",
+            "a CSV does not specify whether 1 means available or unavailable",
             "--polarity unavailable (1 is a failed probe) or --polarity available",
         )
-    read = read_csv_ticks(content, path, gap_s)
-    nodes = 1.0 - read.value if polarity == "unavailable" else read.value
-    told = f"CSV, 1 means {polarity}, {read.told}"
-    return Ticks(nodes, read.elapsed_s, read.started_at, read.gap_s, told)
+    ticks = read_csv_ticks(content, path, gap_s)
+    nodes = 1.0 - ticks.value if polarity == "unavailable" else ticks.value
+    description = f"CSV, 1 means {polarity}, {ticks.description}"
+    return Ticks(nodes, ticks.elapsed_s, ticks.started_at, ticks.gap_s, description)
 
 
-def _available(nodes: FloatArray, path: Path, polarity: Polarity | None, wanted: int) -> FloatArray:
+def _available(
+    nodes: FloatArray, path: Path, polarity: Polarity | None, min_nodes: int
+) -> FloatArray:
     if polarity == "unavailable":
-        if wanted > 1 or np.nanmax(nodes) > 1:
-            refuse(path, "it counts nodes, and counts are declared unavailable", "0 and 1 only")
+        if min_nodes > 1 or np.nanmax(nodes) > 1:
+            reject(path, "it counts nodes, so polarity cannot be 'unavailable'", "only 0 and 1")
         nodes = 1.0 - nodes
-    if wanted > 1 and np.nanmax(nodes) < wanted:
-        refuse(path, f"it never has {wanted} nodes", f"--nodes up to {np.nanmax(nodes):g}")
-    return np.where(np.isnan(nodes), np.nan, (nodes >= wanted).astype(np.float64))
+    if min_nodes > 1 and np.nanmax(nodes) < min_nodes:
+        reject(path, f"it never has {min_nodes} nodes", f"--nodes up to {np.nanmax(nodes):g}")
+    return np.where(np.isnan(nodes), np.nan, (nodes >= min_nodes).astype(np.float64))

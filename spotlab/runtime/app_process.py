@@ -33,7 +33,7 @@ def lab() -> Lab:
     return _lab()
 
 
-class Beside:
+class BackgroundServices:
     """Starts the background services as soon as the lab can be opened, and stops them at exit.
 
     If the database is down at first, they start when it is back.
@@ -46,7 +46,7 @@ class Beside:
         self._backgrounds = backgrounds
         self._stop = threading.Event()
         self._started = ExitStack()
-        self._thread = threading.Thread(target=self._start, name="beside", daemon=True)
+        self._thread = threading.Thread(target=self._start, name="background-services", daemon=True)
 
     def start(self) -> None:
         """Start in a thread, without waiting for the lab."""

@@ -23,7 +23,7 @@ from spotlab.domain.market import MarketName
 from spotlab.domain.ports import Bus, Clock, LocalBus, OnlineStore
 from spotlab.errors import NotAvailable, OnlineStoreDown
 from spotlab.features.embedded import join_server, running_server
-from spotlab.features.redis_online import RedisOnlineStore, connect, connect_once
+from spotlab.features.redis_online import RedisOnlineStore, connect, connect_without_retries
 from spotlab.inference.model_process import WorkerLimits
 from spotlab.inference.model_workers import ModelWorkers
 from spotlab.inference.predictor import Isolation, Predictor
@@ -35,7 +35,7 @@ from spotlab.runtime.home import usable_home
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.log_stream import LogStream
 from spotlab.runtime.model_registration import UPLOADS, register_artefacts
-from spotlab.runtime.observability import observe
+from spotlab.runtime.observability import start_observability
 from spotlab.settings import Settings, load
 from spotlab.store import open_store
 from spotlab.store.change_markers import SqlMarkers
@@ -119,7 +119,7 @@ def bootstrap(
     )
     stores = _OnlineStores(chosen, home)
     bus: Bus = LocalBus()
-    log_stream = LogStream.nowhere()
+    log_stream = LogStream.disconnected()
     if online is None:
         bus = RedisBus(stores.client_if_served, SqlMarkers(store.engine).read)
         log_stream = LogStream(stores.client_if_served, chosen.log_lines)
@@ -127,7 +127,7 @@ def bootstrap(
     for resource in (store, http, stores, bus, log_stream, workers):
         resources.callback(resource.close)
     if online is None:
-        observe(chosen, log_stream, resources)
+        start_observability(chosen, log_stream, resources)
     return Lab(
         settings=chosen,
         clock=time,
@@ -177,7 +177,7 @@ class _OnlineStores:
         try:
             store = self._store()
             if not self._url:
-                self._server()[1].ensure()
+                self._server()[1].ensure_running()
         except OnlineStoreDown:
             raise
         except NotAvailable as exc:
@@ -187,7 +187,7 @@ class _OnlineStores:
     def client_if_served(self) -> redis.Redis | None:
         """A client for bus and logs, or None if no server runs; the caller closes it."""
         url = self._url or running_server(self._home)
-        return connect_once(url) if url else None
+        return connect_without_retries(url) if url else None
 
     def counter_if_served(self) -> Storage | None:
         """A counter that all replicas share, or None if no server runs."""
@@ -249,7 +249,7 @@ def _cloud(
         secret_access_key=emulated.secret_access_key,
     )
     feeds = FeedAddresses(emulated.advisor_url, emulated.spot_prices_url, emulated.on_demand_url)
-    return Cloud(True, sessions, emulated.accounts, feeds), emulated.ensure
+    return Cloud(True, sessions, emulated.accounts, feeds), emulated.ensure_running
 
 
 def _choose_market(settings: Settings, http: httpx.Client, active: MarketName | None) -> MarketName:

@@ -24,11 +24,11 @@ Marks = Mapping[Topic, object]
 """A value in SQL for each topic that differs after each change."""
 
 CHANNEL: Final = "spotlab:news"
-LOOK_ALONE_S: Final = 1.0
+MARKER_INTERVAL_S: Final = 1.0
 """How often a process reads the markers from SQL while Redis is down."""
-LOOK_BESIDE_S: Final = 15.0
+CONNECTED_MARKER_INTERVAL_S: Final = 15.0
 """How often a process reads the markers while Redis is up: a message may have been lost."""
-REST_S: Final = 1.0
+RETRY_PAUSE_S: Final = 1.0
 """Time without publishing after a failure, so that callers do not wait for each timeout."""
 WAIT_S: Final = 0.5
 
@@ -51,7 +51,7 @@ class RedisBus:
         self._lock = threading.Lock()
         self._publishing = threading.Lock()
         self._publisher: redis.Redis | None = None
-        self._rest_until = 0.0
+        self._paused_until = 0.0
         self._stop = threading.Event()
         self._listener: threading.Thread | None = None
         self._marks: dict[Topic, object] = {}
@@ -67,7 +67,7 @@ class RedisBus:
         """Notify all processes; this one immediately, even if Redis is down."""
         self._count(topic)
         with self._publishing:
-            if time.monotonic() < self._rest_until:
+            if time.monotonic() < self._paused_until:
                 return
             try:
                 self._publisher = self._publisher or self._connect()
@@ -75,7 +75,7 @@ class RedisBus:
                     return
                 self._publisher.publish(_channel(self._publisher), f"{topic} {self._me}")
             except Exception as exc:
-                self._rest_until = time.monotonic() + REST_S
+                self._paused_until = time.monotonic() + RETRY_PAUSE_S
                 log.debug("change of %s not published: %s", topic, exc)
 
     def version(self, topic: Topic) -> int:
@@ -112,7 +112,7 @@ class RedisBus:
             except Exception as exc:
                 log.debug("not listening: %s", exc)
             self._compare_markers(connected=False)
-            self._stop.wait(LOOK_ALONE_S)
+            self._stop.wait(MARKER_INTERVAL_S)
 
     def _subscribe(self) -> None:
         client = self._connect()
@@ -129,7 +129,7 @@ class RedisBus:
             while not self._stop.is_set():
                 if message := pubsub.get_message(timeout=WAIT_S):
                     self._handle(message)
-                if time.monotonic() - self._read_at >= LOOK_BESIDE_S:
+                if time.monotonic() - self._read_at >= CONNECTED_MARKER_INTERVAL_S:
                     client.ping()
                     self._compare_markers(connected=True)
 

@@ -69,7 +69,7 @@ class Cloud:
         raise InvalidSetting(f"No account is managed in region {region!r}.")
 
 
-def looking_after(cloud: Cloud, stored: Sequence[Account]) -> Cloud:
+def with_stored_accounts(cloud: Cloud, stored: Sequence[Account]) -> Cloud:
     """The same cloud, with the accounts that administrators have added.
 
     Args:
@@ -92,7 +92,7 @@ def looking_after(cloud: Cloud, stored: Sequence[Account]) -> Cloud:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ArchivedData:
     """What the archive already holds, so that sources read only what is missing.
 
     Args:
@@ -104,7 +104,7 @@ class Known:
     prices_read_at: Mapping[str, datetime]
 
     @classmethod
-    def of(cls, archive: Archive, market: MarketName) -> Known:
+    def of(cls, archive: Archive, market: MarketName) -> ArchivedData:
         """Read from the archive's list of snapshots."""
         records: dict[FeedKind, int] = {}
         prices_read_at: dict[str, datetime] = {}
@@ -129,7 +129,7 @@ def market_sources(
     settings: Settings,
     http: httpx.Client,
     clock: Clock,
-    known: Known,
+    known: ArchivedData,
 ) -> Sequence[FeedSource]:
     """The sources of a live market, cheapest first.
 

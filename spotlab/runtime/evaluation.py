@@ -24,8 +24,8 @@ from spotlab.pipeline.score import score_market
 from spotlab.pipeline.shadow import challengers, failed, shadow
 from spotlab.pipeline.stage_trace import Tracer
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.model_selection import RISK_TASK, answer_in_force
-from spotlab.runtime.shutdown import LEAVING
+from spotlab.runtime.model_selection import RISK_TASK, with_selected_model
+from spotlab.runtime.shutdown import SHUTDOWN
 from spotlab.telemetry import logs, metrics, traces
 
 log = logging.getLogger("spotlab.runtime.evaluation")
@@ -56,12 +56,12 @@ def evaluate_instances(
         Cancelled: at least one instance was not evaluated.
     """
     report = progress or (lambda _text, _share: None)
-    if lab.must_list():
+    if lab.fleet_is_stale():
         lab.sync_fleet(cancelled)
-    lab.collect_if_old(lambda text, share: report(text, 0.5 * share), cancelled)
+    lab.collect_if_stale(lambda text, share: report(text, 0.5 * share), cancelled)
     with logs.correlated():
         if instance_ids is None:
-            instances = lab.evaluated()
+            instances = lab.evaluated_instances()
         else:
             instances = [lab.store.fleet.instance(each) for each in instance_ids]
         experiments: list[Experiment] = []
@@ -72,7 +72,7 @@ def evaluate_instances(
                     raise Cancelled(f"Stopped after {index} of {len(instances)} instances.")
                 name = instance.name or instance.instance_id
                 report(f"deciding for {name}", index / len(instances))
-                with logs.inside(account=instance.account), traces.span("decide"):
+                with logs.log_context(account=instance.account), traces.span("decide"):
                     experiments.append(_decide(lab, instance, run))
             _record_sketches(lab, run)
         report("decided", 1.0)
@@ -86,7 +86,7 @@ def _measured(instances: int, cancelled: Callable[[], bool] | None) -> Iterator[
     try:
         with (
             traces.span("evaluation", instances=instances),
-            LEAVING.at_work(cancelled) as stopped,
+            SHUTDOWN.uninterrupted(cancelled) as stopped,
         ):
             yield stopped
         outcome = "done"
@@ -165,7 +165,7 @@ def _start(lab: Lab, policy: PolicyParams) -> _Run:
 
 def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
     """Decide for one instance; record the decision and those of the challengers."""
-    evaluation, note = answer_in_force(
+    evaluation, note = with_selected_model(
         lab.store.registry, lab.predictor, instance.model, run.scored_by
     )
     if note:
@@ -186,7 +186,7 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
                 _shadow(lab, experiment, unrecorded.ranking, name, run, last_switch_at)
                 for name in names
             ]
-            lab.store.shadows.record(shadows)
+            lab.store.shadow_decisions.record(shadows)
         if shadows:
             log.info("%d challengers decided in shadow of %s", len(shadows), experiment_id)
     except SpotlabError as exc:

@@ -51,7 +51,7 @@ def sync_fleet(
         store.fleet.sync(account.name, instances)
         # An account that was added since the last listing was not observed in between.
         observed = last is not None and (account.from_settings or account.name in listed)
-        store.interruptions.seen_running(
+        store.interruptions.record_running(
             instances,
             now,
             last.checked_at if last is not None and observed else None,

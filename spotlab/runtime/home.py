@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 from spotlab.errors import InvalidSetting
-from spotlab.runtime.restore_journal import settle
+from spotlab.runtime.restore_journal import complete_restore
 from spotlab.settings import Settings
 from spotlab.store.engine import connect
-from spotlab.store.restore import has_noted
+from spotlab.store.restore import has_restore_entry
 
 
 def usable_home(settings: Settings) -> Path:
@@ -36,7 +36,7 @@ def usable_home(settings: Settings) -> Path:
             f"SPOTLAB_HOME {home} cannot be used: {problem}.",
             remedy="Name a folder that SpotLab may write to.",
         )
-    settle(home, lambda restore_id: _has_committed(settings, restore_id))
+    complete_restore(home, lambda restore_id: _has_committed(settings, restore_id))
     return home
 
 
@@ -44,6 +44,6 @@ def _has_committed(settings: Settings, restore_id: str) -> bool:
     url = settings.database_url.get_secret_value() if settings.database_url else None
     engine = connect(url, settings.sqlite_path)
     try:
-        return has_noted(engine, restore_id)
+        return has_restore_entry(engine, restore_id)
     finally:
         engine.dispose()

@@ -34,11 +34,11 @@ from spotlab.pipeline.filter import requirements_of
 from spotlab.pipeline.rank import Ranking, rank
 from spotlab.pipeline.score import ScoredMarket, score_market
 from spotlab.pipeline.stage_trace import Tracer
-from spotlab.runtime.cloud import Cloud, Known, looking_after, market_sources
+from spotlab.runtime.cloud import ArchivedData, Cloud, market_sources, with_stored_accounts
 from spotlab.runtime.fleet_sync import SLACK_S, listed_age_s, sync_fleet
 from spotlab.runtime.log_stream import LogStream
 from spotlab.runtime.market_reader import MarketReader
-from spotlab.runtime.model_selection import RISK_TASK, answer_in_force, champion_model
+from spotlab.runtime.model_selection import RISK_TASK, champion_model, with_selected_model
 from spotlab.settings import Settings
 from spotlab.store import Store
 from spotlab.telemetry.logs import correlated
@@ -105,7 +105,7 @@ class Lab:
     resources: ExitStack = field(default_factory=ExitStack)
     bus: Bus = field(default_factory=LocalBus)
     open_counter: Callable[[], Storage | None] = lambda: None
-    log_stream: LogStream = field(default_factory=LogStream.nowhere)
+    log_stream: LogStream = field(default_factory=LogStream.disconnected)
     started_at: float = field(default_factory=time.monotonic)
     _process_state: dict[type, object] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -144,7 +144,7 @@ class Lab:
 
     def cloud(self) -> Cloud:
         """The AWS, with the accounts of the settings and those that administrators added."""
-        return looking_after(self.open_cloud(), self.store.fleet.accounts())
+        return with_stored_accounts(self.open_cloud(), self.store.fleet.accounts())
 
     def sync_fleet(self, cancelled: Callable[[], bool] | None = None) -> list[SpotlabError]:
         """List the instances of every account again; errors are returned and in the health log."""
@@ -174,7 +174,7 @@ class Lab:
             else:
                 active = self.store.archive.active_market()
                 market = self.choose_market(active)
-                known = Known.of(self.store.archive, market)
+                known = ArchivedData.of(self.store.archive, market)
                 sources = market_sources(
                     market, self.cloud(), self.settings, self.http, self.clock, known
                 )
@@ -194,26 +194,26 @@ class Lab:
                 self.bus.publish(Topic.MARKET)
             return report
 
-    def collect_if_old(
+    def collect_if_stale(
         self, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
     ) -> None:
         """Collect the market if it is too old; see `collect`."""
-        if not self.must_collect():
+        if not self.market_is_stale():
             return
         with self._collecting:
-            if self.must_collect():  # another thread may have collected it meanwhile
+            if self.market_is_stale():  # another thread may have collected it meanwhile
                 self.collect(progress, cancelled)
 
-    def evaluated(self) -> list[Instance]:
+    def evaluated_instances(self) -> list[Instance]:
         """Every active instance whose pipeline is on."""
         return [i for i in self.store.fleet.instances() if i.mode is not PipelineMode.OFF]
 
-    def must_list(self) -> bool:
+    def fleet_is_stale(self) -> bool:
         """Whether the list of instances is older than the settings allow."""
         age_s = listed_age_s(self.store, self.clock)
         return age_s is None or not -SLACK_S <= age_s <= self.settings.collect_max_age_s
 
-    def must_collect(self) -> bool:
+    def market_is_stale(self) -> bool:
         """Whether the market is older than the settings allow, and can be collected."""
         active = self.store.archive.active_market()
         if active is MarketName.RECORDED:
@@ -255,7 +255,7 @@ class Lab:
 
     def requirements_of(self, instance: Instance) -> Requirements:
         """Requirements of a replacement for an instance."""
-        table = self.scored(self.in_force(instance)[0]).table
+        table = self.scored(self.deciding_model(instance)[0]).table
         return requirements_of(instance, table, self.workload_of(instance).workload)
 
     def workload_of(self, instance: Instance) -> AppliedWorkload:
@@ -274,12 +274,12 @@ class Lab:
             return champion_model(self.store.registry, self.predictor, RISK_TASK)
         return self.predictor.advisor(name)
 
-    def in_force(self, instance: Instance | None) -> tuple[str | None, str]:
+    def deciding_model(self, instance: Instance | None) -> tuple[str | None, str]:
         """The model that decides (None: the champion), and why not the assigned one, or ""."""
         if instance is None or instance.model is None:
             return None, ""
         registry, predictor = self.store.registry, self.predictor
-        scored, instead = answer_in_force(registry, predictor, instance.model, self._scored_by)
+        scored, instead = with_selected_model(registry, predictor, instance.model, self._scored_by)
         return scored.model, instead
 
     def models(self) -> list[ModelRecord]:

@@ -16,7 +16,7 @@ from spotlab.errors import OnlineStoreDown
 from spotlab.telemetry.redaction import redact
 
 KEY: Final = "spotlab:logs"
-NOTHING_YET: Final = "0-0"
+START_ID: Final = "0-0"
 Entry = tuple[str, bytes]
 """Id in the stream, and the log line."""
 
@@ -36,7 +36,7 @@ class LogStream:
         self.cap = cap
 
     @classmethod
-    def nowhere(cls) -> LogStream:
+    def disconnected(cls) -> LogStream:
         """For a lab without a server: every call raises OnlineStoreDown."""
         return cls(lambda: None, 1)
 
@@ -62,7 +62,7 @@ class LogStream:
     def newest_id(self) -> str:
         """Id of the newest line. Raises OnlineStoreDown."""
         newest = self.before(None, 1)
-        return newest[0][0] if newest else NOTHING_YET
+        return newest[0][0] if newest else START_ID
 
     def close(self) -> None:
         """Close the connection."""

@@ -30,8 +30,8 @@ from spotlab.inference.card import CapacitySpec
 from spotlab.inference.explain import ADDITIVITY_TOLERANCE
 from spotlab.inference.tree_limits import TreeLimits
 from spotlab.inference.tree_rows import Bounds, draw_rows, leaf_rows
-from spotlab.inference.tree_structure import prove_trees
-from spotlab.processes.limits import Limits, environment, restrict
+from spotlab.inference.tree_structure import validate_trees
+from spotlab.processes.limits import Limits, apply_limits, child_environment
 
 DRAWN_ROWS: Final = 256
 LEAF_ROWS: Final = 10_000
@@ -91,7 +91,7 @@ def dry_run(folder: Path, limits: DryRunLimits) -> DryRun:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=environment(),
+            env=child_environment(),
             timeout=limits.wall_s,
             check=False,
         )
@@ -128,7 +128,7 @@ def _read_result(code: int, output: bytes, limits: DryRunLimits) -> DryRun:
 def main(argv: list[str]) -> int:
     """Entry point of the process: prints a DryRun and returns 0, or {"refused", "remedy"} and 1."""
     folder, memory_mb, seconds = Path(argv[0]), int(argv[1]), int(argv[2])
-    restrict(Limits(memory_mb, seconds))
+    apply_limits(Limits(memory_mb, seconds))
     try:
         result, code = _trial_prediction(folder, TreeLimits(**json.loads(argv[3]))), 0
     except SpotlabError as exc:
@@ -215,7 +215,7 @@ def _synthetic_rows(artefact: Artefact, limits: TreeLimits) -> Matrix:
     drawn = draw_rows(columns, DRAWN_ROWS, SEED)
     if spec.kind != "lightgbm":
         return drawn
-    model = prove_trees(artefact.model, limits)
+    model = validate_trees(artefact.model, limits)
     if model.linear:
         raise ArtefactRefused(
             "Linear trees have no explanation.", remedy="Train with linear_tree=false."

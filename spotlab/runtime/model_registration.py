@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from spotlab.domain.model_lifecycle import ModelAction, ModelState, trusted, unusable
+from spotlab.domain.model_lifecycle import ModelAction, ModelState, trusted, unusable_reason
 from spotlab.domain.ports import By, Clock, ModelRecord, ModelRegistry
 from spotlab.errors import InvalidInput, SpotlabError
 from spotlab.inference.predictor import Available, Predictor, version_key
@@ -48,8 +48,8 @@ def register_artefacts(
         "name@version" of each new version.
     """
     new = []
-    found = predictor.available()
-    for artefact in found:
+    artefacts = predictor.available()
+    for artefact in artefacts:
         name = f"{artefact.name}@{artefact.version}"
         if artefact.refused:
             log.error("model %s rejected: %s", name, artefact.refused)
@@ -62,9 +62,9 @@ def register_artefacts(
                 _set_first_champion(registry, record, clock)
         except SpotlabError as exc:
             log.error("model %s not registered: %s", name, exc)
-    _replace_lost_champions(registry, found, clock, uploads_dir, shared=shared)
+    _replace_lost_champions(registry, artefacts, clock, uploads_dir, shared=shared)
     level = logging.WARNING if new else logging.INFO  # a warning only once, not on every command
-    for notice in notices(registry.records(), found):
+    for notice in notices(registry.records(), artefacts):
         log.log(level, "%s", notice)
     return new
 
@@ -83,13 +83,13 @@ def record_of(artefact: Available, clock: Clock) -> ModelRecord:
     )
 
 
-def notices(records: Sequence[ModelRecord], found: Sequence[Available]) -> list[str]:
+def notices(records: Sequence[ModelRecord], artefacts: Sequence[Available]) -> list[str]:
     """Sentences about versions that need a person's attention.
 
     They are versions newer than a champion that have not been reviewed, champions whose files are
     missing, and versions whose files have changed since they were registered.
     """
-    on_disk = {(artefact.name, artefact.version): artefact for artefact in found}
+    on_disk = {(artefact.name, artefact.version): artefact for artefact in artefacts}
     sentences = []
     for champion in records:
         if champion.state != ModelState.CHAMPION:
@@ -129,7 +129,7 @@ def _set_first_champion(registry: ModelRegistry, record: ModelRecord, clock: Clo
 
 def _replace_lost_champions(
     registry: ModelRegistry,
-    found: Sequence[Available],
+    artefacts: Sequence[Available],
     clock: Clock,
     uploads_dir: Path | None,
     *,
@@ -142,11 +142,11 @@ def _replace_lost_champions(
     """
     uploaded = {
         (a.name, a.version)
-        for a in found
+        for a in artefacts
         if uploads_dir is not None and a.folder.is_relative_to(uploads_dir)
     }
-    on_disk = {(artefact.name, artefact.version) for artefact in found}
-    digests = {(a.name, a.version): a.digest for a in found if not a.refused}
+    on_disk = {(artefact.name, artefact.version) for artefact in artefacts}
+    digests = {(a.name, a.version): a.digest for a in artefacts if not a.refused}
     records = registry.records()
     for champion in records:
         missing = (champion.name, champion.version) not in on_disk
@@ -157,7 +157,7 @@ def _replace_lost_champions(
             for record in records
             if (record.name, record.task) == (champion.name, champion.task)
             and digests.get((record.name, record.version)) == record.digest
-            and not unusable(record.state, record.enabled)
+            and not unusable_reason(record.state, record.enabled)
             and (
                 (record.name, record.version) not in uploaded
                 or trusted(record.state, record.enabled)

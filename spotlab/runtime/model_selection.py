@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from spotlab.domain.model_lifecycle import unusable
+from spotlab.domain.model_lifecycle import unusable_reason
 from spotlab.domain.ports import ModelRegistry, RiskModel
 from spotlab.errors import (
     Cancelled,
@@ -43,7 +43,7 @@ def champion_model(registry: ModelRegistry, predictor: Predictor, task: str) -> 
     return predictor.advisor(champion.reference)
 
 
-def model_in_force(
+def select_model(
     registry: ModelRegistry, predictor: Predictor, assigned: str | None
 ) -> tuple[RiskModel, str]:
     """The model that evaluates an instance.
@@ -62,7 +62,7 @@ def model_in_force(
     for record in registry.records():
         if assigned not in (record.reference, record.name):
             continue
-        problem = unusable(record.state, record.enabled)
+        problem = unusable_reason(record.state, record.enabled)
         if problem:
             continue
         try:
@@ -73,7 +73,7 @@ def model_in_force(
     return _champion_instead(registry, predictor, assigned, problem)
 
 
-def answer_in_force(
+def with_selected_model(
     registry: ModelRegistry,
     predictor: Predictor,
     assigned: str | None,
@@ -82,14 +82,14 @@ def answer_in_force(
     """The result of `ask` with the assigned model, or with the champion if that fails.
 
     Args:
-        registry, predictor, assigned: as for `model_in_force`.
+        registry, predictor, assigned: as for `select_model`.
         ask: called with the model, and again with the champion if an assigned model fails.
     Returns:
         The result, and a sentence if it is not the assigned model's, else "".
     Raises:
-        As `model_in_force`, and any error of the champion.
+        As `select_model`, and any error of the champion.
     """
-    model, instead = model_in_force(registry, predictor, assigned)
+    model, instead = select_model(registry, predictor, assigned)
     if assigned is None or instead:
         return ask(model), instead
     try:

@@ -207,6 +207,6 @@ def _record_rejection(
     reason = f"Upload of {source_name}: {error.message} {by.reason}".strip()
     log.warning("upload rejected: %s", reason)
     try:
-        registry.refuse(name, version, task, replace(by, reason=reason))
+        registry.record_rejection(name, version, task, replace(by, reason=reason))
     except SpotlabError as exc:
         log.error("the rejection was not recorded: %s", exc)

@@ -22,7 +22,7 @@ def configure_logs(role: str) -> None:
     logs.adopt()
 
 
-def observe(settings: Settings, stream: LogStream, resources: ExitStack) -> None:
+def start_observability(settings: Settings, stream: LogStream, resources: ExitStack) -> None:
     """Send log lines and traces of this process until `resources` is closed.
 
     Raises:

@@ -14,7 +14,7 @@ from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.ports import By
 from spotlab.errors import FeedRefused, InvalidInput, NotFound
 from spotlab.pipeline.drift import DriftReport, drift
-from spotlab.pipeline.outcomes import Settled, realise
+from spotlab.pipeline.outcomes import OutcomeCounts, record_outcomes
 from spotlab.pipeline.scorecards import PriceCard, Scorecard, price_card, scorecards
 from spotlab.pipeline.shadow import Comparison, compare
 from spotlab.runtime.lab import Lab
@@ -41,9 +41,9 @@ class OutcomesView:
     comparisons: tuple[Comparison, ...]
 
 
-def settle(lab: Lab) -> Settled:
+def settle(lab: Lab) -> OutcomeCounts:
     """Record every outcome that is known now."""
-    return realise(lab.store, lab.model, lab.clock.now())
+    return record_outcomes(lab.store, lab.model, lab.clock.now())
 
 
 def outcomes_view(lab: Lab, accounts: Sequence[str] | None = None) -> OutcomesView:
@@ -61,7 +61,7 @@ def outcomes_view(lab: Lab, accounts: Sequence[str] | None = None) -> OutcomesVi
         market,
         tuple(scorecards(known)),
         price_card(known),
-        tuple(compare(lab.store.shadows.list(accounts=accounts))),
+        tuple(compare(lab.store.shadow_decisions.list(accounts=accounts))),
     )
 
 
@@ -126,21 +126,6 @@ def read_event_file(lab: Lab, path: Path) -> list[InterruptionEvent]:
         _event(lab, found.instance_id, found.kind, found.at, None, f"EventBridge ({path.name})")
         for found in documents
     ]
-
-
-def add_event_file(lab: Lab, path: Path, by: By | None = None) -> tuple[int, int]:
-    """Record the events of a file; see `read_event_file` for what is raised.
-
-    Returns:
-        The number of new events, and of all events in the file.
-    """
-    events = read_event_file(lab, path)
-    return lab.store.interruptions.add(events, by), len(events)
-
-
-def events(lab: Lab) -> Sequence[InterruptionEvent]:
-    """All recorded events, newest first."""
-    return lab.store.interruptions.events()
 
 
 def _event(

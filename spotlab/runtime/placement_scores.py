@@ -16,7 +16,7 @@ from typing import Any, Final
 from spotlab.aws.placement import PlacementScores
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.market import MarketData, MarketName
-from spotlab.domain.placement import SHOWN_FOR, Placements, Shape, configurations, worth_asking
+from spotlab.domain.placement import SHOWN_FOR, Placements, Shape, configurations, relevant_groups
 from spotlab.domain.ports import Account, RunState, Topic
 from spotlab.errors import NoSuchThing, SpotlabError
 from spotlab.pipeline.collect import Progress
@@ -52,11 +52,13 @@ def placements(lab: Lab) -> Placements:
     now, emulated = lab.clock.now(), lab.settings.aws == "emulated"
     reason = _not_applicable(lab.store.archive.active_market(), emulated)
     if reason:
-        return Placements.of_answers((), now, reason)
-    return Placements.of_answers(lab.store.placement.since(now - SHOWN_FOR, emulated=emulated), now)
+        return Placements.from_responses((), now, reason)
+    return Placements.from_responses(
+        lab.store.placement.since(now - SHOWN_FOR, emulated=emulated), now
+    )
 
 
-def plan_first(lab: Lab) -> None:
+def schedule_first_run(lab: Lab) -> None:
     """Schedule the job now if it has never run, once there are a market and a fleet.
 
     Raises:
@@ -72,7 +74,7 @@ def plan_first(lab: Lab) -> None:
     if lab.store.fleet.instances() and not _not_applicable(
         lab.store.archive.active_market(), emulated
     ):
-        jobs.plan(JOB, lab.clock.now())
+        jobs.set_next_due(JOB, lab.clock.now())
 
 
 def _not_applicable(market: MarketName | None, emulated: bool) -> str:
@@ -86,7 +88,7 @@ def _not_applicable(market: MarketName | None, emulated: bool) -> str:
     return ""
 
 
-def ask(lab: Lab, tell: Progress, cancelled: Callable[[], bool]) -> Mapping[str, Any]:
+def request_scores(lab: Lab, tell: Progress, cancelled: Callable[[], bool]) -> Mapping[str, Any]:
     """Request scores for the fleet's types and similar types, within the daily limit.
 
     Configurations of the last 24 hours come first: repeating them does not use the quota. Groups
@@ -112,7 +114,7 @@ def _questions(lab: Lab, cloud: Cloud, data: MarketData) -> Iterator[_Question]:
     fleet = lab.store.fleet.instances()
     for region in cloud.regions:
         in_use = Counter(i.pool.instance_type for i in fleet if i.pool.region == region)
-        for group in worth_asking(_shapes(data, region), in_use):
+        for group in relevant_groups(_shapes(data, region), in_use):
             instances = sum(in_use[name] for name in group)
             yield _Question(cloud.account_in(region), region, group, instances)
 
@@ -193,13 +195,13 @@ class _Run:
     def _ask(self, question: _Question) -> None:
         account, region = question.account, question.region
         try:
-            answer = self._source(account, region).ask(question.instance_types)
+            answer = self._source(account, region).request(question.instance_types)
         except SpotlabError as exc:
             self._failed[question] = str(exc)
             if not isinstance(exc, NoSuchThing):  # which concerns only this group
                 self._broken.add(region)
             return
-        self._lab.store.placement.keep(answer)
+        self._lab.store.placement.record(answer)
         self._count["asked"] += 1
         self._count["scores"] += len(answer.scores)
         if answer.refused:

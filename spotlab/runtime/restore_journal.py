@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from spotlab.errors import NotAvailable
-from spotlab.store.restore import put_sqlite
+from spotlab.store.restore import replace_sqlite
 
 JOURNAL: Final = ".restoring.json"
 PREFIX: Final = ".restore-"
@@ -48,7 +48,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @contextmanager
-def alone_in(home: Path, wait_s: float = 0.0) -> Iterator[None]:
+def locked_home(home: Path, wait_s: float = 0.0) -> Iterator[None]:
     """Lock a home, so that no other process restores into it or completes a restore.
 
     Args:
@@ -79,7 +79,7 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-def begin(home: Path, plan: Plan) -> None:
+def write_journal(home: Path, plan: Plan) -> None:
     """Write the journal; from now on the restore is completed, by this process or the next."""
     folder = home / plan.folder
     for path in (*(folder / NEW).rglob("*"), folder / NEW, folder):
@@ -91,7 +91,7 @@ def begin(home: Path, plan: Plan) -> None:
     _fsync(home)
 
 
-def put_files(home: Path, plan: Plan) -> list[str]:
+def move_files(home: Path, plan: Plan) -> list[str]:
     """Move everything except a database into place; can be repeated after an interruption.
 
     Returns:
@@ -112,7 +112,7 @@ def put_files(home: Path, plan: Plan) -> list[str]:
     return replaced
 
 
-def end(home: Path, plan: Plan) -> None:
+def delete_journal(home: Path, plan: Plan) -> None:
     """Delete the journal and the folder of a restore that is complete or cancelled."""
     _fsync(home)
     (home / JOURNAL).unlink()
@@ -131,7 +131,7 @@ def undo(home: Path, plan: Plan) -> None:
                 os.replace(former, home / f"{name}{log}")  # noqa: PTH105 (also a link to it)
 
 
-def free_stamp(home: Path, names: tuple[str, ...], stamp: str) -> str:
+def unused_stamp(home: Path, names: tuple[str, ...], stamp: str) -> str:
     """A stamp that no earlier restore into this home has used."""
     number, free = 1, stamp
     while any((home / f"{name}.before-{free}").exists() for name in names):
@@ -140,7 +140,7 @@ def free_stamp(home: Path, names: tuple[str, ...], stamp: str) -> str:
     return free
 
 
-def settle(home: Path, has_committed: Callable[[str], bool]) -> None:
+def complete_restore(home: Path, has_committed: Callable[[str], bool]) -> None:
     """Complete an interrupted restore, and delete its leftovers.
 
     Args:
@@ -152,7 +152,7 @@ def settle(home: Path, has_committed: Callable[[str], bool]) -> None:
     """
     if not any(each.name.startswith((JOURNAL, PREFIX)) for each in home.iterdir()):
         return
-    with alone_in(home, _WAIT_S):
+    with locked_home(home, _WAIT_S):
         journal = home / JOURNAL
         try:
             if journal.exists():
@@ -160,9 +160,9 @@ def settle(home: Path, has_committed: Callable[[str], bool]) -> None:
                 if not plan.after_commit or has_committed(plan.restore_id):
                     if DATABASE_FILE in plan.names:
                         new = home / plan.folder / NEW / DATABASE_FILE
-                        put_sqlite(new, home / DATABASE_FILE, plan.stamp)
-                    put_files(home, plan)
-                end(home, plan)
+                        replace_sqlite(new, home / DATABASE_FILE, plan.stamp)
+                    move_files(home, plan)
+                delete_journal(home, plan)
         except (OSError, msgspec.MsgspecError) as exc:
             raise NotAvailable(
                 f"A restore into {home} was interrupted and cannot be completed: {exc}.",

@@ -1,6 +1,6 @@
 """Graceful shutdown: whether this process is shutting down, and whether work is still running.
 
-Work checks `LEAVING` between two units (a decision, a source, an account). The process waits for
+Work checks `SHUTDOWN` between two units (a decision, a source, an account). The process waits for
 the current unit, and the rest is cancelled as if a user had pressed Cancel.
 """
 
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Final
 
 
-class Leaving:
+class Shutdown:
     """The shutdown of one process; it cannot be revoked."""
 
     def __init__(self) -> None:
@@ -22,21 +22,21 @@ class Leaving:
         self._changed = threading.Condition()
 
     @property
-    def asked(self) -> bool:
+    def requested(self) -> bool:
         """Whether this process is shutting down."""
         return self._asked.is_set()
 
-    def ask(self) -> None:
+    def request(self) -> None:
         """Start the shutdown; safe in a signal handler."""
         self._asked.set()
 
     @contextmanager
-    def at_work(self, cancelled: Callable[[], bool] | None) -> Iterator[Callable[[], bool]]:
+    def uninterrupted(self, cancelled: Callable[[], bool] | None) -> Iterator[Callable[[], bool]]:
         """Run work that must not be interrupted; yields a function that returns whether to stop."""
         with self._changed:
             self._at_work += 1
         try:
-            yield lambda: self.asked or (cancelled is not None and cancelled())
+            yield lambda: self.requested or (cancelled is not None and cancelled())
         finally:
             with self._changed:
                 self._at_work -= 1
@@ -54,4 +54,4 @@ class Leaving:
 
 CAUSE: Final = "The process is shutting down."
 """Cause of a cancelled run."""
-LEAVING: Final = Leaving()
+SHUTDOWN: Final = Shutdown()

@@ -1,4 +1,4 @@
-"""What runs beside a server's requests, or in a worker: presence, scheduler."""
+"""Background threads of an app server or worker: process heartbeat and scheduler."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from spotlab.scheduling.scheduler import Scheduler
 from spotlab.telemetry.logs import process_id
 
 log = logging.getLogger("spotlab.scheduling")
-SEEN_EVERY_S: Final = 5.0
-GONE_AFTER_S: Final = 20.0
-"""A process not seen for this long is shown as gone."""
-FORGOTTEN_AFTER: Final = timedelta(hours=1)
+BEAT_EVERY_S: Final = 5.0
+LOST_AFTER_S: Final = 20.0
+"""A process without a heartbeat for this long is shown as lost."""
+DELETED_AFTER: Final = timedelta(hours=1)
 APP, WORKER = "app", "worker"
 
 
-class Presence:
-    """Says now and then that this process is there.
+class ProcessHeartbeat:
+    """Records a heartbeat of this process in SQL every BEAT_EVERY_S.
 
     Args:
         lab: its store and clock.
@@ -46,40 +46,40 @@ class Presence:
         self._thread = threading.Thread(target=self._beat, name="presence", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Take leave."""
+        """Stop the thread and delete this process's record."""
         self._stop.set()
         self._thread.join()
         try:
-            self._lab.store.processes.leave(self._me.process_id)
+            self._lab.store.processes.remove(self._me.process_id)
         except SpotlabError as exc:
-            log.warning("could not take leave: %s", exc)
+            log.warning("the record of this process could not be deleted: %s", exc)
 
     def _beat(self) -> None:
         while True:
             now = self._lab.clock.now()
             try:
-                self._lab.store.processes.beat(
-                    replace(self._me, seen_at=now), forget_before=now - FORGOTTEN_AFTER
+                self._lab.store.processes.record_heartbeat(
+                    replace(self._me, seen_at=now), forget_before=now - DELETED_AFTER
                 )
                 self._failing = False
             except SpotlabError as exc:
                 if not self._failing:
-                    log.warning("cannot say that this process is there: %s", exc)
+                    log.warning("the heartbeat of this process could not be recorded: %s", exc)
                 self._failing = True
-            if self._stop.wait(SEEN_EVERY_S):
+            if self._stop.wait(BEAT_EVERY_S):
                 return
 
 
 def start(lab: Lab, role: str, *, schedule: bool) -> Callable[[], None]:
-    """Start presence and, where wanted, the scheduler; gives what stops them."""
+    """Start the heartbeat and, if `schedule`, the scheduler; returns a function that stops both."""
     with ExitStack() as stack:
-        presence = Presence(lab, role)
-        presence.start()
-        stack.callback(presence.stop)
+        heartbeat = ProcessHeartbeat(lab, role)
+        heartbeat.start()
+        stack.callback(heartbeat.stop)
         if schedule:
             scheduler = Scheduler(lab, process_id())
             scheduler.start()
@@ -87,11 +87,11 @@ def start(lab: Lab, role: str, *, schedule: bool) -> Callable[[], None]:
         return stack.pop_all().close
 
 
-def beside_the_app(lab: Lab) -> Callable[[], None]:
-    """For an app server: the scheduler runs in it, unless SPOTLAB_SCHEDULER is off."""
+def start_in_app_server(lab: Lab) -> Callable[[], None]:
+    """Start an app server's threads; the scheduler only if SPOTLAB_SCHEDULER is on."""
     return start(lab, APP, schedule=lab.settings.scheduler == "on")
 
 
-def as_a_worker(lab: Lab) -> Callable[[], None]:
-    """For `spotlab worker`: the scheduler, whatever SPOTLAB_SCHEDULER says of app servers."""
+def start_in_worker(lab: Lab) -> Callable[[], None]:
+    """Start the threads of `spotlab worker`; the scheduler runs whatever SPOTLAB_SCHEDULER is."""
     return start(lab, WORKER, schedule=True)

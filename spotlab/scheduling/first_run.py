@@ -1,4 +1,4 @@
-"""The first run of a lab, once, however many threads and processes start at once."""
+"""The first run of a lab, done once even if several threads and processes start together."""
 
 from __future__ import annotations
 
@@ -12,84 +12,84 @@ from spotlab.errors import Cancelled
 from spotlab.pipeline.collect import Progress
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.shutdown import LEAVING
-from spotlab.scheduling.leader_election import Leadership, alone
+from spotlab.runtime.shutdown import SHUTDOWN
+from spotlab.scheduling.leader_election import Leadership, hold_lease
 from spotlab.store.engine import Fence, fenced
 
 LEASE: Final = "first run"
-LOOK_EVERY_S: Final = 0.2
-Asked = Callable[[], bool] | None
+POLL_EVERY_S: Final = 0.2
+CancelCheck = Callable[[], bool] | None
 
 
-def get_ready(lab: Lab, progress: Progress | None = None, cancelled: Asked = None) -> None:
-    """List the fleet, collect when old, and decide about what was never decided.
+def get_ready(lab: Lab, progress: Progress | None = None, cancelled: CancelCheck = None) -> None:
+    """List the fleet, collect a stale market, and evaluate instances without a decision.
 
-    Of several processes and threads that start at once, one does it while the others wait.
+    If several processes or threads start together, one does the work and the others wait for it.
 
     Args:
-        lab: what is to be ready.
-        progress: called with what is being done and the share done.
-        cancelled: asked between steps.
+        lab: the lab to prepare.
+        progress: called with the current step and the share done.
+        cancelled: called between steps; True stops.
     Raises:
-        Cancelled: what was done until then is kept.
+        Cancelled: the steps completed until then remain.
     """
     lab.process_state(FirstRun).run(lab, progress or (lambda _text, _share: None), cancelled)
 
 
 class FirstRun:
-    """Lets one thread of this process get the lab ready; the others see its progress."""
+    """Lets one thread of this process prepare the lab, while the others show its progress."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._said = ("starting", 0.0)
+        self._progress = ("starting", 0.0)
 
-    def run(self, lab: Lab, tell: Progress, cancelled: Asked) -> None:
+    def run(self, lab: Lab, tell: Progress, cancelled: CancelCheck) -> None:
         """See `get_ready`."""
-        while not self._lock.acquire(timeout=LOOK_EVERY_S):
-            tell(*self._said)
-            _stop_if(cancelled)
+        while not self._lock.acquire(timeout=POLL_EVERY_S):
+            tell(*self._progress)
+            _raise_if(cancelled)
         try:
-            self._get_ready(lab, self._telling(tell), cancelled)
+            self._get_ready(lab, self._recording(tell), cancelled)
         finally:
             self._lock.release()
 
-    def _telling(self, tell: Progress) -> Progress:
-        def told(text: str, share: float) -> None:
-            self._said = (text, share)
+    def _recording(self, tell: Progress) -> Progress:
+        def record(text: str, share: float) -> None:
+            self._progress = (text, share)
             tell(text, share)
 
-        return told
+        return record
 
-    def _get_ready(self, lab: Lab, tell: Progress, cancelled: Asked) -> None:
-        if lab.must_list() or lab.must_collect() or _never_decided(lab):
+    def _get_ready(self, lab: Lab, tell: Progress, cancelled: CancelCheck) -> None:
+        if lab.fleet_is_stale() or lab.market_is_stale() or _undecided(lab):
             me = f"{socket.gethostname()}:{os.getpid()}"
             ttl_s = lab.settings.lease_ttl_s
             lease = Leadership(lab.store.leases, LEASE, me, ttl_s, lab.clock)
-            waiting = lambda: tell("another process is at it", 0.0)  # noqa: E731
+            waiting = lambda: tell("waiting for another process", 0.0)  # noqa: E731
             with (
-                LEAVING.at_work(cancelled) as stop,
-                alone(lease, waiting, stop) as token,
+                SHUTDOWN.uninterrupted(cancelled) as stop,
+                hold_lease(lease, waiting, stop) as token,
                 fenced(Fence(LEASE, token)),
             ):
-                _do(lab, tell, stop)
+                _run_steps(lab, tell, stop)
         tell("ready", 1.0)
 
 
-def _do(lab: Lab, tell: Progress, cancelled: Asked) -> None:
-    if lab.must_list():
+def _run_steps(lab: Lab, tell: Progress, cancelled: CancelCheck) -> None:
+    if lab.fleet_is_stale():
         tell("listing the fleet", 0.05)
         lab.sync_fleet(cancelled)
-    _stop_if(cancelled)
-    if lab.must_collect():
+    _raise_if(cancelled)
+    if lab.market_is_stale():
         lab.collect(lambda text, share: tell(text, 0.1 + 0.6 * share), cancelled)
-    if new := _never_decided(lab):
+    if new := _undecided(lab):
         evaluate_instances(lab, new, lambda text, share: tell(text, 0.7 + 0.3 * share), cancelled)
 
 
-def _never_decided(lab: Lab) -> list[str]:
-    return [i.instance_id for i in lab.evaluated() if i.last_evaluated_at is None]
+def _undecided(lab: Lab) -> list[str]:
+    return [i.instance_id for i in lab.evaluated_instances() if i.last_evaluated_at is None]
 
 
-def _stop_if(cancelled: Asked) -> None:
+def _raise_if(cancelled: CancelCheck) -> None:
     if cancelled is not None and cancelled():
-        raise Cancelled("Getting ready was stopped.")
+        raise Cancelled("The first run was stopped.")

@@ -1,7 +1,4 @@
-"""Every scheduled job, as data.
-
-What a job does is a function of its own part; here stands when it runs, and for how long it may.
-"""
+"""Catalogue of the scheduled jobs: schedule, limits and function of each."""
 
 from __future__ import annotations
 
@@ -15,12 +12,15 @@ from spotlab.runtime.placement_scores import JOB
 from spotlab.scheduling import job_functions
 
 Work = Callable[[Lab, Progress, Callable[[], bool]], Mapping[str, Any]]
-"""Does it, and gives JSON values to be kept with the run. A value "failed" that is not empty says
-in words what did not work beside what did: the run then counts as failed. `cancelled` is to be
-asked often; after it said so, what is kept is fine, and Cancelled may be raised."""
+"""Does the work and returns JSON values, which are stored with the run.
+
+A value "failed" that is not empty describes what failed; the run then counts as failed. The
+function calls `cancelled` often; once that is True, it returns or raises Cancelled. Completed work
+remains.
+"""
 
 AT_START: Final = "at start"
-"""The schedule of what runs whenever a scheduler begins to lead."""
+"""The schedule of a job that runs whenever a process becomes the leader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +29,16 @@ class Job:
 
     Args:
         name: in the database and on the command line.
-        title: for a person.
-        about: what it does, in a sentence.
+        title: shown to people.
+        about: a sentence that says what the job does.
         schedule: "every 600 s" (also min, h, d), a cron line in UTC ("15 3 * * *") or AT_START; an
-            administrator may set another.
-        jitter_s: a due time is put off by up to this much, so that not everybody asks at once.
-        limit_s: asked to stop after this long.
-        misfire_s: due longer ago than this, it is skipped.
-        run: does it.
-        waits: not before this scheduler's run of FIRST_RUN is over.
+            administrator can set another.
+        jitter_s: due times are delayed by up to this, so that installations do not send their
+            requests at the same moment.
+        limit_s: time limit of a run; it is then asked to stop.
+        misfire_s: a run that is late by more than this is skipped.
+        run: does the work.
+        waits: whether it waits until this leader's run of FIRST_RUN is over.
     """
 
     name: str
@@ -55,9 +56,9 @@ FIRST_RUN: Final = "first-run"
 JOBS: Final[tuple[Job, ...]] = (
     Job(
         FIRST_RUN,
-        "Get ready",
-        "Lists the fleet and collects the market where they are old, and decides about instances "
-        "that nothing was decided about yet.",
+        "Prepare data at start",
+        "Lists the fleet and collects the market if they are stale, and evaluates instances that "
+        "have no decision yet.",
         AT_START,
         jitter_s=0,
         limit_s=600,
@@ -68,7 +69,7 @@ JOBS: Final[tuple[Job, ...]] = (
     Job(
         "list-fleet",
         "List the fleet",
-        "Lists the instances of every account, and notes those that were interrupted.",
+        "Lists the instances of every account, and records interruptions.",
         "every 5 min",
         jitter_s=15,
         limit_s=120,
@@ -88,8 +89,8 @@ JOBS: Final[tuple[Job, ...]] = (
     Job(
         "collect-feeds",
         "Collect feeds",
-        "Reads what changes rarely: interruption buckets, on-demand prices, instance types and "
-        "where they are offered.",
+        "Reads data that changes rarely: advisor buckets, on-demand prices, instance types and the "
+        "zones that offer them.",
         "every 6 h",
         jitter_s=300,
         limit_s=600,
@@ -98,10 +99,10 @@ JOBS: Final[tuple[Job, ...]] = (
     ),
     Job(
         JOB,
-        "Ask for placement scores",
-        "Asks EC2 how likely spot requests are filled now: for the fleet's types and their close "
-        "alternatives, in few configurations a day, at first as soon as both are known. Scores are "
-        "shown; they enter no decision.",
+        "Request placement scores",
+        "Requests EC2's placement scores for the fleet's types and close alternatives, in few "
+        "configurations per day; for the first time as soon as fleet and types are known. Scores "
+        "are displayed only; decisions do not use them.",
         "every 6 h",
         jitter_s=300,
         limit_s=240,
@@ -111,7 +112,7 @@ JOBS: Final[tuple[Job, ...]] = (
     Job(
         "evaluate-fleet",
         "Evaluate the fleet",
-        "Decides about every instance whose pipeline is on, and records each decision.",
+        "Evaluates every instance whose pipeline is on, and records each decision.",
         "every 15 min",
         jitter_s=30,
         limit_s=600,
@@ -120,8 +121,8 @@ JOBS: Final[tuple[Job, ...]] = (
     ),
     Job(
         "outcomes",
-        "Join outcomes",
-        "Records what became of earlier predictions: interruptions, buckets and prices.",
+        "Record outcomes",
+        "Records the outcomes of earlier predictions: interruptions, advisor buckets and prices.",
         "every 1 h",
         jitter_s=120,
         limit_s=300,
@@ -141,7 +142,7 @@ JOBS: Final[tuple[Job, ...]] = (
     Job(
         "health-probes",
         "Probe components",
-        "Asks every component how it is, and records the answer.",
+        "Probes every component and records its state.",
         "every 30 s",
         jitter_s=0,
         limit_s=25,
@@ -152,29 +153,28 @@ JOBS: Final[tuple[Job, ...]] = (
     Job(
         "alerts",
         "Evaluate alert rules",
-        "Looks whether a rule's condition holds, and tells receivers what is due.",
+        "Checks the condition of every rule, and sends the notifications that are due.",
         "every 30 s",
         jitter_s=0,
         limit_s=60,
         misfire_s=30,
-        run=job_functions.alert,
+        run=job_functions.evaluate_alerts,
         waits=False,
     ),
     Job(
         "retention",
         "Delete old data",
-        "Deletes what is older than the settings say and not needed any more, in small batches.",
+        "Deletes data that is older than the retention settings allow, in small batches.",
         "40 3 * * *",
         jitter_s=600,
         limit_s=1800,
         misfire_s=86400,
-        run=job_functions.let_go,
+        run=job_functions.delete_old_data,
     ),
 )
-"""In the order they are shown. Carrying out a SWITCH and reading interruption events will be two
-more."""
+"""In the order in which they are shown."""
 
 
 def job(name: str) -> Job | None:
-    """The job of that name, if there is one."""
+    """The job of a name; None: there is none."""
     return next((each for each in JOBS if each.name == name), None)

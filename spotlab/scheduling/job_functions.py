@@ -1,4 +1,4 @@
-"""What the jobs do, in the lab's verbs."""
+"""The functions of the scheduled jobs, one per job."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, Final
 from spotlab.domain.access import SPOTLAB
 from spotlab.domain.market import FeedKind, MarketName
 from spotlab.domain.ports import By
-from spotlab.maintenance.retention import sweep
-from spotlab.monitoring.alerts.evaluation import look
+from spotlab.maintenance.retention import apply_retention
+from spotlab.monitoring.alerts.evaluation import evaluate_rules
 from spotlab.monitoring.health.prober import record_round
 from spotlab.pipeline.collect import Progress
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.outcomes import drift_report, settle
-from spotlab.runtime.placement_scores import ask, plan_first
+from spotlab.runtime.placement_scores import request_scores, schedule_first_run
 from spotlab.scheduling import first_run
 
 Cancelled = Callable[[], bool]
@@ -23,16 +23,16 @@ PRICES: Final = frozenset({FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY})
 
 
 def get_ready(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
-    """Fleet, market and first decisions, where they are wanting."""
+    """List the fleet, collect the market and make first decisions, as far as they are missing."""
     first_run.get_ready(lab, tell, cancelled)
-    plan_first(lab)
+    schedule_first_run(lab)
     return {}
 
 
 def list_fleet(lab: Lab, _tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
-    """Every account's instances."""
+    """List every account's instances."""
     errors = lab.sync_fleet(cancelled)
-    plan_first(lab)
+    schedule_first_run(lab)
     return {
         "instances": len(lab.store.fleet.instances()),
         "failed": " ".join(str(error) for error in errors),
@@ -40,12 +40,12 @@ def list_fleet(lab: Lab, _tell: Progress, cancelled: Cancelled) -> Mapping[str, 
 
 
 def collect_prices(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
-    """What changes by the minute."""
+    """Collect spot prices, which change by the minute."""
     return _collect(lab, PRICES, tell, cancelled)
 
 
 def collect_feeds(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
-    """What changes by the day."""
+    """Collect the other feeds, which change by the day."""
     return _collect(lab, set(FeedKind) - PRICES, tell, cancelled)
 
 
@@ -53,9 +53,9 @@ def _collect(
     lab: Lab, kinds: Collection[FeedKind], tell: Progress, cancelled: Cancelled
 ) -> Mapping[str, Any]:
     if lab.store.archive.active_market() is MarketName.RECORDED:
-        return {"note": "Decisions are made in a recorded market: nothing is collected."}
+        return {"note": "The active market is a recorded one: nothing is collected."}
     report = lab.collect(tell, cancelled, kinds=kinds)
-    plan_first(lab)
+    schedule_first_run(lab)
     return {
         "market": report.market.value,
         "sources": len(report.sources),
@@ -65,42 +65,48 @@ def _collect(
 
 
 def score_placement(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
-    """How likely AWS thinks it is that requests are filled."""
-    return ask(lab, tell, cancelled)
+    """Request EC2's placement scores."""
+    return request_scores(lab, tell, cancelled)
 
 
 def evaluate_fleet(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
-    """A decision about each instance."""
-    made = evaluate_instances(lab, None, tell, cancelled)
-    failed = [experiment.error for experiment in made if experiment.error]
-    about = f"{len(failed)} of {len(made)} could not be decided. {failed[0]}" if failed else ""
-    return {"decisions": len(made), "failed": about}
+    """Evaluate each instance whose pipeline is on."""
+    experiments = evaluate_instances(lab, None, tell, cancelled)
+    errors = [experiment.error for experiment in experiments if experiment.error]
+    failed = (
+        f"{len(errors)} of {len(experiments)} evaluations failed. {errors[0]}" if errors else ""
+    )
+    return {"decisions": len(experiments), "failed": failed}
 
 
 def join_outcomes(lab: Lab, _tell: Progress, _cancelled: Cancelled) -> Mapping[str, Any]:
-    """What became of earlier predictions."""
+    """Record the outcomes of earlier predictions."""
     settled = settle(lab)
     return {"new": sum(settled.new.values()), "open": sum(settled.pending.values())}
 
 
 def check_drift(lab: Lab, _tell: Progress, _cancelled: Cancelled) -> Mapping[str, Any]:
-    """Whether the champion's market moved."""
+    """Compare the champion's newest scored market with its reference."""
     report = drift_report(lab)
     return {"model": report.model, "alarm": report.alarm, "note": report.words}
 
 
 def probe(lab: Lab, _tell: Progress, _cancelled: Cancelled) -> Mapping[str, Any]:
-    """Every component's state."""
+    """Probe every component and record its state."""
     return record_round(lab)
 
 
-def alert(lab: Lab, _tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
-    """What rings, and who was told."""
-    return look(lab, cancelled)
+def evaluate_alerts(lab: Lab, _tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
+    """Evaluate the alert rules and send the notifications that are due."""
+    return evaluate_rules(lab, cancelled)
 
 
-def let_go(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
-    """What is older than the settings say and not needed any more."""
+def delete_old_data(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
+    """Delete data that is older than the retention settings allow."""
     by = By(SPOTLAB.name, lab.clock.now(), via="scheduler")
-    swept = sweep(lab, by, tell=tell, cancelled=cancelled)
-    return {"rows": sum(swept.gone.values()), "deleted": dict(swept.gone), "note": swept.words}
+    swept = apply_retention(lab, by, tell=tell, cancelled=cancelled)
+    return {
+        "rows": sum(swept.deleted.values()),
+        "deleted": dict(swept.deleted),
+        "note": swept.summary,
+    }

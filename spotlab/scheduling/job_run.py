@@ -1,4 +1,4 @@
-"""One run of a job, in a thread of its own."""
+"""One run of a job, in its own thread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from spotlab.domain.ports import RunState
 from spotlab.errors import Cancelled, Fenced, SpotlabError, one_line
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.shutdown import CAUSE, LEAVING
+from spotlab.runtime.shutdown import CAUSE, SHUTDOWN
 from spotlab.scheduling.job_catalogue import Job
 from spotlab.scheduling.leader_election import Monotonic
 from spotlab.store.engine import Fence, fenced
@@ -24,25 +24,27 @@ log = logging.getLogger("spotlab.scheduling")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a run: see JobRun."""
+    """How a run ended; see JobRun."""
 
     state: RunState
     cause: str
     result: Mapping[str, Any]
 
 
-class Running:
-    """A run at work. Python cannot end a thread from outside: it is asked to stop, and what it
-    writes after it was ended in SQL is refused.
+class ActiveRun:
+    """A run in progress.
+
+    Python cannot end a thread from outside: a run is asked to stop, and its writes are rejected
+    once it is recorded in SQL as ended.
 
     Args:
-        lab: what the job works with.
-        job: what runs.
+        lab: the lab that the job works on.
+        job: the job.
         fence: of this run.
         correlation_id: of its log lines.
         started_at: aware UTC.
-        monotonic: seconds that never jump.
-        on_end: called when the thread is about to end.
+        monotonic: a clock in seconds that never jumps.
+        on_end: set when the thread is about to end.
     """
 
     def __init__(
@@ -67,46 +69,48 @@ class Running:
         self._thread = threading.Thread(target=self._work, name=f"job {job.name}", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     @property
     def alive(self) -> bool:
-        """Whether its thread is still there."""
+        """Whether its thread is running."""
         return self._thread.is_alive()
 
     @property
     def elapsed_s(self) -> float:
-        """How long it runs, or ran."""
+        """How long it has run, in seconds."""
         return self._monotonic() - self._began if self._elapsed_s is None else self._elapsed_s
 
     @property
     def ended_at(self) -> datetime:
-        """Its start and how long it took: a wall clock that jumps does not change that."""
+        """Start plus duration, which a jump of the wall clock does not change; aware UTC."""
         return self._started_at + timedelta(seconds=self.elapsed_s)
 
     def stop(self, state: RunState, cause: str) -> None:
-        """Ask it to stop; the first reason counts."""
+        """Ask it to stop; the state and cause of the first call count."""
         if self._stop is None:
             self._stop = (state, cause)
 
     def must_stop(self) -> bool:
-        """Whether it is asked to stop, also because this process is about to end."""
-        if LEAVING.asked:
+        """Whether it has been asked to stop, or this process is about to end."""
+        if SHUTDOWN.requested:
             self.stop(RunState.CANCELLED, CAUSE)
         return self._stop is not None
 
     def join(self, within_s: float) -> None:
-        """Wait for its end."""
+        """Wait for its end, at most `within_s` seconds."""
         self._thread.join(max(0.0, within_s))
 
     def _work(self) -> None:
         with correlated(self._correlation_id), fenced(self._fence):
-            log.info("%s began (run %d)", self.job.name, self.run_id)
+            log.info("%s started (run %d)", self.job.name, self.run_id)
             with traces.span("job", job=self.job.name):
                 outcome = self._outcome()
             level = logging.INFO if outcome.state is RunState.DONE else logging.WARNING
-            log.log(level, "%s is %s: %s", self.job.name, outcome.state, outcome.cause or "fine")
+            log.log(
+                level, "%s is %s: %s", self.job.name, outcome.state, outcome.cause or "no error"
+            )
         self._elapsed_s = self._monotonic() - self._began
         metrics.JOB_RUNS.labels(job=self.job.name, state=str(outcome.state)).inc()
         metrics.JOB_SECONDS.labels(job=self.job.name).observe(self._elapsed_s)
@@ -117,7 +121,7 @@ class Running:
         try:
             result = dict(self.job.run(self._lab, self._tell, self.must_stop))
         except Cancelled as exc:
-            self.must_stop()  # whoever saw that the process is leaving may have asked nobody else
+            self.must_stop()  # sets the cause if the job itself saw that the process is leaving
             state, cause = self._stop or (RunState.CANCELLED, "")
             return Outcome(state, f"{cause} {exc}".strip(), {})
         except Fenced as exc:

@@ -1,9 +1,9 @@
-"""Who leads: one process at a time, by a lease in SQL.
+"""Leader election: one process at a time leads, by a lease in SQL.
 
-No wall clock decides. The holder gives a beat every fifth of the TTL; everybody else watches it,
-and takes the lease over when nothing moved for a whole TTL by their own monotonic clock. A holder
-that could not give its beat for a TTL stops leading by itself. Whoever went on nevertheless is
-refused by the fence at its next write.
+No wall clock is used. The holder sends a heartbeat every fifth of the TTL. The other processes
+watch it, and take over the lease if there was no heartbeat for a whole TTL by their own monotonic
+clock. A holder whose heartbeat failed for a TTL stops leading on its own; if it continues
+nevertheless, the fence rejects its next write.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from spotlab.store.leases import SqlLeases
 
 log = logging.getLogger("spotlab.scheduling.leader_election")
 BEATS: Final = 5
-"""Signs of life in a TTL."""
+"""Heartbeats per TTL."""
 Monotonic = Callable[[], float]
 
 
 class Leadership:
-    """One process's part in a lease.
+    """One process's view of a lease.
 
     Args:
         leases: in SQL.
         name: of the lease.
-        holder: this process.
-        ttl_s: without a sign for this long, nobody leads.
-        clock: for what is shown.
-        monotonic: seconds that never jump.
+        holder: id of this process.
+        ttl_s: without a heartbeat for this long, the lease is free.
+        clock: for the times that are shown.
+        monotonic: a clock in seconds that never jumps.
     """
 
     def __init__(
@@ -66,32 +66,32 @@ class Leadership:
 
     @property
     def held(self) -> int | None:
-        """The token, also where it was not renewed in time and nobody else is known to lead."""
+        """The token, even if it was not renewed in time, until another holder is known."""
         return self._held
 
     def step(self) -> None:
-        """Give a beat, or look whether the lease is free.
+        """Send a heartbeat, or take the lease if it is free.
 
         Raises:
-            DatabaseDown: neither could be done.
+            DatabaseDown: neither is possible.
         """
-        began = self._monotonic()
+        started = self._monotonic()
         if self._held is not None:
             if self._leases.beat(self.name, self._held):
-                self._renewed = began
+                self._renewed = started
                 return
             self._held, self._seen_at = None, None
-        seen = self._leases.look(self.name)
-        if self._seen_at is None or seen != self._seen:
-            self._seen, self._seen_at = seen, self._monotonic()
-        if seen is None or seen.released or self._age_s(self._seen_at) > self._ttl_s:
-            began = self._monotonic()
-            held = self._leases.take(self.name, self.holder, seen, self._clock.now())
-            if held is not None:
-                self._renewed, self._held = began, held
+        lease = self._leases.get(self.name)
+        if self._seen_at is None or lease != self._seen:
+            self._seen, self._seen_at = lease, self._monotonic()
+        if lease is None or lease.released or self._age_s(self._seen_at) > self._ttl_s:
+            started = self._monotonic()
+            token = self._leases.acquire(self.name, self.holder, lease, self._clock.now())
+            if token is not None:
+                self._renewed, self._held = started, token
 
     def release(self) -> None:
-        """Let go of the lease, so that another leads at once. Raises DatabaseDown."""
+        """Release the lease, so that another process can lead immediately. Raises DatabaseDown."""
         held, self._held = self._held, None
         if held is not None:
             self._leases.release(self.name, held)
@@ -100,11 +100,11 @@ class Leadership:
         return self._monotonic() - since
 
 
-class Beating:
-    """Gives the beats of a leadership in a thread of its own, punctually whatever else is done.
+class LeaseHeartbeat:
+    """Sends the heartbeats of a leadership in a separate thread, so that no work delays them.
 
     Args:
-        leadership: whose.
+        leadership: the leadership to renew.
     """
 
     def __init__(self, leadership: Leadership) -> None:
@@ -115,17 +115,17 @@ class Beating:
         self._thread = threading.Thread(target=self._beat, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop beating, then let go of the lease; a database that is down is left to the TTL."""
+        """Stop the thread and release the lease; if the database is down, the lease expires."""
         self._stop.set()
         self._thread.join()
         try:
             self._leadership.release()
         except SpotlabError as exc:
-            log.warning("could not let go of the lease %s: %s", self._leadership.name, exc)
+            log.warning("the lease %s could not be released: %s", self._leadership.name, exc)
 
     def _beat(self) -> None:
         while True:
@@ -134,50 +134,50 @@ class Beating:
                 self._failing = ""
             except SpotlabError as exc:
                 if not self._failing:
-                    log.warning("no sign of life for the lease %s: %s", self._leadership.name, exc)
+                    log.warning("the lease %s could not be renewed: %s", self._leadership.name, exc)
                 self._failing = str(exc)
             if self._stop.wait(self._leadership.every_s):
                 return
 
 
-_ALONE: Final[set[Beating]] = set()
+_HELD: Final[set[LeaseHeartbeat]] = set()
 
 
-def let_go() -> None:
-    """Let go of what a leaving process does alone; what it still writes is refused."""
-    for beating in list(_ALONE):
-        beating.stop()
+def release_all() -> None:
+    """Release the leases of `hold_lease` in a leaving process; its later writes are rejected."""
+    for heartbeat in list(_HELD):
+        heartbeat.stop()
 
 
 @contextmanager
-def alone(
+def hold_lease(
     leadership: Leadership,
     waiting: Callable[[], None],
     cancelled: Callable[[], bool] | None = None,
 ) -> Iterator[int]:
-    """Do something while no other process does it; gives the token.
+    """Wait for a lease, then hold it in the `with` block, which receives the token.
 
     Args:
-        leadership: of the lease that stands for it.
-        waiting: called now and then while another process is at it.
-        cancelled: asked while waiting.
+        leadership: of the lease.
+        waiting: called repeatedly while another process holds the lease.
+        cancelled: called while waiting; True stops.
     Raises:
         Cancelled: while waiting.
-        DatabaseDown: the lease cannot be looked at.
+        DatabaseDown: the lease cannot be read.
     """
     pause = threading.Event()
     leadership.step()
     while (token := leadership.token) is None:
         waiting()
         if cancelled is not None and cancelled():
-            raise Cancelled("Stopped while another process was at it.")
+            raise Cancelled("Stopped while waiting for another process.")
         pause.wait(min(0.5, leadership.every_s))
         leadership.step()
-    beating = Beating(leadership)
-    beating.start()
-    _ALONE.add(beating)
+    heartbeat = LeaseHeartbeat(leadership)
+    heartbeat.start()
+    _HELD.add(heartbeat)
     try:
         yield token
     finally:
-        _ALONE.discard(beating)
-        beating.stop()
+        _HELD.discard(heartbeat)
+        heartbeat.stop()

@@ -1,4 +1,4 @@
-"""How the jobs stand, who leads, and which processes there are."""
+"""Overview of the jobs, the leader and the processes."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Final
 
 from spotlab.domain.ports import JobRun, JobSetting, ProcessInfo, RunState
 from spotlab.runtime.lab import Lab
-from spotlab.scheduling.background import GONE_AFTER_S
+from spotlab.scheduling.background import LOST_AFTER_S
 from spotlab.scheduling.job_catalogue import JOBS, Job
 from spotlab.scheduling.scheduler import LEASE
 
 LATE_AFTER: Final = timedelta(seconds=60)
-_WRONG: Final = (RunState.FAILED, RunState.TIMED_OUT, RunState.LOST)
+_FAILURES: Final = (RunState.FAILED, RunState.TIMED_OUT, RunState.LOST)
 
 
 class Standing(StrEnum):
-    """How a job stands."""
+    """The state of a job."""
 
     ON_SCHEDULE = "on schedule"
     RUNNING = "running"
@@ -29,15 +29,15 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """A job and how it stands.
+    """A job and its state.
 
     Args:
-        job: as the catalogue has it.
-        setting: what is set on it.
-        running: what runs now; None: nothing.
-        last: its newest run that came to an end; None: none did.
-        standing: in a word; the last run's failure outweighs that another runs.
-        next_at: when it is due, aware UTC; None: paused, at start only, or not planned yet.
+        job: from the catalogue.
+        setting: its settings.
+        running: the current run; None: there is none.
+        last: its newest finished run; None: there is none.
+        standing: its state; a failed last run takes precedence over a current run.
+        next_at: next due time, aware UTC; None: paused, at start only, or not planned yet.
     """
 
     job: Job
@@ -49,24 +49,24 @@ class JobView:
 
     @property
     def schedule(self) -> str:
-        """The one in force."""
+        """The active schedule: the setting's, or the default."""
         return self.setting.schedule or self.job.schedule
 
     @property
-    def well(self) -> bool:
-        """Whether it runs when it should, and ended well."""
+    def is_on_schedule(self) -> bool:
+        """Whether it runs on schedule and its last run succeeded."""
         return self.standing in (Standing.ON_SCHEDULE, Standing.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
 class Leader:
-    """Who runs the jobs.
+    """The process that runs the jobs.
 
     Args:
         holder: its process_id.
-        since: aware UTC.
+        since: when it became the leader, aware UTC.
         token: of its lease.
-        process: by its signs of life; None: it gave none that is kept.
+        process: from its heartbeat; None: there is no record of it.
     """
 
     holder: str
@@ -82,8 +82,8 @@ class JobsOverview:
     Args:
         at: aware UTC.
         jobs: in the catalogue's order.
-        leader: None: nobody leads.
-        processes: those seen lately, and those that are gone without a word.
+        leader: None: no process leads.
+        processes: those with a recent heartbeat, and those that ended without stopping properly.
     """
 
     at: datetime
@@ -97,13 +97,13 @@ class JobsOverview:
         planned = [view for view in self.jobs if view.next_at is not None]
         return min(planned, key=lambda view: view.next_at or self.at, default=None)
 
-    def is_gone(self, process: ProcessInfo) -> bool:
-        """Whether a process gave no sign for a while."""
-        return (self.at - process.seen_at).total_seconds() > GONE_AFTER_S
+    def is_lost(self, process: ProcessInfo) -> bool:
+        """Whether a process has had no heartbeat for LOST_AFTER_S."""
+        return (self.at - process.seen_at).total_seconds() > LOST_AFTER_S
 
 
 def overview(lab: Lab) -> JobsOverview:
-    """As it is now. Raises DatabaseDown."""
+    """The jobs, leader and processes now. Raises DatabaseDown."""
     now, jobs = lab.clock.now(), lab.store.jobs
     settings, newest = jobs.settings(), jobs.newest()
     running = {run.job: run for run in jobs.running()}
@@ -122,11 +122,11 @@ def overview(lab: Lab) -> JobsOverview:
 
 
 def _leader(lab: Lab, processes: tuple[ProcessInfo, ...], now: datetime) -> Leader | None:
-    lease = lab.store.leases.look(LEASE)
+    lease = lab.store.leases.get(LEASE)
     if lease is None or lease.released:
         return None
     process = next((each for each in processes if each.process_id == lease.holder), None)
-    if process is not None and (now - process.seen_at).total_seconds() > GONE_AFTER_S:
+    if process is not None and (now - process.seen_at).total_seconds() > LOST_AFTER_S:
         return None
     return Leader(lease.holder, lease.since, lease.token, process)
 
@@ -143,11 +143,11 @@ def _standing(
 ) -> Standing:
     if setting.paused and running is None:
         return Standing.PAUSED
-    if last is not None and last.state in _WRONG:
+    if last is not None and last.state in _FAILURES:
         return Standing.FAILED
     if running is not None:
         return Standing.RUNNING
-    wanted_at = min((at for at in (setting.next_at, setting.asked_at) if at), default=None)
-    if wanted_at is not None and now - wanted_at > LATE_AFTER:
+    due_at = min((at for at in (setting.next_at, setting.asked_at) if at), default=None)
+    if due_at is not None and now - due_at > LATE_AFTER:
         return Standing.LATE
     return Standing.ON_SCHEDULE

@@ -1,7 +1,7 @@
-"""When a job is due: the arithmetic of schedules.
+"""Schedules of jobs: parsing, and the next due time.
 
-Source: APScheduler's triggers (https://apscheduler.readthedocs.io/en/3.x/); its scheduler and job
-stores are not used (docs/adr/0017-scheduler.md).
+Uses APScheduler's triggers (https://apscheduler.readthedocs.io/en/3.x/), but not its scheduler or
+job stores (docs/adr/0017-scheduler.md).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SHORTEST_S, LONGEST_S = 5.0, 31 * 86400.0
 LONGEST_TEXT = 100
 _FORMS: Final = 'Write "every 600 s" (or min, h, d), or five cron fields in UTC ("15 3 * * *").'
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LEAST: Final = timedelta(microseconds=1)
+_TICK: Final = timedelta(microseconds=1)
 _DAY_OF_WEEK: Final = 4
 
 
@@ -34,22 +34,22 @@ class Schedule:
     """When a job is due.
 
     Args:
-        text: as it was written.
-        trigger: APScheduler's; None: at start only.
+        text: the schedule as written.
+        trigger: APScheduler's trigger; None: at start only.
     """
 
     text: str
     trigger: IntervalTrigger | CronTrigger | None
 
     def after(self, now: datetime) -> datetime | None:
-        """The first due time later than now; None: only at start."""
+        """The first due time after `now`, aware UTC; None: at start only."""
         if self.trigger is None:
             return None
-        found: datetime | None = self.trigger.get_next_fire_time(None, now + _LEAST)
+        found: datetime | None = self.trigger.get_next_fire_time(None, now + _TICK)
         return None if found is None else found.astimezone(UTC)
 
     def jitter_s(self, wanted_s: float) -> float:
-        """How far a due time may be put off: never beyond half way to the next one."""
+        """The allowed delay of a due time: at most half an interval, or 30 s with a cron line."""
         if isinstance(self.trigger, IntervalTrigger):
             return min(wanted_s, float(self.trigger.interval_length) / 2)
         return min(wanted_s, 30.0)
@@ -59,10 +59,10 @@ class Schedule:
 def parse(text: str) -> Schedule:
     """A schedule from its text.
 
-    Intervals are counted from a fixed moment, so that they are the same after a restart.
+    Intervals are counted from a fixed moment, so that due times do not change with a restart.
 
     Raises:
-        InvalidInput: it is none; says what is wrong with it and what would be right.
+        InvalidInput: the text is not a valid schedule; the remedy shows the valid forms.
 
     >>> parse("every 10 min").after(datetime(2026, 3, 1, 12, 3, tzinfo=UTC)).minute
     10
@@ -71,7 +71,7 @@ def parse(text: str) -> Schedule:
     """
     plain = " ".join(text.split())
     if len(plain) > LONGEST_TEXT or not plain.isascii():
-        raise InvalidInput(f"{visible(plain[:40])!r}… is no schedule.", remedy=_FORMS)
+        raise InvalidInput(f"{visible(plain[:40])!r}… is not a valid schedule.", remedy=_FORMS)
     if plain == AT_START:
         return Schedule(plain, None)
     if plain.startswith("every"):
@@ -82,11 +82,11 @@ def parse(text: str) -> Schedule:
 def _interval(text: str) -> IntervalTrigger:
     found = _EVERY.fullmatch(text)
     if found is None:
-        raise InvalidInput(f"{text!r} is no schedule.", remedy=_FORMS)
+        raise InvalidInput(f"{text!r} is not a valid schedule.", remedy=_FORMS)
     seconds = float(found[1]) * _SECONDS[found[2]]
     if not SHORTEST_S <= seconds <= LONGEST_S:
         raise InvalidInput(
-            f"{text!r} is too {'often' if seconds < SHORTEST_S else 'rare'}.",
+            f"{text!r} is too {'frequent' if seconds < SHORTEST_S else 'rare'}.",
             remedy=f"Use {SHORTEST_S:.0f} s to {LONGEST_S / 86400:.0f} d.",
         )
     return IntervalTrigger(seconds=seconds, start_date=_EPOCH, timezone=UTC)
@@ -95,17 +95,17 @@ def _interval(text: str) -> IntervalTrigger:
 def _cron(text: str) -> CronTrigger:
     fields = text.split()
     if len(fields) != 5:
-        raise InvalidInput(f"{text!r} is no schedule.", remedy=_FORMS)
+        raise InvalidInput(f"{text!r} is not a valid schedule.", remedy=_FORMS)
     if any(character.isdigit() for character in fields[_DAY_OF_WEEK]):
         raise InvalidInput(
-            f"{text!r} numbers the days of the week, which begin on Sunday for some and on Monday "
-            "for others.",
-            remedy="Name them, such as mon-fri.",
+            f"{text!r} gives days of the week as numbers, which is ambiguous: cron counts from "
+            "Sunday, APScheduler from Monday.",
+            remedy="Use names, such as mon-fri.",
         )
     try:
         trigger = CronTrigger.from_crontab(text, timezone=UTC)
     except ValueError as exc:
-        raise InvalidInput(f"{text!r} is no schedule: {exc}.", remedy=_FORMS) from None
+        raise InvalidInput(f"{text!r} is not a valid schedule: {exc}.", remedy=_FORMS) from None
     if trigger.get_next_fire_time(None, _EPOCH) is None:
-        raise InvalidInput(f"{text!r} names a day that never comes.", remedy=_FORMS)
+        raise InvalidInput(f"{text!r} names a date that does not exist.", remedy=_FORMS)
     return trigger

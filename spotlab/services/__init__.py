@@ -11,34 +11,34 @@ from dataclasses import dataclass
 
 from spotlab.domain.access import Principal
 from spotlab.runtime.lab import Lab
-from spotlab.services.accounts import AccountsDesk
-from spotlab.services.alerts import AlertsDesk
-from spotlab.services.api_tokens import TokensDesk
-from spotlab.services.audit import AuditDesk
-from spotlab.services.backtests import BacktestsDesk
-from spotlab.services.experiments import DecisionsDesk
-from spotlab.services.explanations import ExplainingDesk
-from spotlab.services.health import HealthDesk
-from spotlab.services.instances import InstancesDesk
-from spotlab.services.interruptions import EventsDesk
-from spotlab.services.jobs import JobsDesk
-from spotlab.services.logs import LogsDesk
-from spotlab.services.maintenance import KeepingDesk
-from spotlab.services.market import MarketDesk
-from spotlab.services.model_comparison import ComparisonDesk
-from spotlab.services.model_performance import PerformanceDesk
-from spotlab.services.models import ModelsDesk
-from spotlab.services.outcomes import OutcomesDesk
-from spotlab.services.own_account import MyDesk
-from spotlab.services.users import UsersDesk
-from spotlab.services.workloads import WorkloadsDesk
+from spotlab.services.accounts import AccountService
+from spotlab.services.alerts import AlertService
+from spotlab.services.api_tokens import ApiTokenService
+from spotlab.services.audit import AuditService
+from spotlab.services.backtests import BacktestService
+from spotlab.services.experiments import ExperimentService
+from spotlab.services.explanations import ExplanationService
+from spotlab.services.health import HealthService
+from spotlab.services.instances import InstanceService
+from spotlab.services.interruptions import InterruptionService
+from spotlab.services.jobs import JobService
+from spotlab.services.logs import LogService
+from spotlab.services.maintenance import MaintenanceService
+from spotlab.services.market import MarketService
+from spotlab.services.model_comparison import ComparisonService
+from spotlab.services.model_performance import ModelPerformanceService
+from spotlab.services.models import ModelService
+from spotlab.services.outcomes import OutcomeService
+from spotlab.services.own_account import OwnAccountService
+from spotlab.services.users import UserService
+from spotlab.services.workloads import WorkloadService
 from spotlab.telemetry import logs
 
-__all__ = ["Desk"]
+__all__ = ["Services"]
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class Services:
     """All services, for one user.
 
     Args:
@@ -47,113 +47,113 @@ class Desk:
     """
 
     lab: Lab
-    who: Principal
+    principal: Principal
 
     def __post_init__(self) -> None:
         """Add the user to the log lines of this request."""
-        logs.note(user=self.who.name)
+        logs.add_context(user=self.principal.name)
 
     @property
-    def accounts(self) -> AccountsDesk:
+    def accounts(self) -> AccountService:
         """AWS accounts."""
-        return AccountsDesk(self.lab, self.who)
+        return AccountService(self.lab, self.principal)
 
     @property
-    def instances(self) -> InstancesDesk:
+    def instances(self) -> InstanceService:
         """Instances, their settings and evaluation."""
-        return InstancesDesk(self.lab, self.who)
+        return InstanceService(self.lab, self.principal)
 
     @property
-    def decisions(self) -> DecisionsDesk:
+    def experiments(self) -> ExperimentService:
         """Decisions, recorded as experiments."""
-        return DecisionsDesk(self.lab, self.who)
+        return ExperimentService(self.lab, self.principal)
 
     @property
-    def outcomes(self) -> OutcomesDesk:
+    def outcomes(self) -> OutcomeService:
         """Outcomes of predictions, and drift."""
-        return OutcomesDesk(self.lab, self.who)
+        return OutcomeService(self.lab, self.principal)
 
     @property
-    def events(self) -> EventsDesk:
+    def interruptions(self) -> InterruptionService:
         """Interruptions of own instances."""
-        return EventsDesk(self.lab, self.who)
+        return InterruptionService(self.lab, self.principal)
 
     @property
-    def backtests(self) -> BacktestsDesk:
+    def backtests(self) -> BacktestService:
         """Backtests of policies on recorded traces."""
-        return BacktestsDesk(self.lab, self.who)
+        return BacktestService(self.lab, self.principal)
 
     @property
-    def market(self) -> MarketDesk:
+    def market(self) -> MarketService:
         """Prices, candidates and component states."""
-        return MarketDesk(self.lab, self.who)
+        return MarketService(self.lab, self.principal)
 
     @property
-    def models(self) -> ModelsDesk:
+    def models(self) -> ModelService:
         """Model versions."""
-        return ModelsDesk(self.lab, self.who)
+        return ModelService(self.lab, self.principal)
 
     @property
-    def comparisons(self) -> ComparisonDesk:
+    def comparisons(self) -> ComparisonService:
         """Head to head comparisons of two models."""
-        return ComparisonDesk(self.lab, self.who)
+        return ComparisonService(self.lab, self.principal)
 
     @property
-    def keeping(self) -> KeepingDesk:
+    def maintenance(self) -> MaintenanceService:
         """Retention and backups."""
-        return KeepingDesk(self.lab, self.who)
+        return MaintenanceService(self.lab, self.principal)
 
     @property
-    def workloads(self) -> WorkloadsDesk:
-        """Workloads, and which instances they are assigned to."""
-        return WorkloadsDesk(self.lab, self.who)
+    def workloads(self) -> WorkloadService:
+        """Workloads, and the instances they are assigned to."""
+        return WorkloadService(self.lab, self.principal)
 
     @property
-    def users(self) -> UsersDesk:
+    def users(self) -> UserService:
         """Users."""
-        return UsersDesk(self.lab, self.who)
+        return UserService(self.lab, self.principal)
 
     @property
-    def tokens(self) -> TokensDesk:
+    def api_tokens(self) -> ApiTokenService:
         """API tokens of all users."""
-        return TokensDesk(self.lab, self.who)
+        return ApiTokenService(self.lab, self.principal)
 
     @property
-    def mine(self) -> MyDesk:
+    def own_account(self) -> OwnAccountService:
         """The user's own password, sessions and API tokens."""
-        return MyDesk(self.lab, self.who)
+        return OwnAccountService(self.lab, self.principal)
 
     @property
-    def audit(self) -> AuditDesk:
+    def audit(self) -> AuditService:
         """The audit log."""
-        return AuditDesk(self.lab, self.who)
+        return AuditService(self.lab, self.principal)
 
     @property
-    def logs(self) -> LogsDesk:
+    def logs(self) -> LogService:
         """Log lines of every process."""
-        return LogsDesk(self.lab, self.who)
+        return LogService(self.lab, self.principal)
 
     @property
-    def jobs(self) -> JobsDesk:
+    def jobs(self) -> JobService:
         """Scheduled jobs, their runs, and the leader."""
-        return JobsDesk(self.lab, self.who)
+        return JobService(self.lab, self.principal)
 
     @property
-    def explaining(self) -> ExplainingDesk:
+    def explanations(self) -> ExplanationService:
         """Explanations of a pool's risk."""
-        return ExplainingDesk(self.lab, self.who)
+        return ExplanationService(self.lab, self.principal)
 
     @property
-    def performance(self) -> PerformanceDesk:
+    def model_performance(self) -> ModelPerformanceService:
         """Performance of models."""
-        return PerformanceDesk(self.lab, self.who)
+        return ModelPerformanceService(self.lab, self.principal)
 
     @property
-    def alerts(self) -> AlertsDesk:
+    def alerts(self) -> AlertService:
         """Alert rules and notifications."""
-        return AlertsDesk(self.lab, self.who)
+        return AlertService(self.lab, self.principal)
 
     @property
-    def health(self) -> HealthDesk:
+    def health(self) -> HealthService:
         """Health of the components."""
-        return HealthDesk(self.lab, self.who)
+        return HealthService(self.lab, self.principal)

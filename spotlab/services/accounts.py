@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from spotlab.access.name_redaction import foreign
+from spotlab.access.name_redaction import name_redactor
 from spotlab.access.secret_key import secret_key
 from spotlab.aws.checks import Check, check_account
 from spotlab.aws.regions import is_region
@@ -27,7 +27,7 @@ from spotlab.errors import (
     NotFound,
     SpotlabError,
 )
-from spotlab.services.base import DeskPart
+from spotlab.services.base import Service
 
 MASK: Final = "***"
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,98}[A-Za-z0-9._-])?")
@@ -37,20 +37,20 @@ _EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class AccountStanding:
+class AccountStatus:
     """The state of an account.
 
     Args:
         account: the account, with a masked external id.
         instances: number of active instances.
         listing: its last listing.
-        looked_after: whether it is managed; None: unknown, because its AWS is not available.
+        managed: whether it is managed; None: unknown, because its AWS is not available.
     """
 
     account: Account
     instances: int
     listing: Listing
-    looked_after: bool | None
+    managed: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Validation:
         return all(check.ok for check in self.checks)
 
 
-class AccountsDesk(DeskPart):
+class AccountService(Service):
     """The accounts that the user sees."""
 
     __slots__ = ()
@@ -81,13 +81,15 @@ class AccountsDesk(DeskPart):
     def list(self) -> list[Account]:
         """All accounts by name, with masked external ids. Raises Forbidden."""
         self.require(Right.READ)
-        return [self._masked(a) for a in self.lab.store.fleet.accounts() if self.who.sees(a.name)]
+        return [
+            self._masked(a) for a in self.lab.store.fleet.accounts() if self.principal.sees(a.name)
+        ]
 
     def get(self, name: str) -> Account:
         """One account. Raises NotFound, Forbidden."""
         return self._masked(self._visible(name))
 
-    def standings(self) -> Sequence[AccountStanding]:
+    def statuses(self) -> Sequence[AccountStatus]:
         """The state of each account. Raises Forbidden."""
         fleet = self.lab.store.fleet
         counts: dict[str, int] = {}
@@ -99,7 +101,7 @@ class AccountsDesk(DeskPart):
         except SpotlabError:
             managed = None
         return [
-            AccountStanding(
+            AccountStatus(
                 account,
                 counts.get(account.name, 0),
                 listings.get(account.name, never),
@@ -219,7 +221,7 @@ class AccountsDesk(DeskPart):
         """
         self.require(Right.COLLECT)
         errors = self.lab.sync_fleet()
-        hidden = foreign(self.lab, self.who)
+        hidden = name_redactor(self.lab, self.principal)
         self.lab.store.audit.add(self.by(), "fleet.list", "fleet", None, {"failed": len(errors)})
         return [hidden(str(error)) for error in errors]
 
@@ -232,7 +234,7 @@ class AccountsDesk(DeskPart):
         by_role = bool(account.role_arn) or (former is not None and not former.role_arn)
         if not same or not by_role:
             raise Forbidden(
-                f"{self.who.name} may not point an account at "
+                f"{self.principal.name} may not point an account at "
                 + ("another AWS account." if not same else "SpotLab's own credentials."),
                 remedy="Ask a user who sees every account.",
             )
@@ -270,7 +272,7 @@ class AccountsDesk(DeskPart):
     def _visible(self, name: str) -> Account:
         self.require(Right.READ)
         for account in self.lab.store.fleet.accounts():
-            if account.name == name and self.who.sees(name):
+            if account.name == name and self.principal.sees(name):
                 return account
         raise NotFound(f"There is no account {name!r}.", remedy="List the accounts.")
 

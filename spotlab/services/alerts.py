@@ -6,16 +6,16 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from spotlab.access.name_redaction import foreign
+from spotlab.access.name_redaction import name_redactor
 from spotlab.domain.access import Principal, Reach, Right
 from spotlab.domain.alert_state import Event, Message
-from spotlab.domain.alerts import AlertRule, Channel, Condition, checked, scoped
+from spotlab.domain.alerts import AlertRule, Channel, Condition, scoped, validated
 from spotlab.domain.ports import Delivery, Topic
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.monitoring.alerts import webhook_client
-from spotlab.monitoring.alerts.address_encryption import sealer
-from spotlab.monitoring.alerts.delivery import tell_now
-from spotlab.services.base import DeskPart
+from spotlab.monitoring.alerts.address_encryption import address_cipher
+from spotlab.monitoring.alerts.delivery import send_now
+from spotlab.services.base import Service
 from spotlab.telemetry.text import hides_something, visible
 
 LONGEST_NAME = 80
@@ -29,7 +29,7 @@ class AddedRule:
     signing_key: str
 
 
-class AlertsDesk(DeskPart):
+class AlertService(Service):
     """Alert rules, firing alerts and notifications.
 
     A user sees a rule about instances only if they see every account that it may report on.
@@ -40,10 +40,10 @@ class AlertsDesk(DeskPart):
     def rules(self) -> list[AlertRule]:
         """All rules by name. Raises Forbidden."""
         self.require(Right.READ)
-        rules = [rule for rule in self.lab.store.alerts.rules() if sees(self.who, rule)]
+        rules = [rule for rule in self.lab.store.alerts.rules() if sees_rule(self.principal, rule)]
         if self.sees_all():
             return rules
-        hidden = foreign(self.lab, self.who)
+        hidden = name_redactor(self.lab, self.principal)
         return [
             replace(
                 rule,
@@ -56,7 +56,7 @@ class AlertsDesk(DeskPart):
         """One rule. Raises NotFound, Forbidden."""
         self.require(Right.READ)
         rule = self.lab.store.alerts.rule(rule_id)
-        if not sees(self.who, rule):
+        if not sees_rule(self.principal, rule):
             raise NotFound(f"There is no alert rule {rule_id!r}.", remedy="List the rules.")
         return rule
 
@@ -78,7 +78,7 @@ class AlertsDesk(DeskPart):
         """
         self.require(Right.CHANGE_ALERTS)
         condition = self._checked(condition)
-        encryption = sealer(self.lab.settings)
+        encryption = address_cipher(self.lab.settings)
         by = self.by(reason)
         rule = AlertRule(
             rule_id=secrets.token_hex(6),
@@ -91,7 +91,7 @@ class AlertsDesk(DeskPart):
             created_by=by.actor,
             rung={},
         )
-        self.lab.store.alerts.add(rule, encryption.seal(address.strip()), by)
+        self.lab.store.alerts.add(rule, encryption.encrypt(address.strip()), by)
         self.lab.bus.publish(Topic.ALERTS)
         return AddedRule(rule, encryption.signing_key(rule.rule_id))
 
@@ -126,9 +126,9 @@ class AlertsDesk(DeskPart):
         sealed = None
         if address is not None:
             rule = replace(rule, shown_address=webhook_client.shown(address))
-            sealed = sealer(self.lab.settings).seal(address.strip())
+            sealed = address_cipher(self.lab.settings).encrypt(address.strip())
         condition = rule.condition if condition is None else self._checked(condition)
-        accounts = self.who.reach.within(Reach(frozenset(), rule.condition.accounts)).accounts
+        accounts = self.principal.reach.within(Reach(frozenset(), rule.condition.accounts)).accounts
         changed = replace(
             rule,
             name=rule.name if name is None else _name(name),
@@ -147,7 +147,7 @@ class AlertsDesk(DeskPart):
         self.lab.store.alerts.delete(rule_id, self.by(reason))
         self.lab.bus.publish(Topic.ALERTS)
 
-    def test(self, rule_id: str) -> webhook_client.Answer:
+    def test(self, rule_id: str) -> webhook_client.WebhookResponse:
         """Send one test message now. Raises NotFound, Forbidden.
 
         Returns:
@@ -155,16 +155,16 @@ class AlertsDesk(DeskPart):
         """
         rule = self._changeable(rule_id)
         now = self.lab.clock.now()
-        text = f"{self.who.name} tests the rule “{rule.name}”: {rule.condition.words}."
+        text = f"{self.principal.name} tests the rule “{rule.name}”: {rule.condition.words}."
         message = Message(Event.TEST, "test", "a test of this receiver", text, None, now, now)
-        answer = tell_now(self.lab, rule, self.lab.store.alerts.sealed(rule_id), message)
+        answer = send_now(self.lab, rule, self.lab.store.alerts.sealed(rule_id), message)
         self.lab.store.audit.add(self.by(), "alert.test", rule_id, None, {"taken": answer.ok})
         return answer
 
     def signing_key(self, rule_id: str) -> str:
         """The key that signs a rule's messages. Raises NotFound, Forbidden."""
         self._changeable(rule_id)
-        return sealer(self.lab.settings).signing_key(rule_id)
+        return address_cipher(self.lab.settings).signing_key(rule_id)
 
     def history(
         self, *, before: int | None = None, limit: int = 100, offset: int = 0
@@ -175,7 +175,7 @@ class AlertsDesk(DeskPart):
         )
         if self.sees_all():
             return deliveries
-        hidden = foreign(self.lab, self.who)
+        hidden = name_redactor(self.lab, self.principal)
         return [
             replace(each, message={**each.message, "text": hidden(each.message["text"])})
             for each in deliveries
@@ -188,7 +188,7 @@ class AlertsDesk(DeskPart):
     def _visible_rules(self) -> list[str] | None:
         """Ids of the rules that the user sees; None: all rules, including deleted ones."""
         self.require(Right.READ)
-        if self.who.accounts is None:
+        if self.principal.accounts is None:
             return None
         return [rule.rule_id for rule in self.rules()]
 
@@ -200,24 +200,24 @@ class AlertsDesk(DeskPart):
         return rule
 
     def _checked(self, condition: Condition) -> Condition:
-        condition = scoped(checked(condition), self.who.accounts)
+        condition = scoped(validated(condition), self.principal.accounts)
         if not condition.about_instances:
             return condition
         if condition.instance_id:
             instance = self.lab.store.fleet.instance(condition.instance_id)
-            if not self.who.sees(instance.account):
+            if not self.principal.sees(instance.account):
                 raise NotFound(f"Instance {condition.instance_id!r} is not in the fleet.")
             return replace(condition, account=instance.account)
         if condition.account:
             names = [each.name for each in self.lab.store.fleet.accounts()]
-            if condition.account not in names or not self.who.sees(condition.account):
+            if condition.account not in names or not self.principal.sees(condition.account):
                 raise NotFound(
                     f"There is no account {condition.account!r}.", remedy="List the accounts."
                 )
         return condition
 
 
-def sees(who: Principal, rule: AlertRule) -> bool:
+def sees_rule(who: Principal, rule: AlertRule) -> bool:
     """Whether a user sees a rule."""
     return not rule.condition.about_instances or who.reach.sees(_reported_accounts(rule.condition))
 

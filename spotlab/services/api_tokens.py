@@ -12,19 +12,19 @@ from spotlab.access.authentication import Gate
 from spotlab.domain.access import RIGHTS, Right
 from spotlab.domain.ports import ApiToken
 from spotlab.errors import InvalidInput, NotFound
-from spotlab.services.base import DeskPart
+from spotlab.services.base import Service
 from spotlab.services.own_account import issue
-from spotlab.services.users import UsersDesk
+from spotlab.services.users import UserService
 
 
-class TokensDesk(DeskPart):
+class ApiTokenService(Service):
     """API tokens of every user."""
 
     __slots__ = ()
 
     def list(self, user: str | None = None) -> Sequence[ApiToken]:
         """Tokens (of one user), newest first, including expired ones. Raises Forbidden."""
-        users = {each.name for each in UsersDesk(self.lab, self.who).list()}
+        users = {each.name for each in UserService(self.lab, self.principal).list()}
         return [each for each in self.lab.store.tokens.list(user) if each.user in users]
 
     def create(
@@ -44,7 +44,10 @@ class TokensDesk(DeskPart):
             InvalidInput: the name, scopes or time are not valid.
             Forbidden: the user may not change users, or lacks a right that the owner has.
         """
-        requested, role = frozenset(scopes), UsersDesk(self.lab, self.who).theirs(user).role
+        requested, role = (
+            frozenset(scopes),
+            UserService(self.lab, self.principal).changeable(user).role,
+        )
         if excess := requested - RIGHTS[role]:
             raise InvalidInput(
                 f"{user} ({role}) does not have the rights {', '.join(sorted(excess))}.",
@@ -54,12 +57,12 @@ class TokensDesk(DeskPart):
 
     def revoke(self, token_id: str, reason: str = "") -> ApiToken:
         """Revoke a token. Raises NotFound, Forbidden."""
-        users = UsersDesk(self.lab, self.who)
+        users = UserService(self.lab, self.principal)
         names = {each.name for each in users.list()}
         stored = self.lab.store.tokens.find(token_id)
         if stored is None or stored.token.user not in names:
             raise NotFound(f"There is no token {token_id!r}.", remedy="List the tokens.")
-        users.theirs(stored.token.user)
+        users.changeable(stored.token.user)
         revoked = self.lab.store.tokens.revoke(token_id, self.by(reason))
         Gate(self.lab).forget()
         return revoked

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from spotlab.domain.access import Right
 from spotlab.domain.ports import AuditCheck, AuditEntry, AuditFilter
-from spotlab.services.alerts import sees
-from spotlab.services.base import DeskPart
+from spotlab.services.alerts import sees_rule
+from spotlab.services.base import Service
 
 
-class AuditDesk(DeskPart):
+class AuditService(Service):
     """Every change, with its user, subject, and values before and after.
 
     Entries about accounts, instances, alert rules and users that the user does not see are not
@@ -45,14 +45,16 @@ class AuditDesk(DeskPart):
     def _visible(self, where: AuditFilter | None) -> AuditFilter:
         self.require(Right.READ_AUDIT)
         where = where or AuditFilter()
-        if self.who.accounts is None:
+        if self.principal.accounts is None:
             return where
-        rules = [rule for rule in self.lab.store.alerts.rules() if sees(self.who, rule)]
+        rules = [rule for rule in self.lab.store.alerts.rules() if sees_rule(self.principal, rule)]
         ids = tuple(rule.rule_id for rule in rules)
-        users = [user for user in self.lab.store.users.list() if self.who.reach.sees(user.accounts)]
+        users = [
+            user for user in self.lab.store.users.list() if self.principal.reach.sees(user.accounts)
+        ]
         return replace(
             where,
-            accounts=self.who.accounts,
+            accounts=self.principal.accounts,
             alert_rules=ids,
             users=tuple(user.name for user in users),
         )

@@ -9,27 +9,27 @@ from typing import Any
 from spotlab.domain.access import Right
 from spotlab.domain.ports.backtests import SweepRecord
 from spotlab.gym.world import World
-from spotlab.services.base import DeskPart
+from spotlab.services.base import Service
 from spotlab.sweeps.backtest import SweepReport, start_or_resume
 from spotlab.sweeps.figures import SweepFigures, figures_of
 from spotlab.sweeps.plan import Sweep, plan_sweep, spec_of
 from spotlab.sweeps.process_pool import Workers
-from spotlab.sweeps.queue import SweepJobs, SweepProgress
+from spotlab.sweeps.queue import SweepProgress, SweepQueue
 from spotlab.sweeps.run import Progress, choose_workers
 from spotlab.sweeps.spec import SweepSpec
-from spotlab.sweeps.uploaded_files import keep
+from spotlab.sweeps.uploaded_files import store_files
 
 
-class BacktestsDesk(DeskPart):
+class BacktestService(Service):
     """Sweeps, their results and their files."""
 
     __slots__ = ()
 
-    def open_jobs(self) -> SweepJobs:
+    def open_jobs(self) -> SweepQueue:
         """The queue that runs sweeps in a server; one per process, closed by the caller."""
         home = self.lab.settings.home.absolute()
         workers = choose_workers(self.lab.settings)
-        return SweepJobs(self.lab.store.sweeps, workers, home, self.lab.clock)
+        return SweepQueue(self.lab.store.sweeps, workers, home, self.lab.clock)
 
     def list(self, limit: int = 100) -> Sequence[SweepRecord]:
         """Sweeps, newest first. Raises Forbidden."""
@@ -46,7 +46,7 @@ class BacktestsDesk(DeskPart):
         self.require(Right.READ)
         return self.lab.store.sweeps.finished(sweep_id)
 
-    def progress(self, sweep_id: str, jobs: SweepJobs) -> SweepProgress:
+    def progress(self, sweep_id: str, jobs: SweepQueue) -> SweepProgress:
         """Progress of one sweep. Raises NotFound, Forbidden."""
         self.require(Right.READ)
         return jobs.progress(sweep_id)
@@ -84,12 +84,12 @@ class BacktestsDesk(DeskPart):
         world: World = sweep.plan.build()[1] if forecasts else sweep.world
         return world
 
-    def start(self, sweep: Sweep, jobs: SweepJobs) -> SweepRecord:
+    def start(self, sweep: Sweep, jobs: SweepQueue) -> SweepRecord:
         """Start a sweep, unless it is running or done. Raises Forbidden."""
         self.require(Right.BACKTEST)
         return jobs.submit(sweep.plan, self.by())
 
-    def cancel(self, sweep_id: str, jobs: SweepJobs) -> None:
+    def cancel(self, sweep_id: str, jobs: SweepQueue) -> None:
         """Cancel a sweep, whichever process runs it; finished cells are kept.
 
         Raises:
@@ -123,7 +123,7 @@ class BacktestsDesk(DeskPart):
             Forbidden: the user may not start backtests.
         """
         self.require(Right.BACKTEST)
-        folder, new = keep(self.lab.settings.home.absolute(), part, named)
+        folder, new = store_files(self.lab.settings.home.absolute(), part, named)
         if new:
             sizes = {name: len(content) for name, content in sorted(named.items())}
             self.lab.store.audit.add(self.by(), f"{part}.keep", folder.name, None, sizes)

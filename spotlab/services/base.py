@@ -14,7 +14,7 @@ LONGEST_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
-class DeskPart:
+class Service:
     """A service for one user.
 
     Args:
@@ -23,19 +23,19 @@ class DeskPart:
     """
 
     lab: Lab
-    who: Principal
+    principal: Principal
 
     def require(self, right: Right, account: str | None = None) -> None:
         """See `Principal.require`. Raises Forbidden."""
-        self.who.require(right, account)
+        self.principal.require(right, account)
 
     def sees_all(self) -> bool:
         """Whether the user sees the instances of every account."""
-        return self.who.accounts is None
+        return self.principal.accounts is None
 
     def require_all_of(self, reach: Reach) -> None:
         """See `Principal.require_all_of`. Raises Forbidden."""
-        self.who.require_all_of(reach)
+        self.principal.require_all_of(reach)
 
     def by(self, reason: str = "") -> By:
         """The signature of a change made now. Raises InvalidInput: the reason is not valid."""
@@ -46,4 +46,4 @@ class DeskPart:
                 remedy="Write it as plain text.",
                 field="reason",
             )
-        return By(self.who.name, self.lab.clock.now(), reason, self.who.via)
+        return By(self.principal.name, self.lab.clock.now(), reason, self.principal.via)

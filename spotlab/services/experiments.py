@@ -9,10 +9,10 @@ from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment
 from spotlab.domain.ports import ExperimentFilter, ExperimentSummary
 from spotlab.errors import NotFound
-from spotlab.services.base import DeskPart
+from spotlab.services.base import Service
 
 
-class DecisionsDesk(DeskPart):
+class ExperimentService(Service):
     """The experiments of the accounts that the user sees."""
 
     __slots__ = ()
@@ -35,11 +35,11 @@ class DecisionsDesk(DeskPart):
             Forbidden: the user may not read.
         """
         self.require(Right.READ)
-        return self.shown(self.lab.store.ledger.get(experiment_id))
+        return self.if_visible(self.lab.store.ledger.get(experiment_id))
 
-    def shown(self, experiment: Experiment) -> Experiment:
+    def if_visible(self, experiment: Experiment) -> Experiment:
         """The experiment, if the user sees its account. Raises NotFound."""
-        if not self.who.sees(experiment.instance.account):
+        if not self.principal.sees(experiment.instance.account):
             raise NotFound(
                 f"Experiment {experiment.experiment_id} is not in the ledger.",
                 remedy="The history lists all experiments.",
@@ -49,7 +49,7 @@ class DecisionsDesk(DeskPart):
     def correlation_id(self, experiment: Experiment) -> str:
         """Correlation id of a decision's log lines; "": unknown. Raises NotFound, Forbidden."""
         self.require(Right.READ)
-        return self.lab.store.ledger.correlation_id(self.shown(experiment).experiment_id)
+        return self.lab.store.ledger.correlation_id(self.if_visible(experiment).experiment_id)
 
     def oldest(self) -> ExperimentSummary | None:
         """The oldest experiment that the user sees, or None. Raises Forbidden."""
@@ -60,11 +60,11 @@ class DecisionsDesk(DeskPart):
         """The newest experiment of each instance, by instance_id. Raises Forbidden."""
         self.require(Right.READ)
         latest = self.lab.store.ledger.latest_per_instance()
-        return {key: each for key, each in latest.items() if self.who.sees(each.account)}
+        return {key: each for key, each in latest.items() if self.principal.sees(each.account)}
 
     def _visible(self, where: ExperimentFilter | None) -> ExperimentFilter:
         self.require(Right.READ)
-        where, visible = where or ExperimentFilter(), self.who.accounts
+        where, visible = where or ExperimentFilter(), self.principal.accounts
         if visible is None:
             return where
         requested = visible if where.accounts is None else where.accounts

@@ -13,13 +13,13 @@ from spotlab.domain.market import Pool
 from spotlab.domain.workload import DEFAULT_WORKLOAD
 from spotlab.errors import NotFound
 from spotlab.inference.explain import Explanation, explain
-from spotlab.services.base import DeskPart
-from spotlab.services.experiments import DecisionsDesk
+from spotlab.services.base import Service
+from spotlab.services.experiments import ExperimentService
 
 HORIZON_H: Final = DEFAULT_WORKLOAD.horizon_h
 
 
-class ExplainingDesk(DeskPart):
+class ExplanationService(Service):
     """Explanations of a pool's risk."""
 
     __slots__ = ()
@@ -51,7 +51,7 @@ class ExplainingDesk(DeskPart):
                 missing.
             InvalidInput, Forbidden: as in `now`.
         """
-        experiment = DecisionsDesk(self.lab, self.who).get(experiment_id)
+        experiment = ExperimentService(self.lab, self.principal).get(experiment_id)
         if not experiment.candidates:
             raise NotFound(
                 f"Experiment {experiment_id} has no candidates to explain.",

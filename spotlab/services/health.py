@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from spotlab.access.name_redaction import foreign
+from spotlab.access.name_redaction import name_redactor
 from spotlab.domain.access import Right
 from spotlab.domain.components import COMPONENTS
 from spotlab.errors import DatabaseDown, NotFound
-from spotlab.monitoring.health.report import Health, PartDay, read, read_day
-from spotlab.services.base import DeskPart
+from spotlab.monitoring.health.report import ComponentDay, Health, read, read_day
+from spotlab.services.base import Service
 
 
-class HealthDesk(DeskPart):
+class HealthService(Service):
     """Every component, now and in the last 24 hours; names of other accounts are redacted."""
 
     __slots__ = ()
@@ -27,11 +27,11 @@ class HealthDesk(DeskPart):
         hidden = self._hidden()
         parts = [
             replace(part, state=replace(part.state, reason=hidden(part.state.reason)))
-            for part in health.parts
+            for part in health.components
         ]
-        return replace(health, parts=tuple(parts))
+        return replace(health, components=tuple(parts))
 
-    def day(self, part: str) -> PartDay:
+    def day(self, part: str) -> ComponentDay:
         """Probes and failures of one component. Raises NotFound, DatabaseDown, Forbidden."""
         self.require(Right.READ)
         if part not in COMPONENTS:
@@ -50,6 +50,6 @@ class HealthDesk(DeskPart):
 
     def _hidden(self) -> Callable[[str], str]:
         try:
-            return foreign(self.lab, self.who)
+            return name_redactor(self.lab, self.principal)
         except DatabaseDown:
             return lambda _: "Hidden: the accounts that you may see cannot be read now."

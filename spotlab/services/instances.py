@@ -13,8 +13,8 @@ from spotlab.errors import InvalidInput, NotFound
 from spotlab.pipeline.collect import Progress
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.model_catalogue import find_one_version
-from spotlab.runtime.model_selection import RISK_TASK, model_in_force
-from spotlab.services.base import DeskPart
+from spotlab.runtime.model_selection import RISK_TASK, select_model
+from spotlab.services.base import Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Pipeline:
         return "degraded" if self.latest.degraded else "decided"
 
 
-class InstancesDesk(DeskPart):
+class InstanceService(Service):
     """The instances of the accounts that the user sees."""
 
     __slots__ = ()
@@ -54,7 +54,7 @@ class InstancesDesk(DeskPart):
         """Instances by account, name and id. Raises Forbidden."""
         self.require(Right.READ)
         instances = self.lab.store.fleet.instances(active_only=active_only)
-        return [instance for instance in instances if self.who.sees(instance.account)]
+        return [instance for instance in instances if self.principal.sees(instance.account)]
 
     def get(self, instance_id: str) -> Instance:
         """One instance.
@@ -65,7 +65,7 @@ class InstancesDesk(DeskPart):
         """
         self.require(Right.READ)
         instance = self.lab.store.fleet.instance(instance_id)
-        if not self.who.sees(instance.account):
+        if not self.principal.sees(instance.account):
             raise NotFound(
                 f"Instance {instance_id!r} is not in the fleet.",
                 remedy="Check its id, or collect its account first.",
@@ -179,7 +179,7 @@ class InstancesDesk(DeskPart):
         chosen = [self.get(instance_id).instance_id for instance_id in instance_ids]
         return evaluate_instances(self.lab, chosen, progress, cancelled, policy)
 
-    def evaluated(self, instance_ids: Sequence[str] | None) -> Sequence[ExperimentSummary]:
+    def evaluate_summaries(self, instance_ids: Sequence[str] | None) -> Sequence[ExperimentSummary]:
         """Evaluate instances and return the summaries. Raises as `evaluate`."""
         ids = [experiment.experiment_id for experiment in self.evaluate(instance_ids)]
         summaries = {each.experiment_id: each for each in self.lab.store.ledger.of(ids)}
@@ -191,9 +191,7 @@ class InstancesDesk(DeskPart):
         where = ExperimentFilter(instance_id=instance_id)
         latest = next(iter(self.lab.store.ledger.list(where, limit=1)), None)
         try:
-            model, note = model_in_force(
-                self.lab.store.registry, self.lab.predictor, instance.model
-            )
+            model, note = select_model(self.lab.store.registry, self.lab.predictor, instance.model)
         except (InvalidInput, NotFound) as exc:
             return Pipeline(instance, None, str(exc), latest)
         return Pipeline(instance, f"{model.name}@{model.version}", note, latest)

@@ -11,10 +11,10 @@ from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
 from spotlab.domain.market import Pool
 from spotlab.errors import NotFound
 from spotlab.runtime.outcomes import BY_HAND, add_event, read_event_file
-from spotlab.services.base import DeskPart
+from spotlab.services.base import Service
 
 
-class EventsDesk(DeskPart):
+class InterruptionService(Service):
     """Interruption events; those of unknown instances need a user who sees every account."""
 
     __slots__ = ()
@@ -26,7 +26,9 @@ class EventsDesk(DeskPart):
         if self.sees_all():
             return events
         fleet = self.lab.store.fleet.instances(active_only=False)
-        visible = {instance.instance_id for instance in fleet if self.who.sees(instance.account)}
+        visible = {
+            instance.instance_id for instance in fleet if self.principal.sees(instance.account)
+        }
         return [event for event in events if event.instance_id in visible]
 
     def add(
@@ -62,7 +64,7 @@ class EventsDesk(DeskPart):
             if not self.sees_all():
                 raise
             return
-        if not self.who.sees(account):
+        if not self.principal.sees(account):
             raise NotFound(
                 f"Instance {instance_id!r} is not in the fleet.",
                 remedy="Check its id, or collect its account first.",

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from spotlab.access.name_redaction import everywhere, foreign
+from spotlab.access.name_redaction import name_redactor, redact_json
 from spotlab.domain.access import Right
 from spotlab.domain.ports import JobRun, Topic
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.scheduling.job_catalogue import JOBS, Job, job
 from spotlab.scheduling.overview import JobsOverview, JobView, overview
 from spotlab.scheduling.schedules import parse
-from spotlab.services.base import DeskPart
+from spotlab.services.base import Service
 
 
-class JobsDesk(DeskPart):
+class JobService(Service):
     """The scheduled jobs; the leader carries out changes within a second or two.
 
     Jobs work for all accounts. Names of accounts that the user does not see are redacted.
@@ -29,7 +29,7 @@ class JobsDesk(DeskPart):
         jobs_overview = overview(self.lab)
         if self.sees_all():
             return jobs_overview
-        hidden = foreign(self.lab, self.who)
+        hidden = name_redactor(self.lab, self.principal)
         jobs = tuple(
             replace(
                 view,
@@ -55,7 +55,7 @@ class JobsDesk(DeskPart):
         runs = self.lab.store.jobs.runs(name, limit=limit, offset=offset)
         if self.sees_all():
             return runs
-        hidden = foreign(self.lab, self.who)
+        hidden = name_redactor(self.lab, self.principal)
         return [_redacted(run, hidden) for run in runs]
 
     def count(self, name: str | None = None) -> int:
@@ -71,7 +71,7 @@ class JobsDesk(DeskPart):
             Conflict: the job is running, or a run is already requested.
         """
         self.require(Right.RUN_JOBS)
-        self.lab.store.jobs.ask(self._known(name).name, self.by(reason))
+        self.lab.store.jobs.request_run(self._known(name).name, self.by(reason))
         self.lab.bus.publish(Topic.JOBS)
 
     def pause(self, name: str, reason: str = "") -> None:
@@ -117,4 +117,4 @@ class JobsDesk(DeskPart):
 
 
 def _redacted(run: JobRun, hidden: Callable[[str], str]) -> JobRun:
-    return replace(run, cause=hidden(run.cause), result=everywhere(run.result, hidden))
+    return replace(run, cause=hidden(run.cause), result=redact_json(run.result, hidden))

@@ -15,11 +15,11 @@ from typing import Any, Final
 
 import msgspec
 
-from spotlab.access.name_redaction import everywhere, foreign
+from spotlab.access.name_redaction import name_redactor, redact_json
 from spotlab.domain.access import Right
 from spotlab.errors import DatabaseDown, InvalidInput
 from spotlab.runtime.log_stream import Entry
-from spotlab.services.base import DeskPart
+from spotlab.services.base import Service
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _BATCH: Final = 1_000
@@ -133,7 +133,7 @@ class LogPage:
     more: bool = False
 
 
-class LogsDesk(DeskPart):
+class LogService(Service):
     """The log lines of every process."""
 
     __slots__ = ()
@@ -194,13 +194,13 @@ class LogsDesk(DeskPart):
         hidden = self._hidden()
 
         def fitting(line: LogLine) -> LogLine | None:
-            if not self.who.sees(line.account):
+            if not self.principal.sees(line.account):
                 return None
             shown = replace(
                 line,
                 message=hidden(line.message),
                 error=hidden(line.error),
-                fields=everywhere(line.fields, hidden),
+                fields=redact_json(line.fields, hidden),
             )
             return shown if where.fits(shown) else None
 
@@ -208,7 +208,7 @@ class LogsDesk(DeskPart):
 
     def _hidden(self) -> Callable[[str], str]:
         try:
-            return foreign(self.lab, self.who)
+            return name_redactor(self.lab, self.principal)
         except DatabaseDown:
             return lambda _: "Hidden: the accounts that you may see cannot be read now."
 

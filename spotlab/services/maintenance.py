@@ -10,11 +10,11 @@ from pathlib import Path
 
 from spotlab.domain.access import Right
 from spotlab.maintenance.backup import Backup, back_up
-from spotlab.maintenance.retention import Swept, Tell, sweep
-from spotlab.services.base import DeskPart
+from spotlab.maintenance.retention import RetentionReport, Tell, apply_retention
+from spotlab.services.base import Service
 
 
-class KeepingDesk(DeskPart):
+class MaintenanceService(Service):
     """Deletes old data and writes backups."""
 
     __slots__ = ()
@@ -25,18 +25,18 @@ class KeepingDesk(DeskPart):
         dry_run: bool = False,
         tell: Tell | None = None,
         cancelled: Callable[[], bool] | None = None,
-    ) -> Swept:
-        """Delete data older than the retention settings allow; see `retention.sweep`.
+    ) -> RetentionReport:
+        """Delete data older than the retention settings allow; see `retention.apply_retention`.
 
         Raises:
             Forbidden: the user may not delete data, or does not see every account.
         """
-        self.who.require_everywhere(Right.KEEP_DATA)
-        return sweep(self.lab, self.by(), dry_run=dry_run, tell=tell, cancelled=cancelled)
+        self.principal.require_everywhere(Right.KEEP_DATA)
+        return apply_retention(self.lab, self.by(), dry_run=dry_run, tell=tell, cancelled=cancelled)
 
     def back_up(self, target: Path, *, with_secrets: bool = False) -> Backup:
         """Write a backup; see `backup.back_up`. Raises Forbidden, Conflict, NotAvailable."""
-        self.who.require_everywhere(Right.KEEP_DATA)
+        self.principal.require_everywhere(Right.KEEP_DATA)
         lab = self.lab
         home = lab.settings.home.absolute()
         backup = back_up(lab.store, home, lab.clock, target.absolute(), with_secrets=with_secrets)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from spotlab.access.name_redaction import foreign
+from spotlab.access.name_redaction import name_redactor
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Instance, PolicyParams, Requirements
 from spotlab.domain.market import MarketData
@@ -19,10 +19,10 @@ from spotlab.pipeline.rank import Ranking, rank
 from spotlab.pipeline.score import ScoredMarket
 from spotlab.runtime.lab import Mode
 from spotlab.runtime.placement_scores import placements
-from spotlab.services.base import DeskPart
+from spotlab.services.base import Service
 
 
-class MarketDesk(DeskPart):
+class MarketService(Service):
     """Prices, candidates and components, which are the same for all users."""
 
     __slots__ = ()
@@ -74,11 +74,11 @@ class MarketDesk(DeskPart):
         self.require(Right.READ)
         return placements(self.lab)
 
-    def in_force(self, instance: Instance | None) -> tuple[str | None, str]:
+    def deciding_model(self, instance: Instance | None) -> tuple[str | None, str]:
         """The model that decides about an instance (None: the champion), and a sentence if that is
         not the assigned one, else "". Raises Forbidden."""
         self._must_see(instance)
-        return self.lab.in_force(instance)
+        return self.lab.deciding_model(instance)
 
     def requirements_of(self, instance: Instance) -> Requirements:
         """Requirements of a replacement for an instance. Raises Forbidden."""
@@ -125,7 +125,7 @@ class MarketDesk(DeskPart):
         states = probe_all(self.lab) if probed is None else probed
         if self.sees_all():
             return states
-        hidden = foreign(self.lab, self.who)
+        hidden = name_redactor(self.lab, self.principal)
         return [replace(state, reason=hidden(state.reason)) for state in states]
 
     def _must_see(self, instance: Instance | None) -> None:
@@ -136,6 +136,6 @@ class MarketDesk(DeskPart):
         self.lab.store.audit.add(self.by(), "market.collect", str(report.market), None, after)
         if self.sees_all() or not report.errors:
             return report
-        hidden = foreign(self.lab, self.who)
+        hidden = name_redactor(self.lab, self.principal)
         sources = tuple(replace(source, error=hidden(source.error)) for source in report.sources)
         return replace(report, sources=sources)

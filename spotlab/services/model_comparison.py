@@ -11,12 +11,17 @@ from typing import Any, Final
 
 from spotlab.domain.access import Right
 from spotlab.recorded.traces import Polarity, trace_files
-from spotlab.services.base import DeskPart
+from spotlab.services.base import Service
 from spotlab.training import comparison_files
 from spotlab.training.capacity.evaluation import TraceOptions, forecaster
 from spotlab.training.comparison_files import UploadedFile
 from spotlab.training.head_to_head import Comparison, compare
-from spotlab.training.paired_evaluation import SameRows, digest, of_snapshots, of_traces
+from spotlab.training.paired_evaluation import (
+    PairedRows,
+    comparison_digest,
+    pair_on_snapshots,
+    pair_on_traces,
+)
 
 MAX_RESULTS: Final = 8
 """Number of results that a process caches."""
@@ -60,7 +65,7 @@ class ComparisonResult:
     """
 
     digest: str
-    rows: SameRows
+    rows: PairedRows
     comparison: Comparison
 
 
@@ -86,7 +91,7 @@ class ComparisonCache:
         return result
 
 
-class ComparisonDesk(DeskPart):
+class ComparisonService(Service):
     """Compares models."""
 
     __slots__ = ()
@@ -122,7 +127,9 @@ class ComparisonDesk(DeskPart):
                 self.lab.predictor.get(request.second),
             )
             options = (request.task, request.horizon_h, request.polarity, request.gap_s)
-            key = digest([model.digest for model in models], _files(request, uploads), options)
+            key = comparison_digest(
+                [model.digest for model in models], _files(request, uploads), options
+            )
             cached = cache.get(key)
             if cached is not None:
                 return cached
@@ -139,18 +146,18 @@ class ComparisonDesk(DeskPart):
         models: tuple[Any, Any],
         progress: Callable[[str, float], None],
         cancelled: Callable[[], bool],
-    ) -> SameRows:
+    ) -> PairedRows:
         if request.task == "capacity":
             options = TraceOptions(polarity=request.polarity, gap_s=request.gap_s)
             first, second = models
             forecasts = (forecaster(first), forecaster(second))
             paths = uploads or request.traces
-            return of_traces(
+            return pair_on_traces(
                 models, forecasts, paths, request.horizon_h, options, progress, cancelled
             )
         before, after = (uploads[:-1], uploads[-1]) if uploads else (request.before, request.after)
         assert after is not None, "an advisor request has a later snapshot"
-        return of_snapshots(
+        return pair_on_snapshots(
             models, before, after, request.prices, self.lab.clock, progress, cancelled
         )
 

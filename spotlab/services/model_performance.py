@@ -10,8 +10,8 @@ from spotlab.domain.outcomes import Outcome
 from spotlab.domain.ports import ExperimentFilter
 from spotlab.pipeline.scorecards import Scorecard, scorecards
 from spotlab.runtime.model_catalogue import find_model
-from spotlab.services.base import DeskPart
-from spotlab.services.experiments import DecisionsDesk
+from spotlab.services.base import Service
+from spotlab.services.experiments import ExperimentService
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Performance:
     scores: Sequence[Scorecard]
 
 
-class PerformanceDesk(DeskPart):
+class ModelPerformanceService(Service):
     """Predictions compared with their outcomes."""
 
     __slots__ = ()
@@ -40,10 +40,12 @@ class PerformanceDesk(DeskPart):
         """Performance of a model. Raises NotFound, Forbidden."""
         self.require(Right.READ)
         model = find_model(self.lab.store.registry, reference).reference
-        decisions = DecisionsDesk(self.lab, self.who)
+        decisions = ExperimentService(self.lab, self.principal)
         known = self.lab.store.outcomes.list(model=model)
-        if self.who.accounts is not None:
-            visible = self.lab.store.ledger.numbers(ExperimentFilter(accounts=self.who.accounts))
+        if self.principal.accounts is not None:
+            visible = self.lab.store.ledger.numbers(
+                ExperimentFilter(accounts=self.principal.accounts)
+            )
             known = [outcome for outcome in known if outcome.experiment_id in visible]
         experiments = decisions.count(ExperimentFilter(model=model))
         return Performance(model, experiments, len(known), scorecards(known))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from spotlab.domain.access import Right
-from spotlab.domain.model_lifecycle import ModelAction, ModelState, allowed
+from spotlab.domain.model_lifecycle import ModelAction, ModelState, allowed_actions
 from spotlab.domain.ports import ModelEvent, ModelRecord, RiskModel, Topic
 from spotlab.errors import InvalidInput
 from spotlab.inference.predictor import Available
@@ -19,7 +19,7 @@ from spotlab.runtime.model_catalogue import figures, find_model, find_one_versio
 from spotlab.runtime.model_dry_run import DryRunLimits, dry_run
 from spotlab.runtime.model_registration import notices
 from spotlab.runtime.model_upload import UploadReport
-from spotlab.services.base import DeskPart
+from spotlab.services.base import Service
 
 _NO_FILES: Final = "Its files are not on disk."
 
@@ -64,7 +64,7 @@ class Step(StrEnum):
 _ACTIONS: Final = {Step.ACCEPT: ModelAction.GRADUATE, Step.ACTIVATE: ModelAction.CHAMPION}
 
 
-class ModelsDesk(DeskPart):
+class ModelService(Service):
     """Model versions, which are the same for all users; other instances' ids are omitted."""
 
     __slots__ = ()
@@ -108,7 +108,7 @@ class ModelsDesk(DeskPart):
     def live_at(self, task: str, at: datetime) -> ModelEvent | None:
         """The event that made the champion at a given time, or None. Raises Forbidden."""
         self.require(Right.READ)
-        return self.lab.store.registry.live_at(task, at)
+        return self.lab.store.registry.champion_event_at(task, at)
 
     def load(self, name: str | None = None) -> RiskModel:
         """A model of the task `advisor`; see `Lab.model`.
@@ -219,7 +219,7 @@ class ModelsDesk(DeskPart):
             record,
             files.refused if files is not None else _NO_FILES,
             tuple(assigned.get(record.reference, ())),
-            allowed(record.state, record.enabled),
+            allowed_actions(record.state, record.enabled),
             files is not None and self.lab.predictor.is_isolated(files.folder, files.digest),
         )
 
@@ -227,17 +227,17 @@ class ModelsDesk(DeskPart):
         """Ids of the active instances that the user sees, by the version assigned to them."""
         assigned: dict[str, list[str]] = {}
         for instance in self.lab.store.fleet.instances():
-            if instance.model is not None and self.who.sees(instance.account):
+            if instance.model is not None and self.principal.sees(instance.account):
                 assigned.setdefault(instance.model, []).append(instance.instance_id)
         return assigned
 
     def _visible_instances(self) -> frozenset[str]:
         instances = self.lab.store.fleet.instances(active_only=False)
-        return frozenset(i.instance_id for i in instances if self.who.sees(i.account))
+        return frozenset(i.instance_id for i in instances if self.principal.sees(i.account))
 
     def _dry_run_upload(self, record: ModelRecord) -> None:
         """Repeat the trial prediction of an uploaded version before this process opens it."""
-        folder = self.lab.predictor.sent(record.reference)
+        folder = self.lab.predictor.uploaded_folder(record.reference)
         if folder is not None:
             dry_run(folder, DryRunLimits())
 

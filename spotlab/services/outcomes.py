@@ -7,12 +7,12 @@ from collections import Counter
 from spotlab.domain.access import Right
 from spotlab.domain.outcomes import Target
 from spotlab.pipeline.drift import DriftReport
-from spotlab.pipeline.outcomes import Settled
+from spotlab.pipeline.outcomes import OutcomeCounts
 from spotlab.runtime.outcomes import OutcomesView, drift_report, outcomes_view, settle
-from spotlab.services.base import DeskPart
+from spotlab.services.base import Service
 
 
-class OutcomesDesk(DeskPart):
+class OutcomeService(Service):
     """Outcomes, shadow decisions and drift."""
 
     __slots__ = ()
@@ -25,9 +25,9 @@ class OutcomesDesk(DeskPart):
             NoMarketData: no market has been collected yet.
         """
         self.require(Right.READ)
-        return outcomes_view(self.lab, self.who.accounts)
+        return outcomes_view(self.lab, self.principal.accounts)
 
-    def settle(self) -> Settled:
+    def settle(self) -> OutcomeCounts:
         """Record every outcome that is known now.
 
         Returns:
@@ -43,7 +43,7 @@ class OutcomesDesk(DeskPart):
             self.lab.store.audit.add(self.by(), "outcomes.settle", "outcomes", None, new)
         if self.sees_all():
             return settled
-        return Settled(self._known() - before, {})
+        return OutcomeCounts(self._known() - before, {})
 
     def drift(self, model: str | None = None) -> DriftReport:
         """See `drift_report`; the report is the same for all users.
@@ -58,5 +58,5 @@ class OutcomesDesk(DeskPart):
     def _known(self) -> Counter[Target]:
         if self.sees_all():
             return Counter()
-        outcomes = self.lab.store.outcomes.list(accounts=self.who.accounts)
+        outcomes = self.lab.store.outcomes.list(accounts=self.principal.accounts)
         return Counter(outcome.target for outcome in outcomes)

@@ -12,24 +12,24 @@ from spotlab.access.sign_in import SignIn
 from spotlab.domain.access import Right
 from spotlab.domain.ports import ApiToken, User, UserSession
 from spotlab.errors import Forbidden, InvalidInput, NotFound
-from spotlab.services.base import DeskPart
+from spotlab.services.base import Service
 from spotlab.telemetry.text import hides_something, visible
 
 LONGEST: Final = timedelta(days=366)
 NAME_CHARS: Final = 80
 
 
-class MyDesk(DeskPart):
+class OwnAccountService(Service):
     """A user's own settings; a visitor, the local administrator and a command line have none."""
 
     __slots__ = ()
 
     def user(self) -> User:
         """The user. Raises Forbidden: not signed in as a user."""
-        stored = self.lab.store.users.find(self.who.name)
-        if stored is None or not self.who.is_user:
+        stored = self.lab.store.users.find(self.principal.name)
+        if stored is None or not self.principal.is_user:
             raise Forbidden(
-                f"{self.who.name} is not a user.",
+                f"{self.principal.name} is not a user.",
                 remedy="Sign in as a user.",
             )
         return stored.user
@@ -43,7 +43,9 @@ class MyDesk(DeskPart):
             Forbidden: not signed in as a user, or signed in with a token.
         """
         self._in_person()
-        SignIn(self.lab).change_password(self.who.name, old, new, self.who.session_id, self.who.via)
+        SignIn(self.lab).change_password(
+            self.principal.name, old, new, self.principal.session_id, self.principal.via
+        )
 
     def sessions(self) -> Sequence[UserSession]:
         """The user's sessions, newest first. Raises Forbidden."""
@@ -77,18 +79,18 @@ class MyDesk(DeskPart):
             Forbidden: not signed in as a user, signed in with a token, or a right is missing.
         """
         self._in_person()
-        return issue(self, self.who.name, name, scopes, valid_for)
+        return issue(self, self.principal.name, name, scopes, valid_for)
 
     def revoke_token(self, token_id: str) -> ApiToken:
         """Revoke one of the user's API tokens. Raises NotFound, Forbidden."""
         self._in_person()
-        revoked = self.lab.store.tokens.revoke(token_id, self.by(), self.who.name)
+        revoked = self.lab.store.tokens.revoke(token_id, self.by(), self.principal.name)
         Gate(self.lab).forget()
         return revoked
 
     def _in_person(self) -> None:
         self.user()
-        if self.who.scopes is not None:
+        if self.principal.scopes is not None:
             raise Forbidden(
                 "An API token may not change tokens, sessions or passwords.",
                 remedy="Sign in, and use the page My account.",
@@ -96,7 +98,7 @@ class MyDesk(DeskPart):
 
 
 def issue(
-    desk: DeskPart, user: str, name: str, scopes: Iterable[Right], valid_for: timedelta
+    services: Service, user: str, name: str, scopes: Iterable[Right], valid_for: timedelta
 ) -> tuple[ApiToken, str]:
     """Create an API token of `user` with the rights of a service's user.
 
@@ -117,9 +119,9 @@ def issue(
     if not timedelta(0) < valid_for <= LONGEST:
         raise InvalidInput("A token must be valid for more than no time, and at most a year.")
     for right in sorted(requested):
-        desk.require(right)
+        services.require(right)
     token_id, secret, token_hash = new_token()
-    by = desk.by()
+    by = services.by()
     token = ApiToken(
         token_id=token_id,
         user=user,
@@ -129,8 +131,8 @@ def issue(
         expires_at=by.at + valid_for,
         last_used_at=None,
         revoked_at=None,
-        grantors=desk.who.vouching(user),
+        grantors=services.principal.grantors_for(user),
     )
-    desk.lab.store.tokens.add(token, token_hash, by, desk.who.session_id)
-    Gate(desk.lab).forget()
+    services.lab.store.tokens.add(token, token_hash, by, services.principal.session_id)
+    Gate(services.lab).forget()
     return token, secret

@@ -12,16 +12,16 @@ from types import EllipsisType
 
 from spotlab.access.authentication import Gate
 from spotlab.access.one_time_links import password_link
-from spotlab.access.passwords import passwords, refuse_weak
+from spotlab.access.passwords import passwords, reject_weak
 from spotlab.access.sign_in import new_user
-from spotlab.access.usernames import checked_name
+from spotlab.access.usernames import validated_name
 from spotlab.domain.access import RIGHTS, Reach, Right, Role
 from spotlab.domain.ports import By, User, UserSession
 from spotlab.errors import InvalidInput, NotFound
-from spotlab.services.base import DeskPart
+from spotlab.services.base import Service
 
 
-class UsersDesk(DeskPart):
+class UserService(Service):
     """Users; every method requires the right to change users."""
 
     __slots__ = ()
@@ -39,7 +39,7 @@ class UsersDesk(DeskPart):
             raise NotFound(f"There is no user {name!r}.", remedy="List the users.")
         return user
 
-    def theirs(self, name: str) -> User:
+    def changeable(self, name: str) -> User:
         """One user who may be changed: they have no right that the changer lacks.
 
         Raises:
@@ -80,9 +80,9 @@ class UsersDesk(DeskPart):
         _refuse_role(role)
         known = self._known(accounts)
         self.require_all_of(Reach(RIGHTS[role], known))
-        name, by = checked_name(name), self.by(reason)
+        name, by = validated_name(name), self.by(reason)
         if password is not None:
-            refuse_weak(password, name)
+            reject_weak(password, name)
         user = new_user(name, role, known, email.strip(), by.at)
         password_hash = passwords().hash(password) if password is not None else None
         self.lab.store.users.add(user, by, password_hash)
@@ -114,7 +114,7 @@ class UsersDesk(DeskPart):
             Forbidden: the right to change users, or one that the user has or would have, is
                 missing.
         """
-        self.theirs(name)
+        self.changeable(name)
         if role is not None:
             _refuse_role(role)
         known = ... if isinstance(accounts, EllipsisType) else self._known(accounts)
@@ -133,7 +133,7 @@ class UsersDesk(DeskPart):
 
     def unlock(self, name: str, reason: str = "") -> User:
         """Unlock a user who entered wrong passwords. Raises NotFound, Forbidden."""
-        self.theirs(name)
+        self.changeable(name)
         changed = self.lab.store.users.unlock(name, self.by(reason), self._check)
         Gate(self.lab).forget()
         return changed
@@ -147,13 +147,13 @@ class UsersDesk(DeskPart):
             InvalidInput: an identity provider authenticates users, so there is no password.
             NotFound, Forbidden: nothing changed.
         """
-        self.theirs(name)
+        self.changeable(name)
         if self.lab.settings.auth == "oidc":
             raise InvalidInput(
                 "Users sign in with an identity provider.", remedy="Reset the password there."
             )
         by = self.by(reason)
-        self.lab.store.users.must_choose(name, by, self._check)
+        self.lab.store.users.reset_password(name, by, self._check)
         Gate(self.lab).forget()
         return self._link(name, by)
 
@@ -163,24 +163,24 @@ class UsersDesk(DeskPart):
 
     def sign_out(self, name: str, reason: str = "") -> int:
         """End all sessions of a user; returns how many. Raises NotFound, Forbidden."""
-        ended = self.lab.store.sessions.revoke_all(self.theirs(name).name, self.by(reason))
+        ended = self.lab.store.sessions.revoke_all(self.changeable(name).name, self.by(reason))
         Gate(self.lab).forget()
         return ended
 
     def _sees(self, user: User) -> bool:
-        return self.who.reach.sees(user.accounts)
+        return self.principal.reach.sees(user.accounts)
 
     def _check(self, user: User) -> None:
         self.require_all_of(user.reach)
 
     def _link(self, name: str, by: By) -> str:
-        return password_link(self.lab, name, by, self.who.vouching(name))
+        return password_link(self.lab, name, by, self.principal.grantors_for(name))
 
     def _known(self, accounts: Sequence[str] | None) -> tuple[str, ...] | None:
         if accounts is None:
             return None
         known = self.lab.store.fleet.accounts()
-        visible = [account.name for account in known if self.who.sees(account.name)]
+        visible = [account.name for account in known if self.principal.sees(account.name)]
         for name in accounts:
             if name not in visible:
                 raise InvalidInput(

@@ -15,11 +15,11 @@ from spotlab.domain.workload import (
     applied_workload,
 )
 from spotlab.errors import InvalidInput, NotFound
-from spotlab.services.base import DeskPart
+from spotlab.services.base import Service
 from spotlab.store.workloads import WorkloadVersion
 
 
-class WorkloadsDesk(DeskPart):
+class WorkloadService(Service):
     """Workloads and their assignments, as far as the user may see and change them."""
 
     __slots__ = ()
@@ -69,7 +69,7 @@ class WorkloadsDesk(DeskPart):
             ChangedMeanwhile: the newest version is another.
             Forbidden: they may not change instances of every account.
         """
-        self.who.require_everywhere(Right.CHANGE_INSTANCES)
+        self.principal.require_everywhere(Right.CHANGE_INSTANCES)
         saved = self.lab.store.workloads.save(workload, self.by(reason), expected_version)
         self.lab.bus.publish(Topic.FLEET)
         return saved
@@ -85,13 +85,13 @@ class WorkloadsDesk(DeskPart):
         if self.sees_all():
             return found
         instances = self.lab.store.fleet.instances(active_only=False)
-        visible = {each.instance_id for each in instances if self.who.sees(each.account)}
+        visible = {each.instance_id for each in instances if self.principal.sees(each.account)}
         return [
             rule
             for rule in found
             if rule.scope is AssignmentScope.TAG
             or (rule.scope is AssignmentScope.INSTANCE and rule.key in visible)
-            or (rule.scope is AssignmentScope.ACCOUNT and self.who.sees(rule.key))
+            or (rule.scope is AssignmentScope.ACCOUNT and self.principal.sees(rule.key))
         ]
 
     def assign(
@@ -111,7 +111,7 @@ class WorkloadsDesk(DeskPart):
         """
         if scope is AssignmentScope.INSTANCE:
             instance = self.lab.store.fleet.instance(key)
-            if not self.who.sees(instance.account):
+            if not self.principal.sees(instance.account):
                 raise NotFound(
                     f"Instance {key!r} is not in the fleet.",
                     remedy="Check its id, or collect its account first.",
@@ -124,7 +124,7 @@ class WorkloadsDesk(DeskPart):
                     f"There is no account {key!r}.", remedy="`spotlab accounts list` names them."
                 )
         elif scope is AssignmentScope.TAG:
-            self.who.require_everywhere(Right.CHANGE_INSTANCES)
+            self.principal.require_everywhere(Right.CHANGE_INSTANCES)
             name, equals, _ = key.partition("=")
             if not (name and equals):
                 raise InvalidInput(

@@ -1,4 +1,7 @@
-"""The SQL store: ledger, fleet, archive, registry, health."""
+"""Everything in SQL: tables, migrations, and one module for each kind of record.
+
+Imports `domain`, `errors` and `telemetry` only; works on SQLite and PostgreSQL.
+"""
 
 from spotlab.store.store import Store, open_store
 

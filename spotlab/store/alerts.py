@@ -1,4 +1,4 @@
-"""Alert rules, and the outbox of what is to be told."""
+"""Alert rules, and the outbox of notifications."""
 
 from __future__ import annotations
 
@@ -8,39 +8,33 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Engine, func, update
+from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from spotlab.domain.alert_state import Message, Ringing
+from spotlab.domain.alert_state import FiringAlert, Message
 from spotlab.domain.alerts import AlertRule, Channel, Condition
 from spotlab.domain.ports import By, Delivery, DeliveryState
 from spotlab.errors import ChangedMeanwhile, NotFound
 from spotlab.store import audit
 from spotlab.store.engine import reading, writing
+from spotlab.store.repository import Repository
 from spotlab.store.tables.monitoring import AlertRow, AlertRuleRow
 
 _WAITING: Final = DeliveryState.WAITING.value
 
 
-class SqlAlerts:
-    """Rules and alerts in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlAlerts(Repository):
+    """Rules and alerts in SQL."""
 
     def rules(self) -> list[AlertRule]:
-        """By name."""
+        """All rules, ordered by name."""
         query = select(AlertRuleRow).order_by(AlertRuleRow.name, AlertRuleRow.rule_id)
         with reading(self._engine) as session:
             return [_rule(row) for row in session.exec(query)]
 
     def rule(self, rule_id: str) -> AlertRule:
-        """One of them. Raises NotFound."""
+        """One rule. Raises NotFound."""
         with reading(self._engine) as session:
             return _rule(_row(session, rule_id))
 
@@ -50,32 +44,32 @@ class SqlAlerts:
             return _row(session, rule_id).sealed_address
 
     def add(self, rule: AlertRule, sealed: str, by: By) -> None:
-        """Keep a new rule."""
+        """Store a new rule."""
         with writing(self._engine) as session:
             session.add(AlertRuleRow(**_values(rule), sealed_address=sealed))
             session.flush()
-            audit.append(session, by, "alert.add", rule.rule_id, None, _told(rule))
+            audit.append(session, by, "alert.add", rule.rule_id, None, _audit_values(rule))
 
     def change(
         self, rule: AlertRule, sealed: str | None, by: By, expected: AlertRule | None = None
     ) -> AlertRule:
-        """Put another in its place; what rang starts anew.
+        """Replace a rule; its conditions are evaluated from scratch.
 
         Args:
-            rule: as it is to be.
-            sealed: address of its receiver; None: as it is.
-            by: signs the change.
-            expected: as it was when the change was thought of; None: however it is.
+            rule: the new values.
+            sealed: encrypted address of its receiver; None: unchanged.
+            by: who changes it.
+            expected: the rule before the change; None: any.
         Returns:
-            As it is now.
+            The rule as stored.
         Raises:
-            NotFound, ChangedMeanwhile: nothing changed.
+            NotFound, ChangedMeanwhile: nothing was changed.
         """
         with writing(self._engine) as session:
             row = _row(session, rule.rule_id, for_update=True)
-            now = _rule(row)
-            before = _told(now)
-            if expected is not None and _changed(now, expected):
+            current = _rule(row)
+            before = _audit_values(current)
+            if expected is not None and _changed(current, expected):
                 raise ChangedMeanwhile(
                     f"Alert rule {rule.rule_id!r} was changed meanwhile.", remedy="Read it again."
                 )
@@ -86,22 +80,24 @@ class SqlAlerts:
             if not rule.enabled:
                 _cancel(session, rule.rule_id, "The rule was disabled.")
             session.flush()
-            after = _told(rule) | ({"address": "changed"} if sealed is not None else {})
+            after = _audit_values(rule) | ({"address": "changed"} if sealed is not None else {})
             audit.append(session, by, "alert.change", rule.rule_id, before, after)
             return _rule(row)
 
     def delete(self, rule_id: str, by: By) -> None:
-        """Forget a rule; what waits to be sent is not sent. Raises NotFound."""
+        """Delete a rule and cancel its waiting notifications. Raises NotFound."""
         with writing(self._engine) as session:
             row = _row(session, rule_id, for_update=True)
-            before = _told(_rule(row))
+            before = _audit_values(_rule(row))
             _cancel(session, rule_id, "The rule was deleted.")
             session.delete(row)
             session.flush()
             audit.append(session, by, "alert.delete", rule_id, before, None)
 
-    def keep(self, rule_id: str, rung: Mapping[str, Ringing], messages: Sequence[Message]) -> bool:
-        """Note what rings and what is to be told; False: the rule is gone or disabled."""
+    def record_firing(
+        self, rule_id: str, rung: Mapping[str, FiringAlert], messages: Sequence[Message]
+    ) -> bool:
+        """Store which alerts fire, and queue notifications; False: rule deleted or disabled."""
         with writing(self._engine) as session:
             row = session.get(AlertRuleRow, rule_id, with_for_update=True)
             if row is None or not row.enabled:
@@ -125,14 +121,14 @@ class SqlAlerts:
         return True
 
     def due(self, now: datetime, limit: int) -> list[Delivery]:
-        """What is to be tried now, oldest first."""
+        """Notifications to be sent now, oldest first."""
         query = select(AlertRow).where(AlertRow.state == _WAITING, col(AlertRow.next_try_at) <= now)
         with reading(self._engine) as session:
             rows = session.exec(query.order_by(col(AlertRow.id)).limit(limit)).all()
         return [_delivery(row) for row in rows]
 
     def claim(self, delivery: Delivery, next_try_at: datetime | None) -> bool:
-        """Count an attempt before it is made; False: it is not this process's to make."""
+        """Count an attempt before it is made; False: already made, or cancelled."""
         claimed = (
             update(AlertRow)
             .where(
@@ -143,14 +139,14 @@ class SqlAlerts:
             .values(
                 attempts=delivery.attempts + 1,
                 next_try_at=next_try_at,
-                error="Being sent; no answer is known yet.",
+                error="Being sent; no response yet.",
             )
         )
         with writing(self._engine) as session:
             return bool(session.connection().execute(claimed).rowcount)
 
     def settle(self, alert_id: int, sent_at: datetime | None, error: str, *, final: bool) -> None:
-        """Write down what became of an attempt."""
+        """Record the result of an attempt."""
         state = DeliveryState.SENT if sent_at else DeliveryState.FAILED if final else None
         values: dict[str, Any] = {"error": error, "sent_at": sent_at}
         if state is not None:
@@ -169,8 +165,8 @@ class SqlAlerts:
         limit: int = 100,
         offset: int = 0,
     ) -> list[Delivery]:
-        """Newest first (of some rules; before an alert's number)."""
-        query = _of(select(AlertRow), rule_ids)
+        """Notifications, newest first (of some rules; before an alert's number)."""
+        query = _of_rules(select(AlertRow), rule_ids)
         if before is not None:
             query = query.where(col(AlertRow.id) < before)
         newest = query.order_by(col(AlertRow.id).desc()).limit(limit).offset(offset)
@@ -178,12 +174,14 @@ class SqlAlerts:
             return [_delivery(row) for row in session.exec(newest)]
 
     def count(self, rule_ids: Sequence[str] | None = None) -> int:
-        """How many there are."""
+        """Number of notifications."""
         with reading(self._engine) as session:
-            return int(session.exec(_of(select(func.count(col(AlertRow.id))), rule_ids)).one())
+            return int(
+                session.exec(_of_rules(select(func.count(col(AlertRow.id))), rule_ids)).one()
+            )
 
 
-def _of(query: SelectOfScalar[Any], rule_ids: Sequence[str] | None) -> SelectOfScalar[Any]:
+def _of_rules(query: SelectOfScalar[Any], rule_ids: Sequence[str] | None) -> SelectOfScalar[Any]:
     return query if rule_ids is None else query.where(col(AlertRow.rule_id).in_(rule_ids))
 
 
@@ -198,7 +196,7 @@ def _cancel(session: Session, rule_id: str, why: str) -> None:
 def _row(session: Session, rule_id: str, *, for_update: bool = False) -> AlertRuleRow:
     row = session.get(AlertRuleRow, rule_id, with_for_update=for_update)
     if row is None:
-        raise NotFound(f"There is no alert rule {rule_id!r}.", remedy="List the rules there are.")
+        raise NotFound(f"There is no alert rule {rule_id!r}.", remedy="List the alert rules.")
     return row
 
 
@@ -212,19 +210,19 @@ def _rule(row: AlertRuleRow) -> AlertRule:
         enabled=row.enabled,
         created_at=row.created_at,
         created_by=row.created_by,
-        rung=msgspec.convert(row.state, dict[str, Ringing]),
-        address_mark=_mark(row.sealed_address),
+        rung=msgspec.convert(row.state, dict[str, FiringAlert]),
+        address_mark=_address_mark(row.sealed_address),
     )
 
 
-def _mark(sealed: str) -> str:
-    # What is sealed anew is another text, whatever it holds.
+def _address_mark(sealed: str) -> str:
+    """A digest that changes with every encryption, even of the same address."""
     return hashlib.blake2b(sealed.encode(), digest_size=8).hexdigest()
 
 
-def _changed(now: AlertRule, expected: AlertRule) -> bool:
-    marks = (now.address_mark, expected.address_mark)
-    return _told(now) != _told(expected) or ("" not in marks and marks[0] != marks[1])
+def _changed(rule: AlertRule, expected: AlertRule) -> bool:
+    marks = {rule.address_mark, expected.address_mark}
+    return _audit_values(rule) != _audit_values(expected) or ("" not in marks and len(marks) > 1)
 
 
 def _values(rule: AlertRule) -> dict[str, Any]:
@@ -242,8 +240,8 @@ def _values(rule: AlertRule) -> dict[str, Any]:
     }
 
 
-def _told(rule: AlertRule) -> dict[str, Any]:
-    """A rule for the audit log: where it tells, but not the receiver's secret part."""
+def _audit_values(rule: AlertRule) -> dict[str, Any]:
+    """A rule for the audit log, without the secret part of the receiver's address."""
     values = _values(rule)
     return {
         name: values[name]
@@ -252,7 +250,7 @@ def _told(rule: AlertRule) -> dict[str, Any]:
 
 
 def _delivery(row: AlertRow) -> Delivery:
-    assert row.id is not None, "it was read"
+    assert row.id is not None, "a stored row has an id"
     return Delivery(
         alert_id=row.id,
         rule_id=row.rule_id,

@@ -1,19 +1,20 @@
-"""Every market snapshot ever accepted."""
+"""The archive of market snapshots."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Engine, func
+from sqlalchemy import func
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from spotlab.domain.market import FeedKind, MarketName, Provenance, Snapshot
 from spotlab.domain.ports import SnapshotInfo
-from spotlab.store.engine import one_at_a_time, reading, upsert, writing
+from spotlab.store.engine import lock_until_commit, reading, upsert, writing
 from spotlab.store.frame_codec import pack_frame, unpack_frame
+from spotlab.store.repository import Repository
 from spotlab.store.tables.core import HomeStateRow, MarketSnapshotRow
 
 _ACTIVE_MARKET: Final = "active_market"
@@ -24,28 +25,21 @@ _NEWEST_FIRST: Final = (
 _WITHOUT_ROWS: Final = defer(MarketSnapshotRow.payload, raiseload=True)  # type: ignore[arg-type]
 
 
-class SqlArchive:
-    """Snapshots in SQL, their rows as Parquet.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlArchive(Repository):
+    """Snapshots in SQL, their rows as Parquet."""
 
     def save(self, snapshot: Snapshot) -> bool:
-        """Store it, unless it is known; then only its fetched_at (and validator) moves forward.
+        """Store a snapshot; if it is already stored, only update fetched_at and validator.
 
-        Known is the newest of its kind, market and scope with the same digest, or one with the
-        same digest and event_time (so that reading the same history twice adds nothing).
+        It is already stored if the newest of its kind, market and scope has the same digest, or if
+        any has the same digest and event_time (so that reading a history again adds nothing).
 
         Returns:
-            True when it is new.
+            True if it is new.
         """
-        payload = pack_frame(snapshot.rows)  # before the transaction: others wait for that
+        payload = pack_frame(snapshot.rows)  # before the transaction, which others wait for
         with writing(self._engine) as session:
-            one_at_a_time(session, f"{snapshot.kind}:{snapshot.market}:{snapshot.scope}")
+            lock_until_commit(session, f"{snapshot.kind}:{snapshot.market}:{snapshot.scope}")
             known = _known(session, snapshot)
             if known is None:
                 session.add(_row(snapshot, payload))
@@ -57,8 +51,8 @@ class SqlArchive:
     def latest(
         self, kind: FeedKind, market: MarketName, scope: str = "", at: datetime | None = None
     ) -> Snapshot | None:
-        """The snapshot with the newest event_time not later than `at`, or None."""
-        query = _of(kind, market).where(MarketSnapshotRow.scope == scope)
+        """The snapshot with the newest event_time, at most `at`; None: there is none."""
+        query = _select(kind, market).where(MarketSnapshotRow.scope == scope)
         if at is not None:
             query = query.where(MarketSnapshotRow.event_time <= at)
         with reading(self._engine) as session:
@@ -70,7 +64,7 @@ class SqlArchive:
     ) -> list[Snapshot]:
         """Snapshots of every scope with since < event_time <= until, oldest first."""
         query = (
-            _of(kind, market)
+            _select(kind, market)
             .where(MarketSnapshotRow.event_time > since, MarketSnapshotRow.event_time <= until)
             .order_by(col(MarketSnapshotRow.event_time), col(MarketSnapshotRow.id))
         )
@@ -79,7 +73,7 @@ class SqlArchive:
         return [_snapshot(row) for row in rows]
 
     def scopes(self, kind: FeedKind, market: MarketName) -> list[str]:
-        """The scopes there are snapshots of, sorted."""
+        """The scopes of all snapshots of a kind, sorted."""
         query = (
             select(MarketSnapshotRow.scope)
             .where(MarketSnapshotRow.kind == kind, MarketSnapshotRow.market == market)
@@ -89,7 +83,7 @@ class SqlArchive:
             return sorted(session.exec(query))
 
     def infos(self, market: MarketName | None = None) -> list[SnapshotInfo]:
-        """Every snapshot without its rows, newest event_time first."""
+        """All snapshots without their rows, newest event_time first."""
         query = select(MarketSnapshotRow).options(_WITHOUT_ROWS)
         if market is not None:
             query = query.where(MarketSnapshotRow.market == market)
@@ -97,42 +91,42 @@ class SqlArchive:
             return [_info(row) for row in session.exec(query.order_by(*_NEWEST_FIRST))]
 
     def fetched_at(self, market: MarketName) -> dict[FeedKind, datetime]:
-        """When each kind of a market's feeds was last read."""
+        """When each kind of feed of a market was last read."""
         newest = func.max(MarketSnapshotRow.fetched_at)
         query = select(MarketSnapshotRow.kind, newest).where(MarketSnapshotRow.market == market)
         with reading(self._engine) as session:
-            found = session.exec(query.group_by(col(MarketSnapshotRow.kind))).all()
-        return {FeedKind(kind): at for kind, at in found}
+            rows = session.exec(query.group_by(col(MarketSnapshotRow.kind))).all()
+        return {FeedKind(kind): at for kind, at in rows}
 
     def active_market(self) -> MarketName | None:
-        """The market that decisions are made in; None before the first collect."""
+        """The active market; None before the first collect."""
         with reading(self._engine) as session:
             row = session.get(HomeStateRow, _ACTIVE_MARKET)
         return None if row is None else MarketName(row.value)
 
     def set_active_market(self, market: MarketName) -> None:
-        """Make decisions in this market from now on."""
+        """Make a market the active one."""
         with writing(self._engine) as session:
             upsert(session, HomeStateRow(key=_ACTIVE_MARKET, value=market.value))
 
 
-def _of(kind: FeedKind, market: MarketName) -> SelectOfScalar[MarketSnapshotRow]:
+def _select(kind: FeedKind, market: MarketName) -> SelectOfScalar[MarketSnapshotRow]:
     return select(MarketSnapshotRow).where(
         MarketSnapshotRow.kind == kind.value, MarketSnapshotRow.market == market.value
     )
 
 
 def _known(session: Session, snapshot: Snapshot) -> MarketSnapshotRow | None:
-    of_its_scope = (
-        _of(snapshot.kind, snapshot.market)
+    same_scope = (
+        _select(snapshot.kind, snapshot.market)
         .where(MarketSnapshotRow.scope == snapshot.scope)
         .options(_WITHOUT_ROWS)
     )
-    newest = session.exec(of_its_scope.order_by(*_NEWEST_FIRST).limit(1)).first()
+    newest = session.exec(same_scope.order_by(*_NEWEST_FIRST).limit(1)).first()
     if newest is None or newest.digest == snapshot.digest:
         return newest
     return session.exec(
-        of_its_scope.where(
+        same_scope.where(
             MarketSnapshotRow.event_time == snapshot.origin.event_time,
             MarketSnapshotRow.digest == snapshot.digest,
         )

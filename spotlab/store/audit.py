@@ -1,7 +1,6 @@
-"""The audit log: every change, each chained to the one before it.
+"""The audit log: every change, each chained to the one before it by a hash.
 
-Implements ports.AuditLog on SQL. `append` belongs in the transaction of the change itself: either
-both are written or neither.
+Call `append` in the transaction of the change itself, so that both are written or neither.
 """
 
 from __future__ import annotations
@@ -14,20 +13,21 @@ from contextlib import AbstractContextManager
 from datetime import UTC
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Engine, func, not_, or_
+from sqlalchemy import ColumnElement, func, not_, or_
 from sqlmodel import Session, col, select
 
 from spotlab.domain.ports import By
 from spotlab.domain.ports.access import AuditCheck, AuditEntry, AuditFilter
 from spotlab.errors import DatabaseDown, InvalidInput
-from spotlab.store.engine import one_at_a_time, reading, writing
+from spotlab.store.engine import lock_until_commit, reading, writing
+from spotlab.store.repository import Repository
 from spotlab.store.tables.access import ApiTokenRow, AuditRow, SessionRow
 from spotlab.store.tables.core import InstanceRow
 from spotlab.store.types import to_json
 
-_ONE_WRITER: Final = "audit log"
+_LOCK: Final = "audit log"
 _BATCH: Final = 1000
-_KEPT: Final = re.compile(r"[0-9a-f]{16,64}")
+_DIGEST_PREFIX: Final = re.compile(r"[0-9a-f]{16,64}")
 EVERYTHING: Final = AuditFilter()
 
 
@@ -38,12 +38,12 @@ def append(
 
     Args:
         session: of the change itself.
-        by: who, when, why, and how they came.
-        action: such as "instance.shadow".
+        by: who, when, why, and through which interface.
+        action: name of the change, such as "instance.shadow".
         target: what is changed, such as an instance id.
-        before, after: JSON values without secrets; None: there was none.
+        before, after: JSON values without secrets; None: no value.
     """
-    one_at_a_time(session, _ONE_WRITER)
+    lock_until_commit(session, _LOCK)
     last = session.exec(select(AuditRow).order_by(col(AuditRow.number).desc()).limit(1)).first()
     row = AuditRow(
         number=last.number + 1 if last is not None else 1,
@@ -63,137 +63,132 @@ def append(
     session.flush()
 
 
-class SqlAudit:
-    """The audit log in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlAudit(Repository):
+    """The audit log in SQL."""
 
     def add(self, by: By, action: str, target: str, before: Any = None, after: Any = None) -> None:
-        """Add an entry in a transaction of its own, for what is not a change in SQL."""
+        """Add an entry in its own transaction, for a change that is not in SQL."""
         with writing(self._engine) as session:
             append(session, by, action, target, before, after)
 
     def entries(
         self, where: AuditFilter = EVERYTHING, *, limit: int = 100, offset: int = 0
     ) -> list[AuditEntry]:
-        """Newest first."""
-        query = select(AuditRow).where(*_demands(where))
+        """Matching entries, newest first."""
+        query = select(AuditRow).where(*_conditions(where))
         newest = query.order_by(col(AuditRow.number).desc()).limit(limit).offset(offset)
         with reading(self._engine) as session:
             return [_entry(row) for row in session.exec(newest)]
 
     def count(self, where: AuditFilter = EVERYTHING) -> int:
-        """How many there are."""
-        query = select(func.count(col(AuditRow.number))).where(*_demands(where))
+        """Number of matching entries."""
+        query = select(func.count(col(AuditRow.number))).where(*_conditions(where))
         with reading(self._engine) as session:
             return int(session.exec(query).one())
 
-    def check(self, kept: str = "") -> AuditCheck:
-        """Follow the chain from its first entry to its last; see `check`."""
-        return check(lambda: reading(self._engine), kept)
+    def check(self, head: str = "") -> AuditCheck:
+        """Verify the hash chain; see `check`."""
+        return check(lambda: reading(self._engine), head)
 
 
-Opened = Callable[[], AbstractContextManager[Session]]
+OpenSession = Callable[[], AbstractContextManager[Session]]
 
 
-def check(opened: Opened, kept: str = "") -> AuditCheck:
-    """Follow the chain from its first entry to its last.
+def check(open_session: OpenSession, head: str = "") -> AuditCheck:
+    """Verify the hash chain from the first entry to the last.
 
     Args:
-        opened: gives a session for each batch of entries, so that none is open for long.
-        kept: a digest, or 16 of its signs or more, that an earlier check said of the last entry:
-            it has to be one of these. The chain alone does not show that its end was cut off, or
-            all of it written anew.
+        open_session: opens a session per batch of entries, so that none stays open for long.
+        head: the head that an earlier check reported, or at least its first 16 digits. It must be
+            the digest of an entry: the chain alone does not reveal that its end was cut off or
+            that all of it was rewritten.
     Raises:
-        InvalidInput: no digest begins so.
+        InvalidInput: `head` is not the beginning of a digest.
     """
-    if kept and not _KEPT.fullmatch(kept):
-        raise InvalidInput(f"{kept!r} is no digest.", remedy="Give 16 to 64 hex digits.")
+    if head and not _DIGEST_PREFIX.fullmatch(head):
+        raise InvalidInput(f"{head!r} is not a digest.", remedy="Enter 16 to 64 hex digits.")
     previous, number, found = "", 0, False
-    for stored, row in _rows(opened):
+    for stored_number, row in _rows(open_session):
         number += 1
-        if row is None or (reason := _wrong(row, number, previous)):
-            said = f"Entry {number} cannot be read." if row is None else reason
-            return AuditCheck(number - 1, stored, said, previous)
-        previous, found = row.digest, found or row.digest.startswith(kept)
-    if kept and not found:
-        said = f"No entry has the digest that was kept, {kept}: its end was cut off, or more."
-        return AuditCheck(number, number + 1, said, previous)
+        if row is None or (fault := _fault(row, number, previous)):
+            reason = f"Entry {number} cannot be read." if row is None else fault
+            return AuditCheck(number - 1, stored_number, reason, previous)
+        previous, found = row.digest, found or row.digest.startswith(head)
+    if head and not found:
+        reason = f"No entry has the stored head {head}: entries were removed or rewritten."
+        return AuditCheck(number, number + 1, reason, previous)
     return AuditCheck(number, None, "", previous)
 
 
-def _rows(opened: Opened) -> Iterator[tuple[int, AuditRow | None]]:
-    """Every entry by its number, those below 1 too, which no entry has; None: unreadable."""
+def _rows(open_session: OpenSession) -> Iterator[tuple[int, AuditRow | None]]:
+    """Every entry with its number, also invalid numbers below 1; None: unreadable."""
     batch = select(AuditRow.number).order_by(col(AuditRow.number)).limit(_BATCH)
     query = batch
     while True:
-        with opened() as session:
+        with open_session() as session:
             numbers = session.exec(query).all()
         if not numbers:
             return
-        yield from _read(opened, numbers)
+        yield from _read_batch(open_session, numbers)
         query = batch.where(col(AuditRow.number) > numbers[-1])
 
 
-def _read(opened: Opened, numbers: Sequence[int]) -> Iterator[tuple[int, AuditRow | None]]:
+def _read_batch(
+    open_session: OpenSession, numbers: Sequence[int]
+) -> Iterator[tuple[int, AuditRow | None]]:
     rows: Sequence[AuditRow] = ()
     query = select(AuditRow).where(col(AuditRow.number).between(numbers[0], numbers[-1]))
     try:
-        with opened() as session:
+        with open_session() as session:
             rows = session.exec(query.order_by(col(AuditRow.number))).all()
     except (TypeError, ValueError, DatabaseDown):
-        with opened() as session:  # raises where it is the database, not a value
+        with open_session() as session:  # raises if the database fails, rather than a value
             session.exec(select(func.count(col(AuditRow.number)))).one()
         if len(numbers) == 1:
             yield numbers[0], None
             return
         half = len(numbers) // 2
-        yield from _read(opened, numbers[:half])
-        yield from _read(opened, numbers[half:])
+        yield from _read_batch(open_session, numbers[:half])
+        yield from _read_batch(open_session, numbers[half:])
     yield from ((row.number, row) for row in rows)
 
 
-def _demands(where: AuditFilter) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
+def _conditions(where: AuditFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
     if where.actor is not None:
-        found.append(col(AuditRow.actor) == where.actor)
+        conditions.append(col(AuditRow.actor) == where.actor)
     if where.action is not None:
-        found.append(_is(where.action))
+        conditions.append(_action_is(where.action))
     if where.target is not None:
-        found.append(col(AuditRow.target) == where.target)
+        conditions.append(col(AuditRow.target) == where.target)
     if where.since is not None:
-        found.append(col(AuditRow.at) >= where.since)
+        conditions.append(col(AuditRow.at) >= where.since)
     if where.before is not None:
-        found.append(col(AuditRow.number) < where.before)
+        conditions.append(col(AuditRow.number) < where.before)
     if where.accounts is not None:
-        found += _about_seen(where.accounts, where.alert_rules, where.users)
-    return found
+        conditions += _visible_to(where.accounts, where.alert_rules, where.users)
+    return conditions
 
 
-def _is(action: str) -> ColumnElement[bool]:
+def _action_is(action: str) -> ColumnElement[bool]:
     column = col(AuditRow.action)
     return or_(column == action, column.startswith(f"{action}.", autoescape=True))
 
 
-def _about_seen(
+def _visible_to(
     accounts: Sequence[str], alert_rules: Sequence[str], users: Sequence[str]
 ) -> list[ColumnElement[bool]]:
     target = col(AuditRow.target)
-    theirs = select(InstanceRow.instance_id).where(col(InstanceRow.account).in_(accounts))
+    instances = select(InstanceRow.instance_id).where(col(InstanceRow.account).in_(accounts))
     sessions = select(SessionRow.session_id).where(col(SessionRow.user).in_(users))
     tokens = select(ApiTokenRow.token_id).where(col(ApiTokenRow.user).in_(users))
     return [
-        or_(not_(or_(_is("user"), _is("link"))), target.in_(users)),
-        or_(not_(_is("session")), target.in_(sessions)),
-        or_(not_(_is("token")), target.in_(tokens)),
-        or_(not_(_is("account")), target.in_(accounts)),
-        or_(not_(or_(_is("instance"), _is("event"))), target.in_(theirs)),
-        or_(not_(_is("alert")), target.in_(alert_rules)),
+        or_(not_(or_(_action_is("user"), _action_is("link"))), target.in_(users)),
+        or_(not_(_action_is("session")), target.in_(sessions)),
+        or_(not_(_action_is("token")), target.in_(tokens)),
+        or_(not_(_action_is("account")), target.in_(accounts)),
+        or_(not_(or_(_action_is("instance"), _action_is("event"))), target.in_(instances)),
+        or_(not_(_action_is("alert")), target.in_(alert_rules)),
     ]
 
 
@@ -202,24 +197,24 @@ def _text(value: Any) -> str:
 
 
 def _digest(row: AuditRow) -> str:
-    """SHA-256 over everything but itself; a JSON list keeps one field from reaching into the next.
+    """SHA-256 over all other fields, as a JSON list so that the fields stay separate.
 
-    The moment is written in UTC to the microsecond, which is what both databases keep.
+    The time is written in UTC to the microsecond, as both databases store it.
     """
     at = row.at.astimezone(UTC).isoformat(timespec="microseconds")
-    parts = [row.number, at, row.actor, row.via, row.action, row.target, row.before, row.after]
-    text = json.dumps([*parts, row.reason, row.previous], ensure_ascii=True)
+    fields = [row.number, at, row.actor, row.via, row.action, row.target, row.before, row.after]
+    text = json.dumps([*fields, row.reason, row.previous], ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _wrong(row: AuditRow, number: int, previous: str) -> str:
+def _fault(row: AuditRow, number: int, previous: str) -> str:
     if row.number != number:
         return f"Entry {number} is missing."
     if row.previous != previous:
         return f"Entry {number} does not follow the one before it."
     try:
         changed = row.digest != _digest(row)
-    except TypeError:  # SQLite keeps bytes where there was text
+    except TypeError:  # SQLite can store bytes in a text column
         changed = True
     return f"Entry {number} was changed since it was written." if changed else ""
 

@@ -1,36 +1,30 @@
-"""Sweeps and their finished cells."""
+"""Backtest sweeps and their finished cells."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from sqlalchemy import Engine, case, func, literal, update
+from sqlalchemy import case, func, literal, update
 from sqlmodel import Session, col, select
 
 from spotlab.domain.ports import By
 from spotlab.domain.ports.backtests import SweepRecord, SweepState
 from spotlab.errors import NotFound
 from spotlab.store.audit import append
-from spotlab.store.engine import one_at_a_time, reading, upsert, writing
+from spotlab.store.engine import lock_until_commit, reading, upsert, writing
+from spotlab.store.repository import Repository
 from spotlab.store.tables.core import SweepCellRow, SweepRow
 
-_AGAIN: Final = ("cancelled", "failed")
-_GO_ON: Final = (*_AGAIN, "running")
-"""States in which a start changes something: what says that it runs may be of a killed process."""
+_RESTARTABLE: Final = ("cancelled", "failed")
+_STARTABLE: Final = (*_RESTARTABLE, "running")
+"""States in which a start has an effect; "running" may be left over from a killed process."""
 _STATE: Final = col(SweepRow.state)
 
 
-class SqlSweeps:
-    """Sweeps in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlSweeps(Repository):
+    """Sweeps in SQL."""
 
     def open(
         self,
@@ -40,11 +34,11 @@ class SqlSweeps:
         at: datetime,
         by: By | None = None,
     ) -> SweepRecord:
-        """Queue a sweep, or again one that was cancelled or failed; its cells are kept.
+        """Queue a sweep, or queue a cancelled or failed one again; its finished cells remain.
 
         Args:
             sweep_id, config, total, at: as in SweepRecord.
-            by: who asks, for the audit log; None: it is no person's wish.
+            by: who starts it, for the audit log; None: no audit entry.
         """
         row = SweepRow(
             sweep_id=sweep_id,
@@ -56,32 +50,32 @@ class SqlSweeps:
             cancel_requested=False,
         )
         with writing(self._engine) as session:
-            one_at_a_time(session, f"sweep:{sweep_id}")
+            lock_until_commit(session, f"sweep:{sweep_id}")
             before = _state(session, sweep_id)
-            upsert(session, row, update=("sweep_id",))  # one that is there stays as it is
+            upsert(session, row, update=("sweep_id",))  # an existing sweep is left unchanged
             session.connection().execute(
                 update(SweepRow)
-                .where(col(SweepRow.sweep_id) == sweep_id, _STATE.in_(_AGAIN))
+                .where(col(SweepRow.sweep_id) == sweep_id, _STATE.in_(_RESTARTABLE))
                 .values(state="queued", error="", cancel_requested=False)
             )
-            if by is not None and before in (None, *_GO_ON):
+            if by is not None and before in (None, *_STARTABLE):
                 after = {"state": "running" if before == "running" else "queued", "cells": total}
                 former = {"state": before} if before is not None else None
                 append(session, by, "sweep.start", sweep_id, former, after)
         return self.get(sweep_id)
 
     def begin(self, sweep_id: str) -> None:
-        """It runs now; an old wish to stop it is forgotten. Raises NotFound."""
+        """Mark a sweep as running and discard an earlier request to stop it. Raises NotFound."""
         self._change(sweep_id, state="running", error="", cancel_requested=False)
 
     def finish(self, sweep_id: str, state: SweepState, error: str = "") -> None:
-        """It runs no more. Raises NotFound."""
+        """Mark a sweep as ended. Raises NotFound."""
         self._change(sweep_id, state=state, error=error, cancel_requested=False)
 
     def cancel(self, sweep_id: str, by: By | None = None) -> None:
-        """Cancel one that is queued, ask one that runs to stop. Raises NotFound."""
+        """Cancel a queued sweep, or ask a running one to stop. Raises NotFound."""
         with writing(self._engine) as session:
-            one_at_a_time(session, f"sweep:{sweep_id}")
+            lock_until_commit(session, f"sweep:{sweep_id}")
             before = _state(session, sweep_id)
             if before is None:
                 raise _not_found(sweep_id)
@@ -111,29 +105,29 @@ class SqlSweeps:
         return _record(*found)
 
     def list(self, limit: int = 100) -> list[SweepRecord]:
-        """Newest first."""
+        """Sweeps, newest first."""
         newest = (col(SweepRow.created_at).desc(), col(SweepRow.sweep_id))
         with reading(self._engine) as session:
             found = session.exec(_records().order_by(*newest).limit(limit)).all()
         return [_record(row, done) for row, done in found]
 
-    def keep(self, sweep_id: str, key: str, result: Mapping[str, Any]) -> None:
-        """Keep a finished cell.
+    def store_cell(self, sweep_id: str, key: str, result: Mapping[str, Any]) -> None:
+        """Store the result of a finished cell.
 
         Raises:
-            InvalidInput: a number that is infinite or NaN.
+            InvalidInput: a number is infinite or NaN.
         """
         with writing(self._engine) as session:
             upsert(session, SweepCellRow(sweep_id=sweep_id, key=key, result=dict(result)))
 
     def finished(self, sweep_id: str) -> dict[str, dict[str, Any]]:
-        """The finished cells' results, by key in order."""
+        """Results of the finished cells by key, ordered by key."""
         query = select(SweepCellRow.key, SweepCellRow.result).where(
             SweepCellRow.sweep_id == sweep_id
         )
         with reading(self._engine) as session:
-            found = {key: dict(result) for key, result in session.exec(query)}
-        return dict(sorted(found.items()))
+            results = {key: dict(result) for key, result in session.exec(query)}
+        return dict(sorted(results.items()))
 
     def _change(self, sweep_id: str, **values: Any) -> None:
         change = update(SweepRow).where(col(SweepRow.sweep_id) == sweep_id).values(**values)
@@ -157,19 +151,8 @@ def _records() -> Any:
 
 
 def _record(row: SweepRow, done: int) -> SweepRecord:
-    return SweepRecord(
-        sweep_id=row.sweep_id,
-        created_at=row.created_at,
-        state=cast(SweepState, row.state),
-        config=row.config,
-        total=row.total,
-        done=done,
-        error=row.error,
-        cancel_requested=row.cancel_requested,
-    )
+    return SweepRecord(**row.model_dump(), done=done)
 
 
 def _not_found(sweep_id: str) -> NotFound:
-    return NotFound(
-        f"No sweep {sweep_id!r}.", remedy="The list of backtests names the ones there are."
-    )
+    return NotFound(f"There is no backtest {sweep_id!r}.", remedy="List the backtests.")

@@ -1,8 +1,8 @@
-"""Rows of a database file that a stranger may have changed, brought into one of our own.
+"""Copies the rows of an untrusted SQLite file into a database with our own tables.
 
-Such a file is only ever read: read-only, row by row, from the tables and columns that
-its revision has. What it defines besides (triggers, views, virtual tables, expressions) is refused,
-and would not be run: what is brought into use was made by our own migrations.
+The file is opened read-only, and only the tables and columns of its revision are read, row by row.
+Anything else that it defines (triggers, views, virtual tables, expressions) is rejected and never
+executed: the tables of the new database come from our own migrations.
 """
 
 from __future__ import annotations
@@ -22,28 +22,29 @@ from spotlab.store.dumps import REVISIONS, Dump
 from spotlab.store.engine import connect
 from spotlab.store.migrate import upgrade
 
-_ROOM: Final = "Nothing was changed. Make room on the home's disk."
-LONGEST_CELL: Final = 128 * 2**20
-_MADE_BY_SQLITE: Final = frozenset({"sqlite_stat1", "sqlite_stat4", "sqlite_sequence"})
-_MB_A_SECOND: Final = 0.1
-_LEAST_S: Final = 60.0
-_MOMENT_LENGTHS: Final = (len("2026-11-30 07:00:00"), len("2026-11-30 07:00:00.000000"))
+_NO_SPACE_REMEDY: Final = "Nothing was changed. Free space on the home's disk."
+MAX_CELL_BYTES: Final = 128 * 2**20
+_SQLITE_TABLES: Final = frozenset({"sqlite_stat1", "sqlite_stat4", "sqlite_sequence"})
+_MIN_MB_PER_S: Final = 0.1
+_MIN_TIME_S: Final = 60.0
+_TIME_LENGTHS: Final = (len("2026-11-30 07:00:00"), len("2026-11-30 07:00:00.000000"))
 _ALLOWED: Final = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_PRAGMA})
 
 Check = Callable[[Any], bool]
 
 
-def take_rows(source: Path, target: Path, promised: Dump) -> None:
-    """Make a database at a backup's revision, with the rows of the backup's file.
+def copy_rows(source: Path, target: Path, promised: Dump) -> None:
+    """Create a database at a backup's revision, with the rows of the backup's file.
 
     Args:
-        source: a SQLite file that nobody vouches for; it is not changed.
-        target: the database to make; there is no such file.
-        promised: what its manifest says that the file holds.
+        source: an untrusted SQLite file; it is not changed.
+        target: the database to create; the file must not exist.
+        promised: contents of the file according to the backup's manifest.
     Raises:
-        InvalidInput: the file holds something else than rows of that revision's tables, as many as
-            promised, each cell of its column's type; `target` is of no use then.
+        InvalidInput: the tables, number of rows or types of cells differ from the revision's and
+            the manifest's; `target` is unusable then.
         DatabaseDown: `target` cannot be written.
+        NotAvailable: no space for `target`.
     """
     engine = connect(None, target)
     try:
@@ -53,23 +54,27 @@ def take_rows(source: Path, target: Path, promised: Dump) -> None:
     try:
         with closing(_reader(source)) as theirs, closing(sqlite3.connect(target)) as ours:
             tables = _columns_of(ours)
-            _refuse_another_schema(theirs, ours, tables)
+            _check_schema(theirs, ours, tables)
             _copy(theirs, ours, tables, promised, source.stat().st_size)
             ours.commit()
-            broken = ours.execute("PRAGMA foreign_key_check").fetchone()
+            violation = ours.execute("PRAGMA foreign_key_check").fetchone()
     except (sqlite3.Error, UnicodeError) as exc:
         if getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-            raise NotAvailable("There is no room for the database.", remedy=_ROOM) from exc
+            raise NotAvailable(
+                "No space is left for the database.", remedy=_NO_SPACE_REMEDY
+            ) from exc
         raise InvalidInput(f"The backup's database cannot be read: {exc}.") from exc
-    if broken:
-        raise InvalidInput(f"A row of the backup's table {broken[0]} names one that is not there.")
+    if violation:
+        raise InvalidInput(
+            f"A row of the backup's table {violation[0]} refers to a row that does not exist."
+        )
 
 
 def _reader(path: Path) -> sqlite3.Connection:
-    """Reads a file and changes nothing, runs nothing that it defines, and ends."""
+    """A connection that only reads, runs nothing that the file defines, and has a time limit."""
     address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     connection = sqlite3.connect(address, uri=True, isolation_level=None)
-    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_CELL)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_CELL_BYTES)
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     for pragma in ("trusted_schema = OFF", "query_only = ON", "cell_size_check = ON"):
         connection.execute(f"PRAGMA {pragma}")
@@ -77,13 +82,13 @@ def _reader(path: Path) -> sqlite3.Connection:
         lambda action, *_: sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY
     )
     size_mb = path.stat().st_size / 1e6
-    ends = time.monotonic() + max(_LEAST_S, size_mb / _MB_A_SECOND)
-    connection.set_progress_handler(lambda: time.monotonic() > ends, 100_000)
+    deadline = time.monotonic() + max(_MIN_TIME_S, size_mb / _MIN_MB_PER_S)
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, 100_000)
     return connection
 
 
 def _columns_of(connection: sqlite3.Connection) -> dict[str, list[tuple[Any, ...]]]:
-    """Each table's columns: name, type, whether it must be there, hidden."""
+    """Each table's columns: name, type, whether it is required, and hidden."""
     names = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
     return {
         name: [
@@ -93,31 +98,31 @@ def _columns_of(connection: sqlite3.Connection) -> dict[str, list[tuple[Any, ...
             )
         ]
         for (name,) in names
-        if name not in _MADE_BY_SQLITE
+        if name not in _SQLITE_TABLES
     }
 
 
-def _refuse_another_schema(
+def _check_schema(
     theirs: sqlite3.Connection,
     ours: sqlite3.Connection,
     tables: Mapping[str, Sequence[tuple[Any, ...]]],
 ) -> None:
-    # A virtual table has no page of its own: it is a program's.
+    # A virtual table has no root page.
     query = "SELECT type, name, tbl_name, rootpage > 0 FROM sqlite_schema"
     expected = set(ours.execute(query))
-    found = {
+    actual = {
         each
         for each in theirs.execute(query)
-        if each[0] != "table" or each[1] not in _MADE_BY_SQLITE
+        if each[0] != "table" or each[1] not in _SQLITE_TABLES
     }
-    for kind, name, *_ in sorted(map(_as_texts, found - expected)):
+    for kind, name, *_ in sorted(map(_as_texts, actual - expected)):
         raise InvalidInput(
-            f"The backup's database defines {kind} {name!r}, which no SpotLab makes.",
-            remedy="It was changed after it was made: use another backup.",
+            f"The backup's database defines {kind} {name!r}, which SpotLab never creates.",
+            remedy="The backup was modified: use another one.",
         )
-    # The names are those of our own tables by now, and of nothing else.
+    # From here on, the names in the file are known to be those of our own tables.
     if _columns_of(theirs) != tables:
-        raise InvalidInput("The backup's database has not the tables of its revision.")
+        raise InvalidInput("The backup's database does not have the tables of its revision.")
 
 
 def _as_texts(row: Sequence[object]) -> tuple[str, ...]:
@@ -129,71 +134,71 @@ def _copy(
     ours: sqlite3.Connection,
     tables: Mapping[str, Sequence[tuple[Any, ...]]],
     promised: Dump,
-    most_bytes: int,
+    max_bytes: int,
 ) -> None:
     if theirs.execute(f"SELECT version_num FROM {REVISIONS}").fetchall() != [(promised.revision,)]:  # noqa: S608
-        refuse_other_counts()
+        raise_manifest_mismatch()
     if set(promised.counts) != set(tables) or promised.counts[REVISIONS] != 1:
-        refuse_other_counts()
-    if sum(promised.counts.values()) > most_bytes:
-        refuse_other_counts()
-    taken = _Bytes(most_bytes)
+        raise_manifest_mismatch()
+    if sum(promised.counts.values()) > max_bytes:
+        raise_manifest_mismatch()
+    budget = _ByteBudget(max_bytes)
     for name, columns in tables.items():
         if name == REVISIONS:
             continue
-        listed = ", ".join(f'"{column}"' for column, *_ in columns)
-        marks = ", ".join("?" for _ in columns)
-        rows = theirs.execute(f'SELECT {listed} FROM "{name}" NOT INDEXED')  # noqa: S608
-        ours.execute(f'DELETE FROM "{name}"')  # noqa: S608 (what a migration may have put there)
+        names = ", ".join(f'"{column}"' for column, *_ in columns)
+        placeholders = ", ".join("?" for _ in columns)
+        rows = theirs.execute(f'SELECT {names} FROM "{name}" NOT INDEXED')  # noqa: S608
+        ours.execute(f'DELETE FROM "{name}"')  # noqa: S608 (rows that a migration has inserted)
         try:
             ours.executemany(
-                f'INSERT INTO "{name}" ({listed}) VALUES ({marks})',  # noqa: S608
-                _checked(name, columns, rows, promised.counts[name], taken),
+                f'INSERT INTO "{name}" ({names}) VALUES ({placeholders})',  # noqa: S608
+                _checked_rows(name, columns, rows, promised.counts[name], budget),
             )
         except sqlite3.IntegrityError as exc:
-            raise InvalidInput(f"The rows of the backup's table {name} clash: {exc}.") from exc
+            raise InvalidInput(f"Rows of the backup's table {name} conflict: {exc}.") from exc
 
 
-class _Bytes:
-    """Counts down what a file can hold: pages that are there twice make it endless."""
+class _ByteBudget:
+    """Bytes that a file can contain: if pages refer to each other, reading would never end."""
 
-    def __init__(self, left: int) -> None:
-        self.left = left
+    def __init__(self, remaining: int) -> None:
+        self.remaining = remaining
 
-    def take(self, row: Sequence[Any]) -> None:
-        self.left -= sum(len(cell) for cell in row if isinstance(cell, str | bytes))
-        if self.left < 0:
-            raise InvalidInput("The backup's database holds more than its file has room for.")
+    def spend(self, row: Sequence[Any]) -> None:
+        self.remaining -= sum(len(cell) for cell in row if isinstance(cell, str | bytes))
+        if self.remaining < 0:
+            raise InvalidInput("The backup's database contains more than fits into its file.")
 
 
-def _checked(
+def _checked_rows(
     table: str,
     columns: Sequence[tuple[Any, ...]],
     rows: Iterator[Sequence[Any]],
     promised: int,
-    taken: _Bytes,
+    budget: _ByteBudget,
 ) -> Iterator[Sequence[Any]]:
     checks = [(name, _check_of(kind), required) for name, kind, required, _ in columns]
     number = 0
     for number, row in enumerate(rows, start=1):
         if number > promised:
             break
-        taken.take(row)
+        budget.spend(row)
         for cell, (name, is_right, required) in zip(row, checks, strict=True):
             if required if cell is None else not is_right(cell):
                 raise InvalidInput(
-                    f"Row {number} of the backup's table {table} holds in {name} what no SpotLab "
-                    "writes there.",
-                    remedy="It was changed after it was made: use another backup.",
+                    f"Row {number} of the backup's table {table} has a value in {name} that "
+                    "SpotLab never writes.",
+                    remedy="The backup was modified: use another one.",
                 )
         yield row
     if number != promised:
-        refuse_other_counts()
+        raise_manifest_mismatch()
 
 
-def refuse_other_counts() -> NoReturn:
+def raise_manifest_mismatch() -> NoReturn:
     """Raises InvalidInput."""
-    raise InvalidInput("The backup's database does not hold what its manifest says.")
+    raise InvalidInput("The contents of the backup's database do not match its manifest.")
 
 
 def _check_of(kind: str) -> Check:
@@ -201,22 +206,22 @@ def _check_of(kind: str) -> Check:
 
 
 def is_json(cell: object) -> bool:
-    """Whether a cell is JSON that can be read again: finite, and not too deep."""
+    """Whether a cell is JSON that can be parsed: finite numbers, not nested too deeply."""
     if isinstance(cell, int | float):
         return math.isfinite(cell)
     try:
-        json.loads(cell, parse_constant=_no_json)  # type: ignore[arg-type]
+        json.loads(cell, parse_constant=_reject_constant)  # type: ignore[arg-type]
     except (ValueError, TypeError, RecursionError):
         return False
     return isinstance(cell, str)
 
 
-def _no_json(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _is_moment(cell: object) -> bool:
-    if not isinstance(cell, str) or len(cell) not in _MOMENT_LENGTHS or cell[10] != " ":
+def _is_time(cell: object) -> bool:
+    if not isinstance(cell, str) or len(cell) not in _TIME_LENGTHS or cell[10] != " ":
         return False
     try:
         return datetime.fromisoformat(cell).tzinfo is None
@@ -231,8 +236,8 @@ _CHECKS: Final[Mapping[str, Check]] = {
     "BIGINT": lambda cell: isinstance(cell, int),
     "BOOLEAN": lambda cell: isinstance(cell, int) and cell in (0, 1),
     "FLOAT": lambda cell: isinstance(cell, int | float) and math.isfinite(cell),
-    "DATETIME": _is_moment,
+    "DATETIME": _is_time,
     "JSON": is_json,
     "BLOB": lambda cell: isinstance(cell, bytes),
 }
-"""By the type that a migration declares; SQLite itself would take anything anywhere."""
+"""By the type that a migration declares; SQLite itself accepts any value in any column."""

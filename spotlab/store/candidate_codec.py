@@ -1,7 +1,7 @@
-"""The scored pools of one experiment as one compact column table.
+"""The scored pools of one experiment as Parquet bytes.
 
-A column a number and a feature, in Parquet: any tool opens it, floats keep every bit, and a pool
-with forty features takes a fraction of what it would as JSON.
+One column per number and feature: any Parquet tool can read it, floats stay exact, and a pool with
+forty features takes a fraction of the space of JSON.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _NUMBERS: Final = (
     "expected_cost_usd_per_hour",
 )
 _FEATURE: Final = "feature."
-_PLACES: Final = b"spotlab.places"
+_POSITIONS: Final = b"spotlab.places"
 _SOURCES: Final = msgspec.json.Decoder(tuple[Provenance, ...])
 _EVIDENCE: Final = msgspec.json.Decoder(Evidence)
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """What `unpack` gives back: the candidates, and the two a verdict points at."""
+class UnpackedCandidates:
+    """The candidates of an experiment, with the current and the chosen one of its verdict."""
 
     candidates: tuple[Candidate, ...]
     current: Candidate | None
@@ -47,20 +47,20 @@ class Scored:
 def pack(
     candidates: Sequence[Candidate], verdict: Verdict | None, feature_names: Sequence[str]
 ) -> bytes:
-    """The candidates as bytes, with the places of the verdict's current and chosen among them.
+    """The candidates as bytes, with the positions of the verdict's current and chosen one.
 
     Args:
         candidates: in order.
-        verdict: its pools are stored once more only where they are not among the candidates.
+        verdict: its candidates are appended if they are not among `candidates`.
         feature_names: order of the feature columns.
     Raises:
-        InvalidInput: a source's time has no zone.
+        InvalidInput: a source's time has no time zone.
     """
     rows = list(candidates)
-    places = {
+    positions = {
         "candidates": len(rows),
-        "current": _place(rows, verdict.current if verdict else None),
-        "chosen": _place(rows, verdict.chosen if verdict else None),
+        "current": _position(rows, verdict.current if verdict else None),
+        "chosen": _position(rows, verdict.chosen if verdict else None),
     }
     columns: dict[str, pa.Array] = {
         **{name: _text(getattr(row.pool, name) for row in rows) for name in _POOL},
@@ -68,36 +68,37 @@ def pack(
         "rank": pa.array([row.rank for row in rows], pa.int32()),
         "dropped": _text(row.dropped and row.dropped.name for row in rows),
         "reasons": pa.array([list(row.reasons) for row in rows], pa.list_(pa.string())),
-        "sources": _text(_encode_sources([row.sources for row in rows])),
-        "evidence": _text(_encode_evidence(row.evidence) for row in rows),
+        "sources": _text(_sources_as_json([row.sources for row in rows])),
+        "evidence": _text(_evidence_as_json(row.evidence) for row in rows),
         **{
             _FEATURE + name: _floats(row.features.get(name) for row in rows)
-            for name in _all_features(rows, feature_names)
+            for name in _feature_order(rows, feature_names)
         },
     }
-    table = pa.table(columns).replace_schema_metadata({_PLACES: json.dumps(places)})
-    # A dictionary of mostly different floats takes more room than the floats themselves.
-    texts = [field.name for field in table.schema if not pa.types.is_floating(field.type)]
-    return pack_table(table, dictionary=texts)
+    table = pa.table(columns).replace_schema_metadata({_POSITIONS: json.dumps(positions)})
+    # A dictionary of mostly distinct floats takes more space than the floats.
+    repetitive = [field.name for field in table.schema if not pa.types.is_floating(field.type)]
+    return pack_table(table, dictionary=repetitive)
 
 
-def unpack(payload: bytes) -> Scored:
-    """The candidates that `pack` stored, equal to what they were."""
+def unpack(payload: bytes) -> UnpackedCandidates:
+    """The candidates that `pack` stored, equal to the originals."""
     table = unpack_table(payload)
-    places = json.loads(table.schema.metadata[_PLACES])
-    rows = _rows(table)
+    positions = json.loads(table.schema.metadata[_POSITIONS])
+    rows = _candidates(table)
     current, chosen = (
-        None if places[name] is None else rows[places[name]] for name in ("current", "chosen")
+        None if positions[name] is None else rows[positions[name]] for name in ("current", "chosen")
     )
-    return Scored(tuple(rows[: places["candidates"]]), current, chosen)
+    return UnpackedCandidates(tuple(rows[: positions["candidates"]]), current, chosen)
 
 
-def _place(rows: list[Candidate], wanted: Candidate | None) -> int | None:
-    if wanted is None:
+def _position(rows: list[Candidate], candidate: Candidate | None) -> int | None:
+    """Index of a candidate, which is appended if it is not among the rows."""
+    if candidate is None:
         return None
-    if wanted not in rows:
-        rows.append(wanted)
-    return rows.index(wanted)
+    if candidate not in rows:
+        rows.append(candidate)
+    return rows.index(candidate)
 
 
 def _text(values: Iterable[str | None]) -> pa.Array:
@@ -108,14 +109,14 @@ def _floats(values: Iterable[float | None]) -> pa.Array:
     return pa.array(list(values), pa.float64())
 
 
-def _all_features(rows: Sequence[Candidate], first: Sequence[str]) -> list[str]:
+def _feature_order(rows: Sequence[Candidate], first: Sequence[str]) -> list[str]:
     names = dict.fromkeys(first)
     for row in rows:
         names.update(dict.fromkeys(row.features))
     return list(names)
 
 
-def _encode_sources(rows: Sequence[tuple[Provenance, ...]]) -> list[str]:
+def _sources_as_json(rows: Sequence[tuple[Provenance, ...]]) -> list[str]:
     texts: dict[tuple[Provenance, ...], str] = {}
     for sources in rows:
         if sources not in texts:
@@ -126,11 +127,11 @@ def _encode_sources(rows: Sequence[tuple[Provenance, ...]]) -> list[str]:
     return [texts[sources] for sources in rows]
 
 
-def _encode_evidence(evidence: Evidence | None) -> str | None:
+def _evidence_as_json(evidence: Evidence | None) -> str | None:
     return None if evidence is None else msgspec.json.encode(evidence).decode()
 
 
-def _rows(table: pa.Table) -> list[Candidate]:
+def _candidates(table: pa.Table) -> list[Candidate]:
     values: dict[str, list[Any]] = {
         name: table.column(name).to_pylist() for name in table.column_names
     }
@@ -149,7 +150,7 @@ def _rows(table: pa.Table) -> list[Candidate]:
         [tuple(reasons) for reasons in values["reasons"]],
         [sources[text] for text in values["sources"]],
         features,
-        # Experiments recorded before own interruptions counted have no such column.
+        # Experiments recorded before evidence was used have no such column.
         [
             None if text is None else _EVIDENCE.decode(text)
             for text in values.get("evidence", [None] * table.num_rows)

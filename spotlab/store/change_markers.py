@@ -1,15 +1,16 @@
-"""How far each kind of row has come: tells a change where no news came."""
+"""Markers of the newest row of each kind, to detect changes without the message bus."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 
 from spotlab.domain.ports import Topic
 from spotlab.store.engine import reading
+from spotlab.store.repository import Repository
 
-_MARKS: Final = {
+_MARKER_QUERIES: Final = {
     "experiments": "SELECT max(id) FROM experiments",
     "snapshots": "SELECT max(id) FROM market_snapshots",
     "market": "SELECT max(value) FROM home_state WHERE key = 'active_market'",
@@ -21,7 +22,7 @@ _MARKS: Final = {
     "run": "SELECT state FROM job_runs ORDER BY id DESC LIMIT 1",
     "alerts": "SELECT max(id) FROM alerts",
 }
-_ABOUT: Final[dict[Topic, tuple[str, ...]]] = {
+_MARKERS_OF_TOPIC: Final[dict[Topic, tuple[str, ...]]] = {
     Topic.EXPERIMENTS: ("experiments",),
     Topic.MARKET: ("snapshots", "market"),
     Topic.FLEET: ("outcomes", "changes"),
@@ -32,28 +33,22 @@ _ABOUT: Final[dict[Topic, tuple[str, ...]]] = {
     Topic.SESSIONS: ("changes",),
 }
 _QUERY: Final = text(
-    "SELECT " + ", ".join(f"({query}) AS mark_{name}" for name, query in _MARKS.items())
+    "SELECT " + ", ".join(f"({query}) AS {name}" for name, query in _MARKER_QUERIES.items())
 )
 
 
-class SqlMarkers:
-    """The newest row of each kind: one statement that only looks at the ends of indexes.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlMarkers(Repository):
+    """The newest row of each kind, read in one statement that touches only the ends of indexes."""
 
     def read(self) -> dict[Topic, tuple[object, ...]]:
-        """What stands for each topic's state; another value: something changed.
+        """Markers by topic; a topic whose markers differ from before has changed.
 
         Raises:
-            DatabaseDown: no answer.
+            DatabaseDown: the database does not answer.
         """
         with reading(self._engine) as session:
-            found = session.connection().execute(_QUERY).one()._asdict()
+            markers = session.connection().execute(_QUERY).one()._asdict()
         return {
-            topic: tuple(found[f"mark_{name}"] for name in names) for topic, names in _ABOUT.items()
+            topic: tuple(markers[name] for name in names)
+            for topic, names in _MARKERS_OF_TOPIC.items()
         }

@@ -1,6 +1,6 @@
-"""A database copied whole while others write in it, and how many rows each table of it has.
+"""Consistent copies of a database that is in use, with the number of rows per table.
 
-Bringing a copy back is in `restoring`.
+Restoring a copy is in `restore` and `restore_postgres`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +23,10 @@ from spotlab.store.failures import address, is_sqlite, translated
 from spotlab.store.tables.metadata import METADATA
 
 REVISIONS: Final = "alembic_version"
-TABLES: Final = (
-    *sorted(METADATA.tables),
-    REVISIONS,
-)
+TABLES: Final = (*sorted(METADATA.tables), REVISIONS)
 _REVISION: Final = "SELECT version_num FROM alembic_version"
-_PLACES: Final = "/usr/lib/postgresql/*/bin"
-"""Where Debian keeps the clients of each version."""
+_CLIENT_FOLDERS: Final = "/usr/lib/postgresql/*/bin"
+"""Where Debian installs the clients of each version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +36,8 @@ class Dump:
     Args:
         dialect: "sqlite" or "postgresql".
         revision: of its tables.
-        schema: of PostgreSQL; "" for SQLite.
-        counts: rows by table, at the moment of the copy.
+        schema: PostgreSQL's schema; "" for SQLite.
+        counts: rows by table, at the time of the copy.
     """
 
     dialect: str
@@ -50,14 +47,14 @@ class Dump:
 
 
 def dump(engine: Engine, target: Path) -> Dump:
-    """Copy a database into a file; writers are not kept waiting.
+    """Copy a database into a file, without blocking writers.
 
     Args:
         engine: a migrated database.
         target: a file that does not exist yet.
     Raises:
         DatabaseDown: it does not answer, or was never migrated.
-        NotAvailable: no room for the copy, or pg_dump is absent or too old.
+        NotAvailable: no space for the copy, or pg_dump is absent or too old.
     """
     return _dump_sqlite(engine, target) if is_sqlite(engine) else _dump_postgres(engine, target)
 
@@ -65,20 +62,20 @@ def dump(engine: Engine, target: Path) -> Dump:
 def _dump_sqlite(engine: Engine, target: Path) -> Dump:
     source_path = Path(engine.url.database or "")
     if not source_path.is_file():
-        raise DatabaseDown(f"There is no database {source_path}.", remedy="Name the home.")
+        raise DatabaseDown(f"There is no database {source_path}.", remedy="Check the home.")
     try:
         with closing(_open(source_path)) as source, closing(sqlite3.connect(target)) as copy:
             source.backup(copy)
-        one_file(target)
-        return examined(target)
+        merge_wal(target)
+        return inspect_copy(target)
     except sqlite3.Error as exc:
         raise NotAvailable(
-            f"The database could not be copied: {exc}.", remedy="Check the space on the disk."
+            f"The database could not be copied: {exc}.", remedy="Check the free disk space."
         ) from exc
 
 
-def one_file(path: Path) -> None:
-    """Bring a SQLite database that nobody else uses into one file, without a log beside it."""
+def merge_wal(path: Path) -> None:
+    """Merge the write-ahead log of a SQLite database that no other process uses into its file."""
     with closing(_open(path)) as copy:
         copy.execute("PRAGMA journal_mode = DELETE")
 
@@ -87,27 +84,27 @@ def _open(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=30.0)
 
 
-def examined(path: Path) -> Dump:
-    """What a SQLite copy holds, read from the copy itself.
+def inspect_copy(path: Path) -> Dump:
+    """Check a SQLite copy and count its rows.
 
     Raises:
         DatabaseDown: it is damaged, or was never migrated.
     """
     try:
         with closing(_open(path)) as copy:
-            said = copy.execute("PRAGMA integrity_check").fetchone()[0]
-            if said != "ok":
-                raise DatabaseDown(f"The copy of the database is damaged: {said}.")
-            there = {
+            result = copy.execute("PRAGMA integrity_check").fetchone()[0]
+            if result != "ok":
+                raise DatabaseDown(f"The copy of the database is damaged: {result}.")
+            tables = {
                 name
                 for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             }
-            if REVISIONS not in there:
-                raise DatabaseDown("SpotLab never migrated this database.")
+            if REVISIONS not in tables:
+                raise DatabaseDown("This database was never migrated by SpotLab.")
             counts = {
                 name: int(copy.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0])  # noqa: S608
                 for name in TABLES
-                if name in there
+                if name in tables
             }
             revision = str(copy.execute(_REVISION).fetchone()[0])
     except sqlite3.Error as exc:
@@ -119,47 +116,47 @@ def _dump_postgres(engine: Engine, target: Path) -> Dump:
     with translated(engine), engine.connect() as connection:
         connection = connection.execution_options(isolation_level="REPEATABLE READ")
         schema = str(connection.execute(text("SELECT current_schema()")).scalar_one())
-        there = tables_there(connection, schema)
-        if REVISIONS not in there:
-            raise DatabaseDown(f"SpotLab never migrated the database {address(engine)}.")
+        tables = existing_tables(connection, schema)
+        if REVISIONS not in tables:
+            raise DatabaseDown(f"The database {address(engine)} was never migrated by SpotLab.")
         server = int(connection.execute(text("SHOW server_version_num")).scalar_one()) // 10_000
-        # What is counted here is what pg_dump sees, whoever writes meanwhile.
+        # With the same snapshot, pg_dump reads exactly the rows that are counted here.
         snapshot = str(connection.execute(text("SELECT pg_export_snapshot()")).scalar_one())
-        counts = counted(connection, schema, there)
+        counts = count_rows(connection, schema, tables)
         revision = str(connection.execute(text(_REVISION)).scalar_one())
-        chosen = [f'--table="{schema}"."{name}"' for name in there]
-        run_on(
+        table_options = [f'--table="{schema}"."{name}"' for name in tables]
+        _run_on_engine(
             engine,
             [
-                client("pg_dump", server),
+                client_path("pg_dump", server),
                 "--format=custom",
                 "--no-owner",
                 "--no-privileges",
                 f"--snapshot={snapshot}",
                 f"--file={target}",
-                *chosen,
+                *table_options,
             ],
         )
     return Dump("postgresql", revision, schema, counts)
 
 
-def tables_there(connection: Connection, schema: str) -> list[str]:
-    """Which of SpotLab's tables a schema has, sorted."""
+def existing_tables(connection: Connection, schema: str) -> list[str]:
+    """SpotLab's tables in a schema, sorted."""
     query = text("SELECT tablename FROM pg_tables WHERE schemaname = :schema")
-    found = set(connection.execute(query, {"schema": schema}).scalars())
-    return sorted(found & set(TABLES))
+    names = set(connection.execute(query, {"schema": schema}).scalars())
+    return sorted(names & set(TABLES))
 
 
-def counted(connection: Connection, schema: str, tables: Sequence[str]) -> dict[str, int]:
-    """Rows by table."""
+def count_rows(connection: Connection, schema: str, tables: Sequence[str]) -> dict[str, int]:
+    """Number of rows by table."""
     counts = {}
     for name in tables:
-        query = text(f'SELECT count(*) FROM "{schema}"."{name}"')  # noqa: S608 (names of ours)
+        query = text(f'SELECT count(*) FROM "{schema}"."{name}"')  # noqa: S608 (our own names)
         counts[name] = int(connection.execute(query).scalar_one())
     return counts
 
 
-def client(name: str, server: int) -> str:
+def client_path(name: str, server: int) -> str:
     """The path of a PostgreSQL client that is new enough for a server.
 
     Args:
@@ -169,65 +166,51 @@ def client(name: str, server: int) -> str:
         NotAvailable: there is none, or only older ones.
     """
     on_path = shutil.which(name)
-    beside = sorted(str(place / name) for place in Path("/").glob(f"{_PLACES[1:]}"))
-    seen = []
-    for path in [*([on_path] if on_path else []), *reversed(beside)]:
+    installed = sorted(str(folder / name) for folder in Path("/").glob(_CLIENT_FOLDERS[1:]))
+    too_old = []
+    for path in [*([on_path] if on_path else []), *reversed(installed)]:
         if os.access(path, os.X_OK) and (version := _version(path)):
             if version >= server:
                 return path
-            seen.append(version)
+            too_old.append(version)
     remedy = f"Install PostgreSQL's client of version {server} or newer."
-    if seen:
+    if too_old:
         raise NotAvailable(
-            f"{name} is of version {max(seen)}, the server of {server}: it would refuse.",
+            f"{name} has version {max(too_old)}, which is too old for the server's {server}.",
             remedy=remedy,
         )
     raise NotAvailable(f"{name} is not on PATH.", remedy=remedy)
 
 
 def _version(path: str) -> int | None:
-    said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10)
-    found = re.search(r"(\d+)(?:\.|devel|beta|rc|$| )", said.stdout)
-    return int(found.group(1)) if found else None
+    result = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10)
+    number = re.search(r"(\d+)(?:\.|devel|beta|rc|$| )", result.stdout)
+    return int(number.group(1)) if number else None
 
 
-def run_on(engine: Engine, command: Sequence[str]) -> None:
-    """Run a PostgreSQL client on an engine's database; its password stays out of the arguments.
+def _run_on_engine(engine: Engine, command: Sequence[str]) -> None:
+    """Run a PostgreSQL client on an engine's database; the password is not in its arguments.
 
     Raises:
-        DatabaseDown: it failed; says its first complaint.
-    """
-    password = engine.url.password
-    own = {"PGPASSWORD": str(password)} if password else {}
-    env = {**os.environ, "PGCONNECT_TIMEOUT": "10", "PGAPPNAME": "spotlab copy", **own}
-    run([*command, f"--dbname={_dsn(engine)}"], address(engine), env, str(password or ""))
-
-
-def run(
-    command: Sequence[str], about: str, env: Mapping[str, str] | None = None, secret: str = ""
-) -> None:
-    """Run a PostgreSQL client.
-
-    Args:
-        command: its path and arguments.
-        about: what it works on, in words.
-        env: None: this process's.
-        secret: is taken out of what it complains; "": there is none.
-    Raises:
-        DatabaseDown: it failed; says its first complaint.
+        DatabaseDown: it failed; with its first error message.
         NotAvailable: it cannot be run.
     """
-    name = Path(command[0]).name
+    name, password = Path(command[0]).name, str(engine.url.password or "")
+    env = {**os.environ, "PGCONNECT_TIMEOUT": "10", "PGAPPNAME": "spotlab copy"}
+    if password:
+        env["PGPASSWORD"] = password
+    dsn = engine.url.set(drivername="postgresql", password=None).render_as_string()
     try:
-        done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True)
+        result = subprocess.run(
+            [*command, f"--dbname={dsn}"], env=env, stdin=subprocess.DEVNULL, capture_output=True
+        )
     except OSError as exc:
         raise NotAvailable(f"{name} cannot be run: {exc.strerror}.") from exc
-    if done.returncode:
-        complaint = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-        first = next((line for line in complaint if "rror" in line), complaint[0]).rstrip(".")
-        told = first.replace(secret, "***") if secret else first
-        raise DatabaseDown(f"{name} on {about} failed: {told}.", remedy="Nothing was changed.")
-
-
-def _dsn(engine: Engine) -> str:
-    return engine.url.set(drivername="postgresql", password=None).render_as_string()
+    if result.returncode:
+        lines = result.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
+        reason = next((line for line in lines if "rror" in line), lines[0]).rstrip(".")
+        if password:
+            reason = reason.replace(password, "***")
+        raise DatabaseDown(
+            f"{name} on {address(engine)} failed: {reason}.", remedy="Nothing was changed."
+        )

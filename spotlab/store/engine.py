@@ -1,4 +1,4 @@
-"""Engines, sessions and the one place where database errors are translated."""
+"""Engines, read and write sessions, fencing, and inserts that both databases understand."""
 
 from __future__ import annotations
 
@@ -14,44 +14,51 @@ from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    column,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 from sqlmodel import Session, SQLModel
 
 from spotlab.errors import DatabaseDown, Fenced, InvalidSetting
-from spotlab.store.failures import READ_ON, translated
+from spotlab.store.failures import STILL_READABLE, translated
 from spotlab.store.types import to_json
 
 BUSY_TIMEOUT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 5
 STATEMENT_TIMEOUT_S: Final = 30
 POSTGRES: Final = "postgresql+psycopg"
-_PROVIDERS_WRITE: Final = ("postgresql", "postgres")
-"""Schemes of the addresses that providers of PostgreSQL give; they name no driver."""
-_REMEDY: Final = (
-    "Use postgresql://user@host:5432/name, with the password behind the user, or leave it empty "
-    "for SQLite."
-)
+_DRIVERLESS_SCHEMES: Final = ("postgresql", "postgres")
+"""URL schemes as PostgreSQL providers write them, without a driver."""
+_REMEDY: Final = "Use postgresql://user:password@host:5432/name, or leave it empty for SQLite."
 
 
 def connect(url: str | None, sqlite_path: Path) -> Engine:
-    """An engine; nothing is opened before its first use.
+    """Create an engine; it connects on first use.
 
     Args:
-        url: `postgresql://…`, also with `+psycopg`; None or "": the SQLite file.
-        sqlite_path: used when there is no url; its folder is made, for its owner only.
+        url: `postgresql://…`, also with `+psycopg`; None or "": use the SQLite file.
+        sqlite_path: used if there is no url; its folder is created, readable by its owner only.
     Raises:
-        InvalidSetting: the url is none that can be used. It is never echoed: it may hold a
-            password.
-        DatabaseDown: the folder cannot be made.
+        InvalidSetting: the url cannot be used. The message never contains the url, which may hold
+            a password.
+        DatabaseDown: the folder cannot be created.
     """
     return _postgres(_parse(url)) if url else _sqlite(sqlite_path)
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
-    """A short session that changes nothing, and waits for no writer.
+    """Open a short read-only session, which never waits for a writer.
 
     Raises:
         DatabaseDown: see `failures.translated`.
@@ -62,45 +69,45 @@ def reading(engine: Engine) -> Iterator[Session]:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Session]:
-    """A short session that commits at its end, and rolls everything back on an error.
+    """Open a short session that commits at its end and rolls back on an error.
 
-    On SQLite it holds the write lock from its first statement: a transaction that reads first
-    and writes later could not wait for another writer, it would fail at once.
+    On SQLite it holds the write lock from the start: a transaction that reads before it writes
+    could not wait for another writer and would fail immediately.
 
-    Inside `fenced`, it first makes sure that its lease is still held.
+    Inside `fenced`, it first checks that the lease is still held.
 
     Raises:
         DatabaseDown: see `failures.translated`; nothing was written.
-        Fenced: another process leads now; nothing was written.
+        Fenced: another process is the leader now; nothing was written.
     """
     try:
         with translated(engine), Session(writer(engine)) as session, session.begin():
             for fence in _fences.get():
-                _refuse_fenced(session, fence)
+                _check_fence(session, fence)
             yield session
     except DatabaseDown as exc:
-        if exc.what in READ_ON:
-            _refused[engine] = str(exc)
+        if exc.what in STILL_READABLE:
+            _write_failures[engine] = str(exc)
         raise
-    _refused.pop(engine, None)
+    _write_failures.pop(engine, None)
 
 
-_refused: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()
+_write_failures: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()
 
 
-def refused(engine: Engine) -> str:
-    """Why the last write of this process was refused while reading goes on; "": it was not."""
-    return _refused.get(engine, "")
+def write_failure(engine: Engine) -> str:
+    """Why this process's last write failed although reads still work; "": it did not fail."""
+    return _write_failures.get(engine, "")
 
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """A lease that a process held when it began.
+    """The lease that a process must still hold when it writes.
 
     Args:
         lease: its name.
-        token: grows with every new holder.
-        run: of a job, which must not have been ended from outside; None: no run's.
+        token: the fencing token; it grows with every new holder.
+        run: id of the job run, which must still be running; None: not part of a run.
     """
 
     lease: str
@@ -108,19 +115,19 @@ class Fence:
     run: int | None = None
 
 
-_HELD: Final = "SELECT token FROM leases WHERE name = :name"
-_RUNS: Final = "SELECT state FROM job_runs WHERE id = :run"
-_KEPT_FROM: Final = {"leases": " FOR KEY SHARE", "job_runs": " FOR SHARE"}
-"""PostgreSQL: nobody takes the lease over (FOR UPDATE) or ends the run between this look and the
-commit, while the holder's beat passes. SQLite has one writer anyway."""
-_NOT_FROZEN: Final = text(f"SET LOCAL idle_in_transaction_session_timeout = '{BUSY_TIMEOUT_S}s'")
-"""A leader that is frozen amid a transaction must not keep others from taking over."""
+_LEASE_QUERY: Final = "SELECT token FROM leases WHERE name = :name"
+_RUN_QUERY: Final = "SELECT state FROM job_runs WHERE id = :run"
+_ROW_LOCKS: Final = {"leases": " FOR KEY SHARE", "job_runs": " FOR SHARE"}
+"""On PostgreSQL, these locks keep others from taking over the lease (FOR UPDATE) or ending the run
+before the commit, but let the holder's heartbeats through. SQLite has one writer anyway."""
+_IDLE_TIMEOUT: Final = text(f"SET LOCAL idle_in_transaction_session_timeout = '{BUSY_TIMEOUT_S}s'")
+"""A leader that freezes during a transaction must not keep others from taking over."""
 _fences: ContextVar[tuple[Fence, ...]] = ContextVar("fences", default=())
 
 
 @contextmanager
 def fenced(fence: Fence) -> Iterator[None]:
-    """Let every transaction of this thread that writes fail once another holds the lease."""
+    """Make every write transaction in this context fail once another process holds the lease."""
     reset = _fences.set((*_fences.get(), fence))
     try:
         yield
@@ -128,26 +135,26 @@ def fenced(fence: Fence) -> Iterator[None]:
         _fences.reset(reset)
 
 
-def _refuse_fenced(session: Session, fence: Fence) -> None:
+def _check_fence(session: Session, fence: Fence) -> None:
     postgres = session.get_bind().dialect.name == "postgresql"
     connection = session.connection()
     if postgres:
-        connection.execute(_NOT_FROZEN)
+        connection.execute(_IDLE_TIMEOUT)
 
-    def look(query: str, table: str, **about: object) -> Any:
-        kept = _KEPT_FROM[table] if postgres else ""
-        return connection.execute(text(query + kept), about).scalar()
+    def select_locked(query: str, table: str, **parameters: object) -> Any:
+        lock = _ROW_LOCKS[table] if postgres else ""
+        return connection.execute(text(query + lock), parameters).scalar()
 
-    held = look(_HELD, "leases", name=fence.lease)
-    if held != fence.token:
+    token = select_locked(_LEASE_QUERY, "leases", name=fence.lease)
+    if token != fence.token:
         raise Fenced(
-            f"Another process leads {fence.lease} now (token {held}, this one's was "
+            f"Another process holds the lease {fence.lease} now (token {token}; this process had "
             f"{fence.token}).",
             remedy="Nothing was written; the leader does this work.",
         )
-    if fence.run is not None and look(_RUNS, "job_runs", run=fence.run) != "running":
+    if fence.run is not None and select_locked(_RUN_QUERY, "job_runs", run=fence.run) != "running":
         raise Fenced(
-            f"Run {fence.run} was ended while it was at work.", remedy="Nothing more is written."
+            f"Run {fence.run} was ended by another process.", remedy="Nothing more is written."
         )
 
 
@@ -156,8 +163,8 @@ def writer(engine: Engine) -> Engine:
     return engine.execution_options(spotlab_writes=True)
 
 
-def one_at_a_time(session: Session, name: str) -> None:
-    """Let nobody else do what `name` names until this transaction ends."""
+def lock_until_commit(session: Session, name: str) -> None:
+    """Hold the lock `name` until this transaction ends; others who take it wait."""
     # SQLite has one writer anyway, since BEGIN IMMEDIATE.
     if session.get_bind().dialect.name == "postgresql":
         lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
@@ -169,13 +176,13 @@ def _parse(url: str) -> URL:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         raise InvalidSetting(
-            "SPOTLAB_DATABASE_URL is no database address.", remedy=_REMEDY
+            "SPOTLAB_DATABASE_URL is not a database URL.", remedy=_REMEDY
         ) from None
-    if parsed.drivername in _PROVIDERS_WRITE:
+    if parsed.drivername in _DRIVERLESS_SCHEMES:
         parsed = parsed.set(drivername=POSTGRES)
     if parsed.drivername != POSTGRES:
         raise InvalidSetting(
-            f"SPOTLAB_DATABASE_URL names {parsed.drivername!r}, which SpotLab does not speak.",
+            f"SPOTLAB_DATABASE_URL begins with {parsed.drivername!r}, which is not supported.",
             remedy=_REMEDY,
         )
     return parsed
@@ -184,7 +191,7 @@ def _parse(url: str) -> URL:
 def _sqlite(path: Path) -> Engine:
     engine = _create(
         URL.create("sqlite", database=str(path)),
-        # None: SQLAlchemy's begin event below says when a transaction starts, not the driver.
+        # None: the begin event below starts transactions, not the driver.
         connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_S},
     )
     with translated(engine):
@@ -215,16 +222,16 @@ def _create(url: URL, **options: Any) -> Engine:
 
 def _prepare_sqlite(folder: Path, connection: sqlite3.Connection, _record: object) -> None:
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        with _alone_in(folder):
+        with _folder_lock(folder):
             connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock: of several processes that switch a new file to WAL at once, SQLite
-    lets one and refuses the others without waiting."""
+def _folder_lock(folder: Path) -> Iterator[None]:
+    """Lock a folder. If several processes switch a new file to WAL at the same time, SQLite fails
+    all but one without waiting."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -246,41 +253,47 @@ def _prepare_postgres(connection: Any, _record: object) -> None:
 
 
 def upsert(session: Session, row: SQLModel, *, update: Collection[str] | None = None) -> None:
-    """Insert a row; where its primary key exists, update these columns instead.
+    """Insert a row, or update these columns of the row with the same primary key.
 
     Args:
         session: inside a transaction.
         row: the new values.
-        update: columns to take over from `row`; None: all but the key; none: the row that is
-            there stays as it is.
+        update: columns to update; None: all but the key; empty: leave an existing row unchanged.
     """
-    table = inspect(type(row)).local_table
-    values = {column.name: getattr(row, column.name) for column in table.columns}
-    key = [column.name for column in table.primary_key]
-    changed = [name for name in values if name not in key] if update is None else update
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(type(row)).values(values)
-    if not changed:
+    key, values = _key_and_values(row)
+    if update is None:
+        update = [name for name in values if name not in key]
+    statement = _insert(session, row, values)
+    if not update:
         session.connection().execute(statement.on_conflict_do_nothing(index_elements=key))
         return
     session.connection().execute(
         statement.on_conflict_do_update(
-            index_elements=key, set_={name: statement.excluded[name] for name in changed}
+            index_elements=key, set_={name: statement.excluded[name] for name in update}
         )
     )
 
 
 def insert_new(session: Session, row: SQLModel) -> bool:
-    """Insert a row, unless its primary key exists; of several at once, one gets True.
+    """Insert a row unless a unique key of it exists; of several callers at once, one gets True.
 
     Args:
         session: inside a transaction.
-        row: the values.
+        row: the values; a key that is None is assigned by the database.
     """
+    key, values = _key_and_values(row)
+    values = {name: value for name, value in values.items() if name not in key or value is not None}
+    # Drivers report -1 as row count of an insert, so ask for the inserted key.
+    statement = _insert(session, row, values).on_conflict_do_nothing().returning(*map(column, key))
+    return session.connection().execute(statement).first() is not None
+
+
+def _key_and_values(row: SQLModel) -> tuple[list[str], dict[str, Any]]:
     table = inspect(type(row)).local_table
-    values = {column.name: getattr(row, column.name) for column in table.columns}
-    key = list(table.primary_key)
+    values = {each.name: getattr(row, each.name) for each in table.columns}
+    return [each.name for each in table.primary_key], values
+
+
+def _insert(session: Session, row: SQLModel, values: dict[str, Any]) -> Any:
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    # What it returns, and no count of rows: drivers give -1 for an insert.
-    new = dialect.insert(type(row)).values(values).on_conflict_do_nothing().returning(*key)
-    return session.connection().execute(new).first() is not None
+    return dialect.insert(type(row)).values(values)

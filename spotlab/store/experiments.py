@@ -1,4 +1,4 @@
-"""Experiments as rows, and back."""
+"""Conversion of experiments to rows and back."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ SUMMARY: Final[tuple[ColumnElement[Any], ...]] = tuple(
     col(getattr(ExperimentRow, _COLUMN_OF.get(field.name, field.name))).label(field.name)
     for field in fields(ExperimentSummary)
 )
-"""The columns of a summary, named as its fields: never the candidates."""
+"""The columns of a summary, named like its fields; the candidates are not among them."""
 
 
 def to_row(experiment: Experiment) -> ExperimentRow:
     """The row of an experiment that is not recorded yet.
 
     Raises:
-        InvalidInput: a time without a zone.
+        InvalidInput: a time has no time zone.
     """
     instance, verdict = experiment.instance, experiment.verdict
     for moment in (instance.launched_at, instance.last_evaluated_at):
@@ -80,7 +80,7 @@ def to_row(experiment: Experiment) -> ExperimentRow:
             **msgspec.to_builtins(experiment.workload),
             "workload": to_parameters(experiment.workload.workload),
         },
-        # Not part of the decision: where its log lines are. A replay has its own.
+        # Refers to log lines and is not part of the decision: a replay has its own.
         correlation_id=logs.correlation_id(),
         candidates=candidate_codec.pack(experiment.candidates, verdict, experiment.feature_names),
     )
@@ -124,7 +124,7 @@ def _workload(row: ExperimentRow) -> AppliedWorkload:
 
 
 def to_summary(row: Row[Any]) -> ExperimentSummary:
-    """One line of the history, from a row of the SUMMARY columns."""
+    """A summary, from a row of the SUMMARY columns."""
     values = row._asdict()
     decision = values["decision"]
     return ExperimentSummary(
@@ -146,5 +146,5 @@ def _verdict(
 
 
 def _known(value: float | None) -> float | None:
-    """SQL has NULL for what is unknown; PostgreSQL would sort NaN above every number."""
+    """None for NaN: PostgreSQL would sort NaN above all numbers."""
     return None if value is None or math.isnan(value) else value

@@ -1,4 +1,4 @@
-"""What went wrong in a database, in words a person can act on."""
+"""Database errors as SpotLab's own errors, with a remedy."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ _LOCKED: Final = (
     "Nothing was written; try again, or end the process that holds it.",
 )
 _READ_ONLY: Final = ("cannot be written to", "Make the file and its folder writable.")
-_FULL: Final = ("has no room left", "Nothing was written; free space on its disk.")
-_CORRUPT: Final = ("is damaged or no database", "Move it away and put a sound copy in its place.")
-_NOT_OPENED: Final = ("cannot be opened", "Check that its folder exists and may be used.")
+_FULL: Final = ("has no space left", "Nothing was written; free space on its disk.")
+_CORRUPT: Final = (
+    "is damaged or not a database",
+    "Move it away and replace it with an undamaged copy.",
+)
+_NOT_OPENED: Final = ("cannot be opened", "Check that its folder exists and is accessible.")
 _UNPREPARED: Final = ("lacks a table or column", "Run `spotlab migrate`.")
 _NO_ANSWER: Final = ("does not answer", "Check that it runs and that the address is right.")
 
@@ -42,18 +45,17 @@ _EXPLANATIONS: Final = {
 }
 """By SQLite's error name (its first two words) or PostgreSQL's SQLSTATE."""
 
-
 _SQLITE_LIMITS: Final = ("pattern too complex", "integer overflow", "too big", "malformed JSON")
 _POSTGRES_LIMITS: Final = "54"
-"""The class of SQLSTATE of a program's limits: a text that is longer than an index takes."""
+"""SQLSTATE class "program limit exceeded", such as a text too long for an index."""
 
-READ_ON: Final = frozenset({_FULL[0], _READ_ONLY[0]})
-"""What is wrong with a database that refuses what is written and can still be read."""
+STILL_READABLE: Final = frozenset({_FULL[0], _READ_ONLY[0]})
+"""Problems of a database that rejects writes but can still be read."""
 
 
 @contextmanager
 def translated(engine: Engine) -> Iterator[None]:
-    """Turn whatever the database raises into SpotLab's own errors.
+    """Translate errors of the database and its driver into SpotLab's own.
 
     Raises:
         DatabaseDown: it cannot be reached, is locked, full, read-only, damaged or not prepared.
@@ -62,16 +64,16 @@ def translated(engine: Engine) -> Iterator[None]:
     try:
         yield
     except StatementError as exc:
-        raise _explained(engine, exc, exc.orig) from exc
+        raise _translate(engine, exc, exc.orig) from exc
     except (OverflowError, UnicodeError) as exc:
-        # The driver could not even send it: an integer over 64 bits, half of a surrogate pair.
+        # The driver could not send the value: an integer over 64 bits, half of a surrogate pair.
         raise _unstorable(engine, exc) from exc
     except (SQLAlchemyError, OSError) as exc:
         raise _down(engine, exc) from exc
 
 
 def address(engine: Engine) -> str:
-    """Where the database is, without its password (and without options, which may hold one)."""
+    """The database's address without its password (and without options, which may hold one)."""
     if is_sqlite(engine):
         return engine.url.database or ""
     return engine.url.set(query={}).render_as_string(hide_password=True)
@@ -82,13 +84,13 @@ def is_sqlite(engine: Engine) -> bool:
     return engine.dialect.name == "sqlite"
 
 
-def _explained(engine: Engine, exc: StatementError, cause: BaseException | None) -> SpotlabError:
+def _translate(engine: Engine, exc: StatementError, cause: BaseException | None) -> SpotlabError:
     if isinstance(cause, SpotlabError):
         return cause
     if (
         isinstance(exc, DataError | IntegrityError)
         or isinstance(cause, ValueError | TypeError | ArithmeticError)
-        or _beyond_a_limit(cause)
+        or _exceeds_a_limit(cause)
     ):
         return _unstorable(engine, cause)
     return _down(engine, cause or exc)
@@ -97,14 +99,14 @@ def _explained(engine: Engine, exc: StatementError, cause: BaseException | None)
 def _unstorable(engine: Engine, cause: BaseException | None) -> InvalidInput:
     return InvalidInput(
         f"The database cannot store this value: {_first_line(engine, cause)}.",
-        remedy="Give a number, time or text that a database holds.",
+        remedy="Use a number, time or text that the database can store.",
     )
 
 
-def _beyond_a_limit(cause: BaseException | None) -> bool:
-    """Whether a sound database refused a value for its size or shape."""
-    if _code(cause) == "SQLITE_ERROR":  # its name for whatever has no name of its own
-        return any(words in str(cause) for words in _SQLITE_LIMITS)
+def _exceeds_a_limit(cause: BaseException | None) -> bool:
+    """Whether the database rejected a value for its size or shape."""
+    if _code(cause) == "SQLITE_ERROR":  # SQLite's name for errors without one of their own
+        return any(text in str(cause) for text in _SQLITE_LIMITS)
     return _code(cause).startswith(_POSTGRES_LIMITS)
 
 

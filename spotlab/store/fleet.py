@@ -1,4 +1,4 @@
-"""The accounts and instances that are managed."""
+"""The managed accounts and instances."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Engine, update
+from sqlalchemy import update
 from sqlmodel import col, select
 
 from spotlab.domain.decision import Instance, Lifecycle, PipelineMode, Requirements
@@ -15,10 +15,11 @@ from spotlab.domain.market import Pool
 from spotlab.domain.ports import Account, By, Listing
 from spotlab.errors import ChangedMeanwhile, Conflict, NotFound
 from spotlab.store.audit import append
-from spotlab.store.engine import one_at_a_time, reading, upsert, writing
+from spotlab.store.engine import lock_until_commit, reading, upsert, writing
+from spotlab.store.repository import Repository
 from spotlab.store.tables.core import AccountRow, InstanceRow
 
-_SEEN: Final = (
+_COLUMNS_FROM_AWS: Final = (
     "account",
     "region",
     "availability_zone",
@@ -31,10 +32,9 @@ _SEEN: Final = (
     "launched_at",
     "tags",
 )
-"""What a sync takes over from AWS; everything else of an instance is the user's or ours."""
+"""Columns of an instance that a sync updates from AWS; the others are set by users or SpotLab."""
 
-
-_GIVEN: Final = (
+_COLUMNS_FROM_SETTINGS: Final = (
     "aws_account_id",
     "role_arn",
     "external_id",
@@ -42,84 +42,88 @@ _GIVEN: Final = (
     "emulated",
     "from_settings",
 )
-"""What an account in the settings says of itself."""
+"""Columns of an account that the settings define."""
 
 
-class SqlFleet:
-    """Accounts and instances in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlFleet(Repository):
+    """Accounts and instances in SQL."""
 
     def save_account(
         self, account: Account, by: By | None = None, expected: Account | None = None
     ) -> None:
-        """Insert or update by name; by None: seen in the settings, not a person's change, which
-        leaves it to a person whether it is active.
+        """Insert or update an account by name.
 
+        Args:
+            account: the new values.
+            by: who changes it; None: it comes from the settings, which do not change `active`.
+            expected: the account before the change; None: any.
         Raises:
             ChangedMeanwhile: it is not as expected.
         """
         with writing(self._engine) as session:
             if by is not None:
-                former = session.get(AccountRow, account.name, with_for_update=True)
-                now = _account(former) if former is not None else None
-                before = _told(now) if now is not None else None
-                if expected is not None and now != expected:
+                row = session.get(AccountRow, account.name, with_for_update=True)
+                current = _account(row) if row is not None else None
+                before = _audit_values(current) if current is not None else None
+                if expected is not None and current != expected:
                     raise ChangedMeanwhile(
                         f"The account {account.name!r} was changed meanwhile.",
                         remedy="Read it again.",
                     )
-                append(session, by, "account.save", account.name, before, _told(account))
+                append(session, by, "account.save", account.name, before, _audit_values(account))
             row = AccountRow(**msgspec.to_builtins(account))
-            upsert(session, row, update=_GIVEN if by is None else (*_GIVEN, "active"))
+            upsert(
+                session,
+                row,
+                update=_COLUMNS_FROM_SETTINGS
+                if by is None
+                else (*_COLUMNS_FROM_SETTINGS, "active"),
+            )
 
     def note_listing(self, name: str, at: datetime, error: str = "") -> None:
-        """Keep that an account was listed, or why it could not be."""
-        found = {"listing_error": error} if error else {"listing_error": "", "listed_at": at}
-        change = update(AccountRow).where(col(AccountRow.name) == name).values(**found)
+        """Record that an account was listed, or why it could not be."""
+        values = {"listing_error": error} if error else {"listing_error": "", "listed_at": at}
+        change = update(AccountRow).where(col(AccountRow.name) == name).values(**values)
         with writing(self._engine) as session:
             session.connection().execute(change)
 
     def listings(self) -> dict[str, Listing]:
-        """When each account was listed last, by name."""
+        """When each account was last listed, by name."""
         query = select(AccountRow.name, AccountRow.listed_at, AccountRow.listing_error)
         with reading(self._engine) as session:
             return {name: Listing(at, error) for name, at, error in session.exec(query)}
 
     def add_account(self, account: Account, by: By) -> None:
-        """Insert a new one. Raises Conflict: there is one of this name."""
+        """Insert a new account. Raises Conflict: the name exists."""
         with writing(self._engine) as session:
-            one_at_a_time(session, f"account:{account.name}")
+            lock_until_commit(session, f"account:{account.name}")
             if session.get(AccountRow, account.name) is not None:
                 raise Conflict(
-                    f"There is an account {account.name!r} already.", remedy="Choose another name."
+                    f"An account {account.name!r} already exists.", remedy="Choose another name."
                 )
-            append(session, by, "account.add", account.name, None, _told(account))
+            append(session, by, "account.add", account.name, None, _audit_values(account))
             session.add(AccountRow(**msgspec.to_builtins(account)))
 
     def accounts(self) -> list[Account]:
-        """By name."""
+        """All accounts, ordered by name."""
         with reading(self._engine) as session:
             rows = session.exec(select(AccountRow)).all()
         return sorted(map(_account, rows), key=lambda account: account.name)
 
     def sync(self, account: str, instances: Sequence[Instance]) -> None:
-        """Make the account's active instances these; what a user set (model, shadow, mode,
-        requirements) stays, those gone become inactive."""
-        gone = update(InstanceRow).where(col(InstanceRow.account) == account).values(active=False)
+        """Make these the account's active instances; all others become inactive.
+
+        Values that a user set (model, shadow, mode, requirements) are preserved.
+        """
+        of_account = col(InstanceRow.account) == account
         with writing(self._engine) as session:
-            one_at_a_time(session, f"sync:{account}")
-            session.connection().execute(gone)
+            lock_until_commit(session, f"sync:{account}")
+            session.connection().execute(update(InstanceRow).where(of_account).values(active=False))
             for instance in instances:
-                upsert(session, _row(account, instance), update=_SEEN)
+                upsert(session, _row(account, instance), update=_COLUMNS_FROM_AWS)
 
     def instances(self, *, active_only: bool = True) -> list[Instance]:
-        """By account, then name, then id."""
+        """Instances, ordered by account, name and id."""
         query = select(InstanceRow)
         if active_only:
             query = query.where(col(InstanceRow.active))
@@ -136,19 +140,19 @@ class SqlFleet:
         with reading(self._engine) as session:
             row = session.get(InstanceRow, instance_id)
         if row is None:
-            raise _unknown(instance_id)
+            raise _not_found(instance_id)
         return _instance(row)
 
     def set_shadow(
         self, instance_id: str, shadow: bool, by: By, expected: Instance | None = None
     ) -> None:
-        """Shadow on: record only. Raises NotFound, ChangedMeanwhile."""
+        """Set shadow mode. Raises NotFound, ChangedMeanwhile."""
         self._set(instance_id, "shadow", shadow, by, expected)
 
     def set_mode(
         self, instance_id: str, mode: PipelineMode, by: By, expected: Instance | None = None
     ) -> None:
-        """Which pipeline evaluates it. Raises NotFound, ChangedMeanwhile."""
+        """Set the pipeline that evaluates it. Raises NotFound, ChangedMeanwhile."""
         self._set(instance_id, "mode", mode.value, by, expected)
 
     def set_requirements(
@@ -158,7 +162,7 @@ class SqlFleet:
         by: By,
         expected: Instance | None = None,
     ) -> None:
-        """What a replacement must offer; None: derived from its own type.
+        """Set its requirements; None: derived from its instance type.
 
         Raises:
             NotFound, ChangedMeanwhile: as in `set_shadow`.
@@ -166,25 +170,25 @@ class SqlFleet:
         self._set(instance_id, "requirements", _builtins(requirements), by, expected)
 
     def _set(
-        self, instance_id: str, what: str, value: Any, by: By, expected: Instance | None
+        self, instance_id: str, column: str, value: Any, by: By, expected: Instance | None
     ) -> None:
         with writing(self._engine) as session:
             row = session.get(InstanceRow, instance_id, with_for_update=True)
             if row is None:
-                raise _unknown(instance_id)
+                raise _not_found(instance_id)
             refuse_changed(row, expected)
-            before = getattr(row, what)
+            before = getattr(row, column)
             if before == value:
                 return
-            setattr(row, what, value)
-            append(session, by, f"instance.{what}", instance_id, before, value)
+            setattr(row, column, value)
+            append(session, by, f"instance.{column}", instance_id, before, value)
 
 
 def refuse_changed(row: InstanceRow, expected: Instance | None) -> None:
-    """Nothing, if an instance is as its change was made from (None: however it is).
+    """Check that an instance is still as expected (None: any).
 
     Raises:
-        ChangedMeanwhile: it is not.
+        ChangedMeanwhile: it was changed.
     """
     if expected is not None and _instance(row) != expected:
         raise ChangedMeanwhile(
@@ -197,13 +201,13 @@ def _account(row: AccountRow) -> Account:
     return Account(**values | {"regions": tuple(row.regions)})
 
 
-def _told(account: Account) -> dict[str, Any]:
-    """An account for the audit log: whether there is an external id, not which."""
-    told: dict[str, Any] = msgspec.to_builtins(account)
-    return told | {"external_id": "***" if account.external_id else ""}
+def _audit_values(account: Account) -> dict[str, Any]:
+    """An account for the audit log, with its external id masked."""
+    values: dict[str, Any] = msgspec.to_builtins(account)
+    return values | {"external_id": "***" if account.external_id else ""}
 
 
-def _unknown(instance_id: str) -> NotFound:
+def _not_found(instance_id: str) -> NotFound:
     return NotFound(
         f"Instance {instance_id!r} is not in the fleet.",
         remedy="Check its id, or collect its account first.",

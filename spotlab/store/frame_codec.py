@@ -1,4 +1,4 @@
-"""Tables as Parquet bytes, and back with the same dtypes."""
+"""Arrow tables and DataFrames as Parquet bytes, and back with the same dtypes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def pack_table(table: pa.Table, *, dictionary: list[str] | bool = True) -> bytes
 
     Args:
         table: what to store.
-        dictionary: the columns with few different values; True: let Parquet find out.
+        dictionary: columns to encode with a dictionary; True: let Parquet choose.
     """
     sink = pa.BufferOutputStream()
     pq.write_table(
@@ -38,7 +38,7 @@ def unpack_table(payload: bytes) -> pa.Table:
 
 
 def pack_frame(frame: pd.DataFrame) -> bytes:
-    """A DataFrame as Parquet; its index is dropped, its dtypes are written beside it."""
+    """A DataFrame as Parquet; its dtypes are stored in the metadata, its index is dropped."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
     dtypes = json.dumps({name: str(dtype) for name, dtype in frame.dtypes.items()})
     return pack_table(table.replace_schema_metadata({**table.schema.metadata, _DTYPES: dtypes}))
@@ -50,6 +50,6 @@ def unpack_frame(payload: bytes) -> pd.DataFrame:
     dtypes = json.loads(table.schema.metadata[_DTYPES])
     frame: pd.DataFrame = table.to_pandas().astype(dtypes)
     for name, dtype in dtypes.items():
-        if dtype == "object":  # Parquet's text column came back with NaN for None
+        if dtype == "object":  # pandas reads NULL in text columns as NaN
             frame[name] = frame[name].where(frame[name].notna(), None)
     return frame

@@ -1,38 +1,32 @@
-"""Successes and failures of components."""
+"""Recorded successes and failures of components."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
 
-from sqlalchemy import Engine, delete, func
+from sqlalchemy import func
 from sqlmodel import col, select
 
 from spotlab.domain.ports import ComponentState, Work
 from spotlab.store.engine import reading, writing
+from spotlab.store.repository import Repository
 from spotlab.store.tables.core import HealthRow
 
 
-class SqlHealthLog:
-    """Outcomes in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlHealthLog(Repository):
+    """Outcomes in SQL."""
 
     def note(
         self, component: str, *, ok: bool, at: datetime, latency_ms: float | None, reason: str
     ) -> None:
-        """Write one outcome down."""
+        """Record one outcome."""
         outcome = HealthRow(component=component, at=at, ok=ok, latency_ms=latency_ms, reason=reason)
         with writing(self._engine) as session:
             session.add(outcome)
 
     def last(self, component: str, *, ok: bool | None = None) -> ComponentState | None:
-        """The newest outcome (or newest success with ok=True), or None.
+        """The newest outcome (with ok=True: the newest success); None: there is none.
 
         Its state is "healthy" after a success and "down" after a failure.
         """
@@ -57,7 +51,7 @@ class SqlHealthLog:
             )
 
     def recent(self, component: str, since: datetime) -> Iterator[tuple[datetime, bool]]:
-        """Outcomes since then, oldest first."""
+        """Outcomes of a component since a time, oldest first."""
         query = (
             select(HealthRow.at, HealthRow.ok)
             .where(HealthRow.component == component, HealthRow.at >= since)
@@ -67,8 +61,8 @@ class SqlHealthLog:
             outcomes = session.exec(query).all()
         return iter(outcomes)
 
-    def works(self, since: datetime) -> list[Work]:
-        """Outcomes of every component since then, oldest first."""
+    def outcomes(self, since: datetime) -> list[Work]:
+        """Outcomes of all components since a time, oldest first."""
         query = (
             select(HealthRow.component, HealthRow.at, HealthRow.ok, HealthRow.latency_ms)
             .where(HealthRow.at >= since)
@@ -76,12 +70,3 @@ class SqlHealthLog:
         )
         with reading(self._engine) as session:
             return [Work(*each) for each in session.exec(query)]
-
-    def forget(self, before: datetime) -> int:
-        """Delete older outcomes, but never a component's newest success; how many went."""
-        newest = (
-            select(func.max(HealthRow.at)).where(col(HealthRow.ok)).group_by(HealthRow.component)
-        )
-        old = delete(HealthRow).where(col(HealthRow.at) < before, col(HealthRow.at).not_in(newest))
-        with writing(self._engine) as session:
-            return int(session.connection().execute(old).rowcount)

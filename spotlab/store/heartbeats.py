@@ -1,4 +1,4 @@
-"""Signs of life that health is judged by: processes and runs of jobs."""
+"""Heartbeats of processes and job runs, for health checks."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Engine, func
+from sqlalchemy import func
 from sqlmodel import col, select
 
 from spotlab.domain.components import SCHEDULER
 from spotlab.domain.ports import Work
 from spotlab.store.engine import reading
+from spotlab.store.repository import Repository
 from spotlab.store.tables.jobs import JobRunRow, ProcessRow
 
 OK: Final = frozenset({"done"})
@@ -19,8 +20,8 @@ FAILED: Final = frozenset({"failed", "timed out", "lost"})
 
 
 @dataclass(frozen=True, slots=True)
-class SeenProcess:
-    """A process by its last sign of life: its role, host, pid, and when it started and was seen."""
+class ProcessHeartbeat:
+    """The last heartbeat of a process."""
 
     role: str
     host: str
@@ -35,8 +36,8 @@ class LastRun:
 
     Args:
         job: its name.
-        started_at, ended_at: aware UTC; ended_at None: it runs.
-        state, cause: as the scheduler wrote them.
+        started_at, ended_at: aware UTC; ended_at None: still running.
+        state, cause: as recorded by the scheduler.
     """
 
     job: str
@@ -47,7 +48,7 @@ class LastRun:
 
     @property
     def ok(self) -> bool:
-        """Whether it worked."""
+        """Whether it succeeded."""
         return self.state in OK
 
     @property
@@ -56,22 +57,15 @@ class LastRun:
         return self.state in FAILED
 
 
-class SqlSigns:
-    """Signs of life in SQL.
+class SqlHeartbeats(Repository):
+    """Heartbeats in SQL."""
 
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def processes(self, role: str) -> list[SeenProcess]:
-        """Every process of a role that was ever seen and is still listed, newest sign first."""
+    def processes(self, role: str) -> list[ProcessHeartbeat]:
+        """The listed processes of a role, newest heartbeat first."""
         query = select(ProcessRow).where(ProcessRow.role == role)
         with reading(self._engine) as session:
             return [
-                SeenProcess(row.role, row.host, row.pid, row.started_at, row.seen_at)
+                ProcessHeartbeat(row.role, row.host, row.pid, row.started_at, row.seen_at)
                 for row in session.exec(query.order_by(col(ProcessRow.seen_at).desc()))
             ]
 
@@ -90,8 +84,8 @@ class SqlSigns:
                 if row.started_at is not None
             ]
 
-    def works(self, since: datetime) -> list[Work]:
-        """Runs of jobs since then, as the scheduler's work; oldest first."""
+    def job_outcomes(self, since: datetime) -> list[Work]:
+        """Job runs since a time as outcomes of the scheduler, oldest first."""
         row = JobRunRow
         query = (
             select(row.started_at, row.ended_at, row.state)
@@ -99,9 +93,9 @@ class SqlSigns:
             .order_by(col(row.started_at))
         )
         with reading(self._engine) as session:
-            found = session.exec(query).all()
+            runs = session.exec(query).all()
         return [
-            Work(SCHEDULER, began, state in OK, (ended - began).total_seconds() * 1e3)
-            for began, ended, state in found
-            if began is not None and ended is not None
+            Work(SCHEDULER, started, state in OK, (ended - started).total_seconds() * 1e3)
+            for started, ended, state in runs
+            if started is not None and ended is not None
         ]

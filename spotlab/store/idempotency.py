@@ -1,7 +1,7 @@
-"""Answers to writes with an idempotency key, so that a repeated one gets the same.
+"""Responses to writes with an idempotency key, so that a repeated write gets the same response.
 
-A write is claimed before it is carried out and its answer kept afterwards. Between the two a
-process may die: the claim stays, and whoever repeats the write learns that nobody knows.
+A write is claimed before it is carried out, and its response is stored afterwards. If the process
+dies in between, the claim remains, and a repeated write learns that the result is unknown.
 """
 
 from __future__ import annotations
@@ -10,89 +10,77 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Engine, delete
+from sqlalchemy import delete
 from sqlmodel import col
 
 from spotlab.store.engine import insert_new, writing
+from spotlab.store.repository import Repository
 from spotlab.store.tables.access import AnsweredWriteRow
 
-AT_WORK: Final = 0
+IN_PROGRESS: Final = 0
 
 
 @dataclass(frozen=True, slots=True)
 class AnsweredWrite:
-    """A write that was asked before.
+    """A write that was requested before.
 
     Args:
-        request_hash: of everything that was asked.
-        status: HTTP status that was answered; AT_WORK: none yet.
-        answer: what was answered, as `settle` was given it.
-        created_at: when it was first asked, aware UTC.
+        request_hash: hash of the whole request.
+        status: HTTP status of the response; IN_PROGRESS: no response yet.
+        answer: the response, as passed to `settle`.
+        created_at: when it was first requested, aware UTC.
     """
 
     request_hash: str
     status: int
-    answer: dict[str, Any]
+    response: dict[str, Any]
     created_at: datetime
 
 
-class SqlAnswers:
-    """Answered writes in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlIdempotencyKeys(Repository):
+    """Idempotency keys and stored responses in SQL."""
 
     def claim(
         self, user: str, key: str, route: str, request_hash: str, at: datetime
     ) -> AnsweredWrite | None:
-        """Begin a write; of several at once, one gets None and goes on.
+        """Claim a write; if several callers claim it at once, exactly one gets None.
 
         Returns:
-            None: it is this caller's to carry out. Else what is known of the first one.
+            None: the caller carries out the write. Otherwise the earlier write.
         """
         row = AnsweredWriteRow(
             user=user,
             key=key,
             route=route,
             request_hash=request_hash,
-            status=AT_WORK,
+            status=IN_PROGRESS,
             body=None,
             created_at=at,
         )
         with writing(self._engine) as session:
-            found = None
-            while found is None:  # on PostgreSQL, what the insert met may be released by now
+            earlier = None
+            while earlier is None:  # on PostgreSQL, the conflicting row may be released by now
                 if insert_new(session, row):
                     return None
-                found = session.get(AnsweredWriteRow, (user, key))
+                earlier = session.get(AnsweredWriteRow, (user, key))
             return AnsweredWrite(
-                found.request_hash, found.status, found.body or {}, found.created_at
+                earlier.request_hash, earlier.status, earlier.body or {}, earlier.created_at
             )
 
     def settle(self, user: str, key: str, status: int, answer: dict[str, Any]) -> None:
-        """Keep what was answered."""
+        """Store the response."""
         with writing(self._engine) as session:
             row = session.get(AnsweredWriteRow, (user, key))
             if row is not None:
                 row.status, row.body = status, answer
 
     def release(self, user: str, key: str) -> None:
-        """Forget a write that changed nothing, so that it can be asked again."""
+        """Delete the claim of a write that changed nothing, so that it can be requested again."""
         with writing(self._engine) as session:
             session.connection().execute(
                 delete(AnsweredWriteRow).where(
                     col(AnsweredWriteRow.user) == user,
                     col(AnsweredWriteRow.key) == key,
-                    col(AnsweredWriteRow.status) == AT_WORK,
+                    col(AnsweredWriteRow.status) == IN_PROGRESS,
                 )
             )
-
-    def forget_before(self, moment: datetime) -> int:
-        """Forget what was asked before a moment; returns how many."""
-        with writing(self._engine) as session:
-            gone = delete(AnsweredWriteRow).where(col(AnsweredWriteRow.created_at) < moment)
-            return int(session.connection().execute(gone).rowcount)

@@ -1,4 +1,4 @@
-"""Own interruptions and exposure."""
+"""Interruption events and exposure of own instances."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from spotlab.domain.decision import Instance, Lifecycle
@@ -22,40 +21,35 @@ from spotlab.domain.interruptions import (
 from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.ports import By
 from spotlab.store.audit import append
-from spotlab.store.engine import one_at_a_time, reading, writing
+from spotlab.store.engine import lock_until_commit, reading, writing
+from spotlab.store.repository import Repository
 from spotlab.store.tables.outcomes import ExposureRow, InterruptionEventRow
 
-_ONE_WRITER: Final = "interruptions"
+_LOCK: Final = "interruptions"
 
 
-class SqlInterruptions:
-    """Interruption events and exposure intervals in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlInterruptions(Repository):
+    """Interruption events and exposure intervals in SQL."""
 
     def add(self, events: Sequence[InterruptionEvent], by: By | None = None) -> int:
-        """Record events; one that is known (instance, kind and time; for an instance seen
-        reclaimed: instance and kind) adds nothing.
+        """Record events, except those already recorded.
+
+        An event is identified by instance, kind and time; a reclaim by instance and kind.
 
         Args:
             events: of any kind.
-            by: a person who records them, for the audit log; None: SpotLab saw them itself.
+            by: the user who records them, for the audit log; None: observed by SpotLab.
         Returns:
-            How many are new.
+            The number of new events.
         """
         with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_WRITER)
+            lock_until_commit(session, _LOCK)
             return sum(_add(session, event, by) for event in events)
 
     def events(
         self, *, emulated: bool | None = None, since: datetime | None = None
     ) -> list[InterruptionEvent]:
-        """Newest first; emulated None: those of every AWS."""
+        """Events, newest first; emulated None: of emulated and real AWS."""
         query = select(InterruptionEventRow)
         if emulated is not None:
             query = query.where(col(InterruptionEventRow.emulated).is_(emulated))
@@ -65,7 +59,7 @@ class SqlInterruptions:
         with reading(self._engine) as session:
             return [_event(row) for row in session.exec(query.order_by(*newest))]
 
-    def seen_running(
+    def record_running(
         self,
         instances: Sequence[Instance],
         now: datetime,
@@ -73,25 +67,25 @@ class SqlInterruptions:
         *,
         emulated: bool,
     ) -> None:
-        """Note that these instances run now; spot ones in state "running" count.
+        """Record that these instances are running; only spot instances in state "running" count.
 
         Args:
             instances: as listed.
-            now: when.
-            last_listed_at: when the account was listed before; None: never. Over a longer gap
-                than MAX_GAP nothing counts as exposure.
-            emulated: of the emulated AWS.
+            now: time of the listing.
+            last_listed_at: when the account was listed before; None: never. A gap longer than
+                MAX_GAP does not count as exposure.
+            emulated: whether they are of the emulated AWS.
         """
-        watched = last_listed_at is not None and now - last_listed_at <= MAX_GAP
+        recent = last_listed_at is not None and now - last_listed_at <= MAX_GAP
+        observed_since = last_listed_at if recent else None
         with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_WRITER)
+            lock_until_commit(session, _LOCK)
             for instance in instances:
                 if instance.lifecycle is Lifecycle.SPOT and instance.state == "running":
-                    watched_since = last_listed_at if watched else None
-                    _extend(session, instance, now, watched_since, emulated)
+                    _extend(session, instance, now, observed_since, emulated)
 
     def exposures(self, *, emulated: bool, since: datetime) -> list[Exposure]:
-        """Those that reach beyond a moment, by start."""
+        """Exposure intervals that end after a time, ordered by start."""
         query = (
             select(ExposureRow)
             .where(col(ExposureRow.emulated).is_(emulated), ExposureRow.ended_at > since)
@@ -110,10 +104,10 @@ class SqlInterruptions:
             ]
 
     def own_record(self, market: MarketName, now: datetime) -> OwnRecord:
-        """What own instances went through in a market, over the last EVIDENCE_WINDOW.
+        """Interruptions and exposure of own instances over the last EVIDENCE_WINDOW.
 
-        The simulated market learns from the emulated AWS alone, the public and the account's
-        market from real instances alone, and a recorded market, which is past, from none.
+        The simulated market uses instances of the emulated AWS only, the public and the account
+        market real instances only, and a recorded market, which is in the past, none.
         """
         if market is MarketName.RECORDED:
             return OwnRecord()
@@ -124,11 +118,11 @@ class SqlInterruptions:
 
 def _add(session: Session, event: InterruptionEvent, by: By | None) -> bool:
     row = InterruptionEventRow
-    known = select(row.id).where(row.instance_id == event.instance_id, row.kind == event.kind.value)
-    # An instance is terminated once, and each listing would see it so at another time.
+    query = select(row.id).where(row.instance_id == event.instance_id, row.kind == event.kind.value)
+    # An instance is reclaimed once, but every listing observes it at another time.
     if event.kind is not InterruptionKind.RECLAIMED:
-        known = known.where(row.at == event.at)
-    if session.exec(known).first() is not None:
+        query = query.where(row.at == event.at)
+    if session.exec(query).first() is not None:
         return False
     session.add(
         InterruptionEventRow(
@@ -143,11 +137,11 @@ def _add(session: Session, event: InterruptionEvent, by: By | None) -> bool:
     )
     session.flush()
     if by is not None:
-        append(session, by, "event.add", event.instance_id, None, _told(event))
+        append(session, by, "event.add", event.instance_id, None, _audit_values(event))
     return True
 
 
-def _told(event: InterruptionEvent) -> dict[str, str]:
+def _audit_values(event: InterruptionEvent) -> dict[str, str]:
     """An event for the audit log."""
     return {
         "kind": event.kind.value,
@@ -161,13 +155,13 @@ def _extend(
     session: Session,
     instance: Instance,
     now: datetime,
-    watched_since: datetime | None,
+    observed_since: datetime | None,
     emulated: bool,
 ) -> None:
-    """Lengthen the instance's interval to now, or begin one.
+    """Extend the instance's interval to now, or start a new one.
 
-    Time before the first look does not count: instances that were interrupted then are not there
-    to be counted (delayed entry).
+    Time before the first observation does not count: instances interrupted before it would be
+    missing (delayed entry).
     """
     launched_at = instance.launched_at
     query = (
@@ -182,18 +176,18 @@ def _extend(
     last = session.exec(query).first()
     if last is not None and last.ended_at >= now:
         return
-    started_anew = last is not None and launched_at is not None and launched_at > last.ended_at
-    if last is not None and not started_anew and now - last.ended_at <= MAX_GAP:
+    restarted = last is not None and launched_at is not None and launched_at > last.ended_at
+    if last is not None and not restarted and now - last.ended_at <= MAX_GAP:
         last.ended_at = now
         return
-    begun = now
-    if watched_since is not None and launched_at is not None and launched_at > watched_since:
-        begun = min(launched_at, now)
+    started_at = now
+    if observed_since is not None and launched_at is not None and launched_at > observed_since:
+        started_at = min(launched_at, now)
     session.add(
         ExposureRow(
             instance_id=instance.instance_id,
             pool=instance.pool.key,
-            started_at=begun,
+            started_at=started_at,
             ended_at=now,
             emulated=emulated,
         )

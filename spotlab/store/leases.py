@@ -1,7 +1,7 @@
-"""Leases: one holder at a time, each with a token that grows.
+"""Leases: one holder at a time, with a fencing token that grows.
 
-No wall clock decides: whoever wants a lease watches its beat by their own monotonic clock (see
-scheduling/leader_election.py) and takes it over exactly as they last saw it, or not at all.
+Wall clocks play no role: a process that wants a lease observes its heartbeat with its own monotonic
+clock (see scheduling/leader_election.py), and takes it over only if it is still as last read.
 """
 
 from __future__ import annotations
@@ -9,50 +9,44 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Engine, text, update
+from sqlalchemy import text, update
 from sqlmodel import Session, col
 
 from spotlab.domain.ports import Lease
 from spotlab.store.engine import reading, upsert, writing
+from spotlab.store.repository import Repository
 from spotlab.store.tables.jobs import LeaseRow
 
 _LOCK: Final = text("SELECT token FROM leases WHERE name = :name FOR UPDATE")
-"""Waits for whatever a fenced holder is just committing."""
+"""Waits until a fenced holder has committed."""
 
 
-class SqlLeases:
-    """Leases in SQL.
+class SqlLeases(Repository):
+    """Leases in SQL."""
 
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def look(self, name: str) -> Lease | None:
-        """As it is now; None: nobody ever took it."""
+    def get(self, name: str) -> Lease | None:
+        """The lease as it is now; None: it was never held."""
         with reading(self._engine) as session:
             row = session.get(LeaseRow, name)
             return None if row is None else Lease(**row.model_dump())
 
-    def take(self, name: str, holder: str, seen: Lease | None, at: datetime) -> int | None:
-        """Take it, if it is still as it was seen.
+    def acquire(self, name: str, holder: str, seen: Lease | None, at: datetime) -> int | None:
+        """Acquire a lease if it is still as last read.
 
         Args:
             name: of the lease.
-            holder: who takes it.
-            seen: what `look` gave.
-            at: now, to be shown.
+            holder: the new holder.
+            seen: the lease as read by `get`.
+            at: now, for display only.
         Returns:
-            The new token; None: somebody else was faster, or its holder lives.
+            The new token; None: another process was faster, or the holder is alive.
         """
         before = seen or Lease(name, "", 0, 0, True, at)
         with writing(self._engine) as session:
             if seen is None:
                 _insert_free(session, name, at)
             _lock(session, name)
-            taken = (
+            takeover = (
                 update(LeaseRow)
                 .where(
                     col(LeaseRow.name) == name,
@@ -67,11 +61,11 @@ class SqlLeases:
                     since=at,
                 )
             )
-            won = session.connection().execute(taken).rowcount == 1
+            won = session.connection().execute(takeover).rowcount == 1
         return before.token + 1 if won else None
 
     def beat(self, name: str, token: int) -> bool:
-        """Give a sign of life; False: it is held no longer."""
+        """Renew the lease; False: it is no longer held."""
         beat = (
             update(LeaseRow)
             .where(col(LeaseRow.name) == name, col(LeaseRow.token) == token)
@@ -81,7 +75,7 @@ class SqlLeases:
             return session.connection().execute(beat).rowcount == 1
 
     def release(self, name: str, token: int) -> None:
-        """Let go of it, if it is still held; what its holder writes from now on is refused."""
+        """Release the lease if it is still held; later writes of its holder fail."""
         with writing(self._engine) as session:
             _lock(session, name)
             session.connection().execute(

@@ -1,4 +1,4 @@
-"""Every decision, whole."""
+"""The ledger: all experiments with their inputs and candidates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from operator import eq, ge, le
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, SQLColumnExpression, Update, and_, func, or_, update
+from sqlalchemy import ColumnElement, SQLColumnExpression, Update, and_, func, or_, update
 from sqlmodel import col, select
 
 from spotlab.domain.decision import Decision, Experiment
@@ -15,30 +15,24 @@ from spotlab.domain.ports import ExperimentFilter, ExperimentSummary
 from spotlab.errors import NotFound
 from spotlab.store.engine import reading, writing
 from spotlab.store.experiments import SUMMARY, to_experiment, to_row, to_summary
+from spotlab.store.repository import Repository
 from spotlab.store.tables.core import ExperimentRow, InstanceRow
 
 _ALL = ExperimentFilter()
 _NEWEST_FIRST = (col(ExperimentRow.created_at).desc(), col(ExperimentRow.id).desc())
 
 
-class SqlLedger:
-    """Experiments in SQL: columns to search by, and the candidates as one compact value.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlLedger(Repository):
+    """Experiments in SQL: columns for searching, and the candidates as one compact value."""
 
     def record(self, experiment: Experiment) -> int:
-        """Store it and mark the instance as evaluated, in one transaction.
+        """Store an experiment and mark its instance as evaluated, in one transaction.
 
         Returns:
-            Its experiment_id.
+            The experiment_id.
         Raises:
             DatabaseDown: nothing was stored.
-            InvalidInput: a time without a zone, or a number that JSON does not know.
+            InvalidInput: a time has no time zone, or a number is infinite or NaN.
         """
         row = to_row(experiment)
         with writing(self._engine) as session:
@@ -49,7 +43,7 @@ class SqlLedger:
             return row.id
 
     def get(self, experiment_id: int) -> Experiment:
-        """One decision, opened whole, equal to what was recorded.
+        """One complete experiment, equal to the recorded one.
 
         Raises:
             NotFound: no such experiment.
@@ -59,48 +53,48 @@ class SqlLedger:
         if row is None:
             raise NotFound(
                 f"Experiment {experiment_id} is not in the ledger.",
-                remedy="The history lists the ones there are.",
+                remedy="See the list of experiments.",
             )
         return to_experiment(row)
 
     def correlation_id(self, experiment_id: int) -> str:
-        """Which log lines belong to a decision; "": unknown, or there is no such decision."""
+        """Correlation id of an experiment's log lines; "": unknown, or no such experiment."""
         query = select(ExperimentRow.correlation_id).where(ExperimentRow.id == experiment_id)
         with reading(self._engine) as session:
             return session.exec(query).first() or ""
 
     def count(self, where: ExperimentFilter = _ALL) -> int:
-        """How many there are."""
+        """Number of matching experiments."""
         query = select(func.count()).select_from(ExperimentRow).where(*_conditions(where))
         with reading(self._engine) as session:
             return session.exec(query).one()
 
     def numbers(self, where: ExperimentFilter = _ALL) -> set[int]:
-        """The ids of all of them."""
+        """Ids of all matching experiments."""
         query = select(ExperimentRow.id).where(*_conditions(where))
         with reading(self._engine) as session:
             return {number for number in session.exec(query) if number is not None}
 
     def of(self, experiment_ids: Sequence[int]) -> Sequence[ExperimentSummary]:
-        """These, newest first."""
+        """Summaries of these experiments, newest first."""
         query = select(*SUMMARY).where(col(ExperimentRow.id).in_(experiment_ids))
         with reading(self._engine) as session:
             return [to_summary(row) for row in session.exec(query.order_by(*_NEWEST_FIRST))]
 
     def latest_per_instance(self) -> dict[str, ExperimentSummary]:
         """The newest experiment of each instance, by instance_id."""
-        place = func.row_number().over(
+        rank = func.row_number().over(
             partition_by=col(ExperimentRow.instance_id), order_by=_NEWEST_FIRST
         )
-        placed = select(ExperimentRow.id, place.label("place")).subquery()
-        newest = select(placed.c.id).where(placed.c.place == 1)
+        ranked = select(ExperimentRow.id, rank.label("rank")).subquery()
+        newest = select(ranked.c.id).where(ranked.c.rank == 1)
         query = select(*SUMMARY).where(col(ExperimentRow.id).in_(newest))
         with reading(self._engine) as session:
-            found = [to_summary(row) for row in session.exec(query)]
-        return {summary.instance_id: summary for summary in found}
+            summaries = [to_summary(row) for row in session.exec(query)]
+        return {summary.instance_id: summary for summary in summaries}
 
-    def works(self, since: datetime) -> list[tuple[datetime, bool, float]]:
-        """When something was evaluated since then, whether that worked and how many ms it took."""
+    def evaluations(self, since: datetime) -> list[tuple[datetime, bool, float]]:
+        """Time, success and duration (ms) of each evaluation since a time, oldest first."""
         query = (
             select(ExperimentRow.created_at, ExperimentRow.error, ExperimentRow.duration_ms)
             .where(ExperimentRow.created_at >= since)
@@ -110,7 +104,7 @@ class SqlLedger:
             return [(at, not error, took_ms) for at, error, took_ms in session.exec(query)]
 
     def last_switch_at(self, instance_id: str) -> datetime | None:
-        """When the last SWITCH was decided outside shadow mode; None: never."""
+        """Time of the last SWITCH outside shadow mode; None: never."""
         query = select(func.max(ExperimentRow.created_at)).where(
             ExperimentRow.instance_id == instance_id,
             ExperimentRow.decision == Decision.SWITCH.value,
@@ -122,7 +116,7 @@ class SqlLedger:
     def list(
         self, where: ExperimentFilter = _ALL, *, limit: int = 100, offset: int = 0
     ) -> list[ExperimentSummary]:
-        """Newest first."""
+        """Summaries of matching experiments, newest first."""
         query = (
             select(*SUMMARY)
             .where(*_conditions(where))
@@ -135,7 +129,7 @@ class SqlLedger:
 
 
 def _mark_evaluated(experiment: Experiment) -> Update:
-    """Older decisions may be recorded late: the time only moves forward."""
+    """The update only moves the time forward: an older experiment may be recorded late."""
     evaluated_at = col(InstanceRow.last_evaluated_at)
     return (
         update(InstanceRow)
@@ -148,9 +142,9 @@ def _mark_evaluated(experiment: Experiment) -> Update:
 
 
 def _conditions(where: ExperimentFilter) -> list[ColumnElement[bool]]:
-    """SQL of a filter; a model without a version matches every version; both times count."""
+    """A filter as SQL; a model without a version matches all versions; times are inclusive."""
     row = ExperimentRow
-    asked: list[tuple[SQLColumnExpression[Any], Callable[[Any, Any], Any], object]] = [
+    comparisons: list[tuple[SQLColumnExpression[Any], Callable[[Any, Any], Any], object]] = [
         (col(row.instance_id), eq, where.instance_id),
         (col(row.decision), eq, where.decision),
         (col(row.model), _is_model, where.model),
@@ -160,14 +154,16 @@ def _conditions(where: ExperimentFilter) -> list[ColumnElement[bool]]:
         (col(row.is_degraded), eq, where.degraded),
         (col(row.error) != "", eq, where.failed),
     ]
-    found = [compare(column, value) for column, compare, value in asked if value is not None]
+    conditions = [
+        compare(column, value) for column, compare, value in comparisons if value is not None
+    ]
     if where.before is not None:
         at, number = where.before
-        same = and_(col(row.created_at) == at, col(row.id) < number)
-        found.append(or_(col(row.created_at) < at, same))
+        same_time = and_(col(row.created_at) == at, col(row.id) < number)
+        conditions.append(or_(col(row.created_at) < at, same_time))
     if where.accounts is not None:
-        found.append(col(row.account).in_(where.accounts))
-    return found
+        conditions.append(col(row.account).in_(where.accounts))
+    return conditions
 
 
 def _is_model(column: SQLColumnExpression[str], model: str) -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""Bring a database's tables to what this SpotLab needs."""
+"""Migrating a database to the revision that this version needs."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ from spotlab.store.failures import address, translated
 
 _SCRIPTS: Final = Path(__file__).resolve().parent / "migrations"
 _LOCK_KEY: Final = 7_368_912_455
-"""Of the PostgreSQL advisory lock that lets one process migrate at a time."""
+"""Key of the PostgreSQL advisory lock that lets one process migrate at a time."""
 
 
 def upgrade(engine: Engine, revision: str = "head") -> tuple[str | None, str]:
-    """Migrate to the newest revision, all of it or nothing.
+    """Migrate to the newest revision in one transaction.
 
-    Two processes may start at once: the second waits for the first, and finds nothing to do.
+    If two processes start at the same time, the second waits for the first and has nothing to do.
 
     Args:
         engine: the database.
-        revision: a former one, for a database that is to be made as it was then.
+        revision: an earlier one, to create tables as they were then.
     Returns:
         The revision before (None: an empty database) and after.
     Raises:
-        DatabaseDown: it cannot be reached or written, or a newer SpotLab made it.
+        DatabaseDown: it cannot be reached or written, or was made by a newer SpotLab.
     """
     newest = head() if revision == "head" else revision
     with translated(engine), writer(engine).begin() as connection:
         _take_lock(connection)
         before = _revision(connection)
-        _refuse_unknown(engine, before)
+        _check_revision(engine, before)
         if before != newest:
-            command.upgrade(scripts(connection), newest)
+            command.upgrade(alembic_config(connection), newest)
     return before, newest
 
 
-def upgrade_on(connection: Connection, revision: str) -> None:
-    """Migrate in an open transaction of somebody's own."""
+def upgrade_in_transaction(connection: Connection, revision: str) -> None:
+    """Migrate within the caller's transaction."""
     _take_lock(connection)
-    command.upgrade(scripts(connection), revision)
+    command.upgrade(alembic_config(connection), revision)
 
 
 def current(engine: Engine) -> str | None:
-    """The revision a database is at; None where SpotLab never migrated it.
+    """The revision of a database; None: never migrated.
 
     Raises:
         DatabaseDown: it cannot be reached.
@@ -61,10 +61,19 @@ def current(engine: Engine) -> str | None:
 
 
 def head() -> str:
-    """The revision this SpotLab needs."""
-    revision = ScriptDirectory.from_config(scripts()).get_current_head()
-    assert revision is not None, "the package carries its migrations"
+    """The revision that this version needs."""
+    revision = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    assert revision is not None, "the package contains its migrations"
     return revision
+
+
+def is_known(revision: str) -> bool:
+    """Whether this version has a revision; if not, a newer SpotLab made it."""
+    try:
+        ScriptDirectory.from_config(alembic_config()).get_revision(revision)
+    except CommandError:
+        return False
+    return True
 
 
 def _take_lock(connection: Connection) -> None:
@@ -77,20 +86,16 @@ def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _refuse_unknown(engine: Engine, revision: str | None) -> None:
-    if revision is None:
-        return
-    try:
-        ScriptDirectory.from_config(scripts()).get_revision(revision)
-    except CommandError:
+def _check_revision(engine: Engine, revision: str | None) -> None:
+    if revision is not None and not is_known(revision):
         raise DatabaseDown(
             f"The database {address(engine)} was made by a newer SpotLab (revision {revision}).",
-            remedy="Upgrade SpotLab, or name another database or home.",
-        ) from None
+            remedy="Upgrade SpotLab, or use another database or home.",
+        )
 
 
-def scripts(connection: Connection | None = None) -> Config:
-    """Alembic's configuration, with an open connection where something is to be migrated."""
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration; a migration needs an open connection."""
     config = Config()
     # Alembic reads "%" in an option as the start of a reference.
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))

@@ -1,8 +1,9 @@
-"""One-time links: the first administrator's, and a user's to choose a password.
+"""One-time links: to create the first administrator, and to choose a password.
 
-What a provider has signed begins one session too, and is noted here like a link that was used.
+A sign-in signed by an identity provider is also valid once; it is stored here as a used link.
 
-Using a link and what it is used for are one transaction: a link that did nothing is not used up.
+A link is used in the same transaction as the change that it allows: if the change fails, the link
+remains valid.
 """
 
 from __future__ import annotations
@@ -12,20 +13,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Engine, update
-from sqlmodel import Session, col, select
+from sqlalchemy import update
+from sqlmodel import Session, col
 
 from spotlab.domain.ports import By, User
 from spotlab.errors import Conflict, NotFound
 from spotlab.store.audit import append
-from spotlab.store.engine import insert_new, one_at_a_time, reading, writing
+from spotlab.store.engine import insert_new, lock_until_commit, reading, writing
+from spotlab.store.repository import Repository
 from spotlab.store.sessions import revoke_sessions
 from spotlab.store.tables.access import LinkRow, UserRow
-from spotlab.store.users import add_user, choose_password, user_of
+from spotlab.store.users import USERS_LOCK, add_user, choose_password, require_no_user, user_of
 
 
 class Purpose(StrEnum):
-    """What a link is for."""
+    """Purpose of a link."""
 
     FIRST_ADMINISTRATOR = "first-administrator"
     CHOOSE_PASSWORD = "choose-password"  # noqa: S105 (a purpose, not a password)
@@ -37,11 +39,11 @@ class Link:
     """A link that can be used.
 
     Args:
-        purpose: what it is for.
-        user: whose; "" of the first administrator's.
+        purpose: what it allows.
+        user: for whom; "" for the first administrator.
         expires_at: aware UTC.
-        grantors: the users who made it, beside its own: it counts while each of them may do and
-            see all that its user may, whatever that has become since.
+        grantors: the other users who created it. It is valid while each of them may do and see
+            everything that its user may, by their current rights.
     """
 
     purpose: Purpose
@@ -50,24 +52,17 @@ class Link:
     grantors: tuple[str, ...] = ()
 
 
-class SqlLinks:
-    """One-time links in SQL, as hashes.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlLinks(Repository):
+    """One-time links in SQL, as hashes."""
 
     def add(self, link: Link, link_hash: str, by: By, *, others_end: bool = False) -> None:
-        """Insert a new one.
+        """Store a new link.
 
         Args:
-            link: what it is for.
-            link_hash: of its code.
-            by: who makes it.
-            others_end: whether the ones before, of the same purpose and user, end with it.
+            link: the link.
+            link_hash: hash of its code.
+            by: who creates it.
+            others_end: whether earlier links of the same purpose and user become invalid.
         """
         with writing(self._engine) as session:
             if others_end:
@@ -92,7 +87,7 @@ class SqlLinks:
             append(session, by, "link.create", link.user, None, after)
 
     def find(self, link_hash: str, purpose: Purpose, at: datetime) -> Link | None:
-        """One that can be used now; None: there is none."""
+        """A link that can be used now; None: there is none."""
         with reading(self._engine) as session:
             row = session.get(LinkRow, link_hash)
             return _link(row) if row is not None and _usable(session, row, purpose, at) else None
@@ -103,37 +98,36 @@ class SqlLinks:
         """Use a link to add the first user.
 
         Raises:
-            NotFound: the link cannot be used (any more).
-            Conflict: there is a user already.
+            NotFound: the link is not valid (any more).
+            Conflict: a user already exists.
         """
         with writing(self._engine) as session:
-            one_at_a_time(session, "one change to the users")
+            lock_until_commit(session, USERS_LOCK)
             self._use(session, link_hash, Purpose.FIRST_ADMINISTRATOR, by)
-            if session.exec(select(UserRow.name).limit(1)).first() is not None:
-                raise Conflict("There is a user already.", remedy="Sign in, or ask one of them.")
+            require_no_user(session)
             add_user(session, user, by, password_hash)
 
     def choose_password(self, link_hash: str, password_hash: str, by: By) -> User:
-        """Use a link to set its user's password; all their sessions end.
+        """Use a link to set its user's password and end all their sessions.
 
         Raises:
-            NotFound: the link cannot be used (any more).
+            NotFound: the link is not valid (any more).
         """
         with writing(self._engine) as session:
-            one_at_a_time(session, "one change to the users")
+            lock_until_commit(session, USERS_LOCK)
             link = self._use(session, link_hash, Purpose.CHOOSE_PASSWORD, by)
             user = choose_password(session, link.user, password_hash, by)
             revoke_sessions(session, link.user, by)
             return user
 
     def use_signature(self, signature_hash: str, user: str, by: By, until: datetime) -> None:
-        """Note that what a provider has signed is used, for good.
+        """Record that a sign-in signed by an identity provider is used.
 
         Args:
-            signature_hash: of what it says, which is never the same twice.
-            user: whom it means.
-            by: signs it.
-            until: it counts for no sign-in after this.
+            signature_hash: hash of the signed sign-in, which is unique.
+            user: who signs in.
+            by: for the time of use.
+            until: end of the sign-in's validity.
         Raises:
             Conflict: it was used before.
         """
@@ -148,13 +142,13 @@ class SqlLinks:
         )
         with writing(self._engine) as session:
             if not insert_new(session, row):
-                raise Conflict("This sign-in was used already.", remedy="Sign in again.")
+                raise Conflict("This sign-in was already used.", remedy="Sign in again.")
 
     def _use(self, session: Session, link_hash: str, purpose: Purpose, by: By) -> LinkRow:
         row = session.get(LinkRow, link_hash, with_for_update=True)
         if row is None or not _usable(session, row, purpose, by.at):
             raise NotFound(
-                "This link was used, has expired or was never made.", remedy="Ask for a new one."
+                "This link was used, has expired or never existed.", remedy="Ask for a new one."
             )
         row.used_at = by.at
         return row
@@ -163,16 +157,16 @@ class SqlLinks:
 def _usable(session: Session, row: LinkRow, purpose: Purpose, at: datetime) -> bool:
     if row.purpose != purpose.value or row.used_at is not None or row.expires_at <= at:
         return False
-    return not row.grantors or _vouched_for(session, row.user, row.grantors)
+    return not row.grantors or _grantors_may_grant(session, row.user, row.grantors)
 
 
-def _vouched_for(session: Session, name: str, grantors: Sequence[str]) -> bool:
-    """Whether each of them could still give a link to this user."""
-    whose = session.get(UserRow, name)
-    each = [session.get(UserRow, grantor) for grantor in grantors]
-    return whose is not None and all(
-        row is not None and row.active and user_of(row).reach.covers(user_of(whose).reach)
-        for row in each
+def _grantors_may_grant(session: Session, name: str, grantors: Sequence[str]) -> bool:
+    """Whether each grantor could still create a link for this user."""
+    user = session.get(UserRow, name)
+    rows = [session.get(UserRow, grantor) for grantor in grantors]
+    return user is not None and all(
+        row is not None and row.active and user_of(row).reach.covers(user_of(user).reach)
+        for row in rows
     )
 
 

@@ -1,4 +1,4 @@
-"""Shadow decisions, outcomes and drift."""
+"""Shadow decisions, outcomes of predictions, and drift sketches."""
 
 from __future__ import annotations
 
@@ -7,37 +7,29 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Engine, func, inspect
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session, col, select
+from sqlalchemy import func
+from sqlmodel import col, select
 
 from spotlab.domain.decision import Decision
 from spotlab.domain.drift import MarketSketch, Sketch
 from spotlab.domain.market import MarketName
 from spotlab.domain.outcomes import Outcome, OutcomeState, ShadowDecision, Target
-from spotlab.store.engine import reading, writing
-from spotlab.store.tables.base import Base
+from spotlab.store.engine import insert_new, reading, writing
+from spotlab.store.repository import Repository, field_values
 from spotlab.store.tables.core import ExperimentRow
 from spotlab.store.tables.outcomes import DriftRow, OutcomeRow, ShadowDecisionRow
 
 
-class SqlShadowLog:
-    """Shadow decisions in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlShadowLog(Repository):
+    """Shadow decisions in SQL."""
 
     def record(self, decisions: Sequence[ShadowDecision]) -> None:
-        """Store them; one that is known (experiment and model) stays as it is."""
+        """Store decisions; one already stored (by experiment and model) is left unchanged."""
         if not decisions:
             return
         with writing(self._engine) as session:
             for decision in decisions:
-                _insert_new(session, ShadowDecisionRow(**_fields(decision)))
+                insert_new(session, ShadowDecisionRow(**field_values(decision)))
 
     def list(
         self,
@@ -47,10 +39,10 @@ class SqlShadowLog:
         limit: int = 10_000,
         accounts: Sequence[str] | None = None,
     ) -> list[ShadowDecision]:
-        """Newest first; accounts: only beside decisions about their instances."""
+        """Shadow decisions, newest first; accounts: only those about their instances."""
         query = select(ShadowDecisionRow)
         if accounts is not None:
-            query = query.where(col(ShadowDecisionRow.experiment_id).in_(_made_in(accounts)))
+            query = query.where(col(ShadowDecisionRow.experiment_id).in_(_experiments_of(accounts)))
         if model is not None:
             query = query.where(ShadowDecisionRow.model == model)
         if since is not None:
@@ -60,7 +52,7 @@ class SqlShadowLog:
             return [_shadow(row) for row in session.exec(query.order_by(*newest).limit(limit))]
 
     def of(self, experiment_ids: Sequence[int]) -> Sequence[ShadowDecision]:
-        """Those beside these experiments, by experiment and model."""
+        """Shadow decisions of these experiments, ordered by experiment and model."""
         query = (
             select(ShadowDecisionRow)
             .where(col(ShadowDecisionRow.experiment_id).in_(experiment_ids))
@@ -70,24 +62,17 @@ class SqlShadowLog:
             return [_shadow(row) for row in session.exec(query)]
 
 
-class SqlOutcomes:
-    """Realised outcomes in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlOutcomes(Repository):
+    """Outcomes of predictions in SQL."""
 
     def record(self, outcomes: Sequence[Outcome]) -> int:
-        """Store them; one that is known (experiment, target and model) stays as it is.
+        """Store outcomes; one already stored (by experiment, target, model) is left unchanged.
 
         Returns:
-            How many are new.
+            The number of new ones.
         """
         with writing(self._engine) as session:
-            return sum(_insert_new(session, OutcomeRow(**_fields(each))) for each in outcomes)
+            return sum(insert_new(session, OutcomeRow(**field_values(each))) for each in outcomes)
 
     def list(
         self,
@@ -97,10 +82,10 @@ class SqlOutcomes:
         market: MarketName | None = None,
         accounts: Sequence[str] | None = None,
     ) -> list[Outcome]:
-        """By time of the prediction; accounts: only of decisions about their instances."""
+        """Outcomes, ordered by prediction time; accounts: only those of their instances."""
         query = select(OutcomeRow)
         if accounts is not None:
-            query = query.where(col(OutcomeRow.experiment_id).in_(_made_in(accounts)))
+            query = query.where(col(OutcomeRow.experiment_id).in_(_experiments_of(accounts)))
         if target is not None:
             query = query.where(OutcomeRow.target == target.value)
         if model is not None:
@@ -112,7 +97,7 @@ class SqlOutcomes:
             return [_outcome(row) for row in rows]
 
     def of(self, experiment_ids: Sequence[int]) -> Sequence[Outcome]:
-        """Those of these experiments, by experiment and target."""
+        """Outcomes of these experiments, ordered by experiment and target."""
         query = (
             select(OutcomeRow)
             .where(col(OutcomeRow.experiment_id).in_(experiment_ids))
@@ -130,18 +115,11 @@ class SqlOutcomes:
             return {(experiment_id, model) for experiment_id, model in session.exec(query)}
 
 
-class SqlDriftLog:
-    """Sketches of scored markets in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlDriftLog(Repository):
+    """Sketches of scored markets in SQL."""
 
     def record(self, sketch: MarketSketch) -> bool:
-        """Store it, by market, model and time; True when new."""
+        """Store a sketch, identified by market, model and time; True if new."""
         row = DriftRow(
             market=sketch.market.value,
             model=sketch.model,
@@ -154,10 +132,10 @@ class SqlDriftLog:
             },
         )
         with writing(self._engine) as session:
-            return _insert_new(session, row)
+            return insert_new(session, row)
 
     def last_at(self, market: MarketName, model: str) -> datetime | None:
-        """When the newest was made; None: there is none."""
+        """Time of the newest sketch; None: there is none."""
         query = select(func.max(DriftRow.at)).where(
             DriftRow.market == market.value, DriftRow.model == model
         )
@@ -165,7 +143,7 @@ class SqlDriftLog:
             return session.exec(query).one()
 
     def list(self, market: MarketName, model: str) -> list[MarketSketch]:
-        """Oldest first."""
+        """Sketches of a market and model, oldest first."""
         query = (
             select(DriftRow)
             .where(DriftRow.market == market.value, DriftRow.model == model)
@@ -175,24 +153,9 @@ class SqlDriftLog:
             return [_sketch(row) for row in session.exec(query)]
 
 
-def _made_in(accounts: Sequence[str]) -> Any:
-    """Ids of the experiments about these accounts' instances, as a subquery."""
+def _experiments_of(accounts: Sequence[str]) -> Any:
+    """Ids of the experiments about instances of these accounts, as a subquery."""
     return select(ExperimentRow.id).where(col(ExperimentRow.account).in_(accounts))
-
-
-def _insert_new(session: Session, row: Base) -> bool:
-    """Insert a row unless its unique key is taken; True when it was inserted."""
-    table = inspect(type(row)).local_table
-    values = {c.name: getattr(row, c.name) for c in table.columns if c.name != "id"}
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(type(row)).values(values).on_conflict_do_nothing()
-    inserted = session.connection().execute(statement.returning(table.c.id))
-    return inserted.first() is not None
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    """A frozen dataclass as a row's columns: its enums by their words."""
-    return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
 def _shadow(row: ShadowDecisionRow) -> ShadowDecision:

@@ -1,45 +1,28 @@
-"""What AWS answered about spot placement."""
+"""Placement scores as AWS returned them."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Engine
 from sqlmodel import col, select
 
-from spotlab.domain.placement import PlacementAnswer
+from spotlab.domain.placement import PlacementResponse
 from spotlab.store.engine import reading, writing
+from spotlab.store.repository import Repository, field_values
 from spotlab.store.tables.placement import PlacementRow
 
 
-class SqlPlacement:
-    """Answers in SQL, each kept: they are also the memory of a day's configurations.
+class SqlPlacement(Repository):
+    """All responses in SQL; they also show how much of AWS's daily limit is used."""
 
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def keep(self, answer: PlacementAnswer) -> None:
-        """Add an answer."""
+    def record(self, answer: PlacementResponse) -> None:
+        """Store a response."""
+        lists = {"instance_types": list(answer.instance_types), "scores": dict(answer.scores)}
         with writing(self._engine) as session:
-            session.add(
-                PlacementRow(
-                    emulated=answer.emulated,
-                    account=answer.account,
-                    region=answer.region,
-                    instance_types=list(answer.instance_types),
-                    asked_at=answer.asked_at,
-                    source=answer.source,
-                    refused=answer.refused,
-                    scores=dict(answer.scores),
-                )
-            )
+            session.add(PlacementRow(**field_values(answer) | lists))
 
-    def since(self, moment: datetime, *, emulated: bool) -> list[PlacementAnswer]:
-        """Answers of one AWS from then on, oldest first."""
+    def since(self, moment: datetime, *, emulated: bool) -> list[PlacementResponse]:
+        """Responses since a time, of the emulated or the real AWS, oldest first."""
         query = (
             select(PlacementRow)
             .where(col(PlacementRow.asked_at) >= moment, col(PlacementRow.emulated).is_(emulated))
@@ -49,14 +32,6 @@ class SqlPlacement:
             return [_answer(row) for row in session.exec(query)]
 
 
-def _answer(row: PlacementRow) -> PlacementAnswer:
-    return PlacementAnswer(
-        emulated=row.emulated,
-        account=row.account,
-        region=row.region,
-        instance_types=tuple(row.instance_types),
-        asked_at=row.asked_at,
-        source=row.source,
-        refused=row.refused,
-        scores=row.scores,
-    )
+def _answer(row: PlacementRow) -> PlacementResponse:
+    values = row.model_dump(exclude={"id"})
+    return PlacementResponse(**values | {"instance_types": tuple(row.instance_types)})

@@ -4,35 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Engine, func, insert
+from sqlalchemy import func, insert
 from sqlmodel import col, select
 
 from spotlab.domain.components import HEALTHY
 from spotlab.domain.ports import Probe
-from spotlab.store.engine import one_at_a_time, reading, writing
+from spotlab.store.engine import lock_until_commit, reading, writing
+from spotlab.store.repository import Repository, field_values
 from spotlab.store.tables.monitoring import ProbeRow
 
 
-class SqlProbeLog:
-    """Probes in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlProbeLog(Repository):
+    """Probes in SQL."""
 
     def record(self, probes: Sequence[Probe]) -> None:
-        """Keep them, in one transaction."""
+        """Store probes, in one transaction."""
         if probes:
             with writing(self._engine) as session:
-                session.connection().execute(insert(ProbeRow), _values(probes))
+                session.connection().execute(insert(ProbeRow), [field_values(p) for p in probes])
 
-    def fill(self, probes: Sequence[Probe], within: timedelta) -> int:
-        """Keep those that nobody else recorded; how many that were."""
+    def record_missing(self, probes: Sequence[Probe], within: timedelta) -> int:
+        """Store those probes that no other process recorded; returns how many."""
         if not probes:
             return 0
         first, last = min(p.at for p in probes) - within, max(p.at for p in probes) + within
@@ -40,22 +33,22 @@ class SqlProbeLog:
             col(ProbeRow.at) >= first, col(ProbeRow.at) <= last
         )
         with writing(self._engine) as session:
-            # Every process that saw the outage comes now: one after the other.
-            one_at_a_time(session, "probes")
-            known: dict[str, list[datetime]] = {}
+            # After an outage, all processes do this at the same time.
+            lock_until_commit(session, "probes")
+            recorded: dict[str, list[datetime]] = {}
             for component, at in session.exec(query):
-                known.setdefault(component, []).append(at)
+                recorded.setdefault(component, []).append(at)
             new = [
                 p
                 for p in probes
-                if not any(abs(p.at - at) < within for at in known.get(p.component, ()))
+                if not any(abs(p.at - at) < within for at in recorded.get(p.component, ()))
             ]
             if new:
-                session.connection().execute(insert(ProbeRow), _values(new))
+                session.connection().execute(insert(ProbeRow), [field_values(p) for p in new])
         return len(new)
 
     def since(self, moment: datetime, component: str | None = None) -> list[Probe]:
-        """Probes from then on, oldest first; without reasons where no component is named."""
+        """Probes since a time, oldest first; without reasons unless a component is named."""
         row = ProbeRow
         query = select(row.component, row.at, row.state, row.latency_ms).where(
             col(row.at) >= moment
@@ -66,12 +59,12 @@ class SqlProbeLog:
                 return [
                     Probe(name, at, state, latency_ms, "") for name, at, state, latency_ms in found
                 ]
-            whole = select(row).where(row.component == component, col(row.at) >= moment)
-            rows = session.exec(whole.order_by(col(row.at), col(row.id)))
+            with_reasons = select(row).where(row.component == component, col(row.at) >= moment)
+            rows = session.exec(with_reasons.order_by(col(row.at), col(row.id)))
             return [_probe(each) for each in rows]
 
     def newest(self, since: datetime) -> dict[str, Probe]:
-        """The newest probe of each component since then, with its reason."""
+        """The newest probe of each component since a time, with its reason."""
         query = (
             select(ProbeRow)
             .where(col(ProbeRow.at) >= since)
@@ -81,7 +74,7 @@ class SqlProbeLog:
             return {row.component: _probe(row) for row in session.exec(query)}
 
     def last_success(self, component: str) -> datetime | None:
-        """When a component was last healthy; None: never, as far as is recorded."""
+        """When a component was last healthy; None: never recorded."""
         query = select(func.max(ProbeRow.at)).where(
             ProbeRow.component == component, ProbeRow.state == HEALTHY
         )
@@ -91,16 +84,3 @@ class SqlProbeLog:
 
 def _probe(row: ProbeRow) -> Probe:
     return Probe(row.component, row.at, row.state, row.latency_ms, row.reason)
-
-
-def _values(probes: Sequence[Probe]) -> list[dict[str, Any]]:
-    return [
-        {
-            "component": probe.component,
-            "at": probe.at,
-            "state": probe.state,
-            "latency_ms": probe.latency_ms,
-            "reason": probe.reason,
-        }
-        for probe in probes
-    ]

@@ -1,4 +1,4 @@
-"""Model versions, champion and audit trail."""
+"""The model registry: model versions, their states and events."""
 
 from __future__ import annotations
 
@@ -7,53 +7,53 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from spotlab.domain.decision import Instance
-from spotlab.domain.model_lifecycle import ModelAction, ModelState, moved, trusted, unusable
+from spotlab.domain.model_lifecycle import (
+    ModelAction,
+    ModelState,
+    state_after,
+    trusted,
+    unusable_reason,
+)
 from spotlab.domain.ports import By, ModelEvent, ModelRecord
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.store.audit import append
-from spotlab.store.engine import one_at_a_time, reading, writing
+from spotlab.store.engine import lock_until_commit, reading, writing
 from spotlab.store.fleet import refuse_changed
+from spotlab.store.repository import Repository, field_values
 from spotlab.store.tables.core import InstanceRow, ModelEventRow, ModelVersionRow
 
-_ONE_CHANGE: Final = "one change to the models"
-_SWITCHES: Final = frozenset({ModelAction.ENABLE, ModelAction.DISABLE})
-_NO_MODEL_OF_ITS_OWN: Final = "champion"
-OURSELVES: Final = "spotlab"
+_LOCK: Final = "one change to the models"
+_ENABLING: Final = frozenset({ModelAction.ENABLE, ModelAction.DISABLE})
+_UNASSIGNED: Final = "champion"
+_SYSTEM_ACTOR: Final = "spotlab"
 
 
-class SqlModelRegistry:
-    """Model versions in SQL; the database itself allows one champion a task.
+class SqlModelRegistry(Repository):
+    """Model versions in SQL; a unique index allows one champion per task.
 
-    Changes are made one after the other, so the order of the events is the order of the changes,
-    whatever the clocks of the machines say.
-
-    Args:
-        engine: a migrated database.
+    Changes are serialised, so the order of events is the order of changes, even if the clocks of
+    the machines differ.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
     def register(self, record: ModelRecord, by: By | None = None) -> bool:
-        """Insert a candidate by (name, version); True when new.
+        """Register a candidate model, identified by name and version; True if new.
 
         Args:
-            record: its state is candidate.
-            by: None: SpotLab itself, at record.registered_at.
+            record: in state "candidate".
+            by: who registers it; None: SpotLab, at record.registered_at.
         Raises:
             InvalidInput: the version exists with another digest, or the state is not candidate.
         """
         if record.state != ModelState.CANDIDATE:
             raise InvalidInput(
                 f"Model {record.reference} cannot be registered as {record.state}.",
-                remedy="It is registered as a candidate and moved on from there.",
+                remedy="Register it as a candidate; its state can be changed afterwards.",
             )
         with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_CHANGE)
+            lock_until_commit(session, _LOCK)
             known = session.get(ModelVersionRow, (record.name, record.version))
             if known is not None and known.digest != record.digest:
                 raise InvalidInput(
@@ -62,26 +62,29 @@ class SqlModelRegistry:
                 )
             if known is None:
                 session.add(_row(record))
-                signed = by or By(OURSELVES, record.registered_at)
-                _note(session, record, ModelAction.REGISTER, "", record.state, signed)
+                signature = by or By(_SYSTEM_ACTOR, record.registered_at)
+                _record_event(session, record, ModelAction.REGISTER, "", record.state, signature)
             return known is None
 
     def records(self) -> list[ModelRecord]:
-        """By name, then newest version first."""
+        """All versions, ordered by name, newest version first."""
         with reading(self._engine) as session:
-            found = [_record(row) for row in session.exec(select(ModelVersionRow))]
-        newest_first = sorted(found, key=lambda each: _order(each.version), reverse=True)
+            records = [_record(row) for row in session.exec(select(ModelVersionRow))]
+        newest_first = sorted(records, key=lambda each: _sort_key(each.version), reverse=True)
         return sorted(newest_first, key=lambda each: each.name)
 
     def trusts(self, name: str, version: str, digest: str) -> bool:
-        """Whether a version of just this content is `lifecycle.trusted`; cheap."""
+        """Whether a version with this digest is `model_lifecycle.trusted`; cheap."""
         row = ModelVersionRow
         query = select(row.digest, row.state, row.enabled).where(
             row.name == name, row.version == version
         )
         with reading(self._engine) as session:
-            found = session.exec(query).first()
-        return found is not None and found[0] == digest and trusted(found[1], found[2])
+            version_row = session.exec(query).first()
+        if version_row is None:
+            return False
+        registered_digest, state, enabled = version_row
+        return registered_digest == digest and trusted(state, enabled)
 
     def champion(self, task: str) -> ModelRecord | None:
         """The champion of a task."""
@@ -90,23 +93,23 @@ class SqlModelRegistry:
             return None if row is None else _record(row)
 
     def move(self, name: str, version: str, action: ModelAction, by: By) -> ModelRecord:
-        """Make one of the moves of `domain/lifecycle`; a former champion steps down.
+        """Apply an action of `domain/model_lifecycle`; a former champion becomes graduated.
 
         Raises:
             NotFound: no such version.
-            InvalidInput: this move is not made from its state; nothing changed.
+            InvalidInput: its state does not allow the action; nothing was changed.
         """
         with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_CHANGE)
-            row = _known(session, name, version)
+            lock_until_commit(session, _LOCK)
+            row = _version_row(session, name, version)
             before = _record(row)
-            state, enabled = moved(before.reference, before.state, before.enabled, action)
+            state, enabled = state_after(before.reference, before.state, before.enabled, action)
             if action is ModelAction.CHAMPION:
                 _step_down(session, before, by)
             row.state, row.enabled = state, enabled
             after = _record(row)
-            shown = _switch if action in _SWITCHES else _state
-            _note(session, after, action, shown(before), shown(after), by)
+            value = _enabled if action in _ENABLING else _state
+            _record_event(session, after, action, value(before), value(after), by)
         return after
 
     def assign(
@@ -116,15 +119,15 @@ class SqlModelRegistry:
         by: By,
         expected: Instance | None = None,
     ) -> None:
-        """Let an instance be evaluated by a version of its own; None: by the champion.
+        """Assign a model version to an instance; None: the champion evaluates it.
 
         Raises:
-            NotFound: the instance or the version is not there.
+            NotFound: the instance or the version does not exist.
             ChangedMeanwhile: the instance is not as `expected`.
             InvalidInput: the version is disabled, rejected or archived.
         """
         with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_CHANGE)
+            lock_until_commit(session, _LOCK)
             instance = session.get(InstanceRow, instance_id, with_for_update=True)
             if instance is None:
                 raise NotFound(
@@ -134,41 +137,41 @@ class SqlModelRegistry:
             refuse_changed(instance, expected)
             assigned = None
             if record is not None:
-                assigned = _record(_known(session, record.name, record.version))
-                _refuse_unusable(assigned)
+                assigned = _record(_version_row(session, record.name, record.version))
+                _check_usable(assigned)
             former, instance.model = instance.model, assigned.reference if assigned else None
             if former == instance.model:
                 return
-            before = former or _NO_MODEL_OF_ITS_OWN
-            after = instance.model or _NO_MODEL_OF_ITS_OWN
+            before = former or _UNASSIGNED
+            after = instance.model or _UNASSIGNED
             change = _Assignment(instance_id, before, after, by)
             if former is not None:
                 name, _, version = former.partition("@")
-                taken_off = session.get(ModelVersionRow, (name, version))
-                task = taken_off.task if taken_off is not None else ""
+                unassigned = session.get(ModelVersionRow, (name, version))
+                task = unassigned.task if unassigned is not None else ""
                 change.note(session, name, version, task, ModelAction.UNASSIGN)
             if assigned is not None:
                 change.note(
                     session, assigned.name, assigned.version, assigned.task, ModelAction.ASSIGN
                 )
 
-    def refuse(self, name: str, version: str, task: str, by: By) -> None:
-        """Record that an upload was refused; by.reason says why."""
+    def record_rejection(self, name: str, version: str, task: str, by: By) -> None:
+        """Record that an upload was rejected; by.reason is the reason."""
         with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_CHANGE)
+            lock_until_commit(session, _LOCK)
             session.add(_event_row(_event(name, version, task, ModelAction.REFUSE, by)))
             append(session, by, "model.refuse", f"{name}@{version}")
 
     def events(self, name: str | None = None, limit: int | None = None) -> list[ModelEvent]:
-        """The audit trail, newest first; None: of every model, all of it."""
+        """Model events, newest first; name None: of all models; limit None: all."""
         query = select(ModelEventRow).order_by(col(ModelEventRow.id).desc()).limit(limit)
         if name is not None:
             query = query.where(ModelEventRow.name == name)
         with reading(self._engine) as session:
-            return [_read_event(row) for row in session.exec(query)]
+            return [_to_event(row) for row in session.exec(query)]
 
-    def live_at(self, task: str, at: datetime) -> ModelEvent | None:
-        """The event that had made the champion which was in force at a moment; None: none was."""
+    def champion_event_at(self, task: str, at: datetime) -> ModelEvent | None:
+        """The event that made the champion of a task at a time; None: there was no champion."""
         query = (
             select(ModelEventRow)
             .where(ModelEventRow.task == task, ModelEventRow.after == ModelState.CHAMPION.value)
@@ -177,7 +180,7 @@ class SqlModelRegistry:
         )
         with reading(self._engine) as session:
             row = session.exec(query).first()
-            return None if row is None else _read_event(row)
+            return None if row is None else _to_event(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,16 +197,16 @@ class _Assignment:
         event = replace(event, before=self.before, after=self.after, instance_id=self.instance_id)
         session.add(_event_row(event))
         session.flush()
-        if action is ModelAction.ASSIGN or self.after == _NO_MODEL_OF_ITS_OWN:
+        if action is ModelAction.ASSIGN or self.after == _UNASSIGNED:
             append(session, self.by, "instance.model", self.instance_id, self.before, self.after)
 
 
-def _known(session: Session, name: str, version: str) -> ModelVersionRow:
+def _version_row(session: Session, name: str, version: str) -> ModelVersionRow:
     row = session.get(ModelVersionRow, (name, version))
     if row is None:
         raise NotFound(
             f"Model {name}@{version} is not registered.",
-            remedy="`spotlab models list` lists the versions there are.",
+            remedy="`spotlab models list` lists the registered versions.",
         )
     return row
 
@@ -220,17 +223,17 @@ def _step_down(session: Session, successor: ModelRecord, by: By) -> None:
     if row is None:
         return
     before, row.state = row.state, ModelState.GRADUATED.value
-    session.flush()  # the index allows one champion a task at any moment
+    session.flush()  # the index allows one champion per task at any time
     reason = f"{successor.reference} became the champion. {by.reason}".strip()
-    signed = replace(by, reason=reason)
-    _note(session, _record(row), ModelAction.STEP_DOWN, before, row.state, signed)
+    signature = replace(by, reason=reason)
+    _record_event(session, _record(row), ModelAction.STEP_DOWN, before, row.state, signature)
 
 
-def _refuse_unusable(record: ModelRecord) -> None:
-    if why := unusable(record.state, record.enabled):
+def _check_usable(record: ModelRecord) -> None:
+    if reason := unusable_reason(record.state, record.enabled):
         raise InvalidInput(
-            f"Model {record.reference} {why}.",
-            remedy="Assign one that is in use.",
+            f"Model {record.reference} {reason}.",
+            remedy="Assign a version that is in use.",
         )
 
 
@@ -238,11 +241,11 @@ def _state(record: ModelRecord) -> str:
     return record.state
 
 
-def _switch(record: ModelRecord) -> str:
+def _enabled(record: ModelRecord) -> str:
     return "enabled" if record.enabled else "disabled"
 
 
-def _note(
+def _record_event(
     session: Session, record: ModelRecord, action: ModelAction, before: str, after: str, by: By
 ) -> None:
     event = _event(record.name, record.version, record.task, action, by)
@@ -256,44 +259,25 @@ def _event(name: str, version: str, task: str, action: ModelAction, by: By) -> M
 
 
 def _event_row(event: ModelEvent) -> ModelEventRow:
-    return ModelEventRow(
-        at=event.at,
-        actor=event.actor,
-        name=event.name,
-        version=event.version,
-        task=event.task,
-        action=event.action,
-        before=event.before,
-        after=event.after,
-        reason=event.reason,
-        instance_id=event.instance_id,
-    )
+    values = field_values(event)
+    del values["event_id"]  # assigned by the database
+    return ModelEventRow(**values)
 
 
-def _read_event(row: ModelEventRow) -> ModelEvent:
+def _to_event(row: ModelEventRow) -> ModelEvent:
     values = row.model_dump()
     return ModelEvent(event_id=values.pop("id"), **values)
 
 
-def _order(version: str) -> list[tuple[int, int, str]]:
-    """So that 1.10.0 is newer than 1.9.0, and newer than its own 1.10.0-rc1."""
+def _sort_key(version: str) -> list[tuple[int, int, str]]:
+    """Sort key of a version: 1.10.0 is newer than 1.9.0 and than 1.10.0-rc1."""
     parts = re.findall(r"\d+|[A-Za-z]+", version)
     numbers_over_words = [(2, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
     return [*numbers_over_words, (1, 0, "")]
 
 
 def _row(record: ModelRecord) -> ModelVersionRow:
-    return ModelVersionRow(
-        name=record.name,
-        version=record.version,
-        task=record.task,
-        digest=record.digest,
-        path=record.path,
-        state=record.state,
-        registered_at=record.registered_at,
-        card=dict(record.card),
-        enabled=record.enabled,
-    )
+    return ModelVersionRow(**field_values(record) | {"card": dict(record.card)})
 
 
 def _record(row: ModelVersionRow) -> ModelRecord:

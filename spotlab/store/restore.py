@@ -1,7 +1,6 @@
-"""Puts a database in the place of another, whole or not at all.
+"""Replaces a SQLite database atomically, and checks for a restore on any database.
 
-The former one is kept beside: a SQLite file under another name. PostgreSQL is in
-`restoring_postgres`.
+The former file is preserved under another name. PostgreSQL is in `restore_postgres`.
 """
 
 from __future__ import annotations
@@ -13,35 +12,31 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
 from sqlalchemy import Engine, inspect, text
 
 from spotlab.errors import Conflict, InvalidInput
-from spotlab.store.dumps import tables_there
+from spotlab.store.dumps import existing_tables
 from spotlab.store.failures import is_sqlite, translated
-from spotlab.store.migrate import scripts
+from spotlab.store.migrate import is_known
 
-STOP: Final = "Stop SpotLab there first: what it writes meanwhile would be lost."
+STOP_REMEDY: Final = "Stop SpotLab first: anything it writes meanwhile would be lost."
 
 
-def refuse_newer(revision: str) -> None:
-    """Nothing, if this SpotLab knows a revision.
+def require_known_revision(revision: str) -> None:
+    """Check that this version knows a revision.
 
     Raises:
-        InvalidInput: a newer SpotLab made it.
+        InvalidInput: it was made by a newer SpotLab.
     """
-    try:
-        ScriptDirectory.from_config(scripts()).get_revision(revision)
-    except CommandError:
+    if not is_known(revision):
         raise InvalidInput(
             f"The backup was made by a newer SpotLab (revision {revision}).",
             remedy="Upgrade SpotLab, then restore.",
-        ) from None
+        )
 
 
 def is_empty(engine: Engine) -> bool:
-    """Whether a database holds nothing of SpotLab.
+    """Whether a database has none of SpotLab's tables.
 
     Raises:
         DatabaseDown: it does not answer.
@@ -51,15 +46,15 @@ def is_empty(engine: Engine) -> bool:
         return not path.exists() or path.stat().st_size == 0
     with translated(engine), engine.connect() as connection:
         schema = str(connection.execute(text("SELECT current_schema()")).scalar_one())
-        return not tables_there(connection, schema)
+        return not existing_tables(connection, schema)
 
 
 @contextmanager
-def alone_with(target: Path) -> Iterator[None]:
-    """Keep everybody else out of a SQLite database, and all of it in its one file.
+def exclusive_access(target: Path) -> Iterator[None]:
+    """Lock a SQLite database exclusively, with all its data in one file.
 
     Args:
-        target: the database's file; where there is none, nobody is kept out.
+        target: the database's file; if it does not exist, nothing is locked.
     Raises:
         Conflict: another process uses it.
     """
@@ -68,46 +63,46 @@ def alone_with(target: Path) -> Iterator[None]:
         return
     with closing(sqlite3.connect(target, timeout=1.0, isolation_level=None)) as connection:
         try:
-            # Only who is alone with a database can take it out of WAL: nobody else has it open,
-            # and all of it is in this one file.
+            # Leaving WAL mode succeeds only if no other process has the database open, and merges
+            # the log into the file.
             (mode,) = connection.execute("PRAGMA journal_mode = DELETE").fetchone()
             if mode == "delete":
                 connection.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError:
             mode = "in use"
         except sqlite3.DatabaseError:
-            mode = "delete"  # damaged: that may be why it is replaced
+            mode = "delete"  # a damaged database may be replaced
         if mode != "delete":
-            raise Conflict(f"Another process uses {target}.", remedy=STOP)
+            raise Conflict(f"Another process uses {target}.", remedy=STOP_REMEDY)
         yield
 
 
-def put_sqlite(copy: Path, target: Path, stamp: str) -> Path | None:
-    """Put a database in the place of a SQLite file; where it was cut off, it goes on.
+def replace_sqlite(copy: Path, target: Path, stamp: str) -> Path | None:
+    """Replace a SQLite file by a copy; after an interruption, call it again to finish.
 
-    At every moment there is the one or the other under the target's name.
+    At any time, either the former or the new database exists under the target's name.
 
     Args:
-        copy: sound, and on the target's disk.
+        copy: an undamaged database, on the target's disk.
         target: the database's file; it need not exist.
-        stamp: of the former one's new name.
+        stamp: part of the former file's new name.
     Returns:
-        Where the former one is; None: there was none.
+        Path of the former file; None: there was none.
     """
     former = target.with_name(f"{target.name}.before-{stamp}")
     if copy.exists():
-        for log in ("-wal", "-shm"):  # of a damaged one: they would be taken for the new one's
-            beside = target.with_name(target.name + log)
-            if beside.exists():
-                beside.rename(former.with_name(former.name + log))
+        for suffix in ("-wal", "-shm"):  # of a damaged one: SQLite would apply them to the new file
+            log = target.with_name(target.name + suffix)
+            if log.exists():
+                log.rename(former.with_name(former.name + suffix))
         if target.exists() and not former.exists():
             os.link(target, former)
-        os.replace(copy, target)  # noqa: PTH105 (atomic, which is the point)
+        os.replace(copy, target)  # noqa: PTH105 (must be atomic)
     return former if former.exists() else None
 
 
-def has_noted(engine: Engine, restore_id: str) -> bool:
-    """Whether a database's audit log has the entry of a restore.
+def has_restore_entry(engine: Engine, restore_id: str) -> bool:
+    """Whether a database's audit log has an entry of this restore.
 
     Raises:
         DatabaseDown: it does not answer.
@@ -116,7 +111,7 @@ def has_noted(engine: Engine, restore_id: str) -> bool:
         if not inspect(connection).has_table("audit_log"):
             return False
         query = text(
-            "SELECT 1 FROM audit_log WHERE action = 'data.restore' AND \"after\" LIKE :told"
+            "SELECT 1 FROM audit_log WHERE action = 'data.restore' AND \"after\" LIKE :pattern"
         )
-        found = connection.execute(query, {"told": f'%"{restore_id}"%'})
-        return found.scalar() is not None
+        entry = connection.execute(query, {"pattern": f'%"{restore_id}"%'})
+        return entry.scalar() is not None

@@ -1,8 +1,8 @@
-"""What is old enough to go.
+"""Retention rules: which rows of each table may be deleted.
 
-Each rule says which rows of a table nothing needs any more. What is never deleted: the audit log
-(its chain would break), models and their trail, accounts, instances, users, leases, jobs, alert
-rules, interruptions and exposures (nobody can collect those anew), and recorded markets.
+Never deleted: the audit log (its hash chain would break), models and their events, accounts,
+instances, users, leases, jobs, alert rules, interruptions and exposure (they cannot be collected
+again), and recorded markets.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ from spotlab.store.tables.core import (
     SweepRow,
 )
 from spotlab.store.tables.jobs import JobRunRow, ProcessRow
-from spotlab.store.tables.monitoring import AlertRow, ProbeRow, ServedRow
+from spotlab.store.tables.monitoring import AlertRow, ProbeRow, RequestStatsRow
 from spotlab.store.tables.outcomes import OutcomeRow, ShadowDecisionRow
 from spotlab.store.tables.placement import PlacementRow
 
 Setting = Literal["keep_prices_days", "keep_experiments_days", "keep_health_days"]
 
-UNSETTLED: Final = timedelta(days=32)
-"""A younger decision may still be joined with what happened: buckets are settled a month later."""
-SLACK: Final = timedelta(days=2)
-"""How long after its horizon a decision is certainly settled."""
-REPEATED: Final = timedelta(days=1)
-"""A younger answer to a write with an idempotency key may still be asked for again."""
+_MAX_SETTLING_TIME: Final = timedelta(days=32)
+"""A younger decision may still get its outcome: buckets are published a month later."""
+_SETTLING_SLACK: Final = timedelta(days=2)
+"""Time after its horizon within which a decision gets its outcome."""
+_MIN_IDEMPOTENCY: Final = timedelta(days=1)
+"""A younger write with an idempotency key may still be repeated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Which rows of a table may go.
+    """Which rows of a table may be deleted.
 
     Args:
         row: the table.
-        what: its rows, in words.
-        setting: how long they are kept.
-        old: condition on rows, from the moment before which they are old, and now.
-        batch: rows that one transaction deletes.
-        with_it: tables whose rows go with theirs, and the column that names them.
+        what: name of its rows, in messages and audit entries.
+        setting: how long they are stored.
+        old: SQL condition of old rows, given the time before which they are old, and now.
+        batch: rows deleted per transaction.
+        dependents: tables whose rows are deleted with them, and the column that refers to them.
     """
 
     row: type[SQLModel]
@@ -59,20 +59,20 @@ class Rule:
     setting: Setting
     old: Callable[[datetime, datetime], ColumnElement[bool]]
     batch: int = 500
-    with_it: Sequence[tuple[type[SQLModel], Any]] = ()
+    dependents: Sequence[tuple[type[SQLModel], Any]] = ()
 
     @property
     def table(self) -> Table:
-        """As SQLAlchemy knows it."""
-        found = inspect(self.row).local_table
-        assert isinstance(found, Table), "a row's class has a table"
-        return found
+        """Its SQLAlchemy table."""
+        table = inspect(self.row).local_table
+        assert isinstance(table, Table), "a row's class has a table"
+        return table
 
 
 def _snapshots(before: datetime, _now: datetime) -> ColumnElement[bool]:
-    """The one in force at `before` stays: whoever looks back to that moment finds a price.
+    """Preserves the newest snapshot at `before`, so that prices at that time are known.
 
-    A recorded market is as old as what was recorded, and nothing collects it anew.
+    Recorded markets are preserved: they are old by nature and cannot be collected again.
     """
     row, later = MarketSnapshotRow, aliased(MarketSnapshotRow)
     newer = exists().where(
@@ -90,13 +90,19 @@ def _snapshots(before: datetime, _now: datetime) -> ColumnElement[bool]:
     )
 
 
-def _experiments(before: datetime, now: datetime) -> ColumnElement[bool]:
-    """The newest of an instance stays, and its last switch: the policy's bar depends on it."""
-    row, later, switch = ExperimentRow, aliased(ExperimentRow), aliased(ExperimentRow)
-    newer = exists().where(
-        col(later.instance_id) == col(row.instance_id),
-        tuple_(col(later.created_at), col(later.id)) > tuple_(col(row.created_at), col(row.id)),
+def _has_newer(row: type[SQLModel], same: Sequence[str], order: Sequence[str]) -> Any:
+    """Whether another row with the same values in some columns comes later in an order."""
+    other = aliased(row)
+    equal = [getattr(other, name) == getattr(row, name) for name in same]
+    place, others_place = (
+        tuple_(*(getattr(each, name) for name in order)) for each in (row, other)
     )
+    return exists().where(*equal, others_place > place)
+
+
+def _experiments(before: datetime, now: datetime) -> ColumnElement[bool]:
+    """Preserves each instance's newest experiment and its last switch, which the cooldown needs."""
+    row, switch = ExperimentRow, aliased(ExperimentRow)
     newer_switch = exists().where(
         col(switch.instance_id) == col(row.instance_id),
         col(switch.decision) == Decision.SWITCH.value,
@@ -105,9 +111,9 @@ def _experiments(before: datetime, now: datetime) -> ColumnElement[bool]:
     )
     ends_h = extract("epoch", col(row.created_at)) / 3600.0 + col(row.horizon_h)
     return and_(
-        col(row.created_at) < min(before, now - UNSETTLED),
-        ends_h < (now - SLACK).timestamp() / 3600.0,
-        newer,
+        col(row.created_at) < min(before, now - _MAX_SETTLING_TIME),
+        ends_h < (now - _SETTLING_SLACK).timestamp() / 3600.0,
+        _has_newer(row, ["instance_id"], ["created_at", "id"]),
         or_(
             col(row.decision).is_(None),
             col(row.decision) != Decision.SWITCH.value,
@@ -118,7 +124,7 @@ def _experiments(before: datetime, now: datetime) -> ColumnElement[bool]:
 
 
 def _sweeps(before: datetime, _now: datetime) -> ColumnElement[bool]:
-    """Those at work stay, and the newest that was finished: the page opens with it."""
+    """Preserves unfinished sweeps, and the newest finished one, which the page opens with."""
     row, later = SweepRow, aliased(SweepRow)
     newer = exists().where(col(later.state) == "done", col(later.created_at) > col(row.created_at))
     ended = col(row.state).in_(("done", "cancelled", "failed"))
@@ -126,54 +132,42 @@ def _sweeps(before: datetime, _now: datetime) -> ColumnElement[bool]:
 
 
 def _probes(before: datetime, _now: datetime) -> ColumnElement[bool]:
-    """The newest of each state of a component stays: it says since when."""
-    row, later = ProbeRow, aliased(ProbeRow)
-    newer = exists().where(
-        col(later.component) == col(row.component),
-        col(later.state) == col(row.state),
-        tuple_(col(later.at), col(later.id)) > tuple_(col(row.at), col(row.id)),
+    """Preserves the newest probe of each state of a component."""
+    return and_(
+        col(ProbeRow.at) < before, _has_newer(ProbeRow, ["component", "state"], ["at", "id"])
     )
-    return and_(col(row.at) < before, newer)
 
 
-def _outcomes_of_parts(before: datetime, _now: datetime) -> ColumnElement[bool]:
-    """A component's newest success and newest failure stay."""
-    row, later = HealthRow, aliased(HealthRow)
-    newer = exists().where(
-        col(later.component) == col(row.component),
-        col(later.ok) == col(row.ok),
-        tuple_(col(later.at), col(later.id)) > tuple_(col(row.at), col(row.id)),
+def _component_outcomes(before: datetime, _now: datetime) -> ColumnElement[bool]:
+    """Preserves a component's newest success and newest failure."""
+    return and_(
+        col(HealthRow.at) < before, _has_newer(HealthRow, ["component", "ok"], ["at", "id"])
     )
-    return and_(col(row.at) < before, newer)
 
 
 def _job_runs(before: datetime, _now: datetime) -> ColumnElement[bool]:
-    """What runs stays, and the newest of each outcome of a job."""
-    row, later = JobRunRow, aliased(JobRunRow)
-    newer = exists().where(
-        col(later.job) == col(row.job),
-        col(later.state) == col(row.state),
-        col(later.id) > col(row.id),
-    )
-    at_work = and_(col(row.started_at).is_not(None), col(row.ended_at).is_(None))
-    return and_(func.coalesce(row.ended_at, row.due_at) < before, ~at_work, newer)
+    """Preserves running jobs, and a job's newest run in each state."""
+    row = JobRunRow
+    newer = _has_newer(row, ["job", "state"], ["id"])
+    running = and_(col(row.started_at).is_not(None), col(row.ended_at).is_(None))
+    return and_(func.coalesce(row.ended_at, row.due_at) < before, ~running, newer)
 
 
 def _alerts(before: datetime, _now: datetime) -> ColumnElement[bool]:
-    """What is still to be told stays, and the newest of each rule."""
-    row, later = AlertRow, aliased(AlertRow)
-    newer = exists().where(col(later.rule_id) == col(row.rule_id), col(later.id) > col(row.id))
-    told = or_(col(row.sent_at).is_not(None), col(row.next_try_at).is_(None))
-    return and_(col(row.at) < before, told, newer)
+    """Preserves unsent alerts, and the newest of each rule."""
+    row = AlertRow
+    newer = _has_newer(row, ["rule_id"], ["id"])
+    settled = or_(col(row.sent_at).is_not(None), col(row.next_try_at).is_(None))
+    return and_(col(row.at) < before, settled, newer)
 
 
-def _ended(row: Any, done: Any) -> Callable[[datetime, datetime], ColumnElement[bool]]:
-    """Over since then, by its own end or because somebody ended it."""
-    return lambda before, _now: or_(col(row.expires_at) < before, col(done) < before)
+def _ended(row: Any, ended_at: Any) -> Callable[[datetime, datetime], ColumnElement[bool]]:
+    """Rows that expired or were ended before a time."""
+    return lambda before, _now: or_(col(row.expires_at) < before, col(ended_at) < before)
 
 
-def _answered(before: datetime, now: datetime) -> ColumnElement[bool]:
-    return col(AnsweredWriteRow.created_at) < min(before, now - REPEATED)
+def _answered_writes(before: datetime, now: datetime) -> ColumnElement[bool]:
+    return col(AnsweredWriteRow.created_at) < min(before, now - _MIN_IDEMPOTENCY)
 
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -184,7 +178,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "keep_experiments_days",
         _experiments,
         batch=200,
-        with_it=(
+        dependents=(
             (ShadowDecisionRow, col(ShadowDecisionRow.experiment_id)),
             (OutcomeRow, col(OutcomeRow.experiment_id)),
         ),
@@ -195,16 +189,16 @@ RULES: Final[tuple[Rule, ...]] = (
         "keep_experiments_days",
         _sweeps,
         batch=5,
-        with_it=((SweepCellRow, col(SweepCellRow.sweep_id)),),
+        dependents=((SweepCellRow, col(SweepCellRow.sweep_id)),),
     ),
     Rule(ProbeRow, "health probes", "keep_health_days", _probes),
     Rule(
-        ServedRow,
+        RequestStatsRow,
         "counted requests",
         "keep_health_days",
-        lambda before, _now: col(ServedRow.at) < before,
+        lambda before, _now: col(RequestStatsRow.at) < before,
     ),
-    Rule(HealthRow, "outcomes of components", "keep_health_days", _outcomes_of_parts),
+    Rule(HealthRow, "outcomes of components", "keep_health_days", _component_outcomes),
     Rule(JobRunRow, "job runs", "keep_health_days", _job_runs),
     Rule(AlertRow, "alerts", "keep_health_days", _alerts),
     Rule(
@@ -217,7 +211,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "keep_health_days",
         _ended(ApiTokenRow, ApiTokenRow.revoked_at),
     ),
-    Rule(AnsweredWriteRow, "answered writes", "keep_health_days", _answered),
+    Rule(AnsweredWriteRow, "answered writes", "keep_health_days", _answered_writes),
     Rule(
         ProcessRow,
         "processes that are gone",

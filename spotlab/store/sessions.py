@@ -1,4 +1,4 @@
-"""Signed-in browsers, and which key signed them."""
+"""Sessions of signed-in browsers, and the keys that signed them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Engine, update
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from spotlab.domain.ports import By, UserSession
 from spotlab.errors import NotSignedIn
 from spotlab.store.audit import append
 from spotlab.store.engine import reading, writing
+from spotlab.store.repository import Repository, field_values
 from spotlab.store.tables.access import SecretKeyRow, SessionRow
 
 
 class Renewal(StrEnum):
-    """What became of a renewal."""
+    """Result of a renewal."""
 
     ROTATED = "rotated"
     PARALLEL = "parallel"
@@ -26,24 +27,17 @@ class Renewal(StrEnum):
     ENDED = "ended"
 
 
-class SqlSessions:
-    """Sessions in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlSessions(Repository):
+    """Sessions in SQL."""
 
     def get(self, session_id: str) -> UserSession | None:
-        """One of them; None: there is none."""
+        """One session; None: there is none."""
         with reading(self._engine) as transaction:
             row = transaction.get(SessionRow, session_id)
             return None if row is None else _session(row)
 
     def of(self, user: str, at: datetime) -> list[UserSession]:
-        """A user's that have not ended, newest first."""
+        """A user's active sessions, newest first."""
         query = (
             select(SessionRow)
             .where(SessionRow.user == user, col(SessionRow.revoked_at).is_(None))
@@ -60,14 +54,13 @@ class SqlSessions:
 
         Args:
             session_id: of the session.
-            given_hash, next_hash: of what was given, and of what is to follow it.
-            by: signs the revocation, if there is one.
-            grace: how long the token before is taken for a tab that renews at the same time.
+            given_hash, next_hash: hashes of the presented token and of the next one.
+            by: who and when, for the audit log if the session is revoked.
+            grace: for how long the former token counts as that of a tab renewing in parallel.
         Returns:
-            ROTATED: the next one counts from now. PARALLEL: another tab has rotated just now; the
-            next one is not used. REUSED: an older one was given, or one whose place another has
-            taken, which only a thief or its victim still has: the session is revoked. ENDED: there
-            is nothing to renew.
+            ROTATED: the next token is valid from now on. PARALLEL: another tab has just rotated;
+            the next token is not used. REUSED: an outdated token was presented, which only a thief
+            or their victim can still have; the session is revoked. ENDED: the session has ended.
         """
         with writing(self._engine) as transaction:
             row = transaction.get(SessionRow, session_id, with_for_update=True)
@@ -80,14 +73,14 @@ class SqlSessions:
             if hmac.compare_digest(row.former_hash, given_hash):
                 if by.at - row.refreshed_at <= grace:
                     return Renewal.PARALLEL
-                row.refresh_hash = next_hash  # the one before has not arrived, or is not used yet
+                row.refresh_hash = next_hash  # the newest token was lost, or is not in use yet
                 row.refreshed_at = row.seen_at = by.at
                 return Renewal.ROTATED
             _revoke(transaction, row, by, "session.stolen")
             return Renewal.REUSED
 
-    def seen(self, session_id: str, at: datetime) -> None:
-        """Note that it is used."""
+    def mark_used(self, session_id: str, at: datetime) -> None:
+        """Record when a session was last used."""
         with writing(self._engine) as transaction:
             transaction.connection().execute(
                 update(SessionRow)
@@ -96,7 +89,7 @@ class SqlSessions:
             )
 
     def revoke(self, session_id: str, by: By) -> bool:
-        """End one; False: there was none to end."""
+        """End a session; False: there is none, or it has ended."""
         with writing(self._engine) as transaction:
             row = transaction.get(SessionRow, session_id, with_for_update=True)
             if row is None or row.revoked_at is not None:
@@ -105,12 +98,12 @@ class SqlSessions:
             return True
 
     def revoke_all(self, user: str, by: By, keep: str = "") -> int:
-        """End all of a user's, but one; says how many."""
+        """End all sessions of a user, except `keep`; returns how many."""
         with writing(self._engine) as transaction:
             return revoke_sessions(transaction, user, by, keep)
 
     def note_key(self, fingerprint: str, at: datetime, since: datetime) -> list[str]:
-        """Note that a process signs with this key; gives the other keys that were in use since."""
+        """Record that a process signs with this key; returns the other keys used since a time."""
         with writing(self._engine) as transaction:
             row = transaction.get(SecretKeyRow, fingerprint)
             if row is None:
@@ -124,27 +117,14 @@ class SqlSessions:
 
 
 def begin_session(transaction: Session, session: UserSession, refresh_hash: str, by: By) -> None:
-    """Begin a session in an open transaction."""
-    row = SessionRow(
-        session_id=session.session_id,
-        user=session.user,
-        created_at=session.created_at,
-        refreshed_at=session.refreshed_at,
-        seen_at=session.seen_at,
-        expires_at=session.expires_at,
-        revoked_at=session.revoked_at,
-        refresh_hash=refresh_hash,
-        former_hash="",
-        via=session.via,
-        agent=session.agent,
-        address=session.address,
-    )
+    """Start a session in an open transaction."""
+    row = SessionRow(**field_values(session), refresh_hash=refresh_hash, former_hash="")
     transaction.add(row)
-    append(transaction, by, "session.begin", session.session_id, None, _told(row))
+    append(transaction, by, "session.begin", session.session_id, None, _audit_values(row))
 
 
-def refuse_ended(transaction: Session, session_id: str) -> None:
-    """Nothing, if a session goes on, at least until an open transaction ends.
+def require_active(transaction: Session, session_id: str) -> None:
+    """Check that a session has not ended, and lock it until the transaction ends.
 
     Raises:
         NotSignedIn: it has ended.
@@ -155,39 +135,28 @@ def refuse_ended(transaction: Session, session_id: str) -> None:
 
 
 def revoke_sessions(transaction: Session, user: str, by: By, keep: str = "") -> int:
-    """End all of a user's sessions but one in an open transaction; says how many."""
+    """End all sessions of a user, except `keep`, in an open transaction; returns how many."""
     query = (
         select(SessionRow)
         .where(SessionRow.user == user, col(SessionRow.revoked_at).is_(None))
         .where(col(SessionRow.expires_at) > by.at)
-        .order_by(SessionRow.session_id)  # so that two who end them do not wait for each other
+        .order_by(SessionRow.session_id)  # always in the same order, to avoid deadlocks
         .with_for_update()
     )
-    ending = [row for row in transaction.exec(query).all() if row.session_id != keep]
-    for row in ending:
+    active = [row for row in transaction.exec(query).all() if row.session_id != keep]
+    for row in active:
         _revoke(transaction, row, by, "session.end")
-    return len(ending)
+    return len(active)
 
 
 def _revoke(transaction: Session, row: SessionRow, by: By, action: str) -> None:
-    before, row.revoked_at = _told(row), by.at
+    before, row.revoked_at = _audit_values(row), by.at
     append(transaction, by, action, row.session_id, before, None)
 
 
-def _told(row: SessionRow) -> dict[str, Any]:
+def _audit_values(row: SessionRow) -> dict[str, Any]:
     return {"user": row.user, "via": row.via, "address": row.address, "agent": row.agent}
 
 
 def _session(row: SessionRow) -> UserSession:
-    return UserSession(
-        session_id=row.session_id,
-        user=row.user,
-        created_at=row.created_at,
-        refreshed_at=row.refreshed_at,
-        seen_at=row.seen_at,
-        expires_at=row.expires_at,
-        revoked_at=row.revoked_at,
-        via=row.via,
-        agent=row.agent,
-        address=row.address,
-    )
+    return UserSession(**row.model_dump(exclude={"refresh_hash", "former_hash"}))

@@ -1,8 +1,8 @@
-"""Attempts to sign in, and the sessions that begin with them.
+"""Sign-in attempts, and the start of the sessions that follow.
 
-Checking a password takes long, so what was read before it may not hold after it. An attempt is
-counted before its password is checked, as if it were wrong; what it was checked against is compared
-again in the transaction that begins the session, which forgives the attempts before it.
+Checking a password takes long, and the user may change meanwhile. So an attempt is counted as
+failed before its password is checked, and the transaction that starts the session verifies that the
+password hash is still the same and resets the count.
 """
 
 from __future__ import annotations
@@ -10,40 +10,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine
-
 from spotlab.domain.ports import By, UserSession
 from spotlab.store.engine import writing
+from spotlab.store.repository import Repository
 from spotlab.store.sessions import begin_session
 from spotlab.store.tables.access import UserRow
 from spotlab.store.users import Credential, credential_of
 
 
-class SqlSignIns:
-    """Signing in, in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlSignIns(Repository):
+    """Sign-in attempts in SQL."""
 
     def attempt(
         self, name: str, at: datetime, locked_s: Callable[[int], float]
     ) -> Credential | None:
-        """Count an attempt to sign in, before its password is checked.
+        """Count a sign-in attempt before its password is checked.
 
-        However many come at once, no more are let through than would be one after the other: the
-        one that reaches the limit locks the user until it is found to be right.
+        Parallel attempts get no more tries than sequential ones: the attempt that reaches the limit
+        locks the user, until its password proves to be correct.
 
         Args:
-            name: whose password is to be checked.
+            name: of the user.
             at: now.
-            locked_s: from how many attempts there were, for how long to lock; 0: not at all.
+            locked_s: maps the number of attempts to the lock time in seconds; 0: no lock.
         Returns:
-            What to check against, with the lock that this attempt has set, if any; None: there is
-            no such user, or they are locked.
+            The credential to check against, with the lock that this attempt has set, if any; None:
+            there is no such user, or they are locked.
         """
         with writing(self._engine) as transaction:
             row = transaction.get(UserRow, name, with_for_update=True)
@@ -63,18 +55,17 @@ class SqlSignIns:
         checked: str | None = None,
         stronger: str | None = None,
     ) -> bool:
-        """Begin a session, and forget the attempts before it.
+        """Start a session and reset the failed attempts.
 
         Args:
-            session: of whom, and from where.
-            refresh_hash: of its first renewal token.
-            by: signs it.
-            checked: the password hash that they were checked against; None: somebody else vouches.
-            stronger: hash of the same password in today's strength, to keep instead; None: as it
-                is.
+            session: the new session.
+            refresh_hash: hash of its first renewal token.
+            by: who and when, for the audit log.
+            checked: password hash that was checked; None: authenticated by a provider.
+            stronger: rehash of the same password with current parameters; None: unchanged.
         Returns:
-            False: they may not sign in (any more), or the password is another by now; nothing
-            began.
+            False: the user may not sign in (any more), or the password was changed meanwhile; no
+            session was started.
         """
         with writing(self._engine) as transaction:
             row = transaction.get(UserRow, session.user, with_for_update=True)

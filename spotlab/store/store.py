@@ -1,4 +1,4 @@
-"""Everything in SQL, opened in one call."""
+"""The repositories of one database, and opening it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from spotlab.store.alerts import SqlAlerts
 from spotlab.store.archive import SqlArchive
 from spotlab.store.audit import SqlAudit
 from spotlab.store.backtests import SqlSweeps
-from spotlab.store.engine import connect, reading, refused
+from spotlab.store.engine import connect, reading, write_failure
 from spotlab.store.failures import address, is_sqlite, translated
 from spotlab.store.fleet import SqlFleet
 from spotlab.store.health import SqlHealthLog
-from spotlab.store.heartbeats import SqlSigns
-from spotlab.store.idempotency import SqlAnswers
+from spotlab.store.heartbeats import SqlHeartbeats
+from spotlab.store.idempotency import SqlIdempotencyKeys
 from spotlab.store.interruptions import SqlInterruptions
 from spotlab.store.jobs import SqlJobs
 from spotlab.store.leases import SqlLeases
@@ -31,7 +31,7 @@ from spotlab.store.placement import SqlPlacement
 from spotlab.store.probes import SqlProbeLog
 from spotlab.store.processes import SqlProcesses
 from spotlab.store.registry import SqlModelRegistry
-from spotlab.store.request_stats import SqlServed
+from spotlab.store.request_stats import SqlRequestStats
 from spotlab.store.sessions import SqlSessions
 from spotlab.store.sign_ins import SqlSignIns
 from spotlab.store.tokens import SqlTokens
@@ -43,7 +43,7 @@ _head = cache(migrate.head)
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A migrated database with its repositories; every port of the ledger's side."""
+    """A migrated database and its repositories."""
 
     engine: Engine
     archive: SqlArchive
@@ -52,11 +52,11 @@ class Store:
     registry: SqlModelRegistry
     health: SqlHealthLog
     probes: SqlProbeLog
-    served: SqlServed
+    request_stats: SqlRequestStats
     alerts: SqlAlerts
-    signs: SqlSigns
+    heartbeats: SqlHeartbeats
     interruptions: SqlInterruptions
-    shadows: SqlShadowLog
+    shadow_decisions: SqlShadowLog
     outcomes: SqlOutcomes
     drift: SqlDriftLog
     sweeps: SqlSweeps
@@ -69,7 +69,7 @@ class Store:
     leases: SqlLeases
     jobs: SqlJobs
     processes: SqlProcesses
-    answers: SqlAnswers
+    idempotency_keys: SqlIdempotencyKeys
     placement: SqlPlacement
     workloads: SqlWorkloads
 
@@ -84,11 +84,11 @@ class Store:
             registry=SqlModelRegistry(engine),
             health=SqlHealthLog(engine),
             probes=SqlProbeLog(engine),
-            served=SqlServed(engine),
+            request_stats=SqlRequestStats(engine),
             alerts=SqlAlerts(engine),
-            signs=SqlSigns(engine),
+            heartbeats=SqlHeartbeats(engine),
             interruptions=SqlInterruptions(engine),
-            shadows=SqlShadowLog(engine),
+            shadow_decisions=SqlShadowLog(engine),
             outcomes=SqlOutcomes(engine),
             drift=SqlDriftLog(engine),
             sweeps=SqlSweeps(engine),
@@ -101,7 +101,7 @@ class Store:
             leases=SqlLeases(engine),
             jobs=SqlJobs(engine),
             processes=SqlProcesses(engine),
-            answers=SqlAnswers(engine),
+            idempotency_keys=SqlIdempotencyKeys(engine),
             placement=SqlPlacement(engine),
             workloads=SqlWorkloads(engine),
         )
@@ -110,29 +110,29 @@ class Store:
         """Seconds to read one row.
 
         Raises:
-            DatabaseDown: no answer, or no database that SpotLab has migrated.
+            DatabaseDown: it does not answer, or was never migrated.
         """
         start = time.perf_counter()
         with reading(self.engine) as session:
             session.connection().execute(text("SELECT version_num FROM alembic_version")).one()
         return time.perf_counter() - start
 
-    def migrated(self) -> bool:
+    def is_migrated(self) -> bool:
         """Whether the database is at the revision that this version needs.
 
         Raises:
-            DatabaseDown: no answer.
+            DatabaseDown: it does not answer.
         """
         with reading(self.engine) as session:
-            asked = text("SELECT version_num FROM alembic_version")
-            revision = session.connection().execute(asked).scalar()
+            query = text("SELECT version_num FROM alembic_version")
+            revision = session.connection().execute(query).scalar()
         return bool(revision == _head())
 
     def describe(self) -> Mapping[str, str | int]:
-        """What doctor and Health show: dialect, version, revision, address, size_bytes.
+        """Facts for doctor and the Health page: dialect, version, revision, address, size_bytes.
 
         Raises:
-            DatabaseDown: no answer.
+            DatabaseDown: it does not answer.
         """
         sqlite = is_sqlite(self.engine)
         version = "SELECT sqlite_version()" if sqlite else "SHOW server_version"
@@ -151,25 +151,25 @@ class Store:
                 "size_bytes": int(connection.execute(text(size)).scalar_one()),
             }
 
-    def refused(self) -> str:
-        """Why the last write of this process was refused while reading goes on; "": it was not."""
-        return refused(self.engine)
+    def write_failure(self) -> str:
+        """Why this process's last write failed although reads still work; "": it did not fail."""
+        return write_failure(self.engine)
 
     def close(self) -> None:
-        """Close its connections; a later use opens new ones."""
+        """Close all connections; using the store again opens new ones."""
         with translated(self.engine):
             self.engine.dispose()
 
 
 def open_store(url: str | None, sqlite_path: Path) -> Store:
-    """Connect, migrate to the newest revision and give the repositories.
+    """Connect, migrate to the newest revision and return the repositories.
 
     Args:
-        url: `postgresql://…`; None or "": the SQLite file.
-        sqlite_path: used when there is no url.
+        url: `postgresql://…`; None or "": use the SQLite file.
+        sqlite_path: used if there is no url.
     Raises:
-        InvalidSetting: the url is none that can be used.
-        DatabaseDown: it cannot be reached or written, or a newer SpotLab made it.
+        InvalidSetting: the url cannot be used.
+        DatabaseDown: it cannot be reached or written, or was made by a newer SpotLab.
     """
     engine = connect(url, sqlite_path)
     try:

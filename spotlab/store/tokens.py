@@ -1,4 +1,4 @@
-"""API tokens, as hashes."""
+"""API tokens, stored as hashes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, update
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from spotlab.domain.access import Right
@@ -14,37 +14,32 @@ from spotlab.domain.ports import ApiToken, By
 from spotlab.errors import NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import reading, writing
-from spotlab.store.sessions import refuse_ended
+from spotlab.store.repository import Repository
+from spotlab.store.sessions import require_active
 from spotlab.store.tables.access import ApiTokenRow
 
 
 @dataclass(frozen=True, slots=True)
-class KeptToken:
+class StoredToken:
     """A token with the hash that its secret is compared with."""
 
     token: ApiToken
     token_hash: str
 
 
-class SqlTokens:
-    """API tokens in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlTokens(Repository):
+    """API tokens in SQL."""
 
     def add(self, token: ApiToken, token_hash: str, by: By, session_id: str = "") -> None:
-        """Insert a new one.
+        """Store a new token.
 
         Args:
-            token, token_hash: what it is, and what is kept of its secret.
-            by: who makes it.
-            session_id: of the session in which they do; "": in none.
+            token: the token.
+            token_hash: hash of its secret.
+            by: who creates it.
+            session_id: of the session in which they create it; "": no session.
         Raises:
-            NotSignedIn: that session has ended meanwhile, and is not to leave a token behind.
+            NotSignedIn: that session has ended meanwhile.
         """
         row = ApiTokenRow(
             token_id=token.token_id,
@@ -60,26 +55,26 @@ class SqlTokens:
         )
         with writing(self._engine) as session:
             if session_id:
-                refuse_ended(session, session_id)
+                require_active(session, session_id)
             session.add(row)
-            append(session, by, "token.create", token.token_id, None, _told(row))
+            append(session, by, "token.create", token.token_id, None, _audit_values(row))
 
-    def find(self, token_id: str) -> KeptToken | None:
-        """One of them; None: there is none."""
+    def find(self, token_id: str) -> StoredToken | None:
+        """One token with its hash; None: there is none."""
         with reading(self._engine) as session:
             row = session.get(ApiTokenRow, token_id)
-            return None if row is None else KeptToken(_token(row), row.token_hash)
+            return None if row is None else StoredToken(_token(row), row.token_hash)
 
     def list(self, user: str | None = None) -> list[ApiToken]:
-        """Newest first (of a user), those that ended too."""
+        """Tokens (of a user), newest first, including those that have ended."""
         query = select(ApiTokenRow).order_by(col(ApiTokenRow.created_at).desc())
         if user is not None:
             query = query.where(ApiTokenRow.user == user)
         with reading(self._engine) as session:
             return [_token(row) for row in session.exec(query)]
 
-    def used(self, token_id: str, at: datetime) -> None:
-        """Note that it is used."""
+    def mark_used(self, token_id: str, at: datetime) -> None:
+        """Record when a token was last used."""
         with writing(self._engine) as session:
             session.connection().execute(
                 update(ApiTokenRow)
@@ -88,10 +83,10 @@ class SqlTokens:
             )
 
     def revoke(self, token_id: str, by: By, user: str | None = None) -> ApiToken:
-        """End one (of a user's).
+        """Revoke a token (of a user).
 
         Raises:
-            NotFound: there is none that could be ended.
+            NotFound: there is no such token, or it belongs to another user.
         """
         with writing(self._engine) as session:
             row = session.get(ApiTokenRow, token_id, with_for_update=True)
@@ -105,7 +100,7 @@ class SqlTokens:
 
 
 def revoke_tokens(session: Session, user: str, by: By) -> int:
-    """End all of a user's in an open transaction; says how many."""
+    """Revoke all tokens of a user in an open transaction; returns how many."""
     query = select(ApiTokenRow).where(
         ApiTokenRow.user == user, col(ApiTokenRow.revoked_at).is_(None)
     )
@@ -116,11 +111,11 @@ def revoke_tokens(session: Session, user: str, by: By) -> int:
 
 
 def _revoke(session: Session, row: ApiTokenRow, by: By) -> None:
-    before, row.revoked_at = _told(row), by.at
+    before, row.revoked_at = _audit_values(row), by.at
     append(session, by, "token.revoke", row.token_id, before, None)
 
 
-def _told(row: ApiTokenRow) -> dict[str, Any]:
+def _audit_values(row: ApiTokenRow) -> dict[str, Any]:
     return {
         "user": row.user,
         "name": row.name,

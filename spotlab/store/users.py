@@ -1,4 +1,4 @@
-"""Who may sign in."""
+"""Users and their passwords."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from dataclasses import dataclass
 from types import EllipsisType
 from typing import Any, Final
 
-from sqlalchemy import Engine, func, update
+from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
 from spotlab.domain.access import Role
 from spotlab.domain.ports import By, User
 from spotlab.errors import Conflict, NotFound
 from spotlab.store.audit import append
-from spotlab.store.engine import one_at_a_time, reading, writing
-from spotlab.store.sessions import refuse_ended, revoke_sessions
+from spotlab.store.engine import lock_until_commit, reading, writing
+from spotlab.store.repository import Repository
+from spotlab.store.sessions import require_active, revoke_sessions
 from spotlab.store.tables.access import LinkRow, UserRow
 from spotlab.store.tokens import revoke_tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a sign-in is checked against.
+    """A user with the password hash that a sign-in is checked against.
 
     Args:
-        user: whose it is.
-        password_hash: argon2id; None: no password was chosen yet, or the provider vouches.
-        failures: attempts to sign in since the last right one.
+        user: the user.
+        password_hash: argon2id; None: no password chosen yet, or authenticated by a provider.
+        failures: failed attempts since the last successful sign-in.
     """
 
     user: User
@@ -41,7 +42,7 @@ def credential_of(row: UserRow) -> Credential:
 
 
 def row_of(user: User, password_hash: str | None) -> UserRow:
-    """The row of somebody new."""
+    """The row of a new user."""
     return UserRow(
         name=user.name,
         role=user.role.value,
@@ -58,8 +59,8 @@ def row_of(user: User, password_hash: str | None) -> UserRow:
     )
 
 
-def told(row: UserRow) -> dict[str, Any]:
-    """A user for the audit log: whether there is a password, not which."""
+def audit_values(row: UserRow) -> dict[str, Any]:
+    """A user for the audit log, without the password."""
     return {
         "role": row.role,
         "accounts": row.accounts,
@@ -88,73 +89,69 @@ def user_of(row: UserRow) -> User:
     )
 
 
-def refuse_no_administrator(session: Session, changed: UserRow, *, everywhere: bool) -> None:
-    """Nobody gives what they do not have: without one of every account, nobody would ever be one.
+def require_administrator(session: Session, changed: UserRow, *, everywhere: bool) -> None:
+    """Check that an administrator remains after a change.
+
+    Users cannot grant rights that they do not have, so without an administrator of all accounts
+    there could never be one again.
 
     Raises:
-        Conflict: the change that was made in this transaction leaves none.
+        Conflict: the change made in this transaction leaves none.
     """
     query = select(UserRow).where(UserRow.role == Role.ADMIN.value, col(UserRow.active))
-    left = [row for row in session.exec(query) if row.accounts is None or not everywhere]
-    if not left:  # what was changed is flushed by the query
+    remaining = [row for row in session.exec(query) if row.accounts is None or not everywhere]
+    if not remaining:  # the query has flushed the change
         raise Conflict(
             f"{changed.name} is the last active administrator.",
-            remedy=f"Make somebody else administrator{' of every account' * everywhere} first.",
+            remedy=f"Make another user administrator{' of all accounts' * everywhere} first.",
         )
 
 
-_ONE_CHANGE: Final = "one change to the users"
+USERS_LOCK: Final = "one change to the users"
 Check = Callable[[User], None]
-"""Raises where a user may not be changed; asked in the transaction, before and after."""
+"""Raises if a user may not be changed; called in the transaction, before and after the change."""
 
 
-def _anybody(_user: User) -> None:
+def _no_check(_user: User) -> None:
     """No check."""
 
 
-class SqlUsers:
-    """Users in SQL. One of them who is active is always administrator, once there is one.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlUsers(Repository):
+    """Users in SQL. Once there is an active administrator, at least one always remains."""
 
     def any(self) -> bool:
-        """Whether there is a user at all."""
+        """Whether there are any users."""
         with reading(self._engine) as session:
             return session.exec(select(UserRow.name).limit(1)).first() is not None
 
     def list(self) -> list[User]:
-        """By name."""
+        """All users, ordered by name."""
         with reading(self._engine) as session:
             rows = session.exec(select(UserRow).order_by(col(UserRow.name))).all()
             return [user_of(row) for row in rows]
 
     def get(self, name: str) -> User:
-        """One of them. Raises NotFound."""
+        """One user. Raises NotFound."""
         with reading(self._engine) as session:
             row = session.get(UserRow, name)
             if row is None:
-                raise _unknown(name)
+                raise _not_found(name)
             return user_of(row)
 
     def find(self, name: str) -> Credential | None:
-        """One with what a sign-in is checked against; None: there is no such user."""
+        """A user's credential; None: there is no such user."""
         with reading(self._engine) as session:
             row = session.get(UserRow, name)
             return None if row is None else credential_of(row)
 
-    def vouched_for(self, subject: str) -> User | None:
-        """Who a provider means by "issuer|sub"."""
+    def with_subject(self, subject: str) -> User | None:
+        """The user with this subject ("issuer|sub") at a provider; None: there is none."""
         with reading(self._engine) as session:
             row = session.exec(select(UserRow).where(UserRow.subject == subject)).first()
             return None if row is None else user_of(row)
 
     def with_email(self, email: str) -> Sequence[User]:
-        """Who has this address, in whatever case it was written."""
+        """Users with this e-mail address, ignoring case."""
         query = select(UserRow).where(func.lower(col(UserRow.email)) == email.lower())
         with reading(self._engine) as session:
             return [user_of(row) for row in session.exec(query)]
@@ -162,20 +159,20 @@ class SqlUsers:
     def add(
         self, user: User, by: By, password_hash: str | None = None, *, only_first: bool = False
     ) -> User:
-        """Insert somebody new.
+        """Insert a new user.
 
         Args:
-            user: who.
+            user: the user.
             by: who adds them.
-            password_hash: argon2id; None: to be chosen by a link.
-            only_first: refuse if there is any user already.
+            password_hash: argon2id; None: to be chosen through a link.
+            only_first: raise if any user exists.
         Raises:
-            Conflict: the name or subject exists, or there is a user already.
+            Conflict: the name or subject exists, or a user already exists.
         """
         with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_CHANGE)
-            if only_first and session.exec(select(UserRow.name).limit(1)).first() is not None:
-                raise Conflict("There is a user already.", remedy="Sign in, or ask one of them.")
+            lock_until_commit(session, USERS_LOCK)
+            if only_first:
+                require_no_user(session)
             add_user(session, user, by, password_hash)
         return user
 
@@ -189,27 +186,28 @@ class SqlUsers:
         email: str | None = None,
         subject: str | None = None,
         active: bool | None = None,
-        check: Check = _anybody,
+        check: Check = _no_check,
     ) -> User:
-        """Set what is given; what is not stays. Who may not sign in has no session either.
+        """Change a user; deactivating one also ends their sessions.
 
         Args:
-            name: whose.
+            name: of the user.
             by: who changes it.
-            role, email, subject, active: None: as it is.
-            accounts: None: all; ...: as it is.
+            role, email, subject, active: new values; None: unchanged.
+            accounts: the new accounts; None: all; ...: unchanged.
+            check: called with the user before and after the change.
         Raises:
             NotFound: no such user.
-            Conflict: nobody would be administrator any more, or the subject is another's.
+            Conflict: no administrator would remain, or the subject belongs to another user.
         """
 
         def apply(session: Session, row: UserRow) -> None:
-            administered = row.role == Role.ADMIN.value and row.active
-            everywhere = row.accounts is None
+            was_administrator = row.role == Role.ADMIN.value and row.active
+            all_accounts = row.accounts is None
             if subject is not None:
-                _refuse_known_subject(session, subject, name)
+                _check_subject_unused(session, subject, name)
                 if row.subject not in (None, subject):
-                    raise Conflict(f"{name} belongs to another account of the provider already.")
+                    raise Conflict(f"{name} is already linked to another account of the provider.")
                 row.subject = subject
             if role is not None:
                 row.role = role.value
@@ -221,38 +219,39 @@ class SqlUsers:
                 row.active = active
             if active is False:
                 revoke_sessions(session, name, by)
-            if administered:  # where nobody is yet, others can be changed all the same
-                refuse_no_administrator(session, row, everywhere=everywhere)
+            if was_administrator:  # other users can be changed even if there is no administrator
+                require_administrator(session, row, everywhere=all_accounts)
 
         return self._change(name, by, "user.change", apply, check)
 
     def set_password(
         self, name: str, password_hash: str, by: By, *, checked: str, session_id: str
     ) -> User:
-        """Let this be the password from now on, and end every session of theirs but one.
+        """Set a user's password, and end all their other sessions.
 
         Args:
-            name: whose.
-            password_hash: argon2id of the new one.
-            by: signs it.
-            checked: hash of the one before, as it was compared with what they typed.
-            session_id: of the session in which they do it, which goes on.
+            name: of the user.
+            password_hash: argon2id of the new password.
+            by: who changes it.
+            checked: hash of the old password, which the user has entered.
+            session_id: of the session in which they change it, which continues.
         Raises:
             NotFound: no such user.
             NotSignedIn: that session has ended meanwhile.
             Conflict: the password was changed or reset meanwhile.
         """
         with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_CHANGE)
-            if _known(session, name).password_hash != checked:
+            lock_until_commit(session, USERS_LOCK)
+            if _locked_row(session, name).password_hash != checked:
                 raise Conflict("The password was changed meanwhile.", remedy="Sign in again.")
             revoke_sessions(session, name, by, session_id)
-            refuse_ended(session, session_id)
+            require_active(session, session_id)
             return choose_password(session, name, password_hash, by)
 
-    def must_choose(self, name: str, by: By, check: Check = _anybody) -> User:
-        """Forget the password, end their sessions, links and API tokens: they choose anew by a
-        link.
+    def reset_password(self, name: str, by: By, check: Check = _no_check) -> User:
+        """Delete a user's password, and end their sessions, links and API tokens.
+
+        They choose a new password through a link.
 
         Raises:
             NotFound: no such user.
@@ -266,8 +265,8 @@ class SqlUsers:
 
         return self._change(name, by, "user.reset_password", apply, check)
 
-    def unlock(self, name: str, by: By, check: Check = _anybody) -> User:
-        """Forget failures and the lock that came of them. Raises NotFound."""
+    def unlock(self, name: str, by: By, check: Check = _no_check) -> User:
+        """Reset failed attempts and the resulting lock. Raises NotFound."""
 
         def apply(_session: Session, row: UserRow) -> None:
             row.failures, row.locked_until = 0, None
@@ -283,23 +282,29 @@ class SqlUsers:
         check: Check,
     ) -> User:
         with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_CHANGE)
-            row = _known(session, name)
+            lock_until_commit(session, USERS_LOCK)
+            row = _locked_row(session, name)
             check(user_of(row))
             changed = _changed(session, row, by, action, apply)
             check(changed)
             return changed
 
 
+def require_no_user(session: Session) -> None:
+    """Check that there are no users. Raises Conflict."""
+    if session.exec(select(UserRow.name).limit(1)).first() is not None:
+        raise Conflict("A user already exists.", remedy="Sign in, or ask an administrator.")
+
+
 def add_user(session: Session, user: User, by: By, password_hash: str | None) -> None:
-    """Insert somebody new in an open transaction. Raises Conflict."""
+    """Insert a new user in an open transaction. Raises Conflict."""
     if session.get(UserRow, user.name) is not None:
-        raise Conflict(f"There is a user {user.name!r} already.", remedy="Choose another name.")
-    _refuse_known_subject(session, user.subject, user.name)
+        raise Conflict(f"A user {user.name!r} already exists.", remedy="Choose another name.")
+    _check_subject_unused(session, user.subject, user.name)
     row = row_of(user, password_hash)
     session.add(row)
     session.flush()
-    append(session, by, "user.add", user.name, None, told(row))
+    append(session, by, "user.add", user.name, None, audit_values(row))
 
 
 def choose_password(session: Session, name: str, password_hash: str, by: By) -> User:
@@ -310,11 +315,11 @@ def choose_password(session: Session, name: str, password_hash: str, by: By) -> 
         row.failures, row.locked_until = 0, None
         _end_links(session, name, by)
 
-    return _changed(session, _known(session, name), by, "user.password", apply)
+    return _changed(session, _locked_row(session, name), by, "user.password", apply)
 
 
 def _end_links(session: Session, name: str, by: By) -> None:
-    """One that was made before and not used yet would undo what is decided now."""
+    """End unused links: an earlier one could undo this change."""
     unused = update(LinkRow).where(col(LinkRow.user) == name, col(LinkRow.used_at).is_(None))
     session.connection().execute(unused.values(used_at=by.at))
 
@@ -326,34 +331,36 @@ def _changed(
     action: str,
     apply: Callable[[Session, UserRow], None],
 ) -> User:
-    before = told(row)
+    before = audit_values(row)
     apply(session, row)
     session.flush()
-    after = told(row)
-    if before != after or action == "user.password":  # the password itself is not told
+    after = audit_values(row)
+    if before != after or action == "user.password":  # the values do not show a new password
         append(session, by, action, row.name, before, after)
     return user_of(row)
 
 
-def _known(session: Session, name: str) -> UserRow:
-    """The user's row, which nobody else changes until the transaction ends. Sign-ins lock it before
-    anything else, so whoever changes sessions too locks it first."""
+def _locked_row(session: Session, name: str) -> UserRow:
+    """The user's row, locked until the transaction ends.
+
+    To avoid deadlocks, lock it before any session: sign-ins do so too.
+    """
     row = session.get(UserRow, name, with_for_update=True)
     if row is None:
-        raise _unknown(name)
+        raise _not_found(name)
     return row
 
 
-def _unknown(name: str) -> NotFound:
+def _not_found(name: str) -> NotFound:
     return NotFound(f"There is no user {name!r}.", remedy="`spotlab users list` lists them.")
 
 
-def _refuse_known_subject(session: Session, subject: str | None, name: str) -> None:
+def _check_subject_unused(session: Session, subject: str | None, name: str) -> None:
     if subject is None:
         return
-    known = session.exec(select(UserRow).where(UserRow.subject == subject)).first()
-    if known is not None and known.name != name:
+    owner = session.exec(select(UserRow).where(UserRow.subject == subject)).first()
+    if owner is not None and owner.name != name:
         raise Conflict(
-            f"The provider's account belongs to the user {known.name!r} already.",
-            remedy="One account is one user.",
+            f"The provider's account already belongs to the user {owner.name!r}.",
+            remedy="Each account can belong to one user only.",
         )

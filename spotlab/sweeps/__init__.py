@@ -1,4 +1,4 @@
-"""Backtest sweeps on processes or Dask, and the tables of docs/results.md.
+"""Backtest sweeps on processes or Dask, and the figures of docs/results.md.
 
 Above `scheduling`, below `services`.
 """

@@ -1,4 +1,4 @@
-"""A backtest: a sweep run or gone on with, and what it comes to."""
+"""Running or resuming a sweep, and the report of its results."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from spotlab.gym.sweep_cell import CellResult
 from spotlab.runtime.lab import Lab
 from spotlab.sweeps.plan import Sweep, SweepSpec, plan_sweep
 from spotlab.sweeps.process_pool import Workers
-from spotlab.sweeps.run import Progress, choose_workers, work_off
+from spotlab.sweeps.run import Progress, choose_workers, run_plan
 
 _BLOCK_H: Final = 24.0
-"""Windows that begin on the same day share their weather: intervals draw them together."""
+"""Windows that start on the same day are correlated: intervals draw them as one block."""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """What a sweep came to: the same for the same id, however often it was interrupted.
+    """Results of a sweep; identical for identical ids, however often the sweep was interrupted.
 
     Args:
-        sweep: what was run.
+        sweep: the sweep.
         results: of every cell, in the order of the plan.
     """
 
@@ -41,7 +41,7 @@ class SweepReport:
         return differences(self.results, **self._bootstrap())
 
     def as_document(self) -> dict[str, Any]:
-        """Stable keys: workload, windows, oracle, policies, and what they rest on."""
+        """The report as plain values with stable keys."""
         sweep, world = self.sweep, self.sweep.world
         return {
             **self.summary,
@@ -55,7 +55,7 @@ class SweepReport:
         }
 
     def as_text(self) -> str:
-        """A table of the policies, cheapest first, and what it rests on."""
+        """A table of the policies, cheapest first, with assumptions and excluded policies."""
         summary, sweep = self.summary, self.sweep
         head = (
             f"{'policy':<32}{'USD':>9}{'of on-demand':>14}{'regret':>9}{'95 %':>18}{'missed':>8}"
@@ -63,9 +63,9 @@ class SweepReport:
         )
         ranked = sorted(summary["policies"].items(), key=lambda item: item[1]["cost_usd"])
         rows = [_row(name, figures) for name, figures in ranked]
-        left_out = [f"{name} was left out: {reason}" for name, reason in sweep.left_out.items()]
-        said = f"{summary['windows']} windows, means of a window; sweep {sweep.plan.sweep_id}"
-        return "\n".join([head, *rows, said, *sweep.world.assumptions, *left_out])
+        left_out = [f"{name} is excluded: {reason}" for name, reason in sweep.left_out.items()]
+        totals = f"{summary['windows']} windows, means per window; sweep {sweep.plan.sweep_id}"
+        return "\n".join([head, *rows, totals, *sweep.world.assumptions, *left_out])
 
     def _bootstrap(self) -> dict[str, int]:
         block_ticks = max(1, round(_BLOCK_H / self.sweep.world.tick_h))
@@ -80,31 +80,31 @@ def start_or_resume(
     workers: Workers | None = None,
     by: By | None = None,
 ) -> SweepReport:
-    """Run a sweep, or go on with the same one that was stopped or killed before.
+    """Run a sweep, or resume the same sweep after an interruption.
 
     Args:
-        lab: whose database keeps the cells, and whose models are used.
-        spec: what is asked.
-        progress: called with what is being done and the share done.
-        cancelled: asked every second.
-        workers: where cells are run; None: as the lab's settings say.
-        by: who asks, for the audit log.
+        lab: with the database of cells and the models.
+        spec: of the sweep.
+        progress: called with the current step and the completed share, 0..1.
+        cancelled: called every second.
+        workers: that run the cells; None: according to the lab's settings.
+        by: the user, for the audit log.
     Raises:
-        InvalidInput, NotFound: what was asked cannot be; says what.
-        Cancelled, SweepFailed, NotAvailable: see `sweeps.work_off`; finished cells are kept.
+        InvalidInput, NotFound: the specification is not valid.
+        Cancelled, SweepFailed, NotAvailable: see `run.run_plan`; finished cells are stored.
     """
     progress("reading traces", 0.0)
     sweep = plan_sweep(lab, spec)
     chosen = workers or choose_workers(lab.settings)
     home = lab.settings.home.absolute()
     now = lab.clock.now()
-    kept = work_off(sweep.plan, lab.store.sweeps, chosen, home, now, progress, cancelled, by)
-    return report_of(sweep, kept)
+    results = run_plan(sweep.plan, lab.store.sweeps, chosen, home, now, progress, cancelled, by)
+    return _report(sweep, results)
 
 
-def report_of(sweep: Sweep, kept: Mapping[str, Mapping[str, Any]]) -> SweepReport:
-    """The report of a finished sweep from its kept results."""
-    results = (CellResult.from_json(dict(kept[key])) for key in sweep.plan.cells)
+def _report(sweep: Sweep, results_by_key: Mapping[str, Mapping[str, Any]]) -> SweepReport:
+    """The report of a finished sweep from its stored results."""
+    results = (CellResult.from_json(dict(results_by_key[key])) for key in sweep.plan.cells)
     return SweepReport(sweep, tuple(results))
 
 

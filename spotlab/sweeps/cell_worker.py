@@ -1,4 +1,4 @@
-"""A cell of a sweep on a worker."""
+"""The function that runs one cell of a sweep on a worker."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from spotlab.gym.world import World
 from spotlab.sweeps.code_digest import code_digest
 
 
-def run_one(shared: tuple[str, World], cell: Mapping[str, Any]) -> dict[str, Any]:
-    """On a worker: one cell's result in plain values.
+def run_planned_cell(shared: tuple[str, World], cell: Mapping[str, Any]) -> dict[str, Any]:
+    """One cell's result in plain values.
 
     Raises:
-        InvalidInput: the worker's code is not that of who asked; its numbers might differ.
+        InvalidInput: the worker's code differs from that of the process that runs the sweep.
     """
     digest, world = shared
     if digest != _own_digest():
         raise InvalidInput(
-            "This worker has another version of SpotLab than the one that runs the sweep.",
+            "This worker has another version of SpotLab than the process that runs the sweep.",
             remedy="Install the same version on every worker.",
         )
     return run_cell(world, Cell.from_json(dict(cell))).to_json()
@@ -29,5 +29,5 @@ def run_one(shared: tuple[str, World], cell: Mapping[str, Any]) -> dict[str, Any
 
 @cache
 def _own_digest() -> str:
-    """Of the code that this process began with."""
+    """Digest of the code at the start of this process."""
     return code_digest()

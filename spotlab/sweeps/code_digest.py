@@ -1,4 +1,4 @@
-"""Which code computed a result."""
+"""Digest of the code that computes backtests."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Final
 import spotlab
 
 _ROOMS: Final = ("domain", "features", "gym", "inference", "pipeline", "recorded")
-"""What a backtest's results depend on; screens, stores and commands do not change a number."""
+"""Rooms that the results of a backtest depend on."""
 
 
 def code_digest() -> str:
-    """SHA-256 over the source on disk of everything that computes a backtest, hex."""
+    """SHA-256 of the source files that the results of a backtest depend on, hex."""
     root = Path(spotlab.__file__).resolve().parent
     digest = hashlib.sha256()
     for room in _ROOMS:

@@ -1,4 +1,4 @@
-"""What the items of one run share, on every Dask worker."""
+"""Dask plugin that holds the function and the shared data of a run on every worker."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from distributed import WorkerPlugin
 from distributed.worker import get_worker
 
 from spotlab.errors import one_line
-from spotlab.sweeps.worker_process import READY, Said, answer
+from spotlab.sweeps.worker_process import READY, Reply, reply_to
 
 
-class Prepared(WorkerPlugin):
-    """Kept by the scheduler, and set up once on each worker: those of now and those to come.
+class PreparedRun(WorkerPlugin):
+    """Function and shared data of a run, set up once on each present and future worker.
 
     Args:
         name: of the run.
-        preparation: the function and what its items share, pickled.
+        preparation: the function and the shared data, pickled.
     """
 
     def __init__(self, name: str, preparation: bytes) -> None:
         self.name = name
         self._preparation = preparation
-        self._said: Said = READY
+        self._status: Reply = READY
         self._function: Callable[[Any, Any], Any] | None = None
         self._shared: Any = None
 
     def setup(self, worker: Any) -> None:  # noqa: ARG002 (Dask's signature)
-        """On a worker, before its first item."""
+        """Unpickle the preparation; called on a worker before its first item."""
         try:
             self._function, self._shared = pickle.loads(self._preparation)  # noqa: S301
         except Exception as exc:
-            self._said = ("unprepared", one_line(exc))
+            self._status = ("unprepared", one_line(exc))
 
-    def answer(self, payload: bytes) -> bytes:
-        """One item's answer; see `worker.answer`."""
+    def reply_to(self, payload: bytes) -> bytes:
+        """One item's reply; see `worker_process.reply_to`."""
         if self._function is None:
-            return pickle.dumps(self._said)
-        return answer(self._function, self._shared, pickle.loads(payload))  # noqa: S301
+            return pickle.dumps(self._status)
+        return reply_to(self._function, self._shared, pickle.loads(payload))  # noqa: S301
 
 
-def answer_on_worker(name: str, payload: bytes) -> bytes:
-    """The task that is sent for each item."""
+def run_on_worker(name: str, payload: bytes) -> bytes:
+    """The task of one item: its reply, pickled."""
     plugin = get_worker().plugins[name]
-    assert isinstance(plugin, Prepared)
-    return plugin.answer(payload)
+    assert isinstance(plugin, PreparedRun)
+    return plugin.reply_to(payload)

@@ -1,4 +1,4 @@
-"""Many items on a Dask cluster, each result as it comes."""
+"""Workers on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from spotlab.errors import Cancelled, InvalidSetting, NotAvailable, one_line
-from spotlab.sweeps.process_pool import POLL_S, Failed, Item, Result, Shared
-from spotlab.sweeps.worker_process import Said
+from spotlab.sweeps.process_pool import POLL_S, FailedItem, Item, Result, Shared
+from spotlab.sweeps.worker_process import Reply
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
 CONNECT_TIMEOUT_S: Final = 5.0
 WORKER_TIMEOUT_S: Final = 30.0
-"""How long a cluster may be without any worker: one that died may be starting again."""
+"""How long a cluster may have no worker: one that died may be restarting."""
 _SCHEMES: Final = ("tcp://", "tls://")
 
 
 class DaskWorkers:
-    """The workers of a Dask scheduler, which must have this SpotLab installed.
+    """The workers of a Dask scheduler, which must have the same version of SpotLab installed.
 
-    An item whose workers die is tried again by the scheduler (`allowed-failures`), then once more
-    by itself, so that no item is given up for what another one did to a worker they shared.
+    An item whose workers die is retried by the scheduler (`allowed-failures`), and then once more
+    while nothing else runs, so that no item fails because of another one on the same worker.
 
     Args:
         address: of the scheduler, `tcp://host:port`.
-        connect_timeout_s: longest wait for the scheduler's answer.
+        connect_timeout_s: longest wait for the scheduler's response.
         worker_timeout_s: longest time without a worker.
     Raises:
-        InvalidSetting: this is no address of a scheduler.
+        InvalidSetting: the address is not that of a scheduler.
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class DaskWorkers:
     ) -> None:
         if not address.startswith(_SCHEMES) or not address.rpartition(":")[2].isdigit():
             raise InvalidSetting(
-                f"SPOTLAB_DASK_SCHEDULER: {address!r} is no address of a Dask scheduler.",
-                remedy="Use tcp://host:port, or leave it empty for processes of this machine.",
+                f"SPOTLAB_DASK_SCHEDULER: {address!r} is not the address of a Dask scheduler.",
+                remedy="Use tcp://host:port, or leave it empty to use processes on this machine.",
             )
         self._address = address
         self._connect_timeout_s = connect_timeout_s
@@ -62,51 +62,53 @@ class DaskWorkers:
         items: Mapping[str, Item],
         on_done: Callable[[str, Result], None],
         cancelled: Callable[[], bool],
-    ) -> list[Failed]:
-        """See Workers.run."""
+    ) -> list[FailedItem]:
+        """Run all items; see `Workers.run`."""
         if not items:
             return []
-        with self._connected() as client, ExitStack() as ending:
-            flights = _Flights(client, pickle.dumps((function, shared)))
-            ending.callback(flights.end)
-            slots = _Slots(client, self._worker_timeout_s, self._address)
-            waiting, suspects = deque(items), deque[str]()
-            failed: list[Failed] = []
-            while waiting or suspects or flights.up:
+        with self._connected() as client, ExitStack() as cleanup:
+            submissions = _Submissions(client, pickle.dumps((function, shared)))
+            cleanup.callback(submissions.close)
+            threads = _ThreadCount(client, self._worker_timeout_s, self._address)
+            waiting, retries = deque(items), deque[str]()
+            failed: list[FailedItem] = []
+            while waiting or retries or submissions.pending:
                 if cancelled():
-                    raise Cancelled("Stopped; what was finished is kept.")
-                room = 2 * slots.count()  # one at work, one on its way
-                while waiting and len(flights.up) < room:
-                    flights.start(waiting.popleft(), items)
-                if suspects and not flights.up:  # alone: if a worker dies now, it is its doing
-                    flights.start(suspects.popleft(), items, last=True)
-                for name, said, last in flights.landed(POLL_S):
-                    if said is None and not last:
-                        suspects.append(name)
-                    elif said is None:
-                        failed.append(Failed(name, "Its workers died again and again."))
-                    elif said[0] == "done":
-                        on_done(name, said[1])
-                    elif said[0] == "unprepared":
+                    raise Cancelled("Cancelled; finished items were delivered.")
+                capacity = 2 * threads.count()  # per thread, one running item and one in transfer
+                while waiting and len(submissions.pending) < capacity:
+                    submissions.submit(waiting.popleft(), items)
+                if (
+                    retries and not submissions.pending
+                ):  # alone: if its worker dies now, it is the cause
+                    submissions.submit(retries.popleft(), items, last=True)
+                for name, reply, last in submissions.receive(POLL_S):
+                    if reply is None and not last:
+                        retries.append(name)
+                    elif reply is None:
+                        failed.append(FailedItem(name, "Its workers died repeatedly."))
+                    elif reply[0] == "done":
+                        on_done(name, reply[1])
+                    elif reply[0] == "unprepared":
                         raise NotAvailable(
-                            f"A Dask worker of {self._address} cannot be prepared: {said[1]}",
-                            remedy="Run the same SpotLab on every worker.",
+                            f"A Dask worker of {self._address} cannot be prepared: {reply[1]}",
+                            remedy="Install the same version of SpotLab on every worker.",
                         )
                     else:
-                        failed.append(Failed(name, said[1]))
-            return sorted(failed, key=lambda one: one.name)
+                        failed.append(FailedItem(name, reply[1]))
+            return sorted(failed, key=lambda item: item.name)
 
     @contextmanager
     def _connected(self) -> Iterator[Client]:
         from distributed import Client
 
-        # What it logs about a cluster that goes away is said by our own errors.
+        # Our own errors report a lost cluster.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         try:
             client = Client(self._address, timeout=self._connect_timeout_s, set_as_default=False)
         except (OSError, ValueError) as exc:
             raise NotAvailable(
-                f"No Dask scheduler answers at {self._address} within "
+                f"No Dask scheduler answered at {self._address} within "
                 f"{self._connect_timeout_s:g} s ({one_line(exc)}).",
                 remedy="Start one with `dask scheduler`, or unset SPOTLAB_DASK_SCHEDULER.",
             ) from exc
@@ -116,8 +118,8 @@ class DaskWorkers:
             client.close(timeout=self._connect_timeout_s)
 
 
-class _Slots:
-    """How many items the cluster can be at, asked now and then."""
+class _ThreadCount:
+    """Number of worker threads in the cluster, updated at most once a second."""
 
     def __init__(self, client: Client, worker_timeout_s: float, address: str) -> None:
         self._client = client
@@ -128,20 +130,20 @@ class _Slots:
         self._seen_at = time.monotonic()
 
     def count(self) -> int:
-        """Threads of the workers there are.
+        """Threads of all present workers.
 
         Raises:
-            NotAvailable: the scheduler is gone, or has had no worker for too long.
+            NotAvailable: the connection to the scheduler is lost, or it had no worker for too long.
         """
         now = time.monotonic()
         if self._client.status != "running":
             raise NotAvailable(
-                f"The Dask scheduler {self._address} went away.",
-                remedy="Start it again and repeat the command: what was finished is kept.",
+                f"The connection to the Dask scheduler {self._address} was lost.",
+                remedy="Restart it and repeat the command: finished cells are stored.",
             )
         if now - self._asked_at >= 1.0 or not self._threads:
             self._asked_at = now
-            self._threads = self._ask()
+            self._threads = self._count_threads()
         if self._threads:
             self._seen_at = now
         elif now - self._seen_at > self._worker_timeout_s:
@@ -151,69 +153,69 @@ class _Slots:
             )
         return self._threads
 
-    def _ask(self) -> int:
+    def _count_threads(self) -> int:
         try:
             return sum(self._client.nthreads().values())
         except OSError:
-            return 0  # it is going away: the status says so next
+            return 0  # the connection is being lost: the next status check reports it
 
 
-class _Flights:
-    """The items that the cluster is at, and what they need to share.
+class _Submissions:
+    """Submitted items, and the plugin with their shared data.
 
-    The shared part is no task that items depend on: Dask would send them all to the worker that
-    holds it.
+    Shared data is not a task that items depend on: Dask would send all items to the worker that has
+    it.
     """
 
     def __init__(self, client: Client, preparation: bytes) -> None:
-        from spotlab.sweeps.dask_plugin import Prepared
+        from spotlab.sweeps.dask_plugin import PreparedRun
 
         self._client = client
         self._run = f"spotlab-{uuid.uuid4().hex}"
-        self._landed: SimpleQueue[Future[Any]] = SimpleQueue()
-        self._started = 0
-        self.up: dict[Future[Any], tuple[str, bool]] = {}
-        client.register_plugin(Prepared(self._run, preparation), name=self._run)
+        self._completed: SimpleQueue[Future[Any]] = SimpleQueue()
+        self._submitted = 0
+        self.pending: dict[Future[Any], tuple[str, bool]] = {}
+        client.register_plugin(PreparedRun(self._run, preparation), name=self._run)
 
-    def start(self, name: str, items: Mapping[str, Any], *, last: bool = False) -> None:
-        """Send an item; `last`: it is not tried again after this."""
-        from spotlab.sweeps.dask_plugin import answer_on_worker
+    def submit(self, name: str, items: Mapping[str, Any], *, last: bool = False) -> None:
+        """Submit an item; `last`: it will not be retried."""
+        from spotlab.sweeps.dask_plugin import run_on_worker
 
-        self._started += 1
-        key = f"{self._run}-{self._started}"
+        self._submitted += 1
+        key = f"{self._run}-{self._submitted}"
         payload = pickle.dumps(items[name])
-        future = self._client.submit(answer_on_worker, self._run, payload, key=key, pure=False)
-        self.up[future] = (name, last)
-        future.add_done_callback(self._landed.put)
+        future = self._client.submit(run_on_worker, self._run, payload, key=key, pure=False)
+        self.pending[future] = (name, last)
+        future.add_done_callback(self._completed.put)
 
-    def landed(self, within_s: float) -> list[tuple[str, Said | None, bool]]:
-        """Items with what was said about them within that time; None: their workers died."""
+    def receive(self, within_s: float) -> list[tuple[str, Reply | None, bool]]:
+        """Items completed within that time, with the reply (None: its workers died) and `last`."""
         try:
-            future = self._landed.get(timeout=within_s)
+            future = self._completed.get(timeout=within_s)
         except Empty:
             return []
-        name, last = self.up.pop(future)
-        return [(name, said_by(future), last)]
+        name, last = self.pending.pop(future)
+        return [(name, reply_of(future), last)]
 
-    def end(self) -> None:
-        """Take back what has not begun, and let the workers forget what was shared."""
-        with suppress(OSError, RuntimeError):  # the scheduler, or the client that lost it, is gone
-            if self.up:
-                self._client.cancel(list(self.up), force=True)
+    def close(self) -> None:
+        """Cancel the pending items, and remove the shared data from the workers."""
+        with suppress(OSError, RuntimeError):  # the connection to the scheduler is lost
+            if self.pending:
+                self._client.cancel(list(self.pending), force=True)
             self._client.unregister_worker_plugin(self._run)
 
 
-def said_by(future: Future[Any]) -> Said | None:
-    """What was said about an item; None: its workers died."""
+def reply_of(future: Future[Any]) -> Reply | None:
+    """The reply of a completed item; None: its workers died."""
     from distributed.scheduler import KilledWorker
 
     if future.status == "finished":
         try:
-            said: Said = pickle.loads(future.result())  # noqa: S301  (our own workers')
-        except KilledWorker:  # the one that held the result died, and the next one at it, too
+            reply: Reply = pickle.loads(future.result())  # noqa: S301  (our own workers')
+        except KilledWorker:  # the worker with the result died, and so did those that retried it
             return None
-        return said
-    if future.status != "error":  # the scheduler forgot it: it was restarted
+        return reply
+    if future.status != "error":  # lost by the scheduler in a restart
         return None
     exc = future.exception()
     return None if isinstance(exc, KilledWorker) else ("unprepared", one_line(exc))

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from spotlab.domain.ports.backtests import SweepRecord
 from spotlab.gym.policies import ORACLE, SPOTLAB
-from spotlab.gym.results import differences, means, summarise
+from spotlab.gym.results import differences, policy_means, summarise
 from spotlab.gym.sweep_cell import CellResult
 
 _DAY_S: Final = 86_400.0
@@ -24,14 +24,14 @@ class SweepFigures:
         kind: "deadline" or "service".
         policies: by regret, the oracle first.
         windows: results by policy, by the window's number.
-        planned: number of windows of the sweep.
+        total_windows: number of windows of the sweep.
         summary, pairs, means: see `gym.results`.
     """
 
     kind: str
     policies: tuple[str, ...]
     windows: Mapping[int, Mapping[str, CellResult]]
-    planned: int
+    total_windows: int
     summary: Mapping[str, Any]
     pairs: Sequence[Mapping[str, Any]]
     means: Mapping[str, Mapping[str, tuple[float, float, float]]]
@@ -39,7 +39,7 @@ class SweepFigures:
     @property
     def partial(self) -> bool:
         """Whether windows are missing."""
-        return len(self.windows) < self.planned
+        return len(self.windows) < self.total_windows
 
     @property
     def main_policy(self) -> str:
@@ -99,10 +99,10 @@ def figures_of(record: SweepRecord, cells: Mapping[str, Mapping[str, Any]]) -> S
         kind=summary["workload"],
         policies=tuple(by_regret),
         windows=complete,
-        planned=record.config["windows"],
+        total_windows=record.config["windows"],
         summary=summary,
         pairs=differences(results, **bootstrap),
-        means=means(results, **bootstrap),
+        means=policy_means(results, **bootstrap),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a capacity model says at each tick of a world."""
+"""Forecasts of a capacity model at each tick of a world."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from spotlab.pipeline.capacity import loss_risks
 
 CAPACITY_TASK: Final = "capacity"
 HORIZONS_H: Final = (1.0, 3.0)
-"""What SpotLab's policy looks at: the next hour, and the time until a job has gained by a start."""
+"""Horizons that SpotLab's policy uses: the next hour, and the time until a start pays off."""
 
 
 def forecasts_of(model: CapacityModel, panel: TracePanel) -> tuple[Forecast, ...]:
-    """The model's forecasts of each horizon, in order; row i rests on ticks 0..i."""
+    """The model's forecasts for each of HORIZONS_H; row i depends on ticks 0..i only."""
     risks = loss_risks(panel, model, HORIZONS_H)
     return tuple(Forecast(h, risk) for h, risk in zip(HORIZONS_H, risks, strict=True))

@@ -1,7 +1,6 @@
-"""Many items on many processes, each result as it comes.
+"""Protocol of workers, and workers that are processes of this machine.
 
-A worker that dies loses only the item it was at, which is tried again; what a function raises is
-its answer, and is not.
+If a worker dies, its current item is retried; an item whose function raises an error is not.
 """
 
 from __future__ import annotations
@@ -19,28 +18,28 @@ from multiprocessing.connection import Connection, wait
 from typing import Final, Protocol, TypeVar
 
 from spotlab.errors import Cancelled, NotAvailable
-from spotlab.sweeps.worker_process import Said
+from spotlab.sweeps.worker_process import Reply
 
 Shared = TypeVar("Shared")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-TRIES: Final = 3
-"""An item whose worker died this often is given up."""
+MAX_DEATHS: Final = 3
+"""An item whose workers died this often fails."""
 POLL_S: Final = 0.1
-"""Longest time until a wish to stop is noticed."""
-ONE_THREAD: Final = dict.fromkeys(
+"""Longest time until a cancellation is noticed."""
+ONE_THREAD_ENVIRONMENT: Final = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
-"""The processes share the cores: threads within them would only wait for each other."""
+"""Environment of the processes: they share the cores, so more threads would only wait."""
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FailedItem:
     """An item without a result.
 
     Args:
-        name: the item's.
+        name: of the item.
         reason: one sentence.
     """
 
@@ -49,7 +48,7 @@ class Failed:
 
 
 class Workers(Protocol):
-    """Where the items of a long computation are worked on."""
+    """Runs the items of a long computation."""
 
     def run(
         self,
@@ -58,41 +57,41 @@ class Workers(Protocol):
         items: Mapping[str, Item],
         on_done: Callable[[str, Result], None],
         cancelled: Callable[[], bool],
-    ) -> list[Failed]:
-        """Call `function(shared, item)` for every item, in no order that is promised.
+    ) -> list[FailedItem]:
+        """Call `function(shared, item)` for every item, in any order.
 
         Args:
             function: importable by name, and deterministic: it may be called again for an item.
-            shared: what every item needs; sent once to each worker, not with each item.
+            shared: data for all items; sent once to each worker, not with each item.
             items: by name.
-            on_done: called in this thread with a name and its result, as each finishes.
-            cancelled: asked at least every second.
+            on_done: called in this thread with the name and result of each finished item.
+            cancelled: called at least every second.
         Returns:
-            The items that failed, by name: the function raised, or its workers died again and
-            again.
+            The items that failed, sorted by name: the function raised an error, or the item's
+            workers died repeatedly.
         Raises:
-            Cancelled: `cancelled` said so; what was done was delivered.
+            Cancelled: `cancelled` returned True; finished items were delivered.
             NotAvailable: there are no workers, or they cannot be prepared.
         """
         ...
 
 
-def cores() -> int:
-    """How many processes can run at once here."""
+def core_count() -> int:
+    """Number of processes that can run in parallel on this machine."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class ProcessWorkers:
     """Processes of this machine.
 
-    They end with this process, even when it is killed, and do not hear its Ctrl-C.
+    They end with this process, even if it is killed, and do not receive its Ctrl-C.
 
     Args:
-        processes: how many; None: one for each core.
+        processes: number of processes; None: one per core.
     """
 
     def __init__(self, processes: int | None = None) -> None:
-        self._processes = processes or cores()
+        self._processes = processes or core_count()
 
     def run(
         self,
@@ -101,75 +100,81 @@ class ProcessWorkers:
         items: Mapping[str, Item],
         on_done: Callable[[str, Result], None],
         cancelled: Callable[[], bool],
-    ) -> list[Failed]:
-        """See Workers.run."""
-        crew = _Crew(pickle.dumps((function, shared)))
+    ) -> list[FailedItem]:
+        """Run all items; see `Workers.run`."""
+        pool = _ProcessPool(pickle.dumps((function, shared)))
         try:
-            crew.hire(min(self._processes, len(items)))
+            pool.start(min(self._processes, len(items)))
             waiting = deque(items)
             deaths: Counter[str] = Counter()
-            failed: list[Failed] = []
-            while waiting or crew.busy():
+            failed: list[FailedItem] = []
+            while waiting or pool.busy():
                 if cancelled():
-                    raise Cancelled("Stopped; what was finished is kept.")
-                while waiting and (free := crew.free()):
-                    free.start(waiting[0], items[waiting[0]])
+                    raise Cancelled("Cancelled; finished items were delivered.")
+                while waiting and (worker := pool.idle_worker()):
+                    worker.start(waiting[0], items[waiting[0]])
                     waiting.popleft()
-                for name, said in crew.heard(POLL_S):
-                    if said is None:
+                for name, reply in pool.receive(POLL_S):
+                    if reply is None:
                         deaths[name] += 1
-                        if deaths[name] < TRIES:
+                        if deaths[name] < MAX_DEATHS:
                             waiting.append(name)
                         else:
-                            failed.append(Failed(name, f"Its worker died {TRIES} times."))
-                    elif said[0] == "done":
-                        on_done(name, said[1])
+                            failed.append(FailedItem(name, f"Its worker died {MAX_DEATHS} times."))
+                    elif reply[0] == "done":
+                        on_done(name, reply[1])
                     else:
-                        failed.append(Failed(name, said[1]))
-            return sorted(failed, key=lambda one: one.name)
+                        failed.append(FailedItem(name, reply[1]))
+            return sorted(failed, key=lambda item: item.name)
         finally:
-            crew.dismiss()
+            pool.stop()
 
 
-class _Member:
-    """One process, with the item it is at."""
+class _WorkerProcess:
+    """One worker process, with its current item."""
 
     def __init__(self, preparation: bytes) -> None:
-        self.connection, theirs = Pipe()
+        self.connection, worker_end = Pipe()
         self.item: str | None = None
         self.ready = False
-        with theirs:
+        with worker_end:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "spotlab.sweeps.worker_process", str(theirs.fileno())],
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "spotlab.sweeps.worker_process",
+                    str(worker_end.fileno()),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                env={**os.environ, **ONE_THREAD},
+                pass_fds=(worker_end.fileno(),),
+                env={**os.environ, **ONE_THREAD_ENVIRONMENT},
                 start_new_session=True,
             )
         self._preparation = preparation
 
     def prepare(self) -> None:
-        """Send what it needs before its first item."""
+        """Send sys.path, the function and the shared data."""
         self._send(lambda: self.connection.send(sys.path))
         self._send(lambda: self.connection.send_bytes(self._preparation))
 
     def start(self, name: str, item: object) -> None:
-        """Give it an item."""
+        """Send an item."""
         self.item = name
         payload = pickle.dumps(item)
         self._send(lambda: self.connection.send_bytes(payload))
 
-    def hear(self) -> Said | None:
-        """What it says; None: it died."""
+    def receive(self) -> Reply | None:
+        """Its reply; None: it died."""
         try:
-            said: Said = pickle.loads(self.connection.recv_bytes())  # noqa: S301  (our child's)
+            reply: Reply = pickle.loads(self.connection.recv_bytes())  # noqa: S301  (our child's)
         except (EOFError, OSError):
             return None
-        return said
+        return reply
 
-    def end(self) -> int:
-        """End it; its exit code."""
+    def kill(self) -> int:
+        """Kill it; returns its exit code."""
         self.process.kill()
         self.connection.close()
         assert self.process.stdin is not None
@@ -180,70 +185,70 @@ class _Member:
         try:
             send()
         except OSError:
-            return  # it died: `hear` finds that out
+            return  # it died: `receive` reports that
 
 
-class _Crew:
-    """The processes of one run; those that die are replaced while there is work."""
+class _ProcessPool:
+    """The worker processes of one run; processes that die are replaced."""
 
     def __init__(self, preparation: bytes) -> None:
         self._preparation = preparation
-        self._members: dict[Connection, _Member] = {}
-        self._stillborn = 0
+        self._workers: dict[Connection, _WorkerProcess] = {}
+        self._failed_starts = 0
 
-    def hire(self, count: int) -> None:
-        """Start processes."""
-        hired = []
+    def start(self, count: int) -> None:
+        """Start worker processes."""
+        started = []
         for _ in range(count):
-            member = _Member(self._preparation)
-            self._members[member.connection] = member
-            hired.append(member)
-        for member in hired:
-            member.prepare()
+            worker = _WorkerProcess(self._preparation)
+            self._workers[worker.connection] = worker
+            started.append(worker)
+        for worker in started:
+            worker.prepare()
 
     def busy(self) -> bool:
-        """Whether any is at an item."""
-        return any(member.item is not None for member in self._members.values())
+        """Whether any worker has an item."""
+        return any(member.item is not None for member in self._workers.values())
 
-    def free(self) -> _Member | None:
-        """One that is ready for an item."""
-        ready = (m for m in self._members.values() if m.ready and m.item is None)
+    def idle_worker(self) -> _WorkerProcess | None:
+        """A worker that is ready for an item, or None."""
+        ready = (m for m in self._workers.values() if m.ready and m.item is None)
         return next(ready, None)
 
-    def heard(self, within_s: float) -> list[tuple[str, Said | None]]:
-        """Items with what was said about them within that time; None: the worker died at it."""
-        found = []
-        for connection in wait(list(self._members), within_s):
+    def receive(self, within_s: float) -> list[tuple[str, Reply | None]]:
+        """Items completed within that time, with the reply; None: the worker died."""
+        replies = []
+        for connection in wait(list(self._workers), within_s):
             assert isinstance(connection, Connection)
-            member = self._members[connection]
-            said = member.hear()
-            if said is None:
-                self._replace(member)
-            elif said[0] == "unprepared":
-                raise NotAvailable(f"The worker processes cannot be prepared: {said[1]}")
-            elif said[0] == "ready":
-                member.ready = True
+            worker = self._workers[connection]
+            reply = worker.receive()
+            if reply is None:
+                self._replace(worker)
+            elif reply[0] == "unprepared":
+                raise NotAvailable(f"The worker processes cannot be prepared: {reply[1]}")
+            elif reply[0] == "ready":
+                worker.ready = True
                 continue
-            if member.item is not None:
-                found.append((member.item, said))
-                member.item = None
-        return found
+            if worker.item is not None:
+                replies.append((worker.item, reply))
+                worker.item = None
+        return replies
 
-    def dismiss(self) -> None:
-        """End them all."""
-        for member in self._members.values():
-            member.end()
-        self._members.clear()
+    def stop(self) -> None:
+        """Kill all workers."""
+        for worker in self._workers.values():
+            worker.kill()
+        self._workers.clear()
 
-    def _replace(self, member: _Member) -> None:
-        del self._members[member.connection]
-        code = member.end()
-        if not member.ready:
-            self._stillborn += 1
-            if self._stillborn >= TRIES:
-                raise NotAvailable(f"Worker processes die as they start ({_how(code)}).")
-        self.hire(1)
+    def _replace(self, worker: _WorkerProcess) -> None:
+        del self._workers[worker.connection]
+        code = worker.kill()
+        if not worker.ready:
+            self._failed_starts += 1
+            if self._failed_starts >= MAX_DEATHS:
+                raise NotAvailable(f"Worker processes die at their start ({_exit_reason(code)}).")
+        self.start(1)
 
 
-def _how(code: int) -> str:
+def _exit_reason(code: int) -> str:
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

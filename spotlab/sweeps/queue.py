@@ -1,6 +1,7 @@
-"""Sweeps in the background of a process that lives on, such as the app.
+"""Background queue of sweeps in a long-running process, such as the app.
 
-Their progress and a wish to stop them are in SQL: any session, and any process, can see and say it.
+Progress and cancellation are stored in SQL, so that any session or process can see the progress of
+a sweep and cancel it.
 """
 
 from __future__ import annotations
@@ -16,23 +17,23 @@ from spotlab.domain.ports import By, Clock
 from spotlab.domain.ports.backtests import SweepRecord, Sweeps
 from spotlab.errors import Cancelled, NotAvailable, SpotlabError
 from spotlab.sweeps.process_pool import Workers
-from spotlab.sweeps.run import Plan, running, work_off
+from spotlab.sweeps.run import Plan, run_plan, running_sweep
 
 log = logging.getLogger("spotlab.sweeps.run")
 
 _WAIT_S: Final = 0.5
-"""How often a queued sweep looks whether the one of another process has ended."""
+"""Interval at which a queued sweep checks whether the sweep of another process has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepProgress:
-    """How far a sweep is.
+    """Progress of a sweep.
 
     Args:
-        record: as SQL has it.
-        state: the record's, but "interrupted" where it says that it runs and nobody runs it.
-        share: 0..1 of its cells.
-        text: what is being done, where it is this process that does it; else "".
+        record: in SQL.
+        state: the record's state, but "interrupted" if it is "running" and no process runs it.
+        share: of finished cells, 0..1.
+        text: the current step if this process runs the sweep, else "".
     """
 
     record: SweepRecord
@@ -41,14 +42,14 @@ class SweepProgress:
     text: str
 
 
-class SweepJobs:
-    """A thread that works off sweeps in the order they were submitted; safe to share.
+class SweepQueue:
+    """A thread that runs sweeps in the order of their submission; safe to share between threads.
 
     Args:
-        sweeps: where they are kept.
-        workers: where their cells are run.
-        home: in which one sweep at a time runs, over all processes.
-        clock: the time.
+        sweeps: records and results.
+        workers: that run the cells.
+        home: one sweep at a time runs in a home, across all processes.
+        clock: current time.
     """
 
     def __init__(self, sweeps: Sweeps, workers: Workers, home: Path, clock: Clock) -> None:
@@ -63,7 +64,7 @@ class SweepJobs:
         self._thread: threading.Thread | None = None
 
     def submit(self, plan: Plan, by: By | None = None) -> SweepRecord:
-        """Queue a sweep; one that is queued here already, or done, stays as it is."""
+        """Queue a sweep, unless it is already queued here or done."""
         now = self._clock.now()
         record = self._sweeps.open(plan.sweep_id, plan.config, len(plan.cells), now, by)
         with self._changed:
@@ -72,40 +73,40 @@ class SweepJobs:
                 self._queue.append(plan)
                 self._changed.notify_all()
             if self._thread is None and not self._closed.is_set():
-                self._thread = threading.Thread(target=self._work, name="sweeps", daemon=True)
+                self._thread = threading.Thread(target=self._run_queue, name="sweeps", daemon=True)
                 self._thread.start()
         return record
 
     def cancel(self, sweep_id: str, by: By | None = None) -> None:
-        """Stop a sweep, whichever process runs it; finished cells are kept. Raises NotFound."""
+        """Cancel a sweep in any process; finished cells stay stored. Raises NotFound."""
         self._sweeps.cancel(sweep_id, by)
 
     def progress(self, sweep_id: str) -> SweepProgress:
-        """How far it is, whichever process runs it. Raises NotFound."""
+        """Progress of a sweep in any process. Raises NotFound."""
         record = self._sweeps.get(sweep_id)
         text = self._texts.get(sweep_id, "")
-        alive = record.state != "running" or running(self._home) == sweep_id
+        is_alive = record.state != "running" or running_sweep(self._home) == sweep_id
         return SweepProgress(
             record,
-            record.state if alive else "interrupted",
+            record.state if is_alive else "interrupted",
             record.done / record.total if record.total else 0.0,
             text,
         )
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Until nothing is queued or running here; False when that took longer."""
+        """Wait until no sweep is queued or running here; False on timeout."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._texts, timeout_s)
 
     def close(self) -> None:
-        """Stop what runs; it can go on another time."""
+        """Stop the running sweep, which can be resumed later, and end the thread."""
         self._closed.set()
         with self._changed:
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()
 
-    def _work(self) -> None:
+    def _run_queue(self) -> None:
         while not self._closed.is_set():
             with self._changed:
                 self._changed.wait_for(lambda: self._queue or self._closed.is_set())
@@ -113,28 +114,28 @@ class SweepJobs:
                     return
                 plan = self._queue.popleft()
             try:
-                self._work_off(plan)
+                self._run_plan(plan)
             finally:
                 with self._changed:
                     del self._texts[plan.sweep_id]
                     self._changed.notify_all()
 
-    def _work_off(self, plan: Plan) -> None:
-        def tell(text: str, _share: float) -> None:
+    def _run_plan(self, plan: Plan) -> None:
+        def progress(text: str, _share: float) -> None:
             self._texts[plan.sweep_id] = text
 
-        while running(self._home) is not None:  # in another process
-            if self._closed.wait(_WAIT_S) or not self._wanted(plan):
+        while running_sweep(self._home) is not None:  # in another process
+            if self._closed.wait(_WAIT_S) or not self._is_wanted(plan):
                 return
         try:
-            if self._wanted(plan):
-                work_off(
+            if self._is_wanted(plan):
+                run_plan(
                     plan,
                     self._sweeps,
                     self._workers,
                     self._home,
                     self._clock.now(),
-                    tell,
+                    progress,
                     self._closed.is_set,
                 )
         except Cancelled:
@@ -145,10 +146,10 @@ class SweepJobs:
             log.exception("sweep %s failed", plan.sweep_id)
             self._sweeps.finish(plan.sweep_id, "failed", f"{type(exc).__name__}: {exc}")
 
-    def _wanted(self, plan: Plan) -> bool:
-        """Whether nobody cancelled it while it was queued."""
+    def _is_wanted(self, plan: Plan) -> bool:
+        """Whether it was not cancelled while it was queued."""
         try:
             return self._sweeps.get(plan.sweep_id).state != "cancelled"
         except NotAvailable as exc:
-            log.warning("sweep %s is not run: %s", plan.sweep_id, exc)
+            log.warning("sweep %s is skipped: %s", plan.sweep_id, exc)
             return False

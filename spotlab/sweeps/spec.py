@@ -1,4 +1,4 @@
-"""What is asked of a sweep."""
+"""Specification of a sweep: traces, workloads, policies and prices."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from spotlab.gym.windows import (
 from spotlab.gym.world import World
 from spotlab.recorded.traces import Polarity, TraceFormat
 
-Span = tuple[float, float]
-"""Lowest and highest of what is drawn uniformly."""
+Range = tuple[float, float]
+"""Lowest and highest value of a uniform distribution."""
 
 
 @dataclass(frozen=True, slots=True)
 class Jobs:
-    """Jobs with a deadline, drawn one a window; see `gym.workloads.DeadlineJob`."""
+    """Jobs with a deadline, one drawn per window; see `gym.workloads.DeadlineJob`."""
 
     work_h: float = WORK_H
-    deadlines_h: Span = DEADLINES_H
-    changeovers_h: Span = CHANGEOVERS_H
+    deadlines_h: Range = DEADLINES_H
+    changeovers_h: Range = CHANGEOVERS_H
     checkpoint_h: float = 0.0
 
     def windows(self, world: World, count: int, seed: int) -> tuple[Window, ...]:
-        """As many, at random places of the world. Raises InvalidInput where it is too short."""
+        """`count` windows at random times. Raises InvalidInput if the world is too short."""
         return deadline_windows(
             world.panel,
             count,
@@ -45,14 +45,14 @@ class Jobs:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Services that should always be up, one a window; see `gym.workloads.Service`."""
+    """Services that should always be up, one per window; see `gym.workloads.Service`."""
 
     hours: float
     downtime_usd_per_hour: float
-    changeovers_h: Span = CHANGEOVERS_H
+    changeovers_h: Range = CHANGEOVERS_H
 
     def windows(self, world: World, count: int, seed: int) -> tuple[Window, ...]:
-        """As many, at random places of the world. Raises InvalidInput where it is too short."""
+        """`count` windows at random times. Raises InvalidInput if the world is too short."""
         return service_windows(
             world.panel,
             count,
@@ -65,13 +65,13 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What instances cost, where traces do not say.
+    """Prices of instances, which traces do not contain.
 
     Args:
-        on_demand_usd_per_hour: of one instance, wherever it is started.
-        spot_usd_per_hour: of every pool; not used where there is a file.
+        on_demand_usd_per_hour: the same in every pool.
+        spot_usd_per_hour: the same in every pool; ignored if there is a file.
         file: CSV with a price for each trace, and optionally its advisor bucket.
-        told: where the first two are from, one sentence.
+        told: source of the first two, one sentence.
     """
 
     on_demand_usd_per_hour: float
@@ -87,12 +87,12 @@ RECORDED_PRICES: Final = Prices(
     "lowest that was recorded of it in us-east-1, us-east-2 and us-west-2 from 2019-12-20 to "
     "2020-03-23.",
 )
-"""Of the type that the recorded campaigns probed, for traces that say nothing of prices."""
+"""Default prices: those of the type that the recorded campaigns probed."""
 
 
 @dataclass(frozen=True, slots=True)
 class TraceChoice:
-    """Which traces, and what they do not say themselves; see `recorded.traces.read_trace`."""
+    """A folder of traces, and properties not stated in them; see `recorded.traces.read_trace`."""
 
     folder: Path
     format: TraceFormat | None = None
@@ -102,16 +102,16 @@ class TraceChoice:
 
 @dataclass(frozen=True, slots=True)
 class SweepSpec:
-    """A sweep as a person asks for it.
+    """A sweep as specified by a user.
 
     Args:
-        traces: what is replayed.
+        traces: to replay.
         workloads: the jobs or the services.
-        policies: names; ("all",): every one that fits.
-        models: whose forecasts SpotLab's policy uses: names, name@version or a task; none: the
-            champion of the task capacity. Used with "all" only.
-        windows: how many; each has a workload of its own.
-        seed: of what is drawn: windows, and resamples of the intervals.
+        policies: names; ("all",): every policy that fits.
+        models: for SpotLab's policy: names, name@version or a task; empty: the champion of the task
+            capacity. Used with "all" only.
+        windows: number of windows; each has its own workload.
+        seed: of the windows and of the intervals.
         prices: of instances.
     """
 

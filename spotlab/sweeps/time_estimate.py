@@ -8,7 +8,7 @@ from typing import Final
 from spotlab.gym.policies import ORACLE, SPOTLAB
 from spotlab.gym.sweep_cell import Cell, run_cell
 from spotlab.sweeps.plan import Sweep
-from spotlab.sweeps.process_pool import cores
+from spotlab.sweeps.process_pool import core_count
 
 _START_S: Final = 3.0
 """Time until the workers have started and read their world, whatever the number of cells."""
@@ -33,4 +33,4 @@ def time_window(sweep: Sweep) -> float:
 
 def sweep_seconds(sweep: Sweep, window_s: float) -> float:
     """Seconds that the whole sweep will take on the cores of this machine."""
-    return _START_S + window_s * sweep.spec.windows / cores()
+    return _START_S + window_s * sweep.spec.windows / core_count()

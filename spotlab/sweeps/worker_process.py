@@ -1,6 +1,7 @@
-"""A worker process and what it answers.
+"""A worker process and its replies.
 
-python -P -m spotlab.sweeps.worker_process FD: started by workers.ProcessWorkers, spoken to over FD.
+`python -P -m spotlab.sweeps.worker_process FD`: started by process_pool.ProcessWorkers, which
+communicates with it over FD.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from typing import Any, Final, Literal
 
 from spotlab.errors import one_line
 
-Said = tuple[Literal["ready", "done", "failed", "unprepared"], Any]
-"""What a worker says: the result of a "done", one sentence of the others."""
+Reply = tuple[Literal["ready", "done", "failed", "unprepared"], Any]
+"""Reply of a worker: the result if "done", else one sentence."""
 
-READY: Final[Said] = ("ready", "")
+READY: Final[Reply] = ("ready", "")
 
 
-def answer(function: Callable[[Any, Any], Any], shared: Any, item: Any) -> bytes:
-    """One item's result or error as bytes: `Said`, pickled."""
+def reply_to(function: Callable[[Any, Any], Any], shared: Any, item: Any) -> bytes:
+    """One item's result or error: a `Reply`, pickled."""
     try:
         return pickle.dumps(("done", function(shared, item)))
     except Exception as exc:
@@ -30,20 +31,20 @@ def answer(function: Callable[[Any, Any], Any], shared: Any, item: Any) -> bytes
 
 
 def main(argv: list[str]) -> None:
-    """Take sys.path, then the function with what its items share, then items until the end."""
+    """Receive sys.path, then the function with its shared data, then items until the end."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     connection = Connection(int(argv[0]))
     sys.path[:] = connection.recv()
-    function, shared = _prepared(connection)
+    function, shared = _receive_preparation(connection)
     while True:
         try:
             item = connection.recv_bytes()
         except EOFError:
             return
-        connection.send_bytes(answer(_unpickling(function), shared, item))
+        connection.send_bytes(reply_to(_unpickling(function), shared, item))
 
 
-def _prepared(connection: Connection) -> tuple[Callable[[Any, Any], Any], Any]:
+def _receive_preparation(connection: Connection) -> tuple[Callable[[Any, Any], Any], Any]:
     try:
         function, shared = pickle.loads(connection.recv_bytes())  # noqa: S301  (our parent's)
     except Exception as exc:
@@ -58,7 +59,7 @@ def _unpickling(function: Callable[[Any, Any], Any]) -> Callable[[Any, bytes], A
 
 
 def _end_with_parent() -> None:
-    """Stdin is a pipe that only the parent holds: it ends with the parent, even by kill -9."""
+    """Exit when stdin closes: only the parent has the other end, which closes even on kill -9."""
     sys.stdin.buffer.read()
     os._exit(1)
 

@@ -1,4 +1,4 @@
 """Logs, metrics and traces of this process.
 
-On the bottom floor: imports nothing of SpotLab.
+On the lowest floor: imports nothing else of SpotLab.
 """

@@ -1,7 +1,7 @@
-"""Structured logs: one JSON object a line, with what it belongs to, without secrets.
+"""Structured logs: one JSON object per line, with context and without secrets.
 
-Every line says which process wrote it, and inside `correlated` the id of what is being done: the
-same from the click, request or job through every stage to the ledger.
+Every line names the process that wrote it and, inside `correlated`, the correlation id, which is
+the same from a click, request or job through every stage to the ledger.
 """
 
 from __future__ import annotations
@@ -25,21 +25,28 @@ from spotlab.telemetry import metrics
 from spotlab.telemetry.redaction import redact, redacted
 from spotlab.telemetry.text import json_visible
 
-__all__ = ["adopt", "configure", "correlated", "correlation_id", "inside", "note", "redact"]
+__all__ = [
+    "add_context",
+    "adopt",
+    "configure",
+    "correlated",
+    "correlation_id",
+    "log_context",
+    "redact",
+]
 
-_inside: contextvars.ContextVar[MutableMapping[str, str] | None] = contextvars.ContextVar(
+_context: contextvars.ContextVar[MutableMapping[str, str] | None] = contextvars.ContextVar(
     "inside", default=None
 )
 _ID: Final = re.compile(r"[\w.-]{1,64}", re.ASCII)
-_OURS: Final = "spotlab"
+_ROOT_LOGGER: Final = "spotlab"
 _role = "command"
-_alone = False
-"""Whether this process is SpotLab's alone; see `adopt`."""
+_adopted = False
+"""Whether `adopt` was called in this process."""
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a record: time, level, component, message, process, what it is inside of,
-    fields, error."""
+    """One JSON object per record: time, level, component, message, process, context and more."""
 
     def format(self, record: logging.LogRecord) -> str:
         kept: str | None = getattr(record, "spotlab_line", None)
@@ -52,11 +59,11 @@ class JsonFormatter(logging.Formatter):
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
-            "component": record.name.removeprefix(f"{_OURS}."),
+            "component": record.name.removeprefix(f"{_ROOT_LOGGER}."),
             "message": redact(record.getMessage()),
             "process": process_id(),
             "role": _role,
-            **{name: redact(value) for name, value in (_inside.get() or {}).items()},
+            **{name: redact(value) for name, value in (_context.get() or {}).items()},
         }
         if fields := getattr(record, "fields", None):
             line["fields"] = redacted(fields)
@@ -72,73 +79,73 @@ class _Counting(logging.Handler):
         metrics.LOG_LINES.labels(level=record.levelname).inc()
 
 
-class _Wanted(logging.Filter):
-    """SpotLab's own lines of a level and above; other packages' from WARNING on."""
+class _LevelFilter(logging.Filter):
+    """Passes SpotLab's own lines from a level on, and other packages' from WARNING on."""
 
     def __init__(self, level: int) -> None:
         super().__init__()
         self._level = level
 
     def filter(self, record: logging.LogRecord) -> bool:
-        ours = record.name == _OURS or record.name.startswith(f"{_OURS}.")
+        ours = record.name == _ROOT_LOGGER or record.name.startswith(f"{_ROOT_LOGGER}.")
         return record.levelno >= (self._level if ours else max(self._level, logging.WARNING))
 
 
 @cache
 def process_id() -> str:
-    """This process's own name, also where every container calls its process 1."""
+    """Unique id of this process, even if every container's process has the pid 1."""
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
 def role() -> str:
-    """What this process is: app, worker or command."""
+    """Role of this process: app, worker or command."""
     return _role
 
 
 def configure(level: str, *, role: str = "command") -> None:
-    """Send SpotLab's log lines of this level and above to stderr, once."""
+    """Send SpotLab's log lines from this level on to stderr."""
     global _role
     _role = role
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
-    handler.addFilter(_Wanted(logging.getLevelNamesMapping()[level]))
-    logger = logging.getLogger(_OURS)
+    handler.addFilter(_LevelFilter(logging.getLevelNamesMapping()[level]))
+    logger = logging.getLogger(_ROOT_LOGGER)
     logger.setLevel(min(logging.getLevelNamesMapping()[level], logging.INFO))
     logger.propagate = False
     logger.handlers[:] = [handler, _Counting()]
 
 
 def ship(handler: logging.Handler) -> None:
-    """Send every line from INFO on (or lower, where stderr shows lower ones) there, too."""
-    logger = logging.getLogger(_OURS)
+    """Also send lines from INFO on (or from stderr's level, if lower) to a handler."""
+    logger = logging.getLogger(_ROOT_LOGGER)
     handler.setFormatter(JsonFormatter())
-    handler.addFilter(_Wanted(logger.level))
+    handler.addFilter(_LevelFilter(logger.level))
     logger.addHandler(handler)
-    if _alone:
+    if _adopted:
         adopt()
 
 
 def stop_shipping(handler: logging.Handler) -> None:
-    """No more lines go there."""
-    logging.getLogger(_OURS).removeHandler(handler)
+    """Send no more lines to a handler."""
+    logging.getLogger(_ROOT_LOGGER).removeHandler(handler)
     logging.getLogger().removeHandler(handler)
 
 
 def adopt() -> None:
-    """Let other packages' warnings and errors look like ours; for a process that is ours alone.
+    """Format other packages' warnings and errors like SpotLab's; for processes that SpotLab owns.
 
-    What has handlers of its own (Streamlit gives each of its loggers one) loses them and is heard
-    at the root instead, so that nothing is written twice. What was silenced (neither handlers nor
-    propagation, as uvicorn's line a request) stays so. Asked again for loggers that came later.
+    Loggers with their own handlers (Streamlit's) lose them and propagate to the root instead, so
+    that no line is written twice. Silenced loggers (no handlers and no propagation, such as
+    uvicorn's access log) stay silent. Call it again for loggers that were created later.
     """
-    global _alone
-    _alone = True
+    global _adopted
+    _adopted = True
     logging.captureWarnings(True)
     root = logging.getLogger()
-    ours = logging.getLogger(_OURS)
+    ours = logging.getLogger(_ROOT_LOGGER)
     root.handlers[:] = list(ours.handlers)
     for name, logger in list(root.manager.loggerDict.items()):
-        if not isinstance(logger, logging.Logger) or name.partition(".")[0] == _OURS:
+        if not isinstance(logger, logging.Logger) or name.partition(".")[0] == _ROOT_LOGGER:
             continue
         if logger.handlers:
             logger.handlers[:] = []
@@ -146,46 +153,46 @@ def adopt() -> None:
 
 
 def adopt_newcomers() -> None:
-    """The same for loggers that came since, where the process is SpotLab's alone."""
-    if _alone:
+    """Adopt loggers created since, if `adopt` was called before."""
+    if _adopted:
         adopt()
 
 
 @contextmanager
 def correlated(correlation_id: str | None = None) -> Iterator[str]:
-    """Give every log line written inside the same correlation id.
+    """Give every log line written inside the `with` block the same correlation id.
 
     Args:
-        correlation_id: None: the one that is inherited, else a new one.
+        correlation_id: None: the inherited one, or else a new one.
     """
-    outer = _inside.get() or {}
+    outer = _context.get() or {}
     chosen = correlation_id or outer.get("correlation_id") or new_id()
-    with inside(correlation_id=chosen):
+    with log_context(correlation_id=chosen):
         yield chosen
 
 
 @contextmanager
-def inside(**facts: str) -> Iterator[None]:
-    """Say on every log line written inside what it belongs to: account, request_id, user, ….
+def log_context(**facts: str) -> Iterator[None]:
+    """Add context to every log line written inside the block: account, request_id, user, ….
 
-    A line that names an account may be read by whoever sees that account.
+    A line with an account may be read by users who see that account.
     """
-    reset = _inside.set({**(_inside.get() or {}), **facts})
+    reset = _context.set({**(_context.get() or {}), **facts})
     try:
         yield
     finally:
-        _inside.reset(reset)
+        _context.reset(reset)
 
 
-def note(**facts: str) -> None:
-    """Add what became known only now, such as the user, to the innermost `inside`."""
-    if (known := _inside.get()) is not None:
+def add_context(**facts: str) -> None:
+    """Add context that became known later, such as the user, to the innermost `log_context`."""
+    if (known := _context.get()) is not None:
         known.update(facts)
 
 
 def correlation_id() -> str:
-    """The correlation id of what is being done now; "": none."""
-    return (_inside.get() or {}).get("correlation_id", "")
+    """The current correlation id; "": none."""
+    return (_context.get() or {}).get("correlation_id", "")
 
 
 def new_id() -> str:
@@ -194,10 +201,10 @@ def new_id() -> str:
 
 
 def usable_id(text: str | None) -> str | None:
-    """An id that somebody else gave, if it can be one: letters, digits, dots, dashes."""
+    """An id sent by a client if it is valid (letters, digits, `.`, `_`, `-`), else None."""
     return text if text and _ID.fullmatch(text) else None
 
 
-def facts() -> Mapping[str, str]:
-    """What is said on a log line written now."""
-    return dict(_inside.get() or {})
+def current_context() -> Mapping[str, str]:
+    """The context of a log line written now."""
+    return dict(_context.get() or {})

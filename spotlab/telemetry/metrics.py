@@ -1,7 +1,7 @@
-"""What is counted and timed in this process.
+"""Prometheus metrics that are counted and timed in this process.
 
-No label has an unbounded set of values: no instance, user, address or id is one. What is read from
-the store at the moment of asking is in monitoring/metrics.py.
+No label has an unbounded set of values, such as instances, users, addresses or ids. Metrics read
+from the stores on request are in monitoring/metrics.py.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ SCRIPT_SECONDS: Final = Histogram(
 )
 EVALUATION_SECONDS: Final = Histogram(
     "spotlab_evaluation_seconds",
-    "Time of a whole evaluation, from the market to the ledger.",
+    "Duration of a whole evaluation, from market to ledger.",
     buckets=SECONDS,
     registry=REGISTRY,
 )
 EVALUATIONS: Final = Counter(
-    "spotlab_evaluations", "Evaluations, by how they ended.", ["outcome"], registry=REGISTRY
+    "spotlab_evaluations", "Evaluations, by outcome.", ["outcome"], registry=REGISTRY
 )
 STAGE_SECONDS: Final = Histogram(
     "spotlab_stage_seconds",
-    "Time of a stage of an evaluation.",
+    "Duration of one stage of an evaluation.",
     ["stage"],
     buckets=(0.0005, 0.001, *SECONDS),
     registry=REGISTRY,
@@ -60,39 +60,39 @@ DECISIONS: Final = Counter(
 )
 COLLECTS: Final = Counter(
     "spotlab_collects",
-    "Sources that were read, by kind and outcome.",
+    "Reads of sources, by kind and outcome.",
     ["source", "outcome"],
     registry=REGISTRY,
 )
 JOB_RUNS: Final = Counter(
-    "spotlab_job_runs", "Ended runs of scheduled jobs.", ["job", "state"], registry=REGISTRY
+    "spotlab_job_runs", "Finished runs of scheduled jobs.", ["job", "state"], registry=REGISTRY
 )
 JOB_SECONDS: Final = Histogram(
     "spotlab_job_seconds",
-    "Time of a run of a scheduled job.",
+    "Duration of a run of a scheduled job.",
     ["job"],
     buckets=SECONDS,
     registry=REGISTRY,
 )
 ALERTS: Final = Counter(
     "spotlab_alerts",
-    "Alerts that were told, by channel and outcome.",
+    "Delivery attempts of alert notifications, by channel and outcome.",
     ["channel", "outcome"],
     registry=REGISTRY,
 )
 MODEL_FAILURES: Final = Counter(
     "spotlab_model_failures",
-    "Processes of uploaded models that were ended, by why.",
+    "Terminated processes of uploaded models, by reason.",
     ["reason"],
     registry=REGISTRY,
 )
 LEADER: Final = Gauge(
-    "spotlab_leader", "1 where this process leads the scheduler.", registry=REGISTRY
+    "spotlab_leader", "1 if this process is the scheduler's leader, else 0.", registry=REGISTRY
 )
 LOG_LINES: Final = Counter("spotlab_log_lines", "Log lines.", ["level"], registry=REGISTRY)
 LOG_LINES_DROPPED: Final = Counter(
     "spotlab_log_lines_dropped",
-    "Log lines that did not reach the online store: they are on stderr.",
+    "Log lines that were not sent to the online store; they are on stderr.",
     registry=REGISTRY,
 )
 ProcessCollector(registry=REGISTRY)

@@ -1,7 +1,7 @@
-"""Spans of what is done, for whoever collects them.
+"""OpenTelemetry spans.
 
-Without a tracer a span costs next to nothing; runtime/tracing.py sets one where a collector is
-named.
+Without a tracer, a span costs almost nothing; runtime/tracing.py sets one if a collector is
+configured.
 """
 
 from __future__ import annotations
@@ -19,17 +19,19 @@ _tracer: Tracer | None = None
 
 
 def use(tracer: Tracer | None) -> None:
-    """Make spans with this tracer from now on; None: make none."""
+    """Create spans with this tracer from now on; None: create none."""
     global _tracer
     _tracer = tracer
 
 
 @contextmanager
 def span(name: str, **attributes: str | int | float) -> Iterator[None]:
-    """What is done inside, as one span; it carries the correlation id of its log lines."""
+    """Record the `with` block as one span, with the context of its log lines."""
     if _tracer is None:
         yield
         return
-    known = {f"spotlab.{key}": value for key, value in {**logs.facts(), **attributes}.items()}
+    known = {
+        f"spotlab.{key}": value for key, value in {**logs.current_context(), **attributes}.items()
+    }
     with _tracer.start_as_current_span(name, attributes=known):
         yield

@@ -1,4 +1,4 @@
 """Training and evaluating models on recorded data.
 
-Beside `pipeline`, below `runtime`.
+On the same floor as `pipeline`, below `runtime`.
 """

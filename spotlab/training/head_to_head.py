@@ -1,7 +1,7 @@
-"""Two models on the same rows: paired differences, curves and where they disagree.
+"""Head to head of two models on the same rows: paired differences, curves and disagreements.
 
-Whole blocks of rows are drawn, the same ones for both models, so the interval
-of a difference is that of the difference and not of two figures side by side.
+The bootstrap draws the same blocks of rows for both models, so that intervals of differences are
+paired.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.errors import InvalidInput
-from spotlab.training.block_bootstrap import DRAWS, Interval, Resampled
+from spotlab.training.block_bootstrap import DRAWS, BlockBootstrap, Interval
 from spotlab.training.scores import ReliabilityBin, Scores, reliability, scores
 
 FloatArray = NDArray[np.float64]
@@ -23,13 +23,13 @@ Rows = NDArray[np.intp]
 MEASURES: Final = ("auc", "pr_auc", "brier")
 LOWER_IS_BETTER: Final = frozenset({"brier", "log_loss", "ece"})
 SEED: Final = 7
-MOST_ROWS: Final = 200
-"""How many rows are listed where the two disagree most."""
+MAX_DISAGREEMENTS: Final = 200
+"""How many of the rows with the largest disagreement are listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Precision at each recall, recall rising."""
+    """Precision-recall curve, in the order of rising recall."""
 
     recall: FloatArray
     precision: FloatArray
@@ -37,20 +37,20 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What two models said about the same rows.
+    """Scores of two models on the same rows; pairs are in the order of `names`.
 
     Args:
-        names: of the two.
-        rows: rows that both gave a forecast for.
-        refused: rows that at least one of them refused; they are in no figure.
-        blocks: how many blocks were drawn from.
-        base_rate: share of yes.
-        scores: of each.
-        intervals: of each one's MEASURES.
+        names: the two models.
+        rows: number of rows that both models forecast.
+        refused: number of rows that at least one model rejected; no figure includes them.
+        blocks: number of blocks that the bootstrap draws from.
+        base_rate: share of positive outcomes.
+        scores: of each model.
+        intervals: of each model, by MEASURES.
         differences: first minus second, by MEASURES.
-        reliability: table of each.
-        curves: precision and recall of each.
-        disagreements: places of the rows where the forecasts differ most, largest first.
+        reliability: table of each model.
+        curves: precision-recall curve of each model.
+        disagreements: indices of the rows whose forecasts differ most, largest difference first.
     """
 
     names: tuple[str, str]
@@ -91,43 +91,55 @@ def compare(
     """Compare two models' forecasts of the same rows.
 
     Args:
-        names: of the two.
+        names: the two models.
         outcome: (n,) 0 or 1.
-        first, second: (n,) forecasts 0..1; NaN where the model refused the row.
-        blocks: (n,) what is drawn as a whole, such as the day.
+        first, second: (n,) forecasts 0..1; NaN for rows that the model rejected.
+        blocks: (n,) block of each row, such as its day; blocks are drawn as a whole.
         seed, draws: of the bootstrap.
     Raises:
-        InvalidInput: no row that both forecast, or all with one outcome.
+        InvalidInput: the models have no forecast row in common, or all have the same outcome.
     """
-    both = ~(np.isnan(first) | np.isnan(second))
-    seen, one, other = outcome[both], first[both], second[both]
-    if not len(seen) or seen.min() == seen.max():
-        have = "none" if not len(seen) else "all with the same outcome"
+    scored = ~(np.isnan(first) | np.isnan(second))
+    common_outcome, common_first, common_second = outcome[scored], first[scored], second[scored]
+    if not len(common_outcome) or common_outcome.min() == common_outcome.max():
+        outcomes = "none" if not len(common_outcome) else "all with the same outcome"
         raise InvalidInput(
-            f"{names[0]} and {names[1]} have {len(seen):,} rows in common, {have}.",
-            remedy="Choose data in which something happened, and that both models take.",
+            f"{names[0]} and {names[1]} have {len(common_outcome):,} rows in common, {outcomes}.",
+            remedy="Choose data that has both outcomes and that both models accept.",
         )
-    # By place, not by name: a model may be compared with itself.
-    drawn = Resampled(seen, {"1": one, "2": other}, blocks[both], seed=seed, draws=draws)
-    apart = np.abs(one - other)
-    most = np.argsort(-apart, kind="stable")[:MOST_ROWS]
+    # Keyed by position, not by name: a model may be compared with itself.
+    bootstrap = BlockBootstrap(
+        common_outcome,
+        {"1": common_first, "2": common_second},
+        blocks[scored],
+        seed=seed,
+        draws=draws,
+    )
+    distance = np.abs(common_first - common_second)
+    largest = np.argsort(-distance, kind="stable")[:MAX_DISAGREEMENTS]
     return Comparison(
         names=names,
-        rows=len(seen),
-        refused=int((~both).sum()),
-        blocks=drawn.blocks,
-        base_rate=float(seen.mean()),
-        scores=(scores(seen, one), scores(seen, other)),
-        intervals=(_each(drawn, "1"), _each(drawn, "2")),
-        differences={measure: drawn.difference("1", "2", measure) for measure in MEASURES},
-        reliability=(reliability(seen, one), reliability(seen, other)),
-        curves=(precision_recall(seen, one), precision_recall(seen, other)),
-        disagreements=np.flatnonzero(both)[most[apart[most] > 0.0]],
+        rows=len(common_outcome),
+        refused=int((~scored).sum()),
+        blocks=bootstrap.blocks,
+        base_rate=float(common_outcome.mean()),
+        scores=(scores(common_outcome, common_first), scores(common_outcome, common_second)),
+        intervals=(_intervals(bootstrap, "1"), _intervals(bootstrap, "2")),
+        differences={measure: bootstrap.difference("1", "2", measure) for measure in MEASURES},
+        reliability=(
+            reliability(common_outcome, common_first),
+            reliability(common_outcome, common_second),
+        ),
+        curves=(
+            precision_recall(common_outcome, common_first),
+            precision_recall(common_outcome, common_second),
+        ),
+        disagreements=np.flatnonzero(scored)[largest[distance[largest] > 0.0]],
     )
 
 
 def precision_recall(outcome: FloatArray, forecast: FloatArray) -> Curve:
-    """Precision and recall at every distinct threshold, highest first.
+    """Precision and recall at every distinct threshold, highest threshold first.
 
     >>> curve = precision_recall(np.array([1.0, 0.0, 1.0]), np.array([0.9, 0.5, 0.5]))
     >>> curve.recall.tolist(), [round(float(share), 3) for share in curve.precision]
@@ -139,5 +151,5 @@ def precision_recall(outcome: FloatArray, forecast: FloatArray) -> Curve:
     return Curve(hits / hits[-1], hits / (last_of_tie + 1))
 
 
-def _each(drawn: Resampled, name: str) -> dict[str, Interval]:
-    return {measure: drawn.interval(name, measure) for measure in MEASURES}
+def _intervals(bootstrap: BlockBootstrap, name: str) -> dict[str, Interval]:
+    return {measure: bootstrap.interval(name, measure) for measure in MEASURES}

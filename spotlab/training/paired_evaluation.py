@@ -1,7 +1,7 @@
-"""The rows that two models are compared on, from files.
+"""Rows of files on which two models are compared, with both forecasts.
 
-Nothing is fitted here. Both models see the same panel or the same snapshots; what each learned from
-is looked up in its card, so that a comparison on training data says so.
+Nothing is fitted here. Each model's card is searched for the files, so that a comparison on
+training data is marked as such.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -19,44 +19,49 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spotlab.aws.feeds import FileFeed
-from spotlab.domain.market import FeedKind, Snapshot
+from spotlab.domain.market import FeedKind
 from spotlab.domain.ports import Clock
 from spotlab.domain.traces import TracePanel
-from spotlab.errors import Cancelled, InvalidInput
+from spotlab.errors import Cancelled
 from spotlab.recorded.content import digest_of_file
 from spotlab.recorded.formats import EVALUATION_ONLY
-from spotlab.recorded.traces import read_traces, trace_files
-from spotlab.training.advisor.evaluation import BUCKET, HORIZON_H, AdvisorForecaster, pair
+from spotlab.recorded.traces import trace_files
+from spotlab.training.advisor.evaluation import (
+    BUCKET,
+    HORIZON_H,
+    AdvisorForecaster,
+    paired_dataset,
+    read_snapshots,
+)
 from spotlab.training.advisor.labels import high
-from spotlab.training.capacity.evaluation import Carded, Forecast, TraceOptions, campaigns
+from spotlab.training.capacity.evaluation import Forecast, TraceOptions, campaigns
 from spotlab.training.capacity.rows import CapacityRows, capacity_rows
+from spotlab.training.evaluation_report import ModelWithCard
 from spotlab.training.provenance import learned_from
 
 FloatArray = NDArray[np.float64]
-Tell = Callable[[str, float], None]
-Stopped = Callable[[], bool]
+Progress = Callable[[str, float], None]
+Cancellation = Callable[[], bool]
 
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
-_MOST_NAMED: Final = 3
-_DAYS_A_CAMPAIGN: Final = 1_000_000
+_MAX_NAMED_FILES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class SameRows:
+class PairedRows:
     """Rows with their outcome and both forecasts.
 
     Args:
         outcome: (n,) 0 or 1.
-        first, second: (n,) probabilities; NaN where the model refused the row.
-        blocks: (n,) what an interval draws as a whole.
-        block: that in a word: day or family.
-        label: what the outcome is.
-        horizon_h: hours looked ahead.
-        table: n rows: what each row is about.
-        sources: where the data comes from, with its licence where it has one.
+        first, second: (n,) probabilities; NaN for rows that the model rejected.
+        blocks: (n,) block of each row; intervals draw whole blocks.
+        block: kind of block: "day" or "family".
+        label: description of the outcome.
+        horizon_h: hours that the label looks ahead.
+        table: n rows that identify what each row is about.
+        sources: of the data, with the licence if there is one.
         warnings: sentences: which files were training data of which model.
-        notes: sentences: what else limits the comparison.
+        notes: sentences: other limits of the comparison.
     """
 
     outcome: FloatArray
@@ -72,116 +77,105 @@ class SameRows:
     notes: tuple[str, ...] = ()
 
 
-def of_traces(
-    models: tuple[Carded, Carded],
+def pair_on_traces(
+    models: tuple[ModelWithCard, ModelWithCard],
     forecasts: tuple[Forecast, Forecast],
     paths: Sequence[Path],
     horizon_h: float,
     options: TraceOptions,
-    tell: Tell,
-    stopped: Stopped,
-) -> SameRows:
+    progress: Progress,
+    cancelled: Cancellation,
+) -> PairedRows:
     """Rows of availability traces, for two capacity models.
 
     Args:
         models: name and card of each.
-        forecasts: P(capacity lost within the rows' horizon) by each.
-        paths: files, and folders of files; sibling zones are seen together.
+        forecasts: P(capacity lost within the rows' horizon) of each model.
+        paths: files and folders of files; sibling zones form one panel.
         horizon_h: hours that the label looks ahead.
-        options: what the files do not say themselves.
-        tell: told what is being done, and the share done.
-        stopped: asked between steps.
+        options: properties that the files do not state.
+        progress: called with the name of the current step and the completed share, 0..1.
+        cancelled: called between steps.
     Raises:
-        InvalidInput: a file is refused, too short, or leaves no row.
-        Cancelled: was asked to stop.
+        InvalidInput: a file is rejected or too short, or there is no row.
+        Cancelled: `cancelled` returned True.
     """
-    tell("reading the traces", 0.05)
+    progress("reading the traces", 0.05)
     files = trace_files(paths)
-    traces = read_traces(
-        files,
-        polarity=options.polarity,
-        gap_s=options.gap_s,
-        format=options.format,
-        nodes=options.nodes,
-    )
+    traces = options.read(files)
     panels = campaigns(traces, files)
     parts = [(panel, capacity_rows(panel, horizon_h)) for panel in panels]
-    said: list[FloatArray] = []
+    all_forecasts: list[FloatArray] = []
     for number, (model, forecast) in enumerate(zip(models, forecasts, strict=True)):
-        _go_on(stopped)
-        tell(f"asking {model.name}@{model.version}", 0.15 + 0.3 * number)
-        said.append(np.concatenate([forecast(panel, rows) for panel, rows in parts]))
-    seen = {f"{m.name}@{m.version}": learned_from(m.card, traces, files) for m in models}
-    return SameRows(
+        _raise_if_cancelled(cancelled)
+        progress(f"scoring with {model.name}@{model.version}", 0.15 + 0.3 * number)
+        all_forecasts.append(np.concatenate([forecast(panel, rows) for panel, rows in parts]))
+    training_files = {f"{m.name}@{m.version}": learned_from(m.card, traces, files) for m in models}
+    return PairedRows(
         outcome=np.concatenate([rows.label for _, rows in parts]),
-        first=said[0],
-        second=said[1],
-        blocks=np.concatenate(
-            [rows.block + i * _DAYS_A_CAMPAIGN for i, (_, rows) in enumerate(parts)]
-        ),
+        first=all_forecasts[0],
+        second=all_forecasts[1],
+        blocks=np.concatenate([rows.campaign_block(i) for i, (_, rows) in enumerate(parts)]),
         block="day",
-        label=f"capacity could not be had at some probe of the next {horizon_h:g} h, given that "
-        "it could be had at that moment",
+        label=f"capacity was unavailable at a probe within the next {horizon_h:g} h, given that "
+        "it was available at the time",
         horizon_h=horizon_h,
-        table=pd.concat([_ticks(panel, rows) for panel, rows in parts], ignore_index=True),
+        table=pd.concat([_row_table(panel, rows) for panel, rows in parts], ignore_index=True),
         sources=tuple(dict.fromkeys(trace.source for trace in traces)),
-        warnings=_learned(seen, len(files)),
-        notes=_without_licence(files),
+        warnings=_training_data_warnings(training_files, len(files)),
+        notes=_licence_notes(files),
     )
 
 
-def of_snapshots(
+def pair_on_snapshots(
     models: tuple[AdvisorForecaster, AdvisorForecaster],
     before: Sequence[Path],
     after: Path,
     spot_prices: Sequence[Path],
     clock: Clock,
-    tell: Tell,
-    stopped: Stopped,
-) -> SameRows:
+    progress: Progress,
+    cancelled: Cancellation,
+) -> PairedRows:
     """Rows of a pair of advisor snapshots, for two advisor models.
 
     Args:
-        models: as they are.
-        before: advisor files; the newest gives the buckets, older ones the past.
-        after: the advisor file that gives the label.
+        models: the two models.
+        before: advisor files; the newest has the buckets, older ones are its past.
+        after: advisor file with the label.
         spot_prices: spot.json files dated before the label's trailing month.
-        clock: for files whose name carries no date.
-        tell, stopped: as in `of_traces`.
+        clock: for files whose names have no date.
+        progress, cancelled: as in `pair_on_traces`.
     Raises:
-        InvalidInput: a file is refused, the trailing month overlaps, or no pair is in both.
-        Cancelled: was asked to stop.
+        InvalidInput: a file is rejected, the trailing month overlaps the features, or no region
+            and type is in both.
+        Cancelled: `cancelled` returned True.
     """
-    tell("reading the snapshots", 0.05)
-    known = [found for path in before for found in _fetched(path, FeedKind.ADVISOR, clock)]
-    prices = [_fetched(path, FeedKind.SPOT_PRICES, clock)[0] for path in spot_prices]
-    later = _fetched(after, FeedKind.ADVISOR, clock)[0]
-    _go_on(stopped)
-    tell("computing the features", 0.2)
-    data = pair(known, prices, later)
-    if not len(data.bucket):
-        raise InvalidInput(
-            f"{after.name} lists no region and type that the earlier snapshot lists.",
-            remedy="Give two snapshots of Linux rows.",
-        )
-    said: list[FloatArray] = []
+    progress("reading the snapshots", 0.05)
+    known = [found for path in before for found in read_snapshots(path, FeedKind.ADVISOR, clock)]
+    prices = [read_snapshots(path, FeedKind.SPOT_PRICES, clock)[0] for path in spot_prices]
+    later = read_snapshots(after, FeedKind.ADVISOR, clock)[0]
+    _raise_if_cancelled(cancelled)
+    progress("computing the features", 0.2)
+    data = paired_dataset(known, prices, later)
+
+    all_forecasts: list[FloatArray] = []
     for number, model in enumerate(models):
-        _go_on(stopped)
-        tell(f"asking {model.name}@{model.version}", 0.4 + 0.1 * number)
-        said.append(model.high_bucket_probability(data.frame.select(model.feature_names)))
+        _raise_if_cancelled(cancelled)
+        progress(f"scoring with {model.name}@{model.version}", 0.4 + 0.1 * number)
+        all_forecasts.append(model.high_bucket_probability(data.frame.select(model.feature_names)))
     files = [*before, *spot_prices, after]
-    seen = {
+    training_files = {
         f"{model.name}@{model.version}": {
-            path.name: why for path in files if (why := _why_training_data(path, model.card))
+            path.name: why for path in files if (why := _training_data_reason(path, model.card))
         }
         for model in models
     }
-    unknown = () if prices else ("Spot prices are unknown to both: none were chosen.",)
+    price_notes = () if prices else ("Spot prices are unknown to both models: none were chosen.",)
     pools = data.frame.pools
-    return SameRows(
+    return PairedRows(
         outcome=high(data.bucket),
-        first=said[0],
-        second=said[1],
+        first=all_forecasts[0],
+        second=all_forecasts[1],
         blocks=np.array(data.families),
         block="family",
         label="advisor bucket of 3 or 4, over 15 % of instances interrupted, on "
@@ -196,25 +190,27 @@ def of_snapshots(
             }
         ),
         sources=tuple(f"AWS Spot Advisor of {path.name.partition('.')[0]}" for path in files),
-        warnings=_learned(seen, len(files)),
-        notes=unknown + _without_licence(files),
+        warnings=_training_data_warnings(training_files, len(files)),
+        notes=price_notes + _licence_notes(files),
     )
 
 
-def digest(references: Sequence[str], files: Sequence[Path], said: Sequence[object]) -> str:
-    """Of a comparison: the models' digests, the files' content and what was declared.
+def comparison_digest(
+    references: Sequence[str], files: Sequence[Path], options: Sequence[object]
+) -> str:
+    """SHA-256 of a comparison: the models' digests, the files' content and the options.
 
     Args:
         references: digest of each model.
-        files: in the order they are read.
-        said: options.
+        files: in the order in which they are read.
+        options: values with a stable `repr`.
     """
-    parts = [*references, *(digest_of_file(path) for path in files), *map(repr, said)]
+    parts = [*references, *(digest_of_file(path) for path in files), *map(repr, options)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _ticks(panel: TracePanel, rows: CapacityRows) -> pd.DataFrame:
-    """Which trace and when; the time is unknown (NaT) where the files carry none."""
+def _row_table(panel: TracePanel, rows: CapacityRows) -> pd.DataFrame:
+    """Trace and time of each row; the time is NaT if the files have none."""
     at: Any = pd.Series(pd.NaT, index=range(len(rows)), dtype="datetime64[us, UTC]")
     if panel.started_at is not None:
         started = panel.started_at
@@ -224,51 +220,53 @@ def _ticks(panel: TracePanel, rows: CapacityRows) -> pd.DataFrame:
     )
 
 
-def _fetched(path: Path, kind: FeedKind, clock: Clock) -> list[Snapshot]:
-    """A file is as old as it says: fetched then, so that nothing is newer than its date."""
-    return [
-        replace(snapshot, origin=replace(snapshot.origin, fetched_at=snapshot.origin.event_time))
-        for snapshot in FileFeed(path, kind, clock).fetch({})
-    ]
+def _training_data_reason(path: Path, card: Mapping[str, Any]) -> str:
+    """Why a feed file counts as training data of a model; "" if nothing indicates it.
 
-
-def _why_training_data(path: Path, card: Mapping[str, Any]) -> str:
-    """Why a model is taken to have learned from a feed's file; "" when nothing says so.
-
-    Cards name their sources' dates; newer ones carry the files' digests too.
+    Cards name the dates of their sources; newer ones also have the files' digests.
     """
-    said = json.dumps(card)
-    if hashlib.sha256(path.read_bytes()).hexdigest() in said or digest_of_file(path) in said:
+    card_text = json.dumps(card)
+    if (
+        hashlib.sha256(path.read_bytes()).hexdigest() in card_text
+        or digest_of_file(path) in card_text
+    ):
         return "the same file"
     day = path.name.partition(".")[0]
     kind = "advisor" if "advisor" in path.parts else "price"
     for source in card.get("sources", ()):
-        told = json.dumps(source).lower()
-        if _DAY.fullmatch(day) and day in told and kind in told:
+        source_text = json.dumps(source).lower()
+        if _DAY.fullmatch(day) and day in source_text and kind in source_text:
             return f"its card names the feed of {day}"
     return ""
 
 
-def _learned(seen: Mapping[str, Mapping[str, str]], files: int) -> tuple[str, ...]:
-    """A sentence a model that learned from some of the files."""
+def _training_data_warnings(
+    training_files: Mapping[str, Mapping[str, str]], file_count: int
+) -> tuple[str, ...]:
+    """A sentence for each model that was trained on some of the files."""
     return tuple(
-        f"{model} learned from {len(found)} of {files} files, which flatters it: "
-        + "; ".join(f"{name} ({why})" for name, why in [*found.items()][:_MOST_NAMED])
-        + (f" and {len(found) - _MOST_NAMED} more." if len(found) > _MOST_NAMED else ".")
-        for model, found in seen.items()
-        if found
+        f"{model} was trained on {len(reasons)} of {file_count} files, which flatters it: "
+        + "; ".join(f"{name} ({why})" for name, why in [*reasons.items()][:_MAX_NAMED_FILES])
+        + (
+            f" and {len(reasons) - _MAX_NAMED_FILES} more."
+            if len(reasons) > _MAX_NAMED_FILES
+            else "."
+        )
+        for model, reasons in training_files.items()
+        if reasons
     )
 
 
-def _without_licence(files: Sequence[Path]) -> tuple[str, ...]:
-    found = [path.name for path in files if EVALUATION_ONLY in path.resolve().parts]
-    if not found:
+def _licence_notes(files: Sequence[Path]) -> tuple[str, ...]:
+    unlicensed = [path.name for path in files if EVALUATION_ONLY in path.resolve().parts]
+    if not unlicensed:
         return ()
     return (
-        f"{len(found)} of {len(files)} files carry no licence: they measure, and train nothing.",
+        f"{len(unlicensed)} of {len(files)} files have no licence: they are used for evaluation "
+        "only, never for training.",
     )
 
 
-def _go_on(stopped: Stopped) -> None:
-    if stopped():
-        raise Cancelled("The comparison was stopped.")
+def _raise_if_cancelled(cancelled: Cancellation) -> None:
+    if cancelled():
+        raise Cancelled("The comparison was cancelled.")

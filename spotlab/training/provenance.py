@@ -1,8 +1,8 @@
-"""Whether a trace was part of what a model learned from.
+"""Detection of traces that a model was trained on.
 
-A digest finds the same file again. A sketch finds the same record in another file: renamed, cut,
-rebuilt from another source, or written in another form. It hashes short sequences of how long a
-pool stayed up and down, which two pools hardly ever share.
+A digest finds the same file. A sketch finds the same record in another file: renamed, cut, rebuilt
+from another source, or in another format. It consists of hashes of short sequences of run lengths
+(how long a pool stayed up or down), which two pools hardly ever share.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from spotlab.recorded.content import digest_of_file
 FloatArray = NDArray[np.float64]
 
 CARD_KEY: Final = "training_traces"
-"""Where a model card keeps what `training_traces` gives."""
-RUNS: Final = 8
-"""How many stays, up and down, a hashed sequence has."""
-SHORTEST_TICKS: Final = 60
-"""A sequence shorter than this is no evidence: flapping looks alike everywhere."""
-KEPT: Final = 48
-SAME: Final = 3
-"""Two records are the same where this many sequences of a sketch are found again."""
+"""Key in a model card for the result of `training_traces`."""
+RUNS_PER_SEQUENCE: Final = 8
+"""Run lengths in one hashed sequence."""
+MIN_SEQUENCE_TICKS: Final = 60
+"""Shorter sequences are not used: rapid changes look alike in every pool."""
+SKETCH_SIZE: Final = 48
+MIN_SHARED_SEQUENCES: Final = 3
+"""Two records are the same if they share at least this many sequences of a sketch."""
 
 
 def training_traces(traces: Sequence[Trace], files: Sequence[Path]) -> list[dict[str, Any]]:
-    """What a card says of the traces that its model learned from.
+    """The card's entries about the training traces: name, digest and sketch.
 
     Args:
-        traces, files: n, in one order.
+        traces, files: n each, in the same order.
     """
     return [
         {"name": trace.name, "sha256": digest_of_file(path), "sketch": sketch(trace.available)}
@@ -45,31 +45,31 @@ def training_traces(traces: Sequence[Trace], files: Sequence[Path]) -> list[dict
 
 
 def sketch(available: FloatArray) -> list[str]:
-    """The smallest hashes of a record's sequences, sorted; empty where it hardly changes.
+    """The smallest hashes of a record's sequences, sorted; empty if it hardly changes.
 
     Args:
         available: (n,) 1, 0 or NaN.
     """
-    return sorted(_sequences(available))[:KEPT]
+    return sorted(_sequences(available))[:SKETCH_SIZE]
 
 
 def learned_from(
     card: Mapping[str, Any], traces: Sequence[Trace], files: Sequence[Path]
 ) -> dict[str, str]:
-    """Why the model is taken to have learned from a trace, by the trace's name."""
-    said = json.dumps(card)
-    known = [entry for entry in card.get(CARD_KEY, ()) if isinstance(entry, Mapping)]
-    found = {}
+    """Why a trace counts as training data of the model, by the trace's name."""
+    card_text = json.dumps(card)
+    training_entries = [entry for entry in card.get(CARD_KEY, ()) if isinstance(entry, Mapping)]
+    reasons = {}
     for trace, path in zip(traces, files, strict=True):
-        here = _sequences(trace.available)
-        if digest_of_file(path) in said or _digest_as_stored(path) in said:
-            found[trace.name] = "the same file"
+        sequences = _sequences(trace.available)
+        if digest_of_file(path) in card_text or _digest_as_stored(path) in card_text:
+            reasons[trace.name] = "the same file"
             continue
-        for entry in known:
-            if len(here.intersection(entry.get("sketch", ()))) >= SAME:
-                found[trace.name] = f"the same record as {entry.get('name')}"
+        for entry in training_entries:
+            if len(sequences.intersection(entry.get("sketch", ()))) >= MIN_SHARED_SEQUENCES:
+                reasons[trace.name] = f"the same record as {entry.get('name')}"
                 break
-    return found
+    return reasons
 
 
 def _digest_as_stored(path: Path) -> str:
@@ -77,11 +77,13 @@ def _digest_as_stored(path: Path) -> str:
 
 
 def _sequences(available: FloatArray) -> set[str]:
-    known = available[~np.isnan(available)]
-    turns = np.flatnonzero(np.diff(known)) + 1
-    stays = np.diff(turns)
+    recorded = available[~np.isnan(available)]
+    changes = np.flatnonzero(np.diff(recorded)) + 1
+    run_ticks = np.diff(changes)
     return {
-        hashlib.blake2s(stays[i : i + RUNS].astype("<i8").tobytes(), digest_size=6).hexdigest()
-        for i in range(len(stays) - RUNS + 1)
-        if stays[i : i + RUNS].sum() >= SHORTEST_TICKS
+        hashlib.blake2s(
+            run_ticks[i : i + RUNS_PER_SEQUENCE].astype("<i8").tobytes(), digest_size=6
+        ).hexdigest()
+        for i in range(len(run_ticks) - RUNS_PER_SEQUENCE + 1)
+        if run_ticks[i : i + RUNS_PER_SEQUENCE].sum() >= MIN_SEQUENCE_TICKS
     }

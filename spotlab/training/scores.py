@@ -1,7 +1,7 @@
-"""How good probabilities are, and how sure of it one can be.
+"""Scores of probabilities, and their confidence intervals.
 
-Everything works on whole arrays. An interval resamples groups, not rows: rows of one family rise
-and fall together, and an interval over rows would be several times too narrow.
+Intervals resample groups, not rows: rows of one family are correlated, and an interval over rows
+would be several times too narrow.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ class ReliabilityBin:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Scores of probabilities for a yes-or-no outcome; NaN where there is one outcome only.
+    """Scores of probabilities for a binary outcome; NaN if undefined with only one outcome.
 
     Args:
-        rows: how many.
-        base_rate: share of yes.
+        rows: number of rows.
+        base_rate: share of positive outcomes.
         auc: area under the ROC curve.
         pr_auc: average precision.
         brier: mean squared error of the probability.
-        brier_skill: 1 - brier / that of always saying the base rate.
+        brier_skill: 1 - brier / Brier score of a constant forecast of the base rate.
         log_loss: mean negative log likelihood, nats.
         ece: expected calibration error over ten equally wide bins.
     """
@@ -74,25 +74,25 @@ def scores(outcome: FloatArray, forecast: FloatArray) -> Scores:
 
 
 def auc(outcome: FloatArray, forecast: FloatArray) -> float:
-    """P(a yes is forecast higher than a no), ties counting half (Mann-Whitney)."""
-    yes = int(np.sum(outcome))
-    no = len(outcome) - yes
-    if not yes or not no:
+    """P(positive row is forecast higher than negative row), ties counting half (Mann-Whitney)."""
+    positives = int(np.sum(outcome))
+    negatives = len(outcome) - positives
+    if not positives or not negatives:
         return float("nan")
     rank_sum = float(np.sum(_mid_ranks(forecast)[outcome > 0]))
-    return (rank_sum - yes * (yes + 1) / 2) / (yes * no)
+    return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
 
 
 def pr_auc(outcome: FloatArray, forecast: FloatArray) -> float:
     """Average precision: precision at each distinct threshold, weighted by the recall it adds."""
-    yes = float(np.sum(outcome))
-    if not yes:
+    positives = float(np.sum(outcome))
+    if not positives:
         return float("nan")
     order = np.argsort(-forecast, kind="stable")
     last_of_tie = np.r_[np.flatnonzero(np.diff(forecast[order])), len(order) - 1]
-    hits = np.cumsum(outcome[order])[last_of_tie]
-    precision = hits / (last_of_tie + 1)
-    return float(np.sum(np.diff(np.r_[0.0, hits]) * precision) / yes)
+    true_positives = np.cumsum(outcome[order])[last_of_tie]
+    precision = true_positives / (last_of_tie + 1)
+    return float(np.sum(np.diff(np.r_[0.0, true_positives]) * precision) / positives)
 
 
 def brier(outcome: FloatArray, forecast: FloatArray) -> float:
@@ -101,7 +101,7 @@ def brier(outcome: FloatArray, forecast: FloatArray) -> float:
 
 
 def brier_skill(outcome: FloatArray, forecast: FloatArray) -> float:
-    """1 is perfect, 0 no better than always saying the base rate."""
+    """1 is perfect; 0 is no better than a constant forecast of the base rate."""
     base = float(np.mean(outcome))
     reference = base * (1.0 - base)
     return 1.0 - brier(outcome, forecast) / reference if reference else float("nan")
@@ -109,12 +109,12 @@ def brier_skill(outcome: FloatArray, forecast: FloatArray) -> float:
 
 def log_loss(outcome: FloatArray, forecast: FloatArray) -> float:
     """Mean negative log likelihood, nats."""
-    sure = np.clip(forecast, _EDGE, 1.0 - _EDGE)
-    return float(-np.mean(outcome * np.log(sure) + (1.0 - outcome) * np.log1p(-sure)))
+    clipped = np.clip(forecast, _EDGE, 1.0 - _EDGE)
+    return float(-np.mean(outcome * np.log(clipped) + (1.0 - outcome) * np.log1p(-clipped)))
 
 
 def ece(outcome: FloatArray, forecast: FloatArray, bins: int = 10) -> float:
-    """Mean distance of forecast and observed share over equally wide bins, weighted by rows."""
+    """Expected calibration error: mean distance of forecast and observed share of the bins."""
     table = reliability(outcome, forecast, bins)
     gaps = [row.rows * abs(row.mean_forecast - row.observed_share) for row in table]
     return float(sum(gaps) / len(outcome))
@@ -123,18 +123,18 @@ def ece(outcome: FloatArray, forecast: FloatArray, bins: int = 10) -> float:
 def reliability(
     outcome: FloatArray, forecast: FloatArray, bins: int = 10
 ) -> tuple[ReliabilityBin, ...]:
-    """The reliability table over equally wide bins; empty bins are left out."""
-    slot = np.minimum((forecast * bins).astype(np.intp), bins - 1)
-    rows = np.bincount(slot, minlength=bins)
-    said = np.bincount(slot, weights=forecast, minlength=bins)
-    seen = np.bincount(slot, weights=outcome, minlength=bins)
+    """The reliability table over equally wide bins, without empty bins."""
+    bin_index = np.minimum((forecast * bins).astype(np.intp), bins - 1)
+    rows = np.bincount(bin_index, minlength=bins)
+    forecast_sums = np.bincount(bin_index, weights=forecast, minlength=bins)
+    outcome_sums = np.bincount(bin_index, weights=outcome, minlength=bins)
     return tuple(
         ReliabilityBin(
             low=i / bins,
             high=(i + 1) / bins,
             rows=int(rows[i]),
-            mean_forecast=float(said[i] / rows[i]),
-            observed_share=float(seen[i] / rows[i]),
+            mean_forecast=float(forecast_sums[i] / rows[i]),
+            observed_share=float(outcome_sums[i] / rows[i]),
         )
         for i in np.flatnonzero(rows)
     )
@@ -153,15 +153,16 @@ def block_interval(
 
     Args:
         statistic: of the columns, such as `auc` of outcome and forecast.
-        columns: (n,) arrays; the same rows are drawn from each, so differences are paired.
+        columns: (n,) arrays; each draw takes the same rows of all of them, so differences are
+            paired.
         groups: (n,) group of each row.
         seed: of the draws.
-        draws: how many resamples; those where the statistic is NaN are left out.
-        level: 0.95 gives the 2.5 and 97.5 percentiles.
+        draws: number of resamples; those in which the statistic is NaN are ignored.
+        level: 0.95 gives the 2.5th and 97.5th percentiles.
     """
     rng = np.random.default_rng(seed)
-    _, member = np.unique(np.asarray(groups), return_inverse=True)
-    blocks = [np.flatnonzero(member == number) for number in range(int(member.max()) + 1)]
+    _, group_index = np.unique(np.asarray(groups), return_inverse=True)
+    blocks = [np.flatnonzero(group_index == number) for number in range(int(group_index.max()) + 1)]
     values = []
     for _ in range(draws):
         rows = np.concatenate([blocks[i] for i in rng.integers(len(blocks), size=len(blocks))])
@@ -171,7 +172,7 @@ def block_interval(
 
 
 def _mid_ranks(values: FloatArray) -> FloatArray:
-    """Ranks from 1; equal values share the mean of theirs."""
-    _, slot, count = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(count).astype(np.float64)
-    return np.asarray((last - (count - 1) / 2.0)[slot], dtype=np.float64)
+    """Ranks from 1; equal values share their mean rank."""
+    _, value_index, count = np.unique(values, return_inverse=True, return_counts=True)
+    last_ranks = np.cumsum(count).astype(np.float64)
+    return np.asarray((last_ranks - (count - 1) / 2.0)[value_index], dtype=np.float64)

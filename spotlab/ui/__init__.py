@@ -1,5 +1,4 @@
-"""The screens.
+"""The screens, a folder for each.
 
-On the top floor with `api` and `cli`; the only room that imports Streamlit. A screen is a
-folder.
+On the top floor with `api` and `cli`; the only room that imports Streamlit.
 """

@@ -1,4 +1,4 @@
-"""Who somebody is: sessions, renewal, tokens, passwords, and all that must not get in."""
+"""Sessions, renewal, tokens and passwords, and everything that must be rejected."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pydantic import SecretStr
 
 from spotlab.access import authentication as gate_module
 from spotlab.access import sign_in_throttle
-from spotlab.access.authentication import KNOWN_FOR_S, LOCAL_ADMINISTRATOR, Gate
+from spotlab.access.authentication import CACHED_FOR_S, LOCAL_ADMINISTRATOR, Gate
 from spotlab.access.oidc_users import Identity, user_of
-from spotlab.access.passwords import passwords, refuse_weak
+from spotlab.access.passwords import passwords, reject_weak
 from spotlab.access.secret_key import FILE, secret_key
 from spotlab.access.sessions import Visit
 from spotlab.access.sign_in import SignIn, lock_s
-from spotlab.access.usernames import made_name
+from spotlab.access.usernames import name_from_provider
 from spotlab.domain.access import Principal, Right, Role
 from spotlab.errors import (
     Conflict,
@@ -31,7 +31,7 @@ from spotlab.errors import (
     TooManyRequests,
 )
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
+from spotlab.services import Services
 from tests.support.access import (
     PASSWORD,
     VISIT,
@@ -156,7 +156,7 @@ def test_a_session_ends_when_unused_and_at_its_end(lab: Lab) -> None:
     with pytest.raises(NotSignedIn, match="not used"):
         gate.session(unused.token, expired_too=True)
     forward(lab, hours=0.5)
-    with pytest.raises(NotSignedIn, match="reached its end"):
+    with pytest.raises(NotSignedIn, match="session has expired"):
         gate.session(used.token, expired_too=True)
     with pytest.raises(NotSignedIn):
         SignIn(lab).renew(used.renewal)
@@ -178,13 +178,13 @@ def test_a_revocation_is_seen_by_another_process_within_seconds(
     add_user(lab)
     kept, steady = signed_in(lab), Steady()
     elsewhere = Gate(lab, steady)  # hears no news: its memory is its own
-    elsewhere._memory = gate_module._Memory()
+    elsewhere._caches = gate_module._Caches()
     assert elsewhere.session(kept.token)
     monkeypatch.setattr(lab.bus, "publish", lambda _topic: None)
-    Desk(lab, ANA).users.sign_out("ana")
+    Services(lab, ANA).users.sign_out("ana")
     with pytest.raises(NotSignedIn):
         Gate(lab).session(kept.token)
-    steady.now_s += KNOWN_FOR_S
+    steady.now_s += CACHED_FOR_S
     with pytest.raises(NotSignedIn, match="was ended"):
         elsewhere.session(kept.token)
 
@@ -194,7 +194,7 @@ def test_a_changed_role_counts_at_once(lab: Lab) -> None:
     add_user(lab, "ben", Role.OPERATOR)
     kept = signed_in(lab, "ben")
     assert Gate(lab).session(kept.token).may(Right.EVALUATE)
-    Desk(lab, ANA).users.set("ben", role=Role.VIEWER)
+    Services(lab, ANA).users.set("ben", role=Role.VIEWER)
     assert not Gate(lab).session(kept.token).may(Right.EVALUATE)
 
 
@@ -253,7 +253,7 @@ def test_a_renewal_token_that_nobody_gave_ends_nothing(lab: Lab) -> None:
 def test_whoever_fails_is_told_the_same(lab: Lab) -> None:
     add_user(lab, "ana")
     add_user(lab, "ben")
-    Desk(lab, ANA).users.set("ben", active=False)
+    Services(lab, ANA).users.set("ben", active=False)
     told = []
     for name, password in (("ana", "wrong"), ("nobody", PASSWORD), ("ben", PASSWORD)):
         with pytest.raises(NotSignedIn) as refused:
@@ -282,7 +282,7 @@ def test_an_administrator_unlocks(lab: Lab) -> None:
     for _ in range(5):
         with pytest.raises(NotSignedIn):
             SignIn(lab).by_password("ana", "wrong", VISIT)
-    Desk(lab, ANA).users.unlock("ana")
+    Services(lab, ANA).users.unlock("ana")
     assert signed_in(lab)
 
 
@@ -339,7 +339,7 @@ def test_unlocking_counts_in_every_process(lab: Lab, monkeypatch: pytest.MonkeyP
     with monkeypatch.context() as elsewhere:  # a command line's process: it shares the database
         elsewhere.setattr(sign_in_throttle, "_counters", WeakKeyDictionary())
         elsewhere.setattr(lab.bus, "publish", lambda _topic: None)
-        Desk(lab, ANA).users.unlock("ana")
+        Services(lab, ANA).users.unlock("ana")
     assert signed_in(lab).session.user == "ana"
 
 
@@ -367,13 +367,13 @@ def test_too_many_failures_are_refused_before_they_are_checked(lab: Lab) -> None
 )
 def test_a_password_that_is_tried_first_is_refused(password: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        refuse_weak(password, "jonathan")
+        reject_weak(password, "jonathan")
     assert password not in str(refused.value)
 
 
 @pytest.mark.parametrize("password", [PASSWORD, "violet-harbour-92", "Grüße aus dem Maschinenraum"])
 def test_a_reasonable_password_may_be_chosen(password: str) -> None:
-    refuse_weak(password, "jonathan")
+    reject_weak(password, "jonathan")
     kept = passwords().hash(password)
     assert kept.startswith("$argon2id$")
     assert passwords().check(kept, password)
@@ -383,10 +383,10 @@ def test_a_reasonable_password_may_be_chosen(password: str) -> None:
 def test_changing_the_password_ends_the_other_sessions(lab: Lab) -> None:
     add_user(lab)
     here, there = signed_in(lab), signed_in(lab)
-    desk = Desk(lab, Gate(lab).session(here.token))
+    services = Services(lab, Gate(lab).session(here.token))
     with pytest.raises(InvalidInput, match="old password"):
-        desk.mine.change_password("wrong", "another moss fjord")
-    desk.mine.change_password(PASSWORD, "another moss fjord")
+        services.own_account.change_password("wrong", "another moss fjord")
+    services.own_account.change_password(PASSWORD, "another moss fjord")
     assert Gate(lab).session(here.token)
     with pytest.raises(NotSignedIn):
         Gate(lab).session(there.token)
@@ -399,7 +399,7 @@ def test_changing_the_password_ends_the_other_sessions(lab: Lab) -> None:
 
 def _token(lab: Lab, *scopes: Right, days: float = 1) -> str:
     valid_for = timedelta(days=days)
-    return Desk(lab, ANA).tokens.create("ana", "ci", scopes, valid_for)[1]
+    return Services(lab, ANA).api_tokens.create("ana", "ci", scopes, valid_for)[1]
 
 
 def test_a_token_has_its_users_rights_within_its_scopes(lab: Lab) -> None:
@@ -409,14 +409,14 @@ def test_a_token_has_its_users_rights_within_its_scopes(lab: Lab) -> None:
     who = Gate(lab).bearer(token)
     assert who.rights == {Right.READ, Right.EVALUATE}
     assert (who.accounts, who.via) == (("acme",), "token ci")
-    Desk(lab, ANA).users.set("ana", role=Role.VIEWER)
+    Services(lab, ANA).users.set("ana", role=Role.VIEWER)
     assert Gate(lab).bearer(token).rights == {Right.READ}
 
 
 def test_a_token_ends(lab: Lab) -> None:
     add_user(lab)
     expiring, revoked, of_disabled = (_token(lab, Right.READ) for _ in range(3))
-    Desk(lab, ANA).tokens.revoke(revoked.split("_")[1])
+    Services(lab, ANA).api_tokens.revoke(revoked.split("_")[1])
     with pytest.raises(NotSignedIn, match="revoked"):
         Gate(lab).bearer(revoked)
     forward(lab, days=1)
@@ -424,7 +424,7 @@ def test_a_token_ends(lab: Lab) -> None:
         Gate(lab).bearer(expiring)
     forward(lab, days=-1)
     add_user(lab, "root")
-    Desk(lab, ANA).users.set("ana", active=False)
+    Services(lab, ANA).users.set("ana", active=False)
     with pytest.raises(NotSignedIn, match="may not sign in"):
         Gate(lab).bearer(of_disabled)
 
@@ -454,7 +454,7 @@ def test_a_token_is_looked_up_again_after_a_change_and_in_time(lab: Lab) -> None
     now[0] += 5
     assert not gate.knows(token)
     gate.bearer(token)
-    Desk(lab, ANA).tokens.revoke(token.split("_")[1])
+    Services(lab, ANA).api_tokens.revoke(token.split("_")[1])
     assert not gate.knows(token)
     assert gate.knows("no token")
 
@@ -463,13 +463,13 @@ def test_a_token_makes_no_tokens(lab: Lab) -> None:
     add_user(lab)
     who = Gate(lab).bearer(_token(lab, *Right))
     with pytest.raises(Forbidden, match="may not change tokens"):
-        Desk(lab, who).mine.create_token("more", [Right.READ], timedelta(days=1))
+        Services(lab, who).own_account.create_token("more", [Right.READ], timedelta(days=1))
 
 
 def test_nobody_gives_a_token_more_than_they_may(lab: Lab) -> None:
     add_user(lab, "root")
     add_user(lab, "ana", Role.VIEWER)
-    mine = Desk(lab, Gate(lab).session(signed_in(lab).token)).mine
+    mine = Services(lab, Gate(lab).session(signed_in(lab).token)).own_account
     with pytest.raises(Forbidden):
         mine.create_token("ci", [Right.EVALUATE], timedelta(days=1))
     with pytest.raises(InvalidInput, match="no more rights"):
@@ -498,7 +498,7 @@ def test_the_key_is_made_once_and_kept_from_others(lab: Lab) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.read_text().strip() not in repr(first)
     path.chmod(0o644)
-    with pytest.raises(InvalidSetting, match="Others may read"):
+    with pytest.raises(InvalidSetting, match="Other users may read"):
         secret_key(lab.settings)
     with pytest.raises(InvalidSetting, match="9 characters"):
         secret_key(with_settings(lab, secret_key=SecretStr("too short")).settings)
@@ -516,8 +516,10 @@ def _identity(lab: Lab, **claims: object) -> Identity:
 
 
 def _add_by_email(lab: Lab) -> None:
-    desk = Desk(with_settings(lab, auth="oidc"), Principal("root", Role.ADMIN, via="a test"))
-    desk.users.add("ana", Role.ADMIN, email="Ana@example.org")
+    services = Services(
+        with_settings(lab, auth="oidc"), Principal("root", Role.ADMIN, via="a test")
+    )
+    services.users.add("ana", Role.ADMIN, email="Ana@example.org")
 
 
 def test_a_provider_vouches_by_verified_email_and_then_by_subject(lab: Lab) -> None:
@@ -532,9 +534,11 @@ def test_a_provider_vouches_by_verified_email_and_then_by_subject(lab: Lab) -> N
 
 def test_an_address_that_only_reads_like_another_vouches_for_nobody(lab: Lab) -> None:
     """The Kelvin sign is a k once it is lowered."""
-    desk = Desk(with_settings(lab, auth="oidc"), Principal("root", Role.ADMIN, via="a test"))
-    desk.users.add("kate", Role.ADMIN, email="kate@example.org")
-    desk.users.add("mike", Role.ADMIN, email="mi\u212ae@example.org")
+    services = Services(
+        with_settings(lab, auth="oidc"), Principal("root", Role.ADMIN, via="a test")
+    )
+    services.users.add("kate", Role.ADMIN, email="kate@example.org")
+    services.users.add("mike", Role.ADMIN, email="mi\u212ae@example.org")
     for email in ("\u212aate@example.org", "mike@example.org"):
         with pytest.raises(Forbidden, match="no account here"):
             user_of(lab, _identity(lab, email=email))
@@ -559,11 +563,11 @@ def test_an_address_that_only_reads_like_another_vouches_for_nobody(lab: Lab) ->
     ],
 )
 def test_no_user_is_called_what_reads_like_another(lab: Lab, name: str) -> None:
-    desk = Desk(lab, ANA)
-    desk.users.add("admin", Role.ADMIN)
+    services = Services(lab, ANA)
+    services.users.add("admin", Role.ADMIN)
     with pytest.raises((Conflict, InvalidInput)):
-        desk.users.add(name, Role.VIEWER)
-    assert [user.name for user in desk.users.list()] == ["admin"]
+        services.users.add(name, Role.VIEWER)
+    assert [user.name for user in services.users.list()] == ["admin"]
 
 
 def test_somebody_new_gets_the_role_of_the_settings_or_none(lab: Lab) -> None:
@@ -580,8 +584,8 @@ def test_somebody_new_gets_the_role_of_the_settings_or_none(lab: Lab) -> None:
 @pytest.mark.parametrize("name", ["spotlab", " SpotLab", "VISITOR"])
 def test_nobody_is_called_what_the_audit_log_calls_the_app(lab: Lab, name: str) -> None:
     with pytest.raises(InvalidInput, match="Use another name than spotlab and visitor"):
-        Desk(lab, ANA).users.add(name, Role.ADMIN)
-    assert made_name(name) == "user"
+        Services(lab, ANA).users.add(name, Role.ADMIN)
+    assert name_from_provider(name) == "user"
 
 
 def test_what_a_provider_signed_long_ago_begins_no_session(lab: Lab) -> None:

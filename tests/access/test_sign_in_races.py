@@ -1,4 +1,4 @@
-"""Doors that must not open by haste: many who sign in, renew or use a link at the same moment."""
+"""Races: simultaneous sign-ins, renewals and uses of a link."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from spotlab.access.one_time_links import first_administrator_link, password_lin
 from spotlab.access.passwords import passwords
 from spotlab.access.sessions import SignedIn
 from spotlab.access.sign_in import SignIn
-from spotlab.access.sign_in_throttle import PER_ADDRESS, Failures
+from spotlab.access.sign_in_throttle import PER_ADDRESS, FailureCounter
 from spotlab.domain.access import Right, Role
 from spotlab.domain.ports import AuditFilter, By, User
 from spotlab.errors import (
@@ -32,7 +32,7 @@ from spotlab.errors import (
     TooManyRequests,
 )
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.store import Store, open_store
 from spotlab.store.sign_ins import SqlSignIns
 from spotlab.store.users import SqlUsers
@@ -42,7 +42,12 @@ from tests.support.databases import postgres_url, store
 from tests.support.market import StillClock
 from tests.support.online import REDIS_URL, why_no_redis
 from tests.support.people import ANA
-from tests.support.racing import MeetingPasswords, all_at_once, meeting, outcomes
+from tests.support.racing import (
+    SynchronisedPasswords,
+    call_concurrently,
+    outcomes,
+    synchronise_first_calls,
+)
 
 __all__ = ["migrated", "on_sqlite", "postgres_url", "quick_passwords", "store"]
 pytestmark = pytest.mark.usefixtures("quick_passwords")
@@ -71,9 +76,9 @@ def counting(request: pytest.FixtureRequest, on_sqlite: Lab) -> Iterator[Lab]:
     yield on_sqlite
 
 
-def racing(monkeypatch: pytest.MonkeyPatch, callers: int) -> MeetingPasswords:
+def racing(monkeypatch: pytest.MonkeyPatch, callers: int) -> SynchronisedPasswords:
     """Let password checks begin together."""
-    met = MeetingPasswords(callers, passwords())
+    met = SynchronisedPasswords(callers, passwords())
     for module in (sign_in, sessions):
         monkeypatch.setattr(module, "passwords", lambda: met)
     return met
@@ -135,7 +140,7 @@ def test_no_more_passwords_are_compared_at_once_than_one_after_the_other(
     add_user(lab)
     met = racing(monkeypatch, 34)
     guesses = [attempt(lab, "wrong")] * 33
-    told = outcomes(all_at_once([*guesses, attempt(lab, PASSWORD)]))
+    told = outcomes(call_concurrently([*guesses, attempt(lab, PASSWORD)]))
     assert met.compared == 5
     assert told["ok"] <= 1
     assert told["ok"] + told["NotSignedIn"] == 34
@@ -149,7 +154,9 @@ def test_who_comes_after_five_that_are_being_checked_is_kept_out(
     kept_out: list[object] = []
     for _ in range(4):
         assert lab.store.sign_ins.attempt("ana", lab.clock.now(), sign_in.lock_s)
-    during_check(monkeypatch, lambda: kept_out.extend(all_at_once([attempt(lab, PASSWORD)] * 4)))
+    during_check(
+        monkeypatch, lambda: kept_out.extend(call_concurrently([attempt(lab, PASSWORD)] * 4))
+    )
     fail(lab, 1)
     assert outcomes(kept_out) == {"NotSignedIn": 4}
     assert lab.store.sessions.of("ana", lab.clock.now()) == []
@@ -160,7 +167,7 @@ def test_a_lock_is_told_once_however_many_were_at_once(
 ) -> None:
     add_user(lab)
     racing(monkeypatch, 20)
-    assert outcomes(all_at_once([attempt(lab, "wrong")] * 20)) == {"NotSignedIn": 20}
+    assert outcomes(call_concurrently([attempt(lab, "wrong")] * 20)) == {"NotSignedIn": 20}
     (entry,) = lab.store.audit.entries(AuditFilter(action="user.lock"))
     assert entry.after["failures"] == 5
     assert lab.store.audit.check().broken_at is None
@@ -182,7 +189,7 @@ def test_after_a_lock_one_password_is_compared_however_many_come(
     fail(lab, 5)
     forward(lab, seconds=31)
     met = racing(monkeypatch, 16)
-    all_at_once([attempt(lab, "wrong")] * 16)
+    call_concurrently([attempt(lab, "wrong")] * 16)
     assert met.compared == 1
     assert lab.store.users.get("ana").locked_until == lab.clock.now() + timedelta(seconds=60)
 
@@ -196,7 +203,7 @@ def test_replicas_share_what_is_counted(
         for each in labs[1:]:
             open_until_then.callback(each.store.close)
         met = racing(monkeypatch, 24)
-        told = all_at_once([attempt(each, "wrong") for each in labs for _ in range(8)])
+        told = call_concurrently([attempt(each, "wrong") for each in labs for _ in range(8)])
     assert outcomes(told) == {"NotSignedIn": 24}
     assert met.compared == 5
 
@@ -205,7 +212,7 @@ def test_a_known_browser_guesses_no_more_at_once(lab: Lab, monkeypatch: pytest.M
     add_user(lab)
     device = signed_in(lab).device
     met = racing(monkeypatch, 34)
-    told = all_at_once([attempt(lab, "wrong", device=device)] * 34)
+    told = call_concurrently([attempt(lab, "wrong", device=device)] * 34)
     assert outcomes(told) == {"NotSignedIn": 34}
     assert met.compared == 10 + 5  # its own, and what anybody may try
 
@@ -217,7 +224,7 @@ def test_the_owner_comes_in_by_a_known_browser_while_others_guess(
     device = signed_in(lab).device
     racing(monkeypatch, 31)
     guesses = [attempt(lab, "wrong", address=f"198.51.100.{number}") for number in range(30)]
-    told = all_at_once([*guesses, attempt(lab, PASSWORD, device=device)])
+    told = call_concurrently([*guesses, attempt(lab, PASSWORD, device=device)])
     assert isinstance(told[-1], SignedIn)
 
 
@@ -225,14 +232,18 @@ def test_an_address_fails_fifty_times_however_many_come_at_once(
     counting: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     racing(monkeypatch, 50)
-    desk = SignIn(counting)
+    services = SignIn(counting)
     names = [f"nobody-{number}" for number in range(60)]
-    told = all_at_once([partial(desk.by_password, name, "wrong", VISIT) for name in names])
+    told = call_concurrently(
+        [partial(services.by_password, name, "wrong", VISIT) for name in names]
+    )
     assert outcomes(told) == {"NotSignedIn": 50, "TooManyRequests": 10}
 
 
 def test_a_count_is_exact_for_threads_that_begin_it_together(counting: Lab) -> None:
-    let = all_at_once([partial(Failures(counting).count, PER_ADDRESS, "192.0.2.99")] * 64)
+    let = call_concurrently(
+        [partial(FailureCounter(counting).count, PER_ADDRESS, "192.0.2.99")] * 64
+    )
     assert let.count(True) == 50
 
 
@@ -241,7 +252,7 @@ def test_who_signs_in_is_not_held_against_their_address(counting: Lab) -> None:
     for _ in range(60):
         assert attempt(counting, PASSWORD)()
     for _ in range(50):
-        assert Failures(counting).count(PER_ADDRESS, VISIT.address)
+        assert FailureCounter(counting).count(PER_ADDRESS, VISIT.address)
     with pytest.raises(TooManyRequests):
         attempt(counting, PASSWORD)()
 
@@ -266,9 +277,9 @@ def test_the_old_password_is_guessed_no_more_at_once_in_a_session(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_user(lab)
-    mine = Desk(lab, Gate(lab).session(signed_in(lab).token)).mine
+    mine = Services(lab, Gate(lab).session(signed_in(lab).token)).own_account
     met = racing(monkeypatch, 10)
-    told = outcomes(all_at_once([partial(mine.change_password, "wrong", ANOTHER)] * 30))
+    told = outcomes(call_concurrently([partial(mine.change_password, "wrong", ANOTHER)] * 30))
     assert told == {"InvalidInput": 10, "TooManyRequests": 20}
     assert met.compared == 10
 
@@ -280,7 +291,7 @@ def test_a_reset_while_a_password_is_checked_leaves_no_session(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_user(lab)
-    during_check(monkeypatch, lambda: Desk(lab, ANA).users.reset_password("ana"))
+    during_check(monkeypatch, lambda: Services(lab, ANA).users.reset_password("ana"))
     with pytest.raises(NotSignedIn):
         attempt(lab, PASSWORD)()
     assert lab.store.sessions.of("ana", lab.clock.now()) == []
@@ -294,7 +305,7 @@ def test_who_is_disabled_while_their_password_is_checked_has_no_session_later(
 ) -> None:
     add_user(lab, "root")
     add_user(lab)
-    users = Desk(lab, ANA).users
+    users = Services(lab, ANA).users
     during_check(monkeypatch, lambda: users.set("ana", active=False))
     with pytest.raises(NotSignedIn):
         attempt(lab, PASSWORD)()
@@ -305,10 +316,10 @@ def test_who_is_disabled_while_their_password_is_checked_has_no_session_later(
 def test_who_the_provider_vouches_for_has_no_session_once_disabled(lab: Lab) -> None:
     add_user(lab, "root")
     before = add_user(lab)
-    Desk(lab, ANA).users.set("ana", active=False)
+    Services(lab, ANA).users.set("ana", active=False)
     with pytest.raises(NotSignedIn):
         SignIn(lab).by_provider(before, VISIT)
-    Desk(lab, ANA).users.set("ana", active=True)
+    Services(lab, ANA).users.set("ana", active=True)
     assert lab.store.sessions.of("ana", lab.clock.now()) == []
 
 
@@ -342,8 +353,8 @@ def test_a_password_is_not_changed_by_who_is_put_out_meanwhile(
 ) -> None:
     add_user(lab)
     here, there = signed_in(lab), signed_in(lab)
-    users = Desk(lab, ANA).users
-    elsewhere = Desk(lab, Gate(lab).session(there.token)).mine
+    users = Services(lab, ANA).users
+    elsewhere = Services(lab, Gate(lab).session(there.token)).own_account
     during_check(
         monkeypatch,
         {
@@ -352,7 +363,7 @@ def test_a_password_is_not_changed_by_who_is_put_out_meanwhile(
             "changed": lambda: elsewhere.change_password(PASSWORD, "the owner's own words"),
         }[what],
     )
-    mine = Desk(lab, Gate(lab).session(here.token)).mine
+    mine = Services(lab, Gate(lab).session(here.token)).own_account
     with pytest.raises((Conflict, NotSignedIn)):
         mine.change_password(PASSWORD, ANOTHER)
     with pytest.raises(NotSignedIn):
@@ -363,10 +374,10 @@ def test_of_several_who_change_one_password_at_once_one_does(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_user(lab)
-    mine = Desk(lab, Gate(lab).session(signed_in(lab).token)).mine
+    mine = Services(lab, Gate(lab).session(signed_in(lab).token)).own_account
     racing(monkeypatch, 8)
     chosen = [f"another moss fjord {number}" for number in range(8)]
-    told = all_at_once([partial(mine.change_password, PASSWORD, each) for each in chosen])
+    told = call_concurrently([partial(mine.change_password, PASSWORD, each) for each in chosen])
     assert outcomes(told) == {"ok": 1, "Conflict": 7}
     won = next(each for each, got in zip(chosen, told, strict=True) if got is None)
     assert passwords().check(hash_of(lab), won)
@@ -385,10 +396,10 @@ def test_of_many_who_use_the_first_administrators_link_one_is_it(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     codes = [code_of(first_administrator_link(lab)) for _ in range(2)]
-    desk, names = SignIn(lab), [f"somebody-{number}" for number in range(16)]
-    told = all_at_once(
+    services, names = SignIn(lab), [f"somebody-{number}" for number in range(16)]
+    told = call_concurrently(
         [
-            partial(desk.by_first_link, codes[number % 2], name, PASSWORD, VISIT)
+            partial(services.by_first_link, codes[number % 2], name, PASSWORD, VISIT)
             for number, name in enumerate(names)
         ]
     )
@@ -404,9 +415,9 @@ def test_of_many_who_choose_a_password_by_one_link_one_does(
     add_user(lab)
     code = code_of(password_link(lab, "ana", By("root", lab.clock.now())))
     chosen = [f"another moss fjord {number}" for number in range(16)]
-    desk = SignIn(lab)
-    told = all_at_once(
-        [partial(desk.by_password_link, code, "ana", each, VISIT) for each in chosen]
+    services = SignIn(lab)
+    told = call_concurrently(
+        [partial(services.by_password_link, code, "ana", each, VISIT) for each in chosen]
     )
     assert outcomes(told) == {"ok": 1, "NotFound": 15}
     won = next(each for each, got in zip(chosen, told, strict=True) if isinstance(got, SignedIn))
@@ -421,7 +432,7 @@ def test_of_many_renewals_of_one_token_one_is_followed_by_another(lab: Lab) -> N
     add_user(lab)
     kept = signed_in(lab)
     forward(lab, minutes=20)
-    told = all_at_once([partial(SignIn(lab).renew, kept.renewal)] * 24)
+    told = call_concurrently([partial(SignIn(lab).renew, kept.renewal)] * 24)
     assert outcomes(told) == {"ok": 24}
     renewed = [each for each in told if isinstance(each, SignedIn)]
     (following,) = {each.renewal for each in renewed} - {""}
@@ -438,7 +449,7 @@ def test_a_renewal_token_used_again_later_ends_the_session_for_all_who_hold_it(l
     following = SignIn(lab).renew(kept.renewal)
     newest = SignIn(lab).renew(following.renewal)
     forward(lab, seconds=31)
-    told = all_at_once([partial(SignIn(lab).renew, kept.renewal)] * 8)
+    told = call_concurrently([partial(SignIn(lab).renew, kept.renewal)] * 8)
     assert outcomes(told) == {"NotSignedIn": 8}
     for each in (kept, following, newest):
         with pytest.raises(NotSignedIn):
@@ -455,7 +466,7 @@ def test_a_session_that_ends_while_it_is_renewed_stays_ended(
     kept = signed_in(lab)
     forward(lab, minutes=20)
     renewals: list[Callable[[], object]] = [partial(SignIn(lab).renew, kept.renewal)] * 8
-    all_at_once([*renewals, lambda: Desk(lab, ANA).users.sign_out("ana")])
+    call_concurrently([*renewals, lambda: Services(lab, ANA).users.sign_out("ana")])
     assert lab.store.sessions.of("ana", lab.clock.now()) == []
     with pytest.raises(NotSignedIn):
         Gate(lab).session(kept.token, expired_too=True)
@@ -468,18 +479,18 @@ def test_what_is_open_ends_with_a_password_and_with_a_user(lab: Lab) -> None:
     add_user(lab, "root")
     add_user(lab, "ana", Role.OPERATOR)
     here, there = signed_in(lab), signed_in(lab)
-    desk = Desk(lab, Gate(lab).session(here.token))
-    _, token = desk.mine.create_token("ci", [Right.READ], timedelta(days=1))
-    desk.mine.change_password(PASSWORD, ANOTHER)
+    services = Services(lab, Gate(lab).session(here.token))
+    _, token = services.own_account.create_token("ci", [Right.READ], timedelta(days=1))
+    services.own_account.change_password(PASSWORD, ANOTHER)
     assert Gate(lab).session(here.token, expired_too=True)
     assert Gate(lab).bearer(token).name == "ana", "a token is not the password's"
     with pytest.raises(NotSignedIn):
         Gate(lab).session(there.token, expired_too=True)
     with pytest.raises(NotSignedIn):
         SignIn(lab).renew(there.renewal)
-    Desk(lab, ANA).users.set("ana", role=Role.VIEWER)
+    Services(lab, ANA).users.set("ana", role=Role.VIEWER)
     assert not Gate(lab).session(here.token).may(Right.EVALUATE)
-    Desk(lab, ANA).users.set("ana", active=False)
+    Services(lab, ANA).users.set("ana", active=False)
     with pytest.raises(NotSignedIn):
         Gate(lab).session(here.token, expired_too=True)
     with pytest.raises(NotSignedIn):
@@ -488,8 +499,10 @@ def test_what_is_open_ends_with_a_password_and_with_a_user(lab: Lab) -> None:
 
 def test_a_session_that_has_ended_leaves_no_token_behind(lab: Lab) -> None:
     add_user(lab)
-    mine = Desk(lab, Gate(lab).session(signed_in(lab).token)).mine  # its request is under way
-    Desk(lab, ANA).users.sign_out("ana")
+    mine = Services(
+        lab, Gate(lab).session(signed_in(lab).token)
+    ).own_account  # its request is under way
+    Services(lab, ANA).users.sign_out("ana")
     with pytest.raises(NotSignedIn):
         mine.create_token("ci", [Right.READ], timedelta(days=300))
     assert lab.store.tokens.list() == []
@@ -497,7 +510,7 @@ def test_a_session_that_has_ended_leaves_no_token_behind(lab: Lab) -> None:
 
 def test_an_invalid_password_is_not_counted_as_a_guess(lab: Lab) -> None:
     add_user(lab)
-    mine = Desk(lab, Gate(lab).session(signed_in(lab).token)).mine
+    mine = Services(lab, Gate(lab).session(signed_in(lab).token)).own_account
     for _ in range(20):
         with pytest.raises(InvalidInput):
             mine.change_password(PASSWORD, "short")
@@ -522,11 +535,11 @@ def identity(lab: Lab, subject: str = "42") -> Identity:
 
 
 def test_what_a_provider_has_signed_begins_one_session(lab: Lab) -> None:
-    Desk(lab, ANA).users.add("ana", Role.VIEWER, email="ana@example.org")
-    told = all_at_once([partial(begin_session, lab, identity(lab), VISIT)] * 8)
+    Services(lab, ANA).users.add("ana", Role.VIEWER, email="ana@example.org")
+    told = call_concurrently([partial(begin_session, lab, identity(lab), VISIT)] * 8)
     assert outcomes(told) == {"ok": 1, "Conflict": 7}
     assert len(lab.store.sessions.of("ana", lab.clock.now())) == 1
-    with pytest.raises(Conflict, match="used already"):
+    with pytest.raises(Conflict, match="already used"):
         begin_session(lab, identity(lab), VISIT)
     forward(lab, seconds=1)
     assert begin_session(lab, identity(lab), VISIT)
@@ -535,7 +548,7 @@ def test_what_a_provider_has_signed_begins_one_session(lab: Lab) -> None:
 def test_a_tab_that_finds_an_address_bound_by_another_signs_in_too(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Desk(lab, ANA).users.add("ana", Role.VIEWER, email="ana@example.org")
+    Services(lab, ANA).users.add("ana", Role.VIEWER, email="ana@example.org")
     users = type(lab.store.users)
     with_email, beaten = users.with_email, [lambda: user_of(lab, identity(lab))]
 
@@ -551,9 +564,13 @@ def test_a_tab_that_finds_an_address_bound_by_another_signs_in_too(
 def test_an_address_binds_one_account_of_the_provider(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Desk(lab, ANA).users.add("ana", Role.VIEWER, email="ana@example.org")
-    meeting(monkeypatch, type(lab.store.users), "change", 2)  # both have found her unbound
-    told = all_at_once([partial(user_of, lab, identity(lab, subject)) for subject in ("1", "2")])
+    Services(lab, ANA).users.add("ana", Role.VIEWER, email="ana@example.org")
+    synchronise_first_calls(
+        monkeypatch, type(lab.store.users), "change", 2
+    )  # both have found her unbound
+    told = call_concurrently(
+        [partial(user_of, lab, identity(lab, subject)) for subject in ("1", "2")]
+    )
     assert outcomes(told) == {"ok": 1, "Forbidden": 1}
     won = told.index(next(each for each in told if isinstance(each, User)))
     assert lab.store.users.get("ana").subject == f"https://id.example|{won + 1}"

@@ -1,14 +1,15 @@
-"""A small lab behind the API, asked in this process."""
+"""A small lab behind the API, in this process."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import httpx
 import pytest
+from sqlalchemy import event
 from starlette.requests import HTTPConnection
 
 from spotlab.api.application import build
@@ -22,15 +23,31 @@ from spotlab.runtime.lab import Lab
 from tests.support.lab import save_toy_model, small_lab
 
 FOREIGN = "i-0000000000000009f"
+Result = TypeVar("Result")
 
 
-class Asking:
-    """A client without a socket; `who` says who each token is."""
+class ApiClient:
+    """A client without a socket; `people` are the principals by token.
+
+    In a `with` statement, all requests share one event loop, which takes a quarter less time.
+    """
 
     def __init__(self, lab: Lab, **people: Principal) -> None:
         self.lab = lab
         self.people = people
         self.app = LabApi(lambda: build(lambda: lab, lambda each: self._who(each), lambda _: True))
+        self._loop: asyncio.Runner | None = None
+
+    def __enter__(self) -> Self:
+        self._loop = asyncio.Runner()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._loop is not None:
+            self._loop.close()
+
+    def _run(self, request: Coroutine[Any, Any, Result]) -> Result:
+        return asyncio.run(request) if self._loop is None else self._loop.run(request)
 
     def _who(self, connection: HTTPConnection) -> Principal:
         name = connection.headers.get("authorization", "").removeprefix("Bearer ")
@@ -41,17 +58,17 @@ class Asking:
     def __call__(
         self, method: str, path: str, who: str | None = "admin", **options: Any
     ) -> httpx.Response:
-        """Ask once; paths are below /api/v1 unless they begin with /api."""
-        return asyncio.run(self._ask(method, path, who, options))
+        """Send one request; paths are below /api/v1 unless they begin with /api."""
+        return self._run(self._ask(method, path, who, options))
 
-    def at_once(self, *asked: tuple[str, str, dict[str, Any]]) -> list[httpx.Response]:
-        """Ask several at the same time."""
+    def request_concurrently(self, *asked: tuple[str, str, dict[str, Any]]) -> list[httpx.Response]:
+        """Send several requests concurrently."""
 
         async def all_of_them() -> list[httpx.Response]:
             waiting = [self._ask(method, path, "admin", opts) for method, path, opts in asked]
             return list(await asyncio.gather(*waiting))
 
-        return asyncio.run(all_of_them())
+        return self._run(all_of_them())
 
     async def _ask(
         self, method: str, path: str, who: str | None, options: dict[str, Any]
@@ -63,6 +80,38 @@ class Asking:
         transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://lab") as client:
             return await client.request(method, url, **{**options, "headers": headers})
+
+
+class OnBothDatabases:
+    """Sends generated requests on SQLite, and those that depend on the database on PostgreSQL too.
+
+    A request that is rejected on SQLite without any SQL statement cannot differ on PostgreSQL.
+    """
+
+    def __init__(self) -> None:
+        self._rejected_without_sql: set[str] = set()
+
+    def send(
+        self, asking: ApiClient, method: str, url: str, **options: Any
+    ) -> httpx.Response | None:
+        """The response; None if the request need not be repeated on this database."""
+        engine, request = asking.lab.store.engine, repr((method, url, options))
+        is_first = engine.dialect.name == "sqlite"
+        if not is_first and request in self._rejected_without_sql:
+            return None
+        statements: list[Any] = []
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            statements.append(statement)
+
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            response = asking(method, url, **options)
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+        if is_first and response.status_code >= 400 and not statements:
+            self._rejected_without_sql.add(request)
+        return response
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +133,8 @@ def lab(tmp_path: Path, models_dir: Path) -> Iterator[Lab]:
 
 
 @pytest.fixture
-def ask(lab: Lab) -> Asking:
+def ask(lab: Lab) -> Iterator[ApiClient]:
     people = {role.value: Principal(f"the {role}", role, via="a test") for role in Role}
     own = Principal("acme's", Role.OPERATOR, ("acme",), via="a test")
-    return Asking(lab, **people, own=own)
+    with ApiClient(lab, **people, own=own) as asking:
+        yield asking

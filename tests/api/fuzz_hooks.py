@@ -1,4 +1,4 @@
-"""How Schemathesis sends a zip."""
+"""A Schemathesis hook that sends zip files."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ import schemathesis
 
 @schemathesis.serializer("application/zip")
 def zipped(_context: Any, value: Any) -> bytes:
-    """Bytes, as they are."""
+    """The bytes, unchanged."""
     return value if isinstance(value, bytes) else str(value).encode()

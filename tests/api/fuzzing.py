@@ -1,4 +1,4 @@
-"""`make api-fuzz`: Schemathesis on the document, against a server of its own on loopback."""
+"""`make api-fuzz`: Schemathesis with the OpenAPI document, against its own server on loopback."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ENDLESS = ["stream_logs"]
 
 
 def fuzz(options: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Serve a small lab, and run every check of Schemathesis on every operation that ends."""
+    """Serve a small lab, and run all checks of Schemathesis on every operation except streams."""
     command = [sys.executable, "-m", "tests.api.serving"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=HERE.parents[1]
@@ -32,7 +32,7 @@ def fuzz(options: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 
 def run(url: str, token: str, options: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run Schemathesis in a folder of its own, which is where it keeps what it found."""
+    """Run Schemathesis in a temporary folder, where it stores its findings."""
     excluded = [part for each in ENDLESS for part in ("--exclude-operation-id", each)]
     with tempfile.TemporaryDirectory() as folder:
         return subprocess.run(
@@ -56,7 +56,7 @@ def run(url: str, token: str, options: Sequence[str]) -> subprocess.CompletedPro
 
 
 def main() -> int:
-    """Print what Schemathesis says."""
+    """Print the output of Schemathesis."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--max-examples", type=int, default=50)
     args = parser.parse_args()

@@ -1,5 +1,5 @@
-"""A server of its own with a small lab, for tests that want real sockets: prints its address and
-a token of an administrator, and serves until its input ends."""
+"""A server process with a small lab, for tests that need real sockets. It prints its address and
+an administrator's token, and serves until its stdin is closed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from starlette.requests import HTTPConnection
 
 from spotlab.api.application import build
 from spotlab.api.mount import LabApi
-from spotlab.api.request_metrics import Observed
+from spotlab.api.request_metrics import RequestMetricsMiddleware
 from spotlab.domain.access import Principal, Role
 from spotlab.errors import NotSignedIn
-from spotlab.services import Desk
+from spotlab.services import Services
 from tests.support.lab import save_toy_model, small_lab
 
 BOSS = Principal("boss", Role.ADMIN, via="a test")
@@ -31,20 +31,21 @@ PLENTY = {"api_reads_per_minute": 1_000_000, "api_writes_per_minute": 1_000_000}
 
 
 def known(connection: HTTPConnection) -> Principal:
-    """Whoever brings the token, which nothing that is asked of the server can take away."""
+    """The administrator, for the fixed token, which no request can revoke."""
     if connection.headers.get("authorization") != f"Bearer {TOKEN}":
         raise NotSignedIn("You are not signed in.", remedy="Send the token.")
     return BOSS
 
 
 def serve(folder: Path) -> None:
-    """Until the input ends."""
+    """Serve until stdin is closed."""
     save_toy_model(folder / "models")
     with small_lab(folder / "home", folder / "models") as lab:
         lab.settings = lab.settings.model_copy(update=PLENTY)
-        Desk(lab, BOSS).instances.evaluate()
+        Services(lab, BOSS).instances.evaluate()
         app = Starlette(
-            routes=[LabApi(lambda: build(lambda: lab, known))], middleware=[Middleware(Observed)]
+            routes=[LabApi(lambda: build(lambda: lab, known))],
+            middleware=[Middleware(RequestMetricsMiddleware)],
         )
         config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning")
         server = uvicorn.Server(config)

@@ -1,7 +1,7 @@
-"""No answer to a read tells somebody of an account that they do not see, whatever there is to tell.
+"""No read operation reveals an account that the user may not see.
 
-Every operation that reads is asked, about what is theirs and what is not, after everything that
-could speak of the other account has: jobs, probes, alerts, users, tokens, models, lines, events.
+Every read operation is called for both visible and hidden resources, after the other account has
+appeared in jobs, probes, alerts, users, tokens, models, log lines and events.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from spotlab.domain.interruptions import InterruptionKind
 from spotlab.domain.ports import By, Probe, RunState
 from spotlab.errors import NotSignedIn
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
-from tests.api.conftest import FOREIGN, Asking
+from spotlab.services import Services
+from tests.api.conftest import FOREIGN, ApiClient
 from tests.support.lab import FLEET
 from tests.support.people import ANA
 
 NAME, NUMBER, INSTANCE_NAME = "other", "210987654321", "theirs"
 NEEDLES = (f'"{NAME}"', f"'{NAME}'", f"{NAME} refused", NUMBER, FOREIGN, INSTANCE_NAME, "otto")
-"""The account, its number, its instance, and its user."""
+"""The hidden account, its AWS id, its instance, and its user."""
 ENDLESS = frozenset({"/api/v1/logs/stream"})
 PEOPLE = {
     "all": Principal("all", Role.ADMIN, via="a test"),
@@ -43,24 +43,28 @@ PEOPLE = {
 
 @pytest.fixture
 def told(lab: Lab) -> Lab:
-    """Everything has spoken of the other account."""
-    desk, now, said = Desk(lab, ANA), lab.clock.now(), f"{NAME} refused {FOREIGN} of {NUMBER}."
-    desk.instances.evaluate()
-    desk.instances.assign(FOREIGN, "toy@1.0.0", "only theirs")
-    desk.events.add(FOREIGN, InterruptionKind.NOTICE, now)
-    desk.users.add("otto", Role.OPERATOR, accounts=[NAME])
-    desk.tokens.create("otto", "otto's", [Right.READ], timedelta(days=1))
-    desk.accounts.set_active("acme", True, "no change")
+    """A lab in which all kinds of records mention the hidden account."""
+    services, now, said = (
+        Services(lab, ANA),
+        lab.clock.now(),
+        f"{NAME} refused {FOREIGN} of {NUMBER}.",
+    )
+    services.instances.evaluate()
+    services.instances.assign(FOREIGN, "toy@1.0.0", "only theirs")
+    services.interruptions.add(FOREIGN, InterruptionKind.NOTICE, now)
+    services.users.add("otto", Role.OPERATOR, accounts=[NAME])
+    services.api_tokens.create("otto", "otto's", [Right.READ], timedelta(days=1))
+    services.accounts.set_active("acme", True, "no change")
     risk = Condition(AlertKind.RISK, account=NAME, threshold=0.5)
-    rule = desk.alerts.add("of the other", risk, Channel.WEBHOOK, "http://127.0.0.1:9/x").rule
+    rule = services.alerts.add("of the other", risk, Channel.WEBHOOK, "http://127.0.0.1:9/x").rule
     part = Condition(AlertKind.STATE, component=DATABASE)
-    seen = desk.alerts.add("of a part", part, Channel.WEBHOOK, "http://127.0.0.1:9/x").rule
+    seen = services.alerts.add("of a part", part, Channel.WEBHOOK, "http://127.0.0.1:9/x").rule
     for each in (rule, seen):
         message = Message(Event.FIRING, DATABASE, "database is down", said, None, now, now)
-        lab.store.alerts.keep(each.rule_id, {}, [message])
+        lab.store.alerts.record_firing(each.rule_id, {}, [message])
     lab.store.probes.record([Probe(INSTANCE_MANAGER, now, DOWN, None, said)])
     lab.store.health.note(INSTANCE_MANAGER, ok=False, at=now, latency_ms=1.0, reason=said)
-    lab.store.jobs.ask("list-fleet", By("ana", now))
+    lab.store.jobs.request_run("list-fleet", By("ana", now))
     asked_at = lab.store.jobs.settings()["list-fleet"].asked_at
     assert asked_at is not None
     run = lab.store.jobs.start("list-fleet", asked_at, now, None, "a test", 1, "c")
@@ -74,7 +78,7 @@ def told(lab: Lab) -> Lab:
 
 
 def paths(lab: Lab) -> list[str]:
-    """Every operation that reads, about what is theirs and what is not."""
+    """Every read operation, for visible and hidden resources."""
     document: dict[str, Any] = build(lambda: lab, _nobody).openapi()  # type: ignore[attr-defined]
     latest = lab.store.ledger.latest_per_instance()
     rules = [rule.rule_id for rule in lab.store.alerts.rules()]
@@ -111,7 +115,7 @@ def _nobody(_connection: object) -> Principal:
 
 
 def test_no_answer_tells_of_an_account_that_one_does_not_see(told: Lab) -> None:
-    ask = Asking(told, **PEOPLE)
+    ask = ApiClient(told, **PEOPLE)
     found: dict[str, set[str]] = {who: set() for who in PEOPLE}
     for path in paths(told):
         for who in PEOPLE:

@@ -1,4 +1,4 @@
-"""Schemathesis on every operation that ends: a bounded part of `make api-fuzz`."""
+"""Schemathesis on every operation except streams: a short version of `make api-fuzz`."""
 
 from __future__ import annotations
 

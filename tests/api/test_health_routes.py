@@ -1,4 +1,4 @@
-"""/healthz and /readyz, as a load balancer asks them."""
+"""/healthz and /readyz, as used by load balancers."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ Get = Callable[..., list[httpx.Response]]
 
 @pytest.fixture
 def get(monkeypatch: pytest.MonkeyPatch) -> Get:
-    """Asks for paths, one after the other, as one browser would."""
+    """Gets paths one after the other, like one browser."""
     fresh = Readyz(ReadinessCheck(lambda: app_process.lab()))
     monkeypatch.setattr(health_routes, "readyz", fresh)
-    app = Starlette(routes=list(health_routes.ROUTES))
+    app = Starlette(routes=list(health_routes.HEALTH_ROUTES))
 
     def asked(*paths: str) -> list[httpx.Response]:
         async def ask() -> list[httpx.Response]:
@@ -64,8 +64,8 @@ def test_healthz_answers_whatever_the_parts_do(get: Get, monkeypatch: pytest.Mon
     assert answer.json() == {
         "ready": False,
         "reasons": {
-            "database": "It does not answer.",
-            "ML inference": "The database does not answer.",
+            "database": "It does not respond.",
+            "ML inference": "The database does not respond.",
         },
     }
 
@@ -82,7 +82,7 @@ def test_asking_readyz_often_looks_once(
     looks = []
     monkeypatch.setattr(app_process, "lab", lambda: looks.append(1) or lab)
     get(*["/readyz"] * 20)
-    assert len(looks) == 2  # the database's and the model's, of one look
+    assert len(looks) == 2  # database and model, in one check
 
 
 def test_readyz_says_no_without_a_model(get: Get, lab: Lab, tmp_path: Path) -> None:

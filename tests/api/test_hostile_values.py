@@ -1,4 +1,4 @@
-"""Whatever is sent to any operation, the answer is never a failure of the server."""
+"""No value sent to any operation causes a server error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from spotlab.domain.access import Principal, Role
 from spotlab.settings import Settings
-from tests.api.conftest import Asking
+from tests.api.conftest import ApiClient, OnBothDatabases
 from tests.support import lab as labs
 from tests.support.databases import KINDS, fresh_postgres
 
@@ -29,12 +29,13 @@ VALUES = (
 )
 BODIES = (b"[" * 100_000, b'{"a":' * 40_000, b"1" * 5000, b"\xff\xfe{", b'{"\\ud800":1}', b"null")
 ENDLESS = "stream_logs"
+REQUESTS = OnBothDatabases()
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def asking(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Asking]:
+) -> Iterator[ApiClient]:
     folder: Path = tmp_path_factory.mktemp("hostile")
     labs.save_toy_model(folder / "models")
     with (
@@ -44,12 +45,13 @@ def asking(
         patched.setattr(labs, "Settings", lambda **given: Settings(database_url=url, **given))
         with labs.small_lab(folder / "home", folder / "models") as lab:
             lab.settings = lab.settings.model_copy(update=PLENTY)
-            yield Asking(lab, admin=BOSS)
+            with ApiClient(lab, admin=BOSS) as asking:
+                yield asking
 
 
 @pytest.fixture(scope="module")
-def operations(asking: Asking) -> list[tuple[str, str, dict[str, Any]]]:
-    """Method, path and description of each operation that ends."""
+def operations(asking: ApiClient) -> list[tuple[str, str, dict[str, Any]]]:
+    """Method, path and description of each operation except streams."""
     document = asking("GET", "/api/openapi.json").json()
     return [
         (method.upper(), path, resolved(operation, document))
@@ -61,7 +63,7 @@ def operations(asking: Asking) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def resolved(item: Any, document: Any) -> Any:
-    """The description without references."""
+    """The schema with references resolved."""
     if isinstance(item, list):
         return [resolved(each, document) for each in item]
     if not isinstance(item, dict):
@@ -72,7 +74,7 @@ def resolved(item: Any, document: Any) -> Any:
 
 
 def sample(schema: Any) -> Any:
-    """A value that a schema allows, as far as it says."""
+    """A value that is valid according to a schema."""
     for word in ("examples", "enum", "anyOf", "oneOf", "allOf"):
         if word in schema:
             first = schema[word][0]
@@ -86,9 +88,11 @@ def sample(schema: Any) -> Any:
     return {"integer": 1, "number": 1.0, "boolean": True}.get(schema.get("type"), "x")
 
 
-def answered(asking: Asking, method: str, url: str, content: bytes | None = None) -> None:
+def answered(asking: ApiClient, method: str, url: str, content: bytes | None = None) -> None:
     headers = {} if method == "GET" else {"If-Match": "*", "Content-Type": "application/json"}
-    answer = asking(method, url, headers=headers, content=content)
+    answer = REQUESTS.send(asking, method, url, headers=headers, content=content)
+    if answer is None:
+        return
     assert answer.status_code < 500 or answer.status_code == 502, (method, url[:100], answer.text)
 
 
@@ -108,7 +112,7 @@ def body_of(operation: Any) -> Any:
 
 
 def test_every_parameter_of_every_operation(
-    asking: Asking, operations: list[tuple[str, str, dict[str, Any]]]
+    asking: ApiClient, operations: list[tuple[str, str, dict[str, Any]]]
 ) -> None:
     for method, path, operation in operations:
         body = body_of(operation)
@@ -125,7 +129,7 @@ def test_every_parameter_of_every_operation(
 
 
 def test_every_field_of_every_body(
-    asking: Asking, operations: list[tuple[str, str, dict[str, Any]]]
+    asking: ApiClient, operations: list[tuple[str, str, dict[str, Any]]]
 ) -> None:
     for method, path, operation in operations:
         body = body_of(operation)

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 import pytest
 from starlette.types import Message
 
-from spotlab.api.request_state import MOST_STREAMS
+from spotlab.api.request_state import MAX_STREAMS_PER_USER
 from spotlab.api.routes import logs
 from spotlab.errors import NotSignedIn
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.log_stream import LogStream
-from spotlab.runtime.shutdown import Leaving
+from spotlab.runtime.shutdown import Shutdown
 from spotlab.telemetry.logs import JsonFormatter
-from tests.api.conftest import Asking
+from tests.api.conftest import ApiClient
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Event:
 
 
 def read(text: str) -> list[Event]:
-    """The events of a stream, comments apart."""
+    """The events of a stream, without comments."""
     found = []
     for block in text.split("\n\n"):
         named = [line.partition(": ") for line in block.splitlines() if not line.startswith(":")]
@@ -49,7 +49,7 @@ def write(stream: LogStream, *messages: str, level: int = logging.INFO) -> None:
     stream.append([JsonFormatter().format(each) for each in record])
 
 
-def test_lines_are_listed_in_pages(ask: Asking, lab: Lab) -> None:
+def test_lines_are_listed_in_pages(ask: ApiClient, lab: Lab) -> None:
     write(lab.log_stream, "one", "two", "three")
     first = ask("GET", "/logs?limit=2").json()
     assert [line["message"] for line in first["items"]] == ["three", "two"]
@@ -60,7 +60,7 @@ def test_lines_are_listed_in_pages(ask: Asking, lab: Lab) -> None:
     assert ask("GET", "/logs", "viewer").status_code == 403
 
 
-def test_a_stream_goes_on_after_the_last_line(ask: Asking, lab: Lab) -> None:
+def test_a_stream_goes_on_after_the_last_line(ask: ApiClient, lab: Lab) -> None:
     write(lab.log_stream, "one", "two", "three")
     answer = ask("GET", "/logs/stream?for_s=0", headers={"Last-Event-ID": "1-0"})
     assert answer.headers["content-type"].startswith("text/event-stream")
@@ -68,25 +68,25 @@ def test_a_stream_goes_on_after_the_last_line(ask: Asking, lab: Lab) -> None:
     assert [(e.id, e.event) for e in events] == [("2-0", "log"), ("3-0", "log")]
     assert json.loads(events[0].data)["message"] == "two"
     fresh = ask("GET", "/logs/stream?for_s=0")
-    assert read(fresh.text) == []  # without it, from now on
+    assert read(fresh.text) == []  # without Last-Event-ID: new lines only
     assert ask("GET", "/logs/stream", headers={"Last-Event-ID": "x"}).status_code == 422
     assert ask("GET", "/logs/stream", None).status_code == 401
     assert ask("GET", "/logs/stream", "viewer").status_code == 403
 
 
 def test_a_stream_beats_while_nothing_is_written(
-    ask: Asking, monkeypatch: pytest.MonkeyPatch
+    ask: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(logs, "POLL_INTERVAL_S", 0.001)
     monkeypatch.setattr(logs, "HEARTBEAT_S", 0.0)
-    assert ": still here" in ask("GET", "/logs/stream?for_s=0.05").text
+    assert ": heartbeat" in ask("GET", "/logs/stream?for_s=0.05").text
 
 
 def test_a_stream_ends_with_the_right_to_read(
-    ask: Asking, lab: Lab, monkeypatch: pytest.MonkeyPatch
+    ask: ApiClient, lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "LOOK_EVERY_S", 0.001)
-    monkeypatch.setattr(logs, "ASK_AGAIN_S", 0.0)
+    monkeypatch.setattr(logs, "POLL_INTERVAL_S", 0.001)
+    monkeypatch.setattr(logs, "REAUTHENTICATE_S", 0.0)
     asked = 0
     who = ask._who
 
@@ -103,23 +103,23 @@ def test_a_stream_ends_with_the_right_to_read(
 
 
 def test_streams_end_when_the_server_is_about_to(
-    ask: Asking, lab: Lab, monkeypatch: pytest.MonkeyPatch
+    ask: ApiClient, lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    leaving = Leaving()
-    leaving.ask()
-    monkeypatch.setattr(logs, "LEAVING", leaving)
+    leaving = Shutdown()
+    leaving.request()
+    monkeypatch.setattr(logs, "SHUTDOWN", leaving)
     write(lab.log_stream, "one", "two")
     answer = ask("GET", "/logs/stream", headers={"Last-Event-ID": "1-0"})
     assert [e.id for e in read(answer.text)] == ["2-0"]
 
 
-def test_only_so_many_streams_are_followed(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spotlab.api.request_state.MOST_STREAMS", 0)
+def test_only_so_many_streams_are_followed(ask: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spotlab.api.request_state.MAX_STREAMS_PER_USER", 0)
     refused = ask("GET", "/logs/stream?for_s=0")
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
 
 
-def test_a_stream_whose_reader_left_at_once_is_not_counted_for_ever(ask: Asking) -> None:
+def test_a_stream_whose_reader_left_at_once_is_not_counted_for_ever(ask: ApiClient) -> None:
     ended: list[str] = []
 
     async def nothing() -> AsyncIterator[bytes]:
@@ -132,10 +132,10 @@ def test_a_stream_whose_reader_left_at_once_is_not_counted_for_ever(ask: Asking)
         await asyncio.sleep(0)
 
     async def serve() -> None:
-        following = logs.Following(lambda: ended.append("own"), nothing())
+        following = logs.CountedStream(lambda: ended.append("own"), nothing())
         await following({"type": "http", "asgi": {"spec_version": "2.3"}}, left, send)
 
     asyncio.run(serve())
     assert ended == ["own"]
-    for _ in range(MOST_STREAMS + 1):
+    for _ in range(MAX_STREAMS_PER_USER + 1):
         assert ask("GET", "/logs/stream?for_s=0").status_code == 200

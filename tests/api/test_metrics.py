@@ -1,4 +1,4 @@
-"""/metrics: for whoever has its token, in the OpenMetrics format, without unbounded labels."""
+"""/metrics: access by token, OpenMetrics format, and bounded labels."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from starlette.routing import Route
 
 from spotlab.api import metrics as metrics_route
 from spotlab.api import request_metrics
-from spotlab.api.request_metrics import Observed
+from spotlab.api.request_metrics import RequestMetricsMiddleware
 from spotlab.domain.access import Principal, Role
 from spotlab.domain.components import APP_SERVER
 from spotlab.errors import NotSignedIn
 from spotlab.monitoring.health import report as health
-from spotlab.monitoring.health.request_stats import Counting
+from spotlab.monitoring.health.request_stats import RequestCounter
 from spotlab.monitoring.metrics import Metrics
 from spotlab.runtime import app_process
 from spotlab.runtime.evaluation import evaluate_instances
@@ -35,7 +35,7 @@ TOKEN = "a-token-for-metrics"
 
 
 class Client:
-    """Asks an app, without a server."""
+    """Sends requests to an app without a server."""
 
     def __init__(self, app: Starlette) -> None:
         self._app = app
@@ -72,9 +72,9 @@ def client(lab: Lab) -> Client:
     def says(_request: object) -> PlainTextResponse:
         return PlainTextResponse(logs.correlation_id())
 
-    routes = [*metrics_route.ROUTES, Route("/says", says), Route("/broken", broken)]
+    routes = [*metrics_route.METRICS_ROUTES, Route("/says", says), Route("/broken", broken)]
     app = Starlette(routes=routes)
-    app.add_middleware(Observed)
+    app.add_middleware(RequestMetricsMiddleware)
     return Client(app)
 
 
@@ -113,7 +113,7 @@ def test_asks_for_its_token(client: Client, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_says_what_was_done(lab: Lab, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    counting = Counting()
+    counting = RequestCounter()
     monkeypatch.setattr(request_metrics, "COUNTING", counting)
     before = families(client.get("/metrics", headers=sent(TOKEN)).text)
     evaluate_instances(lab)
@@ -123,8 +123,8 @@ def test_says_what_was_done(lab: Lab, client: Client, monkeypatch: pytest.Monkey
     answer = client.get("/metrics", headers=sent(TOKEN))
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     found = families(answer.text)
-    told = {"outcome": "done"}
-    assert value(found, "spotlab_evaluations", "spotlab_evaluations_total", **told) >= 1
+    output = {"outcome": "done"}
+    assert value(found, "spotlab_evaluations", "spotlab_evaluations_total", **output) >= 1
     for stage in ("collect", "features", "risk", "filter", "policy"):
         assert value(found, "spotlab_stage_seconds", "spotlab_stage_seconds_count", stage=stage)
     decided = sum(
@@ -141,8 +141,8 @@ def test_says_what_was_done(lab: Lab, client: Client, monkeypatch: pytest.Monkey
     assert "spotlab_leader" in found
     assert value(found, "spotlab_process", "spotlab_process_info", role=logs.role()) == 1
     assert set(before) <= set(found)
-    counting.keep(lab)
-    done = health.read(lab).part(APP_SERVER).done
+    counting.save(lab)
+    done = health.read(lab).component(APP_SERVER).done
     assert (done.rate.ok, done.rate.failed) == (1, 1), "/metrics itself is a monitor's question"
 
 

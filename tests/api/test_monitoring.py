@@ -1,4 +1,4 @@
-"""Alerts, the audit log, the market and the parts' health over the API."""
+"""Alerts, the audit log, the market and component health over the API."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from spotlab.domain.components import DATABASE, INSTANCE_MANAGER
 from spotlab.domain.market import MarketName
 from spotlab.domain.ports import AuditFilter, Probe
 from spotlab.errors import Cancelled
-from spotlab.monitoring.alerts.evaluation import look
+from spotlab.monitoring.alerts.evaluation import evaluate_rules
 from spotlab.pipeline.collect import CollectReport, SourceReport
 from spotlab.runtime.lab import Lab
-from tests.api.conftest import FOREIGN, Asking
+from tests.api.conftest import FOREIGN, ApiClient
 from tests.support.lab import FLEET
 from tests.support.market import StillClock
-from tests.support.receivers import SECRET_PATH, Receiver, receiving
+from tests.support.receivers import SECRET_PATH, Receiver, running_receiver
 
 WEB = FLEET[0][0]
 ANY = {"If-Match": "*"}
@@ -28,11 +28,11 @@ STATE = {"kind": "state", "component": "database", "states": ["unknown", "down"]
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with receiving() as made:
+    with running_receiver() as made:
         yield made
 
 
-def rule(ask: Asking, who: str = "operator", **given: Any) -> dict[str, Any]:
+def rule(ask: ApiClient, who: str = "operator", **given: Any) -> dict[str, Any]:
     asked = {
         "name": "a rule",
         "condition": STATE,
@@ -47,7 +47,7 @@ def rule(ask: Asking, who: str = "operator", **given: Any) -> dict[str, Any]:
 
 
 def test_a_rule_is_made_tested_changed_and_deleted(
-    ask: Asking, lab: Lab, receiver: Receiver
+    ask: ApiClient, lab: Lab, receiver: Receiver
 ) -> None:
     made = rule(ask, address=receiver.address)
     path = f"/alerts/rules/{made['rule_id']}"
@@ -71,18 +71,18 @@ def test_a_rule_is_made_tested_changed_and_deleted(
     assert ask("DELETE", f"{path}?reason=done", "operator").json()["name"] == "a rule"
     for each in (("GET", path), ("POST", f"{path}/test"), ("DELETE", path)):
         assert ask(*each, "operator").status_code == 404
-    told = ask("GET", f"/audit?target={made['rule_id']}")
-    assert [e["action"] for e in told.json()["items"]] == [
+    output = ask("GET", f"/audit?target={made['rule_id']}")
+    assert [e["action"] for e in output.json()["items"]] == [
         "alert.delete",
         "alert.change",
         "alert.test",
         "alert.add",
     ]
-    everything = "".join([told.text, read.text, off.text, key.text])
+    everything = "".join([output.text, read.text, off.text, key.text])
     assert SECRET_PATH not in everything
 
 
-def test_a_change_that_was_overtaken_is_refused(ask: Asking, lab: Lab) -> None:
+def test_a_change_that_was_overtaken_is_refused(ask: ApiClient, lab: Lab) -> None:
     made = rule(ask)
     old = lab.store.alerts.rule(made["rule_id"])
     path = f"/alerts/rules/{made['rule_id']}"
@@ -119,13 +119,13 @@ def test_a_change_that_was_overtaken_is_refused(ask: Asking, lab: Lab) -> None:
     ],
     ids=str,
 )
-def test_a_rule_that_makes_no_sense_is_refused(ask: Asking, given: dict[str, Any]) -> None:
+def test_a_rule_that_makes_no_sense_is_refused(ask: ApiClient, given: dict[str, Any]) -> None:
     asked = {"name": "n", "condition": STATE, "channel": "slack", "address": "http://127.0.0.1:9/s"}
     answer = ask("POST", "/alerts/rules", "operator", json=asked | given)
     assert (answer.status_code, "word" in answer.text) == (422, False), answer.text
 
 
-def test_a_rule_about_others_instances_is_not_there(ask: Asking) -> None:
+def test_a_rule_about_others_instances_is_not_there(ask: ApiClient) -> None:
     theirs = rule(ask, condition={"kind": "risk", "threshold": 0.1, "account": "other"})
     every = rule(ask, condition={"kind": "risk", "threshold": 0.1})
     mine = rule(ask, "own", condition={"kind": "risk", "threshold": 0.1})
@@ -147,11 +147,11 @@ def test_a_rule_about_others_instances_is_not_there(ask: Asking) -> None:
         assert ask("POST", "/alerts/rules", "own", json=asked).status_code == 404
 
 
-def test_what_rings_and_what_was_told_is_listed(ask: Asking, lab: Lab) -> None:
+def test_what_rings_and_what_was_told_is_listed(ask: ApiClient, lab: Lab) -> None:
     made = rule(ask, condition={"kind": "risk", "threshold": 1e-9, "account": "acme"})
     rule(ask, name="theirs", condition={"kind": "risk", "threshold": 1e-9, "account": "other"})
     ask("POST", "/evaluations", json={})
-    look(lab)
+    evaluate_rules(lab)
     rings = ask("GET", "/alerts", "own").json()
     assert {each["rule_id"] for each in rings["items"]} == {made["rule_id"]}
     assert ask("GET", "/alerts").json()["total"] == rings["total"] + 1
@@ -166,14 +166,14 @@ def test_what_rings_and_what_was_told_is_listed(ask: Asking, lab: Lab) -> None:
     assert ask("GET", "/alerts/history?cursor=WzBd").status_code == 404
 
 
-def test_the_audit_log_is_filtered_paged_and_checked(ask: Asking, lab: Lab) -> None:
+def test_the_audit_log_is_filtered_paged_and_checked(ask: ApiClient, lab: Lab) -> None:
     for shadow in (False, True, False):
         body = {"shadow": shadow, "reason": f"to {shadow}"}
         ask("PUT", f"/instances/{WEB}/shadow", "operator", json=body, headers=ANY)
     rule(ask)
     found = ask("GET", f"/audit?action=instance&target={WEB}&limit=2").json()
     assert (found["total"], [e["after"] for e in found["items"]]) == (3, [False, True])
-    ask("PUT", f"/instances/{WEB}/shadow", json={"shadow": True}, headers=ANY)  # meanwhile
+    ask("PUT", f"/instances/{WEB}/shadow", json={"shadow": True}, headers=ANY)  # in the meantime
     cursor = found["next"]
     rest = ask("GET", f"/audit?action=instance&target={WEB}&cursor={cursor}").json()
     assert ([e["reason"] for e in rest["items"]], rest["next"]) == (["to False"], None)
@@ -191,7 +191,7 @@ def test_the_audit_log_is_filtered_paged_and_checked(ask: Asking, lab: Lab) -> N
         assert ask("GET", "/audit/check", who).status_code == 403
 
 
-def test_the_market_says_how_old_its_sources_are(ask: Asking) -> None:
+def test_the_market_says_how_old_its_sources_are(ask: ApiClient) -> None:
     found = ask("GET", "/market", "viewer").json()
     assert (found["market"], found["simulated"], found["execution"]) == ("simulated", True, "off")
     ages = {(s["kind"], s["scope"]): s["age_s"] for s in found["sources"]}
@@ -200,20 +200,22 @@ def test_the_market_says_how_old_its_sources_are(ask: Asking) -> None:
 
 
 def test_the_market_is_collected_by_those_who_may(
-    ask: Asking, lab: Lab, monkeypatch: pytest.MonkeyPatch
+    ask: ApiClient, lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ask("POST", "/market/collect", "viewer").status_code == 403
-    assert ask("POST", "/market/collect", "operator").status_code == 502  # its AWS refuses
+    assert (
+        ask("POST", "/market/collect", "operator").status_code == 502
+    )  # the AWS of this lab rejects all requests
     sources = (
         SourceReport("a feed", None, "", None, None, 0, False, "The role of other is gone."),
     )
     report = CollectReport(MarketName.SIMULATED, sources, {}, 0, False, 1.0)
     monkeypatch.setattr(type(lab), "collect", lambda *_args, **_more: report)
-    told = [
+    output = [
         ask("POST", "/market/collect", who).json()["sources"][0]["error"]
         for who in ("operator", "own")
     ]
-    assert told == ["The role of other is gone.", "The role of another account is gone."]
+    assert output == ["The role of other is gone.", "The role of another account is gone."]
     assert lab.store.audit.entries(AuditFilter(action="market.collect"))[0].actor == "acme's"
 
     def too_long(*_args: object, **_more: object) -> CollectReport:
@@ -222,10 +224,10 @@ def test_the_market_is_collected_by_those_who_may(
     monkeypatch.setattr(type(lab), "collect", too_long)
     stopped = ask("POST", "/market/collect", "operator")
     assert (stopped.status_code, stopped.headers["retry-after"]) == (503, "5")
-    assert "what was read is kept" in stopped.json()["remedy"]
+    assert "the data read so far is stored" in stopped.json()["remedy"]
 
 
-def test_each_part_tells_its_day(ask: Asking, lab: Lab) -> None:
+def test_each_part_tells_its_day(ask: ApiClient, lab: Lab) -> None:
     assert isinstance(lab.clock, StillClock)
     now = lab.clock.now()
     at = [now - timedelta(seconds=each) for each in (90, 60, 30)]
@@ -253,20 +255,20 @@ def test_each_part_tells_its_day(ask: Asking, lab: Lab) -> None:
     assert ask("GET", "/health/components/nothing/day").status_code == 404
 
 
-def test_reasons_name_no_account_that_is_not_seen(ask: Asking, lab: Lab) -> None:
+def test_reasons_name_no_account_that_is_not_seen(ask: ApiClient, lab: Lab) -> None:
     reason = "Account other: access denied."
     lab.store.health.note(
         INSTANCE_MANAGER, ok=False, at=lab.clock.now(), latency_ms=None, reason=reason
     )
     for path in ("/health/components", "/health/uptime"):
         for who, shown in (("admin", True), ("own", False)):
-            told = ask("GET", path, who).json()["items"]
-            said = next(each["reason"] for each in told if each["name"] == INSTANCE_MANAGER)
+            output = ask("GET", path, who).json()["items"]
+            said = next(each["reason"] for each in output if each["name"] == INSTANCE_MANAGER)
             assert ("Account other" in said) is shown, (path, who, said)
             assert "access denied" in said
 
 
-def test_an_account_is_changed_from_what_was_read(ask: Asking) -> None:
+def test_an_account_is_changed_from_what_was_read(ask: ApiClient) -> None:
     asked = {"name": "staging", "aws_account_id": "1" * 12, "regions": ["us-east-1"]}
     ask("POST", "/accounts", json=asked | {"external_id": "hush"})
     tag = {"If-Match": ask("GET", "/accounts/staging").headers["ETag"]}

@@ -1,4 +1,4 @@
-"""No value at the edge of its type is the server's fault: generated over every operation."""
+"""No extreme value causes a server error; generated for every operation."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 
 from spotlab.domain.access import Principal, Role
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.telemetry.text import hides_something
-from tests.api.conftest import Asking
+from tests.api.conftest import ApiClient, OnBothDatabases
 from tests.support.databases import KINDS, postgres_url
 from tests.support.lab import FLEET, save_toy_model, small_lab
 from tests.support.odd_values import BODY_VALUES, CURSORS, ODD, cursor
@@ -31,34 +31,37 @@ PATHS: Final = {
     "token_id": "0f1e2d3c4b5a",
 }
 NAMES: Final = {"jobs": "retention", "users": "ana"}
-"""Of what a path's {name} is, by what it stands below; else an account's."""
+"""Values of {name} in a path, by resource; otherwise an account's name."""
 AWS: Final = ("create_account", "change_account", "validate_account", "collect_market")
-"""The AWS of the lab refuses: 502 is right where AWS was asked."""
+"""The AWS of the lab rejects all requests, so that these operations may respond with 502."""
 ENDLESS: Final = "stream_logs"
+REQUESTS: Final = OnBothDatabases()
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def odd_ask(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Asking]:
-    """An administrator at a lab on each kind of database, with some of everything in it."""
+) -> Iterator[ApiClient]:
+    """A client with administrator rights, for a lab with all kinds of records, on each database."""
     home = tmp_path_factory.mktemp("odd")
     save_toy_model(home / "models")
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "postgres":
             patch.setenv("SPOTLAB_DATABASE_URL", request.getfixturevalue("postgres_url"))
         with small_lab(home / "home", home / "models") as lab:
-            yield Asking(fill(lab), admin=Principal("boss", Role.ADMIN, via="a test"))
+            boss = Principal("boss", Role.ADMIN, via="a test")
+            with ApiClient(fill(lab), admin=boss) as asking:
+                yield asking
 
 
 def fill(lab: Lab) -> Lab:
     plenty = {"api_reads_per_minute": 1_000_000, "api_writes_per_minute": 1_000_000}
     lab.settings = lab.settings.model_copy(update=plenty)
-    Desk(lab, Principal("boss", Role.ADMIN, via="a test")).instances.evaluate()
+    Services(lab, Principal("boss", Role.ADMIN, via="a test")).instances.evaluate()
     return lab
 
 
-def operations(ask: Asking) -> list[tuple[str, str, dict[str, Any]]]:
+def operations(ask: ApiClient) -> list[tuple[str, str, dict[str, Any]]]:
     document = ask("GET", "/api/openapi.json").json()
     return [
         (method.upper(), path.removeprefix("/api/v1"), operation)
@@ -76,7 +79,7 @@ def address(path: str, **other: str) -> str:
 
 
 def fault(operation: dict[str, Any], what: str, answer: Any) -> list[str]:
-    """What is wrong with an answer: a server's error, or a refusal that does not say what of."""
+    """Faults of a response: a server error, or a problem without details."""
     where = f"{operation['operationId']} {what[:90]}: {answer.status_code} {answer.text[:300]}"
     if answer.status_code >= 500:
         refused_by_aws = answer.status_code == 502 and operation["operationId"] in AWS
@@ -85,12 +88,12 @@ def fault(operation: dict[str, Any], what: str, answer: Any) -> list[str]:
         body = answer.json()
         if not {"type", "title", "status", "detail", "errors"} <= set(body) or not body["detail"]:
             return [where]
-        if "does not answer" in body["detail"]:
+        if "does not answer" in body["detail"] or "does not respond" in body["detail"]:
             return [where]
     return []
 
 
-def test_no_parameter_is_the_servers_fault(odd_ask: Asking) -> None:
+def test_no_parameter_is_the_servers_fault(odd_ask: ApiClient) -> None:
     faults: list[str] = []
     for method, path, operation in operations(odd_ask):
         for parameter in operation["parameters"]:
@@ -104,15 +107,17 @@ def test_no_parameter_is_the_servers_fault(odd_ask: Asking) -> None:
                     asked = address(path, **{name: value})
                 else:
                     asked = f"{address(path)}?{urlencode({name: value})}"
-                answer = odd_ask(method, asked)
+                answer = REQUESTS.send(odd_ask, method, asked)
+                if answer is None:
+                    continue
                 faults += fault(operation, f"{name}={value!r}", answer)
                 if name == "cursor" and value in CURSORS:
-                    known = answer.status_code in (200, 404)  # 404: so is any other made-up one
+                    known = answer.status_code in (200, 404)  # 404, as for any other invented name
                     faults += [] if known else [f"{asked}: {answer.status_code}"]
     assert faults == []
 
 
-def test_no_field_of_a_body_is_the_servers_fault(odd_ask: Asking) -> None:
+def test_no_field_of_a_body_is_the_servers_fault(odd_ask: ApiClient) -> None:
     faults: list[str] = []
     for method, path, operation in operations(odd_ask):
         content = operation.get("requestBody", {}).get("content", {}).get("application/json")
@@ -120,13 +125,15 @@ def test_no_field_of_a_body_is_the_servers_fault(odd_ask: Asking) -> None:
             continue
         headers = {"Content-Type": "application/json", "If-Match": "*"}
         for field, sent in bodies(content["example"]):
-            answer = odd_ask(method, address(path), content=sent.encode(), headers=headers)
-            faults += fault(operation, f"{field} {sent}", answer)
+            answer = REQUESTS.send(
+                odd_ask, method, address(path), content=sent.encode(), headers=headers
+            )
+            faults += [] if answer is None else fault(operation, f"{field} {sent}", answer)
     assert faults == []
 
 
 def bodies(example: Any) -> Iterator[tuple[str, str]]:
-    """The example with one of its values replaced, at every depth, and the odd value alone."""
+    """The example with one value replaced, at every depth, and the odd value alone."""
     mark = "\0odd\0"
     for field, changed in replaced(example, mark):
         for value in BODY_VALUES:
@@ -146,13 +153,13 @@ def replaced(value: Any, mark: str, where: str = "body") -> Iterator[tuple[str, 
 
 
 @pytest.mark.parametrize("place", [("9999-12-31T23:59:59-12:00", 1), ("x", 1)])
-def test_a_cursor_that_no_page_gave_is_no_page(odd_ask: Asking, place: tuple[Any, ...]) -> None:
+def test_a_cursor_that_no_page_gave_is_no_page(odd_ask: ApiClient, place: tuple[Any, ...]) -> None:
     answer = odd_ask("GET", f"/experiments?cursor={cursor(*place)}")
     assert answer.status_code == 404
-    assert answer.json()["detail"] == "There is no such page."
+    assert answer.json()["detail"] == "This page does not exist."
 
 
-def test_a_changed_cursor_is_no_fault_either(odd_ask: Asking) -> None:
+def test_a_changed_cursor_is_no_fault_either(odd_ask: ApiClient) -> None:
     given = odd_ask("GET", "/experiments?limit=1").json()["next"]
     found = set()
     for number in range(len(given)):
@@ -162,6 +169,6 @@ def test_a_changed_cursor_is_no_fault_either(odd_ask: Asking) -> None:
     assert found <= {200, 404}
 
 
-def test_what_was_taken_hides_nothing(odd_ask: Asking) -> None:
+def test_what_was_taken_hides_nothing(odd_ask: ApiClient) -> None:
     for entry in odd_ask.lab.store.audit.entries(limit=10_000):
         assert not hides_something(entry.reason)

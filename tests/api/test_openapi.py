@@ -1,4 +1,4 @@
-"""The OpenAPI document says everything about every operation, and the docs page shows it."""
+"""The OpenAPI document describes every operation completely, and the docs page shows it."""
 
 from __future__ import annotations
 

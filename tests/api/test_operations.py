@@ -1,4 +1,4 @@
-"""Each operation does what it says, for those who may, with what they see."""
+"""Each operation works for users with its right, on the resources that they may see."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from spotlab.domain.placement import PlacementAnswer
+from spotlab.domain.placement import PlacementResponse
 from spotlab.domain.ports import AuditFilter
 from spotlab.runtime.lab import Lab
-from tests.api.conftest import FOREIGN, Asking
+from tests.api.conftest import FOREIGN, ApiClient
 from tests.support.lab import FLEET
 
 WEB = FLEET[0][0]
@@ -19,14 +19,14 @@ POOL = "us-east-1:us-east-1a:m6i.large:Linux"
 ANY = {"If-Match": "*"}
 
 
-def test_whoever_asks_is_told_what_they_may_do(ask: Asking) -> None:
+def test_whoever_asks_is_told_what_they_may_do(ask: ApiClient) -> None:
     me = ask("GET", "/me", "own").json()
     assert (me["name"], me["role"], me["accounts"]) == ("acme's", "operator", ["acme"])
     assert "evaluate" in me["rights"]
     assert "users:write" not in me["rights"]
 
 
-def test_accounts_are_listed_created_and_read(ask: Asking) -> None:
+def test_accounts_are_listed_created_and_read(ask: ApiClient) -> None:
     asked = {
         "name": "staging",
         "aws_account_id": "111122223333",
@@ -50,13 +50,13 @@ def test_accounts_are_listed_created_and_read(ask: Asking) -> None:
     assert (wrong.status_code, "mars" in wrong.json()["detail"]) == (422, True)
 
 
-def test_an_account_is_validated_where_there_is_an_aws(ask: Asking) -> None:
+def test_an_account_is_validated_where_there_is_an_aws(ask: ApiClient) -> None:
     answer = ask("POST", "/accounts/acme/validation")
-    assert answer.status_code == 502  # the AWS of this lab refuses
+    assert answer.status_code == 502  # the AWS of this lab rejects all requests
     assert answer.json()["detail"] == "No AWS in this test."
 
 
-def test_instances_are_filtered(ask: Asking) -> None:
+def test_instances_are_filtered(ask: ApiClient) -> None:
     def names(query: str) -> list[str]:
         return [i["name"] for i in ask("GET", f"/instances?{query}").json()["items"]]
 
@@ -70,7 +70,7 @@ def test_instances_are_filtered(ask: Asking) -> None:
     assert names("region=eu-west-1") == []
 
 
-def test_what_is_set_on_an_instance_is_answered_and_audited(ask: Asking, lab: Lab) -> None:
+def test_what_is_set_on_an_instance_is_answered_and_audited(ask: ApiClient, lab: Lab) -> None:
     def put(what: str, **body: Any) -> dict[str, Any]:
         answer = ask("PUT", f"/instances/{WEB}/{what}", "operator", json=body, headers=ANY)
         assert answer.status_code == 200, answer.text
@@ -92,7 +92,7 @@ def test_what_is_set_on_an_instance_is_answered_and_audited(ask: Asking, lab: La
     assert unknown.status_code == 404
 
 
-def test_the_pipeline_is_told_before_and_after_a_decision(ask: Asking) -> None:
+def test_the_pipeline_is_told_before_and_after_a_decision(ask: ApiClient) -> None:
     before = ask("GET", f"/instances/{WEB}/pipeline").json()
     assert (before["state"], before["latest"], before["model_in_force"]) == (
         "never evaluated",
@@ -107,7 +107,7 @@ def test_the_pipeline_is_told_before_and_after_a_decision(ask: Asking) -> None:
     assert (after["state"], after["latest"]["experiment_id"]) == ("decided", number)
 
 
-def test_many_are_decided_about_only_as_far_as_they_are_seen(ask: Asking) -> None:
+def test_many_are_decided_about_only_as_far_as_they_are_seen(ask: ApiClient) -> None:
     named = ask("POST", "/evaluations", json={"instance_ids": [WEB, FLEET[1][0]]}).json()
     assert [e["instance_id"] for e in named["experiments"]] == [WEB, FLEET[1][0]]
     every = ask("POST", "/evaluations", "own", json={}).json()["experiments"]
@@ -119,7 +119,7 @@ def test_many_are_decided_about_only_as_far_as_they_are_seen(ask: Asking) -> Non
     assert foreign.status_code == 404
 
 
-def test_an_experiment_is_opened_whole_and_explained(ask: Asking) -> None:
+def test_an_experiment_is_opened_whole_and_explained(ask: ApiClient) -> None:
     number = ask("POST", f"/instances/{WEB}/evaluations").json()["experiment_id"]
     whole = ask("GET", f"/experiments/{number}?candidates=2&features=true").json()
     assert whole["verdict"]["decision"] == "SWITCH"
@@ -142,7 +142,7 @@ def test_an_experiment_is_opened_whole_and_explained(ask: Asking) -> None:
     assert ask("GET", "/explanation?pool=mars:-:m5.large:Linux").status_code == 404
 
 
-def test_experiments_are_filtered(ask: Asking) -> None:
+def test_experiments_are_filtered(ask: ApiClient) -> None:
     ask("POST", "/evaluations", json={})
 
     def total(query: str) -> int:
@@ -161,7 +161,7 @@ def test_experiments_are_filtered(ask: Asking) -> None:
     assert ask("GET", f"/instances/{WEB}/experiments").json()["total"] == 1
 
 
-def test_candidates_meet_what_is_asked(ask: Asking) -> None:
+def test_candidates_meet_what_is_asked(ask: ApiClient) -> None:
     every = ask("GET", "/candidates?limit=100").json()
     costs = [c["expected_cost_usd_per_hour"] for c in every["items"]]
     assert costs == sorted(costs)
@@ -174,11 +174,11 @@ def test_candidates_meet_what_is_asked(ask: Asking) -> None:
     assert (both.status_code, both.json()["type"]) == (422, "/api/docs#invalid-input")
 
 
-def test_a_candidate_says_what_is_known_of_its_placement(ask: Asking, lab: Lab) -> None:
+def test_a_candidate_says_what_is_known_of_its_placement(ask: ApiClient, lab: Lab) -> None:
     at = lab.clock.now()
     types, scores = ("m5.large", "m6i.large", "t3.large"), {"us-east-1a": 8}
-    lab.store.placement.keep(
-        PlacementAnswer(True, "acme", "us-east-1", types, at, "a test", False, scores)
+    lab.store.placement.record(
+        PlacementResponse(True, "acme", "us-east-1", types, at, "a test", False, scores)
     )
     items = ask("GET", "/candidates?limit=100").json()["items"]
     known = {item["pool"]["key"]: item["placement"] for item in items}
@@ -189,7 +189,7 @@ def test_a_candidate_says_what_is_known_of_its_placement(ask: Asking, lab: Lab) 
     assert unknown["reason"]
 
 
-def test_models_are_decided_about_step_by_step(ask: Asking) -> None:
+def test_models_are_decided_about_step_by_step(ask: ApiClient) -> None:
     champion = ask("GET", "/models?state=champion").json()["items"][0]
     assert champion["reference"] == "toy@1.0.0"
     assert ask("GET", "/models/toy").json()["card"]["name"] == "toy"
@@ -203,7 +203,7 @@ def test_models_are_decided_about_step_by_step(ask: Asking) -> None:
     assert [e["action"] for e in events] == ["champion", "graduate", "register"]
 
 
-def test_a_refused_upload_says_why(ask: Asking) -> None:
+def test_a_refused_upload_says_why(ask: ApiClient) -> None:
     zipped = {"Content-Type": "application/zip"}
     answer = ask("POST", "/models", content=b"no zip", headers=zipped)
     assert (answer.status_code, "zip" in answer.json()["detail"]) == (422, True)
@@ -212,7 +212,7 @@ def test_a_refused_upload_says_why(ask: Asking) -> None:
     )
 
 
-def test_performance_is_unknown_until_something_happened(ask: Asking) -> None:
+def test_performance_is_unknown_until_something_happened(ask: ApiClient) -> None:
     ask("POST", "/evaluations", json={})
     found = ask("GET", "/models/toy/performance").json()
     assert (found["experiments"], found["outcomes"], found["scores"]) == (5, 0, [])
@@ -220,7 +220,7 @@ def test_performance_is_unknown_until_something_happened(ask: Asking) -> None:
     assert (made["total"], [e["outcomes"] for e in made["items"]]) == (5, [[], []])
 
 
-def test_jobs_are_read_asked_for_and_paused(ask: Asking) -> None:
+def test_jobs_are_read_asked_for_and_paused(ask: ApiClient) -> None:
     assert "retention" in [j["name"] for j in ask("GET", "/jobs").json()["items"]]
     asked = ask("POST", "/jobs/retention/runs", json={"reason": "now"})
     assert (asked.status_code, asked.json()["job"]) == (202, "retention")
@@ -232,7 +232,7 @@ def test_jobs_are_read_asked_for_and_paused(ask: Asking) -> None:
     assert ask("GET", "/jobs/retention/runs").json()["total"] == 0
 
 
-def test_users_and_tokens_are_for_administrators(ask: Asking) -> None:
+def test_users_and_tokens_are_for_administrators(ask: ApiClient) -> None:
     boss = ask("POST", "/users", json={"name": "boss", "role": "admin"})
     assert boss.status_code == 201
     made = ask("POST", "/users", json={"name": "cleo", "role": "viewer", "accounts": ["acme"]})
@@ -248,7 +248,7 @@ def test_users_and_tokens_are_for_administrators(ask: Asking) -> None:
         assert ask(method, path, "operator").status_code == 403
 
 
-def test_health_is_told_in_a_word_to_everybody(ask: Asking) -> None:
+def test_health_is_told_in_a_word_to_everybody(ask: ApiClient) -> None:
     word = ask("GET", "/health", None)
     assert word.status_code == 200
     assert set(word.json()) == {"status", "version", "checked_at"}
@@ -257,7 +257,7 @@ def test_health_is_told_in_a_word_to_everybody(ask: Asking) -> None:
     assert "database" in names
 
 
-def test_metrics_are_for_those_who_may_read_them(ask: Asking) -> None:
+def test_metrics_are_for_those_who_may_read_them(ask: ApiClient) -> None:
     names = [m["name"] for m in ask("GET", "/metrics", "researcher").json()["items"]]
     assert any(name.startswith("spotlab_") for name in names)
     assert ask("GET", "/metrics", "viewer").status_code == 403
@@ -273,7 +273,7 @@ READS = (
 
 
 @pytest.mark.parametrize("path", READS)
-def test_a_foreign_instance_is_not_there(ask: Asking, path: str) -> None:
+def test_a_foreign_instance_is_not_there(ask: ApiClient, path: str) -> None:
     assert ask("GET", path.format(FOREIGN)).status_code == 200
     hidden = ask("GET", path.format(FOREIGN), "own")
     missing = ask("GET", path.format("i-00000000000000000"), "own")
@@ -282,7 +282,7 @@ def test_a_foreign_instance_is_not_there(ask: Asking, path: str) -> None:
     assert same == missing.json()["detail"].replace("i-00000000000000000", "X")
 
 
-def test_a_foreign_decision_is_not_there(ask: Asking) -> None:
+def test_a_foreign_decision_is_not_there(ask: ApiClient) -> None:
     number = ask("POST", f"/instances/{FOREIGN}/evaluations").json()["experiment_id"]
     for path in ("", "/candidates", "/outcomes", f"/explanation?pool={POOL}"):
         assert ask("GET", f"/experiments/{number}{path}", "own").status_code == 404
@@ -317,7 +317,7 @@ WRITES: tuple[tuple[str, str, dict[str, Any], str], ...] = (
     ("method", "path", "body", "role"), WRITES, ids=lambda value: str(value)[:30]
 )
 def test_a_write_is_for_those_who_may(
-    ask: Asking, method: str, path: str, body: dict[str, Any], role: str
+    ask: ApiClient, method: str, path: str, body: dict[str, Any], role: str
 ) -> None:
     below = {"operator": ("demo", "viewer", "researcher"), "admin": ("viewer", "operator")}[role]
     asked = {"instance_ids": [WEB]} if "instance_ids" in body else body
@@ -330,7 +330,7 @@ def test_a_write_is_for_those_who_may(
         assert ask(method, path.format(FOREIGN), "own", json=asked, headers=ANY).status_code == 404
 
 
-def test_a_decision_with_known_outcomes_is_scored(ask: Asking, lab: Lab) -> None:
+def test_a_decision_with_known_outcomes_is_scored(ask: ApiClient, lab: Lab) -> None:
     from spotlab.domain.market import MarketName
     from spotlab.domain.outcomes import Outcome, OutcomeState, Target
 
@@ -358,6 +358,6 @@ def test_a_decision_with_known_outcomes_is_scored(ask: Asking, lab: Lab) -> None
     score = found["scores"][0]
     assert (found["outcomes"], score["rows"], score["base_rate"]["value"]) == (1, 1, 0.0)
     assert score["brier"]["value"] == pytest.approx(1e-4)
-    assert score["brier"]["low"] is None  # one day tells no interval
+    assert score["brier"]["low"] is None  # one day is too short for an interval
     outcome = ask("GET", f"/experiments/{number}/outcomes").json()["items"][0]
     assert (outcome["realised"], outcome["state"]) == (0.0, "realised")

@@ -1,24 +1,23 @@
-"""What every operation does the same way: problems, keys, tags, pages, limits."""
+"""Behaviour shared by all operations: problems, idempotency keys, ETags, pages, rate limits."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from spotlab import errors
 from spotlab.api import problems
-from spotlab.api.rate_limit import Limiter
+from spotlab.api.rate_limit import RateLimiter
 from spotlab.domain.access import Role
 from spotlab.domain.decision import PipelineMode
 from spotlab.errors import DatabaseDown, SpotlabError, TooManyRequests
 from spotlab.runtime.lab import Lab
-from spotlab.services.accounts import AccountsDesk
-from spotlab.services.instances import InstancesDesk
-from tests.api.conftest import Asking
+from spotlab.services.accounts import AccountService
+from spotlab.services.instances import InstanceService
+from tests.api.conftest import ApiClient
 from tests.support.builders import BY
 from tests.support.databases import Database
 from tests.support.databases import database as database
@@ -55,7 +54,7 @@ KEYS = {"type", "title", "status", "detail", "remedy", "instance", "request_id",
     ],
 )
 def test_every_problem_has_one_shape(
-    ask: Asking, method: str, path: str, options: dict[str, Any], status: int
+    ask: ApiClient, method: str, path: str, options: dict[str, Any], status: int
 ) -> None:
     answer = ask(method, path, **options)
     assert answer.status_code == status, answer.text
@@ -65,25 +64,25 @@ def test_every_problem_has_one_shape(
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
 
-def test_whoever_brings_no_token_is_told_how(ask: Asking) -> None:
+def test_whoever_brings_no_token_is_told_how(ask: ApiClient) -> None:
     answer = ask("GET", "/instances?limit=0", None)
-    assert answer.status_code == 401  # before anything that was asked is looked at
+    assert answer.status_code == 401  # before the request is validated
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-def test_all_methods_of_a_path_are_named(ask: Asking) -> None:
+def test_all_methods_of_a_path_are_named(ask: ApiClient) -> None:
     assert ask("DELETE", "/accounts").headers["allow"] == "GET, POST"
     assert ask("POST", "/instances").headers["allow"] == "GET"
 
 
-def test_an_unknown_parameter_is_named(ask: Asking) -> None:
+def test_an_unknown_parameter_is_named(ask: ApiClient) -> None:
     answer = ask("GET", "/instances?acount=acme")
     assert answer.status_code == 422
     assert "'acount'" in answer.json()["detail"]
     assert "account" in answer.json()["remedy"]
 
 
-def test_each_wrong_thing_is_named(ask: Asking) -> None:
+def test_each_wrong_thing_is_named(ask: ApiClient) -> None:
     wrong = ask("GET", "/experiments?limit=0&decision=MAYBE").json()["errors"]
     assert [each["where"] for each in wrong] == ["query.limit", "query.decision"]
 
@@ -103,12 +102,12 @@ def test_every_error_of_spotlab_has_a_status(kind: type[SpotlabError]) -> None:
 
 
 def test_what_nobody_foresaw_is_told_by_its_reference_only(
-    ask: Asking, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ask: ApiClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(_desk: AccountsDesk) -> None:
+    def broken(_services: AccountService) -> None:
         raise ZeroDivisionError("the secret inside")
 
-    monkeypatch.setattr(AccountsDesk, "list", broken)
+    monkeypatch.setattr(AccountService, "list", broken)
     monkeypatch.setattr(logging.getLogger("spotlab"), "propagate", True)
     with caplog.at_level(logging.ERROR, "spotlab"):
         answer = ask("GET", "/accounts")
@@ -118,12 +117,12 @@ def test_what_nobody_foresaw_is_told_by_its_reference_only(
 
 
 def test_a_database_that_is_down_is_said_without_its_address(
-    ask: Asking, monkeypatch: pytest.MonkeyPatch
+    ask: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def down(_desk: AccountsDesk) -> None:
+    def down(_services: AccountService) -> None:
         raise DatabaseDown("The database /very/private.db is full.", what="has no room left")
 
-    monkeypatch.setattr(AccountsDesk, "list", down)
+    monkeypatch.setattr(AccountService, "list", down)
     answer = ask("GET", "/accounts")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert answer.json()["detail"] == "The database has no room left."
@@ -134,7 +133,7 @@ def key(name: str, **more: str) -> dict[str, str]:
     return {"Idempotency-Key": name, "If-Match": "*"} | more
 
 
-def test_a_write_with_a_key_is_carried_out_once(ask: Asking, lab: Lab) -> None:
+def test_a_write_with_a_key_is_carried_out_once(ask: ApiClient, lab: Lab) -> None:
     asked = ("POST", f"/instances/{WEB}/evaluations")
     first = ask(*asked, headers=key("a"))
     again = ask(*asked, headers=key("a"))
@@ -146,7 +145,7 @@ def test_a_write_with_a_key_is_carried_out_once(ask: Asking, lab: Lab) -> None:
     assert ask(*asked, headers=key("b")).json()["experiment_id"] == 2
 
 
-def test_a_key_belongs_to_one_write_of_one_user(ask: Asking) -> None:
+def test_a_key_belongs_to_one_write_of_one_user(ask: ApiClient) -> None:
     assert ask("PUT", SHADOW, json={"shadow": False}, headers=key("a")).status_code == 200
     other = ask("PUT", SHADOW, json={"shadow": True}, headers=key("a"))
     assert (other.status_code, "another request" in other.json()["detail"]) == (409, True)
@@ -156,7 +155,7 @@ def test_a_key_belongs_to_one_write_of_one_user(ask: Asking) -> None:
     assert bad.status_code == 422
 
 
-def test_who_may_do_less_by_now_is_not_given_an_answer_again(ask: Asking) -> None:
+def test_who_may_do_less_by_now_is_not_given_an_answer_again(ask: ApiClient) -> None:
     asked = ("PUT", SHADOW, "operator")
     assert ask(*asked, json={"shadow": False}, headers=key("a")).status_code == 200
     ask.people["operator"] = replace(ask.people["operator"], role=Role.VIEWER)
@@ -164,21 +163,21 @@ def test_who_may_do_less_by_now_is_not_given_an_answer_again(ask: Asking) -> Non
     assert ask(*asked, json={"shadow": False}, headers=key("b")).status_code == 403
 
 
-def test_a_refused_write_may_be_sent_again(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_write_may_be_sent_again(ask: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {"json": {"shadow": False}, "headers": key("a")}
     with monkeypatch.context() as patched:
 
         def down(*_: object, **__: object) -> None:
             raise DatabaseDown("It does not answer.")
 
-        patched.setattr(InstancesDesk, "set_shadow", down)
+        patched.setattr(InstanceService, "set_shadow", down)
         assert ask("PUT", SHADOW, **asked).status_code == 503
     done = ask("PUT", SHADOW, **asked)
     assert (done.status_code, done.json()["shadow"]) == (200, False)
 
 
 def test_a_write_that_was_cut_short_is_not_repeated(
-    ask: Asking, lab: Lab, monkeypatch: pytest.MonkeyPatch
+    ask: ApiClient, lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = {"json": {"shadow": False}, "headers": key("a")}
     with monkeypatch.context() as patched:
@@ -186,19 +185,19 @@ def test_a_write_that_was_cut_short_is_not_repeated(
         def dies(*_: object, **__: object) -> None:
             raise RuntimeError("half way")
 
-        patched.setattr(InstancesDesk, "set_shadow", dies)
+        patched.setattr(InstanceService, "set_shadow", dies)
         assert ask("PUT", SHADOW, **asked).status_code == 500
     soon = ask("PUT", SHADOW, **asked)
-    assert (soon.status_code, "being carried out" in soon.json()["detail"]) == (409, True)
+    assert (soon.status_code, "in progress" in soon.json()["detail"]) == (409, True)
     assert isinstance(lab.clock, StillClock)
     lab.clock.forward(minutes=11)
     later = ask("PUT", SHADOW, **asked)
-    assert (later.status_code, "nobody knows" in later.json()["detail"]) == (409, True)
+    assert (later.status_code, "is unknown" in later.json()["detail"]) == (409, True)
 
 
-def test_of_two_at_once_one_is_carried_out(ask: Asking, lab: Lab) -> None:
+def test_of_two_at_once_one_is_carried_out(ask: ApiClient, lab: Lab) -> None:
     asked = ("POST", f"/instances/{WEB}/evaluations", {"headers": key("a")})
-    answers = ask.at_once(asked, asked, asked)
+    answers = ask.request_concurrently(asked, asked, asked)
     assert lab.store.ledger.count() == 1
     assert {a.status_code for a in answers} <= {201, 409}
     assert 201 in {a.status_code for a in answers}
@@ -207,20 +206,18 @@ def test_of_two_at_once_one_is_carried_out(ask: Asking, lab: Lab) -> None:
 def test_answers_are_kept_on_every_database(database: Database) -> None:
     with database.opened() as store:
         at = BY.at
-        assert store.answers.claim("ana", "k", "POST /x", "h", at) is None
-        waiting = store.answers.claim("ana", "k", "POST /x", "h", at)
+        assert store.idempotency_keys.claim("ana", "k", "POST /x", "h", at) is None
+        waiting = store.idempotency_keys.claim("ana", "k", "POST /x", "h", at)
         assert waiting is not None
         assert (waiting.status, waiting.created_at) == (0, at)
-        store.answers.settle("ana", "k", 201, {"body": "{}"})
-        store.answers.release("ana", "k")  # too late: it is answered
-        known = store.answers.claim("ana", "k", "POST /x", "h", at)
+        store.idempotency_keys.settle("ana", "k", 201, {"body": "{}"})
+        store.idempotency_keys.release("ana", "k")  # too late: it has a response
+        known = store.idempotency_keys.claim("ana", "k", "POST /x", "h", at)
         assert known is not None
-        assert (known.status, known.answer) == (201, {"body": "{}"})
-        assert store.answers.forget_before(at + timedelta(seconds=1)) == 1
-        assert store.answers.claim("ana", "k", "POST /x", "h", at) is None
+        assert (known.status, known.response) == (201, {"body": "{}"})
 
 
-def test_a_read_that_is_known_is_not_sent_again(ask: Asking) -> None:
+def test_a_read_that_is_known_is_not_sent_again(ask: ApiClient) -> None:
     for path in ("/instances", f"/instances/{WEB}", "/models/toy", "/me", "/candidates"):
         first = ask("GET", path)
         tag = first.headers["etag"]
@@ -229,7 +226,7 @@ def test_a_read_that_is_known_is_not_sent_again(ask: Asking) -> None:
         assert ask("GET", path, headers={"If-None-Match": '"x"'}).status_code == 200
 
 
-def test_a_change_says_what_it_was_made_from(ask: Asking) -> None:
+def test_a_change_says_what_it_was_made_from(ask: ApiClient) -> None:
     tag = ask("GET", f"/instances/{WEB}").headers["etag"]
     asked = {"json": {"shadow": False}}
     changed = ask("PUT", SHADOW, headers={"If-Match": tag}, **asked)
@@ -241,35 +238,35 @@ def test_a_change_says_what_it_was_made_from(ask: Asking) -> None:
 
 
 def test_a_change_between_the_look_and_the_write_is_noticed(
-    ask: Asking, lab: Lab, monkeypatch: pytest.MonkeyPatch
+    ask: ApiClient, lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tag = ask("GET", f"/instances/{WEB}").headers["etag"]
-    set_shadow = InstancesDesk.set_shadow
+    set_shadow = InstanceService.set_shadow
 
-    def beaten(desk: InstancesDesk, *given: Any) -> Any:
+    def beaten(services: InstanceService, *given: Any) -> Any:
         lab.store.fleet.set_mode(WEB, PipelineMode.OFF, BY)
-        return set_shadow(desk, *given)
+        return set_shadow(services, *given)
 
-    monkeypatch.setattr(InstancesDesk, "set_shadow", beaten)
+    monkeypatch.setattr(InstanceService, "set_shadow", beaten)
     answer = ask("PUT", SHADOW, json={"shadow": False}, headers={"If-Match": tag})
     assert answer.status_code == 412
     assert lab.store.fleet.instance(WEB).shadow is True
 
 
-def test_own_changes_are_seen_at_once(ask: Asking) -> None:
+def test_own_changes_are_seen_at_once(ask: ApiClient) -> None:
     assert ask("GET", f"/instances/{WEB}").json()["shadow"] is True
     ask("PUT", SHADOW, json={"shadow": False}, headers=key("a"))
     assert ask("GET", f"/instances/{WEB}").json()["shadow"] is False
     assert ask("GET", "/instances?shadow=false").json()["total"] == 1
 
 
-def test_kept_answers_are_never_those_of_somebody_who_sees_more(ask: Asking) -> None:
+def test_kept_answers_are_never_those_of_somebody_who_sees_more(ask: ApiClient) -> None:
     assert ask("GET", "/instances").json()["total"] == 5
     assert ask("GET", "/instances", "own").json()["total"] == 4
 
 
 @pytest.mark.parametrize("path", ["/instances", "/experiments", "/candidates"])
-def test_pages_hold_everything_once(ask: Asking, path: str) -> None:
+def test_pages_hold_everything_once(ask: ApiClient, path: str) -> None:
     ask("POST", "/evaluations", json={})
     whole = ask("GET", f"{path}?limit=500").json()
     seen: list[Any] = []
@@ -287,7 +284,7 @@ def test_pages_hold_everything_once(ask: Asking, path: str) -> None:
     assert seen == whole["items"]
 
 
-def test_a_page_is_not_moved_by_what_comes_meanwhile(ask: Asking) -> None:
+def test_a_page_is_not_moved_by_what_comes_meanwhile(ask: ApiClient) -> None:
     ask("POST", "/evaluations", json={})
     first = ask("GET", "/experiments?limit=3").json()
     ask("POST", "/evaluations", json={})
@@ -297,18 +294,18 @@ def test_a_page_is_not_moved_by_what_comes_meanwhile(ask: Asking) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["AAAA", "bm9uZQ", "WzFd", "WyJhIl0", "WzAsMCwwXQ"])
-def test_a_cursor_of_nowhere_is_not_found(ask: Asking, cursor: str) -> None:
+def test_a_cursor_of_nowhere_is_not_found(ask: ApiClient, cursor: str) -> None:
     for path in ("/instances", "/experiments"):
         assert ask("GET", f"{path}?cursor={cursor}").status_code == 404
     assert ask("GET", "/instances?cursor=%00").status_code == 422
 
 
-def test_an_empty_list_is_a_page(ask: Asking) -> None:
+def test_an_empty_list_is_a_page(ask: ApiClient) -> None:
     page = ask("GET", "/experiments").json()
     assert page == {"items": [], "total": 0, "next": None}
 
 
-def test_what_is_left_is_told_and_then_refused(ask: Asking, lab: Lab) -> None:
+def test_what_is_left_is_told_and_then_refused(ask: ApiClient, lab: Lab) -> None:
     lab.settings = lab.settings.model_copy(update={"api_reads_per_minute": 2})
     first = ask("GET", "/me", "viewer")
     assert first.headers["ratelimit-policy"] == '"reads";q=2;w=60'
@@ -321,7 +318,7 @@ def test_what_is_left_is_told_and_then_refused(ask: Asking, lab: Lab) -> None:
 
 
 def test_an_answer_that_is_given_again_is_counted_and_only_for_who_may_read_it(
-    ask: Asking, lab: Lab
+    ask: ApiClient, lab: Lab
 ) -> None:
     lab.settings = lab.settings.model_copy(update={"api_reads_per_minute": 3})
     first, again = (ask("GET", "/models", "viewer") for _ in range(2))
@@ -335,8 +332,8 @@ def test_an_answer_that_is_given_again_is_counted_and_only_for_who_may_read_it(
 
 def test_windows_end(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [120.0]
-    limiter = Limiter(lambda: None, lambda: now[0])
-    assert limiter.count("ana", "reads", 1).left == 0
+    limiter = RateLimiter(lambda: None, lambda: now[0])
+    assert limiter.count("ana", "reads", 1).remaining == 0
     with pytest.raises(TooManyRequests) as refused:
         limiter.count("ana", "reads", 1)
     assert refused.value.retry_after_s == 60
@@ -348,10 +345,10 @@ def test_requests_are_counted_here_while_the_shared_counter_is_down() -> None:
     def down() -> None:
         raise ConnectionError("no Redis")
 
-    limiter = Limiter(down, lambda: 0.0)
-    assert [limiter.count("ana", "reads", 5).left for _ in range(3)] == [4, 3, 2]
+    limiter = RateLimiter(down, lambda: 0.0)
+    assert [limiter.count("ana", "reads", 5).remaining for _ in range(3)] == [4, 3, 2]
 
 
-def test_the_request_id_is_the_readers_or_a_new_one(ask: Asking) -> None:
+def test_the_request_id_is_the_readers_or_a_new_one(ask: ApiClient) -> None:
     first, second = ask("GET", "/me"), ask("GET", "/me")
     assert first.headers["x-request-id"] != second.headers["x-request-id"]

@@ -1,4 +1,4 @@
-"""What the server answers at its own paths, before Streamlit is asked."""
+"""Responses at the server's own paths, which Streamlit does not see."""
 
 from __future__ import annotations
 

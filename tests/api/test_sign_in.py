@@ -1,4 +1,4 @@
-"""The pages of signing in, and the door in front of Streamlit."""
+"""The sign-in pages, and the authentication middleware."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from starlette.websockets import WebSocket
 from spotlab.access import sign_in as signing_in
 from spotlab.access.one_time_links import first_administrator_link
 from spotlab.access.passwords import passwords
-from spotlab.access.sign_in_throttle import PER_ADDRESS, Failures
+from spotlab.access.sign_in_throttle import PER_ADDRESS, FailureCounter
 from spotlab.api import identity, screen_files
-from spotlab.api.auth_middleware import Doorway
+from spotlab.api.auth_middleware import AuthMiddleware
 from spotlab.api.sign_in import routes
 from spotlab.api.sign_in.cookies import device_cookie
-from spotlab.api.sign_in.csrf_forms import own_path
+from spotlab.api.sign_in.csrf_forms import safe_next_path
 from spotlab.domain.access import Right, Role
 from spotlab.errors import DatabaseDown, SpotlabError
 from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.ui.common.screen_files import ScreenFiles
 from tests.support.access import PASSWORD, add_user, lab, migrated, quick_passwords
 from tests.support.browser import Browser
 from tests.support.market import StillClock
 from tests.support.people import ANA
-from tests.support.racing import MeetingPasswords, all_at_once
+from tests.support.racing import SynchronisedPasswords, call_concurrently
 
 __all__ = ["lab", "migrated", "quick_passwords"]
 pytestmark = pytest.mark.usefixtures("quick_passwords")
@@ -53,7 +53,7 @@ SECRET_PATHS = (
 
 
 async def inside(request: Request) -> Response:
-    """Stands for Streamlit: says what it was sent."""
+    """Stands in for Streamlit: responds with the session token that it received."""
     return PlainTextResponse(f"inside {request.cookies.get('spotlab_session', '')}")
 
 
@@ -72,12 +72,12 @@ def whoami(request: Request) -> Response:
 
 APP = Starlette(
     routes=[
-        *routes.ROUTES,
+        *routes.SIGN_IN_ROUTES,
         Route("/api/v1/whoami", whoami, methods=["GET", "POST"]),
         WebSocketRoute(STREAM, stream),
         Route("/{rest:path}", inside, methods=["GET", "POST", "PUT", "DELETE"]),
     ],
-    middleware=[Middleware(Doorway)],
+    middleware=[Middleware(AuthMiddleware)],
 )
 
 
@@ -95,7 +95,7 @@ def forward(lab: Lab, **delta: float) -> None:
     lab.clock.forward(**delta)
 
 
-# The door
+# The middleware
 
 
 def test_a_deep_link_leads_to_the_sign_in_and_back(browser: Browser, lab: Lab) -> None:
@@ -119,13 +119,15 @@ def test_what_is_no_page_is_refused_in_words(browser: Browser, path: str) -> Non
 
 def test_streamlits_own_metrics_are_closed_to_everybody(browser: Browser, lab: Lab) -> None:
     add_user(lab)
-    told = [browser.get("/_stcore/metrics")]
+    output = [browser.get("/_stcore/metrics")]
     enter(browser)
-    told += [browser.get("/_stcore/metrics"), browser.get("/_stcore/metrics/")]
+    output += [browser.get("/_stcore/metrics"), browser.get("/_stcore/metrics/")]
     lab.settings = lab.settings.model_copy(update={"auth": "off"})
-    told.append(Browser(APP, "http://127.0.0.1:8501", ("127.0.0.1", 5000)).get("/_stcore/metrics"))
-    assert [answer.status_code for answer in told] == [403] * 4
-    assert "/metrics" in told[0].text
+    output.append(
+        Browser(APP, "http://127.0.0.1:8501", ("127.0.0.1", 5000)).get("/_stcore/metrics")
+    )
+    assert [answer.status_code for answer in output] == [403] * 4
+    assert "/metrics" in output[0].text
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
@@ -140,11 +142,11 @@ def test_what_holds_nothing_is_open(browser: Browser, path: str) -> None:
 
 def test_a_websocket_needs_a_session_and_our_own_page(browser: Browser, lab: Lab) -> None:
     add_user(lab)
-    assert browser.opens(STREAM, BASE)["type"] == "websocket.close"
+    assert browser.open_websocket(STREAM, BASE)["type"] == "websocket.close"
     enter(browser)
-    assert browser.opens(STREAM, BASE)["type"] == "websocket.accept"
+    assert browser.open_websocket(STREAM, BASE)["type"] == "websocket.accept"
     for origin in ("https://evil.example", "null", f"{BASE}.evil.example"):
-        assert browser.opens(STREAM, origin)["type"] == "websocket.close"
+        assert browser.open_websocket(STREAM, origin)["type"] == "websocket.close"
 
 
 def test_an_expired_token_is_renewed_on_the_way(browser: Browser, lab: Lab) -> None:
@@ -152,13 +154,13 @@ def test_an_expired_token_is_renewed_on_the_way(browser: Browser, lab: Lab) -> N
     enter(browser)
     before = dict(browser.cookies)
     forward(lab, minutes=20)
-    said = browser.get("/candidates").text
+    output = browser.get("/candidates").text
     after = dict(browser.cookies)
     assert before["spotlab_session"] != after["spotlab_session"]
     assert before["spotlab_renewal"] != after["spotlab_renewal"]
-    assert said == f"inside {after['spotlab_session']}", "what lies behind sees the new one"
+    assert output == f"inside {after['spotlab_session']}", "what lies behind sees the new one"
     forward(lab, minutes=20)
-    accepted = browser.opens(STREAM, BASE)
+    accepted = browser.open_websocket(STREAM, BASE)
     assert [name for name, _ in accepted["headers"]] == [b"set-cookie", b"set-cookie"]
     forward(lab, minutes=20)
     browser.cookies.update(before)
@@ -208,7 +210,7 @@ def test_a_visitor_sends_no_file_and_is_given_none(browser: Browser, lab: Lab) -
 def test_a_screen_takes_and_gives_files_of_its_own_user_alone(
     browser: Browser, lab: Lab, role: Role, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who is shown no form that takes a file sends none."""
+    """Users without a right to upload cannot send files."""
     owners = ScreenFiles()
     monkeypatch.setattr(screen_files, "_owners", [owners])
     for name, user in (("own", "ana"), ("foreign", "ben")):
@@ -302,7 +304,7 @@ def test_a_write_to_the_api_with_a_cookie_comes_from_our_own_page(
     ],
 )
 def test_signing_in_leads_nowhere_else(path: str | None) -> None:
-    assert own_path(path) == "/"
+    assert safe_next_path(path) == "/"
 
 
 def test_the_pages_forbid_scripts_and_frames(browser: Browser) -> None:
@@ -331,7 +333,7 @@ def test_a_form_that_is_too_large_is_refused(browser: Browser) -> None:
 
 def test_too_many_failures_say_when_to_try_again(browser: Browser, lab: Lab) -> None:
     for _ in range(50):
-        Failures(lab).count(PER_ADDRESS, browser.client[0])
+        FailureCounter(lab).count(PER_ADDRESS, browser.client[0])
     answer = browser.fill("/sign-in", name="nobody", password="wrong")
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
@@ -351,11 +353,11 @@ def test_browsers_that_sign_in_at_once_guess_no_more_than_one_after_the_other(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_user(lab)
-    met = MeetingPasswords(34, passwords())
+    met = SynchronisedPasswords(34, passwords())
     monkeypatch.setattr(signing_in, "passwords", lambda: met)
     browsers = [Browser(APP, client=(f"198.51.100.{n}", 5000)) for n in range(34)]
     words = ["wrong"] * 26 + [PASSWORD] * 8
-    answers = all_at_once(
+    answers = call_concurrently(
         [
             partial(each.fill, "/sign-in", name="ana", password=word)
             for each, word in zip(browsers, words, strict=True)
@@ -379,7 +381,7 @@ def test_the_first_administrator_chooses_a_name_and_is_in(browser: Browser, lab:
     weak = browser.fill(path, name="ana", password="password1234", again="password1234")
     assert weak.status_code == 422
     unlike = browser.fill(path, name="ana", password=PASSWORD, again="another")
-    assert "not the same" in unlike.text
+    assert "differ" in unlike.text
     done = browser.fill(path, name="Ana", password=PASSWORD, again=PASSWORD)
     assert done.status_code == 303
     assert browser.get("/").text.startswith("inside ")
@@ -398,7 +400,7 @@ def test_a_link_expires(browser: Browser, lab: Lab) -> None:
 
 
 def test_somebody_new_chooses_a_password_by_a_link(browser: Browser, lab: Lab) -> None:
-    user, path = Desk(lab, ANA).users.add("ben", Role.OPERATOR)
+    user, path = Services(lab, ANA).users.add("ben", Role.OPERATOR)
     assert "Choose a password, ben" in browser.get(path).text
     done = browser.fill(path, password=PASSWORD, again=PASSWORD)
     assert done.status_code == 303
@@ -412,7 +414,7 @@ def test_somebody_new_chooses_a_password_by_a_link(browser: Browser, lab: Lab) -
 
 def test_the_api_takes_tokens_and_nothing_else(browser: Browser, lab: Lab) -> None:
     add_user(lab)
-    _, token = Desk(lab, ANA).tokens.create("ana", "ci", [Right.READ], timedelta(days=1))
+    _, token = Services(lab, ANA).api_tokens.create("ana", "ci", [Right.READ], timedelta(days=1))
     good = {"Authorization": f"Bearer {token}"}
     assert browser.post("/api/v1/whoami", headers=good).text == "ana"
     for wrong in ("Bearer x", "Basic YW5hOmFuYQ==", f"Bearer {token}x", "Bearer"):
@@ -444,6 +446,6 @@ def test_a_claimed_address_is_not_believed(lab: Lab) -> None:
             "headers": [(b"x-forwarded-for", line.encode()) for line in lines],
             "client": ("192.0.2.7", 5000),
         }
-        assert identity.address_of(Request(scope), lab) == address
+        assert identity.client_address(Request(scope), lab) == address
         scope["client"] = ("198.51.100.1", 5000)
-        assert identity.address_of(Request(scope), lab) == "198.51.100.1"
+        assert identity.client_address(Request(scope), lab) == "198.51.100.1"

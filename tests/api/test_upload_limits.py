@@ -1,4 +1,4 @@
-"""Files on their way to a page: how large, how many, and how many at a time."""
+"""Limits of uploads: size, total size, and number at a time."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from spotlab.api import server, upload_limits
-from spotlab.api.upload_limits import AT_ONCE, MAX_FILE_BYTES, HeldFiles
+from spotlab.api import screen_files, server
+from spotlab.api.screen_files import MAX_CONCURRENT_UPLOADS, MAX_FILE_BYTES, UploadLimitMiddleware
 from spotlab.ui.backtests import form as backtests
 from spotlab.ui.models import comparison_form as comparisons
 from spotlab.ui.models import upload
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Streamlit:
-    """Keeps files, as Streamlit does; where `gate` is set, only once it opens."""
+    """Stores files like Streamlit; if `gate` is set, only when it opens."""
 
     def __init__(self) -> None:
         self.sizes: dict[str, int] = {}
@@ -50,13 +50,13 @@ class Streamlit:
 
 @pytest.fixture
 def streamlit() -> Iterator[Streamlit]:
-    before, kept = list(upload_limits._held), Streamlit()
-    upload_limits.use(kept.held)
+    before, kept = list(screen_files._stored_bytes), Streamlit()
+    screen_files._stored_bytes[:] = [kept.held]
     yield kept
-    upload_limits._held[:] = before
+    screen_files._stored_bytes[:] = before
 
 
-async def put(app: HeldFiles, session: str, size: int, *, chunked: bool = False) -> int:
+async def put(app: UploadLimitMiddleware, session: str, size: int, *, chunked: bool = False) -> int:
     async def parts() -> object:
         yield bytes(size)
 
@@ -68,7 +68,7 @@ async def put(app: HeldFiles, session: str, size: int, *, chunked: bool = False)
 
 
 def test_a_page_holds_no_more_than_it_may(streamlit: Streamlit) -> None:
-    app = HeldFiles(streamlit)
+    app = UploadLimitMiddleware(streamlit)
 
     statuses = [asyncio.run(put(app, "mine", 50 * MB)) for _ in range(4)]
 
@@ -78,7 +78,7 @@ def test_a_page_holds_no_more_than_it_may(streamlit: Streamlit) -> None:
 
 def test_all_pages_together_hold_no_more_than_the_server_may(streamlit: Streamlit) -> None:
     streamlit.sizes = {f"page-{number}": 100 * MB for number in range(5)}
-    app = HeldFiles(streamlit)
+    app = UploadLimitMiddleware(streamlit)
 
     assert asyncio.run(put(app, "new", 20 * MB)) == 503
     assert asyncio.run(put(app, "new", 1 * MB)) == 204
@@ -86,7 +86,7 @@ def test_all_pages_together_hold_no_more_than_the_server_may(streamlit: Streamli
 
 def test_a_file_that_does_not_say_its_size_counts_as_the_largest(streamlit: Streamlit) -> None:
     streamlit.sizes = {"mine": 70 * MB}
-    app = HeldFiles(streamlit)
+    app = UploadLimitMiddleware(streamlit)
 
     assert asyncio.run(put(app, "mine", 1, chunked=True)) == 413
     assert asyncio.run(put(app, "other", 1, chunked=True)) == 204
@@ -95,19 +95,19 @@ def test_a_file_that_does_not_say_its_size_counts_as_the_largest(streamlit: Stre
 def test_few_files_arrive_at_a_time_and_none_for_ever(streamlit: Streamlit) -> None:
     async def many() -> list[int]:
         streamlit.gate = asyncio.Event()
-        app = HeldFiles(streamlit)
+        app = UploadLimitMiddleware(streamlit)
         waiting = [asyncio.create_task(put(app, f"page-{n}", 10)) for n in range(20)]
-        while streamlit.arriving < AT_ONCE:
+        while streamlit.arriving < MAX_CONCURRENT_UPLOADS:
             await asyncio.sleep(0)
         streamlit.gate.set()
         return await asyncio.gather(*waiting)
 
     assert set(asyncio.run(many())) == {204}
-    assert streamlit.most_at_once == AT_ONCE
+    assert streamlit.most_at_once == MAX_CONCURRENT_UPLOADS
 
     async def never() -> int:
         streamlit.gate = asyncio.Event()
-        return await put(HeldFiles(streamlit, most_s=0.0), "slow", 10)
+        return await put(UploadLimitMiddleware(streamlit, timeout_s=0.0), "slow", 10)
 
     assert asyncio.run(never()) == 408
 
@@ -117,7 +117,7 @@ def test_other_requests_pass(streamlit: Streamlit) -> None:
         await PlainTextResponse("a page")(scope, receive, send)
 
     async def get() -> int:
-        transport = httpx.ASGITransport(HeldFiles(page))
+        transport = httpx.ASGITransport(UploadLimitMiddleware(page))
         async with httpx.AsyncClient(transport=transport, base_url="http://lab") as client:
             return (await client.get("/models")).status_code
 
@@ -135,5 +135,5 @@ def test_streamlit_takes_no_larger_file_than_is_counted_with() -> None:
 
 def test_the_server_counts_behind_its_door() -> None:
     kinds = [middleware.cls.__name__ for middleware in server.MIDDLEWARE]
-    assert kinds.index("Doorway") < kinds.index("HeldFiles")
-    assert "upload_limits.use(held)" in (ROOT / "app.py").read_text()
+    assert kinds.index("AuthMiddleware") < kinds.index("UploadLimitMiddleware")
+    assert "screen_files.register(screens.watch(), held)" in (ROOT / "app.py").read_text()

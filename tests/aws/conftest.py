@@ -1,4 +1,4 @@
-"""No AWS call of these tests leaves the machine or waits."""
+"""Fixtures that keep AWS calls of these tests on the machine, without waiting."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def no_own_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the developer's environment says about AWS does not matter here."""
+    """Ignore AWS settings of the developer's environment."""
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
@@ -19,7 +19,7 @@ def no_own_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def waits_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long botocore would have waited between attempts, seconds."""
+    """Waits between botocore's attempts, seconds; they are recorded instead."""
     waited: list[float] = []
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=waited.append))
     return waited

@@ -1,4 +1,4 @@
-"""Types, zones and on-demand prices of a region, from EC2 and the Pricing API."""
+"""Types, zones and on-demand prices of a region, from EC2 and the Price List API."""
 
 from __future__ import annotations
 
@@ -228,9 +228,9 @@ def test_on_demand_leaves_out_free_hours_and_other_units() -> None:
 @pytest.mark.parametrize(
     ("listing", "words"),
     [
-        (product("m5.large", "-1"), r"m5\.large costs '-1'"),
-        (product("m5.large", "NaN"), r"m5\.large costs 'NaN'"),
-        (product("m5.large", "", pricePerUnit={"CNY": "1"}), "costs 'no USD'"),
+        (product("m5.large", "-1"), r"m5\.large has price '-1'"),
+        (product("m5.large", "NaN"), r"m5\.large has price 'NaN'"),
+        (product("m5.large", "", pricePerUnit={"CNY": "1"}), "has price 'no USD'"),
         (product("m5.large", "0.107")[:-30], "a product cannot be read"),
         (product("m5.large", "1").replace("instanceType", "type"), "a product cannot be read"),
         ('{"product": 1}', "a product cannot be read"),

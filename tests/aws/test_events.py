@@ -1,4 +1,4 @@
-"""EventBridge documents about spot instances are read, and others are refused by name."""
+"""EventBridge events about spot instances are read; other documents are rejected and named."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spotlab.errors import FeedRefused
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    """As the EC2 User Guide shows it."""
+    """The example of the EC2 User Guide."""
     return {
         "version": "0",
         "id": "12345678-1234-1234-1234-123456789012",
@@ -49,12 +49,12 @@ def test_one_document_alone_is_read() -> None:
         (b'{"x": ' + b"[" * 100_000, "recursion"),
         (b'{"detail-type": "x"}', "missing required field"),
         (json.dumps(document(detail={})).encode(), "instance-id"),
-        (json.dumps(document(time="2026-10-31T07:12:30")).encode(), "time without a zone"),
+        (json.dumps(document(time="2026-10-31T07:12:30")).encode(), "time without a time zone"),
         (
             json.dumps([document(), document(**{"detail-type": "Scheduled Event"})]).encode(),
             "document 1 is a 'Scheduled Event'",
         ),
-        (json.dumps(document(source="my.app")).encode(), "of 'my.app'"),
+        (json.dumps(document(source="my.app")).encode(), "from 'my.app'"),
     ],
     ids=[
         "cut",

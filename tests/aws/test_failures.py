@@ -1,4 +1,4 @@
-"""botocore's errors come out in SpotLab's words, without anything secret."""
+"""botocore's errors are translated to SpotLab's, without secrets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECRETS = (
 
 
 def outcome(*answers: Answer, attempts: int = 3) -> tuple[AwsError, int]:
-    """The error of one call, and how often it was tried."""
+    """The error of one call, and the number of attempts."""
     ec2: Any = client("ec2", attempts=attempts)
     server = Answers(ec2, *answers)
     with pytest.raises(AwsError) as raised, translated("Listing regions", SECRETS[3]):
@@ -75,7 +75,7 @@ def test_each_code_has_its_error(
     error, tried = outcome(ec2_error(code, message, status))
     assert type(error) is kind
     assert error.message.startswith(f"Listing regions was refused by AWS with {code}")
-    assert tried == attempts, "only what may pass is tried again"
+    assert tried == attempts, "only temporary errors are retried"
 
 
 def test_throttling_that_passes_is_waited_out(waits_s: list[float]) -> None:
@@ -107,7 +107,7 @@ def test_a_network_that_is_down_is_unreachable(trouble: Exception) -> None:
 def test_an_answer_that_breaks_off_is_unreachable() -> None:
     error, _ = outcome((200, "<DescribeRegionsResponse><regionInfo><item>"))
     assert type(error) is AwsUnreachable
-    assert "cut off" in error.message
+    assert "incomplete" in error.message
 
 
 def test_missing_credentials_are_said_so() -> None:

@@ -1,4 +1,4 @@
-"""Feeds over HTTP: conditional, bounded, retried where it helps, refused whole where not."""
+"""Feeds over HTTP: conditional requests, limits, retries, and rejection of unusable feeds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Answers = list[httpx.Response | Exception]
 
 
 class Server:
-    """Answers each request with the next of its answers, the last one for ever."""
+    """Sends the given responses in order, and then repeats the last one."""
 
     def __init__(self, *answers: httpx.Response | Exception) -> None:
         self.answers = list(answers)
@@ -140,7 +140,7 @@ def test_trouble_that_passes_is_waited_out(trouble: httpx.Response | Exception) 
 
 def test_trouble_that_stays_ends_after_the_last_attempt() -> None:
     server = Server(httpx.Response(503))
-    with pytest.raises(NotAvailable, match=r"answers 503 \(attempt 3 of 3\)"):
+    with pytest.raises(NotAvailable, match=r"status 503 \(attempt 3 of 3\)"):
         server.feed(attempts=3).fetch({})
     assert len(server.requests) == 3
     assert server.waits_s[1] > 0.4, "the second wait is longer"
@@ -155,7 +155,7 @@ def test_a_body_that_breaks_off_is_read_again() -> None:
 @pytest.mark.parametrize("status", [400, 403, 404, 204])
 def test_a_final_answer_is_not_asked_again(status: int) -> None:
     server = Server(httpx.Response(status))
-    with pytest.raises(NotAvailable, match=f"answers {status}"):
+    with pytest.raises(NotAvailable, match=f"status {status}"):
         server.feed().fetch({})
     assert len(server.requests) == 1
 
@@ -212,17 +212,17 @@ def test_a_decompression_bomb_is_refused() -> None:
 
 def test_an_encoding_that_was_not_asked_for_is_refused() -> None:
     server = Server(ok(Content_Encoding="br"))
-    with pytest.raises(FeedRefused, match="comes as 'br'"):
+    with pytest.raises(FeedRefused, match="encoding is 'br'"):
         server.feed().fetch({})
     assert server.requests[0].headers["Accept-Encoding"] == "gzip"
 
 
-def _moved(to: str) -> httpx.Response:
+def redirect_to(to: str) -> httpx.Response:
     return httpx.Response(302, headers={"Location": to})
 
 
 def test_a_redirect_is_followed() -> None:
-    server = Server(_moved("https://elsewhere.example/advisor.json"), ok())
+    server = Server(redirect_to("https://elsewhere.example/advisor.json"), ok())
     assert len(server.feed().fetch({})[0].rows) == 4
     assert server.requests[1].url.host == "elsewhere.example"
     assert "Authorization" not in server.requests[1].headers
@@ -232,14 +232,14 @@ def test_a_redirect_is_followed() -> None:
     "to", ["http://elsewhere.example/", "ftp://elsewhere.example/", "file:///etc/passwd"]
 )
 def test_a_redirect_to_a_lesser_scheme_is_not_followed(to: str) -> None:
-    server = Server(_moved(to), ok())
+    server = Server(redirect_to(to), ok())
     with pytest.raises(NotAvailable, match="redirects from https to"):
         server.feed().fetch({})
     assert len(server.requests) == 1
 
 
 def test_redirects_in_a_circle_end() -> None:
-    server = Server(_moved("https://feeds.example/again"))
+    server = Server(redirect_to("https://feeds.example/again"))
     with pytest.raises(NotAvailable, match="redirects more than 5 times"):
         server.feed().fetch({})
 
@@ -247,7 +247,7 @@ def test_redirects_in_a_circle_end() -> None:
 @pytest.mark.parametrize("url", ["feeds.example/a", "file:///a", "https://[", ""])
 def test_an_address_that_is_none_is_said_so(url: str) -> None:
     feed = AdvisorFeed(httpx.Client(), url, MarketName.PUBLIC, Clock())
-    with pytest.raises(NotAvailable, match="address"):
+    with pytest.raises(NotAvailable, match="URL"):
         feed.fetch({})
 
 
@@ -257,14 +257,14 @@ def test_a_refused_feed_leaves_the_last_good_one_in_force() -> None:
     server = Server(ok(), ok(encoded(small)), ok(b"<html>"), ok())
     feed = server.feed()
     before = feed.fetch({})[0]
-    for words in ("1 rows where the last good one held 4", "no JSON"):
+    for words in ("1 rows, and the last good one had 4", "not JSON"):
         with pytest.raises(FeedRefused, match=words):
             feed.fetch({})
     assert feed.fetch({})[0].digest == before.digest
 
 
 def test_the_last_good_size_may_come_from_an_earlier_run() -> None:
-    with pytest.raises(FeedRefused, match="last good one held 100"):
+    with pytest.raises(FeedRefused, match="last good one had 100"):
         Server(ok()).feed(previous_rows=100).fetch({})
 
 
@@ -314,7 +314,7 @@ def test_every_feed_refuses_another_feeds_content(make: Callable[[httpx.Client],
 
 @pytest.fixture
 def half_written() -> Iterator[str]:
-    """The address of a server that promises more bytes than it sends."""
+    """URL of a server whose Content-Length is larger than its body."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -1,4 +1,4 @@
-"""What the pipeline may rely on, whichever source of market data it reads."""
+"""Contract of all market sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The instances of an account, in every region, or an error: never half of them."""
+"""The instances of an account in all regions, or an error: never a partial fleet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spotlab.aws.session import Sessions
 from spotlab.domain.decision import Instance, Lifecycle
 from spotlab.domain.interruptions import InterruptionKind
 from spotlab.domain.market import Pool
-from spotlab.domain.ports import Account, InstanceSource
+from spotlab.domain.ports import Account
 from spotlab.errors import AccessDenied, AwsError, AwsUnreachable
 from tests.support.boto import client
 
@@ -43,7 +43,7 @@ def page(*records: dict[str, Any], **more: str) -> dict[str, Any]:
 
 
 class Fleet:
-    """Sessions whose EC2 clients answer what a test says, by region."""
+    """Sessions with EC2 clients that return a test's responses, by region."""
 
     def __init__(self) -> None:
         self.clients = {region: client("ec2") for region in ACCOUNT.regions}
@@ -63,8 +63,7 @@ class Fleet:
         return Ec2Instances(sessions)
 
     def read(self) -> list[Instance]:
-        source: InstanceSource = self.source()
-        return source.instances(ACCOUNT)
+        return self.source().instances(ACCOUNT)
 
 
 def test_instances_of_every_region_and_page() -> None:
@@ -125,7 +124,7 @@ def test_an_answer_without_a_zone_is_an_aws_error() -> None:
         fleet.read()
 
 
-def gone(instance_id: str, reason: str) -> dict[str, Any]:
+def ended_record(instance_id: str, reason: str) -> dict[str, Any]:
     return record(
         instance_id,
         InstanceLifecycle="spot",
@@ -138,8 +137,8 @@ def test_an_instance_that_ec2_took_back_is_an_interruption_and_one_ended_by_its_
     None
 ):
     fleet = Fleet()
-    taken = gone("i-1", "Server.SpotInstanceTermination")
-    ended = gone("i-2", "Client.UserInitiatedShutdown")
+    taken = ended_record("i-1", "Server.SpotInstanceTermination")
+    ended = ended_record("i-2", "Client.UserInitiatedShutdown")
     unsaid = record("i-3", InstanceLifecycle="spot", State={"Name": "terminated"})
     fleet.stubs["us-east-1"].add_response("describe_instances", page(taken, ended, unsaid), GONE)
     fleet.stubs["eu-west-1"].add_response("describe_instances", page(), GONE)

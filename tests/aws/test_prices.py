@@ -1,4 +1,4 @@
-"""Spot price history: every page, sorted change points, and no impossible price."""
+"""Spot price history: all pages, sorted change points, and no invalid prices."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.feeds import NOW, Clock
 A, B = "us-east-1a", "us-east-1b"
 
 
-def read(*answers: Answer, **options: Any) -> tuple[Snapshot, list[dict[str, list[str]]]]:
+def read_history(*answers: Answer, **options: Any) -> tuple[Snapshot, list[dict[str, list[str]]]]:
     ec2 = client("ec2")
     server = Answers(ec2, *answers)
     source: FeedSource = SpotPriceHistory(ec2, "us-east-1", MarketName.ACCOUNT, Clock(), **options)
@@ -45,7 +45,7 @@ def points(snapshot: Snapshot) -> list[tuple[str, int, float]]:
 
 
 def test_pages_become_sorted_change_points() -> None:
-    snapshot, asked = read(
+    snapshot, asked = read_history(
         price_history((B, "m5.large", "0.05", at(28)), (A, "m5.large", "0.04", at(27)), token="x"),
         price_history((A, "m5.large", "0.03", at(25)), (B, "m5.large", "0.06", at(20))),
         instance_types=["m5.large"],
@@ -66,13 +66,13 @@ def test_pages_become_sorted_change_points() -> None:
 
 
 def test_all_types_are_asked_for_by_naming_none() -> None:
-    _, (asked,) = read(price_history((A, "m5.large", "0.05", at(28))))
+    _, (asked,) = read_history(price_history((A, "m5.large", "0.05", at(28))))
     assert not [name for name in asked if name.startswith("InstanceType")]
 
 
 def test_rows_repeated_where_pages_meet_count_once() -> None:
     edge = (A, "m5.large", "0.05", at(27))
-    snapshot, _ = read(
+    snapshot, _ = read_history(
         price_history((A, "m5.large", "0.06", at(28)), edge, token="x"),
         price_history(edge, (A, "m5.large", "0.04", at(26))),
     )
@@ -84,41 +84,44 @@ def test_a_price_said_again_is_no_change_point_but_keeps_the_pool_fresh() -> Non
         (A, "m5.large", price, at(day))
         for day, price in [(28, "0.05"), (27, "0.05"), (26, "0.05"), (25, "0.04"), (24, "0.05")]
     ]
-    snapshot, _ = read(price_history(*rows))
+    snapshot, _ = read_history(price_history(*rows))
     assert points(snapshot) == [(A, 24, 0.05), (A, 25, 0.04), (A, 26, 0.05), (A, 28, 0.05)]
 
 
 def test_the_price_in_force_at_the_start_keeps_its_own_time() -> None:
-    snapshot, _ = read(price_history((A, "m5.large", "0.05", at(1))), days=2)
+    snapshot, _ = read_history(price_history((A, "m5.large", "0.05", at(1))), days=2)
     assert points(snapshot) == [(A, 1, 0.05)]
 
 
 def test_equal_answers_have_equal_digests_in_any_order() -> None:
     rows = [(A, "m5.large", "0.05", at(28)), (B, "c5.large", "0.06", at(27))]
-    assert read(price_history(*rows))[0].digest == read(price_history(*rows[::-1]))[0].digest
+    assert (
+        read_history(price_history(*rows))[0].digest
+        == read_history(price_history(*rows[::-1]))[0].digest
+    )
 
 
 @pytest.mark.parametrize("price", ["-0.01", "0", "NaN", "Infinity", "", "1e7", "free"])
 def test_a_price_that_cannot_be_refuses_the_whole_answer(price: str) -> None:
     good, bad = (A, "m5.large", "0.05", at(28)), (B, "m5.large", price, at(27))
     with pytest.raises(FeedRefused, match=r"m5\.large in us-east-1b at 2026-02-27"):
-        read(price_history(good, bad))
+        read_history(price_history(good, bad))
 
 
 def test_two_prices_at_one_moment_are_refused() -> None:
     with pytest.raises(FeedRefused, match="two prices"):
-        read(price_history((A, "m5.large", "1", at(28)), (A, "m5.large", "2", at(28))))
+        read_history(price_history((A, "m5.large", "1", at(28)), (A, "m5.large", "2", at(28))))
 
 
 def test_no_prices_are_no_market_data() -> None:
-    with pytest.raises(NoMarketData, match="us-east-1 answered with no rows"):
-        read(price_history())
+    with pytest.raises(NoMarketData, match="us-east-1 returned no rows"):
+        read_history(price_history())
 
 
 def test_a_row_without_a_price_is_an_aws_error() -> None:
     status, page = price_history((A, "m5.large", "1", at(28)))
     with pytest.raises(AwsError, match="lacks 'SpotPrice'"):
-        read((status, page.replace("spotPrice>", "lotPrice>")))
+        read_history((status, page.replace("spotPrice>", "lotPrice>")))
 
 
 @pytest.mark.parametrize(
@@ -132,11 +135,11 @@ def test_a_row_without_a_price_is_an_aws_error() -> None:
 def test_a_refusal_on_a_later_page_gives_nothing(code: str, kind: type[AwsError]) -> None:
     first = price_history((A, "m5.large", "0.05", at(28)), token="x")
     with pytest.raises(kind, match="spot price history of us-east-1"):
-        read(first, ec2_error(code))
+        read_history(first, ec2_error(code))
 
 
 def test_throttling_between_pages_is_waited_out(waits_s: list[float]) -> None:
-    snapshot, asked = read(
+    snapshot, asked = read_history(
         price_history((A, "m5.large", "0.05", at(28)), token="x"),
         ec2_error("RequestLimitExceeded", status=503),
         price_history((A, "m5.large", "0.04", at(27))),

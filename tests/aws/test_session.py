@@ -31,7 +31,7 @@ REGIONS = "<DescribeRegionsResponse><regionInfo/></DescribeRegionsResponse>"
 
 
 class Aws:
-    """STS and EC2 behind every client of a Sessions."""
+    """Fake STS and EC2 for the clients of a Sessions object."""
 
     def __init__(self, clock: Clock, refusal: Any = None, lifetime_h: float = 1.0) -> None:
         self.clock = clock
@@ -80,7 +80,7 @@ def sessions(clock: Clock) -> Sessions:
 
 
 def serve(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
-    """Let it answer every client that is built from now on."""
+    """Use it for all clients created from now on."""
     build = Sessions._client
 
     def built(self: Sessions, *args: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The commands on real parts: a Valkey server, the emulated AWS, recorded feeds."""
+"""The commands with real components: a Valkey server, the emulated AWS, recorded feeds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FLEET_SIZE = 24
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command; gives the exit code and the one document it printed."""
+    """Run a command; returns the exit code and the printed document."""
 
     def run_command(*argv: str) -> tuple[int, dict[str, Any]]:
         code = main([*argv, "--json"])
@@ -48,7 +48,7 @@ def at_home(demo_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def stop_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No server answers from now on: the store is where nothing listens."""
+    """Stop the server, so that the online store does not respond."""
     monkeypatch.setenv("SPOTLAB_REDIS_URL", "redis://127.0.0.1:1/0")
 
 
@@ -117,7 +117,7 @@ def test_evaluate_wants_ids_or_all(run: Run, at_home: Path) -> None:
 
 @pytest.mark.shared_data
 class TestRecorded:
-    """On the feeds as AWS published them in June 2025."""
+    """With the feeds that AWS published in June 2025."""
 
     @pytest.fixture(autouse=True)
     def _at_home(self, recorded_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""`spotlab backtest`: one document with stable keys, the same after whatever was killed."""
+"""`spotlab backtest`: one document with stable keys, even after a killed run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from spotlab.cli import main
 from spotlab.domain.ports.backtests import SweepRecord
 from spotlab.store import open_store
-from spotlab.sweeps.run import running
+from spotlab.sweeps.run import running_sweep
 from tests.support.dask_cluster import dask_cluster
 from tests.support.traces import write_campaign
 
@@ -33,7 +33,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """For tests that leave nothing behind which another could see."""
+    """A home for tests that do not affect each other."""
     return tmp_path_factory.mktemp("home")
 
 
@@ -49,7 +49,7 @@ def arguments(shared_home: Path, campaign: Path) -> list[str]:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> Run:
-    """Run it; gives the exit code and what it printed on stdout."""
+    """Run the command; returns the exit code and stdout."""
 
     def run_command(*more: str) -> tuple[int, str]:
         code = main([*arguments, *more])
@@ -102,7 +102,7 @@ def test_a_text_for_people(arguments: list[str], capsys: pytest.CaptureFixture[s
     lines = captured.out.splitlines()
     assert lines[0].split()[:2] == ["policy", "USD"]
     assert lines[1].startswith("oracle")
-    assert "means of a window" in captured.out
+    assert "means per window" in captured.out
     assert "100%" in captured.err
 
 
@@ -123,15 +123,15 @@ def test_prices_and_buckets_from_a_file(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "code", "says"),
     [
-        (("--trace-dir", "nowhere"), 1, "nowhere: no such folder"),
+        (("--trace-dir", "nowhere"), 1, "no folder nowhere"),
         (("--policies", "spot_greedy,luck"), 1, "no policy 'luck'"),
-        (("--policies", ","), 1, "--policies names none"),
+        (("--policies", ","), 1, "--policies is empty"),
         (("--policies", "spotlab:luck"), 1, "No model 'luck'"),
         (("--model", "luck"), 1, "No model 'luck'"),
         (("--policies", "spotlab:advisor-lgbm"), 1, "a model of the task advisor"),
-        (("--deadline-h", "7000"), 1, "does not hold 7000 h"),
+        (("--deadline-h", "7000"), 1, "is shorter than 7000 h"),
         (("--work-h", "9"), 1, "too short for 9 h of work"),
-        (("--spot-usd", "1"), 2, "Give --on-demand-usd with"),
+        (("--spot-usd", "1"), 2, "Use --on-demand-usd together"),
         (("--prices-file", "none.csv", "--on-demand-usd", "2"), 1, "none.csv: it cannot be read"),
     ],
     ids=lambda value: "_".join(value) if isinstance(value, tuple) else "",
@@ -177,11 +177,11 @@ def test_a_scheduler_that_does_not_answer_is_not_available(
     monkeypatch.setenv("SPOTLAB_DASK_SCHEDULER", "tcp://127.0.0.1:1")
     monkeypatch.setattr("spotlab.sweeps.dask_pool.CONNECT_TIMEOUT_S", 0.2)
     assert main([*arguments, "--home", str(home)]) == 3
-    assert "No Dask scheduler answers at tcp://127.0.0.1:1" in capsys.readouterr().err
+    assert "No Dask scheduler answered at tcp://127.0.0.1:1" in capsys.readouterr().err
 
 
 def started(arguments: list[str]) -> subprocess.Popen[str]:
-    """The command in a process of its own, with one worker."""
+    """The command in a separate process, with one worker."""
     command = [sys.executable, "-c", "from spotlab.cli import main; raise SystemExit(main())"]
     return subprocess.Popen(
         [*command, *arguments, "--workers", "1"],
@@ -213,7 +213,7 @@ def test_after_kill_9_it_gives_the_same_bytes(arguments: list[str], home: Path, 
         until_some_cells(process)
         process.kill()
     (record,) = kept(home)
-    assert (record.state, running(home)) == ("running", None)
+    assert (record.state, running_sweep(home)) == ("running", None)
     assert 3 <= record.done < record.total == 36
 
     resumed = run(*TWELVE, "--home", str(home))
@@ -230,7 +230,7 @@ def test_ctrl_c_says_that_it_can_go_on(arguments: list[str], home: Path) -> None
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "goes on from there" in err
+    assert "resumes from there" in err
     assert "Traceback" not in err
     assert json.loads(out)["exit_code"] == 1
     assert [record.state for record in kept(home)] == ["cancelled"]

@@ -1,4 +1,4 @@
-"""`models evaluate` and `data`: one document with the promised keys, and exit codes that tell."""
+"""`models evaluate` and `data`: one document with stable keys, and exit codes."""
 
 from __future__ import annotations
 
@@ -99,9 +99,13 @@ def test_models_of_another_task_are_not_compared(run: Run) -> None:
     [
         ([], 2, "either trace files or advisor files"),
         (["--trace", "a.json", "--advisor-after", "b.json"], 2, "either trace files"),
-        (["--advisor-after", "b.json"], 2, "a snapshot before and one after"),
-        (["--advisor-before", "a", "--advisor-after", "b", "--nodes", "2"], 2, "--nodes belongs"),
-        (["--trace", "a.json"], 2, "is for the task advisor"),
+        (["--advisor-after", "b.json"], 2, "a snapshot before and a snapshot after"),
+        (
+            ["--advisor-before", "a", "--advisor-after", "b", "--nodes", "2"],
+            2,
+            "--nodes can be used only with --trace",
+        ),
+        (["--trace", "a.json"], 2, "has the task advisor"),
         (["--advisor-before", "nowhere.json", "--advisor-after", "b"], 1, "nowhere.json"),
     ],
     ids=["nothing", "both", "half", "stray", "other task", "no file"],
@@ -153,7 +157,7 @@ def test_data_lists_every_form_and_refuses_another(run: Run, tmp_path: Path) -> 
 
     code, document, _ = run("data", toys.write(tmp_path / "odd.csv", "a,b\n1,2\n"))
     assert code == 1
-    assert "no form there is" in document["error"]
+    assert "no known format" in document["error"]
 
 
 def test_nothing_that_is_registered_learns_from_data_that_only_measures(

@@ -1,4 +1,4 @@
-"""`spotlab health` and `spotlab alerts`, as somebody types them."""
+"""`spotlab health` and `spotlab alerts`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from spotlab.cli.main import main
 from tests.support.lab import save_toy_model, small_lab
-from tests.support.receivers import SECRET_PATH, receiving
+from tests.support.receivers import SECRET_PATH, running_receiver
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_health_names_what_is_down(home: Path, capsys: pytest.CaptureFixture[str
 def test_a_rule_is_added_tested_listed_and_deleted(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with receiving() as receiver:
+    with running_receiver() as receiver:
         address = tmp_path / "address"
         address.write_text(receiver.address + "\n")
         add = ("alerts", "add", "redis", "state", "--part", "Redis cache", "--state", "down")
@@ -58,8 +58,8 @@ def test_a_rule_is_added_tested_listed_and_deleted(
         )
     assert run(capsys, "alerts", "test", rule_id)[0] == 1
     assert main(["alerts", "list"]) == 0
-    told = capsys.readouterr().out
-    assert "Redis cache is down" in told
-    assert SECRET_PATH not in told
+    output = capsys.readouterr().out
+    assert "Redis cache is down" in output
+    assert SECRET_PATH not in output
     assert run(capsys, "alerts", "delete", rule_id)[0] == 0
     assert run(capsys, "alerts", "list")[1]["rules"] == []

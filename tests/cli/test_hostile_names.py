@@ -1,4 +1,4 @@
-"""What the command line prints moves no cursor, turns nothing round and fakes no line."""
+"""The output of commands contains no control characters, bidirectional marks or line breaks."""
 
 from __future__ import annotations
 

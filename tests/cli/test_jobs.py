@@ -16,11 +16,11 @@ from spotlab.cli import main
 from spotlab.domain.access import Role
 from spotlab.domain.ports import By
 from spotlab.errors import Forbidden, InvalidInput, NotFound
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.store import open_store
 from tests.support.jobs import lab_over
 from tests.support.market import NOW
-from tests.support.online import until
+from tests.support.online import wait_until
 from tests.support.people import ANA, person
 
 
@@ -56,7 +56,7 @@ def test_jobs_are_listed_paused_scheduled_and_asked_for(
     assert answer(home, capsys, "run", "outcomes")[0] == 0
     code, refused = answer(home, capsys, "run", "outcomes")
     assert code == 1
-    assert "was asked for by" in refused["error"]
+    assert "is already requested by" in refused["error"]
     assert answer(home, capsys, "history")[1] == {"runs": []}
 
 
@@ -64,11 +64,11 @@ def test_jobs_are_listed_paused_scheduled_and_asked_for(
     ("words", "said"),
     [
         (("run", "laundry"), "There is no job 'laundry'. Available: first-run, "),
-        (("schedule", "outcomes", "every 2 parsecs"), "'every 2 parsecs' is no schedule"),
-        (("schedule", "outcomes", "0 3 * * 1"), "Name them, such as mon-fri"),
+        (("schedule", "outcomes", "every 2 parsecs"), "'every 2 parsecs' is not a valid schedule"),
+        (("schedule", "outcomes", "0 3 * * 1"), "Use names, such as mon-fri"),
         (("schedule", "outcomes", "every 1 s"), "Use 5 s to 31 d"),
-        (("schedule", "outcomes", "0 0 31 2 *"), "names a day that never comes"),
-        (("schedule", "first-run", "every 1 h"), "What runs at start has no other schedule"),
+        (("schedule", "outcomes", "0 0 31 2 *"), "names a date that does not exist"),
+        (("schedule", "first-run", "every 1 h"), "Only a job that runs at start has that schedule"),
     ],
 )
 def test_what_cannot_be_is_said(
@@ -82,7 +82,7 @@ def test_what_cannot_be_is_said(
 def test_who_may_not_run_jobs_changes_nothing(tmp_path: Path) -> None:
     store = open_store(None, tmp_path / "spotlab.db")
     with lab_over(store, tmp_path) as lab:
-        viewer = Desk(lab, person(Role.VIEWER)).jobs
+        viewer = Services(lab, person(Role.VIEWER)).jobs
         assert viewer.overview().jobs
         for change in (
             lambda: viewer.run("outcomes"),
@@ -95,9 +95,9 @@ def test_who_may_not_run_jobs_changes_nothing(tmp_path: Path) -> None:
         assert store.jobs.settings() == {}
         assert store.audit.entries() == []
         with pytest.raises(NotFound):
-            Desk(lab, ANA).jobs.history("laundry")
+            Services(lab, ANA).jobs.history("laundry")
         with pytest.raises(InvalidInput):
-            Desk(lab, ANA).jobs.schedule("outcomes", "at start")
+            Services(lab, ANA).jobs.schedule("outcomes", "at start")
     store.close()
 
 
@@ -105,21 +105,21 @@ def test_a_worker_leads_and_lets_go_when_it_is_asked_to_end(home: Path) -> None:
     spotlab = str(Path(sys.executable).with_name("spotlab"))
     settings = {"SPOTLAB_HOME": str(home), "SPOTLAB_SCHEDULER": "off"}
     store = open_store(None, home / "spotlab.db")
-    for name in ("first-run", "health-probes"):  # what the others wait for is not what is tested
+    for name in ("first-run", "health-probes"):  # not under test, and other jobs wait for them
         store.jobs.set_paused(name, True, By("ana", NOW, "", "a test"))
     with subprocess.Popen(
         [spotlab, "worker"], env=os.environ | settings, stderr=subprocess.PIPE, text=True
     ) as process:
-        until(lambda: store.leases.look("scheduler"), "the worker leads", 60)
-        until(lambda: store.processes.list(), "it is among the processes", 60)
+        wait_until(lambda: store.leases.get("scheduler"), "the worker leads", 60)
+        wait_until(lambda: store.processes.list(), "it is among the processes", 60)
         (seen,) = store.processes.list()
         assert (seen.role, seen.pid) == ("worker", process.pid)
         process.send_signal(signal.SIGTERM)
-        _, told = process.communicate(timeout=30)
+        _, output = process.communicate(timeout=30)
     assert process.returncode == 0
-    lines = [json.loads(line) for line in told.splitlines()]
-    assert [line["message"] for line in lines][-1] == "the worker ended"
-    lease = store.leases.look("scheduler")
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert [line["message"] for line in lines][-1] == "the worker stopped"
+    lease = store.leases.get("scheduler")
     assert lease is not None
     assert lease.released
     assert store.processes.list() == []

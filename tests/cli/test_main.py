@@ -1,4 +1,4 @@
-"""The command line: one document on stdout, words on stderr, and exit codes that mean something."""
+"""The command line: one document on stdout, messages on stderr, and exit codes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from spotlab.cli import commands, main
+from spotlab.cli.command import Result
 from spotlab.cli.commands import COMMANDS
-from spotlab.cli.decision_output import Answer
 
 
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,12 +98,12 @@ def test_a_home_that_cannot_be_used_is_told_in_one_line(
     taken.touch()
     argv = [command, "list"] if command == "models" else [command]
     assert main([*argv, "--home", str(taken / "home")]) == 2
-    said = capsys.readouterr().err
-    assert said.splitlines() == [
+    output = capsys.readouterr().err
+    assert output.splitlines() == [
         f"spotlab: SPOTLAB_HOME {taken / 'home'} cannot be used: Not a directory. "
         "Name a folder that SpotLab may write to."
     ]
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write any folder
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write to any folder
     assert main([*argv, "--home", str(tmp_path)]) == 2
     assert "cannot be used: It cannot be written." in capsys.readouterr().err
 
@@ -127,7 +127,7 @@ def test_a_number_that_cannot_be_is_named(
     with pytest.raises(SystemExit) as stopped:
         main(["score", f"{option}={text}"])
     assert stopped.value.code == 2
-    assert f"{option}: '{text}' is no number above 0" in capsys.readouterr().err
+    assert f"{option}: '{text}' is not a number above 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["serve", "worker", "doctor"])
@@ -137,11 +137,11 @@ def test_a_mistyped_variable_is_told(
     monkeypatch.setenv("SPOTLAB_DATABSE_URL", "postgresql://ignored")
     stands_for = replace(
         next(known for known in COMMANDS if known.name == command),
-        run=lambda _args, _settings: Answer({}, "ran"),
+        run=lambda _args, _settings: Result({}, "ran"),
     )
     monkeypatch.setattr(commands, "COMMANDS", (stands_for,))
     assert main([command]) == 0
-    told = capsys.readouterr()
-    assert "SPOTLAB_DATABSE_URL is set" in told.err
-    assert "Did you mean SPOTLAB_DATABASE_URL?" in told.err
-    assert told.out == "ran\n"
+    output = capsys.readouterr()
+    assert "SPOTLAB_DATABSE_URL is set" in output.err
+    assert "Did you mean SPOTLAB_DATABASE_URL?" in output.err
+    assert output.out == "ran\n"

@@ -1,4 +1,4 @@
-"""`spotlab backup`, `restore` and `retention`, as somebody types them."""
+"""`spotlab backup`, `restore` and `retention`."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def test_a_home_moves_by_backup_and_restore(
     assert "--replace" in str(again["error"])
 
     assert main(["backup", str(tmp_path / "c.tar"), "--home", new]) == 0
-    assert "everybody signs in anew" in capsys.readouterr().out
+    assert "to sign in again" in capsys.readouterr().out
 
-    code, told = spotlab(capsys, "retention", "--dry-run", "--home", new)
-    assert (code, told["dry_run"], told["deleted"]) == (0, True, {})
+    code, output = spotlab(capsys, "retention", "--dry-run", "--home", new)
+    assert (code, output["dry_run"], output["deleted"]) == (0, True, {})
 
 
 def test_what_is_no_backup_is_named_with_what_would_be(
@@ -54,12 +54,12 @@ def test_what_is_no_backup_is_named_with_what_would_be(
     why = {
         tmp_path / "absent.tar": "cannot be read: No such file or directory.",
         tmp_path: "cannot be read: Is a directory.",
-        text: "is no backup of SpotLab.",
-        empty: "is no backup of SpotLab.",
-        other: "is no backup of SpotLab.",
+        text: "is not a SpotLab backup.",
+        empty: "is not a SpotLab backup.",
+        other: "is not a SpotLab backup.",
     }
     for file, problem in why.items():
-        code, told = spotlab(capsys, "restore", str(file), "--home", str(home))
+        code, output = spotlab(capsys, "restore", str(file), "--home", str(home))
         assert code == 1
-        assert told["error"] == f"{file} {problem} Name a file that `spotlab backup FILE` made."
+        assert output["error"] == f"{file} {problem} Use a file made by `spotlab backup FILE`."
     assert not home.exists()

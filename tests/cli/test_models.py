@@ -1,4 +1,4 @@
-"""`spotlab models …`: looking, deciding and uploading from the command line."""
+"""`spotlab models`: listing, deciding and uploading."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ Ask = Callable[..., tuple[int, Any]]
 
 @pytest.fixture
 def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
-    """Runs `spotlab models …`; the exit code and the document, or the text without --json."""
+    """Runs `spotlab models`; returns the exit code and the document, or the text without --json."""
     save_toy_model(tmp_path / "models")
     monkeypatch.setenv("SPOTLAB_MODELS_DIR", str(tmp_path / "models"))
     monkeypatch.setenv("SPOTLAB_HOME", str(tmp_path / "home"))
 
     def run(*words: str, as_json: bool = True) -> tuple[int, Any]:
         code = main(["models", *words, *(["--json"] if as_json else [])])
-        said = capsys.readouterr().out
-        return code, json.loads(said) if as_json else said
+        output = capsys.readouterr().out
+        return code, json.loads(output) if as_json else output
 
     return run
 
@@ -97,9 +97,9 @@ def test_from_upload_to_champion_and_back_in_time(ask: Ask, tmp_path: Path) -> N
 def test_a_pickle_is_refused_and_remembered(ask: Ask, tmp_path: Path) -> None:
     file = tmp_path / "model.pkl"
     file.write_bytes(pickle.dumps([1]))
-    code, said = ask("upload", str(file))
+    code, output = ask("upload", str(file))
     assert code == 1
-    assert "model.pkl is or contains a pickle, which can run code" in said["error"]
+    assert "model.pkl is or contains a pickle, which can run code" in output["error"]
     [event] = [e for e in ask("history")[1]["events"] if e["action"] == "refuse"]
     assert "model.pkl is or contains a pickle" in event["reason"]
 
@@ -109,22 +109,22 @@ def test_the_same_for_a_person(ask: Ask) -> None:
     shown = ask("show", "advisor", as_json=False)[1]
     assert "toy@1.0.0: champion, task advisor" in shown
     assert "spotlab: champion toy@1.0.0 (graduated → champion)" in shown
-    assert "used by: no instance of its own" in shown
+    assert "assigned to: no instance" in shown
     code, document = ask("show", "toy")
     assert (code, document["card"]["name"], document["state"]) == (0, "toy", "champion")
 
 
 def test_what_is_not_there_is_said(ask: Ask) -> None:
-    code, said = ask("show", "none")
+    code, output = ask("show", "none")
     assert code == 1
-    assert "Available: toy@1.0.0" in said["error"]
-    code, said = ask("assign", "toy@1.0.0", "i-none")
+    assert "Available: toy@1.0.0" in output["error"]
+    code, output = ask("assign", "toy@1.0.0", "i-none")
     assert code == 1
-    assert "Instance 'i-none' is not in the fleet" in said["error"]
+    assert "Instance 'i-none' is not in the fleet" in output["error"]
     assert ask("disable", "toy")[0] == 1
-    code, said = ask("history", "none")
+    code, output = ask("history", "none")
     assert code == 1
-    assert "No model 'none'" in said["error"]
-    code, said = ask("upload", "/no/such/model.zip")
+    assert "No model 'none'" in output["error"]
+    code, output = ask("upload", "/no/such/model.zip")
     assert code == 1
-    assert "/no/such/model.zip: no such file or folder" in said["error"]
+    assert "/no/such/model.zip: no such file or folder" in output["error"]

@@ -1,4 +1,4 @@
-"""No option's value is a traceback: generated over every command, by the parser itself."""
+"""No value of an option causes a traceback; generated for every command from the parser."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ __all__ = ["lab", "migrated", "quick_passwords"]
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 
 LONG: Final = {("serve",), ("worker",), ("train",)}
-"""Commands that go on for long once their values are right."""
+"""Commands that run for long if their values are valid."""
 IMPOSSIBLE: Final = ("nan", "inf", "-inf", "1e99", "1e999", str(10**30), "9" * 5_000, "0x10", "٣")
-"""What no number of any option is."""
+"""Values that are not a valid number for any option."""
 EDGES: Final = ("-1", "0", "1e-300", str(2**31 - 1), "1970-01-01T00:00:00Z")
-"""What some of them are."""
+"""Values that are valid for some options."""
 
 
 def commands(
     parser: argparse.ArgumentParser, words: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser]]:
-    """Every command that does something, with its words."""
+    """Every command, with its words."""
     nested = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     if not nested:
         yield words, parser
@@ -52,7 +52,7 @@ def _one_parser(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def options() -> list[tuple[tuple[str, ...], str]]:
-    """Every option and argument that reads more than a text out of its value."""
+    """Every option and argument with a type other than text."""
     return [
         (words, action.option_strings[0] if action.option_strings else "")
         for words, parser in ALL.items()
@@ -62,7 +62,7 @@ def options() -> list[tuple[tuple[str, ...], str]]:
 
 
 def needed(words: tuple[str, ...], without: str) -> list[str]:
-    """What a command has to be given besides an option."""
+    """The required arguments of a command."""
     given = []
     for action in ALL[words]._actions:
         if action.option_strings and action.required and without not in action.option_strings:
@@ -91,10 +91,10 @@ def test_a_value_that_cannot_be_is_named(
         given += [f"{option}={value}"] if option else ["--", "advisor", value]
         with pytest.raises(SystemExit) as stopped:
             main(given)
-        told = capsys.readouterr().err
-        assert stopped.value.code == 2, (given, told)
-        assert "Traceback" not in told
-        last = told.strip().splitlines()[-1]
+        output = capsys.readouterr().err
+        assert stopped.value.code == 2, (given, output)
+        assert "Traceback" not in output
+        last = output.strip().splitlines()[-1]
         assert last.startswith("spotlab: argument"), last
         assert (option or "TIME") in last
         assert repr(value[:40])[:-1] in last, last
@@ -110,7 +110,7 @@ def test_no_number_is_a_traceback(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each is refused or taken, in one line, with a documented exit code."""
+    """Each value is accepted or rejected in one line, with a documented exit code."""
     monkeypatch.delenv("SPOTLAB_TOKEN", raising=False)
     monkeypatch.setattr(bootstrap, "bootstrap", lambda _settings: nullcontext(lab))
     monkeypatch.setattr("sys.stdin", io.StringIO())
@@ -140,7 +140,7 @@ def test_a_token_of_an_impossible_length_is_not_made(
     with pytest.raises(SystemExit) as stopped:
         main(["tokens", "create", "ana", "ci", "--scope", "read", f"--days={days}"])
     assert stopped.value.code == 2
-    told = capsys.readouterr().err.strip().splitlines()[-1]
-    wanted = f"argument --days: {days!r} is no number of days above 0, up to 366."
-    assert told.startswith(f"spotlab: {wanted}")
+    output = capsys.readouterr().err.strip().splitlines()[-1]
+    wanted = f"argument --days: {days!r} is not a number of days above 0, up to 366."
+    assert output.startswith(f"spotlab: {wanted}")
     assert lab.store.tokens.list(None) == []

@@ -51,14 +51,14 @@ def test_an_event_is_added_once_and_listed(home: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["events", "add"], "Name an instance id, or give --file"),
+        (["events", "add"], "Specify either an instance id or --file"),
         (["events", "add", "i-1", "--at", "2026-03-01T13:00:00"], "has no time zone"),
-        (["events", "add", "i-1", "--at", "yesterday"], "is no ISO 8601 time"),
+        (["events", "add", "i-1", "--at", "yesterday"], "is not an ISO 8601 time"),
         (
             ["events", "add", "i-1", "--at", "0001-01-01T00:00:00+14:00"],
-            "is no ISO 8601 time",
+            "is not an ISO 8601 time",
         ),
-        (["events", "add", "i-1", "--pool", "m5.large"], "is no region:zone:type:system"),
+        (["events", "add", "i-1", "--pool", "m5.large"], "is not region:zone:type:os"),
     ],
     ids=["nothing named", "no zone", "no time", "before all time", "no pool"],
 )
@@ -76,7 +76,7 @@ def test_what_is_not_right_is_a_usage_error(
 def test_a_stranger_needs_a_pool(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     add = ("events", "add", "i-stranger", "--at", "2026-03-01T12:00:00Z")
     assert main([*add]) == 1
-    assert "Give the pool" in capsys.readouterr().err
+    assert "Enter the pool" in capsys.readouterr().err
     pool = "us-east-1:us-east-1a:m5.large:Linux"
     assert answer(capsys, *add, "--pool", pool) == {"given": 1, "new": 1}
 

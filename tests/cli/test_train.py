@@ -1,4 +1,4 @@
-"""`spotlab train`: a candidate in the registry, and nothing when it is stopped."""
+"""`spotlab train`: registers a candidate, and nothing if it is stopped."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Run:
-    """Train the advisor model with few trees; gives code, document and what stderr said."""
+    """Train the advisor model with few trees; returns exit code, document and stderr."""
     monkeypatch.setattr(recipe, "ROUNDS", 6)
     monkeypatch.setenv("SPOTLAB_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("SPOTLAB_MODELS_DIR", str(tmp_path / "models"))
@@ -40,14 +40,14 @@ def run(
     def train(*argv: str, task: str = "advisor") -> tuple[int, dict[str, Any], str]:
         of_task = ["--task", task, *([] if "--split" in argv else ["--split", "family:2"])]
         code = main(["train", *(of_task if task else []), *argv, "--json"])
-        said = capsys.readouterr()
-        return code, json.loads(said.out), said.err
+        output = capsys.readouterr()
+        return code, json.loads(output.out), output.err
 
     return train
 
 
 def test_what_it_makes_is_a_candidate_and_the_champion_stays(run: Run) -> None:
-    _, first, told = run()
+    _, first, output = run()
     code, second, _ = run("--seed", "8", "--split", "region:2")
     _, again, _ = run("--seed", "8", "--split", "region:2")
 
@@ -55,17 +55,17 @@ def test_what_it_makes_is_a_candidate_and_the_champion_stays(run: Run) -> None:
     assert (first["version"], first["state"]) == ("1.2.0", "champion"), "the first of its task"
     assert (second["version"], second["state"]) == ("1.3.0", "candidate")
     assert (second["split"], second["new"], again["new"]) == ("region:2", True, False)
-    assert "  0% Reading the recorded market" in told
-    assert "Writing the artefact" in told
+    assert "  0% Reading the recorded market" in output
+    assert "Writing the artefact" in output
 
 
 def test_a_search_keeps_to_its_trials_and_the_card_shows_them(run: Run) -> None:
-    _, document, told = run("--search-trials", "2", "--version", "2.0.0")
+    _, document, output = run("--search-trials", "2", "--version", "2.0.0")
 
     assert document["search"]["trials"] == 2
     assert document["search"]["table"][0]["settings"]["num_leaves"] == 31
     assert any(row["candidate"].endswith("from a search") for row in document["comparison"])
-    assert "trial 2 of 2, best" in told
+    assert "trial 2 of 2, best" in output
     card = json.loads((Path(document["folder"]) / "card.json").read_text())
     assert card["search"] == document["search"]
     assert document["version"] == "2.0.0"
@@ -84,7 +84,7 @@ def test_an_interrupt_leaves_nothing_half_written(
     def strike(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(advisor_training, "level_where_fresh", strike)
+    monkeypatch.setattr(advisor_training, "level_by_snapshot", strike)
     code, document, _ = run()
 
     assert (code, document["error"]) == (1, "Stopped.")
@@ -92,20 +92,22 @@ def test_an_interrupt_leaves_nothing_half_written(
 
 
 def test_without_a_task_every_task_is_trained(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[cli_train.Wish] = []
+    asked: list[cli_train.TrainingRequest] = []
 
-    def capacity(wish: cli_train.Wish, tell: Callable[[str, float], None]) -> cli_train.Trained:
+    def capacity(
+        wish: cli_train.TrainingRequest, tell: Callable[[str, float], None]
+    ) -> cli_train.TrainedModel:
         asked.append(wish)
         return cli_train.TRAINERS["advisor"](replace(wish, version="9.9.9"), tell)
 
     monkeypatch.setitem(cli_train.TRAINERS, "capacity", capacity)
-    code, document, told = run(task="")
+    code, document, output = run(task="")
 
     assert code == 0
     assert [model["task"] for model in document["models"]] == ["advisor", "capacity"]
     assert [model["version"] for model in document["models"]] == ["1.2.0", "9.9.9"]
     assert asked[0].data == ()
-    assert "capacity: Writing the artefact" in told
+    assert "capacity: Writing the artefact" in output
 
 
 def test_a_version_is_never_written_over(run: Run) -> None:
@@ -120,8 +122,8 @@ def test_a_version_is_never_written_over(run: Run) -> None:
     ("argv", "task", "match"),
     [
         (("--data", "a", "b"), "advisor", "one folder"),
-        (("--data", "a"), "", "differ by task"),
-        (("--split", "time"), "advisor", "none of an advisor model's"),
+        (("--data", "a"), "", "depend on the task"),
+        (("--split", "time"), "advisor", "not valid for an advisor model"),
     ],
     ids=["two folders", "data of no task", "a split of another task"],
 )

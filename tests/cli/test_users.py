@@ -1,4 +1,4 @@
-"""`spotlab users`, `tokens` and `audit`, as somebody types them."""
+"""`spotlab users`, `tokens` and `audit`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("quick_passwords")
 
 
 class Terminal:
-    """Types commands into a lab that is open already, which costs next to nothing."""
+    """Runs commands in a lab that is already open, which is fast."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
@@ -61,8 +61,8 @@ def test_somebody_new_chooses_a_password_by_the_link_that_is_printed(typed: Term
     assert made["link"].startswith("/choose-password?code=")
     code, again = typed.json("users", "add", "ben", "--role", "viewer")
     assert code == 1
-    assert "There is a user 'ben' already." in again["error"]
-    assert "ben (operator); all accounts; last signed in: never" in typed.words("users", "list")
+    assert "A user 'ben' already exists." in again["error"]
+    assert "ben (operator); all accounts; last sign-in: never" in typed.words("users", "list")
     (entry,) = typed.json("audit", "list", "--action", "user.add")[1]["entries"]
     assert (entry["target"], entry["via"], entry["reason"]) == ("ben", "command line", "joined")
 
@@ -85,13 +85,13 @@ def test_roles_and_accounts_are_set_and_checked(typed: Terminal, lab: Lab) -> No
     assert typed.json("users", "set", "ben", "--all-accounts")[1]["accounts"] is None
     refused = {
         ("ben", "--account", "nowhere"): (1, "There is no account 'nowhere'."),
-        ("ben",): (2, "Nothing to set"),
+        ("ben",): (2, "Nothing to change"),
         ("eve", "--role", "admin"): (1, "There is no user 'eve'."),
         ("ana", "--role", "viewer"): (1, "ana is the last active administrator."),
     }
     for words, (expected, why) in refused.items():
-        code, told = typed.json("users", "set", *words)
-        assert (code, why in told["error"]) == (expected, True), told
+        code, output = typed.json("users", "set", *words)
+        assert (code, why in output["error"]) == (expected, True), output
 
 
 def test_a_locked_user_is_unlocked(typed: Terminal, lab: Lab) -> None:
@@ -108,13 +108,13 @@ def test_who_is_disabled_or_reset_is_signed_out(typed: Terminal, lab: Lab) -> No
     add_user(lab)
     add_user(lab, "ben")
     kept = signed_in(lab, "ben")
-    code, told = typed.json("users", "reset-password", "ben")
-    assert (code, told["link"].partition("=")[0]) == (0, "/choose-password?code")
+    code, output = typed.json("users", "reset-password", "ben")
+    assert (code, output["link"].partition("=")[0]) == (0, "/choose-password?code")
     for attempt in (lambda: Gate(lab).session(kept.token), lambda: signed_in(lab, "ben")):
         with pytest.raises(NotSignedIn):
             attempt()
     assert not typed.json("users", "disable", "ben", "--reason", "left")[1]["active"]
-    assert "ben may not sign in any more." in typed.words("users", "disable", "ben")
+    assert "ben can no longer sign in." in typed.words("users", "disable", "ben")
 
 
 def test_a_token_is_shown_once_and_ended(typed: Terminal, lab: Lab) -> None:
@@ -123,7 +123,9 @@ def test_a_token_is_shown_once_and_ended(typed: Terminal, lab: Lab) -> None:
     shown, secret = made["token"], made["token"].split("_", 2)[2]
     assert (code, made["scopes"], shown[:17]) == (0, ["read"], f"spl_{made['id']}_")
     assert Gate(lab).bearer(shown).via == "token ci"
-    assert f"{made['id']}  ana: ci (read), until " in typed.words("tokens", "list", "--user", "ana")
+    assert f"{made['id']}  ana: ci (read), valid until " in typed.words(
+        "tokens", "list", "--user", "ana"
+    )
     for words in (("tokens", "list"), ("audit", "list")):
         assert secret not in json.dumps(typed.json(*words)[1])
 
@@ -131,9 +133,9 @@ def test_a_token_is_shown_once_and_ended(typed: Terminal, lab: Lab) -> None:
     assert "revoked" in typed.words("tokens", "list")
     with pytest.raises(NotSignedIn, match="was revoked"):
         Gate(lab).bearer(shown)
-    code, told = typed.json("tokens", "create", "ana", "ci", "--scope", "everything")
+    code, output = typed.json("tokens", "create", "ana", "ci", "--scope", "everything")
     assert code == 1
-    assert "'everything' is no scope." in told["error"]
+    assert "'everything' is not a scope." in output["error"]
 
 
 def test_a_command_acts_as_the_user_of_its_token(
@@ -143,9 +145,9 @@ def test_a_command_acts_as_the_user_of_its_token(
     made = typed.json("tokens", "create", "ana", "ci", "--scope", "audit:read")[1]
     monkeypatch.setenv("SPOTLAB_TOKEN", made["token"])
     assert typed.json("audit", "verify")[0] == 0
-    code, told = typed.json("users", "list")
+    code, output = typed.json("users", "list")
     assert code == 1
-    assert "Ask for the scope users:write." in told["error"]
+    assert "Use a token with the scope users:write." in output["error"]
 
 
 def test_the_audit_log_is_listed_and_a_change_to_it_is_told(typed: Terminal, lab: Lab) -> None:
@@ -157,15 +159,15 @@ def test_the_audit_log_is_listed_and_a_change_to_it_is_told(typed: Terminal, lab
     assert newest.endswith("(asked for)\n")
     assert typed.words("audit", "list", "--actor", "eve") == "No entries.\n"
 
-    code, told = typed.json("audit", "verify")
-    assert (code, told["entries"], told["holds"]) == (0, 2, True)
-    head = told["head"]
+    code, output = typed.json("audit", "verify")
+    assert (code, output["entries"], output["holds"]) == (0, 2, True)
+    head = output["head"]
     assert typed.json("audit", "verify", "--head", head)[0] == 0
-    code, told = typed.json("audit", "verify", "--head", "f" * 64)
-    assert (code, told["holds"]) == (1, False)
-    assert "No entry has the digest that was kept" in told["reason"]
+    code, output = typed.json("audit", "verify", "--head", "f" * 64)
+    assert (code, output["holds"]) == (1, False)
+    assert "No entry has the stored head" in output["reason"]
     with writing(lab.store.engine) as session:
         session.connection().execute(text("UPDATE audit_log SET actor = 'eve' WHERE number = 1"))
-    code, told = typed.json("audit", "verify")
-    assert (code, told["broken_at"], told["holds"]) == (1, 1, False)
-    assert told["reason"] == "Entry 1 was changed since it was written."
+    code, output = typed.json("audit", "verify")
+    assert (code, output["broken_at"], output["holds"]) == (1, 1, False)
+    assert output["reason"] == "Entry 1 was changed since it was written."

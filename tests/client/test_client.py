@@ -33,7 +33,7 @@ HEAVY = ("streamlit", "pandas", "numpy", "lightgbm", "sqlalchemy", "fastapi", "b
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[dict[str, str]]:
-    """A server process with a small lab, over which everything has been decided once."""
+    """A server process with a small lab whose instances have been evaluated once."""
     command = [sys.executable, "-m", "tests.api.serving"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
@@ -57,13 +57,13 @@ def test_what_is_watched_is_read_and_changed(lab: SpotLab) -> None:
     )
     assert lab.alerts.get(made.rule_id) == made
     assert not lab.alerts.enable(made.rule_id, enabled=False).enabled
-    assert not lab.alerts.test(made.rule_id).ok  # nobody listens there
+    assert not lab.alerts.test(made.rule_id).ok  # nothing listens there
     assert len(lab.alerts.signing_key(made.rule_id)) == 64
     assert [r.name for r in lab.alerts.rules(enabled=False)] == ["Redis"]
     assert list(lab.alerts.ringing()) == list(lab.alerts.history()) == []
     assert lab.alerts.delete(made.rule_id).rule_id == made.rule_id
-    told = list(lab.audit.list(target=made.rule_id))
-    assert [each.action for each in told][-1] == "alert.add"
+    output = list(lab.audit.list(target=made.rule_id))
+    assert [each.action for each in output][-1] == "alert.add"
     assert lab.audit.check().broken_at is None
     assert {each.kind for each in lab.market.get().sources} >= {"advisor", "specs"}
     with pytest.raises(AwsError, match="No AWS in this test"):
@@ -125,7 +125,7 @@ def test_problems_are_the_errors_of_spotlab(lab: SpotLab, served: dict[str, str]
 
 
 def answering(*answers: httpx.Response) -> tuple[SpotLab, list[httpx.Request], list[float]]:
-    """A client whose server gives these answers, what it was asked, and how long was waited."""
+    """A client whose server returns these responses, its requests, and the waiting times."""
     asked: list[httpx.Request] = []
     waited: list[float] = []
     waiting = list(answers)
@@ -135,7 +135,7 @@ def answering(*answers: httpx.Response) -> tuple[SpotLab, list[httpx.Request], l
         return waiting.pop(0)
 
     lab = SpotLab("http://lab", "token", transport=httpx.MockTransport(answer))
-    lab._asking._sleep = waited.append
+    lab._transport._sleep = waited.append
     return lab, asked, waited
 
 
@@ -195,8 +195,8 @@ def test_a_server_that_is_gone_is_not_available() -> None:
         raise httpx.ConnectError("refused", request=request)
 
     lab = SpotLab("http://lab", "token", transport=httpx.MockTransport(gone))
-    lab._asking._sleep = lambda _s: None
-    with pytest.raises(NotAvailable, match="does not answer"):
+    lab._transport._sleep = lambda _s: None
+    with pytest.raises(NotAvailable, match="does not respond"):
         lab.me()
 
 

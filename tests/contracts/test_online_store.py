@@ -16,8 +16,8 @@ from spotlab.errors import InvalidInput
 from spotlab.features.views import METADATA, POOL, PRICE_HISTORY, SPOT_RISK
 from tests.support.online import (
     REDIS_URL,
-    ServedShop,
-    Shop,
+    ServerStoreUnderTest,
+    StoreUnderTest,
     embedded_server,
     memory_shop,
     redis_shop,
@@ -38,7 +38,7 @@ SERVERS = ("embedded", pytest.param("redis", marks=pytest.mark.redis))
 
 
 @contextmanager
-def opened(request: pytest.FixtureRequest) -> Iterator[ServedShop]:
+def opened(request: pytest.FixtureRequest) -> Iterator[ServerStoreUnderTest]:
     if request.param == "redis" and (reason := why_no_redis()):
         pytest.skip(reason)
     url = REDIS_URL if request.param == "redis" else request.getfixturevalue("embedded_url")
@@ -47,7 +47,7 @@ def opened(request: pytest.FixtureRequest) -> Iterator[ServedShop]:
 
 
 @pytest.fixture(params=["memory", *SERVERS])
-def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
+def shop(request: pytest.FixtureRequest) -> Iterator[StoreUnderTest]:
     if request.param == "memory":
         yield memory_shop()
         return
@@ -56,13 +56,13 @@ def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
 
 
 @pytest.fixture(params=SERVERS)
-def served(request: pytest.FixtureRequest) -> Iterator[ServedShop]:
+def served(request: pytest.FixtureRequest) -> Iterator[ServerStoreUnderTest]:
     with opened(request) as shop:
         yield shop
 
 
 @pytest.fixture(params=[False, True], ids=["strings", "hashes"])
-def risk(request: pytest.FixtureRequest, shop: Shop) -> OnlineView:
+def risk(request: pytest.FixtureRequest, shop: StoreUnderTest) -> OnlineView:
     return shop.view("region", "instance_type", as_hash=request.param)
 
 
@@ -70,7 +70,7 @@ def row(*key: str, at: datetime = NOON, **value: Any) -> OnlineRow:
     return OnlineRow(key, at, value)
 
 
-def test_what_is_written_is_read_back_equal(shop: Shop, risk: OnlineView) -> None:
+def test_what_is_written_is_read_back_equal(shop: StoreUnderTest, risk: OnlineView) -> None:
     written = row(
         "us-east-1",
         "m5.large",
@@ -87,14 +87,14 @@ def test_what_is_written_is_read_back_equal(shop: Shop, risk: OnlineView) -> Non
     assert shop.store.read(risk, [written.key]) == [written]
 
 
-def test_an_unknown_number_is_read_back_as_none(shop: Shop, risk: OnlineView) -> None:
+def test_an_unknown_number_is_read_back_as_none(shop: StoreUnderTest, risk: OnlineView) -> None:
     nan, infinity = float("nan"), float("-inf")
     shop.store.write(risk, [row("r", "t", nan=nan, infinity=infinity, past=[nan, 1.5])])
     known = row("r", "t", nan=None, infinity=None, past=[None, 1.5])
     assert shop.store.read(risk, [("r", "t")]) == [known]
 
 
-def test_a_row_without_values_is_a_row(shop: Shop, risk: OnlineView) -> None:
+def test_a_row_without_values_is_a_row(shop: StoreUnderTest, risk: OnlineView) -> None:
     bare = row("r", "t")
     assert shop.store.write(risk, [row("r", "t", at=NOON - TICK, gone=1)]) == 1
     assert shop.store.write(risk, [bare]) == 1
@@ -102,7 +102,7 @@ def test_a_row_without_values_is_a_row(shop: Shop, risk: OnlineView) -> None:
     assert shop.store.keys(risk) == [("r", "t")]
 
 
-def test_a_row_of_very_many_values_is_kept_whole(shop: Shop, risk: OnlineView) -> None:
+def test_a_row_of_very_many_values_is_kept_whole(shop: StoreUnderTest, risk: OnlineView) -> None:
     wide = row("r", "t", **{f"value_{number}": number for number in range(10_001)})
     assert shop.store.write(risk, [wide]) == 1
     assert shop.store.read(risk, [("r", "t")]) == [wide]
@@ -111,7 +111,7 @@ def test_a_row_of_very_many_values_is_kept_whole(shop: Shop, risk: OnlineView) -
 @pytest.mark.parametrize(
     ("refused", "why"),
     [
-        (row("r", "t", at=NOON.replace(tzinfo=None)), "naive"),
+        (row("r", "t", at=NOON.replace(tzinfo=None)), "no time zone"),
         (row("r", "t", set_of={object()}), "JSON"),
         (row("r", "t", text="\ud800"), "JSON"),
         (row("r", n=1), "region, instance_type"),
@@ -120,19 +120,23 @@ def test_a_row_of_very_many_values_is_kept_whole(shop: Shop, risk: OnlineView) -
     ids=["naive", "object", "surrogate", "short-key", "colon"],
 )
 def test_what_cannot_be_kept_is_refused_and_nothing_lands(
-    shop: Shop, risk: OnlineView, refused: OnlineRow, why: str
+    shop: StoreUnderTest, risk: OnlineView, refused: OnlineRow, why: str
 ) -> None:
     with pytest.raises(InvalidInput, match=why):
         shop.store.write(risk, [row("r", "good", n=1), refused])
     assert shop.store.keys(risk) == []
 
 
-def test_a_key_that_its_view_cannot_have_is_not_read(shop: Shop, risk: OnlineView) -> None:
+def test_a_key_that_its_view_cannot_have_is_not_read(
+    shop: StoreUnderTest, risk: OnlineView
+) -> None:
     with pytest.raises(InvalidInput, match="region, instance_type"):
         shop.store.read(risk, [("us-east-1",)])
 
 
-def test_reads_keep_the_order_and_the_length_of_the_keys(shop: Shop, risk: OnlineView) -> None:
+def test_reads_keep_the_order_and_the_length_of_the_keys(
+    shop: StoreUnderTest, risk: OnlineView
+) -> None:
     a, b = row("r1", "a", n=1), row("r2", "b", n=2)
     shop.store.write(risk, [a, b])
     asked = [("r2", "b"), ("r1", "none"), ("r1", "a"), ("r2", "b")]
@@ -140,12 +144,12 @@ def test_reads_keep_the_order_and_the_length_of_the_keys(shop: Shop, risk: Onlin
     assert shop.store.read(risk, []) == []
 
 
-def test_an_empty_batch_writes_nothing(shop: Shop, risk: OnlineView) -> None:
+def test_an_empty_batch_writes_nothing(shop: StoreUnderTest, risk: OnlineView) -> None:
     assert shop.store.write(risk, []) == 0
     assert shop.store.keys(risk) == []
 
 
-def test_an_older_row_never_overwrites_a_newer_one(shop: Shop, risk: OnlineView) -> None:
+def test_an_older_row_never_overwrites_a_newer_one(shop: StoreUnderTest, risk: OnlineView) -> None:
     newer = row("r", "t", at=NOON, n=1)
     assert shop.store.write(risk, [newer]) == 1
     assert shop.store.write(risk, [row("r", "t", at=NOON - TICK, n=2)]) == 0
@@ -155,7 +159,9 @@ def test_an_older_row_never_overwrites_a_newer_one(shop: Shop, risk: OnlineView)
     assert shop.store.read(risk, [("r", "t")]) == [newest]
 
 
-def test_times_are_compared_across_seconds_years_and_zones(shop: Shop, risk: OnlineView) -> None:
+def test_times_are_compared_across_seconds_years_and_zones(
+    shop: StoreUnderTest, risk: OnlineView
+) -> None:
     moments = [NOON.replace(year=2009), NOON, NOON + timedelta(seconds=1), NOON.replace(year=2030)]
     for number, moment in enumerate(moments):
         elsewhere = moment.astimezone(timezone(timedelta(hours=-7)))
@@ -165,19 +171,21 @@ def test_times_are_compared_across_seconds_years_and_zones(shop: Shop, risk: Onl
     assert shop.store.read(risk, [("r", "t")]) == [row("r", "t", at=moments[-1], n=3)]
 
 
-def test_an_equal_time_refreshes_the_value(shop: Shop, risk: OnlineView) -> None:
+def test_an_equal_time_refreshes_the_value(shop: StoreUnderTest, risk: OnlineView) -> None:
     shop.store.write(risk, [row("r", "t", gone=1, n=1)])
     assert shop.store.write(risk, [row("r", "t", n=2)]) == 1
     assert shop.store.read(risk, [("r", "t")]) == [row("r", "t", n=2)]
 
 
-def test_within_a_batch_the_newest_wins(shop: Shop, risk: OnlineView) -> None:
+def test_within_a_batch_the_newest_wins(shop: StoreUnderTest, risk: OnlineView) -> None:
     rows = [row("r", "t", at=NOON + n * TICK, n=n) for n in (2, 3, 1)]
     assert shop.store.write(risk, rows) == 2
     assert shop.store.read(risk, [("r", "t")]) == [rows[1]]
 
 
-def test_one_batch_lands_in_part_when_part_of_it_is_older(shop: Shop, risk: OnlineView) -> None:
+def test_one_batch_lands_in_part_when_part_of_it_is_older(
+    shop: StoreUnderTest, risk: OnlineView
+) -> None:
     shop.store.write(risk, [row("r", "a", at=NOON + TICK, n=1)])
     batch = [row("r", "a", at=NOON, n=2), row("r", "b", at=NOON, n=2)]
     assert shop.store.write(risk, batch) == 1
@@ -185,7 +193,7 @@ def test_one_batch_lands_in_part_when_part_of_it_is_older(shop: Shop, risk: Onli
     assert [kept and kept.value["n"] for kept in found] == [1, 2]
 
 
-def test_racing_writers_leave_the_newest(shop: Shop, risk: OnlineView) -> None:
+def test_racing_writers_leave_the_newest(shop: StoreUnderTest, risk: OnlineView) -> None:
     keys = [("r", f"t{number}") for number in range(20)]
 
     def write(offset: int) -> None:
@@ -200,7 +208,7 @@ def test_racing_writers_leave_the_newest(shop: Shop, risk: OnlineView) -> None:
 
 
 @pytest.mark.parametrize("as_hash", [False, True])
-def test_rows_go_when_their_ttl_ends(shop: Shop, as_hash: bool) -> None:
+def test_rows_go_when_their_ttl_ends(shop: StoreUnderTest, as_hash: bool) -> None:
     brief = shop.view("region", "slot", ttl_s=1, as_hash=as_hash)
     shop.store.write(brief, [row("r", "a", n=1)])
     assert shop.store.keys(brief) == [("r", "a")]
@@ -208,7 +216,7 @@ def test_rows_go_when_their_ttl_ends(shop: Shop, as_hash: bool) -> None:
     assert shop.store.keys(brief) == []
 
 
-def test_a_write_that_does_not_land_does_not_renew_the_ttl(shop: Shop) -> None:
+def test_a_write_that_does_not_land_does_not_renew_the_ttl(shop: StoreUnderTest) -> None:
     brief, older = shop.view("slot", ttl_s=1), row("a", at=NOON - TICK, n=2)
     shop.store.write(brief, [row("a", n=1)])
     assert shop.store.write(brief, [older]) == 0
@@ -216,7 +224,7 @@ def test_a_write_that_does_not_land_does_not_renew_the_ttl(shop: Shop) -> None:
     assert shop.store.read(brief, [("a",)]) == [older]
 
 
-def test_an_equal_write_renews_the_ttl(shop: Shop) -> None:
+def test_an_equal_write_renews_the_ttl(shop: StoreUnderTest) -> None:
     brief = shop.view("slot", ttl_s=1)
     shop.store.write(brief, [row("renewed", n=1), row("left", n=1)])
 
@@ -229,7 +237,7 @@ def test_an_equal_write_renews_the_ttl(shop: Shop) -> None:
 
 
 def test_keys_are_sorted_and_can_be_asked_by_their_first_parts(
-    shop: Shop, risk: OnlineView
+    shop: StoreUnderTest, risk: OnlineView
 ) -> None:
     keys = [("eu-west-1", "a"), ("us-east-1", "a"), ("us-east-1", "b"), ("us-east-10", "c")]
     shop.store.write(risk, [row(*key, n=1) for key in reversed(keys)])
@@ -240,14 +248,14 @@ def test_keys_are_sorted_and_can_be_asked_by_their_first_parts(
     assert shop.store.keys(risk, ("nowhere",)) == []
 
 
-def test_a_view_with_one_part_lists_its_keys(shop: Shop) -> None:
+def test_a_view_with_one_part_lists_its_keys(shop: StoreUnderTest) -> None:
     metadata = shop.view("instance_type")
     shop.store.write(metadata, [row(name, vcpu=2) for name in ("m5.large", "c5.large")])
     assert shop.store.keys(metadata) == [("c5.large",), ("m5.large",)]
     assert shop.store.keys(metadata, ("m5.large",)) == [("m5.large",)]
 
 
-def test_names_may_hold_any_character_but_a_colon(shop: Shop, risk: OnlineView) -> None:
+def test_names_may_hold_any_character_but_a_colon(shop: StoreUnderTest, risk: OnlineView) -> None:
     odd = row("ré gion*[]?", "東京\n\t%d -", n=1)
     shop.store.write(risk, [odd])
     assert shop.store.keys(risk) == [odd.key]
@@ -255,21 +263,21 @@ def test_names_may_hold_any_character_but_a_colon(shop: Shop, risk: OnlineView) 
     assert shop.store.read(risk, [odd.key]) == [odd]
 
 
-def test_a_large_batch_is_written_and_read_whole(shop: Shop, risk: OnlineView) -> None:
+def test_a_large_batch_is_written_and_read_whole(shop: StoreUnderTest, risk: OnlineView) -> None:
     rows = [row(f"r{n % 7}", f"t{n}", n=n) for n in range(5000)]
     assert shop.store.write(risk, rows) == 5000
     assert shop.store.read(risk, [each.key for each in rows]) == rows
     assert len(shop.store.keys(risk)) == 5000
 
 
-def test_views_do_not_see_each_other(shop: Shop) -> None:
+def test_views_do_not_see_each_other(shop: StoreUnderTest) -> None:
     one, other = shop.view("region", "type"), shop.view("region", "family")
     shop.store.write(one, [row("r", "m5", n=1)])
     assert shop.store.keys(other) == []
     assert shop.store.read(other, [("r", "m5")]) == [None]
 
 
-def test_clear_removes_every_row_and_lets_older_ones_land(shop: Shop) -> None:
+def test_clear_removes_every_row_and_lets_older_ones_land(shop: StoreUnderTest) -> None:
     views = [shop.view("region", "type"), shop.view("slot"), shop.view("a", "b", as_hash=True)]
     for view in views:
         shop.store.write(view, [row(*view.entity, n=1)])
@@ -282,7 +290,7 @@ def test_clear_removes_every_row_and_lets_older_ones_land(shop: Shop) -> None:
     shop.store.clear()
 
 
-def test_info_and_ping_say_what_answers(shop: Shop) -> None:
+def test_info_and_ping_say_what_answers(shop: StoreUnderTest) -> None:
     assert 0.0 <= shop.store.ping() < 1.0
     info = shop.store.info()
     assert {"server", "version", "address", "keys", "memory_bytes"} <= info.keys()
@@ -306,7 +314,12 @@ def test_info_and_ping_say_what_answers(shop: Shop) -> None:
     ids=["risk", "history", "metadata", "pool"],
 )
 def test_others_find_the_rows_under_their_published_names(
-    served: ServedShop, view: OnlineView, key: tuple[str, ...], name: str, kind: str, ttl_s: int
+    served: ServerStoreUnderTest,
+    view: OnlineView,
+    key: tuple[str, ...],
+    name: str,
+    kind: str,
+    ttl_s: int,
 ) -> None:
     served.store.write(view, [row(*key, bucket=3)])
     assert served.client.type(name) == kind.encode()
@@ -323,7 +336,7 @@ def test_others_find_the_rows_under_their_published_names(
 
 @pytest.mark.parametrize("as_hash", [False, True])
 def test_what_is_not_ours_is_missing_and_is_written_over(
-    served: ServedShop, as_hash: bool, caplog: pytest.LogCaptureFixture
+    served: ServerStoreUnderTest, as_hash: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     risk = served.view("region", "type", as_hash=as_hash)
     keys = [("r", f"t{number}") for number in range(6)]
@@ -344,7 +357,7 @@ def test_what_is_not_ours_is_missing_and_is_written_over(
         served.client.delete(*names)
 
 
-def test_clear_leaves_what_is_not_ours(served: ServedShop) -> None:
+def test_clear_leaves_what_is_not_ours(served: ServerStoreUnderTest) -> None:
     view = served.view("region", "type")
     foreign = f"{view.name}:r:foreign"
     served.client.set(foreign, "1", ex=60)

@@ -58,7 +58,7 @@ def test_a_name_and_a_subject_are_somebodys_alone(store: Store) -> None:
     store.users.change("ana", BY, subject="https://id.example|1")
     with pytest.raises(Conflict, match="belongs to the user 'ana'"):
         store.users.change("ben", BY, subject="https://id.example|1")
-    assert store.users.vouched_for("https://id.example|1") == store.users.get("ana")
+    assert store.users.with_subject("https://id.example|1") == store.users.get("ana")
 
 
 def test_somebody_stays_administrator(store: Store) -> None:
@@ -170,7 +170,7 @@ def test_a_token_is_kept_as_a_hash_and_ends_once(store: Store) -> None:
     found = store.tokens.find("id1")
     assert found is not None
     assert (found.token, found.token_hash) == (token, "hash")
-    store.tokens.used("id1", NOW)
+    store.tokens.mark_used("id1", NOW)
     with pytest.raises(NotFound):
         store.tokens.revoke("id1", BY, "ben")
     assert store.tokens.revoke("id1", BY).revoked_at == NOW
@@ -187,14 +187,14 @@ def test_the_first_administrators_link_is_used_once(store: Store) -> None:
     store.links.make_first_administrator("h1", user("ana", Role.ADMIN), "hash", BY)
     with pytest.raises(NotFound):
         store.links.make_first_administrator("h1", user("eve", Role.ADMIN), "hash", BY)
-    with pytest.raises(Conflict, match="a user already"):
+    with pytest.raises(Conflict, match="A user already exists"):
         store.links.make_first_administrator("h2", user("eve", Role.ADMIN), "hash", BY)
     assert [u.name for u in store.users.list()] == ["ana"]
 
 
 def test_a_password_link_expires_and_replaces_the_one_before(store: Store) -> None:
     store.users.add(user("ana", Role.ADMIN), BY)
-    store.users.must_choose("ana", BY)
+    store.users.reset_password("ana", BY)
     link = Link(Purpose.CHOOSE_PASSWORD, "ana", NOW + timedelta(hours=1))
     store.links.add(link, "h1", BY, others_end=True)
     store.links.add(link, "h2", BY, others_end=True)

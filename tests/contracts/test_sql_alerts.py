@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from spotlab.domain.alert_state import Event, Message, Ringing
+from spotlab.domain.alert_state import Event, FiringAlert, Message
 from spotlab.domain.alerts import AlertKind, AlertRule, Channel, Condition
 from spotlab.domain.ports import AuditFilter, By, DeliveryState
 from spotlab.errors import NotFound
@@ -37,7 +37,7 @@ def message(key: str = "k", at: datetime = NOW) -> Message:
     return Message(Event.FIRING, key, "the subject", "what is so", 0.5, at, at)
 
 
-RUNG = {"k": Ringing("the subject", "what is so", NOW, NOW, "down")}
+RUNG = {"k": FiringAlert("the subject", "what is so", NOW, NOW, "down")}
 
 
 def test_a_rule_comes_back_whole(store: Store) -> None:
@@ -51,17 +51,17 @@ def test_a_rule_comes_back_whole(store: Store) -> None:
 
 def test_what_rings_and_what_is_told_are_kept_together(store: Store) -> None:
     store.alerts.add(rule(), "sealed", BY)
-    assert store.alerts.keep("r1", RUNG, [message()])
+    assert store.alerts.record_firing("r1", RUNG, [message()])
     assert store.alerts.rule("r1").rung == RUNG
     (due,) = store.alerts.due(NOW, 10)
     assert due.message["rule"] == {"id": "r1", "name": "rule r1", "kind": "risk"}
     assert due.message["event"] == "firing"
-    assert not store.alerts.keep("gone", RUNG, [message()])
+    assert not store.alerts.record_firing("gone", RUNG, [message()])
 
 
 def test_an_attempt_is_made_by_one_process_alone(store: Store) -> None:
     store.alerts.add(rule(), "sealed", BY)
-    store.alerts.keep("r1", RUNG, [message()])
+    store.alerts.record_firing("r1", RUNG, [message()])
     (due,) = store.alerts.due(NOW, 10)
     later = NOW + timedelta(seconds=30)
     assert store.alerts.claim(due, later)
@@ -73,7 +73,7 @@ def test_an_attempt_is_made_by_one_process_alone(store: Store) -> None:
 
 def test_what_became_of_an_attempt(store: Store) -> None:
     store.alerts.add(rule(), "sealed", BY)
-    store.alerts.keep("r1", {}, [message("a"), message("b")])
+    store.alerts.record_firing("r1", {}, [message("a"), message("b")])
     one, other = store.alerts.due(NOW, 10)
     store.alerts.settle(one.alert_id, NOW, "It answered 200.", final=True)
     store.alerts.settle(other.alert_id, None, "It answered 503.", final=False)
@@ -90,11 +90,11 @@ def test_what_became_of_an_attempt(store: Store) -> None:
 
 def test_a_change_starts_anew_and_is_in_the_audit_log(store: Store) -> None:
     store.alerts.add(rule(), "sealed", BY)
-    store.alerts.keep("r1", RUNG, [message()])
+    store.alerts.record_firing("r1", RUNG, [message()])
     store.alerts.change(rule(enabled=False, name="renamed"), "sealed again", BY)
     assert store.alerts.rule("r1") == rule(enabled=False, name="renamed")
     assert store.alerts.sealed("r1") == "sealed again"
-    assert not store.alerts.keep("r1", RUNG, [])
+    assert not store.alerts.record_firing("r1", RUNG, [])
     assert store.alerts.history()[0].state is DeliveryState.CANCELLED
     changed, added = store.audit.entries(AuditFilter(action="alert"))
     assert (added.action, changed.action) == ("alert.add", "alert.change")
@@ -104,7 +104,7 @@ def test_a_change_starts_anew_and_is_in_the_audit_log(store: Store) -> None:
 
 def test_a_deleted_rule_tells_nothing_more(store: Store) -> None:
     store.alerts.add(rule(), "sealed", BY)
-    store.alerts.keep("r1", RUNG, [message()])
+    store.alerts.record_firing("r1", RUNG, [message()])
     store.alerts.delete("r1", BY)
     assert store.alerts.rules() == []
     assert store.alerts.due(NOW, 10) == []

@@ -143,7 +143,7 @@ def test_a_fenced_writer_writes_nothing(store: Store) -> None:
         )
     with fenced(Fence("scheduler", 7)):
         store.audit.add(make.BY, "job.run", "in time")
-    with fenced(Fence("scheduler", 6)), pytest.raises(Fenced, match="token 7, this one's was 6"):
+    with fenced(Fence("scheduler", 6)), pytest.raises(Fenced, match="token 7; this process had 6"):
         store.audit.add(make.BY, "job.run", "too late")
     assert [e.target for e in store.audit.entries()] == ["in time"]
     store.audit.add(make.BY, "user.add", "outside of it, nobody is fenced")

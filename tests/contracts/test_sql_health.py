@@ -66,19 +66,6 @@ def test_recent_outcomes_are_oldest_first(store: Store) -> None:
     ]
 
 
-def test_forgetting_keeps_the_newest_success(store: Store) -> None:
-    for minutes, ok in ((0, True), (1, True), (2, False), (9, False)):
-        note(store, minutes, ok)
-    note(store, 0.5, True, name="another")
-
-    assert store.health.forget(at(5)) == 2
-
-    last = store.health.last("prices")
-    assert last is not None
-    assert (last.checked_at, last.last_success_at) == (at(9), at(1))
-    assert store.health.last("another") is not None
-
-
 def test_a_time_without_a_zone_is_refused(store: Store) -> None:
     with pytest.raises(InvalidInput, match="no time zone"):
         store.health.note(

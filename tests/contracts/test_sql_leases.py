@@ -87,12 +87,12 @@ def test_a_lease_that_was_let_go_is_free_at_once(store: Store) -> None:
 
 
 def test_of_many_that_see_it_free_one_gets_it(store: Store) -> None:
-    seen = store.leases.look(LEASE)
+    seen = store.leases.get(LEASE)
     start, won = threading.Barrier(4), []
 
     def take(name: str) -> None:
         start.wait()
-        token = store.leases.take(LEASE, name, seen, NOW)
+        token = store.leases.acquire(LEASE, name, seen, NOW)
         if token is not None:
             won.append((name, token))
 
@@ -102,7 +102,7 @@ def test_of_many_that_see_it_free_one_gets_it(store: Store) -> None:
     for thread in threads:
         thread.join()
     ((holder, token),) = won
-    lease = store.leases.look(LEASE)
+    lease = store.leases.get(LEASE)
     assert lease is not None
     assert (lease.holder, lease.token, token) == (holder, 1, 1)
 
@@ -112,12 +112,12 @@ def note(store: Store, component: str) -> None:
 
 
 def test_a_delayed_old_leader_is_refused_at_its_next_write(store: Store) -> None:
-    token = store.leases.take(LEASE, "old", None, NOW)
+    token = store.leases.acquire(LEASE, "old", None, NOW)
     assert token is not None
     with fenced(Fence(LEASE, token)):
         note(store, "while it led")
-        store.leases.take(LEASE, "new", store.leases.look(LEASE), NOW)
-        with pytest.raises(Fenced, match="Another process leads scheduler now"):
+        store.leases.acquire(LEASE, "new", store.leases.get(LEASE), NOW)
+        with pytest.raises(Fenced, match="Another process holds the lease scheduler now"):
             note(store, "too late")
     assert store.health.last("while it led") is not None
     assert store.health.last("too late") is None
@@ -128,7 +128,7 @@ def test_a_delayed_old_leader_is_refused_at_its_next_write(store: Store) -> None
 @pytest.mark.postgres
 def test_the_beat_passes_while_its_holder_writes(postgres_url: str, tmp_path: Path) -> None:
     with Database(postgres_url, tmp_path / "unused.db").opened() as store:
-        token = store.leases.take("of this test", "one", None, NOW)
+        token = store.leases.acquire("of this test", "one", None, NOW)
         assert token is not None
         with fenced(Fence("of this test", token)), writing(store.engine):
             thread = threading.Thread(target=store.leases.beat, args=("of this test", token))
@@ -138,7 +138,7 @@ def test_the_beat_passes_while_its_holder_writes(postgres_url: str, tmp_path: Pa
 
 
 def due(store: Store, job: str = "evaluate") -> datetime:
-    store.jobs.plan(job, NOW)
+    store.jobs.set_next_due(job, NOW)
     at = store.jobs.settings()[job].next_at
     assert at is not None
     return at
@@ -171,11 +171,11 @@ def test_a_job_never_runs_beside_itself(store: Store) -> None:
     assert start(store, at) is not None
     later = at + timedelta(minutes=10)
     assert start(store, later) is None
-    store.jobs.ask("outcomes", ANA_BY)
-    with pytest.raises(Conflict, match="evaluate runs already"):
-        store.jobs.ask("evaluate", ANA_BY)
-    with pytest.raises(Conflict, match="was asked for by ana"):
-        store.jobs.ask("outcomes", ANA_BY)
+    store.jobs.request_run("outcomes", ANA_BY)
+    with pytest.raises(Conflict, match="evaluate is already running"):
+        store.jobs.request_run("evaluate", ANA_BY)
+    with pytest.raises(Conflict, match="already requested by ana"):
+        store.jobs.request_run("outcomes", ANA_BY)
 
 
 def test_many_that_start_the_same_due_time_start_one_run(store: Store) -> None:
@@ -197,30 +197,30 @@ def test_many_that_start_the_same_due_time_start_one_run(store: Store) -> None:
 
 def test_an_old_leader_starts_nothing(store: Store) -> None:
     at = due(store)
-    token = store.leases.take(LEASE, "old", None, NOW)
+    token = store.leases.acquire(LEASE, "old", None, NOW)
     assert token is not None
-    store.leases.take(LEASE, "new", store.leases.look(LEASE), NOW)
+    store.leases.acquire(LEASE, "new", store.leases.get(LEASE), NOW)
     with fenced(Fence(LEASE, token)), pytest.raises(Fenced):
         start(store, at, token)
     assert store.jobs.runs() == []
 
 
 def test_a_run_that_was_ended_writes_nothing_more(store: Store) -> None:
-    token = store.leases.take(LEASE, "one", None, NOW)
+    token = store.leases.acquire(LEASE, "one", None, NOW)
     assert token is not None
     run_id = start(store, due(store), token)
     assert run_id is not None
     with fenced(Fence(LEASE, token, run_id)):
         note(store, "in time")
         store.jobs.finish(run_id, RunState.TIMED_OUT, "too slow", {}, NOW)
-        with pytest.raises(Fenced, match="was ended while it was at work"):
+        with pytest.raises(Fenced, match="was ended by another process"):
             note(store, "too late")
     assert store.health.last("too late") is None
 
 
 def test_the_runs_of_a_former_leader_are_lost(store: Store) -> None:
     old, mine = start(store, due(store), 1), start(store, due(store, "outcomes"), 2, "outcomes")
-    assert store.jobs.lose(2, "Its process is gone.", NOW) == 1
+    assert store.jobs.mark_lost(2, "Its process is gone.", NOW) == 1
     states = {run.run_id: (run.state, run.cause) for run in store.jobs.runs()}
     assert states == {
         old: (RunState.LOST, "Its process is gone."),
@@ -242,7 +242,7 @@ def test_a_clock_that_was_set_back_comes_by_the_same_time_and_it_runs_again(stor
 def test_what_is_set_on_a_job_is_in_the_audit_log(store: Store) -> None:
     store.jobs.set_schedule("evaluate", "every 1 h", ANA_BY)
     store.jobs.set_paused("evaluate", True, ANA_BY)
-    store.jobs.ask("evaluate", ANA_BY)
+    store.jobs.request_run("evaluate", ANA_BY)
     setting = store.jobs.settings()["evaluate"]
     assert (setting.schedule, setting.paused, setting.asked_by) == ("every 1 h", True, "ana")
     said = [(entry.action, entry.before, entry.after) for entry in store.audit.entries()]
@@ -254,15 +254,6 @@ def test_what_is_set_on_a_job_is_in_the_audit_log(store: Store) -> None:
     assert store.audit.check().broken_at is None
 
 
-def test_old_runs_are_forgotten_but_a_jobs_newest(store: Store) -> None:
-    for job in ("evaluate", "evaluate", "outcomes"):
-        run_id = start(store, due(store, job), 1, job)
-        assert run_id is not None
-        store.jobs.finish(run_id, RunState.DONE, "", {}, NOW)
-    assert store.jobs.forget(NOW + timedelta(days=1)) == 1
-    assert [run.job for run in store.jobs.runs()] == ["outcomes", "evaluate"]
-
-
 FROZEN = """
 import sys
 from pathlib import Path
@@ -270,7 +261,7 @@ from sqlalchemy import text
 from spotlab.store import engine
 from tests.support.databases import Database
 
-engine._NOT_FROZEN = text("SET LOCAL idle_in_transaction_session_timeout = '1s'")
+engine._IDLE_TIMEOUT = text("SET LOCAL idle_in_transaction_session_timeout = '1s'")
 store = Database(sys.argv[1], Path(sys.argv[2])).open()
 with engine.fenced(engine.Fence("frozen", 1)), engine.writing(store.engine):
     print("amid a transaction", flush=True)
@@ -284,12 +275,12 @@ def test_a_leader_that_is_frozen_amid_a_write_is_replaced_nevertheless(
 ) -> None:
     """On SQLite it would keep the one write lock, whoever leads."""
     with Database(postgres_url, tmp_path / "unused.db").opened() as store:
-        assert store.leases.take("frozen", "old", None, NOW) == 1
+        assert store.leases.acquire("frozen", "old", None, NOW) == 1
         command = [sys.executable, "-c", FROZEN, postgres_url, str(tmp_path / "unused.db")]
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
         ) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "amid a transaction\n"
-            assert store.leases.take("frozen", "new", store.leases.look("frozen"), NOW) == 2
+            assert store.leases.acquire("frozen", "new", store.leases.get("frozen"), NOW) == 2
             process.kill()

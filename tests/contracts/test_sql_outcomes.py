@@ -12,7 +12,6 @@ from spotlab.domain.decision import Instance, Lifecycle
 from spotlab.domain.interruptions import Exposure, InterruptionKind, Record
 from spotlab.domain.market import MarketName
 from spotlab.domain.outcomes import OutcomeState, Target
-from spotlab.domain.ports import DriftLog, InterruptionLog, OutcomeLedger, ShadowLog
 from spotlab.store import Store
 from tests.support import builders as make
 from tests.support.outcomes import event, market_sketch, outcome, shadow_decision
@@ -26,7 +25,7 @@ def at(hours: float) -> datetime:
 
 def listed(store: Store, hours: float, last: float | None, *instances: Instance) -> None:
     before = None if last is None else at(last)
-    store.interruptions.seen_running(instances, at(hours), before, emulated=False)
+    store.interruptions.record_running(instances, at(hours), before, emulated=False)
 
 
 def hours_of(store: Store, until: float = 1000.0) -> float:
@@ -34,14 +33,13 @@ def hours_of(store: Store, until: float = 1000.0) -> float:
     return sum(record.exposure_h for record in records.values())
 
 
-def test_the_repositories_are_what_the_ports_ask_for(store: Store) -> None:
-    """The type checker compares them; here each answers an empty question."""
-    log: InterruptionLog = store.interruptions
-    shadows: ShadowLog = store.shadows
-    outcomes: OutcomeLedger = store.outcomes
-    drift: DriftLog = store.drift
-    assert (log.events(), shadows.list(), outcomes.list()) == ([], [], [])
-    assert drift.list(PUBLIC, "toy@1") == []
+def test_empty_repositories_return_nothing(store: Store) -> None:
+    assert (store.interruptions.events(), store.shadow_decisions.list(), store.outcomes.list()) == (
+        [],
+        [],
+        [],
+    )
+    assert store.drift.list(PUBLIC, "toy@1") == []
 
 
 def test_events_come_back_newest_first_and_once(store: Store) -> None:
@@ -109,7 +107,7 @@ def test_each_market_learns_from_its_own_aws_alone(store: Store) -> None:
     store.interruptions.add([event("i-real"), event("i-emulated", emulated=True)])
     running = make.instance()
     for hours in (0.0, 1.0):
-        store.interruptions.seen_running([running], at(hours), at(0), emulated=True)
+        store.interruptions.record_running([running], at(hours), at(0), emulated=True)
     of = store.interruptions.own_record
     assert of(SIMULATED, at(1)).pools == {make.pool(): Record(1, 1.0)}
     assert of(PUBLIC, at(1)).pools == {make.pool(): Record(1, 0.0)}
@@ -152,12 +150,12 @@ def test_shadow_decisions_come_back_equal_and_once(store: Store) -> None:
         saving_usd_per_hour=None,
         error="no features",
     )
-    store.shadows.record([first, failed])
-    store.shadows.record([replace(first, agrees=True)])
-    assert store.shadows.list() == [failed, first]
-    assert store.shadows.list(since=at(0.5)) == [failed]
-    assert store.shadows.list(model="another@1") == []
-    assert store.shadows.of([1]) == [first]
+    store.shadow_decisions.record([first, failed])
+    store.shadow_decisions.record([replace(first, agrees=True)])
+    assert store.shadow_decisions.list() == [failed, first]
+    assert store.shadow_decisions.list(since=at(0.5)) == [failed]
+    assert store.shadow_decisions.list(model="another@1") == []
+    assert store.shadow_decisions.of([1]) == [first]
 
 
 def test_outcomes_come_back_equal_and_once(store: Store) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from spotlab.domain.placement import PlacementAnswer
+from spotlab.domain.placement import PlacementResponse
 from spotlab.store import Store
 from spotlab.store.retention import SqlRetention
 from spotlab.store.retention_rules import RULES
 from tests.support.builders import NOW
 
-SCORED = PlacementAnswer(
+SCORED = PlacementResponse(
     emulated=True,
     account="acme",
     region="us-east-1",
@@ -26,7 +26,7 @@ REFUSED = replace(SCORED, asked_at=NOW - timedelta(hours=6), refused=True, score
 
 def test_answers_come_back_whole_oldest_first(store: Store) -> None:
     for answer in (SCORED, REFUSED, replace(SCORED, emulated=False)):
-        store.placement.keep(answer)
+        store.placement.record(answer)
     assert store.placement.since(NOW - timedelta(days=1), emulated=True) == [REFUSED, SCORED]
     assert store.placement.since(NOW, emulated=True) == [SCORED]
     assert store.placement.since(NOW + timedelta(seconds=1), emulated=True) == []
@@ -35,8 +35,8 @@ def test_answers_come_back_whole_oldest_first(store: Store) -> None:
 def test_old_answers_go_with_old_prices(store: Store) -> None:
     (rule,) = (rule for rule in RULES if rule.what == "placement scores")
     assert rule.setting == "keep_prices_days"
-    store.placement.keep(SCORED)
-    store.placement.keep(REFUSED)
+    store.placement.record(SCORED)
+    store.placement.record(REFUSED)
     retention = SqlRetention(store.engine)
-    assert retention.delete_some(rule, NOW - timedelta(hours=1), NOW) == 1
+    assert retention.delete_batch(rule, NOW - timedelta(hours=1), NOW) == 1
     assert store.placement.since(NOW - timedelta(days=1), emulated=True) == [SCORED]

@@ -25,7 +25,7 @@ from tests.contracts.test_sql_alerts import rule
 from tests.support import builders as make
 from tests.support.builders import BY, NOW
 from tests.support.databases import Database, fresh_postgres
-from tests.support.racing import all_at_once, outcomes
+from tests.support.racing import call_concurrently, outcomes
 
 MANY = 12
 
@@ -38,20 +38,20 @@ def user(name: str, role: Role = Role.VIEWER, subject: str | None = None) -> Use
 
 
 def test_a_user_is_added_once(store: Store) -> None:
-    told = all_at_once([partial(store.users.add, user("ana"), BY)] * MANY)
+    told = call_concurrently([partial(store.users.add, user("ana"), BY)] * MANY)
     assert outcomes(told) == {"ok": 1, "Conflict": MANY - 1}
     assert len(store.audit.entries(AuditFilter(action="user.add"))) == 1
 
 
 def test_an_account_of_the_provider_is_one_users(store: Store) -> None:
     added = [partial(store.users.add, user(f"u{n}", subject="iss|1"), BY) for n in range(MANY)]
-    assert outcomes(all_at_once(added)) == {"ok": 1, "Conflict": MANY - 1}
+    assert outcomes(call_concurrently(added)) == {"ok": 1, "Conflict": MANY - 1}
 
 
 def test_a_user_is_bound_to_one_account_of_the_provider(store: Store) -> None:
     store.users.add(user("ana"), BY)
     bound = [partial(store.users.change, "ana", BY, subject=f"iss|{n}") for n in range(MANY)]
-    assert outcomes(all_at_once(bound)) == {"ok": 1, "Conflict": MANY - 1}
+    assert outcomes(call_concurrently(bound)) == {"ok": 1, "Conflict": MANY - 1}
     assert len(store.audit.entries(AuditFilter(action="user.change"))) == 1
 
 
@@ -66,14 +66,14 @@ def test_the_last_administrator_stays(store: Store, what: str) -> None:
         else partial(store.users.change, name, BY, role=Role.VIEWER)
         for name in names
     ]
-    assert outcomes(all_at_once(removed)) == {"ok": 3, "Conflict": 1}
+    assert outcomes(call_concurrently(removed)) == {"ok": 3, "Conflict": 1}
     (left,) = [u for u in store.users.list() if u.active and u.role is Role.ADMIN]
     assert left.name in names
 
 
 def test_attempts_are_counted_one_by_one(store: Store) -> None:
     store.users.add(user("ana"), BY, "hash")
-    told = all_at_once([partial(store.sign_ins.attempt, "ana", NOW, lock_s)] * 34)
+    told = call_concurrently([partial(store.sign_ins.attempt, "ana", NOW, lock_s)] * 34)
     assert sum(each is not None for each in told) == 5
     assert outcomes(told) == {"ok": 34}
 
@@ -89,13 +89,13 @@ def test_whoever_changes_a_user_does_not_stop_those_who_sign_in(store: Store) ->
         calls += [
             partial(store.sign_ins.attempt, "ana", NOW, lock_s),
             partial(store.sign_ins.begin, session(f"new{number}"), "r", BY),
-            partial(store.users.must_choose, "ana", BY),
+            partial(store.users.reset_password, "ana", BY),
             partial(store.users.change, "ana", BY, active=bool(number % 2)),
             partial(store.users.unlock, "ana", BY),
             partial(store.sessions.revoke_all, "ana", BY),
             partial(store.sessions.revoke, f"s{number}", BY),
         ]
-    assert outcomes(all_at_once(calls)) == {"ok": len(calls)}
+    assert outcomes(call_concurrently(calls)) == {"ok": len(calls)}
     assert store.audit.check().broken_at is None
 
 
@@ -104,7 +104,7 @@ def test_a_link_made_before_a_reset_is_none(store: Store) -> None:
     begin(store, session("s1"), "r")
     link = Link(Purpose.CHOOSE_PASSWORD, "ana", NOW + timedelta(hours=1))
     store.links.add(link, "h1", BY)
-    store.users.must_choose("ana", BY)
+    store.users.reset_password("ana", BY)
     with pytest.raises(NotFound):
         store.links.choose_password("h1", "thief's", BY)
     store.links.add(link, "h2", BY)
@@ -119,8 +119,8 @@ def test_a_token_ends_once_however_many_end_it(store: Store) -> None:
     token = ApiToken("id1", "ana", "ci", frozenset({Right.READ}), NOW, end, None, None)
     store.tokens.add(token, "hash", BY)
     ended = [partial(store.tokens.revoke, "id1", BY)] * 6
-    used = [partial(store.tokens.used, "id1", NOW)] * 6
-    assert outcomes(all_at_once([*ended, *used])) == {"ok": 12}
+    used = [partial(store.tokens.mark_used, "id1", NOW)] * 6
+    assert outcomes(call_concurrently([*ended, *used])) == {"ok": 12}
     assert len(store.audit.entries(AuditFilter(action="token.revoke"))) == 1
     found = store.tokens.find("id1")
     assert found is not None
@@ -131,7 +131,7 @@ def test_a_token_ends_once_however_many_end_it(store: Store) -> None:
 
 
 def test_an_account_is_added_once(store: Store) -> None:
-    told = all_at_once([partial(store.fleet.add_account, make.account("acme"), BY)] * MANY)
+    told = call_concurrently([partial(store.fleet.add_account, make.account("acme"), BY)] * MANY)
     assert outcomes(told) == {"ok": 1, "Conflict": MANY - 1}
     assert len(store.audit.entries(AuditFilter(action="account.add"))) == 1
 
@@ -143,7 +143,7 @@ def test_of_changes_made_from_one_account_one_is_kept(store: Store) -> None:
     def change(number: int) -> Account:
         return replace(before, regions=(f"eu-west-{number}",))
 
-    told = all_at_once(
+    told = call_concurrently(
         [partial(store.fleet.save_account, change(n), BY, before) for n in range(MANY)]
     )
     assert outcomes(told) == {"ok": 1, "ChangedMeanwhile": MANY - 1}
@@ -166,7 +166,7 @@ def test_of_changes_made_from_one_instance_one_is_kept(store: Store) -> None:
         partial(store.fleet.set_requirements, "i-1", Requirements(vcpu_min=8), BY, before),
         partial(store.registry.assign, "i-1", record, BY, before),
     ]
-    assert outcomes(all_at_once(changes * 3)) == {"ok": 1, "ChangedMeanwhile": 11}
+    assert outcomes(call_concurrently(changes * 3)) == {"ok": 1, "ChangedMeanwhile": 11}
     assert len(store.audit.entries(AuditFilter(target="i-1"))) == 1
 
 
@@ -182,7 +182,7 @@ def test_an_instance_is_not_changed_between_the_look_and_the_assignment(
 
         def beaten(row: object, expected: Instance | None) -> None:
             refuse_changed(row, expected)  # type: ignore[arg-type]
-            others.extend(all_at_once([beat]))
+            others.extend(call_concurrently([beat]))
 
         monkeypatch.setattr(registry, "refuse_changed", beaten)
         (record,) = store.registry.records()
@@ -193,7 +193,7 @@ def test_an_instance_is_not_changed_between_the_look_and_the_assignment(
 
 def test_of_changes_made_from_one_alert_rule_one_is_kept(store: Store) -> None:
     store.alerts.add(rule(), "sealed", BY)
-    told = all_at_once(
+    told = call_concurrently(
         [partial(store.alerts.change, rule(name=f"n{n}"), None, BY, rule()) for n in range(MANY)]
     )
     assert outcomes(told) == {"ok": 1, "ChangedMeanwhile": MANY - 1}
@@ -203,7 +203,7 @@ def test_of_changes_made_from_one_alert_rule_one_is_kept(store: Store) -> None:
 
 def test_an_alert_rule_is_deleted_once(store: Store) -> None:
     store.alerts.add(rule(), "sealed", BY)
-    told = all_at_once([partial(store.alerts.delete, "r1", BY)] * MANY)
+    told = call_concurrently([partial(store.alerts.delete, "r1", BY)] * MANY)
     assert outcomes(told) == {"ok": 1, "NotFound": MANY - 1}
     assert len(store.audit.entries(AuditFilter(action="alert.delete"))) == 1
 
@@ -217,7 +217,7 @@ def test_of_many_who_crown_one_each_the_last_is_champion_and_alone(store: Store)
         store.registry.register(make.model_record(version))
         store.registry.move("advisor-lgbm", version, ModelAction.GRADUATE, BY)
     move = partial(store.registry.move, "advisor-lgbm")
-    told = all_at_once([partial(move, each, ModelAction.CHAMPION, BY) for each in versions])
+    told = call_concurrently([partial(move, each, ModelAction.CHAMPION, BY) for each in versions])
     assert outcomes(told) == {"ok": 8}
     (champion,) = [each for each in store.registry.records() if each.state == "champion"]
     crowned = [event for event in store.registry.events() if event.action == "champion"]
@@ -228,39 +228,41 @@ def test_of_many_who_crown_one_each_the_last_is_champion_and_alone(store: Store)
 def test_of_many_who_move_one_version_one_does(store: Store) -> None:
     store.registry.register(make.model_record("1"))
     graduate = partial(store.registry.move, "advisor-lgbm", "1", ModelAction.GRADUATE, BY)
-    assert outcomes(all_at_once([graduate] * MANY)) == {"ok": 1, "InvalidInput": MANY - 1}
+    assert outcomes(call_concurrently([graduate] * MANY)) == {"ok": 1, "InvalidInput": MANY - 1}
 
 
 def test_a_job_is_asked_for_once_and_begins_once(store: Store) -> None:
-    told = all_at_once([partial(store.jobs.ask, "collect", BY)] * MANY)
+    told = call_concurrently([partial(store.jobs.request_run, "collect", BY)] * MANY)
     assert outcomes(told) == {"ok": 1, "Conflict": MANY - 1}
     due_at = store.jobs.settings()["collect"].asked_at
     assert due_at is not None
     begin = partial(store.jobs.start, "collect", due_at, NOW, None, "holder", 1, "id")
-    began = all_at_once([begin] * MANY)
+    began = call_concurrently([begin] * MANY)
     assert sum(isinstance(each, int) for each in began) == 1
     assert began.count(None) == MANY - 1
 
 
 def test_a_backtest_is_started_and_cancelled_once(store: Store) -> None:
     opened = partial(store.sweeps.open, "s1", {"windows": 2}, 8, NOW, BY)
-    assert outcomes(all_at_once([opened] * MANY)) == {"ok": MANY}
-    assert outcomes(all_at_once([partial(store.sweeps.cancel, "s1", BY)] * MANY)) == {"ok": MANY}
+    assert outcomes(call_concurrently([opened] * MANY)) == {"ok": MANY}
+    assert outcomes(call_concurrently([partial(store.sweeps.cancel, "s1", BY)] * MANY)) == {
+        "ok": MANY
+    }
     told = [entry.action for entry in store.audit.entries(AuditFilter(target="s1"))]
     assert told == ["sweep.cancel", "sweep.start"]
 
 
 def test_a_write_is_claimed_once(store: Store) -> None:
-    claim = partial(store.answers.claim, "ana", "key", "POST /x", "digest", NOW)
-    told = all_at_once([claim] * MANY)
+    claim = partial(store.idempotency_keys.claim, "ana", "key", "POST /x", "digest", NOW)
+    told = call_concurrently([claim] * MANY)
     assert outcomes(told) == {"ok": MANY}
     assert told.count(None) == 1
 
 
 def test_a_write_that_is_released_is_claimed_once_again(store: Store) -> None:
-    claim = partial(store.answers.claim, "ana", "key", "POST /x", "digest", NOW)
+    claim = partial(store.idempotency_keys.claim, "ana", "key", "POST /x", "digest", NOW)
     assert claim() is None
-    calls: list[Callable[[], object]] = [partial(store.answers.release, "ana", "key")]
-    told = all_at_once([*calls, *[claim] * MANY])
+    calls: list[Callable[[], object]] = [partial(store.idempotency_keys.release, "ana", "key")]
+    told = call_concurrently([*calls, *[claim] * MANY])
     assert outcomes(told) == {"ok": MANY + 1}
     assert told[1:].count(None) <= 1

@@ -36,7 +36,7 @@ for _ in range(10):
             by = By(actor, datetime.now(UTC))
             registry.move("advisor-lgbm", version, ModelAction.CHAMPION, by)
         except InvalidInput as exc:
-            assert "is the champion" in str(exc) or "is champion already" in str(exc), exc
+            assert "is the champion" in str(exc) or "is already champion" in str(exc), exc
 """
 
 
@@ -165,17 +165,17 @@ PATHS = {
     "champion from candidate": ((), "champion", "is candidate"),
     "champion when rejected": (("reject",), "champion", "is rejected"),
     "champion when disabled": (("graduate", "disable"), "champion", "is disabled"),
-    "champion twice": (("graduate", "champion"), "champion", "is champion already"),
-    "graduate twice": (("graduate",), "graduate", "is graduated already"),
+    "champion twice": (("graduate", "champion"), "champion", "is already champion"),
+    "graduate twice": (("graduate",), "graduate", "is already graduated"),
     "reject the archived": (("archive",), "reject", "is archived"),
     "reject the champion": (("graduate", "champion"), "reject", "is the champion"),
     "archive the champion": (("graduate", "champion"), "archive", "is the champion"),
     "graduate the champion": (("graduate", "champion"), "graduate", "is the champion"),
     "disable the champion": (("graduate", "champion"), "disable", "is the champion"),
-    "enable twice": ((), "enable", "is enabled already"),
-    "disable twice": (("disable",), "disable", "is disabled already"),
-    "step down alone": (("graduate", "champion"), "step down", "cannot be moved"),
-    "register again": ((), "register", "cannot be moved"),
+    "enable twice": ((), "enable", "is already enabled"),
+    "disable twice": (("disable",), "disable", "is already disabled"),
+    "step down alone": (("graduate", "champion"), "step down", "does not allow the action"),
+    "register again": ((), "register", "does not allow the action"),
 }
 
 
@@ -237,7 +237,7 @@ def test_what_was_live_at_a_moment(store: Store) -> None:
     move(store, "1.0.0", "reject", minutes=30)
 
     def live(minutes: float, task: str = "advisor") -> str | None:
-        event = store.registry.live_at(task, make.NOW + timedelta(minutes=minutes))
+        event = store.registry.champion_event_at(task, make.NOW + timedelta(minutes=minutes))
         return event.version if event is not None else None
 
     assert [live(at) for at in (0, 9.99, 10, 15, 20, 99)] == [
@@ -256,7 +256,7 @@ def test_a_clock_that_runs_behind_does_not_bring_an_old_champion_back(store: Sto
     move(store, "1.0.0", "graduate", "champion", minutes=10)
     move(store, "1.1.0", "graduate", "champion", minutes=9.9)
 
-    live = store.registry.live_at("advisor", make.NOW + timedelta(minutes=60))
+    live = store.registry.champion_event_at("advisor", make.NOW + timedelta(minutes=60))
     assert live is not None
     assert live.version == "1.1.0"
 
@@ -277,7 +277,7 @@ def test_an_assignment_is_in_the_trail_of_both_models(store: Store) -> None:
         "ana: unassign advisor-lgbm@1.1.0 advisor-lgbm@1.1.0>champion",
     ]
     assert {event.instance_id for event in store.registry.events()} == {"i-0a1", ""}
-    assert store.registry.live_at("advisor", make.NOW + timedelta(days=1)) is None
+    assert store.registry.champion_event_at("advisor", make.NOW + timedelta(days=1)) is None
 
 
 @pytest.mark.parametrize("action", ["disable", "reject", "archive"])
@@ -309,8 +309,8 @@ def test_what_is_not_there_is_not_found(store: Store, attempt: Callable[[object]
 
 
 def test_a_refused_upload_leaves_a_line(store: Store) -> None:
-    store.registry.refuse("", "", "", by(reason="model.pkl is a pickle."))
-    store.registry.refuse("toy", "2", "advisor", by(reason="too slow"))
+    store.registry.record_rejection("", "", "", by(reason="model.pkl is a pickle."))
+    store.registry.record_rejection("toy", "2", "advisor", by(reason="too slow"))
     assert [(e.action, e.name, e.reason) for e in store.registry.events()] == [
         ("refuse", "toy", "too slow"),
         ("refuse", "", "model.pkl is a pickle."),
@@ -320,7 +320,7 @@ def test_a_refused_upload_leaves_a_line(store: Store) -> None:
 
 def test_a_moment_needs_a_time_zone(store: Store) -> None:
     with pytest.raises(InvalidInput, match="no time zone"):
-        store.registry.live_at("advisor", datetime(2026, 1, 1))  # noqa: DTZ001
+        store.registry.champion_event_at("advisor", datetime(2026, 1, 1))  # noqa: DTZ001
 
 
 def test_several_starts_at_once_register_once(store: Store) -> None:

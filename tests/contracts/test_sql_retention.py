@@ -38,7 +38,7 @@ def sweep(store: Store, what: str, keep_days: float, rule: Rule | None = None) -
     retention = SqlRetention(store.engine)
     told = retention.count(chosen, ago(keep_days), NOW)
     gone = 0
-    while count := retention.delete_some(chosen, ago(keep_days), NOW):
+    while count := retention.delete_batch(chosen, ago(keep_days), NOW):
         gone += count
     assert gone == told
     return gone
@@ -67,7 +67,7 @@ def test_old_decisions_go_with_what_hangs_on_them(store: Store) -> None:
     old = [decide(store, 100 + day) for day in range(3)]
     young = decide(store, 50)
     for experiment_id in (old[0], young):
-        store.shadows.record([shadow_decision(experiment_id)])
+        store.shadow_decisions.record([shadow_decision(experiment_id)])
         store.outcomes.record([outcome(experiment_id)])
 
     assert sweep(store, "decisions", 90, replace(RULE["decisions"], batch=2)) == 3
@@ -260,7 +260,7 @@ def test_backtests_at_work_and_the_newest_finished_one_stay(store: Store) -> Non
         ("at work", 450, "running"),
     ):
         store.sweeps.open(name, {}, 1, ago(days))
-        store.sweeps.keep(name, "cell", {"cost": 1.0})
+        store.sweeps.store_cell(name, "cell", {"cost": 1.0})
         store.sweeps.begin(name)
         if state != "running":
             store.sweeps.finish(name, state)  # type: ignore[arg-type]
@@ -280,9 +280,9 @@ def test_drift_keeps_its_reference_and_its_newest(store: Store) -> None:
             DriftRow(market="public", model="a@1", at=ago(days), pools=1, sketches={}),
         )
     retention = SqlRetention(store.engine)
-    beyond = retention.drift_beyond(ago(365))
+    beyond = retention.old_drift_ids(ago(365))
     assert retention.delete_drift(beyond) == 60 - 15 - 1
-    assert retention.drift_beyond(ago(365)) == []
+    assert retention.old_drift_ids(ago(365)) == []
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.what)

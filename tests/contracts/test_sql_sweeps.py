@@ -39,7 +39,7 @@ def test_a_sweep_runs_and_is_done(store: Store) -> None:
 def test_opening_again_keeps_cells_and_time(store: Store) -> None:
     opened(store)
     store.sweeps.begin("a1")
-    store.sweeps.keep("a1", "x", {"cost_usd": 1.5})
+    store.sweeps.store_cell("a1", "x", {"cost_usd": 1.5})
     store.sweeps.finish("a1", "failed", "A worker died.")
     assert store.sweeps.get("a1").error == "A worker died."
 
@@ -91,9 +91,9 @@ def test_cells_come_back_bit_for_bit_in_the_order_of_their_keys(store: Store) ->
         "a": {"cost_usd": 5e-324, "missed": True, "cell": {"zones": [], "tick": -0.0}},
     }
     for key, result in results.items():
-        store.sweeps.keep("a1", key, result)
-        store.sweeps.keep("a1", key, result)
-    store.sweeps.keep("another", "a", {})
+        store.sweeps.store_cell("a1", key, result)
+        store.sweeps.store_cell("a1", key, result)
+    store.sweeps.store_cell("another", "a", {})
 
     found = store.sweeps.finished("a1")
 
@@ -105,7 +105,7 @@ def test_cells_come_back_bit_for_bit_in_the_order_of_their_keys(store: Store) ->
 def test_a_cell_without_a_number_is_refused(store: Store) -> None:
     opened(store)
     with pytest.raises(InvalidInput, match="infinite or NaN"):
-        store.sweeps.keep("a1", "a", {"cost_usd": inf})
+        store.sweeps.store_cell("a1", "a", {"cost_usd": inf})
     assert store.sweeps.finished("a1") == {}
 
 
@@ -118,7 +118,7 @@ def test_sweeps_are_listed_newest_first(store: Store) -> None:
 
 def test_an_unknown_sweep_is_not_found(store: Store) -> None:
     for ask in (store.sweeps.get, store.sweeps.begin, store.sweeps.cancel):
-        with pytest.raises(NotFound, match="No sweep 'none'"):
+        with pytest.raises(NotFound, match="There is no backtest 'none'"):
             ask("none")
     with pytest.raises(NotFound):
         store.sweeps.finish("none", "done")

@@ -11,8 +11,8 @@ from distributed import Future
 from distributed.scheduler import KilledWorker
 
 from spotlab.errors import Cancelled, InvalidSetting, NotAvailable
-from spotlab.sweeps.dask_pool import DaskWorkers, said_by
-from spotlab.sweeps.process_pool import Failed, ProcessWorkers, Workers, cores
+from spotlab.sweeps.dask_pool import DaskWorkers, reply_of
+from spotlab.sweeps.process_pool import FailedItem, ProcessWorkers, Workers, core_count
 from tests.support import toys
 from tests.support.dask_cluster import dask_cluster
 
@@ -59,8 +59,8 @@ def test_what_an_item_raises_is_its_answer(workers: Workers) -> None:
 
     assert done == {"0": 0, "2": 2, "4": 4}
     assert failed == [
-        Failed("1", "1 is odd. Use 2."),
-        Failed("3", "ZeroDivisionError: 3 is odd"),
+        FailedItem("1", "1 is odd. Use 2."),
+        FailedItem("3", "ZeroDivisionError: 3 is odd"),
     ]
 
 
@@ -93,7 +93,7 @@ def test_a_result_that_was_lost_with_its_worker_is_asked_for_again() -> None:
         def result(self) -> bytes:
             raise KilledWorker("spotlab-1", None, 0)  # type: ignore[arg-type]
 
-    assert said_by(cast("Future[Any]", Lost())) is None
+    assert reply_of(cast("Future[Any]", Lost())) is None
 
 
 def test_a_wish_to_stop_keeps_what_was_delivered(workers: Workers) -> None:
@@ -124,7 +124,7 @@ def test_processes_use_one_thread_each() -> None:
     ProcessWorkers(2).run(toys.where, None, items, done.__setitem__, never)
     assert {threads for _, threads in done.values()} == {"1"}
     assert len({pid for pid, _ in done.values()}) <= 2
-    assert cores() >= 1
+    assert core_count() >= 1
 
 
 def test_a_scheduler_that_does_not_answer_is_named() -> None:
@@ -153,5 +153,5 @@ def test_a_cluster_that_cannot_go_on_says_why(tmp_path: Path) -> None:
             cluster.process.kill()
             return False
 
-        with pytest.raises(NotAvailable, match="went away"):
+        with pytest.raises(NotAvailable, match="was lost"):
             run(DaskWorkers(cluster.address), kill_it)

@@ -1,4 +1,4 @@
-"""One emulated AWS for the tests of a module, with a second counter that a test can advance."""
+"""One emulated AWS per test module, with a clock that a test can advance."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from spotlab.demo.server import Served, serve_in_thread
+from spotlab.demo.server import RunningServer, serve_in_thread
 from spotlab.demo.world import Clock
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
 class Seconds:
-    """A second counter."""
+    """A monotonic clock in seconds that tests advance."""
 
     def __init__(self) -> None:
         self.value = 0.0
@@ -29,6 +29,6 @@ def seconds() -> Seconds:
 
 
 @pytest.fixture(scope="module")
-def served(seconds: Seconds) -> Iterator[Served]:
+def served(seconds: Seconds) -> Iterator[RunningServer]:
     with serve_in_thread(7, clock=Clock(AT, seconds)) as running:
         yield running

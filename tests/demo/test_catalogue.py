@@ -1,4 +1,4 @@
-"""The rules of the catalogue give the specifications and prices that AWS publishes."""
+"""The catalogue's rules result in the specifications and prices that AWS publishes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 
-from spotlab.demo.catalogue import FAMILIES, OFFERS, REGIONS, TYPES, offered, type_named
+from spotlab.demo.catalogue import FAMILIES, OFFERS, REGIONS, TYPES, is_offered, type_named
 from spotlab.domain.instance_types import parse_type
 
 
@@ -33,7 +33,7 @@ def test_specifications_are_those_of_ec2(spec) -> None:  # type: ignore[no-untyp
 
 def test_every_type_is_offered_somewhere_in_every_region() -> None:
     for region, spec in OFFERS:
-        assert any(offered(zone, spec.family.name) for zone in region.zones), (region, spec.name)
+        assert any(is_offered(zone, spec.family.name) for zone in region.zones), (region, spec.name)
 
 
 @pytest.mark.shared_data

@@ -1,4 +1,4 @@
-"""Every process of a home joins one emulated AWS, which comes back at its address when it dies."""
+"""All processes of a home share one emulated AWS, which restarts at its address if it dies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.emulated import instances
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A home whose servers end at once when they are left."""
+    """A home whose servers end as soon as all processes have left."""
     monkeypatch.setattr(spotlab.demo.connect, "IDLE_S", 0.2)
     yield tmp_path
     for path in (tmp_path / "run").glob("emulated-aws-*.json"):
@@ -100,7 +100,7 @@ def test_a_server_that_died_comes_back_with_its_address_keys_and_fleet(home: Pat
         again, deadline = ready, time.monotonic() + 20
         while again is None or again["pid"] == ready["pid"]:
             assert time.monotonic() < deadline, "the server does not come back"
-            aws.ensure()
+            aws.ensure_running()
             again = read_ready(ready_file(home, 7, AT))
         assert again["port"] == ready["port"]
         assert ids(aws, account) == before

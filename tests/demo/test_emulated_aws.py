@@ -1,4 +1,4 @@
-"""The emulated AWS, asked with real boto3, answers as AWS does where moto alone would not."""
+"""The emulated AWS behaves like AWS where moto does not, as seen through boto3."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spotlab.demo.catalogue import POOLS
 from spotlab.demo.ec2_lifecycle import CHECKS_S, IMAGE_S, PENDING_S, SHUTTING_DOWN_S
 from spotlab.demo.ec2_placement import CONFIGURATIONS_PER_DAY
 from spotlab.demo.fleet import FLEET, IMAGES
-from spotlab.demo.server import Served
+from spotlab.demo.server import RunningServer
 from tests.demo.conftest import AT, Seconds
 from tests.support.emulated import client, instances, names, role_keys
 
@@ -20,12 +20,12 @@ SPOT = {"MarketType": "spot"}
 
 
 @pytest.fixture
-def payments(served: Served) -> Any:
+def payments(served: RunningServer) -> Any:
     return client(served, "ec2", "us-east-1", served.world.accounts[0])
 
 
 @pytest.fixture
-def research(served: Served) -> Any:
+def research(served: RunningServer) -> Any:
     return client(served, "ec2", "us-west-2", served.world.accounts[1])
 
 
@@ -45,7 +45,7 @@ def code(raised: pytest.ExceptionInfo[ClientError]) -> str:
     return str(raised.value.response["Error"]["Code"])
 
 
-def test_a_role_is_given_for_its_external_id_only(served: Served) -> None:
+def test_a_role_is_given_for_its_external_id_only(served: RunningServer) -> None:
     account = served.world.accounts[0]
     assert role_keys(served, account, account.external_id)["aws_session_token"]
     with pytest.raises(ClientError) as wrong:
@@ -62,7 +62,7 @@ def test_a_role_is_given_for_its_external_id_only(served: Served) -> None:
     assert code(other) == "AccessDenied"
 
 
-def test_a_role_sees_its_own_account_only(served: Served) -> None:
+def test_a_role_sees_its_own_account_only(served: RunningServer) -> None:
     for account in served.world.accounts:
         identity = client(served, "sts", account=account).get_caller_identity()
         assert identity["Account"] == account.account_id
@@ -78,7 +78,7 @@ def test_a_role_sees_its_own_account_only(served: Served) -> None:
     assert instances(client(served, "ec2")) == []
 
 
-def test_the_fleet_is_what_the_screens_need(served: Served) -> None:
+def test_the_fleet_is_what_the_screens_need(served: RunningServer) -> None:
     found = []
     for account in served.world.accounts:
         for region in account.regions:
@@ -268,7 +268,7 @@ def test_price_history_keeps_to_its_window_but_says_what_held_at_its_start(resea
     assert len(rows) > len(before)
 
 
-def test_price_history_is_the_simulated_one(research: Any, served: Served) -> None:
+def test_price_history_is_the_simulated_one(research: Any, served: RunningServer) -> None:
     rows = research.describe_spot_price_history(
         StartTime=AT, InstanceTypes=["c7g.2xlarge"], ProductDescriptions=["Linux/UNIX"]
     )["SpotPriceHistory"]
@@ -344,7 +344,7 @@ def test_placement_scores_name_zones_by_id(research: Any) -> None:
     assert {each["AvailabilityZoneId"] for each in found} <= {each["ZoneId"] for each in zones}
 
 
-def test_placement_scores_have_a_daily_quota_per_account(served: Served) -> None:
+def test_placement_scores_have_a_daily_quota_per_account(served: RunningServer) -> None:
     ec2 = client(served, "ec2", "eu-west-1", served.world.accounts[0])
 
     def ask(capacity: int) -> Any:

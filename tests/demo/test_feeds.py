@@ -1,4 +1,4 @@
-"""The feeds are served in AWS's formats, conditionally, and agree with each other."""
+"""The feeds are in AWS's formats, support conditional requests, and are consistent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from spotlab.demo.catalogue import OFFERS, POOLS, REGIONS
-from spotlab.demo.server import Served
+from spotlab.demo.server import RunningServer
 from tests.demo.conftest import AT
 from tests.support.emulated import client
 
@@ -24,12 +24,12 @@ FEEDS = [
 ]
 
 
-def fetch(served: Served, path: str, **headers: str) -> httpx.Response:
+def fetch(served: RunningServer, path: str, **headers: str) -> httpx.Response:
     return httpx.get(served.endpoint_url + path, headers=headers, trust_env=False)
 
 
 def shape(value: Any) -> Any:
-    """Keys and types: of a list its first entry's, of a table of like rows any row's."""
+    """Keys and types of a document; of a list and of a table of equal rows, those of one row."""
     if isinstance(value, dict):
         return {key: shape(each) for key, each in sorted(value.items())}
     if isinstance(value, list):
@@ -43,7 +43,7 @@ def recorded(folder: Path) -> Any:
 
 
 @pytest.mark.shared_data
-def test_the_advisor_feed_has_the_recorded_shape(served: Served, shared_data: Path) -> None:
+def test_the_advisor_feed_has_the_recorded_shape(served: RunningServer, shared_data: Path) -> None:
     ours, real = fetch(served, FEEDS[0]).json(), recorded(shared_data / "advisor")
     assert set(ours) == set(real)
     assert ours["ranges"] == real["ranges"]
@@ -56,7 +56,9 @@ def test_the_advisor_feed_has_the_recorded_shape(served: Served, shared_data: Pa
 
 
 @pytest.mark.shared_data
-def test_the_spot_price_feed_has_the_recorded_shape(served: Served, shared_data: Path) -> None:
+def test_the_spot_price_feed_has_the_recorded_shape(
+    served: RunningServer, shared_data: Path
+) -> None:
     ours, real = fetch(served, FEEDS[1]).json(), recorded(shared_data / "spot-prices")
     assert shape(ours) == shape(real)
     kinds = {
@@ -66,7 +68,7 @@ def test_the_spot_price_feed_has_the_recorded_shape(served: Served, shared_data:
         assert {each["type"] for each in region["instanceTypes"]} <= kinds
 
 
-def test_advisor_rows_cover_the_offers_and_stay_in_range(served: Served) -> None:
+def test_advisor_rows_cover_the_offers_and_stay_in_range(served: RunningServer) -> None:
     advisor = fetch(served, FEEDS[0]).json()["spot_advisor"]
     for region, spec in OFFERS:
         row = advisor[region.name]["Linux"][spec.name]
@@ -77,7 +79,9 @@ def test_advisor_rows_cover_the_offers_and_stay_in_range(served: Served) -> None
         assert windows is None or windows["s"] <= row["s"]
 
 
-def test_the_spot_price_feed_shows_the_cheapest_zone_of_the_price_history(served: Served) -> None:
+def test_the_spot_price_feed_shows_the_cheapest_zone_of_the_price_history(
+    served: RunningServer,
+) -> None:
     feed = fetch(served, FEEDS[1]).json()
     (region,) = [each for each in feed["config"]["regions"] if each["region"] == "eu-west-1"]
     shown = {
@@ -96,7 +100,7 @@ def test_the_spot_price_feed_shows_the_cheapest_zone_of_the_price_history(served
     assert {name: float(price) for name, price in shown.items()} == cheapest
 
 
-def test_windows_is_not_sold_on_graviton(served: Served) -> None:
+def test_windows_is_not_sold_on_graviton(served: RunningServer) -> None:
     regions = fetch(served, FEEDS[1]).json()["config"]["regions"]
     columns = {
         size["size"]: {each["name"]: each["prices"]["USD"] for each in size["valueColumns"]}
@@ -109,7 +113,9 @@ def test_windows_is_not_sold_on_graviton(served: Served) -> None:
 
 
 @pytest.mark.parametrize("region", REGIONS, ids=lambda region: region.name)
-def test_on_demand_prices_are_in_the_format_of_the_pricing_page(served: Served, region) -> None:  # type: ignore[no-untyped-def]
+def test_on_demand_prices_are_in_the_format_of_the_pricing_page(
+    served: RunningServer, region
+) -> None:  # type: ignore[no-untyped-def]
     path = f"/feeds/on-demand/{quote(region.location)}/Linux/index.json"
     feed = fetch(served, path).json()
     assert feed["manifest"]["currencyCode"] == "USD"
@@ -123,7 +129,7 @@ def test_on_demand_prices_are_in_the_format_of_the_pricing_page(served: Served, 
 
 
 @pytest.mark.parametrize("path", FEEDS)
-def test_an_unchanged_feed_is_not_sent_again(served: Served, path: str) -> None:
+def test_an_unchanged_feed_is_not_sent_again(served: RunningServer, path: str) -> None:
     first = fetch(served, path)
     assert first.status_code == 200
     by_etag = fetch(served, path, **{"If-None-Match": first.headers["ETag"]})
@@ -134,7 +140,7 @@ def test_an_unchanged_feed_is_not_sent_again(served: Served, path: str) -> None:
     assert stale.status_code == 200
 
 
-def test_an_unknown_location_is_not_found(served: Served) -> None:
+def test_an_unknown_location_is_not_found(served: RunningServer) -> None:
     answer = fetch(served, "/feeds/on-demand/Atlantis/Linux/index.json")
     assert answer.status_code == 404
     assert "Atlantis" in answer.text

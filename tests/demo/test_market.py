@@ -1,4 +1,4 @@
-"""The simulated market is a pure function of (seed, time) and behaves as the published one does."""
+"""The simulated market is a pure function of (seed, time), and resembles the published one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def markets() -> list[Market]:
     return [Market(seed) for seed in SEEDS]
 
 
-def changed(markets: list[Market], days_later: int) -> float:
+def changed_bucket_share(markets: list[Market], days_later: int) -> float:
     return float(
         np.mean(
             [
@@ -104,7 +104,7 @@ def test_the_cheapest_zone_is_as_far_below_the_mean_as_in_the_public_feed(
 def test_buckets_drift_as_published(
     markets: list[Market], days_later: int, low: float, high: float
 ) -> None:
-    assert low - 0.02 <= changed(markets, days_later) <= high + 0.02
+    assert low - 0.02 <= changed_bucket_share(markets, days_later) <= high + 0.02
 
 
 def test_bucket_shares_lie_between_those_of_2024_and_2025(markets: list[Market]) -> None:

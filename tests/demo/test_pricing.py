@@ -1,4 +1,4 @@
-"""The Price List API tells the same on-demand prices as the feed, through real boto3."""
+"""The Price List API, read with boto3, has the same on-demand prices as the feed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from spotlab.demo.catalogue import region_named, type_named
-from spotlab.demo.server import Served
+from spotlab.demo.server import RunningServer
 from tests.support.emulated import client
 
 
 @pytest.fixture
-def price_list(served: Served) -> Any:
+def price_list(served: RunningServer) -> Any:
     return client(served, "pricing")
 
 

@@ -1,4 +1,4 @@
-"""The server: loopback only, ready fast, the same from process to process; moto pinned."""
+"""The server: loopback only, fast to start, equal in all processes, with a pinned moto."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ READY_DEADLINE_S = 30.0
 
 @contextmanager
 def process(home: Path, seed: int) -> Iterator[str]:
-    """A server process; gives its address."""
+    """A server process; yields its URL."""
     command = [sys.executable, "-m", "spotlab.demo.server", "--home", str(home)]
     with subprocess.Popen([*command, "--seed", str(seed), "--at", AT.isoformat()]) as running:
         try:
@@ -55,8 +55,8 @@ def _ready(path: Path, running: subprocess.Popen[bytes]) -> dict[str, int]:
     return content
 
 
-def everything(address: str, known: tuple[Account, ...]) -> dict[str, Any]:
-    """What an outsider can read: the feeds, and both fleets with their ids."""
+def read_everything(address: str, known: tuple[Account, ...]) -> dict[str, Any]:
+    """Everything that can be read from outside: the feeds, and both fleets with their ids."""
     seen: dict[str, Any] = {
         name: httpx.get(f"{address}/feeds/{name}", trust_env=False).text
         for name in ("advisor.json", "spot.json")
@@ -92,7 +92,7 @@ def everything(address: str, known: tuple[Account, ...]) -> dict[str, Any]:
 
 def test_two_processes_of_one_seed_are_the_same_aws(tmp_path: Path) -> None:
     with process(tmp_path / "one", 11) as one, process(tmp_path / "two", 11) as two:
-        first, second = everything(one, accounts(11)), everything(two, accounts(11))
+        first, second = read_everything(one, accounts(11)), read_everything(two, accounts(11))
     assert first == second
     fleets = [name for name in first if name.count("/") == 1]
     assert sum(len(first[name]) for name in fleets) == 24
@@ -102,7 +102,7 @@ def test_another_seed_is_another_aws() -> None:
     ids, feeds = [], []
     for seed in (1, 2):
         with serve_in_thread(seed, AT) as served:
-            seen = everything(served.endpoint_url, served.world.accounts)
+            seen = read_everything(served.endpoint_url, served.world.accounts)
             ids.append({each[0] for each in seen["research/us-west-2"]})
             feeds.append(seen["spot.json"])
     assert not ids[0] & ids[1]
@@ -135,7 +135,7 @@ def test_it_says_that_it_is_well_and_has_no_back_door() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.7", "example.com", ""])
 def test_it_binds_to_loopback_only(host: str) -> None:
-    with pytest.raises(InvalidInput, match="may not be bound"):
+    with pytest.raises(InvalidInput, match="cannot be bound"):
         bind(World.of(7, Clock(AT)), host)
 
 

@@ -46,5 +46,5 @@ def test_another_account_is_not_theirs() -> None:
 
 def test_a_scope_that_is_none_is_named() -> None:
     assert rights_of(["read", "evaluate"]) == {Right.READ, Right.EVALUATE}
-    with pytest.raises(InvalidInput, match="'root' is no scope"):
+    with pytest.raises(InvalidInput, match="'root' is not a scope"):
         rights_of(["root"])

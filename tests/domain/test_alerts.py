@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spotlab.domain.alert_state import Event, Finding, Ringing, step
-from spotlab.domain.alerts import AlertKind, Condition, checked
+from spotlab.domain.alert_state import Event, Finding, FiringAlert, update_alerts
+from spotlab.domain.alerts import AlertKind, Condition, validated
 from spotlab.errors import InvalidInput
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -17,11 +17,11 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 
 def run(answers: list[bool | None], again_h: float = 1.0) -> list[Event]:
     """The events told over looks ten minutes apart."""
-    rung: dict[str, Ringing] = {}
+    rung: dict[str, FiringAlert] = {}
     told: list[Event] = []
     for number, ringing in enumerate(answers):
         found = [Finding("a", "a", ringing, "words")]
-        rung, messages = step(rung, found, START + timedelta(minutes=10 * number), again_h)
+        rung, messages = update_alerts(rung, found, START + timedelta(minutes=10 * number), again_h)
         told += [message.event for message in messages]
     return told
 
@@ -41,15 +41,17 @@ def test_unknown_neither_rings_nor_ends() -> None:
 
 
 def test_another_state_is_told_at_once() -> None:
-    rung, _ = step({}, [Finding("a", "a is degraded", True, "", level="degraded")], START, 1)
-    rung, told = step(rung, [Finding("a", "a is down", True, "", level="down")], START, 1)
+    rung, _ = update_alerts(
+        {}, [Finding("a", "a is degraded", True, "", level="degraded")], START, 1
+    )
+    rung, told = update_alerts(rung, [Finding("a", "a is down", True, "", level="down")], START, 1)
     assert [(m.event, m.subject) for m in told] == [(Event.STILL_FIRING, "a is down")]
     assert rung["a"].since == START
 
 
 def test_what_is_not_watched_any_more_is_resolved() -> None:
-    rung, _ = step({}, [Finding("a", "a", True, "")], START, 1)
-    rung, told = step(rung, [], START, 1)
+    rung, _ = update_alerts({}, [Finding("a", "a", True, "")], START, 1)
+    rung, told = update_alerts(rung, [], START, 1)
     assert rung == {}
     assert [message.event for message in told] == [Event.RESOLVED]
 
@@ -78,4 +80,4 @@ def test_firing_and_resolved_take_turns(answers: list[bool | None]) -> None:
 )
 def test_what_makes_no_sense_is_refused(condition: Condition) -> None:
     with pytest.raises(InvalidInput):
-        checked(condition)
+        validated(condition)

@@ -20,13 +20,13 @@ def refuse(wrong: str, right: str) -> NoReturn:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"[" * 100_000, "no readable JSON"),
-        (b"9" * 5000, "no readable JSON"),
-        (b'["\\ud800"]', "no readable JSON"),
-        (b'{"\\uDFFF": 1}', "no readable JSON"),
-        (b"\xff\xfe[", "no JSON|no readable JSON"),
-        (b"[1,", "cut off or no JSON"),
-        (b"", "cut off or no JSON"),
+        (b"[" * 100_000, "not readable JSON"),
+        (b"9" * 5000, "not readable JSON"),
+        (b'["\\ud800"]', "not readable JSON"),
+        (b'{"\\uDFFF": 1}', "not readable JSON"),
+        (b"\xff\xfe[", "not JSON|not readable JSON"),
+        (b"[1,", "truncated or not JSON"),
+        (b"", "truncated or not JSON"),
         (b"[" + b"[]," * (content.MAX_CONTAINERS + 1) + b"0]", "too many values"),
         (b"[" + b"1," * (content.MAX_VALUES + 1) + b"0]", "too many values"),
     ],
@@ -54,10 +54,10 @@ def test_what_unpacks_to_more_than_is_taken_stops_there() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b'a,b\n1,"' + b"x" * 200_000, "no CSV"),
+        (b'a,b\n1,"' + b"x" * 200_000, "not CSV"),
         (b"a,b\n1,2,3\n", "more or fewer fields"),
         (b"a,c\n1,2\n", "lacks b"),
-        (b"a,b\n\xff,2\n", "no text"),
+        (b"a,b\n\xff,2\n", "not text"),
         (b"", "lacks a, b"),
     ],
 )

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from spotlab.domain.market import Pool
 from spotlab.domain.placement import (
-    FEWEST_TYPES,
-    PlacementAnswer,
+    MIN_TYPES,
+    PlacementResponse,
     Placements,
     PlacementState,
     Shape,
     groups,
-    worth_asking,
+    relevant_groups,
 )
 from tests.support.feeds import NOW
 
@@ -28,14 +28,16 @@ def answer(
     age_h: float = 1.0,
     types: tuple[str, ...] = ("c5.large", "m5.large", "m6i.large"),
     **scores: int,
-) -> PlacementAnswer:
+) -> PlacementResponse:
     by_zone = {f"us-east-1{letter}": score for letter, score in scores.items()}
     at = NOW - timedelta(hours=age_h)
-    return PlacementAnswer(False, "acme", "us-east-1", types, at, "AWS test", not by_zone, by_zone)
+    return PlacementResponse(
+        False, "acme", "us-east-1", types, at, "AWS test", not by_zone, by_zone
+    )
 
 
-def known(*answers: PlacementAnswer) -> Placements:
-    return Placements.of_answers(answers, NOW)
+def known(*answers: PlacementResponse) -> Placements:
+    return Placements.from_responses(answers, NOW)
 
 
 def pool(zone: str | None = A, name: str = "m5.large") -> Pool:
@@ -64,11 +66,11 @@ def test_each_type_has_one_group_of_its_kind(shapes: dict[str, Shape]) -> None:
     members = [name for group in found for name in group]
     assert len(members) == len(set(members))
     for group in found:
-        assert len(group) >= FEWEST_TYPES
+        assert len(group) >= MIN_TYPES
         assert len({(shapes[name].architecture, shapes[name].accelerated) for name in group}) == 1
     without = set(shapes) - set(members)
     kinds = [(shapes[name].architecture, shapes[name].accelerated) for name in without]
-    assert all(kinds.count(kind) < FEWEST_TYPES for kind in kinds)
+    assert all(kinds.count(kind) < MIN_TYPES for kind in kinds)
     assert groups(dict(reversed(shapes.items()))) == found, "whoever asks, the same groups"
 
 
@@ -76,46 +78,48 @@ def test_the_fleets_own_groups_come_before_its_alternatives() -> None:
     shapes = {f"m{n}.large": LARGE for n in range(10, 20)} | {
         f"m{n}.xlarge": XLARGE for n in range(10, 13)
     }
-    first, second = worth_asking(shapes, {"m19.large": 3, "zz.large": 1})
+    first, second = relevant_groups(shapes, {"m19.large": 3, "zz.large": 1})
     assert "m19.large" in first
     assert {"m10.large", "m14.large"} <= set(second)
-    assert worth_asking(shapes, {}) == []
+    assert relevant_groups(shapes, {}) == []
 
 
 def test_a_score_belongs_to_a_zone_and_a_group() -> None:
     placements = known(answer(a=7, b=2))
-    score = placements.of(pool())
+    score = placements.score_of(pool())
     assert (score.state, score.score, score.zone) == (PlacementState.SCORED, 7, A)
     assert score.instance_types == ("c5.large", "m5.large", "m6i.large")
     assert score.origin is not None
     assert (score.origin.event_time, score.origin.stale) == (NOW - timedelta(hours=1), False)
-    assert placements.of(pool(B)).score == 2
+    assert placements.score_of(pool(B)).score == 2
 
 
 def test_a_region_has_the_score_of_its_easiest_zone() -> None:
-    score = known(answer(a=2, b=7)).of(pool(None))
+    score = known(answer(a=2, b=7)).score_of(pool(None))
     assert (score.score, score.zone) == (7, B)
 
 
 def test_what_is_unknown_is_no_number() -> None:
     placements = known(answer(a=7))
     for unknown in (pool(B), pool(name="x9.large"), Pool("eu-west-1", "eu-west-1a", "m5.large")):
-        score = placements.of(unknown)
+        score = placements.score_of(unknown)
         assert (score.state, score.score) == (PlacementState.UNKNOWN, None)
         assert score.reason
-    assert Placements.of_answers((), NOW, "No accounts.").of(pool()).reason == "No accounts."
+    assert (
+        Placements.from_responses((), NOW, "No accounts.").score_of(pool()).reason == "No accounts."
+    )
 
 
 def test_a_refusal_is_told_where_no_score_is_fresh() -> None:
-    refused = known(answer()).of(pool())
+    refused = known(answer()).score_of(pool())
     assert (refused.state, refused.score) == (PlacementState.REFUSED, None)
     assert "quota" in refused.reason
-    assert known(answer(8, a=7), answer(1)).of(pool()).score == 7, "8 hours old is fresh"
-    assert known(answer(13, a=7), answer(1)).of(pool()).state is PlacementState.REFUSED
+    assert known(answer(8, a=7), answer(1)).score_of(pool()).score == 7, "8 hours old is fresh"
+    assert known(answer(13, a=7), answer(1)).score_of(pool()).state is PlacementState.REFUSED
 
 
 def test_an_old_score_says_so_and_an_older_one_is_gone() -> None:
-    old = known(answer(13, a=7), answer(20, a=3)).of(pool())
+    old = known(answer(13, a=7), answer(20, a=3)).score_of(pool())
     assert old.origin is not None
     assert (old.score, old.origin.stale) == (7, True)
-    assert known(answer(49, a=7)).of(pool()).state is PlacementState.UNKNOWN
+    assert known(answer(49, a=7)).score_of(pool()).state is PlacementState.UNKNOWN

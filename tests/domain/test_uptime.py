@@ -134,7 +134,7 @@ def test_a_rate_without_tries_is_unknown() -> None:
 
 
 def test_needs_name_parts_and_have_no_circle() -> None:
-    assert {need.part for need in NEEDS} | {need.on for need in NEEDS} <= set(COMPONENTS)
+    assert {need.component for need in NEEDS} | {need.on for need in NEEDS} <= set(COMPONENTS)
     for part in COMPONENTS:
         reached, ahead = set[str](), [part]
         while ahead:
@@ -143,7 +143,7 @@ def test_needs_name_parts_and_have_no_circle() -> None:
                 if need.on not in reached:
                     reached.add(need.on)
                     ahead.append(need.on)
-    assert {need.part for need in needed_by("database")} == set(COMPONENTS) - {
+    assert {need.component for need in needed_by("database")} == set(COMPONENTS) - {
         "database",
         "Redis cache",
     }

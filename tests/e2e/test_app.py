@@ -42,14 +42,14 @@ def test_from_an_instance_to_its_why(page: Page, app_url: str) -> None:
     assert re.search(r"/experiments\?id=\d+", page.url)
     expect(page.locator("h1")).to_contain_text(re.compile("STAY|SWITCH|FALLBACK"))
 
-    follow(page, "Its candidates now")
+    follow(page, "Candidates now")
     assert "instance=i-" in page.url
     expect(page.locator("h1")).to_contain_text(re.compile("best of|None of"))
 
     select_row(page, 0)
     follow(page, "Why this risk")
     expect(page.locator("h1")).to_contain_text("within 24 h")
-    expect(page.get_by_text("What makes the risk of")).to_be_visible()
+    expect(page.get_by_text("Contributions to the risk of")).to_be_visible()
 
 
 @pytest.mark.parametrize("path", PAGES)

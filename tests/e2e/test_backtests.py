@@ -33,9 +33,9 @@ def test_from_sent_traces_to_a_replayed_window(page: Page, app_url: str, tmp_pat
     files = [folder / f"{zone}.json" for zone in ZONES]
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(files)
     for label, value in (
-        ("Work, h", "6"),
-        ("Deadline from, h", "8"),
-        ("Deadline to, h", "10"),
+        ("Work (h)", "6"),
+        ("Deadline from (h)", "8"),
+        ("Deadline to (h)", "10"),
         ("Windows", "2"),
     ):
         fill(page, label, value)
@@ -47,7 +47,7 @@ def test_from_sent_traces_to_a_replayed_window(page: Page, app_url: str, tmp_pat
     page.wait_for_url(re.compile(r"/backtests\?sweep=[0-9a-f]{16}"), timeout=60_000)
     expect(page.locator("h1")).to_contain_text("On 2 windows of 3 zones", timeout=SWEEP_MS)
     settle(page)
-    expect(page.get_by_text("What do the figures rest on?")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("heading", name="Assumptions")).to_be_visible(timeout=30_000)
     assert serious_violations(page) == []
 
     page.get_by_text("One window replayed").click()

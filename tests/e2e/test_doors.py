@@ -23,7 +23,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
 from spotlab.api import server
-from spotlab.api.auth_middleware import OPEN
+from spotlab.api.auth_middleware import OPEN_PATHS
 from spotlab.domain.access import Role
 from tests.conftest import ROOT
 from tests.e2e.serving import _wait_until_it_answers
@@ -37,9 +37,10 @@ APP = """
 import streamlit as st
 from spotlab.api import screen_files, server
 from spotlab.ui.common import back_messages, screen_files as screens
+from spotlab.ui.common.upload_memory import held
 
 back_messages.limit()
-screen_files.use(screens.watch())
+screen_files.register(screens.watch(), held)
 app = st.App("screen.py", routes=server.ROUTES, middleware=server.MIDDLEWARE)
 """
 SCREEN = """
@@ -272,7 +273,7 @@ def variants(path: str) -> set[str]:
 
 
 CLOSED = sorted(
-    {route.path for route in server.ROUTES if route.path not in OPEN}  # type: ignore[attr-defined]
+    {route.path for route in server.ROUTES if route.path not in OPEN_PATHS}  # type: ignore[attr-defined]
     | {
         *("/api/v1/users", "/api/v1/me", "/api/v1/audit", "/metrics", "/users"),
         *("/_stcore/host-config", "/_stcore/metrics", "/_stcore/script-health-check"),

@@ -17,7 +17,7 @@ from spotlab.runtime.bootstrap import SystemClock
 from spotlab.store import Store
 from tests.conftest import ROOT
 from tests.support.databases import Database, database
-from tests.support.online import until
+from tests.support.online import wait_until
 
 __all__ = ["database"]
 TTL_S = 5.0
@@ -70,7 +70,7 @@ def freeze(one: Worker, database: Database) -> None:
 
 
 def ask_for_slow(store: Store) -> None:
-    store.jobs.ask("slow", By("ana", SystemClock().now(), "", "a test"))
+    store.jobs.request_run("slow", By("ana", SystemClock().now(), "", "a test"))
 
 
 def lines(folder: Path) -> int:
@@ -85,8 +85,8 @@ def test_a_frozen_and_a_killed_leader_are_replaced_and_nothing_runs_twice(
         one, two = (stack.enter_context(worker(database, tmp_path)) for _ in range(2))
         for each in (one, two):
             each.hears("ready")
-        until(lambda: (tmp_path / "often").exists(), "somebody leads and works")
-        lease = store.leases.look("scheduler")
+        wait_until(lambda: (tmp_path / "often").exists(), "somebody leads and works")
+        lease = store.leases.get("scheduler")
         assert lease is not None
         if f"-{two.process.pid}-" in lease.holder:
             one, two = two, one
@@ -98,9 +98,9 @@ def test_a_frozen_and_a_killed_leader_are_replaced_and_nothing_runs_twice(
         began = time.monotonic()
         assert two.hears("leads") == f"leads {token + 1}"
         assert time.monotonic() - began < 2 * TTL_S
-        until(lambda: store.jobs.runs("slow")[0].state is RunState.LOST, "its run is lost")
+        wait_until(lambda: store.jobs.runs("slow")[0].state is RunState.LOST, "its run is lost")
         before = lines(tmp_path)
-        until(lambda: lines(tmp_path) > before, "the new leader works")
+        wait_until(lambda: lines(tmp_path) > before, "the new leader works")
 
         one.process.send_signal(signal.SIGCONT)
         (tmp_path / "go").touch()
@@ -113,7 +113,7 @@ def test_a_frozen_and_a_killed_leader_are_replaced_and_nothing_runs_twice(
         assert one.hears("leads") == f"leads {token + 2}"
         assert time.monotonic() - began < 2 * TTL_S
         before = lines(tmp_path)
-        until(lambda: lines(tmp_path) > before, "the old leader leads again, and works")
+        wait_until(lambda: lines(tmp_path) > before, "the old leader leads again, and works")
 
         one.process.kill()
         one.process.wait()

@@ -9,7 +9,7 @@ import asyncio
 
 import pytest
 
-from benchmarks.live import follow, servers, shared
+from benchmarks.live import measure_delays, running_servers, shared_services
 from spotlab.runtime.bootstrap import bootstrap
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.settings import load
@@ -18,11 +18,11 @@ from spotlab.settings import load
 @pytest.mark.postgres
 @pytest.mark.timeout(600)
 def test_a_decision_comes_to_the_open_screens_of_another_process() -> None:
-    with shared() as (home, settings, _), servers(home, settings, 1) as (reader,):
+    with shared_services() as (home, settings, _), running_servers(home, settings, 1) as (reader,):
         with bootstrap(load(home=home, market="simulated", **settings)) as writer:
 
             def write() -> None:
                 evaluate_instances(writer, [writer.store.fleet.instances()[0].instance_id])
 
-            delays = asyncio.run(follow(reader, write, 1))
+            delays = asyncio.run(measure_delays(reader, write, 1))
         assert None not in (*delays.instances, *delays.experiments), "each decision appears"

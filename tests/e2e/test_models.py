@@ -1,4 +1,4 @@
-"""Models in a browser: who is trusted, one card, a decision with its reason, every view."""
+"""Models in a browser: leaderboard, one card, an action with its reason, every view."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def move(page: Page, name: str, reason: str) -> None:
 
 def test_from_the_leaderboard_to_a_decision_about_a_model(page: Page, app_url: str) -> None:
     open_path(page, f"{app_url}/models")
-    expect(page.locator("h1")).to_contain_text("1 model is trusted: toy")
+    expect(page.locator("h1")).to_contain_text("1 champion: toy")
     select_row(page, 1)
     expect(page.locator("h1")).to_contain_text("toy@1.0.0 for", timeout=30_000)
     settle(page)
@@ -33,7 +33,7 @@ def test_from_the_leaderboard_to_a_decision_about_a_model(page: Page, app_url: s
     off = page.get_by_test_id("stButtonGroup").get_by_text("Enable", exact=True).count() > 0
     move(page, "Enable" if off else "Disable", "Only to see that it is written down")
     page.get_by_role("tab", name="History").click()
-    expect(page.get_by_text("was in force for")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("was champion for")).to_be_visible(timeout=30_000)
     # Streamlit's own toast has no accessible name; it goes by itself.
     expect(page.get_by_test_id("stToast")).to_have_count(0, timeout=30_000)
     assert serious_violations(page) == []

@@ -19,7 +19,7 @@ from tests.e2e.walking import serious_violations, settle
 from tests.support import oidc
 from tests.support.access import PASSWORD
 from tests.support.lab import save_toy_model
-from tests.support.online import until
+from tests.support.online import wait_until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -74,15 +74,15 @@ def test_a_direct_websocket_is_refused(app: Served) -> None:
 def test_from_the_first_link_to_a_page_and_out(app: Served, page: Page, browser: Browser) -> None:
     dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
     if not dark:  # the themes share one server, whose first administrator comes once
-        until(lambda: LINK.search(app.written()), "the link is printed", within_s=60)
+        wait_until(lambda: LINK.search(app.written()), "the link is printed", within_s=60)
         found = LINK.search(app.written())
         assert found is not None
         page.goto(found[0])
         assert serious_violations(page) == []
         page.get_by_label("Name").fill("ana")
         page.get_by_label("New password").fill(PASSWORD)
-        page.get_by_label("The same once more").fill(PASSWORD)
-        page.get_by_role("button", name="Create, and sign in").click()
+        page.get_by_label("Repeat the password").fill(PASSWORD)
+        page.get_by_role("button", name="Create and sign in").click()
     else:
         page.goto(f"{app.url}/health")
         assert serious_violations(page) == []
@@ -90,7 +90,7 @@ def test_from_the_first_link_to_a_page_and_out(app: Served, page: Page, browser:
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
         expect(page).to_have_url(re.compile("/health$"))
-    expect(page.locator("h1")).not_to_contain_text("Getting SpotLab ready", timeout=120_000)
+    expect(page.locator("h1")).not_to_contain_text("Preparing SpotLab", timeout=120_000)
     settle(page)
     cookies = {kept["name"]: kept for kept in page.context.cookies()}
     assert cookies["spotlab_session"]["httpOnly"]
@@ -107,7 +107,7 @@ def test_from_the_first_link_to_a_page_and_out(app: Served, page: Page, browser:
     expect(page.get_by_text("Your session has ended")).to_be_visible()
     assert _handshake(app.url, Cookie=kept, Origin=app.url) == 403
     # A page whose connection is still open acts no more, and leads to the sign-in and back.
-    other.get_by_role("button", name="Create a token").click()
+    other.get_by_role("button", name="Create token").click()
     other.get_by_role("link", name="Sign in").first.click()
     expect(other).to_have_url(re.compile(r"/sign-in\?next=%2Fme$"))
     page.goto(f"{app.url}/candidates")

@@ -30,7 +30,7 @@ class Errors(list[str]):
 
 def open_path(page: Page, url: str) -> None:
     page.goto(url)
-    expect(page.locator("h1")).not_to_contain_text("Getting SpotLab ready", timeout=FIRST_RUN_MS)
+    expect(page.locator("h1")).not_to_contain_text("Preparing SpotLab", timeout=FIRST_RUN_MS)
     settle(page)
 
 

@@ -142,8 +142,8 @@ def test_history_reaches_back_as_far_as_asked_and_to_the_price_in_force_there() 
 
 
 def test_earlier_region_prices_become_change_points() -> None:
-    told = [(60, 0.03), (40, 0.03), (20, 0.05), (1, 0.04)]
-    data = read(*(feed_price(price, NOW - days * DAY) for days, price in told))
+    prices = [(60, 0.03), (40, 0.03), (20, 0.05), (1, 0.04)]
+    data = read(*(feed_price(price, NOW - days * DAY) for days, price in prices))
     assert history_of(data) == [
         (NOW - 60 * DAY, 0.03),
         (NOW - 20 * DAY, 0.05),

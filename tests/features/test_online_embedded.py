@@ -20,7 +20,7 @@ from spotlab.features import embedded
 from spotlab.features.embedded import find_server, join_server
 from spotlab.features.redis_online import RedisOnlineStore, connect
 from spotlab.processes import run_dir, socket_dir
-from tests.support.online import embedded_server, is_running, until
+from tests.support.online import embedded_server, is_running, wait_until
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 RISK = OnlineView("spot_risk", ("region", "instance_type"), 3600)
@@ -134,8 +134,8 @@ def test_the_rows_survive_an_idle_stop_but_not_a_crash(tmp_path: Path) -> None:
         store.clear()
         assert membership.pid is not None
         os.kill(membership.pid, 9)
-        until(lambda: membership.pid is None, "the supervisor has ended")
-        membership.ensure()
+        wait_until(lambda: membership.pid is None, "the supervisor has ended")
+        membership.ensure_running()
         assert store.keys(RISK) == [], "what was cleared does not come back"
 
 
@@ -146,8 +146,8 @@ def test_a_dump_is_loaded_once_whoever_stopped_the_server(tmp_path: Path) -> Non
         for number, left in ((signal.SIGTERM, [ROW.key]), (signal.SIGKILL, [])):
             assert membership.pid is not None
             os.kill(membership.pid, number)
-            until(lambda: membership.pid is None, "the supervisor has ended")
-            membership.ensure()
+            wait_until(lambda: membership.pid is None, "the supervisor has ended")
+            membership.ensure_running()
             assert store.keys(RISK) == left
             store.clear()
 

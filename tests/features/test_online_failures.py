@@ -17,7 +17,7 @@ from spotlab.domain.ports import OnlineRow, OnlineStore, OnlineView
 from spotlab.errors import InvalidInput, InvalidSetting, OnlineStoreDown
 from spotlab.features.redis_online import RedisOnlineStore, connect
 from spotlab.processes import Membership
-from tests.support.online import MemoryOnlineStore, embedded_server, until
+from tests.support.online import MemoryOnlineStore, embedded_server, wait_until
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 RISK = OnlineView("spot_risk", ("region", "instance_type"), 3600)
@@ -53,7 +53,7 @@ def fails_within(longest_s: float, call: Callable[[], object]) -> OnlineStoreDow
 def kill(membership: Membership) -> None:
     assert membership.pid is not None
     os.kill(membership.pid, signal.SIGKILL)
-    until(lambda: membership.pid is None, "the supervisor has ended")
+    wait_until(lambda: membership.pid is None, "the supervisor has ended")
 
 
 def test_a_server_that_goes_is_down_at_once_and_comes_back_for_the_same_store(
@@ -67,7 +67,7 @@ def test_a_server_that_goes_is_down_at_once_and_comes_back_for_the_same_store(
         for call in CALLS.values():
             down = fails_within(1.0, lambda call=call: call(store))  # type: ignore[misc]
             assert "does not answer" in down.message
-        membership.ensure()
+        membership.ensure_running()
         assert store.write(RISK, [ROW]) == 1, "its scripts are sent again"
         assert store.read(RISK, [ROW.key]) == [ROW]
         assert store.ping() < 1.0
@@ -107,7 +107,7 @@ def test_a_wrong_password_is_said_but_never_shown(
         with connect(f"unix://{user}@{path}") as client:
             for call in CALLS.values():
                 down = fails_within(1.0, lambda call=call: call(RedisOnlineStore(client)))  # type: ignore[misc]
-                assert "refused the user or password" in down.message
+                assert "rejected the user or password" in down.message
                 assert "SPOTLAB_REDIS_URL" in down.remedy
                 assert PASSWORD not in "".join(traceback.format_exception(down))
         with connect(f"unix://:another@{path}") as client:
@@ -137,7 +137,7 @@ def test_a_full_server_refuses_and_says_so(server: tuple[str, Membership]) -> No
         store.write(RISK, [ROW])
         client.config_set("maxmemory", "1")
         down = fails_within(1.0, lambda: store.write(RISK, [ROW]))
-        assert "refused" in down.message
+        assert "rejected" in down.message
         assert "maxmemory" in down.message
         assert store.read(RISK, [ROW.key]) == [ROW], "what is there can still be read"
         client.config_set("maxmemory", "0")
@@ -187,7 +187,7 @@ def test_a_key_unlike_its_view_is_refused(key: tuple[str, ...]) -> None:
 def test_a_value_that_cannot_be_kept_as_it_is_is_refused() -> None:
     with connect("unix:///nowhere.sock") as client:
         store = RedisOnlineStore(client)
-        with pytest.raises(InvalidInput, match="naive"):
+        with pytest.raises(InvalidInput, match="no time zone"):
             store.write(RISK, [OnlineRow(ROW.key, NOON.replace(tzinfo=None), {})])
         with pytest.raises(InvalidInput, match="event_time"):
             store.write(POOL, [OnlineRow(ROW.key, NOON, {"event_time": 1})])

@@ -22,12 +22,12 @@ from tests.support.snapshots import NOW, market_snapshots
 TABLES = ("advisor", "advisor_past", "prices", "price_history", "on_demand", "specs")
 
 
-class Shelf:
+class MemoryStore:
     """An online store in memory that keeps values as JSON text."""
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, tuple[str, ...]], tuple[OnlineRow, str]] = {}
-        self.asked = 0
+        self.reads = 0
 
     def ping(self) -> float:
         return 0.0
@@ -42,7 +42,7 @@ class Shelf:
         return landed
 
     def read(self, view: OnlineView, keys: Sequence[tuple[str, ...]]) -> list[OnlineRow | None]:
-        self.asked += len(keys)
+        self.reads += len(keys)
         held = [self.rows.get((view.name, key)) for key in keys]
         return [item and replace(item[0], value=json.loads(item[1])) for item in held]
 
@@ -63,8 +63,8 @@ def data() -> MarketData:
 
 
 @pytest.fixture
-def shelf(data: MarketData) -> Shelf:
-    store = Shelf()
+def shelf(data: MarketData) -> MemoryStore:
+    store = MemoryStore()
     assert online.publish(store, data) == len(store.rows)
     return store
 
@@ -80,13 +80,15 @@ def assert_same(left: MarketData, right: MarketData) -> None:
     )
 
 
-def test_what_was_published_is_read_row_for_row(shelf: Shelf, data: MarketData) -> None:
+def test_what_was_published_is_read_row_for_row(shelf: MemoryStore, data: MarketData) -> None:
     read = online.read_market(shelf, MarketName.RECORDED, NOW + timedelta(minutes=9))
     assert read is not None
     assert_same(read, data)
 
 
-def test_features_online_equal_features_offline_bit_for_bit(shelf: Shelf, data: MarketData) -> None:
+def test_features_online_equal_features_offline_bit_for_bit(
+    shelf: MemoryStore, data: MarketData
+) -> None:
     read = online.read_market(shelf, MarketName.RECORDED, NOW)
     assert read is not None
     there, here = compute(read), compute(data)
@@ -96,18 +98,18 @@ def test_features_online_equal_features_offline_bit_for_bit(shelf: Shelf, data: 
 
 
 def test_nothing_published_is_nothing_read(data: MarketData) -> None:
-    assert online.read_market(Shelf(), MarketName.RECORDED, data.as_of) is None
+    assert online.read_market(MemoryStore(), MarketName.RECORDED, data.as_of) is None
 
 
 @pytest.mark.parametrize(
     ("after_s", "there"), [(0, True), (3600, True), (3601, False), (-1, False)]
 )
-def test_a_publication_counts_for_an_hour(shelf: Shelf, after_s: int, there: bool) -> None:
+def test_a_publication_counts_for_an_hour(shelf: MemoryStore, after_s: int, there: bool) -> None:
     read = online.read_market(shelf, MarketName.RECORDED, NOW + timedelta(seconds=after_s))
     assert (read is not None) is there
 
 
-def test_another_market_is_never_handed_out(shelf: Shelf, data: MarketData) -> None:
+def test_another_market_is_never_handed_out(shelf: MemoryStore, data: MarketData) -> None:
     assert online.read_market(shelf, MarketName.PUBLIC, NOW) is None
     online.publish(shelf, replace(data, market=MarketName.PUBLIC))
     assert online.read_market(shelf, MarketName.RECORDED, NOW) is None
@@ -115,16 +117,16 @@ def test_another_market_is_never_handed_out(shelf: Shelf, data: MarketData) -> N
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
-def test_a_publication_with_a_row_gone_is_not_read(shelf: Shelf, view: OnlineView) -> None:
+def test_a_publication_with_a_row_gone_is_not_read(shelf: MemoryStore, view: OnlineView) -> None:
     del shelf.rows[view.name, shelf.keys(view)[0]]
     assert online.read_market(shelf, MarketName.RECORDED, NOW) is None
 
 
 def test_what_an_earlier_publication_left_behind_is_not_read(
-    shelf: Shelf, data: MarketData
+    shelf: MemoryStore, data: MarketData
 ) -> None:
-    kept = data.prices["instance_type"] != "c5.large"
-    later = replace(data, as_of=NOW + timedelta(minutes=10), prices=data.prices[kept])
+    remaining = data.prices["instance_type"] != "c5.large"
+    later = replace(data, as_of=NOW + timedelta(minutes=10), prices=data.prices[remaining])
     online.publish(shelf, later)
     read = online.read_market(shelf, MarketName.RECORDED, later.as_of)
     assert read is not None
@@ -132,7 +134,7 @@ def test_what_an_earlier_publication_left_behind_is_not_read(
     assert len(shelf.keys(POOL)) > len(read.prices)
 
 
-def test_two_publications_of_one_moment_do_not_mix(shelf: Shelf, data: MarketData) -> None:
+def test_two_publications_of_one_moment_do_not_mix(shelf: MemoryStore, data: MarketData) -> None:
     halved = data.prices.assign(spot_price_usd_per_hour=data.prices["spot_price_usd_per_hour"] / 2)
     again = replace(data, prices=halved[halved["region"] == "us-east-1"].reset_index(drop=True))
     assert online.read_market(shelf, MarketName.RECORDED, NOW) is not None
@@ -142,18 +144,18 @@ def test_two_publications_of_one_moment_do_not_mix(shelf: Shelf, data: MarketDat
     assert_same(read, again)
 
 
-def test_reading_a_publication_again_asks_the_store_for_one_row(shelf: Shelf) -> None:
+def test_reading_a_publication_again_asks_the_store_for_one_row(shelf: MemoryStore) -> None:
     first = online.read_market(shelf, MarketName.RECORDED, NOW)
-    asked = shelf.asked
+    reads = shelf.reads
     again = online.read_market(shelf, MarketName.RECORDED, NOW + timedelta(minutes=1))
-    assert shelf.asked == asked + 1
+    assert shelf.reads == reads + 1
     assert first is not None
     assert again is not None
     assert_same(first, again)
 
 
 def test_changing_a_table_that_was_read_does_not_reach_the_next_reader(
-    shelf: Shelf, data: MarketData
+    shelf: MemoryStore, data: MarketData
 ) -> None:
     first = online.read_market(shelf, MarketName.RECORDED, NOW)
     assert first is not None
@@ -164,7 +166,9 @@ def test_changing_a_table_that_was_read_does_not_reach_the_next_reader(
     assert_same(again, data)
 
 
-def test_an_older_publication_does_not_replace_a_newer(shelf: Shelf, data: MarketData) -> None:
+def test_an_older_publication_does_not_replace_a_newer(
+    shelf: MemoryStore, data: MarketData
+) -> None:
     earlier = replace(data, as_of=NOW - timedelta(minutes=10))
     assert online.publish(shelf, earlier) == 0
     read = online.read_market(shelf, MarketName.RECORDED, NOW)
@@ -173,7 +177,7 @@ def test_an_older_publication_does_not_replace_a_newer(shelf: Shelf, data: Marke
 
 
 def test_reading_some_regions_gives_their_pools_the_same_features(
-    shelf: Shelf, data: MarketData
+    shelf: MemoryStore, data: MarketData
 ) -> None:
     read = online.read_market(shelf, MarketName.RECORDED, NOW, ["us-east-1", "mars-north-1"])
     assert read is not None
@@ -183,7 +187,7 @@ def test_reading_some_regions_gives_their_pools_the_same_features(
     assert compute(read).values.tobytes() == compute(data, pools).values.tobytes()
 
 
-def test_without_history_windows_are_unknown(shelf: Shelf, data: MarketData) -> None:
+def test_without_history_windows_are_unknown(shelf: MemoryStore, data: MarketData) -> None:
     bare = replace(data, price_history=data.price_history.iloc[:0], advisor_past=data.advisor[:0])
     shelf.clear()
     online.publish(shelf, bare)
@@ -196,7 +200,7 @@ def test_without_history_windows_are_unknown(shelf: Shelf, data: MarketData) -> 
     assert not np.isnan(frame.column("log_spot_price")).any()
 
 
-def test_an_empty_market_can_be_published(shelf: Shelf) -> None:
+def test_an_empty_market_can_be_published(shelf: MemoryStore) -> None:
     later = NOW + timedelta(minutes=1)
     empty = MarketData(MarketName.RECORDED, later).with_degraded("Last collect failed.")
     online.publish(shelf, empty)
@@ -207,14 +211,14 @@ def test_an_empty_market_can_be_published(shelf: Shelf) -> None:
 
 
 def test_what_another_version_published_counts_as_nothing(data: MarketData) -> None:
-    store = Shelf()
+    store = MemoryStore()
     store.write(ORIGINS, [OnlineRow(("current",), NOW, {"market": "recorded", "rows": {}})])
     assert online.read_market(store, MarketName.RECORDED, NOW) is None
     online.publish(store, data)
     assert online.read_market(store, MarketName.RECORDED, NOW) is not None
 
 
-def test_keys_read_as_documented(shelf: Shelf) -> None:
+def test_keys_read_as_documented(shelf: MemoryStore) -> None:
     assert ("us-east-1", "us-east-1a", "c5.large", "Linux") in shelf.keys(POOL)
     assert ("eu-west-1", "-", "c5.large", "Linux") in shelf.keys(POOL)
     assert ("us-east-1", "u-6tb1") in shelf.keys(PRICE_HISTORY)
@@ -222,11 +226,11 @@ def test_keys_read_as_documented(shelf: Shelf) -> None:
     assert ("eu-west-1", "m6g.xlarge") in shelf.keys(SPOT_RISK)
 
 
-class Delayed(Shelf):
+class Delayed(MemoryStore):
     """A writer that sleeps between its look at the store and its first write."""
 
-    def __init__(self, shelf: Shelf, meanwhile: Callable[[], object]) -> None:
-        self.rows, self.asked, self._meanwhile = shelf.rows, 0, meanwhile
+    def __init__(self, shelf: MemoryStore, meanwhile: Callable[[], object]) -> None:
+        self.rows, self.reads, self._meanwhile = shelf.rows, 0, meanwhile
 
     def write(self, view: OnlineView, rows: Sequence[OnlineRow]) -> int:
         meanwhile, self._meanwhile = self._meanwhile, lambda: None
@@ -235,7 +239,7 @@ class Delayed(Shelf):
 
 
 def test_a_delayed_writer_can_neither_replace_nor_mix_into_what_came_meanwhile(
-    shelf: Shelf, data: MarketData
+    shelf: MemoryStore, data: MarketData
 ) -> None:
     later = replace(data, as_of=data.as_of + timedelta(seconds=60))
     delayed = Delayed(shelf, lambda: online.publish(shelf, later))

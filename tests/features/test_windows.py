@@ -45,9 +45,9 @@ def slow_price_at(points: list[Point], pool: int, hours_ago: float) -> float:
 
 def slow_window(points: list[Point], pool: int, window_h: float) -> tuple[float, float]:
     spans = []
-    held = steps(points, pool)
-    for place, (age, price) in enumerate(held):
-        until = held[place + 1][0] if place + 1 < len(held) else 0.0
+    points_of_pool = steps(points, pool)
+    for place, (age, price) in enumerate(points_of_pool):
+        until = points_of_pool[place + 1][0] if place + 1 < len(points_of_pool) else 0.0
         hours = min(age, window_h) - min(until, window_h)
         spans.append((hours, price))
     covered = math.fsum(hours for hours, _ in spans)
@@ -60,8 +60,8 @@ def slow_window(points: list[Point], pool: int, window_h: float) -> tuple[float,
 
 
 def slow_hours_since_change(points: list[Point], pool: int) -> float:
-    held = steps(points, pool)
-    moved = [age for (_, before), (age, now) in pairwise(held) if now != before]
+    points_of_pool = steps(points, pool)
+    moved = [age for (_, before), (age, now) in pairwise(points_of_pool) if now != before]
     return moved[-1] if moved else math.nan
 
 

@@ -1,4 +1,4 @@
-"""Every schedule there is, by trying each action at each tick: the oracle's oracle."""
+"""Exhaustive search over all schedules, as a reference for the oracle."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ import copy
 import math
 
 from spotlab.gym.clock import clock_for
-from spotlab.gym.simulator import _Replay
+from spotlab.gym.simulator import _Simulation
 from spotlab.gym.views import ON_DEMAND, STAY, Action, Do
 from spotlab.gym.workloads import Service, Workload
 from spotlab.gym.world import World
 
 
 def least_objective(world: World, workload: Workload) -> float:
-    """The least objective of any sequence of actions that misses no deadline."""
+    """The minimum objective over all sequences of actions that meet the deadline."""
     clock = clock_for(workload, world.tick_h, world.ticks)
     pools = len(world.panel.names)
     worth = workload.downtime_usd_per_hour if isinstance(workload, Service) else 0.0
     known: dict[tuple[object, ...], float] = {}
 
-    def rest(tick: int, replay: _Replay) -> float:
-        """Least objective from before the actions of `tick`, over what was paid until then."""
+    def rest(tick: int, replay: _Simulation) -> float:
+        """Minimum objective from `tick` on, in addition to the cost so far."""
         if tick == clock.ticks:
             end = replay.outcome()
             return math.inf if end.missed else end.objective_usd
-        replay.lose(tick)
+        replay.remove_lost(tick)
         spent = paid(replay)
-        parts = (replay._runs, replay._starts)
-        state = (tick, *map(repr, parts), replay._done, replay._fresh)
+        parts = (replay._running, replay._starting)
+        state = (tick, *map(repr, parts), replay._work_done, replay._uncheckpointed)
         if state not in known:
             known[state] = min(after(tick, replay, action) for action in actions(replay)) - spent
         return spent + known[state]
 
-    def paid(replay: _Replay) -> float:
-        down = 0 if clock.work else replay._down
+    def paid(replay: _Simulation) -> float:
+        down = 0 if clock.work else replay._down_quanta
         return (replay._cost_quanta_usd + down * worth) * clock.quantum_h
 
-    def after(tick: int, replay: _Replay, action: Action) -> float:
+    def after(tick: int, replay: _Simulation, action: Action) -> float:
         tried = copy.copy(replay)
-        tried._runs, tried._starts = copy.copy(replay._runs), copy.copy(replay._starts)
+        tried._running, tried._starting = copy.copy(replay._running), copy.copy(replay._starting)
         if action.place not in {None, ON_DEMAND} and not tried._is_up(tick, action.place):
             return math.inf
         tried.act(tick, action)
@@ -46,11 +46,11 @@ def least_objective(world: World, workload: Workload) -> float:
             return tried.outcome().objective_usd
         return rest(tick + 1, tried)
 
-    def actions(replay: _Replay) -> list[Action]:
+    def actions(replay: _Simulation) -> list[Action]:
         places = [ON_DEMAND, *range(pools)]
-        able = replay._runs is not None and replay._runs.ready_in == 0
+        able = replay._running is not None and replay._running.ready_in == 0
         moves = [Action(Do.MOVE, place) for place in places] if able else []
         starts = [Action(Do.START, place) for place in places]
         return [STAY, Action(Do.STOP), Action(Do.CANCEL), *starts, *moves]
 
-    return rest(0, _Replay(world, workload, clock, 0, False))
+    return rest(0, _Simulation(world, workload, clock, 0, False))

@@ -1,4 +1,4 @@
-"""The oracle: exact for the simulator's world, and no policy beats it."""
+"""The oracle is exact for the simulator, and no policy is cheaper."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The policies: no look into the future, no missed deadline, and each its own rules."""
+"""Policies do not use the future, miss no deadline, and follow their rules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from spotlab.errors import InvalidInput
 from spotlab.gym.deadline_safety import WithSafetyNet
-from spotlab.gym.policies import ORACLE, policies_for, policy_named
+from spotlab.gym.policies import ORACLE, create_policy, policies_for
 from spotlab.gym.simulator import Step, simulate
 from spotlab.gym.sweep_cell import Cell, run_cell
 from spotlab.gym.views import STAY, Action, Do, View
@@ -24,7 +24,7 @@ MINUTE = 1.0 / 60.0
 
 
 def altered_after(world: World, tick: int, rng: np.random.Generator) -> World:
-    """The same until `tick`, another world after it."""
+    """A world that is the same until `tick` and different afterwards."""
 
     def other(rows: FloatArray, low: float, high: float) -> FloatArray:
         changed = np.array(rows)
@@ -66,7 +66,7 @@ def test_what_a_policy_did_does_not_change_with_the_future(data: st.DataObject) 
 
 
 class Peeping:
-    """Reaches for every row behind the arrays that it is shown."""
+    """Reads the whole buffers behind the arrays of its views."""
 
     def __init__(self) -> None:
         self.most_rows: list[int] = []
@@ -88,7 +88,7 @@ def test_the_future_is_not_in_the_arrays_however_they_are_reached() -> None:
 
 
 class Reckless:
-    """Spot only, wherever it is up, and stops now and then."""
+    """Uses any spot pool that is up, and stops from time to time."""
 
     def decide(self, view: View) -> Action:
         if view.tick % 5 == 4:
@@ -110,7 +110,7 @@ def only(world: World, workload: Workload, name: str) -> list[tuple[str, str | N
 
 
 def changing() -> FloatArray:
-    """zone-0 until tick 20 and from 40 on, zone-1 from tick 30 on."""
+    """zone-0 is up until tick 20 and from tick 40 on, zone-1 from tick 30 on."""
     rows = np.zeros((60, 2))
     rows[:20, 0] = rows[40:, 0] = rows[30:, 1] = 1.0
     return rows
@@ -219,15 +219,15 @@ def test_spotlab_uses_the_model_that_is_named() -> None:
     ("name", "words"),
     [
         ("no_such", "There is no policy 'no_such'"),
-        ("spotlab:unknown", "needs forecasts of 'unknown'; there are those of: some-model"),
+        ("spotlab:unknown", "needs forecasts of 'unknown'. Available forecasts: some-model"),
         ("uniform_progress", "needs a deadline"),
-        ("lowest_advisor_bucket", "needs an advisor bucket"),
+        ("lowest_advisor_bucket", "needs the advisor bucket"),
     ],
 )
 def test_a_policy_that_cannot_run_is_refused_by_name(name: str, words: str) -> None:
     world = world_of(np.ones((60, 2)), [1.0, 1.0])
     with pytest.raises(InvalidInput, match=words):
-        policy_named(name, world, SERVICE, 0, 60)
+        create_policy(name, world, SERVICE, 0, 60)
 
 
 def test_all_means_what_fits_the_world_and_the_workload() -> None:

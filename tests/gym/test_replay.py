@@ -1,4 +1,4 @@
-"""A replayed cell: what lasted is what was paid for, and the work adds up."""
+"""Replay of a cell: spans match the costs, and the work adds up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The replay: exact accounts of small cases, done by hand."""
+"""The simulator: small cases with costs calculated by hand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MINUTE = 1.0 / 60.0
 
 
 class Script:
-    """Does what it is told, by tick."""
+    """Returns given actions by tick."""
 
     def __init__(self, **actions: Action) -> None:
         self._actions = {int(key[1:]): action for key, action in actions.items()}
@@ -124,11 +124,11 @@ def test_lengths_are_rounded_against_the_workload() -> None:
     script = Script(t0=start(ON_DEMAND))
     simulate(world, DeadlineJob(100 / 3600, 0.26, 50 / 3600, 0.0), 0, 20, script)
     assert script.views[0].changeover_h == pytest.approx(90 / 3600)
-    assert script.views[0].left_h == pytest.approx(135 / 3600)
+    assert script.views[0].work_left_h == pytest.approx(135 / 3600)
     assert script.views[0].deadline_in_h == pytest.approx(10 * 90 / 3600)
 
 
 def test_a_window_outside_the_trace_is_refused() -> None:
     world = world_of(np.ones((20, 1)), [1.0])
-    with pytest.raises(InvalidInput, match="not all in a trace of 20 ticks"):
+    with pytest.raises(InvalidInput, match="not inside a trace of 20 ticks"):
         simulate(world, Service(10 * MINUTE, 0.0, 1.0), 15, 10, Script())

@@ -1,4 +1,4 @@
-"""Cells, windows and figures: what sweeps are made of."""
+"""Cells, windows and statistics of sweeps."""
 
 from __future__ import annotations
 
@@ -139,12 +139,12 @@ def test_windows_are_reproducible_and_inside_their_part() -> None:
 
 def test_a_part_that_is_too_short_is_refused() -> None:
     panel = world_of(np.ones((100, 1)), [1.0]).panel
-    with pytest.raises(InvalidInput, match="does not hold 92 h"):
+    with pytest.raises(InvalidInput, match="is shorter than 92 h"):
         deadline_windows(panel, 3, 0)
     for n, seed, hours, words in (
-        (0, 0, 1.0, "Ask for at least one"),
-        (10**9, 0, 1.0, "Ask for at most 100,000"),
-        (1, -3, 1.0, "A seed of -3 is none"),
+        (0, 0, 1.0, "Request at least one"),
+        (10**9, 0, 1.0, "Request at most 100,000"),
+        (1, -3, 1.0, "The seed -3 is negative"),
         (1, 0, 0.01, "shorter than the"),
     ):
         with pytest.raises(InvalidInput, match=words):
@@ -173,7 +173,7 @@ def test_a_world_that_does_not_fit_together_is_refused() -> None:
         World(panel, np.ones(3), 3.0)
     with pytest.raises(InvalidInput, match="spot price is not a number"):
         World(panel, np.array([1.0, np.nan]), 3.0)
-    with pytest.raises(InvalidInput, match="forecasts of 'm' do not fit"):
+    with pytest.raises(InvalidInput, match="forecasts of 'm' do not match"):
         World(panel, np.ones(2), 3.0, forecasts={"m": (Forecast(1.0, np.ones((9, 2))),)})
     with pytest.raises(InvalidInput, match="buckets have the shape"):
         World(panel, np.ones(2), 3.0, np.ones(3))

@@ -1,4 +1,4 @@
-"""Small worlds for the gym's tests."""
+"""Small worlds for tests."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def world_of(
 
 @st.composite
 def worlds(draw: st.DrawFn, max_ticks: int = 40, max_pools: int = 3) -> World:
-    """Pools that come and go in spells, some ticks without a record, prices that move."""
+    """Pools with spells of availability, some ticks without a record, and changing prices."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     ticks = draw(st.integers(4, max_ticks))
     pools = draw(st.integers(1, max_pools))
@@ -60,7 +60,7 @@ def worlds(draw: st.DrawFn, max_ticks: int = 40, max_pools: int = 3) -> World:
 
 @st.composite
 def jobs(draw: st.DrawFn, world: World) -> DeadlineJob:
-    """A job that on-demand can do within the whole world."""
+    """A job that on-demand can finish within the world's length."""
     quanta = world.ticks * round(world.tick_h / QUANTUM_H)
     changeover = draw(st.integers(0, min(7, quanta - 1)))
     work = draw(st.integers(1, quanta - changeover))
@@ -75,7 +75,7 @@ def jobs(draw: st.DrawFn, world: World) -> DeadlineJob:
 
 @st.composite
 def services(draw: st.DrawFn, world: World) -> Service:
-    """A service as long as the world."""
+    """A service of the world's length."""
     changeover = draw(st.integers(0, 7))
     worth = draw(st.sampled_from([0.0, 1.0, 3.0, 20.0]))
     return Service(world.ticks * world.tick_h, changeover * QUANTUM_H, worth)

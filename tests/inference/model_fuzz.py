@@ -1,10 +1,10 @@
-"""`make model-fuzz`: is a mutant of a model that was taken harmless to native code?
+"""`make model-fuzz`: checks that mutated models that pass validation are harmless to native code.
 
-A worker process makes mutants from their numbers and gives each to SpotLab. One that is taken
-predicts and explains rows on both sides of its splits, and its predictions are compared with a walk
-of the trees in Python: memory read beyond an array would answer another number. A worker says what
-it is about to do before it does it, so a crash or a hang is that mutant's, and the next worker goes
-on behind it.
+A worker process creates mutants from their numbers and validates them. An accepted mutant predicts
+and explains rows on both sides of its splits, and its predictions are compared with a traversal of
+the trees in Python: memory read out of bounds would give a different number. A worker prints each
+mutant's number before it is tried, so that a crash or a hang can be attributed to the mutant, and
+the next worker continues after it.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ import numpy as np
 
 from spotlab.domain.features import Matrix
 from spotlab.errors import ArtefactRefused
-from spotlab.inference.boosters import ProvedBooster
+from spotlab.inference.boosters import ValidatedBooster
 from spotlab.inference.lightgbm_import import lightgbm
 from spotlab.inference.model_text import TreeModel
 from spotlab.inference.tree_limits import TreeLimits
 from spotlab.inference.tree_rows import Bounds, goes_left, leaf_rows
-from spotlab.inference.tree_structure import prove_trees
+from spotlab.inference.tree_structure import validate_trees
 from spotlab.inference.tree_text import Tree
 from tests.inference.mutants import mutant
 from tests.support import hostile_models
@@ -51,14 +51,14 @@ STARTED_AFTER_S: Final = 300.0
 BATCH: Final = 5000
 CHECKED: Final = 300
 WHOLE: Final = 0.002
-"""Share of mutants that are made from a shipped model with all its trees."""
+"""Share of mutants that are created from a complete shipped model."""
 _LIMITS: Final = TreeLimits(trees=300, leaves_per_tree=100, leaves=10_000, depth=40)
 _EXTREMES: Final = (0.0, -0.0, 1e-36, -1.0, 1e308, -1e308, math.inf, -math.inf, math.nan, 31.0)
 
 
 @dataclass
 class Tally:
-    """What became of the mutants: counts, the numbers of the predicted, what went wrong."""
+    """Results: counts by verdict, the numbers of mutants that predicted, and failures."""
 
     counts: Counter[str] = field(default_factory=Counter)
     predicted: list[int] = field(default_factory=list)
@@ -80,7 +80,7 @@ class Tally:
 
 
 def mutant_of(number: int) -> bytes:
-    """The mutant of this number, always the same."""
+    """The mutant with this number; deterministic."""
     chance = random.Random(number)
     if chance.random() < WHOLE:
         folder = chance.choice((hostile_models.ADVISOR, hostile_models.CAPACITY))
@@ -91,8 +91,8 @@ def mutant_of(number: int) -> bytes:
 def verdict(content: bytes) -> str:
     """REFUSED, PREDICTED, or WRONG with the reason."""
     try:
-        model = prove_trees(content, _LIMITS)
-        booster = ProvedBooster(content, model.feature_names, _LIMITS)
+        model = validate_trees(content, _LIMITS)
+        booster = ValidatedBooster(content, model.feature_names, _LIMITS)
     except ArtefactRefused:
         return REFUSED
     rows = _rows(model)
@@ -102,14 +102,14 @@ def verdict(content: bytes) -> str:
         return PREDICTED
     walked = _walked(model.trees, rows)
     if not np.array_equal(raw, walked, equal_nan=True):
-        return f"{WRONG}: LightGBM predicts other than the trees say"
+        return f"{WRONG}: LightGBM's prediction differs from that of the trees"
     size = sum(max(map(abs, tree.leaf_value)) for tree in model.trees)
     if parts is None or (size < 1e9 and not _adds_up(parts, raw[:8], size)):
         return f"{WRONG}: contributions do not add up"
     return PREDICTED
 
 
-def _contributions(booster: ProvedBooster, rows: Matrix) -> Matrix | None:
+def _contributions(booster: ValidatedBooster, rows: Matrix) -> Matrix | None:
     try:
         return booster.contributions(rows)
     except lightgbm().basic.LightGBMError:
@@ -121,7 +121,7 @@ def _adds_up(parts: Matrix, raw: Matrix, size: float) -> bool:
 
 
 def _rows(model: TreeModel) -> Matrix:
-    """Rows at every leaf and extreme ones."""
+    """Rows for every leaf, and extreme rows."""
     columns = [Bounds(-math.inf, math.inf, nullable=True)] * len(model.feature_names)
     chance = np.random.default_rng(5)
     extreme = chance.choice(_EXTREMES, (8, len(columns)))
@@ -129,7 +129,7 @@ def _rows(model: TreeModel) -> Matrix:
 
 
 def _walked(trees: Sequence[Tree], rows: Matrix) -> Matrix:
-    """(n,) raw scores, added up tree after tree as LightGBM does."""
+    """(n,) raw scores, summed tree by tree as in LightGBM."""
     total = np.zeros(len(rows))
     with np.errstate(over="ignore", invalid="ignore"):
         for tree in trees:
@@ -146,7 +146,7 @@ def _leaf(tree: Tree, row: list[float]) -> int:
 
 
 def work(numbers: Iterable[int]) -> None:
-    """In a worker: a line `number ?` before each mutant, and `number verdict` after it."""
+    """The worker: prints `number ?` before each mutant, and `number verdict` after it."""
     small_models()
     for number in numbers:
         _say(f"{number} ?")
@@ -158,7 +158,7 @@ def _say(line: str) -> None:
 
 
 def fuzz(mutants: int, processes: int, first: int = 0) -> Tally:
-    """Give so many mutants to worker processes; every mutant is counted once."""
+    """Try `mutants` mutants in worker processes; each mutant is counted once."""
     tally, lock = Tally(), threading.Lock()
     end = first + mutants
 
@@ -173,7 +173,7 @@ def fuzz(mutants: int, processes: int, first: int = 0) -> Tally:
 
 
 def _verdicts(first: int, end: int) -> Iterator[tuple[int, str]]:
-    """Every mutant's verdict; behind one that ended its worker another one goes on."""
+    """The verdicts; if a mutant ended its worker, a new worker continues after it."""
     while first < end:
         worker = subprocess.Popen(
             [sys.executable, "-m", MODULE, "--work", str(first), str(end)],
@@ -199,7 +199,7 @@ def _verdicts(first: int, end: int) -> Iterator[tuple[int, str]]:
 
 
 def _lines(worker: subprocess.Popen[bytes]) -> Iterator[str]:
-    """What a worker says; it is ended when it says nothing for too long."""
+    """Lines from a worker; it is killed if it prints nothing for too long."""
     assert worker.stdout is not None
     left, patience_s = b"", STARTED_AFTER_S
     while select.select([worker.stdout], [], [], patience_s)[0]:
@@ -213,8 +213,9 @@ def _lines(worker: subprocess.Popen[bytes]) -> Iterator[str]:
 
 
 def check_memory(numbers: Sequence[int]) -> list[str]:
-    """Give mutants that were taken to LightGBM under valgrind; what it finds there, each with its
-    stack. Python takes its memory from malloc there, so that a read beyond any array is seen.
+    """Try accepted mutants under valgrind, and return its errors in LightGBM, with their stacks.
+
+    Python uses malloc there, so that a read beyond any array is detected.
     """
     with tempfile.NamedTemporaryFile("r") as log:
         tool = ["valgrind", "--undef-value-errors=no", "--leak-check=no", "--num-callers=30"]
@@ -232,7 +233,7 @@ def check_memory(numbers: Sequence[int]) -> list[str]:
 
 
 def main() -> int:
-    """Print the tally, and what went wrong; 1 if anything did."""
+    """Print the results; returns 1 if anything failed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--mutants", type=int, default=200_000)
     parser.add_argument("--first", type=int, default=0)

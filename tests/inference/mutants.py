@@ -1,4 +1,4 @@
-"""Texts of models, each changed at random in one to three ways."""
+"""Random mutations of model texts."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ Chance = random.Random
 
 
 def mutant(text: str, chance: Chance) -> bytes:
-    """A text changed in one to three ways; most have the tree_sizes that belong to them."""
+    """The text with one to three random changes; most have correct tree_sizes."""
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         text = chance.choice(_WAYS)(text, chance)
     if chance.random() < 0.8 and "\nTree=" in text and "\nend of trees" in text:
@@ -117,7 +117,7 @@ def _number(chance: Chance) -> str:
 
 
 def _other_index(text: str, chance: Chance) -> str:
-    """Another small number in an array of indices: what looks right and may not be."""
+    """Replace a number in an array of indices with another small number, which may be invalid."""
 
     def change(values: str) -> str:
         parts = values.split(" ")
@@ -168,7 +168,7 @@ def _swap_lines(text: str, chance: Chance) -> str:
 
 
 def _swap_values(text: str, chance: Chance) -> str:
-    """The value of a line becomes that of another."""
+    """Replace the value of a line with that of another line."""
 
     def change(lines: list[str]) -> None:
         a, b = _at(lines, chance), _at(lines, chance)
@@ -178,7 +178,7 @@ def _swap_values(text: str, chance: Chance) -> str:
 
 
 def _move_tree(text: str, chance: Chance) -> str:
-    """Trees repeated, dropped or in another order."""
+    """Repeat, remove or reorder trees."""
     parts = re.split(r"^(?=Tree=|end of trees)", text, flags=re.MULTILINE)
     if len(parts) < 3:
         return text
@@ -190,7 +190,7 @@ def _move_tree(text: str, chance: Chance) -> str:
 
 
 def _at(lines: list[str], chance: Chance) -> int:
-    """A line, more often of the model than of its long list of parameters."""
+    """A random line, more often of the model than of its long list of parameters."""
     return chance.randrange(min(len(lines), chance.choice((20, 60, 10**6))))
 
 

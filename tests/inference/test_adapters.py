@@ -1,4 +1,4 @@
-"""A model answers only what its card allows, and its contributions add up."""
+"""A model predicts only rows that its card allows, and its contributions add up."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_row_out_of_range_is_refused_alone_and_said(model: CheckedModel) -> No
     assert np.isnan(model.contributions(matrix)[0][1]).all()
     assert model.refusals(matrix) == {
         1: "advisor_bucket is 7 (1), outside 0..4",
-        2: "vcpu_count is unknown, which the model does not take",
+        2: "vcpu_count is unknown, which the model does not accept",
     }
 
 
@@ -224,7 +224,7 @@ def test_a_type_that_is_not_on_the_list_is_named(tmp_path: Path) -> None:
 def test_a_skops_file_that_is_none_is_refused(tmp_path: Path) -> None:
     card = json.dumps(models.card(kind="sklearn", file="model.skops")).encode()
 
-    with pytest.raises(ArtefactRefused, match="is no skops file"):
+    with pytest.raises(ArtefactRefused, match="is not a skops file"):
         artefacts.save(tmp_path, card, b"not a zip")
     with pytest.raises(ArtefactRefused, match="is a pickle"):
         artefacts.save(tmp_path, card, b"\x80\x04K\x01.")

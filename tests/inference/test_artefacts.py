@@ -1,4 +1,4 @@
-"""An artefact is read only when every byte of it is listed, checked and harmless."""
+"""An artefact is loaded only if its files are listed, unchanged and safe."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support import models
 
 
 def resum(folder: Path) -> None:
-    """Write SHA256SUMS anew, as someone who meddles would."""
+    """Write SHA256SUMS again, as an attacker would."""
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
         for path in sorted(folder.iterdir())
@@ -113,13 +113,13 @@ BROKEN: list[tuple[Callable[[Path], object], str]] = [
     (fewer_features, "only in the model: vcpu_count"),
     (other_name, "only in the card: memory_gb"),
     (other_order, "in another order"),
-    (no_booster, "model.txt: header: .this is no model. stands where version belongs"),
+    (no_booster, "model.txt: header: .this is no model. is in the place of version"),
     (lambda folder: write_card(folder, format=2), "format 2 is newer"),
-    (lambda folder: write_card(folder, file="../model.txt"), "is not a file here"),
-    (lambda folder: write_card(folder, file="card.json"), "is named by the card but is not"),
+    (lambda folder: write_card(folder, file="../model.txt"), "does not exist"),
+    (lambda folder: write_card(folder, file="card.json"), "is named by the card but does not"),
     (lambda folder: write_card(folder, features="all"), r"card.json: .*\$\.features"),
     (lambda folder: write_card(folder, kind="pickle"), r"card.json: .*\$\.kind"),
-    (lambda folder: write_card(folder, kind="sklearn"), "is no .skops file"),
+    (lambda folder: write_card(folder, kind="sklearn"), "is not a .skops file"),
 ]
 
 

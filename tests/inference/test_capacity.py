@@ -1,4 +1,4 @@
-"""A capacity model's risk: any horizon, never falling, explained, and refused where it must be."""
+"""Capacity models: any horizon, non-decreasing risk, explanations and rejected cards."""
 
 from __future__ import annotations
 
@@ -123,10 +123,10 @@ def test_each_task_s_model_is_asked_for_by_what_it_does(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        (("knots", 0, "horizon_h"), 99.0, "increasing horizon"),
-        (("knots", 1, "alone"), [0.0], "one weight a feature"),
-        (("columns", 0, "spread"), 0.0, "numbers that cannot be"),
-        (("columns", 0, "offset"), -1.0, "no log everywhere"),
+        (("knots", 0, "horizon_h"), 99.0, "increasing horizons"),
+        (("knots", 1, "alone"), [0.0], "one weight per feature"),
+        (("columns", 0, "spread"), 0.0, "invalid numbers"),
+        (("columns", 0, "offset"), -1.0, "scale log of .* is not defined"),
         (("horizon_feature",), "hours", "ln_horizon"),
         (("knots", 0, "calibration", "slope"), -1.0, "order"),
     ],

@@ -1,4 +1,4 @@
-"""A card that would take much to keep, or is nested without end, is refused."""
+"""A card that is too large or too deeply nested is rejected."""
 
 from __future__ import annotations
 

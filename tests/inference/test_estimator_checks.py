@@ -1,4 +1,4 @@
-"""An estimator whose trees or numbers no fit leaves is refused before anything is computed."""
+"""An estimator whose trees or numbers cannot result from fitting is rejected before it is used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from spotlab.errors import ArtefactRefused, InvalidInput
-from spotlab.inference.estimator_checks import MAX_TREE_DEPTH, prove
+from spotlab.inference.estimator_checks import MAX_TREE_DEPTH, validate_estimator
 from spotlab.inference.estimators import open_estimator
 from tests.support import models, skops_files
 
@@ -26,7 +26,7 @@ Nodes = NDArray[Any]
 
 
 def reopened(fitted: Any) -> Any:
-    """It, through a file."""
+    """The estimator, written to a file and read again."""
     return open_estimator(skops.io.dumps(fitted), TYPICAL)
 
 
@@ -35,12 +35,12 @@ def inner(nodes: Nodes) -> NDArray[np.intp]:
 
 
 def to_itself(nodes: Nodes) -> None:
-    """The root is its own child: whoever asks never gets an answer."""
+    """The root is its own child: an endless loop."""
     nodes["left"][0] = nodes["right"][0] = 0
 
 
 def in_a_ring(nodes: Nodes) -> None:
-    """An inner node is its own only parent, and its parent leads past it."""
+    """An inner node is its own only parent, and is not reachable from the root."""
     below = int(nodes["left"][0])
     assert nodes["is_leaf"][below] == 0
     nodes["left"][0], nodes["left"][below] = nodes["left"][below], below
@@ -64,17 +64,17 @@ def set_to(field: str, value: float, where: str = "split") -> Callable[[Nodes], 
 
 TREES: dict[str, tuple[Callable[[Nodes], None], str]] = {
     "its own child": (to_itself, "exactly one parent"),
-    "a ring": (in_a_ring, "only to one another"),
-    "a child beyond the end": (beyond, "beyond its"),
+    "a ring": (in_a_ring, "cannot be reached"),
+    "a child beyond the end": (beyond, "index is beyond its"),
     "one child twice": (shared, "exactly one parent"),
-    "a feature beyond the last": (set_to("feature_idx", 10**9), "feature beyond"),
-    "a feature before the first": (set_to("feature_idx", -1), "feature beyond"),
+    "a feature beyond the last": (set_to("feature_idx", 10**9), "feature that is not"),
+    "a feature before the first": (set_to("feature_idx", -1), "feature that is not"),
     "no leaf": (set_to("is_leaf", 0, "all"), "exactly one parent|beyond|feature"),
     "a leaf and a half": (set_to("is_leaf", 3, "all"), "neither 0 nor 1"),
     "categories": (set_to("is_categorical", 1), "categorical"),
-    "no numbers": (set_to("value", np.nan, "all"), "no number"),
-    "infinite numbers": (set_to("value", np.inf, "all"), "no number"),
-    "no rows": (set_to("count", 0, "all"), "no rows"),
+    "no numbers": (set_to("value", np.nan, "all"), "no finite value"),
+    "infinite numbers": (set_to("value", np.inf, "all"), "no finite value"),
+    "no rows": (set_to("count", 0, "all"), "no training rows"),
     "no threshold": (set_to("num_threshold", np.nan), "no threshold"),
 }
 
@@ -104,7 +104,7 @@ def test_a_tree_is_no_deeper_than_shap_can_follow() -> None:
     fitted._predictors[0][0].nodes = chain(MAX_TREE_DEPTH)
     assert np.isfinite(reopened(fitted).log_odds(models.rows(3))).all()
 
-    fitted._predictors[0][0].nodes = chain(500_000)
+    fitted._predictors[0][0].nodes = chain(50_000)
     with pytest.raises(ArtefactRefused, match="deeper than 256"):
         reopened(fitted)
 
@@ -128,30 +128,30 @@ def without(name: str) -> Callable[[Any], None]:
 
 
 BOOSTED = {
-    "in_fit": (with_attribute("_in_fit", 1), "'_in_fit', which fitting does not leave"),
+    "in_fit": (with_attribute("_in_fit", 1), "'_in_fit', which fitting does not set"),
     "shadowed method": (with_attribute("decision_function", "x"), "'decision_function', which"),
-    "other features": (with_attribute("n_features_in_", 9), "is not of the 4 features"),
-    "fewer features": (with_attribute("_n_features", 3), "other features or classes"),
+    "other features": (with_attribute("n_features_in_", 9), "was not fitted on the 4 features"),
+    "fewer features": (with_attribute("_n_features", 3), "number of features or classes"),
     "three classes": (with_attribute("classes_", np.arange(3.0)), "two classes"),
     "trees a round": (with_attribute("n_trees_per_iteration_", 2), "features or classes"),
-    "no names": (with_attribute("feature_names_in_", np.array(1.0)), "no list of names"),
+    "no names": (with_attribute("feature_names_in_", np.array(1.0)), "not a list of names"),
     "text as base": (with_attribute("_baseline_prediction", "x"), "finite numbers"),
     "nan as base": (
         with_attribute("_baseline_prediction", np.array([[np.nan]])),
         "finite numbers",
     ),
-    "no rounds": (with_attribute("_predictors", [[]]), "one tree a round"),
-    "rounds of text": (with_attribute("_predictors", "abc"), "one tree a round"),
-    "no tree": (with_attribute("_predictors", [["abc"]]), "is no tree"),
+    "no rounds": (with_attribute("_predictors", [[]]), "one tree per round"),
+    "rounds of text": (with_attribute("_predictors", "abc"), "one tree per round"),
+    "no tree": (with_attribute("_predictors", [["abc"]]), "is not a tree"),
     "bins of others": (
         with_attribute("_bin_mapper.is_categorical_", np.zeros(2, dtype=np.uint8)),
-        "bins are of other features",
+        "bins do not match its features",
     ),
     "categorical bins": (
         with_attribute("_bin_mapper.is_categorical_", np.ones(4, dtype=np.uint8)),
-        "bins are of other features",
+        "bins do not match its features",
     ),
-    "bins of text": (with_attribute("_bin_mapper", "x"), "bins are of other features"),
+    "bins of text": (with_attribute("_bin_mapper", "x"), "bins do not match its features"),
 }
 
 
@@ -172,10 +172,13 @@ LINEAR = {
     "infinite weights": (with_attribute("2.coef_", np.full((1, 4), np.inf)), "coef_ is not"),
     "two intercepts": (with_attribute("2.intercept_", np.ones(2)), "intercept_ is not"),
     "mean of others": (with_attribute("1.mean_", np.ones(3)), "mean_ is not"),
-    "scale of 0": (with_attribute("1.scale_", np.zeros(4)), "scale_ holds a 0"),
+    "scale of 0": (with_attribute("1.scale_", np.zeros(4)), "scale_ contains 0"),
     "more statistics": (with_attribute("0.statistics_", np.ones(9)), "statistics_ is not"),
     "unknown statistics": (with_attribute("0.statistics_", np.full(4, np.nan)), "statistics_"),
-    "filling with text": (with_attribute("0.missing_values", "x"), "replaces what is no number"),
+    "filling with text": (
+        with_attribute("0.missing_values", "x"),
+        "replaces values that are not",
+    ),
     "other type": (with_attribute("0._fit_dtype", np.dtype(np.float32)), "_fit_dtype"),
     "no type": (without("0._fill_dtype"), "_fill_dtype is not float64"),
     "no parameter": (without("0.add_indicator"), "SimpleImputer lacks 'add_indicator'"),
@@ -184,7 +187,7 @@ LINEAR = {
     "steps of text": (with_attribute("steps", ["ab"]), "without named steps"),
     "a step that predicts": (
         lambda fitted: fitted.steps.insert(1, ("first", deepcopy(fitted.steps[2][1]))),
-        "where a scaler or an imputer is taken",
+        "only scalers and imputers are accepted",
     ),
 }
 
@@ -204,7 +207,7 @@ def test_numbers_beyond_all_others_are_told_as_input_that_does_not_fit() -> None
     fitted[1].scale_ = np.full(4, 1e-300)
     model = reopened(fitted)
 
-    with pytest.raises(InvalidInput, match="gives no log-odds"), np.errstate(all="ignore"):
+    with pytest.raises(InvalidInput, match="cannot compute log-odds"), np.errstate(all="ignore"):
         model.log_odds(models.rows(3) * 1e10)
 
 
@@ -229,7 +232,7 @@ def test_what_scikit_learn_fits_is_proved_and_predicts_as_before(estimator: Any)
         unknown[::3, 2] = np.nan
     frame = models.frame_of(unknown)
     estimator.fit(frame, models.outcomes(matrix))
-    prove(estimator)
+    validate_estimator(estimator)
 
     assert (
         reopened(estimator).log_odds(unknown).tolist()

@@ -16,12 +16,12 @@ from spotlab.inference import artefacts
 from spotlab.inference.adapters import CheckedModel
 from spotlab.inference.explain import REST, difference, explain
 from spotlab.inference.explanation_text import (
-    IN_LOG_ODDS,
-    difference_in_words,
-    in_words,
+    LOG_ODDS_NOTE,
+    difference_sentences,
+    explanation_sentences,
+    feature_label,
+    format_value,
     percent,
-    phrase,
-    spoken,
 )
 from tests.support import models
 
@@ -37,7 +37,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> CheckedModel:
 
 @pytest.fixture
 def frame() -> FeatureFrame:
-    """Columns in another order than the model's, and one more."""
+    """The model's columns in another order, with an additional one."""
     values = np.array([[2.0, 0.0, 2.0, -2.0, 9.0], [64.0, 4.0, 2.0, math.nan, 9.0]])
     refused = np.array([[math.nan, 9.0, 2.0, 0.0, 9.0]])
     names = ("vcpu_count", "advisor_bucket", "advisor_age_h", "log_spot_price", "unused")
@@ -103,22 +103,22 @@ def test_sentences_have_numbers_units_and_a_warning(
     model: CheckedModel, frame: FeatureFrame
 ) -> None:
     told = explain(model, frame, SAFE, 24.0)
-    said = in_words(told)
+    said = explanation_sentences(told)
 
     assert said[0].startswith("m6i.large in us-east-1a: 0.")
     assert "within 24 h" in said[0]
     assert said[1].startswith("Its interruption bucket last month (<5 %) lowers the risk most (−")
-    assert said[-1] == IN_LOG_ODDS
+    assert said[-1] == LOG_ODDS_NOTE
 
 
 def test_sentences_say_which_pool_is_safer(model: CheckedModel, frame: FeatureFrame) -> None:
     risky, safe = explain(model, frame, RISKY, 24.0), explain(model, frame, SAFE, 24.0)
 
-    said = difference_in_words(difference(risky, safe))
+    said = difference_sentences(difference(risky, safe))
 
     assert said[0].startswith("m6i.large in us-east-1a is safer than p3.16xlarge in us-east-1:")
-    assert "Its interruption bucket last month is <5 % against >20 %: safer (−" in said[1]
-    assert "as risky as" in difference_in_words(difference(safe, safe))[0]
+    assert "bucket last month is <5 % compared with >20 %: safer (−" in said[1]
+    assert "as risky as" in difference_sentences(difference(safe, safe))[0]
 
 
 def test_a_refused_pool_has_no_explanation_but_a_reason(
@@ -168,11 +168,11 @@ def test_percent_has_sensible_digits(share: float, said: str) -> None:
 
 
 def test_values_are_spoken_with_their_units() -> None:
-    assert spoken("memory_gb", 16.0, "GiB") == "16 GiB"
-    assert spoken("advisor_bucket", 1.0, "1") == "5-10 %"
-    assert spoken("is_metal", 1.0, "0 or 1") == "yes"
-    assert spoken("price_change_30d", -0.05, "share") == "−5.0 %"
-    assert spoken("advisor_bucket", math.nan, "1") == "unknown"
-    assert spoken("log_spot_price", math.log(0.0432), "1") == "0.0432 USD/h"
-    assert phrase("log_spot_price") == "spot price"
-    assert phrase("price_change_7d") == "price change 7d"
+    assert format_value("memory_gb", 16.0, "GiB") == "16 GiB"
+    assert format_value("advisor_bucket", 1.0, "1") == "5-10 %"
+    assert format_value("is_metal", 1.0, "0 or 1") == "yes"
+    assert format_value("price_change_30d", -0.05, "share") == "−5.0 %"
+    assert format_value("advisor_bucket", math.nan, "1") == "unknown"
+    assert format_value("log_spot_price", math.log(0.0432), "1") == "0.0432 USD/h"
+    assert feature_label("log_spot_price") == "spot price"
+    assert feature_label("price_change_7d") == "price change 7d"

@@ -1,4 +1,4 @@
-"""A model that somebody sent answers from another process, which may do whatever it likes."""
+"""Uploaded models run in separate processes, which are not trusted."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from spotlab.errors import ArtefactRefused, InvalidInput, ModelFailed, NotAvaila
 from spotlab.features.capacity_model.features import compute_capacity
 from spotlab.inference import artefacts
 from spotlab.inference.model_process import PROGRAM, WorkerLimits
-from spotlab.inference.model_workers import IDLE_S, RESTS_FOR_S, ModelWorkers
+from spotlab.inference.model_workers import BLOCKED_S, IDLE_S, ModelWorkers
 from spotlab.inference.predictor import Isolation, Predictor
 from spotlab.processes.limits import landlock_version
 from tests.conftest import ROOT
 from tests.support import capacity, models, odd_model
-from tests.support.online import is_running, until
+from tests.support.online import is_running, wait_until
 
 ROWS = models.rows(300)
 
 
 class Watch:
-    """Seconds that pass when a test says so."""
+    """A monotonic clock that changes only when a test sets it."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0
@@ -46,7 +46,7 @@ class Watch:
 
 
 class Sent:
-    """Models in a folder of uploads, each asked in a process of its own."""
+    """Models in a folder of uploads, each in its own process."""
 
     def __init__(self, folder: Path, program: str = odd_model.PROGRAM, **limits: Any) -> None:
         self.folder = folder
@@ -83,12 +83,20 @@ def sent(tmp_path: Path) -> Iterator[Sent]:
     opened = Sent(tmp_path)
     yield opened
     opened.workers.close()
-    until(lambda: not opened.workers.pids(), "no model process is left")
+    wait_until(lambda: not opened.workers.pids(), "no model process is left")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
+    """The same for tests that may use one process, because they do not end or change it."""
+    opened = Sent(tmp_path_factory.mktemp("models"))
+    yield opened
+    opened.workers.close()
 
 
 @pytest.fixture
 def hasty(tmp_path: Path) -> Iterator[Sent]:
-    """The same with little time for an answer."""
+    """The same with a short time limit."""
     opened = Sent(tmp_path, wall_s=1.0)
     yield opened
     opened.workers.close()
@@ -102,8 +110,8 @@ def same(mine: Any, theirs: Any) -> bool:
 
 
 @pytest.mark.parametrize("count", [0, 1, 199, 5000])
-def test_it_answers_the_same_numbers_bit_for_bit(sent: Sent, count: int) -> None:
-    model, inside = sent.save(), sent.inside.get("toy")
+def test_it_answers_the_same_numbers_bit_for_bit(shared: Sent, count: int) -> None:
+    model, inside = shared.save(), shared.inside.get("toy")
     rows = models.rows(count)
     rows[: count // 3, 3] = np.nan  # refused by the card
     for ask in ("hazard_per_hour", "monthly_rate", "raw_score", "high_bucket_probability"):
@@ -146,10 +154,10 @@ def test_so_does_one_of_capacity_at_any_horizon(tmp_path: Path) -> None:
 
 
 def test_a_large_matrix_is_asked_about_in_pieces(
-    sent: Sent, monkeypatch: pytest.MonkeyPatch
+    shared: Sent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spotlab.inference.isolated_model.QUESTION_BYTES", 8 * 4 * 70)
-    model, inside = sent.save(), sent.inside.get("toy")
+    monkeypatch.setattr("spotlab.inference.isolated_model.MAX_REQUEST_BYTES", 8 * 4 * 70)
+    model, inside = shared.save(), shared.inside.get("toy")
     assert same(model.hazard_per_hour(ROWS), inside.hazard_per_hour(ROWS))
     assert same(model.contributions(ROWS), inside.contributions(ROWS))
 
@@ -159,13 +167,13 @@ FAILURES = {
     "crash_as_it_opens": r"crashed \(SIGSEGV\)",
     "abort": r"crashed \(SIGABRT\)",
     "leave": r"crashed \(exit code 0\)",
-    "swallow": "took more than 512 MB",
-    "answer_more": "gave what is no answer",
-    "answer_less": "gave what is no answer",
-    "answer_floats": "gave what is no answer",
-    "answer_endlessly": "gave what is no answer",
-    "answer_noise": "gave what is no answer",
-    "hang_up": "gave what is no answer",
+    "swallow": "used more than 512 MB",
+    "answer_more": "sent an invalid response",
+    "answer_less": "sent an invalid response",
+    "answer_floats": "sent an invalid response",
+    "answer_endlessly": "sent an invalid response",
+    "answer_noise": "sent an invalid response",
+    "hang_up": "sent an invalid response",
 }
 
 
@@ -179,7 +187,7 @@ def test_one_that_fails_is_ended_named_and_left_alone_for_a_while(
         pytest.raises(ModelFailed, match=f"Model toy@1.0.0 {FAILURES[behaves]}") as failed,
     ):
         model.hazard_per_hour(ROWS)
-    assert "asked again in 5 min" in failed.value.remedy
+    assert "used again in 5 min" in failed.value.remedy
     assert "toy@1.0.0" in caplog.text
     assert sent.workers.pids() == {}
     with pytest.raises(ModelFailed, match=r"toy@1\.0\.0"):
@@ -187,14 +195,14 @@ def test_one_that_fails_is_ended_named_and_left_alone_for_a_while(
     with pytest.raises(ModelFailed, match=FAILURES[behaves]):
         sent.predictor.get("toy")
     assert sent.workers.pids() == {}, "no process was started for it"
-    sent.watch.now_s += RESTS_FOR_S
+    sent.watch.now_s += BLOCKED_S
     assert sent.predictor.get("toy") is model
 
 
 @pytest.mark.parametrize("behaves", ["hang", "spin"])
 def test_one_that_never_answers_is_ended(hasty: Sent, behaves: str) -> None:
     model = hasty.save(behaves)
-    with pytest.raises(ModelFailed, match="took more than 1 s in its own process and was ended"):
+    with pytest.raises(ModelFailed, match="took more than 1 s in its own process and was stopped"):
         model.hazard_per_hour(ROWS)
     assert hasty.workers.pids() == {}
 
@@ -210,7 +218,7 @@ def test_one_that_was_stopped_is_ended(hasty: Sent) -> None:
 
 
 def test_numbers_that_are_none_are_no_answer(sent: Sent) -> None:
-    with pytest.raises(ModelFailed, match="answers what is no number"):
+    with pytest.raises(ModelFailed, match="returned values that are not finite numbers"):
         sent.save("answer_nan").hazard_per_hour(ROWS)
 
 
@@ -222,12 +230,12 @@ def test_what_it_says_is_shown_as_plain_words(sent: Sent) -> None:
     model = sent.save("object")
     with pytest.raises(ModelFailed) as failed:
         model.hazard_per_hour(ROWS)
-    told = str(failed.value)
-    assert told.startswith("Model toy@1.0.0 has no answer (ValueError click ")
+    message = str(failed.value)
+    assert message.startswith("Model toy@1.0.0 failed (ValueError click ")
     assert not {"[", "<", "://", "www."} & {
-        part for part in ("[", "<", "://", "www.") if part in told
+        part for part in ("[", "<", "://", "www.") if part in message
     }
-    assert len(told) < 500
+    assert len(message) < 500
     assert sent.pid(model), "a question that was too much ends nothing"
 
 
@@ -269,14 +277,19 @@ def test_its_process_has_no_secret_no_file_and_its_limits(
     assert limits["Max open files"] == "0"
 
 
-REACHES = ("open_a_file", "connect", "start_a_program", "allow_itself_more", "signal_the_app")
+@pytest.fixture(scope="module")
+def succeeded(shared: Sent) -> dict[str, float]:
+    """1.0 for each attempt that succeeded in a compromised process, otherwise 0.0."""
+    model = shared.save("try_everything", version="3.0.0")
+    scores = model.library.score(ROWS[: len(odd_model.ATTEMPTS)])
+    return dict(zip(odd_model.ATTEMPTS, scores.tolist(), strict=True))
 
 
-@pytest.mark.parametrize("behaves", REACHES)
-def test_subverted_it_reaches_nothing(sent: Sent, behaves: str) -> None:
-    if behaves == "signal_the_app" and landlock_version() < 6:
-        pytest.skip("this kernel's Landlock does not keep signals in: it needs version 6")
-    assert sent.save(behaves).library.score(ROWS).tolist() == [0.0] * len(ROWS)
+@pytest.mark.parametrize("attempt", odd_model.ATTEMPTS)
+def test_subverted_it_reaches_nothing(succeeded: dict[str, float], attempt: str) -> None:
+    if attempt == "signal_the_app" and landlock_version() < 6:
+        pytest.skip("this kernel's Landlock does not block signals: it needs version 6")
+    assert succeeded[attempt] == 0.0
 
 
 APP = """
@@ -308,7 +321,7 @@ def test_it_dies_with_the_app_however_that_ends(tmp_path: Path, stopped: bool) -
             os.kill(pid, signal.SIGSTOP)
         assert is_running(pid)
         app.kill()
-    until(lambda: not is_running(pid), "the model's process has ended")
+    wait_until(lambda: not is_running(pid), "the model's process has ended")
 
 
 def test_it_outlives_the_thread_that_asked_first(sent: Sent) -> None:
@@ -332,7 +345,7 @@ def test_many_may_ask_at_once_and_few_processes_answer(sent: Sent) -> None:
         return same(said, expected[turn % 3][: 100 + turn])
 
     with ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(ask, range(24)))
+        assert all(pool.map(ask, range(12)))
     assert max(seen) <= 2
 
 
@@ -363,9 +376,9 @@ def test_one_killed_between_two_questions_is_not_the_models_fault(sent: Sent) ->
     before = model.hazard_per_hour(ROWS)
     pid = sent.pid(model)
     os.kill(pid, signal.SIGKILL)
-    child = sent.workers._places[model.digest].process.child
+    child = sent.workers._slots[model.digest].process.child
     assert child is not None
-    until(lambda: not child.alive(), "it has ended")
+    wait_until(lambda: not child.alive(), "it has ended")
     assert same(model.hazard_per_hour(ROWS), before)
     assert sent.pid(model) != pid
 
@@ -374,7 +387,7 @@ def test_a_process_is_replaced_before_its_processor_time_is_used_up(hasty: Sent)
     model = hasty.save()
     model.hazard_per_hour(ROWS)
     pid = hasty.pid(model)
-    place = hasty.workers._places[model.digest]
+    place = hasty.workers._slots[model.digest]
     place.process._busy_s = 18.5
     model.hazard_per_hour(ROWS)
     assert hasty.workers.pids() == {}
@@ -386,7 +399,7 @@ def test_a_program_that_does_not_start_is_not_the_models_fault(tmp_path: Path) -
     sent = Sent(tmp_path, program="tests.support.no_such_module")
     model = sent.save()
     for _ in range(2):
-        with pytest.raises(NotAvailable, match="No process for model") as failed:
+        with pytest.raises(NotAvailable, match="The process for model") as failed:
             model.hazard_per_hour(ROWS)
         assert not isinstance(failed.value, ModelFailed)
     sent.workers.close()
@@ -398,26 +411,26 @@ def test_nothing_is_asked_once_the_app_leaves(sent: Sent) -> None:
     pid = sent.pid(model)
     sent.workers.close()
     assert not is_running(pid)
-    with pytest.raises(NotAvailable, match="leaving"):
+    with pytest.raises(NotAvailable, match="shutting down"):
         model.hazard_per_hour(ROWS)
 
 
 def test_leaving_ends_a_question_too(sent: Sent) -> None:
     model = sent.save("hang")
-    told: list[SpotlabError] = []
+    errors: list[SpotlabError] = []
 
     def ask() -> None:
         try:
             model.hazard_per_hour(ROWS)
         except SpotlabError as exc:
-            told.append(exc)
+            errors.append(exc)
 
     thread = threading.Thread(target=ask)
     thread.start()
-    until(sent.workers.pids, "it was asked")
+    wait_until(sent.workers.pids, "it was asked")
     sent.workers.close()
     thread.join(20.0)
-    assert "leaving" in told[0].message
+    assert "shutting down" in errors[0].message
 
 
 def test_trust_moves_it_inside_and_out_again_at_once(sent: Sent) -> None:
@@ -450,7 +463,7 @@ def test_files_that_change_before_its_process_starts_are_refused(
     other = models.saved(tmp_path / "other", summary="changed afterwards")
     for name in ("card.json", "SHA256SUMS", "model.txt"):
         (tmp_path / "toy" / "1.0.0" / name).write_bytes((other / name).read_bytes())
-    with pytest.raises(ArtefactRefused, match="were changed"):
+    with pytest.raises(ArtefactRefused, match="have changed"):
         model.hazard_per_hour(ROWS)
 
 

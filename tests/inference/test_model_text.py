@@ -1,4 +1,4 @@
-"""A model's text is read only as LightGBM writes it, so that no two readers can differ."""
+"""A model's text is accepted only in the format that LightGBM writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from spotlab.errors import ArtefactRefused
 from spotlab.inference.tree_limits import TreeLimits
-from spotlab.inference.tree_structure import prove_trees
+from spotlab.inference.tree_structure import validate_trees
 from tests.support import hostile_models as hostile
 from tests.support.hostile_models import resized, with_tree
 from tests.support.small_models import COLUMNS, small_models
@@ -21,7 +21,7 @@ Change = Callable[[str], str]
 
 @pytest.mark.parametrize("kind", sorted(small_models()))
 def test_what_lightgbm_writes_is_read(kind: str) -> None:
-    model = prove_trees(small_models()[kind].encode())
+    model = validate_trees(small_models()[kind].encode())
 
     assert len(model.trees) == small_models()[kind].count("\nTree=")
     assert model.linear == kind.startswith("linear")
@@ -33,15 +33,15 @@ def test_what_lightgbm_writes_is_read(kind: str) -> None:
 def test_the_shipped_models_are_proved_without_lightgbm(folder: object) -> None:
     code = (
         "import sys, pathlib\n"
-        "from spotlab.inference.tree_structure import prove_trees\n"
-        f"assert prove_trees(pathlib.Path({str(folder)!r}, 'model.txt').read_bytes()).trees\n"
+        "from spotlab.inference.tree_structure import validate_trees\n"
+        f"assert validate_trees(pathlib.Path({str(folder)!r}, 'model.txt').read_bytes()).trees\n"
         "assert 'lightgbm' not in sys.modules\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def line(key: str, value: str, kind: str = "plain") -> Change:
-    """A change of the first line of a key, in a model of a kind."""
+    """A change of the first line with a key, for a kind of model."""
     pattern = re.compile(rf"^{key}=.*$", re.MULTILINE)
 
     def change(_: str) -> str:
@@ -101,61 +101,79 @@ INTEGERS = {
 @pytest.mark.parametrize("number", NUMBERS.values(), ids=NUMBERS)
 @pytest.mark.parametrize("key", ["threshold", "leaf_value", "leaf_weight", "internal_value"])
 def test_a_number_that_two_readers_may_read_otherwise_is_refused(key: str, number: str) -> None:
-    refused(first_number(key, number)(small_models()["plain"]), f"Tree 0: {key} h")
+    refused(first_number(key, number)(small_models()["plain"]), f"Tree 0: {key} contains")
 
 
 @pytest.mark.parametrize("number", INTEGERS.values(), ids=INTEGERS)
 @pytest.mark.parametrize("key", ["left_child", "split_feature", "decision_type", "leaf_count"])
 def test_an_integer_that_two_readers_may_read_otherwise_is_refused(key: str, number: str) -> None:
-    refused(first_number(key, number)(small_models()["plain"]), f"Tree 0: {key} holds")
+    refused(first_number(key, number)(small_models()["plain"]), f"Tree 0: {key} contains")
 
 
 ODD: dict[str, tuple[Change, str]] = {
-    "nothing": (lambda _: "", "is no LightGBM text model"),
-    "text before": (lambda text: f"\n{text}", "is no LightGBM text model"),
-    "carriage returns": (lambda text: text.replace("\n", "\r\n"), "Line 1: holds a carriage ret"),
+    "nothing": (lambda _: "", "is not a LightGBM text model"),
+    "text before": (lambda text: f"\n{text}", "is not a LightGBM text model"),
+    "carriage returns": (
+        lambda text: text.replace("\n", "\r\n"),
+        "Line 1: contains a carriage ret",
+    ),
     "one carriage return": (
         replaced("num_cat=0\n", "num_cat=0\r\n"),
-        "Line 14: holds a carriage return",
+        "Line 14: contains a carriage return",
     ),
-    "a zero byte": (replaced("version=v4", "version=v4\0"), "Line 2: holds the byte 0x00"),
-    "a tab": (replaced("num_leaves=6", "num_leaves=\t6"), "Line 13: holds the byte 0x09"),
-    "digits of another script": (replaced("num_leaves=6", "num_leaves=\u0666"), "Line 13: holds"),
-    "another version": (replaced("version=v4", "version=v3"), "version is 'v3'; only v4 is read"),
-    "classes": (replaced("num_class=1", "num_class=2"), "num_class is '2'; only 1 is read"),
+    "a zero byte": (replaced("version=v4", "version=v4\0"), "Line 2: contains the byte 0x00"),
+    "a tab": (replaced("num_leaves=6", "num_leaves=\t6"), "Line 13: contains the byte 0x09"),
+    "digits of another script": (
+        replaced("num_leaves=6", "num_leaves=\u0666"),
+        "Line 13: contains",
+    ),
+    "another version": (
+        replaced("version=v4", "version=v3"),
+        "version is 'v3'; only v4",
+    ),
+    "classes": (replaced("num_class=1", "num_class=2"), "num_class is '2'; only 1 is accepted"),
     "classes twice": (
         replaced("num_class=1\n", "num_class=1\nnum_class=9\n"),
-        "header: 'num_class=9' stands where num_tree_per_iteration belongs",
+        "header: 'num_class=9' is in the place of num_tree_per_iteration",
     ),
     "a key it does not know": (
         replaced("tree_sizes=", "parser=1\ntree_sizes="),
-        "header: 'parser=1' stands where tree_sizes belongs",
+        "header: 'parser=1' is in the place of tree_sizes",
     ),
     "no sizes": (
         lambda text: re.sub("tree_sizes=.*\n", "", text),
-        "header: '' stands where tree_sizes belongs",
+        "header: '' is in the place of tree_sizes",
     ),
     "averaged with a value": (
         replaced("feature_names=", "average_output=1\nfeature_names="),
-        "'average_output=1' stands where feature_names belongs",
+        "'average_output=1' is in the place of feature_names",
     ),
     "many outputs": (line("objective", "multiclass num_class:999"), "objective 'multiclass num"),
-    "no objective's name": (line("objective", ""), "objective '' is not read"),
+    "no objective's name": (line("objective", ""), "objective '' is not accepted"),
     "a falling sigmoid": (line("objective", "binary sigmoid:-1"), "objective 'binary sigmoid:-1'"),
-    "more features": (line("max_feature_idx", "4"), "feature_names has 4 entries, max_feature_idx"),
+    "more features": (line("max_feature_idx", "4"), "feature_names has 4 entries, but"),
     "a name more": (line("feature_names", "a b c d e"), "feature_names has 5 entries"),
-    "most features": (line("max_feature_idx", "100000"), "max_feature_idx holds 100000, outside"),
-    "an empty name": (line("feature_names", "a b  d"), "feature_names holds '' or '='"),
-    "names with =": (line("feature_names", "a b c=1 d"), "feature_names holds '' or '='"),
+    "most features": (
+        line("max_feature_idx", "100000"),
+        "max_feature_idx contains 100000,",
+    ),
+    "an empty name": (
+        line("feature_names", "a b  d"),
+        "feature_names contains an empty entry or '='",
+    ),
+    "names with =": (
+        line("feature_names", "a b c=1 d"),
+        "feature_names contains an empty entry or '='",
+    ),
     "an info less": (line("feature_infos", "none none none"), "feature_infos has 3 entries"),
-    "an odd info": (line("feature_infos", "none none [a:b c"), "feature_infos holds '\\[a:b'"),
+    "an odd info": (line("feature_infos", "none none [a:b c"), "feature_infos contains '\\[a:b'"),
     "a constraint less": (
         line("monotone_constraints", "1 0 0", "monotone"),
         "monotone_constraints has 3 values, not 4",
     ),
     "sizes that lie": (
         line("tree_sizes", "700 700 700"),
-        "does not begin and end where tree_sizes",
+        "does not begin and end at the positions in tree_sizes",
     ),
     "a size beyond the end": (
         lambda text: re.sub(r"(tree_sizes=.*)\n", r"\g<1>999999\n", text),
@@ -172,49 +190,52 @@ ODD: dict[str, tuple[Change, str]] = {
     ),
     "a key of a tree twice": (
         lambda text: resized(text.replace("num_cat=0\n", "num_cat=0\nnum_cat=5\n", 1)),
-        "Tree 0: 'num_cat=5' stands where split_feature belongs",
+        "Tree 0: 'num_cat=5' is in the place of split_feature",
     ),
     "a line without =": (
         lambda text: resized(text.replace("shrinkage=", "shrinkage", 1)),
-        "Tree 0: 'shrinkage.*' stands where shrinkage belongs",
+        "Tree 0: 'shrinkage.*' is in the place of shrinkage",
     ),
     "a line behind": (
         lambda text: resized(re.sub("(shrinkage=.*\n)", "\\1leaf_value=1\n", text, count=1)),
-        "Tree 0: 'leaf_value=1' stands behind shrinkage",
+        "Tree 0: 'leaf_value=1' follows shrinkage",
     ),
-    "no leaves": (line("num_leaves", "0"), "num_leaves holds 0, outside 1"),
+    "no leaves": (line("num_leaves", "0"), "num_leaves contains 0, outside 1"),
     "leaves that lie": (line("num_leaves", "7"), "split_feature has 5 values, not 6"),
     "a value less": (line("leaf_value", "1 2 3 4 5"), "leaf_value has 5 values, not 6"),
     "no values": (line("left_child", ""), "left_child has 0 values, not 5"),
     "a weight more": (line("leaf_weight", "1 2 3 4 5 6 7"), "leaf_weight has 7 values, not 6"),
-    "sets that lie": (line("num_cat", "1"), "'is_linear=0' stands where cat_boundaries belongs"),
-    "linear without": (line("is_linear", "1"), "'shrinkage=.*' stands where leaf_const belongs"),
-    "linear by two": (line("is_linear", "2"), "is_linear holds 2, outside 0 to 1"),
-    "an unknown kind of split": (first_number("decision_type", "12"), "decision_type holds 12"),
+    "sets that lie": (line("num_cat", "1"), "'is_linear=0' is in the place of cat_boundaries"),
+    "linear without": (line("is_linear", "1"), "'shrinkage=.*' is in the place of leaf_const"),
+    "linear by two": (line("is_linear", "2"), "is_linear contains 2, outside 0 to 1"),
+    "an unknown kind of split": (first_number("decision_type", "12"), "decision_type contains 12"),
     "a column too far": (
         first_number("split_feature", "4"),
-        "split_feature holds 4, outside 0 to 3",
+        "split_feature contains 4, outside 0 to 3",
     ),
     "a second end": (
         replaced("end of trees\n", "end of trees\n\nend of trees\n"),
-        "After its trees stands what",
+        "The text after its trees is not what",
     ),
     "a tree behind the end": (
         lambda text: text.replace(
             "end of trees\n", "end of trees\n" + text[text.index("Tree=2") :]
         ),
-        "After its trees stands what",
+        "The text after its trees is not what",
     ),
-    "a parser": (lambda text: text + "\nparser:\nx\nend of parser\n", "After its trees stands"),
+    "a parser": (lambda text: text + "\nparser:\nx\nend of parser\n", "The text after its trees"),
     "deep categories": (
         replaced("pandas_categorical:null", "pandas_categorical:" + "[" * 9999 + "]" * 9999),
-        "After its trees stands what",
+        "The text after its trees is not what",
     ),
     "nothing behind the end": (
         lambda text: text[: text.index("end of trees") + 13],
-        "After its trees stands what",
+        "The text after its trees is not what",
     ),
-    "an odd parameter": (replaced("[boosting: gbdt]", "boosting: gbdt"), "After its trees stands"),
+    "an odd parameter": (
+        replaced("[boosting: gbdt]", "boosting: gbdt"),
+        "The text after its trees",
+    ),
 }
 
 
@@ -231,10 +252,10 @@ def test_linear_leaves_agree_with_each_other() -> None:
         for key in ("num_features", "leaf_features")
     )
     for old, new, said in (
-        (f"num_features={counts}", f"num_features={counts[:-1]}4", "num_features says"),
+        (f"num_features={counts}", f"num_features={counts[:-1]}4", "num_features requires"),
         (f"leaf_features={columns}", f"leaf_features={columns[:-1]}", "is not grouped as"),
-        (f"leaf_features={columns}", f"leaf_features=9{columns[1:]}", "leaf_features holds 9"),
-        ("leaf_const=", "leaf_const=nan ", "leaf_const holds 'nan "),
+        (f"leaf_features={columns}", f"leaf_features=9{columns[1:]}", "leaf_features contains 9"),
+        ("leaf_const=", "leaf_const=nan ", "leaf_const contains 'nan "),
         ("leaf_coeff=", "leaf_coeff=0 ", "leaf_coeff has"),
     ):
         refused(resized(replaced(old, new)(text)), said)
@@ -242,7 +263,7 @@ def test_linear_leaves_agree_with_each_other() -> None:
 
 def test_parameters_alone_make_a_model_linear() -> None:
     text = replaced("[linear_tree: 0]", "[linear_tree: 7]")(small_models()["plain"])
-    assert prove_trees(text.encode()).linear
+    assert validate_trees(text.encode()).linear
 
 
 @pytest.mark.parametrize(
@@ -250,15 +271,15 @@ def test_parameters_alone_make_a_model_linear() -> None:
 )
 def test_the_categories_of_a_data_frame_may_stand_at_the_end(line: str) -> None:
     text = replaced("pandas_categorical:null", f"pandas_categorical:{line}")
-    assert prove_trees(text(small_models()["plain"]).encode())
+    assert validate_trees(text(small_models()["plain"]).encode())
 
 
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
-        (TreeLimits(text_mb=0.001), r"The model has \d+ bytes; at most 0.001 MB are read"),
+        (TreeLimits(text_mb=0.001), r"The model has \d+ bytes; at most 0.001 MB are accepted"),
         (TreeLimits(trees=2), "tree_sizes has 3 entries, not 1 to 2"),
-        (TreeLimits(leaves_per_tree=5), "Tree 0: num_leaves holds 6, outside 1 to 5"),
+        (TreeLimits(leaves_per_tree=5), "Tree 0: num_leaves contains 6, outside 1 to 5"),
         (TreeLimits(leaves=17), "The model has more than 17 leaves"),
         (TreeLimits(depth=2), "Tree 0 is deeper than 2 splits"),
     ],
@@ -269,7 +290,7 @@ def test_a_model_over_a_limit_is_refused(limits: TreeLimits, said: str) -> None:
 
 def test_a_chain_of_splits_is_as_deep_as_it_is_long() -> None:
     refused(with_tree(small_models()["plain"], **chain(101)), "is deeper than 100 splits")
-    assert prove_trees(with_tree(small_models()["plain"], **chain(100)).encode())
+    assert validate_trees(with_tree(small_models()["plain"], **chain(100)).encode())
 
 
 def chain(splits: int) -> dict[str, str]:
@@ -297,4 +318,4 @@ def chain(splits: int) -> dict[str, str]:
 
 def refused(text: str, said: str, limits: TreeLimits | None = None) -> None:
     with pytest.raises(ArtefactRefused, match=said):
-        prove_trees(text.encode(), limits)
+        validate_trees(text.encode(), limits)

@@ -68,5 +68,5 @@ def test_a_refused_artefact_is_listed_with_its_reason(tmp_path: Path) -> None:
 def test_a_folder_named_unlike_the_card_is_refused(tmp_path: Path) -> None:
     models.saved(tmp_path).rename(tmp_path / "toy" / "3.0.0")
 
-    with pytest.raises(ArtefactRefused, match=r"its card says toy 1\.0\.0"):
+    with pytest.raises(ArtefactRefused, match=r"its card is for toy 1\.0\.0"):
         Predictor(tmp_path).get("toy")

@@ -1,4 +1,4 @@
-"""The artefact in models/ keeps what its card promises."""
+"""The shipped artefact has the properties stated in its card."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def model() -> CheckedModel:
 
 
 def rows(model: CheckedModel, count: int) -> Matrix:
-    """Rows anywhere within the card's bounds, some of them unknown where the card allows it."""
+    """Random rows within the card's bounds, with some unknown values where the card allows them."""
     rng = np.random.default_rng(4)
     matrix = np.empty((count, len(model.feature_names)))
     for column, feature in enumerate(model.card["features"]):
@@ -94,7 +94,7 @@ def test_its_level_fits_every_snapshot_that_training_may_read(model: CheckedMode
 
 
 def test_its_trees_do_not_look_at_the_age(model: CheckedModel) -> None:
-    """Training held one age only, so only the persistence term may use it."""
+    """The training data has only one age, so only the persistence term may use it."""
     text = (FOLDER / "model.txt").read_text()
     age = model.feature_names.index("advisor_age_h")
     used = {

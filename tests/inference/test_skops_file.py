@@ -1,4 +1,4 @@
-"""A skops file that skops would not have written is refused before skops reads it."""
+"""A skops file that skops would not write is rejected before skops reads it."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def boosting() -> Any:
 
 
 def root(schema: Any) -> dict[str, Any]:
-    """What the estimator's own attributes are."""
+    """The attributes of the estimator in the schema."""
     attributes: dict[str, Any] = schema["content"]["content"]
     return attributes
 
 
 def unfolding(schema: Any, _files: Files) -> None:
-    """Sixty lists, each of which holds the next one twice: 2^60 to walk."""
+    """Sixty lists, each of which contains the next one twice: 2^60 nodes to visit."""
     inner: Any = node("builtins.list", "ListNode", [], BIG)
     for number in range(1, 60):
         twice = [inner, {"__id__": BIG + number - 1}]
@@ -46,7 +46,7 @@ def unfolding(schema: Any, _files: Files) -> None:
 
 
 def repeated(schema: Any, files: Files) -> None:
-    """One array of 8 MB, which two hundred nodes name: 1.6 GB."""
+    """One array of 8 MB that two hundred nodes name: 1.6 GB."""
     files["0.npy"] = skops_files.saved_array(np.zeros(2**20))
     one = {
         **{"__module__": "numpy", "__class__": "ndarray", "__loader__": "NdArrayNode"},
@@ -76,7 +76,7 @@ def formless_generator(schema: Any, _files: Files) -> None:
 
 
 def raw_memory(schema: Any, _files: Files) -> None:
-    """An array that is never written: it shows what the process had in its memory."""
+    """An uninitialised array, which would expose the memory of the process."""
     size = node("builtins.tuple", "TupleNode", [node("builtins.str", "JsonNode", "1000")])
     root(schema)["tol"] = node("numpy.ndarray", "ConstructorFromReduceNode", size)
 
@@ -101,16 +101,19 @@ def no_module(schema: Any, _files: Files) -> None:
 
 
 EDITS: dict[str, tuple[Callable[[Any, Files], None], str]] = {
-    "unfolds": (unfolding, "is no skops file|under the one id"),
-    "one array, many times": (repeated, "whose id is no number above 0"),
-    "array of another name": (named_otherwise, "not named by its node's id"),
+    "unfolds": (unfolding, "is not a skops file|with the id"),
+    "one array, many times": (repeated, "whose id is not an integer above 0"),
+    "array of another name": (named_otherwise, "not named after its node's id"),
     "seeding without end": (seeded_for_ever, "random generator"),
-    "generator without form": (formless_generator, "random generator of no known form"),
-    "unwritten memory": (raw_memory, "builds numpy.ndarray by 'ConstructorFromReduceNode'"),
-    "deep": (deep, "nested more than 64 deep"),
-    "long value": (long_value, "value of over 4096 characters"),
-    "id of text": (id_of_text, "id is no number"),
-    "no module": (no_module, "is no skops file"),
+    "generator without form": (formless_generator, "random generator in an unknown format"),
+    "unwritten memory": (
+        raw_memory,
+        "builds numpy.ndarray with the loader 'ConstructorFromReduceNode'",
+    ),
+    "deep": (deep, "nested more than 64 levels deep"),
+    "long value": (long_value, "value of more than 4096 characters"),
+    "id of text": (id_of_text, "id is not an integer"),
+    "no module": (no_module, "is not a skops file"),
 }
 
 
@@ -154,7 +157,7 @@ def test_an_array_that_numpy_would_not_write_is_refused(name: str) -> None:
     def edit(schema: Any, files: Files) -> None:
         files[skops_files.first_array(schema)["file"]] = ARRAYS[name]
 
-    with pytest.raises(ArtefactRefused, match=r"no array that skops writes|has not the size"):
+    with pytest.raises(ArtefactRefused, match=r"array that skops writes|match its shape"):
         open_estimator(edited(boosting(), edit), TYPICAL)
 
 
@@ -163,7 +166,7 @@ def files_of(fitted: Any) -> Files:
 
 
 def damaged_data() -> bytes:
-    """A deflated schema whose data is no deflate data."""
+    """A compressed schema with invalid deflate data."""
     packed = bytearray(put_together({SCHEMA: b"{}" * 200}))
     packed[30 + len(SCHEMA) : 30 + len(SCHEMA) + 4] = b"\xff\xff\xff\xff"
     return bytes(packed)
@@ -178,7 +181,7 @@ def encrypted() -> bytes:
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def twice() -> bytes:
-    """Two schemas: what is checked must be what is read."""
+    """Two schemas: the one that is checked must be the one that is read."""
     packed = skops_files.io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for content in (b"{}", files_of(boosting())[SCHEMA]):
@@ -187,15 +190,15 @@ def twice() -> bytes:
 
 
 FILES: dict[str, tuple[Callable[[], bytes], str]] = {
-    "damaged data": (damaged_data, "is no skops file"),
-    "encrypted": (encrypted, "is no skops file"),
-    "other method": (lambda: put_together({SCHEMA: b"{}"}, zipfile.ZIP_LZMA), "than deflate"),
-    "two of a name": (twice, "two files of one name"),
+    "damaged data": (damaged_data, "is not a skops file"),
+    "encrypted": (encrypted, "is not a skops file"),
+    "other method": (lambda: put_together({SCHEMA: b"{}"}, zipfile.ZIP_LZMA), "other than deflate"),
+    "two of a name": (twice, "two files with the same name"),
     "a bomb": (lambda: put_together({"1.npy": bytes(65 * 2**20)}), "unpacks to more than 64 MB"),
-    "a long schema": (lambda: put_together({SCHEMA: b" " * 2**23 + b"{}"}), "over 8 MB"),
-    "deep JSON": (lambda: put_together({SCHEMA: b"[" * 200_000}), "is no skops file"),
-    "large number": (lambda: put_together({SCHEMA: b"1" * 10_000}), "is no skops file"),
-    "no schema": (lambda: put_together({"1.npy": b""}), "is no skops file"),
+    "a long schema": (lambda: put_together({SCHEMA: b" " * 2**23 + b"{}"}), "larger than 8 MB"),
+    "deep JSON": (lambda: put_together({SCHEMA: b"[" * 200_000}), "is not a skops file"),
+    "large number": (lambda: put_together({SCHEMA: b"1" * 10_000}), "is not a skops file"),
+    "no schema": (lambda: put_together({"1.npy": b""}), "is not a skops file"),
     "a folder": (lambda: put_together({"a/schema.json": b"{}"}), "which skops does not write"),
     "schema of another name": (
         lambda: put_together({"a-schema.json": b"{}"}),
@@ -220,7 +223,7 @@ def test_what_skops_writes_passes(fitted: Callable[[], Any]) -> None:
 
 
 def test_damage_anywhere_is_refused_or_harmless() -> None:
-    """Of 300 files with a few bytes changed each is refused, or opens and predicts."""
+    """Each of 300 files with a few changed bytes is rejected, or opens and predicts."""
     content = skops.io.dumps(boosting())
     matrix = models.rows(20)
     chance = random.Random(7)

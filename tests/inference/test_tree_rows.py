@@ -1,4 +1,4 @@
-"""Rows are made for the leaves of a model, and reach them."""
+"""Rows created for the leaves of a model reach them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from spotlab.inference.tree_rows import Bounds, draw_rows, leaf_rows
-from spotlab.inference.tree_structure import prove_trees
+from spotlab.inference.tree_structure import validate_trees
 from tests.support.small_models import small_models
 
 ANY = Bounds(-math.inf, math.inf, nullable=True)
@@ -18,7 +18,7 @@ ANY = Bounds(-math.inf, math.inf, nullable=True)
 @pytest.mark.parametrize("kind", sorted(small_models()))
 def test_every_leaf_is_reached(kind: str) -> None:
     text = small_models()[kind]
-    model = prove_trees(text.encode())
+    model = validate_trees(text.encode())
     rows = leaf_rows(model.trees, [ANY] * len(model.feature_names), 10_000, 1)
 
     reached = lightgbm.Booster(model_str=text).predict(rows, pred_leaf=True, num_threads=1)
@@ -28,7 +28,7 @@ def test_every_leaf_is_reached(kind: str) -> None:
 
 
 def test_no_row_leaves_the_bounds_and_what_no_row_reaches_is_left_out() -> None:
-    model = prove_trees(small_models()["deep"].encode())
+    model = validate_trees(small_models()["deep"].encode())
     narrow = [Bounds(0.0, 0.5, nullable=False)] * 4
 
     rows = leaf_rows(model.trees, narrow, 10_000, 1)
@@ -38,7 +38,7 @@ def test_no_row_leaves_the_bounds_and_what_no_row_reaches_is_left_out() -> None:
 
 
 def test_there_are_never_more_rows_than_asked_for() -> None:
-    model = prove_trees(small_models()["deep"].encode())
+    model = validate_trees(small_models()["deep"].encode())
     assert 15 <= len(leaf_rows(model.trees, [ANY] * 4, 40, 1)) <= 40
 
 

@@ -1,4 +1,4 @@
-"""A model's trees are proved from its text, before native code follows them."""
+"""A model's trees are validated from its text before native code uses them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support import hostile_models as hostile
 
 @pytest.fixture
 def unread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Native code that must not see a text."""
+    """Make the test fail if native code reads a text."""
 
     def reads(*_: object, **__: object) -> None:
         raise AssertionError("LightGBM was given a text that was not proved")

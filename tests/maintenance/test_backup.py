@@ -1,4 +1,4 @@
-"""A backup made while others write, and brought back: on SQLite and PostgreSQL."""
+"""Backups made during writes, and their restore, on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from spotlab.domain.ports import By
 from spotlab.errors import Conflict, DatabaseDown, Forbidden, InvalidInput, NotAvailable
 from spotlab.maintenance import restore as restoring
 from spotlab.maintenance.backup import Backup, back_up
-from spotlab.maintenance.restore import Restored, restore
+from spotlab.maintenance.restore import RestoreReport, restore
 from spotlab.settings import Settings
 from spotlab.store import Store, dumps, open_store
 from spotlab.store.engine import connect, writing
@@ -59,7 +59,7 @@ class Place:
         finally:
             store.close()
 
-    def restore(self, source: Path, replace: bool = False) -> Restored:
+    def restore(self, source: Path, replace: bool = False) -> RestoreReport:
         return restore(self.settings, CLOCK, source, ANA, replace=replace)
 
 
@@ -249,13 +249,13 @@ def test_a_backup_that_is_not_as_it_was_made_touches_nothing(
     refused(other, flipped, "database is not as it was backed up")
     cut = tmp_path / "b"
     cut.write_bytes(made.read_bytes()[: made.stat().st_size // 2])
-    refused(other, cut, "no whole backup")
+    refused(other, cut, "not a complete backup")
     newer = rewritten(made, tmp_path / "c", "manifest.json", manifest_with(revision="9999"))
     refused(other, newer, "newer SpotLab")
     counts = json.loads(json.dumps(filled.backup(tmp_path / "d").manifest.counts))
     counts["experiments"] += 1
     lying = rewritten(made, tmp_path / "e", "manifest.json", manifest_with(counts=counts))
-    refused(other, lying, "does not hold what its manifest says|does not have 4 rows")
+    refused(other, lying, "do not match its manifest|does not have 4 rows")
     climbing = rewritten(
         made,
         tmp_path / "f",
@@ -284,8 +284,8 @@ def test_a_step_that_fails_leaves_all_as_it_was(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(restoring, "put_sqlite", full)
-    monkeypatch.setattr(restoring, "put_postgres", full)
+    monkeypatch.setattr(restoring, "replace_sqlite", full)
+    monkeypatch.setattr(restoring, "load_postgres", full)
     with pytest.raises(NotAvailable, match="No space left"):
         other.restore(made.path, replace=True)
 
@@ -304,7 +304,7 @@ def test_a_database_in_use_is_not_replaced(
     other = new_place("second")
     used = other.open()
     used.ledger.record(make.experiment())
-    with pytest.raises(Conflict, match="Stop SpotLab there first"):
+    with pytest.raises(Conflict, match="Stop SpotLab first"):
         other.restore(made.path, replace=True)
     assert used.ledger.count() == 1
     used.close()
@@ -343,13 +343,15 @@ def test_a_client_that_is_too_old_or_absent_is_explained(
     old = tmp_path / "pg_dump"
     old.write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 11.4'\n")
     old.chmod(0o755)
-    monkeypatch.setattr(dumps, "_PLACES", str(tmp_path / "none" / "*"))
+    monkeypatch.setattr(dumps, "_CLIENT_FOLDERS", str(tmp_path / "none" / "*"))
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    with pytest.raises(NotAvailable, match=r"version 11, the server of 15.*version 15 or newer"):
-        dumps.client("pg_dump", 15)
+    with pytest.raises(
+        NotAvailable, match=r"version 11, which is too old for the server.s 15.*version 15 or newer"
+    ):
+        dumps.client_path("pg_dump", 15)
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     with pytest.raises(NotAvailable, match="not on PATH"):
-        dumps.client("pg_dump", 15)
+        dumps.client_path("pg_dump", 15)
 
 
 def test_one_kind_of_database_is_not_restored_into_another(tmp_path: Path) -> None:
@@ -412,7 +414,9 @@ def test_a_trigger_in_a_backup_is_not_run(tmp_path: Path) -> None:
     made = here.backup(tmp_path / "one.tar").path
     trigger = f"CREATE TRIGGER t AFTER INSERT ON audit_log BEGIN {EVIL_USER}; END"
     changed = summed_anew(made, tmp_path / "two.tar", "database", on_sqlite(tmp_path, trigger))
-    refused(Place(tmp_path / "there", None), changed, "defines trigger 't', which no SpotLab makes")
+    refused(
+        Place(tmp_path / "there", None), changed, "defines trigger 't', which SpotLab never creates"
+    )
 
 
 def test_an_audit_log_that_was_changed_is_restored_and_told(tmp_path: Path) -> None:
@@ -556,7 +560,7 @@ def test_a_manifest_that_lies_is_refused(what: str, tmp_path: Path) -> None:
 
 def test_a_pipe_in_the_place_of_a_backup_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(InvalidInput, match="is no backup"):
+    with pytest.raises(InvalidInput, match="is not a"):
         Place(tmp_path / "there", None).restore(tmp_path / "pipe")
 
 

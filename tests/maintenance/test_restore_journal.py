@@ -1,4 +1,4 @@
-"""A restore that is killed at any step leaves the old state or the new one, whole."""
+"""A restore that is killed at any step leaves the complete old or new state."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from spotlab.maintenance import restore as restoring
 from spotlab.maintenance.backup import back_up
 from spotlab.maintenance.restore import restore
 from spotlab.runtime.home import usable_home
-from spotlab.runtime.restore_journal import JOURNAL, PREFIX, alone_in, settle
+from spotlab.runtime.restore_journal import JOURNAL, PREFIX, complete_restore, locked_home
 from spotlab.settings import Settings
 from spotlab.store import open_store
 from spotlab.store.engine import connect
@@ -98,7 +98,7 @@ def killed_at(number: int, act: Callable[[], object], *, begun: bool = False) ->
             return step
 
         # Before the journal is begun, nothing of the home is touched.
-        restoring.begin = counted(restoring.begin, begins=True)
+        restoring.write_journal = counted(restoring.write_journal, begins=True)
         for name in ("rename", "replace", "link", "unlink"):
             setattr(os, name, counted(getattr(os, name)))
         psycopg.Connection.commit = counted(psycopg.Connection.commit)  # type: ignore[method-assign]
@@ -184,16 +184,16 @@ def again(settings: Settings, kept: Path) -> None:
 
 def test_while_a_restore_is_at_work_nothing_else_is_begun(tmp_path: Path) -> None:
     (tmp_path / f"{PREFIX}x").mkdir()
-    with alone_in(tmp_path):
-        with pytest.raises(NotAvailable, match="being restored"), alone_in(tmp_path):
+    with locked_home(tmp_path):
+        with pytest.raises(NotAvailable, match="being restored"), locked_home(tmp_path):
             pass
         assert left_over(tmp_path) == [f"{PREFIX}x"]
-    settle(tmp_path, lambda _restore_id: False)
+    complete_restore(tmp_path, lambda _restore_id: False)
     assert left_over(tmp_path) == []
 
 
 def test_a_journal_that_cannot_be_read_is_told_and_left(tmp_path: Path) -> None:
     (tmp_path / JOURNAL).write_text("{")
-    with pytest.raises(NotAvailable, match="cut off, and cannot be finished"):
-        settle(tmp_path, lambda _restore_id: False)
+    with pytest.raises(NotAvailable, match="was interrupted and cannot be completed"):
+        complete_restore(tmp_path, lambda _restore_id: False)
     assert left_over(tmp_path) == [JOURNAL]

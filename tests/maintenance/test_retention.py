@@ -1,4 +1,4 @@
-"""Retention over a lab: settled first, told, audited, stopped halfway."""
+"""Retention on a lab: outcomes first, then deletion, audited and cancellable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spotlab.domain.ports import AuditFilter
 from spotlab.errors import Forbidden
 from spotlab.runtime.lab import Lab
 from spotlab.scheduling.job_catalogue import job
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.store.retention_rules import RULES
 from tests.support import builders as make
 from tests.support.lab import empty_lab, save_toy_model
@@ -36,19 +36,19 @@ def lab(tmp_path: Path) -> Lab:
 
 def test_it_says_how_many_of_what_went_and_leaves_it_in_the_audit_log(lab: Lab) -> None:
     with lab:
-        keeping = Desk(lab, ANA).keeping
+        keeping = Services(lab, ANA).maintenance
         told = keeping.sweep(dry_run=True)
-        assert told.words == "Would delete 2 decisions, 2 outcomes of components."
+        assert told.summary == "Would delete 2 decisions, 2 outcomes of components."
         assert lab.store.ledger.count() == 3
 
         swept = keeping.sweep()
 
-        assert swept.words == "Deleted 2 decisions, 2 outcomes of components."
-        assert swept.gone == told.gone
+        assert swept.summary == "Deleted 2 decisions, 2 outcomes of components."
+        assert swept.deleted == told.deleted
         assert lab.store.ledger.count() == 1
         (entry,) = lab.store.audit.entries(AuditFilter(action="data.retention"))
         assert (entry.actor, entry.after) == ("ana", {"decisions": 2, "outcomes of components": 2})
-        assert keeping.sweep().words == "Deleted nothing: all is young enough or needed."
+        assert keeping.sweep().summary == "Deleted nothing: all is young enough or needed."
         assert lab.store.audit.count(AuditFilter(action="data.retention")) == 1
         assert lab.store.audit.check().broken_at is None
 
@@ -56,13 +56,13 @@ def test_it_says_how_many_of_what_went_and_leaves_it_in_the_audit_log(lab: Lab) 
 def test_it_stops_between_batches_and_tells_what_went(lab: Lab) -> None:
     with lab:
         heard: list[str] = []
-        swept = Desk(lab, ANA).keeping.sweep(
+        swept = Services(lab, ANA).maintenance.sweep(
             tell=lambda what, _share: heard.append(what),
             cancelled=lambda: lab.store.ledger.count() == 1,
         )
-        assert swept.gone == {"decisions": 2}
-        assert not swept.whole
-        assert "Stopped before the end" in swept.words
+        assert swept.deleted == {"decisions": 2}
+        assert not swept.complete
+        assert "Stopped early" in swept.summary
         assert heard == [rule.what for rule in RULES[:2]]
         assert lab.store.audit.count(AuditFilter(action="data.retention")) == 1
 
@@ -71,7 +71,7 @@ def test_it_stops_between_batches_and_tells_what_went(lab: Lab) -> None:
 def test_only_an_administrator_may(lab: Lab, role: Role) -> None:
     with lab:
         with pytest.raises(Forbidden, match="delete old data"):
-            Desk(lab, person(role)).keeping.sweep()
+            Services(lab, person(role)).maintenance.sweep()
         assert lab.store.ledger.count() == 3
 
 

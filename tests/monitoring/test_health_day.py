@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from spotlab.domain.components import DATABASE, ML_INFERENCE, REDIS_CACHE
 from spotlab.domain.uptime import MAX_HOLD, WINDOW
-from spotlab.monitoring.health.database_watch import look
+from spotlab.monitoring.health.database_watch import check_database
 from spotlab.monitoring.health.prober import record_round
 from spotlab.monitoring.health.report import Health, read
 from spotlab.runtime.lab import Lab
@@ -75,7 +75,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Health, int]
     while broken.now_s() < DAY_S:
         broken.apply()
         # As in production: where the database is down nobody leads, and the watch alone probes.
-        if not within(broken.now_s(), GAPS) and look(lab):
+        if not within(broken.now_s(), GAPS) and check_database(lab):
             record_round(lab)
         rounds += 1
         clock.forward(seconds=jitter.uniform(28, 32))
@@ -94,30 +94,30 @@ def test_uptime_equals_the_injected_outages(
 ) -> None:
     health, rounds = day
     assert rounds > 2800
-    found = health.part(part).uptime
+    found = health.component(part).uptime
     known_s = DAY_S - lasting(GAPS)
     assert found.up == pytest.approx(1 - lasting(outages) / known_s, abs=0.001)
 
 
 def test_a_gap_of_the_prober_is_unknown_not_up(day: tuple[Health, int]) -> None:
-    found = day[0].part(REDIS_CACHE).uptime
+    found = day[0].component(REDIS_CACHE).uptime
     unknown_s, held_s = found.unknown * DAY_S, MAX_HOLD.total_seconds() * len(GAPS)
     assert lasting(GAPS) - held_s <= unknown_s <= lasting(GAPS) + 32
 
 
 def test_what_the_database_hides_is_unknown_not_down(day: tuple[Health, int]) -> None:
     """While the database is down, nobody can know which model is the champion."""
-    found = day[0].part(ML_INFERENCE).uptime
+    found = day[0].component(ML_INFERENCE).uptime
     known_s = DAY_S - lasting(GAPS) - lasting(DATABASE_OUT)
     assert found.up == pytest.approx(1 - lasting(MODEL_OUT) / known_s, abs=0.002)
-    assert found.unknown > day[0].part(REDIS_CACHE).uptime.unknown
+    assert found.unknown > day[0].component(REDIS_CACHE).uptime.unknown
 
 
 def test_the_spells_of_the_day_are_the_outages(day: tuple[Health, int]) -> None:
     began = day[0].since
     found = [
         ((s.since - began).total_seconds(), (s.until - began).total_seconds())
-        for s in day[0].part(REDIS_CACHE).spells
+        for s in day[0].component(REDIS_CACHE).spells
         if s.state == "down"
     ]
     assert len(found) == len(REDIS_OUT)
@@ -127,7 +127,7 @@ def test_the_spells_of_the_day_are_the_outages(day: tuple[Health, int]) -> None:
 
 
 def test_rates_and_latencies_are_those_of_the_probes(day: tuple[Health, int]) -> None:
-    done = day[0].part(REDIS_CACHE).done
+    done = day[0].component(REDIS_CACHE).done
     share = lasting(REDIS_OUT) / (DAY_S - lasting(GAPS))
     assert done.rate.failure == pytest.approx(share, abs=0.002)
     assert done.latency_ms == (0.3, 0.3, 0.3)

@@ -1,4 +1,4 @@
-"""Probes are side by side and bounded; what cannot be recorded is kept."""
+"""Probes run in parallel with a time limit; unrecorded ones wait for the database."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sqlalchemy import event
 
 from spotlab.domain.components import COMPONENTS, DATABASE, ML_INFERENCE, REDIS_CACHE
 from spotlab.domain.ports import ComponentState
-from spotlab.monitoring.health.concurrent_probes import SideBySide
-from spotlab.monitoring.health.database_watch import look
+from spotlab.monitoring.health.concurrent_probes import ConcurrentCalls
+from spotlab.monitoring.health.database_watch import check_database
 from spotlab.monitoring.health.prober import Prober, probe_all, prober_of
 from spotlab.monitoring.health.readiness import ReadinessCheck
 from spotlab.monitoring.health.report import read, read_day
@@ -77,7 +77,7 @@ def test_a_hung_part_keeps_no_other_waiting(tmp_path: Path, models: Path) -> Non
     for _ in range(3):
         states = {state.name: state for state in probe_all(made)}
         assert states[REDIS_CACHE].state == "down"
-        assert "No answer within 0.3 s" in states[REDIS_CACHE].reason
+        assert "No response within 0.3 s" in states[REDIS_CACHE].reason
         assert states[DATABASE].state == "healthy"
     assert monotonic() - began < 10
     assert threading.active_count() <= threads + 1
@@ -93,49 +93,49 @@ def test_a_model_that_loads_for_long_at_first_is_not_down(
         return found.state, found.reason
 
     prober, broken, endless = Prober(), Prober(), Prober()
-    loading = ("unknown", "Not measured yet: it is being loaded for the first time.")
+    loading = ("unknown", "Not probed yet: it is being loaded for the first time.")
     assert state(prober, None) == state(broken, None) == loading
     now = lab.clock.now()
     assert state(prober, ComponentState(ML_INFERENCE, "healthy", "", now, 1.0, now))[0] == "healthy"
     assert state(broken, ComponentState(ML_INFERENCE, "down", "", None, None, now))[0] == "down"
-    assert state(prober, None) == state(broken, None) == ("down", "No answer within 5 s.")
+    assert state(prober, None) == state(broken, None) == ("down", "No response within 5 s.")
     assert state(endless, None) == loading
     monkeypatch.setattr("spotlab.monitoring.health.prober.LOADS_WITHIN_S", 0.0)
-    assert state(endless, None) == ("down", "No answer within 5 s.")
+    assert state(endless, None) == ("down", "No response within 5 s.")
 
 
 def test_probes_of_an_outage_of_the_database_are_recorded_afterwards(lab: Lab) -> None:
     clock, broken = lab.clock, break_database(lab)
     assert isinstance(clock, StillClock)
-    assert look(lab)
+    assert check_database(lab)
     prober_of(lab).round(lab)
     broken.set()
     for _ in range(3):
         clock.forward(seconds=30)
-        assert not look(lab)
-    assert prober_of(lab).kept == 3 * len(COMPONENTS)
+        assert not check_database(lab)
+    assert prober_of(lab).unrecorded == 3 * len(COMPONENTS)
     broken.clear()
     clock.forward(seconds=30)
-    assert look(lab)
+    assert check_database(lab)
     prober_of(lab).round(lab)
-    assert prober_of(lab).kept == 0
+    assert prober_of(lab).unrecorded == 0
     day = read_day(lab, DATABASE)
     assert [probe.state for probe in day.probes] == ["healthy", "down", "down", "down", "healthy"]
     assert len(day.failures) == 1
     assert "cannot be opened" in day.failures[0].reason
-    assert read(lab).part(DATABASE).uptime.down_s == 90
+    assert read(lab).component(DATABASE).uptime.down_s == 90
 
 
 def test_health_is_read_as_far_as_it_can_be_while_the_database_is_down(lab: Lab) -> None:
     break_database(lab).set()
     health = read(lab)
-    assert health.part(DATABASE).state.state == "down"
+    assert health.component(DATABASE).state.state == "down"
     assert health.unread
-    assert health.part(DATABASE).uptime.up is None
+    assert health.component(DATABASE).uptime.up is None
 
 
 def test_an_unforeseen_error_of_a_probe_is_unknown(lab: Lab) -> None:
-    asking: SideBySide[int] = SideBySide(5)
+    asking: ConcurrentCalls[int] = ConcurrentCalls(5)
     answers = asking.ask({"a": lambda: 1, "b": lambda: 1 // 0})
     assert answers["a"] == 1
     assert isinstance(answers["b"], ZeroDivisionError)
@@ -143,10 +143,10 @@ def test_an_unforeseen_error_of_a_probe_is_unknown(lab: Lab) -> None:
 
 def test_ready_while_database_and_model_answer(lab: Lab, models: Path) -> None:
     check = ReadinessCheck(lambda: lab)
-    assert check.look().ready
+    assert check.check().ready
     broken = break_database(lab)
     broken.set()
-    found = check.look()
+    found = check.check()
     assert not found.ready
-    assert found.reasons[DATABASE] == "It does not answer."
+    assert found.reasons[DATABASE] == "It does not respond."
     assert str(lab.settings.home) not in str(found.reasons)

@@ -1,4 +1,4 @@
-"""Where a message may be sent, what is told of the answer, and how long it may take."""
+"""Allowed receivers, the reported response, and the time limit of a request."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from cryptography.x509.oid import NameOID
 from spotlab.errors import InvalidInput
 from spotlab.monitoring.alerts import webhook_client
 from spotlab.monitoring.alerts.addresses import is_allowed
-from spotlab.monitoring.alerts.webhook_client import Answer, shown
+from spotlab.monitoring.alerts.webhook_client import WebhookResponse, shown
 from spotlab.settings import Settings
 from tests.support import builders as make
-from tests.support.receivers import LOOPBACK, receiving
+from tests.support.receivers import LOOPBACK, running_receiver
 
 PUBLIC = "93.184.215.14"
-REFUSED = "never asked"
+REFUSED = "its address is not allowed"
 Found = list[tuple[Any, ...]]
 
 
-def post(address: str, limit_s: float = 5.0, networks: Any = ()) -> Answer:
+def post(address: str, limit_s: float = 5.0, networks: Any = ()) -> WebhookResponse:
     return webhook_client.post(address, b"{}", "00", 0, limit_s, networks=networks)
 
 
@@ -191,28 +191,28 @@ def test_an_unknown_name_and_a_refused_one_are_told_alike(
 
 
 def test_open_and_closed_ports_are_told_alike_where_no_receiver_may_be() -> None:
-    with receiving() as receiver, socket.create_server(("127.0.0.1", 0)) as silent:
+    with running_receiver() as receiver, socket.create_server(("127.0.0.1", 0)) as silent:
         answers = {
             post(f"http://127.0.0.1:{port}/")
             for port in (receiver.port, silent.getsockname()[1], 1)
         }
-        assert receiver.got == []
+        assert receiver.received == []
     assert len(answers) == 1
 
 
 def test_nothing_that_a_receiver_writes_is_told() -> None:
     with serving(b"HTTP/1.1 403 hunter2\r\nX: hunter2\r\n\r\nhunter2") as port:
         answer = post(f"http://127.0.0.1:{port}/", networks=LOOPBACK)
-    assert answer == Answer(False, True, "It answered 403 Forbidden.")
+    assert answer == WebhookResponse(False, True, "It answered 403 Forbidden.")
 
 
 def test_the_environment_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    with receiving() as proxy, receiving() as receiver:
+    with running_receiver() as proxy, running_receiver() as receiver:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "https_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
         monkeypatch.delenv("no_proxy", raising=False)
         assert post(receiver.address, networks=LOOPBACK).ok
-        assert (len(proxy.got), len(receiver.got)) == (0, 1)
+        assert (len(proxy.received), len(receiver.received)) == (0, 1)
 
 
 @contextmanager
@@ -340,9 +340,9 @@ def test_the_certificate_is_for_the_name_that_was_resolved(
 
 
 def test_the_header_names_the_host_as_the_address_does() -> None:
-    with receiving() as receiver:
+    with running_receiver() as receiver:
         assert post(f"http://127.0.0.1:{receiver.port}/é?a=%20ü", networks=LOOPBACK).ok
-        (headers, _body), port = receiver.got[0], receiver.port
+        (headers, _body), port = receiver.received[0], receiver.port
     assert headers["Host"] == f"127.0.0.1:{port}"
     assert json.loads(_body) == {}
 

@@ -16,7 +16,7 @@ from spotlab.runtime.lab import Lab
 from spotlab.ui.common import session
 from tests.conftest import ROOT
 from tests.support.lab import DictStore, empty_lab, save_toy_model, small_lab
-from tests.support.people import look_as
+from tests.support.people import open_pages_as
 
 FIRST_RUN_S = 30.0
 Open = Callable[..., AppTest]
@@ -37,8 +37,8 @@ def _fresh_caches() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An administrator, where a test does not name another with `look_as`."""
-    look_as(monkeypatch, LOCAL_ADMINISTRATOR)
+    """An administrator, where a test does not name another with `open_pages_as`."""
+    open_pages_as(monkeypatch, LOCAL_ADMINISTRATOR)
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
-"""The Accounts page: one is added, tried, and managed no more."""
+"""The Accounts page: an account is added, validated, and no longer managed."""
 
 from __future__ import annotations
 
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.ui.accounts import actions
 from spotlab.ui.common import tables
 from tests.pages.conftest import Open, button, finish, said, select
@@ -37,13 +37,13 @@ def test_an_account_is_added_tried_changed_and_put_away(lab: Lab, open_page: Ope
     button(app, "Validate").click().run()
     assert "No AWS in this test." in said(finish(app, "validate-account"))
     app.text_input(key="active-reason zeta").set_value("closed")
-    button(app, "Stop managing it").click().run()
+    button(app, "Stop managing").click().run()
     assert list(app.dataframe[0].value["state"]) == ["managed", "not managed"]
-    desk = Desk(lab, ANA).accounts
-    form = actions.key_of(desk.get("zeta"))
+    services = Services(lab, ANA).accounts
+    form = actions.key_of(services.get("zeta"))
     app.multiselect(key=f"account-regions {form}").set_value(["us-east-1", "us-west-2"])
     button(app, "Save").click().run()
-    kept = desk.get("zeta")
+    kept = services.get("zeta")
     assert actions.key_of(kept) != form, "a form that is open elsewhere begins anew"
     assert kept.regions == ("us-east-1", "us-west-2")
     assert not kept.active, "a change of regions looks after nothing again"

@@ -9,23 +9,23 @@ import pytest
 
 from spotlab.domain.access import Role
 from spotlab.domain.alerts import AlertKind, Channel, Condition
-from spotlab.monitoring.alerts.evaluation import look
+from spotlab.monitoring.alerts.evaluation import evaluate_rules
 from spotlab.monitoring.health.prober import prober_of
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.ui.alerts import form as alerts_form
 from spotlab.ui.common import tables
 from tests.pages.conftest import Open, button, said, select
 from tests.support.lab import DictStore
-from tests.support.people import ANA, look_as, person
-from tests.support.receivers import SECRET_PATH, Receiver, receiving
+from tests.support.people import ANA, open_pages_as, person
+from tests.support.receivers import SECRET_PATH, Receiver, running_receiver
 
 REDIS_DOWN = Condition(AlertKind.STATE, component="Redis cache")
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with receiving() as made:
+    with running_receiver() as made:
         yield made
 
 
@@ -35,18 +35,18 @@ def test_without_rules_it_says_what_to_do(lab: Lab, open_page: Open) -> None:
     assert app.expander[0].label == "Add a rule"
 
 
-def test_what_rings_and_what_was_told(
+def test_firing_alerts_and_notifications(
     lab: Lab, online: DictStore, receiver: Receiver, open_page: Open
 ) -> None:
-    Desk(lab, ANA).alerts.add("redis", REDIS_DOWN, Channel.WEBHOOK, receiver.address)
+    Services(lab, ANA).alerts.add("redis", REDIS_DOWN, Channel.WEBHOOK, receiver.address)
     online.down = True
     prober_of(lab).round(lab)
-    look(lab)
+    evaluate_rules(lab)
     app = open_page("alerts")
-    assert app.title[0].value == "1 alert rings of 1 rule"
+    assert app.title[0].value == "1 alert firing, 1 rule enabled"
     ringing, rules, history = (table.value for table in app.dataframe)
     assert list(ringing["subject"]) == ["Redis cache is down"]
-    assert list(rules["told"]) == [f"webhook to http://127.0.0.1:{receiver.port}/…"]
+    assert list(rules["receiver"]) == [f"webhook to http://127.0.0.1:{receiver.port}/…"]
     assert list(history["state"]) == ["● sent"]
     assert list(history["error"]) == ["It answered 200 OK."]
     assert SECRET_PATH not in said(app) + rules.to_csv() + history.to_csv()
@@ -61,13 +61,13 @@ def test_a_rule_is_added_with_the_form(lab: Lab, receiver: Receiver, open_page: 
     app.text_input(key="alert-address new").set_value(receiver.address)
     button(app, "Add").click().run()
     assert not app.exception
-    (rule,) = Desk(lab, ANA).alerts.rules()
+    (rule,) = Services(lab, ANA).alerts.rules()
     assert (rule.name, rule.condition.threshold) == ("fleet is old", 20)
-    assert app.code[0].value == Desk(lab, ANA).alerts.signing_key(rule.rule_id)
+    assert app.code[0].value == Services(lab, ANA).alerts.signing_key(rule.rule_id)
     assert "hunter2" not in said(app)
 
 
-def test_what_is_wrong_with_a_field_stands_below_it(lab: Lab, open_page: Open) -> None:
+def test_an_error_of_a_field_is_shown_below_it(lab: Lab, open_page: Open) -> None:
     app = open_page("alerts")
     app.text_input(key="alert-name new").set_value("nowhere")
     app.text_input(key="alert-address new").set_value("ftp://nowhere")
@@ -79,59 +79,59 @@ def test_what_is_wrong_with_a_field_stands_below_it(lab: Lab, open_page: Open) -
     app.text_input(key="alert-name new").set_value(" ")
     button(app, "Add").click().run()
     assert [each.value.strip() for each in app.error] == ["A rule's name has 1 to 80 characters."]
-    assert Desk(lab, ANA).alerts.rules() == []
+    assert Services(lab, ANA).alerts.rules() == []
 
 
 def test_a_rule_is_changed_tested_silenced_and_deleted(
     lab: Lab, receiver: Receiver, open_page: Open
 ) -> None:
-    desk = Desk(lab, ANA).alerts
+    services = Services(lab, ANA).alerts
     asked = Condition(AlertKind.PRICE, account="acme", threshold=0.00005, again_h=6)
-    rule = desk.add("dear", asked, Channel.WEBHOOK, receiver.address).rule
+    rule = services.add("dear", asked, Channel.WEBHOOK, receiver.address).rule
     key = rule.rule_id
     app = open_page("alerts")
     app.session_state[tables.key_of("rules", [key])] = select(0)
     app.run()
-    form = alerts_form.key_of(desk.rule(key))
+    form = alerts_form.key_of(services.rule(key))
     assert app.number_input(key=f"alert-price threshold {form}").value == 5e-5
     assert app.selectbox(key=f"alert-account {form}").value == "acme"
     app.text_input(key=f"alert-pool {form}").set_value("somewhere")
     app.number_input(key=f"alert-price threshold {form}").set_value(0.25)
     button(app, "Save").click().run()
-    assert "'somewhere' is no region:zone:type:system." in app.error[0].value
-    assert desk.rule(key) == rule
+    assert "'somewhere' is not of the form region:zone:type:system." in app.error[0].value
+    assert services.rule(key) == rule
 
-    desk.change(key, condition=(asked := replace(asked, again_h=12)))
+    services.change(key, condition=(asked := replace(asked, again_h=12)))
     app.text_input(key=f"alert-pool {form}").set_value("")
     button(app, "Save").click().run()
     assert "was changed meanwhile" in app.error[0].value
-    assert desk.rule(key).condition == asked, "what somebody else changed is not overwritten"
+    assert services.rule(key).condition == asked, "what somebody else changed is not overwritten"
 
-    form = alerts_form.key_of(desk.rule(key))
+    form = alerts_form.key_of(services.rule(key))
     assert app.text_input(key=f"alert-name {form}").value == "dear"
     app.number_input(key=f"alert-price threshold {form}").set_value(0.25)
     app.text_input(key=f"alert-name {form}").set_value("too dear")
     button(app, "Save").click().run()
     assert not app.error
-    changed = desk.rule(key)
+    changed = services.rule(key)
     assert (changed.name, changed.condition) == ("too dear", replace(asked, threshold=0.25))
     assert changed.shown_address == rule.shown_address
-    assert list(app.dataframe[0].value["rings_when"]) == [changed.condition.words]
+    assert list(app.dataframe[0].value["condition"]) == [changed.condition.words]
 
     button(app, "Send a test").click().run()
     assert receiver.events == ["test"]
     assert "It answered 200 OK" in app.success[0].value
     button(app, "Switch off").click().run()
-    assert not desk.rule(key).enabled
+    assert not services.rule(key).enabled
     assert list(app.dataframe[0].value["state"]) == ["○ off"]
-    button(app, "Delete it").click().run()
-    assert desk.rules() == []
+    button(app, "Delete rule").click().run()
+    assert services.rules() == []
 
 
 def test_who_may_only_read_is_offered_no_change(
     lab: Lab, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look_as(monkeypatch, person(Role.VIEWER))
+    open_pages_as(monkeypatch, person(Role.VIEWER))
     app = open_page("alerts")
     assert not app.exception
     assert not app.expander

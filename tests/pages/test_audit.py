@@ -6,7 +6,7 @@ import sqlalchemy
 
 from spotlab.domain.access import Role
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.ui.audit import view
 from spotlab.ui.common import tables
 from tests.pages.conftest import Open, said, select
@@ -14,11 +14,11 @@ from tests.support.people import ANA, BEN
 
 
 def test_changes_are_found_again_and_a_broken_chain_is_told(lab: Lab, open_page: Open) -> None:
-    Desk(lab, ANA).users.add("vera", Role.VIEWER)
-    Desk(lab, BEN).users.set("vera", role=Role.OPERATOR, reason="she is on call")
+    Services(lab, ANA).users.add("vera", Role.VIEWER)
+    Services(lab, BEN).users.set("vera", role=Role.OPERATOR, reason="she is on call")
     entries = lab.store.audit.count()
     app = open_page("audit")
-    assert app.title[0].value == f"{entries} changes recorded, and the chain holds"
+    assert app.title[0].value == f"{entries} changes recorded, and the hash chain is intact"
     app.text_input(key="who").set_value("ben").run()
     table = app.dataframe[0].value
     assert list(table["action"]) == ["user.change"]
@@ -32,7 +32,7 @@ def test_changes_are_found_again_and_a_broken_chain_is_told(lab: Lab, open_page:
     app.selectbox(key="about").set_value("account").run()
     assert "the filters exclude all of them" in said(app)
 
-    file = view.exported(Desk(lab, ANA).audit.list()).frame
+    file = view.exported(Services(lab, ANA).audit.list()).frame
     assert len(file) == entries
     assert file["previous"].iloc[0] == file["digest"].iloc[1], "a file shows the chain, too"
 
@@ -43,5 +43,5 @@ def test_changes_are_found_again_and_a_broken_chain_is_told(lab: Lab, open_page:
         )
     view._check.clear()
     app.run()
-    assert app.title[0].value == f"The log is not as it was written, from entry {number} on"
-    assert "compare with a backup" in app.error[0].value
+    assert app.title[0].value == f"The log was altered from entry {number} onward"
+    assert "compare the log with a backup" in app.error[0].value

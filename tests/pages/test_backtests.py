@@ -1,4 +1,4 @@
-"""The Backtests page: set up, watch, stop and go on, read, replay."""
+"""The Backtests page: set up, watch, cancel and resume, read, replay."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from spotlab.runtime.lab import Lab
 from spotlab.sweeps.figures import figures_of
-from spotlab.sweeps.plan import ALL, Sweep, plan_sweep
-from spotlab.training.advisor.datasets import VARIABLE
+from spotlab.sweeps.plan import ALL_POLICIES, Sweep, plan_sweep
+from spotlab.training.advisor.datasets import DATA_VARIABLE
 from spotlab.ui.backtests import actions, replay_cache, results
 from spotlab.ui.common.export import as_csv, as_html, as_latex
 from tests.pages.conftest import Open, finish, said
@@ -22,13 +22,13 @@ LONG_S = 120.0
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A made-up campaign where the page looks for recorded data."""
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "data"))
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "data"))
     return write_campaign(tmp_path / "data" / "traces" / "made-up")
 
 
 @pytest.fixture
 def no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "nothing"))
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "nothing"))
 
 
 def cut_short(lab: Lab, sweep: Sweep, kept: int) -> None:
@@ -38,7 +38,7 @@ def cut_short(lab: Lab, sweep: Sweep, kept: int) -> None:
     lab.store.sweeps.open(other, sweep.plan.config, len(whole), lab.clock.now())
     lab.store.sweeps.begin(other)
     for key in sorted(whole)[:kept]:
-        lab.store.sweeps.keep(other, key, whole[key])
+        lab.store.sweeps.store_cell(other, key, whole[key])
 
 
 def to_its_end(app: AppTest) -> AppTest:
@@ -51,7 +51,7 @@ def test_without_a_trace_the_page_says_how_to_bring_one(
 ) -> None:
     app = open_page("backtests")
     assert app.title[0].value.startswith("0 backtests yet")
-    assert "No recorded trace" in app.info[0].value
+    assert "no recorded traces" in app.info[0].value
     assert "CSV" in app.info[0].value
     assert app.button(key="backtest-start").disabled
 
@@ -70,10 +70,10 @@ def test_a_backtest_is_set_up_run_and_answered_in_the_first_line(
     app = to_its_end(app)
     assert not app.exception
     title = app.title[0].value
-    assert title.startswith("On 2 windows of 3 zones ")
+    assert title.startswith("On 2 windows of 3 zones, ")
     assert "finishes the 6 h job for" in title
     assert "less than on-demand" in title
-    assert "over hindsight" in title
+    assert "more than the oracle" in title
     (record,) = lab.store.sweeps.list()
     assert (record.state, record.done) == ("done", 16)
 
@@ -87,7 +87,7 @@ def test_what_cannot_be_is_named_and_cannot_be_started(
 ) -> None:
     app = open_page("backtests")
     app.number_input(key="backtest-deadline-to").set_value(500.0).run()
-    assert any("does not hold 500 h" in box.value for box in app.warning)
+    assert any("is shorter than 500 h" in box.value for box in app.warning)
     assert app.button(key="backtest-start").disabled
 
 
@@ -101,7 +101,7 @@ def test_the_same_question_is_not_asked_twice(folder: Path, lab: Lab, open_page:
     again.number_input(key="backtest-hours").set_value(12.0)
     again.number_input(key="backtest-windows").set_value(1).run()
     assert again.button(key="backtest-start").label == "Open"
-    assert "kept already (● done" in said(again)
+    assert "already exists (● done" in said(again)
 
 
 def test_results_compare_every_policy_with_hindsight(
@@ -154,7 +154,7 @@ def test_a_killed_one_shows_what_it_has_and_that_it_is_partial(
     assert app.title[0].value.startswith("On 2 of 4 windows so far, 3 zones, ")
     (box,) = app.warning
     assert "killed" in box.value
-    assert "9 of 16 cells are kept" in box.value
+    assert "9 of 16 cells are finished and stored" in box.value
     app.button(key="backtest-on").click().run()
     assert any("cannot be mixed" in box.value for box in app.warning), "it has another id"
 
@@ -210,7 +210,7 @@ def test_a_window_is_replayed_with_the_reason_of_every_move(
     assert greedy["what"].iloc[0] == "▶ start"
     assert greedy["why"].str.len().gt(0).all()
     assert oracle["what"].iloc[-1] == "✓ done"
-    assert not app.warning, "it came to what was kept"
+    assert not app.warning, "the stored cells gave the result"
 
 
 def test_a_window_cannot_be_replayed_once_its_traces_are_gone(
@@ -221,12 +221,12 @@ def test_a_window_cannot_be_replayed_once_its_traces_are_gone(
         path.unlink()
     app = open_page("backtests", sweep=report.sweep.plan.sweep_id, view="replay")
     app = finish(app, replay_cache.SLOT)
-    assert any("holds no trace" in box.value for box in app.warning)
+    assert any("folder has no trace" in box.value for box in app.warning)
     assert app.button(key="replay-again")
 
 
 def test_the_table_travels_with_its_assumptions(folder: Path, lab: Lab) -> None:
-    report = swept(lab, spec_for(folder, policies=(ALL,)))
+    report = swept(lab, spec_for(folder, policies=(ALL_POLICIES,)))
     record = lab.store.sweeps.get(report.sweep.plan.sweep_id)
     cells = lab.store.sweeps.finished(record.sweep_id)
     figures = figures_of(record, cells)

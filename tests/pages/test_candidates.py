@@ -10,7 +10,7 @@ import pytest
 
 from spotlab.domain.decision import Requirements
 from spotlab.domain.market import Pool
-from spotlab.domain.placement import PlacementAnswer, Placements
+from spotlab.domain.placement import PlacementResponse, Placements
 from spotlab.runtime.lab import Lab
 from spotlab.ui.candidates import placement_scores
 from spotlab.ui.candidates import table as candidates_table
@@ -54,7 +54,7 @@ def test_filters_from_the_url_narrow_the_market(lab: Lab, open_page: Open) -> No
 
 def test_no_pool_left_says_what_to_do(lab: Lab, open_page: Open) -> None:
     app = open_page("candidates", vcpu="192")
-    assert app.title[0].value == "None of 12 pools meets these requirements"
+    assert app.title[0].value == "None of 12 pools meets the requirements"
     assert "What to do" in app.info[0].value
 
 
@@ -87,8 +87,8 @@ def keep_placement(lab: Lab, age_h: float = 2.0, **scores: int) -> None:
     """Scores by zone letter; none: refused by quota."""
     by_zone = {f"us-east-1{letter}": score for letter, score in scores.items()}
     at = lab.clock.now() - timedelta(hours=age_h)
-    lab.store.placement.keep(
-        PlacementAnswer(True, "acme", "us-east-1", GROUP, at, "a test", not by_zone, by_zone)
+    lab.store.placement.record(
+        PlacementResponse(True, "acme", "us-east-1", GROUP, at, "a test", not by_zone, by_zone)
     )
 
 
@@ -115,18 +115,18 @@ def test_a_used_up_quota_is_shown_as_such(lab: Lab, open_page: Open) -> None:
         (
             2.0,
             {"a": 8},
-            "Placement score 8 of 10 in us-east-1a, asked 2.0 h ago. It belongs to the group of "
-            "m5.xlarge, m6i.large, t3.large, asked for together. It enters neither risk nor "
-            "decision.",
+            "Placement score 8 of 10 in us-east-1a, requested 2.0 h ago. It was requested for the "
+            "types m5.xlarge, m6i.large, t3.large together. Placement scores are not used for "
+            "risk or decisions.",
         ),
         (
             20.0,
             {"a": 8},
-            "Placement score 8 of 10 in us-east-1a, asked 20.0 h ago, which is old.",
+            "Placement score 8 of 10 in us-east-1a, requested 20.0 h ago, stale.",
         ),
-        (1.0, {}, "Placement score refused by quota, asked 60 min ago: The account's daily quota"),
-        (1.0, {"b": 8}, "Placement score unknown, asked 60 min ago: AWS answered without"),
-        (72.0, {"a": 8}, "Placement score unknown: Nobody has asked AWS about its group"),
+        (1.0, {}, "Placement score refused by quota, requested 60 min ago: The daily quota"),
+        (1.0, {"b": 8}, "Placement score unknown, requested 60 min ago: AWS returned no score"),
+        (72.0, {"a": 8}, "Placement score unknown: It was not requested in the last two days."),
     ],
 )
 def test_a_placement_score_in_words(
@@ -134,11 +134,11 @@ def test_a_placement_score_in_words(
 ) -> None:
     keep_placement(lab, age_h, **scores)
     now = lab.clock.now()
-    placements = Placements.of_answers(
+    placements = Placements.from_responses(
         lab.store.placement.since(now - timedelta(days=9), emulated=True), now
     )
-    said_of = placement_scores.sentence(
-        placements.of(Pool("us-east-1", "us-east-1a", "m6i.large")), now
+    text = placement_scores.describe(
+        placements.score_of(Pool("us-east-1", "us-east-1a", "m6i.large")), now
     )
-    assert said_of.startswith(words)
-    assert said_of.endswith("It enters neither risk nor decision.")
+    assert text.startswith(words)
+    assert text.endswith("Placement scores are not used for risk or decisions.")

@@ -30,7 +30,7 @@ def test_filters_come_from_the_url(lab: Lab, open_page: Open) -> None:
     app = open_page("experiments", instance=WEB_1)
     assert list(app.dataframe[0].value["instance"]) == ["web-1"]
     app = open_page("experiments", degraded="yes")
-    assert app.title[0].value == "No decision matches"
+    assert app.title[0].value == "No decisions match the filters"
     assert "What to do" in app.info[0].value
 
 
@@ -53,7 +53,7 @@ def test_a_decision_opens_whole(lab: Lab, open_page: Open) -> None:
     assert app.title[0].value.startswith("▲ SWITCH: web-1 to ")
     text = said(app)
     assert made.reason in text
-    for part in ("Stages", "Policy parameters", "Asked for", "pools dropped"):
+    for part in ("Stages", "Policy parameters", "Requirements", "pools filtered"):
         assert part in text
     sides = app.dataframe[0].value.set_index("what")
     assert sides.loc["spot price", "current"] == "0.0412 USD/h"
@@ -77,7 +77,7 @@ def test_a_decision_that_is_not_there_is_explained(lab: Lab, open_page: Open) ->
 
 def test_nothing_decided_yet_says_what_to_do(bare_lab: Lab, open_page: Open) -> None:
     app = open_page("experiments")
-    assert app.title[0].value == "No decision matches"
+    assert app.title[0].value == "No decisions match the filters"
     assert "evaluate the fleet" in said(app)
 
 

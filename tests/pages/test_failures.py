@@ -32,7 +32,7 @@ def test_a_database_that_is_gone_is_explained_once(name: str, lab: Lab, open_pag
     assert not app.exception
     assert "mode unknown" in said(app)
     if name == "health":
-        assert "of 9 parts work: " in app.title[0].value
+        assert "of 9 components healthy: " in app.title[0].value
         return
     if name == "logs":
         assert not app.error, "log lines are not in the database"
@@ -68,7 +68,7 @@ def test_without_a_model_the_fleet_is_shown_undecided(
     app = open_page("instances")
     assert app.title[0].value == "4 instances, none evaluated yet"
     assert set(app.dataframe[0].value["decision"]) == {"○ not decided"}
-    assert "Getting ready did not finish" in said(app)
+    assert "The first run failed" in said(app)
     assert "No champion model is registered." in said(app)
 
 

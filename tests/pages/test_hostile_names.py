@@ -24,7 +24,7 @@ from spotlab.ui.models.tabs import VIEWS
 from tests.pages.conftest import Open
 from tests.support.hostile import ME, hostile_card, make_hostile
 from tests.support.lab import save_toy_model, small_lab
-from tests.support.people import look_as
+from tests.support.people import open_pages_as
 
 PAGES: Final = [page.name for page in PAGE_TABLE]
 MARKUP: Final = re.compile(
@@ -104,7 +104,7 @@ def faults(app: AppTest) -> list[str]:
     """Everything on a page that is not as it should be."""
     assert not app.exception
     told = [each for proto in elements(app) for each in found(proto)]
-    assert "made a mistake" not in str([str(each.proto) for each in app.error])
+    assert "Unexpected error" not in str([str(each.proto) for each in app.error])
     for table in app.dataframe:
         cells = "\n".join(map(str, table.value.to_numpy().ravel()))
         if UNSEEN.search(cells.replace("\n", " ") if "\nFAKE" not in cells else cells):
@@ -124,7 +124,7 @@ def hostile_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest.fixture(autouse=True)
 def _this_lab(hostile_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app_process, "lab", lambda: hostile_lab)
-    look_as(monkeypatch, ME)
+    open_pages_as(monkeypatch, ME)
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -12,12 +12,12 @@ from streamlit.testing.v1 import AppTest
 
 from spotlab.domain.access import Role
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.ui.logs import log_table
 from tests.pages.conftest import Open, said
 from tests.support.lab import FLEET
 from tests.support.log_lines import ListStream
-from tests.support.people import ANA, look_as, person
+from tests.support.people import ANA, open_pages_as, person
 
 
 def stream_of(lab: Lab) -> ListStream:
@@ -52,19 +52,21 @@ def shown(app: AppTest) -> list[str]:
 def test_first_line_counts_the_last_minutes(open_page: Open) -> None:
     app = open_page("logs")
     assert not app.exception
-    assert app.title[0].value == "3 lines in the last 5 min: 1 error, 1 warning, from 2 processes"
+    assert (
+        app.title[0].value == "3 log lines in the last 5 min: 1 error, 1 warning, from 2 processes"
+    )
     assert shown(app) == ["failed", "no shadow", "decided STAY", "too old to count"]
 
 
 def test_filters_come_from_the_url(open_page: Open) -> None:
     app = open_page("logs", id="c1")
     assert shown(app) == ["decided STAY"]
-    assert app.title[0].value.startswith("1 line, the newest 10 s ago: 0 errors")
+    assert app.title[0].value.startswith("1 log line, the newest 10 s ago: 0 errors")
     assert shown(open_page("logs", level="WARNING")) == ["failed", "no shadow"]
     assert shown(open_page("logs", q="boom", component="runtime")) == ["failed"]
     app = open_page("logs", process="nobody")
     assert not app.dataframe
-    assert "No line fits." in said(app)
+    assert "No log line matches the filters." in said(app)
 
 
 def test_errors_open_with_their_traceback(open_page: Open) -> None:
@@ -80,7 +82,7 @@ def test_new_lines_appear_and_wait_while_it_is_paused(lab: Lab, open_page: Open)
     app.toggle(key="pause").set_value(True).run()
     tell(lab, "later news")
     assert shown(app.run())[0] == "news"
-    assert "stands still" in said(app)
+    assert "Paused." in said(app)
     app.toggle(key="pause").set_value(False).run()
     assert shown(app)[0] == "later news"
 
@@ -111,11 +113,11 @@ def test_without_the_online_store_it_says_what_is_missing(lab: Lab, open_page: O
 def test_who_sees_some_accounts_is_told_so(
     lab: Lab, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look_as(monkeypatch, person(Role.RESEARCHER, "acme"))
+    open_pages_as(monkeypatch, person(Role.RESEARCHER, "acme"))
     app = open_page("logs")
     assert shown(app) == ["decided STAY"]
-    assert "those that name your accounts: acme" in said(app)
-    look_as(monkeypatch, person(Role.VIEWER))
+    assert "only lines that name your accounts: acme" in said(app)
+    open_pages_as(monkeypatch, person(Role.VIEWER))
     app = open_page("logs")
     assert not app.dataframe
     assert "read log lines" in app.error[0].value
@@ -128,11 +130,11 @@ def test_a_decision_leads_to_its_lines(lab: Lab, open_page: Open) -> None:
     assert correlation_id
     app = open_page("experiments", id=str(made.experiment_id))
     links = [each.proto for each in app.get("page_link")]
-    assert any(link.label == "Its log lines" and correlation_id in str(link) for link in links)
+    assert any(link.label == "Log lines" and correlation_id in str(link) for link in links)
 
 
 def test_the_file_has_a_line_each(lab: Lab) -> None:
-    found = Desk(lab, ANA).logs.query(limit=100).lines
+    found = Services(lab, ANA).logs.query(limit=100).lines
     file = [json.loads(each) for each in log_table.as_json_lines(found).splitlines()]
     assert [line["message"] for line in file][:2] == ["failed", "no shadow"]
     assert file[0]["error"].startswith("Traceback")

@@ -1,4 +1,4 @@
-"""The Models page: who is trusted, one card, what may be done, and who would do better."""
+"""The Models page: leaderboard, one card, actions, head to head and challengers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from spotlab.runtime import app_process
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
+from spotlab.services import Services
 from tests.pages.conftest import Open, finish, said
 from tests.support.cards import save_carded_model
 from tests.support.lab import FLEET, small_lab
@@ -41,18 +41,16 @@ def rivals(tmp_path: Path, two_models: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def decide(app: AppTest, move: str, reason: str) -> AppTest:
-    """Choose a move, say why, and do it."""
+    """Select an action, enter a reason, and submit."""
     app.pills[0].select(move).run()
     app.text_input[0].set_value(reason)
     return app.button(key=f"FormSubmitter:decide {OLD}-{move}").click().run()
 
 
-def test_the_first_line_says_who_is_trusted_and_how_good_it_is(
-    rivals: Lab, open_page: Open
-) -> None:
+def test_the_headline_names_the_champion_and_its_quality(rivals: Lab, open_page: Open) -> None:
     app = open_page("models")
     assert app.title[0].value == (
-        "1 model is trusted: toy for interruptions next month (AUC 0.788, 0.757 to 0.817)"
+        "1 champion: toy for interruptions next month (AUC 0.788, 0.757 to 0.817)"
     )
     table = app.dataframe[0].value.set_index("model")
     assert table.loc[NEW, "state"] == "★ champion"
@@ -68,8 +66,8 @@ def test_a_selected_row_opens_the_card(rivals: Lab, open_page: Open) -> None:
     app.session_state["models-advisor"] = chosen
     app.run()
     assert app.title[0].value == (
-        f"{NEW} for interruptions next month: AUC 0.788 (0.757 to 0.817), Brier 0.185 against "
-        "0.221 of last bucket only"
+        f"{NEW} for interruptions next month: AUC 0.788 (0.757 to 0.817), Brier 0.185, compared "
+        "with 0.221 for last bucket only"
     )
 
 
@@ -81,7 +79,7 @@ def test_a_card_says_what_it_is_and_where_it_ends(rivals: Lab, open_page: Open) 
         "It is not a forecast of capacity.",
         "needs calibrating again",
         "14,518 rows, base rate 46 %",
-        "It is the champion: make another version champion first",
+        "To reject, archive or disable it, make another version champion first.",
     ):
         assert part in text
     licences = [frame.value for frame in app.dataframe if "licence" in frame.value]
@@ -114,26 +112,26 @@ def test_only_allowed_moves_are_offered_and_each_says_what_it_changes(
 def test_a_move_needs_a_reason_and_leaves_it_in_the_history(rivals: Lab, open_page: Open) -> None:
     app = open_page("models", view="card", model=OLD)
     decide(app, "Graduate", " ")
-    assert "say why first" in said(app)
-    assert Desk(rivals, ANA).models.find(OLD).state == "candidate"
+    assert "enter a reason first" in said(app)
+    assert Services(rivals, ANA).models.find(OLD).state == "candidate"
     decide(app, "Graduate", "Better on newer data")
-    assert Desk(rivals, ANA).models.find(OLD).state == "graduated"
+    assert Services(rivals, ANA).models.find(OLD).state == "graduated"
     assert app.toast[0].value == f"{OLD} is graduated."
-    newest = Desk(rivals, ANA).models.history(OLD)[0]
+    newest = Services(rivals, ANA).models.history(OLD)[0]
     assert (newest.actor, newest.reason) == ("local administrator", "Better on newer data")
     history = next(f.value for f in app.dataframe if "reason" in f.value)
     assert history["reason"].iloc[0] == "Better on newer data"
 
 
 def test_another_champion_is_announced_before_it_is_made(rivals: Lab, open_page: Open) -> None:
-    Desk(rivals, ANA).models.act("graduate", OLD, "good")
+    Services(rivals, ANA).models.act("graduate", OLD, "good")
     app = open_page("models", view="card", model=OLD)
     app.pills[0].select("Make champion").run()
-    assert f"instead of {NEW}, which becomes graduated" in said(app)
-    assert "4 instances without a model of their own" in said(app)
+    assert f"replacing {NEW}, which becomes graduated" in said(app)
+    assert "4 instances without an assigned model will use it" in said(app)
     decide(app, "Make champion", "It did better in shadow")
     assert rivals.store.registry.champion("advisor").reference == OLD  # type: ignore[union-attr]
-    assert f"**{OLD}** was in force" in said(app)
+    assert f"**{OLD}** was champion for" in said(app)
 
 
 def test_a_model_is_assigned_to_an_instance(rivals: Lab, open_page: Open) -> None:
@@ -166,8 +164,8 @@ def test_an_upload_becomes_a_candidate(rivals: Lab, open_page: Open, tmp_path: P
     folder = save_carded_model(tmp_path / "made", "2.0.0")
     app = upload(open_page("models"), zipped(folder))
     assert "toy@2.0.0 is a candidate" in app.success[0].value
-    assert Desk(rivals, ANA).models.find("toy@2.0.0").state == "candidate"
-    assert Desk(rivals, ANA).models.history("toy@2.0.0")[0].reason == "Uploaded. From a paper"
+    assert Services(rivals, ANA).models.find("toy@2.0.0").state == "candidate"
+    assert Services(rivals, ANA).models.history("toy@2.0.0")[0].reason == "Uploaded. From a paper"
     assert "toy@2.0.0" in list(app.run().dataframe[0].value["model"])
 
 
@@ -182,15 +180,17 @@ def test_a_pickle_is_refused_with_the_reason(rivals: Lab, open_page: Open) -> No
     app.run()
     history = next(f.value for f in app.dataframe if "reason" in f.value)
     assert history["action"].iloc[0] == "refuse"
-    assert len(Desk(rivals, ANA).models.entries()) == 2
+    assert len(Services(rivals, ANA).models.entries()) == 2
 
 
 def test_a_challenger_in_shadow_is_compared_with_the_champion(rivals: Lab, open_page: Open) -> None:
     open_page("models")
-    Desk(rivals, ANA).models.act("graduate", OLD, "good")
+    Services(rivals, ANA).models.act("graduate", OLD, "good")
     evaluate_instances(rivals)
     app = open_page("models", view="use")
-    assert app.title[0].value == f"In shadow {OLD} agrees in 100 % of 4 decisions; 0 outcomes known"
+    assert (
+        app.title[0].value == f"In shadow, {OLD} agrees in 100 % of 4 decisions; 0 outcomes known"
+    )
     assert list(app.dataframe[0].value["decided"]) == [4]
 
 
@@ -198,7 +198,8 @@ def test_what_is_not_known_yet_says_when_it_will_be(lab: Lab, open_page: Open) -
     app = open_page("models", view="use")
     text = said(app)
     assert app.title[0].value == "No challenger has run in shadow yet; 0 outcomes known"
-    assert "the first is known 24 h after decision #1, in 24.0 h" in text
+    assert "The first will be known in 24.0 h" in text
+    assert "24 h after decision #1" in text
     assert "drift needs 5 earlier days" in text
     app.button(key="settle").click().run()
     finish(app, "settle")
@@ -224,7 +225,7 @@ def test_two_models_meet_on_recorded_files(
     assert app.title[0].value.startswith(
         f"{NEW} and {OLD} do not differ significantly: Brier 0.000"
     )
-    assert "Both models forecast the same for every row." in said(app)
+    assert "Both models make the same prediction for every row." in said(app)
     assert "AUC" in list(app.dataframe[0].value["metric"])
 
 
@@ -236,6 +237,6 @@ def test_no_model_at_all_says_what_to_do(
     monkeypatch.setattr(app_process, "lab", lambda: made)
     app = open_page("models")
     assert not app.exception
-    assert app.title[0].value == "No model is trusted yet: 0 versions, no champion"
+    assert app.title[0].value == "No champion yet: 0 versions"
     assert "No model is registered" in said(app)
     made.close()

@@ -26,7 +26,7 @@ SWITCHES: Final = ("id", "sweep", "decision", "view")
 FORMS: Final = (
     r'key="(\w+)",\s*bind="query-params"',
     r'(?:query_params\.get|number_asked)\(\s*"(\w+)"',
-    r'pick_(?:one|many)\([^()]*(?:\([^()]*\)[^()]*)*"(\w+)"(?:,\s*blank=[^()]*)?\)',
+    r'pick_(?:one|many|option)\([^()]*(?:\([^()]*\)[^()]*)*"(\w+)"(?:,\s*blank=[^()]*)?\)',
     r'_(?:text|pick|choice|select)\(\s*"[^"]*",\s*"(\w+)"',
 )
 
@@ -63,7 +63,7 @@ def look(open_page: Open, page: str, query: dict[str, str]) -> list[str]:
     return found + [
         f"{where}: {each.value}"
         for each in app.error
-        if "mistake" in str(each.proto) or "does not answer" in str(each.proto)
+        if any(text in str(each.proto) for text in ("Unexpected error", "does not respond"))
     ]
 
 

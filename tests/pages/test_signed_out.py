@@ -13,14 +13,14 @@ from spotlab.domain.alerts import AlertKind, Channel, Condition
 from spotlab.domain.ports import By
 from spotlab.errors import NotSignedIn
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.ui.accounts import actions as accounts_actions
 from spotlab.ui.common import guard, identity, session, tables
 from spotlab.ui.instances import actions as instances_actions
 from spotlab.ui.market import view
 from tests.pages.conftest import Open, said, select
 from tests.support.access import add_user, quick_passwords, signed_in
-from tests.support.people import ANA, look_as
+from tests.support.people import ANA, open_pages_as
 
 __all__ = ["quick_passwords"]
 
@@ -32,10 +32,12 @@ def ended(*, used: bool) -> NoReturn:
 def test_no_button_of_an_open_page_acts_for_who_is_signed_out(
     lab: Lab, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = Desk(lab, ANA)
-    desk.users.add("vera", Role.VIEWER)
+    services = Services(lab, ANA)
+    services.users.add("vera", Role.VIEWER)
     watched = Condition(AlertKind.STATE, component="Redis cache")
-    rule = desk.alerts.add("redis", watched, Channel.WEBHOOK, "http://127.0.0.1:9/x").rule.rule_id
+    rule = services.alerts.add(
+        "redis", watched, Channel.WEBHOOK, "http://127.0.0.1:9/x"
+    ).rule.rule_id
     chosen = {
         "instances": "fleet",
         "accounts": tables.key_of("accounts", ["acme"]),
@@ -44,7 +46,7 @@ def test_no_button_of_an_open_page_acts_for_who_is_signed_out(
     }
     changes = None
     for page in ("instances", "jobs", "market", "accounts", "alerts", "users"):
-        look_as(monkeypatch, ANA)
+        open_pages_as(monkeypatch, ANA)
         app = open_page(page)
         if page in chosen:
             app.session_state[chosen[page]] = select(0)
@@ -78,19 +80,19 @@ def test_a_file_is_made_for_who_is_signed_in_when_it_is_clicked_on(
     signed = signed_in(lab)
     cookies = {SESSION_COOKIE: signed.token}
     monkeypatch.setattr(guard.st, "context", SimpleNamespace(cookies=cookies))
-    desk = session.later()
+    services = session.deferred_services()
     cookies.clear()  # a file is made outside of a page's run
-    assert desk().audit.list()
+    assert services().audit.list()
     lab.store.sessions.revoke(signed.session.session_id, By("ana", lab.clock.now()))
     Gate(lab).forget()
     with pytest.raises(NotSignedIn):
-        desk()
+        services()
 
 
 def test_a_visitor_is_offered_no_change(
     lab: Lab, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look_as(monkeypatch, Principal("visitor", Role.DEMO, ("acme",), via="visitor"))
+    open_pages_as(monkeypatch, Principal("visitor", Role.DEMO, ("acme",), via="visitor"))
     for page in ("instances", "jobs", "market", "models", "accounts", "alerts", "me"):
         app = open_page(page)
         assert app.title, page

@@ -1,4 +1,4 @@
-"""Collecting keeps what is new, counts it, and never lets one bad feed spoil the others."""
+"""Collecting archives and counts new snapshots; a bad feed does not affect the others."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def snapshot(kind: FeedKind, rows: list[tuple[object, ...]], at: datetime) -> Sn
 
 @dataclass
 class ListedFeed:
-    """Gives its snapshots in turn; an exception is raised, None means "unchanged"."""
+    """Returns its snapshots in turn; raises an exception; None means "unchanged"."""
 
     name: str
     kind: FeedKind

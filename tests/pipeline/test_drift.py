@@ -1,4 +1,4 @@
-"""Drift is found where it is, and a market that only varies raises few alarms."""
+"""Drift is detected, and a market that only varies raises few alarms."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_table_is_ready_to_show() -> None:
 
 
 def test_markets_that_only_vary_raise_few_alarms() -> None:
-    """A day like the ten before it stands out in one case of eleven at most."""
+    """A day like the ten before it raises an alarm in at most one of eleven cases."""
     assert sum(report(seed=seed).alarm for seed in range(40)) <= 6
 
 

@@ -1,4 +1,4 @@
-"""An evaluation is recorded whole, and can be replayed."""
+"""An evaluation is recorded completely, and can be replayed."""
 
 from __future__ import annotations
 

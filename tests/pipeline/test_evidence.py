@@ -1,4 +1,4 @@
-"""Own interruptions change what is decided, say so, and replay to the bit."""
+"""Own interruptions change decisions and their reasons, and replay exactly."""
 
 from __future__ import annotations
 

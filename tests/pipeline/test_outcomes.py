@@ -1,4 +1,4 @@
-"""Predictions meet what happened; what is not known is censored, never guessed."""
+"""Outcomes of predictions: unknown ones are censored, never guessed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from spotlab.domain.market import FEED_COLUMNS, FeedKind, MarketName, Provenance
 from spotlab.domain.outcomes import Outcome, OutcomeState, Target
 from spotlab.domain.ports import Account, RiskModel
 from spotlab.errors import NotFound
-from spotlab.pipeline.outcomes import realise
+from spotlab.pipeline.outcomes import record_outcomes
 from spotlab.pipeline.scorecards import price_card, scorecards
 from spotlab.store import Store, open_store
 from tests.support import builders as make
@@ -31,7 +31,7 @@ HOUR = timedelta(hours=1)
 
 
 class BucketReader(BucketModel):
-    """Takes P(next bucket >= 3) from the stored bucket."""
+    """Predicts P(next bucket >= 3) from the stored bucket."""
 
     feature_names = ("advisor_bucket",)
 
@@ -63,14 +63,14 @@ def predict(store: Store, hours: float = 0.0, **changes: Any) -> int:
 
 
 def watch(store: Store, since: float, until: float, instance: Instance | None = None) -> None:
-    """Look at the fleet every half hour."""
+    """Observe the fleet every half hour."""
     for step in np.arange(since, until + 0.25, 0.5):
         running = [instance or make.instance()]
-        store.interruptions.seen_running(running, at(step), at(step - 0.5), emulated=False)
+        store.interruptions.record_running(running, at(step), at(step - 0.5), emulated=False)
 
 
 def settled(store: Store, hours: float, target: Target = Target.INTERRUPTION) -> list[Outcome]:
-    realise(store, lambda _: BucketReader(), at(hours))
+    record_outcomes(store, lambda _: BucketReader(), at(hours))
     return store.outcomes.list(target=target)
 
 
@@ -105,7 +105,7 @@ def test_one_that_was_stopped_or_moved_in_between_is_censored(store: Store) -> N
     predict(store)
     (found,) = settled(store, 30)
     assert (found.realised, found.state) == (None, OutcomeState.CENSORED)
-    assert "last seen running 2026-11-03 19:30 UTC" in found.reason
+    assert "last observed running 2026-11-03 19:30 UTC" in found.reason
 
 
 def test_one_that_nobody_watched_is_censored(store: Store) -> None:
@@ -134,7 +134,7 @@ def test_an_interruption_after_the_horizon_is_another_matter(store: Store) -> No
 def test_nothing_is_settled_before_its_time_not_even_an_interruption(store: Store) -> None:
     predict(store)
     store.interruptions.add([event(at=at(1))])
-    done = realise(store, lambda _: BucketReader(), at(24.5))
+    done = record_outcomes(store, lambda _: BucketReader(), at(24.5))
     assert store.outcomes.list(target=Target.INTERRUPTION) == []
     assert done.pending[Target.INTERRUPTION] == 1
 
@@ -150,7 +150,7 @@ def test_settling_again_adds_nothing_and_changes_nothing(store: Store) -> None:
 def test_challengers_are_settled_beside_the_model_that_decided(store: Store) -> None:
     watch(store, -1, 30)
     number = predict(store)
-    store.shadows.record(
+    store.shadow_decisions.record(
         [shadow_decision(number), shadow_decision(number, model="lost@1", current_risk=None)]
     )
     found = {each.model: each for each in settled(store, 30)}
@@ -222,7 +222,7 @@ def test_a_model_that_is_gone_settles_no_bucket(store: Store) -> None:
 
     predict(store)
     save_advisor(store, 33, 0)
-    realise(store, gone, at(24 * 45))
+    record_outcomes(store, gone, at(24 * 45))
     assert store.outcomes.list(target=Target.BUCKET) == []
 
 

@@ -1,4 +1,4 @@
-"""The policy stays, switches or falls back for reasons a person can check by hand."""
+"""The policy stays, switches or falls back, in cases that can be checked by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pools are dropped for a reason that is counted, and ranked by what an hour really costs."""
+"""Pools are filtered out for reasons that are counted, and ranked by expected cost."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_an_unknown_on_demand_price_is_said() -> None:
     ranking = rank(scored(data), Requirements(architecture="arm64"), ANY)
     candidate = ranking.candidate(0)
     assert candidate.on_demand_price_usd_per_hour is None
-    assert "on-demand price unknown" in candidate.reasons[0]
+    assert "on-demand price is unknown" in candidate.reasons[0]
 
 
 def test_an_empty_market_gives_an_empty_ranking() -> None:

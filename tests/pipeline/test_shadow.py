@@ -1,4 +1,4 @@
-"""Challengers decide beside the champion, and the two are compared."""
+"""Challengers decide in shadow, and are compared with the champion."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PRICES: dict[tuple[str, str | None], float] = {
 
 
 class Fearless(BucketModel):
-    """Sees no risk anywhere, so the cheapest pool wins."""
+    """Predicts no risk, so the cheapest pool wins."""
 
     name = "fearless"
 

@@ -1,4 +1,4 @@
-"""Recorded files that were made to harm are refused by name, and take neither time nor memory."""
+"""Malicious recorded files are rejected and named, without using much time or memory."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import pytest
 from spotlab.domain import traces as domain
 from spotlab.errors import InvalidInput, SpotlabError
 from spotlab.recorded import traces
-from spotlab.recorded.formats import recognise
+from spotlab.recorded.formats import recognise_format
 from spotlab.recorded.price_history import read_price_history
 from spotlab.recorded.trace_json import MAX_KNOWN_TIMES
-from spotlab.recorded.traces import MAX_TRACE_BYTES, panel, read_trace
+from spotlab.recorded.traces import MAX_TRACE_BYTES, read_panel, read_trace
 from tests.support import trace_files as files
 
 
@@ -59,7 +59,7 @@ def test_a_time_that_utc_has_not_is_refused(tmp_path: Path, time: str) -> None:
         "tick_times": [{"tick": 0, "time": time}],
     }
 
-    with pytest.raises(InvalidInput, match="no time"):
+    with pytest.raises(InvalidInput, match="not a time"):
         read_trace(files.write_json(tmp_path / "a.json", document))
 
 
@@ -70,11 +70,11 @@ def test_more_ticks_than_are_read_at_once_are_refused(
         files.write_counts(tmp_path / f"{name}.json", [0, 1] * 50)
     monkeypatch.setattr(domain, "MAX_CELLS", 299)
     with pytest.raises(InvalidInput, match="3 traces of 100 ticks are too many"):
-        panel(tmp_path)
+        read_panel(tmp_path)
 
     monkeypatch.setattr(traces, "MAX_TICKS", 250)
     with pytest.raises(InvalidInput, match=r"c\.json: with it there are over 250 ticks"):
-        panel(tmp_path)
+        read_panel(tmp_path)
 
 
 ODD: tuple[Any, ...] = (
@@ -109,7 +109,7 @@ DOCUMENTS: tuple[dict[str, Any], ...] = (
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
-    """Every container and key in a document."""
+    """All containers and keys of a document."""
     keys = value if isinstance(value, dict) else range(len(value))
     if not isinstance(value, dict | list):
         return []
@@ -131,6 +131,6 @@ def test_a_thousand_odd_documents_are_read_or_refused(tmp_path: Path) -> None:
         if chance.random() < 0.3:
             text[chance.randrange(len(text))] = chance.randrange(256)
         path.write_bytes(gzip.compress(text) if chance.random() < 0.2 else bytes(text))
-        for read in (read_trace, read_price_history, recognise):
+        for read in (read_trace, read_price_history, recognise_format):
             with suppress(SpotlabError):
                 read(path)

@@ -1,4 +1,4 @@
-"""Price histories of each form come out in the archive's columns."""
+"""Price histories of all formats are read into the archive's columns."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def test_a_malformed_file_of_an_archive_is_named_and_the_others_are_read(tmp_pat
     read = read_price_history(path)
 
     assert len(read.rows) == 1
-    assert len(read.refused) == 1
-    assert "t1.micro.json" in read.refused[0]
+    assert len(read.rejected) == 1
+    assert "t1.micro.json" in read.rejected[0]
 
 
 def test_csv_is_read(tmp_path: Path) -> None:
@@ -94,17 +94,17 @@ def test_csv_is_read(tmp_path: Path) -> None:
 
 BAD: dict[str, tuple[Any, str]] = {
     "other shape": ({"Prices": []}, "no SpotPriceHistory"),
-    "no list": ({"SpotPriceHistory": "none"}, "SpotPriceHistory is no list"),
+    "no list": ({"SpotPriceHistory": "none"}, "SpotPriceHistory is not a list"),
     "nothing": ({"SpotPriceHistory": []}, "no Linux/UNIX price"),
-    "record is text": ({"SpotPriceHistory": ["0.05"]}, "record 0 is no object"),
+    "record is text": ({"SpotPriceHistory": ["0.05"]}, "record 0 is not an object"),
     "no zone": ([record(1, AvailabilityZone=None)], "record 0 has no AvailabilityZone"),
-    "bad zone": ([record(1, AvailabilityZone="Ireland")], "'Ireland' is no availability zone"),
+    "bad zone": ([record(1, AvailabilityZone="Ireland")], "'Ireland' is not an availability zone"),
     "bad type": ([record(1, InstanceType="large")], "is not an instance type"),
-    "price is text": ([record(1, "cheap")], "record 0 costs 'cheap'"),
-    "price is 0": ([record(1), record(2, "0")], "record 1 costs '0'"),
-    "price is NaN": ([record(1, "nan")], "record 0 costs 'nan'"),
+    "price is text": ([record(1, "cheap")], "record 0 has price 'cheap'"),
+    "price is 0": ([record(1), record(2, "0")], "record 1 has price '0'"),
+    "price is NaN": ([record(1, "nan")], "record 0 has price 'nan'"),
     "two prices": ([record(1), record(1, "0.06")], "two prices"),
-    "no time": ([record(1, Timestamp="then")], "'then', no time"),
+    "no time": ([record(1, Timestamp="then")], "'then', not a time"),
 }
 
 

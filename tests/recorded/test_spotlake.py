@@ -1,4 +1,4 @@
-"""SpotLake exports are read with their licence notice, and train nothing that is shipped."""
+"""SpotLake exports have their licence notice, and are not used to train shipped models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from spotlab.errors import InvalidInput
-from spotlab.recorded.formats import FORMATS, format_named, refuse_untrainable
+from spotlab.recorded.formats import FORMATS, format_named, reject_untrainable
 from spotlab.recorded.spotlake import COLUMNS, read_spotlake
 from tests.support import trace_files as files
 
@@ -26,8 +26,7 @@ def test_every_column_has_its_name_and_the_notice_comes_along(tmp_path: Path) ->
     assert (row["placement_score"], row["interruption_free_score"]) == (3.0, 2.5)
     assert row["spot_price_usd_per_hour"] == 0.0384
     assert "CC BY-NC 4.0" in read.notice
-    assert not read.trains
-    assert not format_named("spotlake").trains
+    assert not format_named("spotlake").trainable
 
 
 def test_minus_one_and_nothing_are_unknown(tmp_path: Path) -> None:
@@ -64,11 +63,11 @@ def test_a_shipped_model_learns_from_no_such_file(tmp_path: Path) -> None:
     kept = files.write_counts(tmp_path / "evaluation-only" / "zone.json", [1, 0])
     free = files.write_counts(tmp_path / "zone.json", [1, 0])
 
-    refuse_untrainable([free])
+    reject_untrainable([free])
     with pytest.raises(InvalidInput, match=r"CC BY-NC 4\.0"):
-        refuse_untrainable([free, lake])
+        reject_untrainable([free, lake])
     with pytest.raises(InvalidInput, match="no licence"):
-        refuse_untrainable([kept.parent])
+        reject_untrainable([kept.parent])
 
 
 def test_each_form_has_a_name_of_its_own_and_another_is_refused() -> None:

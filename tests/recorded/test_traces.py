@@ -1,4 +1,4 @@
-"""Traces are read as they are, and refused by name where they are not what they should be."""
+"""Valid traces are read exactly; invalid ones are rejected and named."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from spotlab.domain.market import Pool
 from spotlab.errors import InvalidInput
-from spotlab.recorded.traces import panel, read_trace, read_traces
+from spotlab.recorded.traces import read_panel, read_trace, read_traces
 from tests.support import trace_files as files
 
 NAN = float("nan")
@@ -56,7 +56,7 @@ def test_a_time_that_contradicts_the_others_is_left_out_and_said_so(tmp_path: Pa
     trace = read_trace(files.write_rebuilt(tmp_path / "a.json", [1] * 24, hours))
 
     assert trace.elapsed_h[12] == pytest.approx(2.0)
-    assert "that of 1 more is contradictory and left out" in trace.source
+    assert "that of 1 more is contradictory and ignored" in trace.source
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,9 @@ def test_dates_without_a_zone_tell_how_far_ticks_are_apart_and_no_more(tmp_path:
 
     assert trace.started_at is None
     assert trace.elapsed_h * 60 == pytest.approx([0, 5, 11])
-    assert "without their zone" in trace.source
+    assert "without time zone" in trace.source
     mixed = files.write_csv(tmp_path / "mixed.csv", [0, 1], [times[0], "2023-02-15 22:05:00Z"])
-    with pytest.raises(InvalidInput, match="on every line, or on none"):
+    with pytest.raises(InvalidInput, match="on all lines, or on none"):
         read_trace(mixed, polarity="unavailable")
 
 
@@ -148,23 +148,26 @@ def test_a_tick_without_a_line_has_no_record(tmp_path: Path) -> None:
 
 REBUILT = {"availability_zone": "us-east-1a", "instance_type": "p3.2xlarge", "gap_seconds": 600}
 BAD_JSON: dict[str, tuple[str, str]] = {
-    "no JSON": ("gap: 600", "no JSON"),
-    "cut off": ('{"metadata": {"gap_seconds": 600}, "data": [1, 0', "cut off"),
-    "a list": ("[1, 0]", "no JSON object"),
+    "no JSON": ("gap: 600", "not JSON"),
+    "cut off": ('{"metadata": {"gap_seconds": 600}, "data": [1, 0', "truncated"),
+    "a list": ("[1, 0]", "not a JSON object"),
     "other keys": ('{"ticks": [1, 0]}', "neither 'data' nor 'available'"),
-    "data is text": ('{"metadata": {"gap_seconds": 600}, "data": "1010"}', "data is no list"),
+    "data is text": ('{"metadata": {"gap_seconds": 600}, "data": "1010"}', "data is not a list"),
     "empty data": ('{"metadata": {"gap_seconds": 600}, "data": []}', "0 ticks"),
     "negative": ('{"metadata": {"gap_seconds": 600}, "data": [1, -1]}', r"data\[1\] is -1"),
     "a share": ('{"metadata": {"gap_seconds": 600}, "data": [1, 0.5]}', r"data\[1\] is 0.5"),
     "texts": ('{"metadata": {"gap_seconds": 600}, "data": [1, "0"]}', r"data\[1\] is '0'"),
     "truth values": ('{"metadata": {"gap_seconds": 600}, "data": [1, true]}', r"data\[1\] is True"),
-    "not a number": ('{"metadata": {"gap_seconds": 600}, "data": [1, NaN]}', "holds NaN"),
-    "infinite": ('{"metadata": {"gap_seconds": 600}, "data": [1, Infinity]}', "holds Infinity"),
+    "not a number": ('{"metadata": {"gap_seconds": 600}, "data": [1, NaN]}', "contains NaN"),
+    "infinite": ('{"metadata": {"gap_seconds": 600}, "data": [1, Infinity]}', "contains Infinity"),
     "huge": ('{"metadata": {"gap_seconds": 600}, "data": [1, 1e999]}', r"data\[1\]"),
     "no gap": ('{"metadata": {}, "data": [1, 0]}', "no metadata.gap_seconds.*--gap-s"),
-    "gap of 0": ('{"metadata": {"gap_seconds": 0}, "data": [1, 0]}', "seconds above 0"),
-    "gap is text": ('{"metadata": {"gap_seconds": "600"}, "data": [1, 0]}', "seconds above 0"),
-    "metadata is a list": ('{"metadata": [], "data": [1, 0]}', "metadata is no object"),
+    "gap of 0": ('{"metadata": {"gap_seconds": 0}, "data": [1, 0]}', "seconds, from a thousandth"),
+    "gap is text": (
+        '{"metadata": {"gap_seconds": "600"}, "data": [1, 0]}',
+        "seconds, from a thousandth",
+    ),
+    "metadata is a list": ('{"metadata": [], "data": [1, 0]}', "metadata is not an object"),
     "no record": ('{"metadata": {"gap_seconds": 600}, "data": [null, null]}', "no tick has a"),
     "empty": ("  \n", "it is empty"),
     "no zone": (
@@ -185,7 +188,7 @@ BAD_JSON: dict[str, tuple[str, str]] = {
         json.dumps(
             {**REBUILT, "available": [1, 0], "tick_times": [{"tick": 2, "time": "2023-02-15"}]}
         ),
-        "a tick of 0 to 1",
+        "a tick from 0 to 1",
     ),
 }
 
@@ -234,20 +237,20 @@ def test_malformed_csv_is_refused_by_file_and_line(tmp_path: Path, case: str) ->
     assert str(path) in refused.value.message
 
 
-def damaged(path: Path) -> Path:
+def damage(path: Path) -> Path:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(content)
     return path
 
 
-def cut(path: Path) -> Path:
+def truncate(path: Path) -> Path:
     path.write_bytes(path.read_bytes()[:-12])
     return path
 
 
 @pytest.mark.parametrize(
-    ("spoil", "wrong"), [(cut, "cut off"), (damaged, "corrupt|JSON")], ids=["cut", "damaged"]
+    ("spoil", "wrong"), [(truncate, "truncated"), (damage, "corrupt|JSON")], ids=["cut", "damaged"]
 )
 def test_spoilt_gzip_is_refused(tmp_path: Path, spoil: Callable[[Path], Path], wrong: str) -> None:
     data = files.ups_and_downs(400, 3)
@@ -271,7 +274,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_two_gaps_for_one_file_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="300, and 600 was declared"):
+    with pytest.raises(InvalidInput, match="300, but --gap-s is 600"):
         read_trace(files.write_counts(tmp_path / "zone.json", [1, 0], 300), gap_s=600.0)
 
 
@@ -279,13 +282,13 @@ def test_a_folder_is_a_panel_whose_zones_share_their_ticks(tmp_path: Path) -> No
     files.write_rebuilt(tmp_path / "a.json", [1] * 60, {0: 0.0, 50: 50 / 6})
     files.write_rebuilt(tmp_path / "b.json.gz", [0] * 60, {0: 0.0, 30: 5.01, 50: 50 / 6})
 
-    together = panel(tmp_path)
+    together = read_panel(tmp_path)
     files.write_counts(tmp_path / "deeper" / "c.json", [1, 0])
 
     assert [trace.name for trace in read_traces(tmp_path)] == ["a", "b", "c"]
     assert together.names == ("a", "b")
     assert not np.isnan(together.available).any()
-    with pytest.raises(InvalidInput, match="holds no trace"):
+    with pytest.raises(InvalidInput, match="folder has no trace"):
         read_traces([tmp_path / "a.json", (tmp_path / "empty").mkdir() or tmp_path / "empty"])
 
 
@@ -293,15 +296,15 @@ def test_folders_without_dates_are_not_taken_for_one_campaign(tmp_path: Path) ->
     for year in ("2022", "2023"):
         files.write_counts(tmp_path / year / f"{year}.json", [1, 0])
 
-    assert panel(tmp_path / "2022").names == ("2022",)
-    with pytest.raises(InvalidInput, match="its traces are of 2 folders"):
-        panel(tmp_path)
+    assert read_panel(tmp_path / "2022").names == ("2022",)
+    with pytest.raises(InvalidInput, match="its traces are from 2 folders"):
+        read_panel(tmp_path)
 
 
 @pytest.mark.shared_data
 def test_the_rebuilt_campaign_tells_the_same_as_the_complete_one(shared_data: Path) -> None:
-    rebuilt = panel(shared_data / "traces" / "availability-2023-02-15")
-    complete = panel(
+    rebuilt = read_panel(shared_data / "traces" / "availability-2023-02-15")
+    complete = read_panel(
         shared_data / "evaluation-only/traces/spot-traces-availability/1-node/aws-02-15-2023"
     )
 

@@ -1,4 +1,4 @@
-"""The accounts file is read whole, or refused without repeating what is in it."""
+"""The accounts file is read completely, or rejected without repeating its content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lab goes on when one of its helper processes dies, and keeps to its settings."""
+"""Bootstrap: a lab survives the death of a helper process, and applies its settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""News reaches other processes through Redis, and is noticed in SQL where Redis is down."""
+"""Changes reach other processes through Redis, or through SQL markers if Redis is down."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import redis
 
 from spotlab.domain.ports import Topic
 from spotlab.errors import DatabaseDown
-from spotlab.features.redis_online import connect_once
+from spotlab.features.redis_online import connect_without_retries
 from spotlab.runtime.bus import RedisBus
-from tests.support.online import embedded_server, until
+from tests.support.online import embedded_server, wait_until
 
 
 class Marks:
-    """What SQL would say."""
+    """Markers as SQL would return them."""
 
     def __init__(self) -> None:
         self.kept: dict[Topic, object] = dict.fromkeys(Topic, 0)
@@ -42,8 +42,11 @@ def marks() -> Marks:
 
 @pytest.fixture
 def pair(url: str, marks: Marks) -> Iterator[tuple[RedisBus, RedisBus]]:
-    """The buses of two processes; the first one only tells."""
-    buses = RedisBus(lambda: connect_once(url), marks), RedisBus(lambda: connect_once(url), marks)
+    """The buses of two processes; the first one only publishes."""
+    buses = (
+        RedisBus(lambda: connect_without_retries(url), marks),
+        RedisBus(lambda: connect_without_retries(url), marks),
+    )
     yield buses
     for bus in buses:
         bus.close()
@@ -58,9 +61,9 @@ def test_news_reaches_another_process_and_only_its_topic(pair: tuple[RedisBus, R
         teller.publish(Topic.EXPERIMENTS)
         return hearer.version(Topic.EXPERIMENTS) > 0
 
-    until(told, "the news is heard")
+    wait_until(told, "the news is heard")
     assert hearer.version(Topic.MARKET) == before
-    assert not teller.listening, "a command that only tells starts no listener"
+    assert not teller.listening, "a command that only publishes starts no listener"
 
 
 def test_who_tells_hears_it_once(pair: tuple[RedisBus, RedisBus]) -> None:
@@ -71,17 +74,17 @@ def test_who_tells_hears_it_once(pair: tuple[RedisBus, RedisBus]) -> None:
     assert teller.version(Topic.JOBS) == 1
     teller.publish(Topic.FLEET)
     hearer.publish(Topic.ALERTS)
-    until(lambda: teller.version(Topic.ALERTS) or hearer.publish(Topic.ALERTS), "all is heard")
-    assert teller.version(Topic.JOBS) == 1, "its own news does not come back to it"
+    wait_until(lambda: teller.version(Topic.ALERTS) or hearer.publish(Topic.ALERTS), "all is heard")
+    assert teller.version(Topic.JOBS) == 1, "a process does not count its own messages"
 
 
 def test_what_was_missed_is_noticed_in_sql(marks: Marks) -> None:
     bus = RedisBus(lambda: None, marks)
     try:
         assert bus.version(Topic.EXPERIMENTS) == 0
-        until(lambda: bus._marks, "it has looked once")
+        wait_until(lambda: bus._marks, "it has looked once")
         marks.kept[Topic.EXPERIMENTS] = 1
-        until(lambda: bus.version(Topic.EXPERIMENTS) == 1, "the new row is noticed")
+        wait_until(lambda: bus.version(Topic.EXPERIMENTS) == 1, "the new row is noticed")
         assert bus.version(Topic.MARKET) == 0
         marks.down = True
         bus.publish(Topic.MARKET)
@@ -97,7 +100,7 @@ def test_telling_a_dead_server_never_raises_and_costs_next_to_nothing(
 
     def connect() -> redis.Redis:
         tried.append(1)
-        return connect_once(f"unix://{tmp_path}/nobody.sock")
+        return connect_without_retries(f"unix://{tmp_path}/nobody.sock")
 
     bus = RedisBus(connect, marks)
     began = time.monotonic()
@@ -109,13 +112,13 @@ def test_telling_a_dead_server_never_raises_and_costs_next_to_nothing(
 
 def test_hears_again_after_the_server_came_back(tmp_path: Path, marks: Marks) -> None:
     serving: list[str] = []
-    bus = RedisBus(lambda: connect_once(serving[0]) if serving else None, marks)
+    bus = RedisBus(lambda: connect_without_retries(serving[0]) if serving else None, marks)
     try:
         bus.version(Topic.MODELS)
         with embedded_server(tmp_path) as (address, _):
             serving.append(address)
-            other = RedisBus(lambda: connect_once(address), marks)
-            until(
+            other = RedisBus(lambda: connect_without_retries(address), marks)
+            wait_until(
                 lambda: other.publish(Topic.MODELS) or bus.version(Topic.MODELS) > 0,
                 "the news is heard",
             )

@@ -1,4 +1,4 @@
-"""One run decides with the model in force; challengers beside it disturb nothing."""
+"""Evaluation runs: the selected model decides, and challengers in shadow affect nothing."""
 
 from __future__ import annotations
 
@@ -19,15 +19,8 @@ from spotlab.errors import FeedRefused, InvalidInput, NotFound
 from spotlab.inference import artefacts
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.outcomes import (
-    add_event,
-    add_event_file,
-    drift_report,
-    events,
-    outcomes_view,
-    settle,
-)
-from spotlab.services import Desk
+from spotlab.runtime.outcomes import add_event, drift_report, outcomes_view, settle
+from spotlab.services import Services
 from tests.support.lab import FLEET, DictStore, empty_lab, save_toy_model, small_lab
 from tests.support.market import StillClock
 from tests.support.people import ANA
@@ -38,7 +31,7 @@ CHALLENGER = "toy@2.0.0"
 
 @pytest.fixture
 def models_dir(tmp_path: Path) -> Path:
-    """The toy model, and a second version that takes every rate for the lowest."""
+    """The toy model, and a second version that predicts the lowest rate for every pool."""
     first = save_toy_model(tmp_path / "models")
     card = json.loads((first / "card.json").read_bytes()) | {"version": "2.0.0"}
     card["calibration"]["rate"] = {"slope": 1.0, "intercept": -20.0}
@@ -51,7 +44,7 @@ def models_dir(tmp_path: Path) -> Path:
 def lab(tmp_path: Path, models_dir: Path) -> Iterator[Lab]:
     """A small lab with toy@1.0.0 as its champion, and toy@2.0.0 graduated."""
     with small_lab(tmp_path / "home", models_dir) as opened:
-        models = Desk(opened, ANA).models
+        models = Services(opened, ANA).models
         states = {record.reference: record.state for record in opened.models()}
         if states["toy@1.0.0"] != "champion":
             models.act("graduate", "toy@1.0.0", "for a test")
@@ -68,7 +61,7 @@ def forward(lab: Lab, **delta: float) -> None:
 
 def test_each_decision_has_its_challengers_beside_it(lab: Lab) -> None:
     experiments = evaluate_instances(lab)
-    beside = lab.store.shadows.of([each.experiment_id for each in experiments])
+    beside = lab.store.shadow_decisions.of([each.experiment_id for each in experiments])
     assert {each.model for each in experiments} == {"toy@1.0.0"}
     assert [each.experiment_id for each in beside] == [each.experiment_id for each in experiments]
     assert {(each.model, each.champion) for each in beside} == {(CHALLENGER, "toy@1.0.0")}
@@ -80,9 +73,9 @@ def test_each_decision_has_its_challengers_beside_it(lab: Lab) -> None:
 
 
 def test_the_champion_runs_beside_an_instance_with_a_model_of_its_own(lab: Lab) -> None:
-    Desk(lab, ANA).instances.assign(WEB, CHALLENGER, "to compare")
+    Services(lab, ANA).instances.assign(WEB, CHALLENGER, "to compare")
     (experiment,) = evaluate_instances(lab, [WEB])
-    (beside,) = lab.store.shadows.of([experiment.experiment_id])
+    (beside,) = lab.store.shadow_decisions.of([experiment.experiment_id])
     assert (experiment.model, beside.model) == (CHALLENGER, "toy@1.0.0")
 
 
@@ -93,7 +86,7 @@ def test_a_challenger_that_fails_is_recorded_and_disturbs_nothing(
     shutil.rmtree(models_dir / "toy" / "2.0.0")
     experiments = evaluate_instances(lab)
     assert [each.verdict for each in experiments] == before
-    beside = lab.store.shadows.of([each.experiment_id for each in experiments])
+    beside = lab.store.shadow_decisions.of([each.experiment_id for each in experiments])
     assert len(beside) == len(experiments)
     assert all("No model 'toy@2.0.0'" in each.error for each in beside)
     (comparison,) = outcomes_view(lab).comparisons
@@ -101,9 +94,9 @@ def test_a_challenger_that_fails_is_recorded_and_disturbs_nothing(
 
 
 def test_a_disabled_challenger_does_not_run(lab: Lab) -> None:
-    Desk(lab, ANA).models.act("disable", CHALLENGER, "too slow")
+    Services(lab, ANA).models.act("disable", CHALLENGER, "too slow")
     (experiment,) = evaluate_instances(lab, [WEB])
-    assert lab.store.shadows.of([experiment.experiment_id]) == []
+    assert lab.store.shadow_decisions.of([experiment.experiment_id]) == []
 
 
 def test_an_own_interruption_raises_the_risk_of_the_next_decision(lab: Lab) -> None:
@@ -121,12 +114,12 @@ def test_an_own_interruption_raises_the_risk_of_the_next_decision(lab: Lab) -> N
 def test_a_risk_is_settled_once_the_instance_was_watched_through(lab: Lab) -> None:
     fleet = lab.store.fleet.instances()
     log = lab.store.interruptions
-    log.seen_running(fleet, lab.clock.now(), None, emulated=True)
+    log.record_running(fleet, lab.clock.now(), None, emulated=True)
     (experiment,) = evaluate_instances(lab, [WEB])
     for _ in range(52):
         last = lab.clock.now()
         forward(lab, minutes=30)
-        log.seen_running(fleet, lab.clock.now(), last, emulated=True)
+        log.record_running(fleet, lab.clock.now(), last, emulated=True)
     assert settle(lab).new[Target.INTERRUPTION] == 2, "the champion's and the challenger's"
     assert settle(lab).new[Target.INTERRUPTION] == 0
     view = outcomes_view(lab)
@@ -164,16 +157,17 @@ def test_events_of_a_file_are_taken_whole_or_not_at_all(lab: Lab, tmp_path: Path
             "detail": {"instance-id": instance_id, "instance-action": "terminate"},
         }
 
+    events = Services(lab, ANA).interruptions
     path = tmp_path / "events.json"
     path.write_text(json.dumps([document(WEB), document("i-stranger")]))
     with pytest.raises(NotFound, match="'i-stranger' is not in the fleet"):
-        add_event_file(lab, path)
-    assert list(events(lab)) == []
+        events.add_file(path)
+    assert list(events.list()) == []
 
     path.write_text(json.dumps([document(WEB)]))
-    assert add_event_file(lab, path) == (1, 1)
-    assert add_event_file(lab, path) == (0, 1)
-    (found,) = events(lab)
+    assert events.add_file(path) == (1, 1)
+    assert events.add_file(path) == (0, 1)
+    (found,) = events.list()
     assert (found.instance_id, found.emulated) == (WEB, True)
     assert found.source == "EventBridge (events.json)"
 
@@ -182,15 +176,15 @@ def test_events_that_cannot_be_are_refused(lab: Lab, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="is in the future"):
         add_event(lab, WEB, InterruptionKind.NOTICE, lab.clock.now() + timedelta(hours=1))
     with pytest.raises(InvalidInput, match=r"nothing\.json cannot be read"):
-        add_event_file(lab, tmp_path / "nothing.json")
+        Services(lab, ANA).interruptions.add_file(tmp_path / "nothing.json")
     (tmp_path / "empty.json").write_text("")
     with pytest.raises(FeedRefused):
-        add_event_file(lab, tmp_path / "empty.json")
+        Services(lab, ANA).interruptions.add_file(tmp_path / "empty.json")
 
 
 def test_another_replicas_collect_is_scored_at_once(lab: Lab, models_dir: Path) -> None:
     with empty_lab(lab.settings.home, models_dir, DictStore()) as other:
-        other.bus = lab.bus  # as Redis carries it
+        other.bus = lab.bus  # as if connected through Redis
         other.open_online = lab.open_online
         before = lab.scored()
         assert lab.scored() is before

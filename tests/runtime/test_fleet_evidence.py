@@ -1,4 +1,4 @@
-"""Listing the fleet notes who ran and who was taken back by EC2 (moto's, through boto3)."""
+"""Listing the fleet records exposure and interruptions (EC2 by moto, through boto3)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def launch(ec2: Any, **options: Any) -> str:
 
 
 def reclaim(instance_id: str) -> None:
-    """What EC2 does when it needs the capacity back."""
+    """Terminate an instance as EC2 does when it reclaims capacity."""
     instance = ec2_backends["123456789012"]["us-east-1"].get_instance(instance_id)
     instance._state = InstanceState("terminated", 48)
     code = "Server.SpotInstanceTermination"
@@ -88,7 +88,7 @@ def test_hours_and_reclaimed_instances_become_evidence(ec2: Any, store: Store) -
         InterruptionKind.RECLAIMED,
         POOL,
     )
-    # Three ran an hour while watched; the one that is left ran on for 40 minutes.
+    # Three were observed for an hour; the remaining one for another 40 minutes.
     record = store.interruptions.own_record(MarketName.ACCOUNT, clock.now())
     assert list(record.pools) == [POOL]
     assert record.pools[POOL].events == 1

@@ -18,7 +18,7 @@ from tests.support.small_models import COLUMNS, small_models
 
 
 def saved(models_dir: Path, text: str, names: tuple[str, ...], **bounds: object) -> Path:
-    """An artefact of a text, whose columns may hold anything, or what `bounds` say."""
+    """An artefact of a model text; its columns are unbounded, or have `bounds`."""
     feature = {"unit": "1", "low": None, "high": None, "nullable": True} | bounds
     features = [{"name": name} | feature for name in names]
     card = models.card(features=features, persistence=None)
@@ -46,7 +46,7 @@ def test_a_sound_model_is_asked_for_rows_at_its_leaves(
 
 
 def test_a_leaf_that_no_drawn_row_reaches_is_asked_for(tmp_path: Path) -> None:
-    """Behind a threshold far beyond what is drawn, where the risk is the highest there is."""
+    """The leaf is behind a threshold far outside the drawn values, and has the highest risk."""
     rare = {"split_feature": "1 1", "threshold": "1e+299 1e+300", "leaf_value": "0 0 90"}
     card = json.dumps(models.card(persistence=None)).encode()
     texts = [models.booster_text(), hostile_models.with_tree(models.booster_text(), **rare)]
@@ -67,7 +67,7 @@ def test_linear_trees_are_refused_with_the_way_out(tmp_path: Path) -> None:
 
 
 def test_contributions_that_do_not_add_up_are_refused(tmp_path: Path) -> None:
-    """Values of 1e12 cannot be taken apart to nine decimals."""
+    """Contributions to values of 1e12 do not add up to nine decimals."""
 
     def grown(match: re.Match[str]) -> str:
         values = np.array(match[1].split(" "), dtype=np.float64) * 1e12

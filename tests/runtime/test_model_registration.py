@@ -1,4 +1,4 @@
-"""What is on disk becomes a candidate; who decides is a person's choice, and is written down."""
+"""Artefacts on disk become candidates; the champion is chosen by a person, and recorded."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_catalogue import figures
 from spotlab.runtime.model_registration import UPLOADS, register_artefacts
-from spotlab.services import Desk
-from spotlab.services.models import ModelsDesk
+from spotlab.services import Services
+from spotlab.services.models import ModelService
 from spotlab.store import migrate
 from spotlab.store.engine import connect, writer
 from tests.support import builders as make
@@ -40,23 +40,23 @@ def models_dir(tmp_path: Path) -> Path:
 
 
 def version(models_dir: Path, number: str, **changed: object) -> Path:
-    """The toy model again, under another version (or name)."""
+    """A copy of the toy model with another version (or name)."""
     first = models_dir / "toy" / "1.0.0"
     card = json.loads((first / "card.json").read_bytes()) | {"version": number} | changed
     return artefacts.save(models_dir, json.dumps(card).encode(), (first / "model.txt").read_bytes())
 
 
 def started(home: Path, models_dir: Path) -> dict[str, str]:
-    """States by version after a start."""
+    """State of each version after a start."""
     with empty_lab(home, models_dir) as lab:
         return {record.reference: record.state for record in lab.models()}
 
 
-def models_of(lab: Lab, principal: Principal = ANA) -> ModelsDesk:
-    return Desk(lab, principal).models
+def models_of(lab: Lab, principal: Principal = ANA) -> ModelService:
+    return Services(lab, principal).models
 
 
-def challenger(lab: Lab, models_dir: Path, number: str = "1.1.0") -> ModelsDesk:
+def challenger(lab: Lab, models_dir: Path, number: str = "1.1.0") -> ModelService:
     """A second, graduated version."""
     version(models_dir, number)
     again = empty_lab(lab.settings.home, models_dir)
@@ -124,7 +124,7 @@ def test_a_champion_whose_files_are_gone_is_succeeded_by_the_newest_of_its_name(
         assert lab.model().version == "1.2.0"
         gone = next(e for e in models_of(lab).entries() if e.record.version == "1.0.0")
         assert gone.refused == "Its files are not on disk."
-        assert not gone.record.enabled  # or it would fail as a challenger ever after
+        assert not gone.record.enabled  # otherwise it would fail as a challenger
         assert challengers(lab.store.registry.records(), "advisor", "toy@1.2.0") == []
 
 
@@ -192,7 +192,7 @@ def test_an_instance_whose_model_is_put_away_falls_back_and_says_so(
 ) -> None:
     with small_lab(tmp_path / "home", models_dir) as lab:
         models = challenger(lab, models_dir)
-        Desk(lab, ANA).instances.assign(WEB, "toy@1.1.0", "a test")
+        Services(lab, ANA).instances.assign(WEB, "toy@1.1.0", "a test")
         assert models.entry("toy@1.1.0").instances == (WEB,)
         assert evaluate_instances(lab, [WEB])[0].model == "toy@1.1.0"
 
@@ -203,7 +203,7 @@ def test_an_instance_whose_model_is_put_away_falls_back_and_says_so(
         assert first.model == second.model == "toy@1.0.0"
         assert any(reason.startswith(said) for reason in first.degraded)
         assert not any("assigned model" in reason for reason in second.degraded)
-        assert lab.in_force(lab.store.fleet.instance(WEB))[0] == "toy@1.0.0"
+        assert lab.deciding_model(lab.store.fleet.instance(WEB))[0] == "toy@1.0.0"
 
         models.act("graduate" if action != "disable" else "enable", "toy@1.1.0")
         assert evaluate_instances(lab, [WEB])[0].model == "toy@1.1.0"
@@ -214,7 +214,7 @@ def test_an_instance_whose_model_has_lost_its_files_falls_back(
 ) -> None:
     with small_lab(tmp_path / "home", models_dir) as lab:
         challenger(lab, models_dir)
-        Desk(lab, ANA).instances.assign(WEB, "toy@1.1.0")
+        Services(lab, ANA).instances.assign(WEB, "toy@1.1.0")
         shutil.rmtree(models_dir / "toy" / "1.1.0")
         [experiment] = evaluate_instances(lab, [WEB])
     assert experiment.model == "toy@1.0.0"
@@ -232,7 +232,7 @@ def test_invalid_actions_on_models_are_refused(tmp_path: Path, models_dir: Path)
         with pytest.raises(InvalidInput, match="'crown' is not an action"):
             models.act("crown", "toy@1.1.0")
         with pytest.raises(InvalidInput, match="cap@1 is for the task another"):
-            Desk(lab, ANA).instances.assign(WEB, "cap")
+            Services(lab, ANA).instances.assign(WEB, "cap")
         with pytest.raises(InvalidInput, match="is the champion"):
             models.act("disable", "toy@1.0.0")
         (models_dir / "toy" / "1.1.0" / "model.txt").write_text("tree\n")
@@ -268,7 +268,7 @@ def test_a_home_of_before_keeps_its_champion_and_its_history_begins(
     with writer(engine).begin() as connection:
         from alembic import command
 
-        command.downgrade(migrate.scripts(connection), "r0001")
+        command.downgrade(migrate.alembic_config(connection), "r0001")
         insert = text(
             "INSERT INTO model_versions VALUES ('toy', '1.0.0', 'advisor', :digest, 'toy/1.0.0', "
             "'champion', '2026-01-02 03:04:05.000000', '{}')"

@@ -1,4 +1,4 @@
-"""A stranger's upload is taken whole or refused with its reason, and never runs in the app."""
+"""An upload is accepted completely or rejected with a reason, and never runs in the app."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from spotlab.store import Store, open_store
 from tests.support import builders as make
 from tests.support import hostile_models as hostile
 from tests.support import models
-from tests.support.racing import all_at_once, meeting, outcomes
+from tests.support.racing import call_concurrently, outcomes, synchronise_first_calls
 
 Files = dict[str, bytes]
 SMALL = UnpackLimits(archive_mb=0.5, unpacked_mb=1.0, files=8)
@@ -41,7 +41,7 @@ SMALL = UnpackLimits(archive_mb=0.5, unpacked_mb=1.0, files=8)
 
 @dataclass(frozen=True)
 class Home:
-    """A home that takes uploads, with a folder of shipped models."""
+    """A home for uploads, with a folder of shipped models."""
 
     path: Path
     store: Store
@@ -55,7 +55,7 @@ class Home:
         return self.store.registry.events()
 
     def left_over(self) -> list[str]:
-        """Everything in quarantine and among the uploads."""
+        """All paths in quarantine and among the uploads."""
         return sorted(
             str(path.relative_to(self.path))
             for path in (self.path / UPLOADS).rglob("*")
@@ -85,13 +85,13 @@ def booster() -> bytes:
 
 
 def artefact(model: bytes | None = None, **changed: object) -> Files:
-    """The three files of a good artefact of the toy model."""
+    """The three files of a valid artefact of the toy model."""
     card = json.dumps(models.card(**changed)).encode()
     return summed({"card.json": card, "model.txt": booster() if model is None else model})
 
 
 def summed(files: Files) -> Files:
-    """The files with the checksums that belong to them."""
+    """The files with their checksums."""
     rest = {name: content for name, content in files.items() if name != "SHA256SUMS"}
     sums = "".join(f"{sha256(c).hexdigest()}  {n}\n" for n, c in sorted(rest.items()))
     return rest | {"SHA256SUMS": sums.encode()}
@@ -119,12 +119,12 @@ def bit_flipped(content: bytes, at: int) -> bytes:
 
 
 def misspelt(old: bytes, new: bytes) -> bytes:
-    """An entry whose name is said to be UTF-8, and is other bytes."""
+    """An entry whose name is marked as UTF-8, but is not."""
     return with_entry("\u00fc" + old.decode()).replace(old, new)
 
 
 def encrypted() -> bytes:
-    """The flag of encryption, in the local and the central header."""
+    """Set the encryption flag in the local and the central header."""
     content = bytearray(zipped(artefact()))
     for magic, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         at = content.find(magic)
@@ -154,7 +154,10 @@ MALFORMED: dict[str, tuple[Callable[[], bytes], str]] = {
     "too large an archive": (lambda: os.urandom(600_000), "larger than 0.5 MB"),
     "a zip bomb": (lambda: zipped({"model.txt": b"0" * 30_000_000}), "larger than 1 MB"),
     "many files": (lambda: zipped({f"{n}.txt": b"" for n in range(9)}), "9 entries"),
-    "a link": (lambda: with_entry("sly", stat.S_IFLNK | 0o777, b"/etc/passwd"), "'sly': is a link"),
+    "a link": (
+        lambda: with_entry("sly", stat.S_IFLNK | 0o777, b"/etc/passwd"),
+        "'sly': is not a regular",
+    ),
     "a device": (lambda: with_entry("tty", stat.S_IFCHR | 0o600), "'tty': is not a regular"),
     "a path upwards": (lambda: with_entry("../../x.txt"), "not a valid path"),
     "an absolute path": (lambda: with_entry("/etc/x.txt"), "not a valid path"),
@@ -189,7 +192,7 @@ MALFORMED: dict[str, tuple[Callable[[], bytes], str]] = {
     "several folders": (lambda: with_entry("inner/x.txt"), "several folders"),
     "a name twice": (lambda: with_entry("Model.txt"), "two files of the same name"),
     "encryption": (encrypted, "is encrypted"),
-    "another method": (lambda: zipped(artefact(), method=zipfile.ZIP_LZMA), "another method"),
+    "another method": (lambda: zipped(artefact(), method=zipfile.ZIP_LZMA), "other than deflate"),
     "no card": (lambda: zipped(without("card.json")), "card.json: is missing"),
     "no checksums": (lambda: zipped(without("SHA256SUMS")), "SHA256SUMS: is missing"),
     "no model": (lambda: zipped(without("model.txt")), "model.txt: is listed in SHA256SUMS but"),
@@ -228,10 +231,10 @@ MALFORMED: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "a name without end": (lambda: zipped(artefact(file="secret " * 100_000)), "secret"),
     "a card of tomorrow": (lambda: zipped(artefact(format=2)), "format 2 is newer"),
-    "a name that climbs": (lambda: zipped(artefact(name="../../x")), "no plain word"),
-    "a version that climbs": (lambda: zipped(artefact(version="..")), "no plain word"),
-    "a task that is no word": (lambda: zipped(artefact(task="ad\x00visor")), "no plain word"),
-    "a model that climbs": (lambda: zipped(artefact(file="../model.txt")), "is not a file here"),
+    "a name that climbs": (lambda: zipped(artefact(name="../../x")), "is not a valid name"),
+    "a version that climbs": (lambda: zipped(artefact(version="..")), "is not a valid name"),
+    "a task that is no word": (lambda: zipped(artefact(task="ad\x00visor")), "is not a valid name"),
+    "a model that climbs": (lambda: zipped(artefact(file="../model.txt")), "does not exist"),
     "another kind": (lambda: zipped(artefact(kind="pickle")), r"card.json: .*kind"),
 }
 
@@ -274,8 +277,10 @@ def test_a_good_upload_becomes_a_candidate(home: Home) -> None:
 def test_one_version_that_is_uploaded_twice_at_once_is_taken_once(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    meeting(monkeypatch, model_upload, "_publish", 4)  # each was checked, and found it free
-    told = all_at_once([partial(home.upload, zipped(artefact()))] * 4)
+    synchronise_first_calls(
+        monkeypatch, model_upload, "_publish", 4
+    )  # all found the version unused
+    told = call_concurrently([partial(home.upload, zipped(artefact()))] * 4)
 
     assert outcomes(told) == {"ok": 1, "InvalidInput": 3}
     assert all("exists" in str(each) for each in told if isinstance(each, Exception))
@@ -335,7 +340,7 @@ def test_a_file_that_is_not_there_is_said(home: Home, tmp_path: Path) -> None:
 
 
 def edited(change: Callable[[bytes, bytes], bytes]) -> bytes:
-    """The booster with other values in some lines, and the sizes that belong to them."""
+    """The booster with other values in some lines, and matching sizes."""
     lines = [line.partition(b"=") for line in booster().split(b"\n")]
     text = b"\n".join(name + equals + change(name, values) for name, equals, values in lines)
     return hostile.resized(text.decode()).encode()
@@ -346,32 +351,32 @@ def each(values: bytes, value: bytes) -> bytes:
 
 
 def looping() -> bytes:
-    """Trees whose first node is its own child: whoever asks them never gets an answer."""
+    """Trees whose first node is its own child: a prediction never ends."""
     children = (b"left_child", b"right_child")
     return edited(lambda name, values: each(values, b"0") if name in children else values)
 
 
 def greedy() -> bytes:
-    """A model that says it has two thousand million classes: an answer takes 4 TB."""
+    """A model with two thousand million classes: a prediction takes 4 TB."""
     return edited(lambda name, values: b"2000000000" if name == b"num_class" else values)
 
 
 def crashing() -> bytes:
-    """A model that says a round has two thousand million trees: LightGBM reads beyond its end."""
+    """A model with two thousand million trees per round: LightGBM reads beyond its end."""
     trees = b"num_tree_per_iteration"
     return edited(lambda name, values: b"2000000000" if name == trees else values)
 
 
 def lost() -> bytes:
-    """Leaves without a number."""
+    """Leaves whose values are not numbers."""
     return edited(lambda name, values: each(values, b"nan") if name == b"leaf_value" else values)
 
 
 DANGEROUS = {
     "hangs": (looping, "Tree 0, node 0: its left child is itself"),
-    "eats memory": (greedy, "num_class is '2000000000'; only 1 is read"),
-    "crashes": (crashing, "num_tree_per_iteration is '2000000000'; only 1 is read"),
-    "gives no numbers": (lost, "Tree 0: leaf_value holds 'nan "),
+    "eats memory": (greedy, "num_class is '2000000000'; only 1 is accepted"),
+    "crashes": (crashing, "num_tree_per_iteration is '2000000000'; only 1 is accepted"),
+    "gives no numbers": (lost, "Tree 0: leaf_value contains 'nan "),
 }
 
 
@@ -407,7 +412,7 @@ def test_a_shipped_model_made_hostile_is_refused_in_words(home: Home, name: str)
 def test_a_model_that_misbehaves_ends_in_its_own_process(
     home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, said: str
 ) -> None:
-    """Native code that goes wrong for all that was proved, played by a program that does."""
+    """Native code that fails despite validation, simulated by a shell script."""
     program = tmp_path / "python"
     program.write_text(f"#!/bin/bash\n{script}\n")
     program.chmod(0o755)
@@ -492,7 +497,7 @@ def test_a_full_disk_leaves_nothing_half_written(
         with pytest.raises(NotAvailable, match="No space left on device") as caught:
             home.upload(zipped(artefact()))
 
-    assert "Nothing was kept" in caught.value.remedy
+    assert "Nothing was stored" in caught.value.remedy
     assert [line for line in home.left_over() if line.endswith(("card.json", "model.txt"))] == []
     assert home.store.registry.records() == []
     assert home.events()[0].action == "refuse"

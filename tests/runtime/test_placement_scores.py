@@ -1,4 +1,4 @@
-"""The job that asks for placement scores: few configurations, remembered; refusals are told."""
+"""The job for placement scores: a daily limit of configurations, and recorded refusals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from unittest.mock import create_autospec
 import pytest
 
 from spotlab.aws.session import Sessions
-from spotlab.demo.server import Served, serve_in_thread
+from spotlab.demo.server import RunningServer, serve_in_thread
 from spotlab.demo.world import Clock
 from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.placement import PlacementState
@@ -27,7 +27,7 @@ from tests.support.market import StillClock
 ACCOUNT = Account("acme", "123456789012", regions=("us-east-1",), emulated=True)
 ZONES = boto.zones(("use1-az1", "us-east-1a"), ("use1-az2", "us-east-1b"))
 GROUP = ("m5.large", "m5.xlarge", "m6i.large", "t3.large")
-"""The small lab's x86_64 types without a GPU: the only kind with three at least."""
+"""The small lab's x86_64 types without a GPU: the only group of at least three types."""
 REFUSED = boto.ec2_error("MaxConfigLimitExceeded")
 
 
@@ -60,7 +60,7 @@ def run(lab: Lab, *, cancelled: bool = False) -> Mapping[str, Any]:
 
 
 def of(lab: Lab, name: str = "m5.large") -> Any:
-    return placement_scores.placements(lab).of(Pool("us-east-1", "us-east-1a", name))
+    return placement_scores.placements(lab).score_of(Pool("us-east-1", "us-east-1a", name))
 
 
 def test_the_fleets_types_are_asked_for_with_their_alternatives(lab: Lab) -> None:
@@ -102,7 +102,7 @@ def test_the_days_configurations_are_remembered(lab: Lab, monkeypatch: pytest.Mo
     run(lab)
     assert run(lab)["asked"] == 1, "what was asked today is asked again for nothing"
     other = ("c5.large", "m5.large", "r5.large")
-    monkeypatch.setattr(placement_scores, "worth_asking", lambda *_: [other])
+    monkeypatch.setattr(placement_scores, "relevant_groups", lambda *_: [other])
     sent = len(server.bodies)
     assert (run(lab)["left_out"], len(server.bodies)) == (1, sent), "nothing is sent"
     assert isinstance(lab.clock, StillClock)
@@ -115,12 +115,12 @@ def test_after_a_refusal_no_new_configuration_is_tried(
 ) -> None:
     known, one, two = GROUP, ("a1.large", *GROUP[:2]), ("a2.large", *GROUP[:2])
     answering(lab, ZONES, boto.placement(("use1-az1", 8)), REFUSED)
-    monkeypatch.setattr(placement_scores, "worth_asking", lambda *_: [known])
+    monkeypatch.setattr(placement_scores, "relevant_groups", lambda *_: [known])
     run(lab)
     assert isinstance(lab.clock, StillClock)
     lab.clock.forward(hours=6)
     answering(lab, ZONES, boto.placement(("use1-az1", 6)), REFUSED)
-    monkeypatch.setattr(placement_scores, "worth_asking", lambda *_: [one, two, known])
+    monkeypatch.setattr(placement_scores, "relevant_groups", lambda *_: [one, two, known])
     result = run(lab)
     assert (result["asked"], result["refused_by_quota"], result["left_out"]) == (2, 1, 1)
     assert of(lab).score == 6
@@ -131,7 +131,7 @@ def test_the_groups_of_most_instances_are_asked_for_first(
 ) -> None:
     monkeypatch.setattr(placement_scores, "CONFIGURATIONS_A_DAY", 1)
     few, many = ("g4dn.xlarge", "a1.large", "a2.large"), ("a3.large", "m5.large", "m6i.large")
-    monkeypatch.setattr(placement_scores, "worth_asking", lambda *_: [few, many])
+    monkeypatch.setattr(placement_scores, "relevant_groups", lambda *_: [few, many])
     answering(lab, ZONES, boto.placement(("use1-az1", 8)))
     assert run(lab)["left_out"] == 1
     assert of(lab).instance_types == many
@@ -161,7 +161,7 @@ def test_the_emulated_aws_answers_the_job(lab: Lab) -> None:
     assert of(lab).origin.source == "Simulated placement scores of us-east-1"
 
 
-def _ec2(served: Served) -> Any:
+def _ec2(served: RunningServer) -> Any:
     return emulated.client(served, "ec2", "us-east-1", served.world.accounts[0])
 
 
@@ -169,7 +169,7 @@ def test_it_is_planned_as_soon_as_it_can_ask_and_only_until_it_ran(lab: Lab) -> 
     jobs, now = lab.store.jobs, lab.clock.now()
 
     def planned() -> bool:
-        placement_scores.plan_first(lab)
+        placement_scores.schedule_first_run(lab)
         setting = jobs.settings().get(placement_scores.JOB)
         return setting is not None and setting.next_at == now
 
@@ -184,7 +184,7 @@ def test_it_is_planned_as_soon_as_it_can_ask_and_only_until_it_ran(lab: Lab) -> 
         run_id = jobs.start(placement_scores.JOB, due_at, now, later, "one", 1, "c0ffee")
         assert run_id is not None
         jobs.finish(run_id, state, "", {}, now)
-        placement_scores.plan_first(lab)
+        placement_scores.schedule_first_run(lab)
         found = jobs.settings()[placement_scores.JOB].next_at
         assert found is not None
         assert (found < later) is again

@@ -1,4 +1,4 @@
-"""An evaluation can be followed: one id on its lines, spans at a collector where one listens."""
+"""Evaluations are traced: one correlation id on their log lines, and spans at a collector."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def collector() -> Iterator[tuple[str, list[ExportTraceServiceRequest]]]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     server = HTTPServer(("127.0.0.1", 0), Receiver)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -121,5 +121,5 @@ def test_missing_packages_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(InvalidSetting, match=r"spotlab\[otel\]"):
         start_tracing(Settings(otlp_endpoint="http://127.0.0.1:4318"))
-    with pytest.raises(InvalidSetting, match="no http address"):
+    with pytest.raises(InvalidSetting, match="not an HTTP address"):
         start_tracing(Settings(otlp_endpoint="127.0.0.1:4318"))

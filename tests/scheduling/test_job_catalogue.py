@@ -1,4 +1,4 @@
-"""Every job can be read by a person and run by the scheduler."""
+"""Every job has a description for people, and a valid schedule and function."""
 
 from __future__ import annotations
 

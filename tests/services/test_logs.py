@@ -1,4 +1,4 @@
-"""Log lines are found by what they are about, and shown to who may read them."""
+"""Log lines are filtered, and shown only to users who may read them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from spotlab.domain.access import Principal, Role
 from spotlab.domain.decision import Instance
 from spotlab.domain.ports import Account
 from spotlab.errors import Forbidden, InvalidInput, OnlineStoreDown
-from spotlab.features.redis_online import connect_once
+from spotlab.features.redis_online import connect_without_retries
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.log_stream import LogStream
-from spotlab.services.logs import LogFilter, LogsDesk
+from spotlab.services.logs import LogFilter, LogService
 from tests.support.log_lines import ListStream
 from tests.support.online import embedded_server
 from tests.support.people import ANA, person
@@ -49,9 +49,9 @@ LINES = [
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LogStream]:
-    """A stream on a real server."""
+    """A log stream on a real server."""
     with embedded_server(tmp_path_factory.mktemp("home")) as (url, _):
-        stream = LogStream(lambda: connect_once(url), 100)
+        stream = LogStream(lambda: connect_without_retries(url), 100)
         stream.append(LINES)
         yield stream
         stream.close()
@@ -70,7 +70,7 @@ def stream(request: pytest.FixtureRequest) -> LogStream:
 
 
 class NoFleet:
-    """No accounts, and no instances."""
+    """A store without accounts and instances."""
 
     def accounts(self) -> list[Account]:
         return []
@@ -79,13 +79,13 @@ class NoFleet:
         return []
 
 
-def desk(stream: LogStream, who: Principal = ANA) -> LogsDesk:
+def services(stream: LogStream, who: Principal = ANA) -> LogService:
     lab = SimpleNamespace(log_stream=stream, store=SimpleNamespace(fleet=NoFleet()))
-    return LogsDesk(cast("Lab", lab), who)
+    return LogService(cast("Lab", lab), who)
 
 
 def messages(stream: LogStream, who: Principal = ANA, **where: Any) -> list[str]:
-    return [each.message for each in desk(stream, who).query(LogFilter(**where)).lines]
+    return [each.message for each in services(stream, who).query(LogFilter(**where)).lines]
 
 
 def test_newest_first(stream: LogStream) -> None:
@@ -113,28 +113,30 @@ def test_filters(stream: LogStream, where: dict[str, Any], found: list[str]) -> 
 
 
 def test_pages_and_follows(stream: LogStream) -> None:
-    page = desk(stream).query(limit=2)
+    page = services(stream).query(limit=2)
     assert [each.message for each in page.lines] == ["answered", "failed"]
     assert page.more
-    older = desk(stream).query(limit=10, before=page.lines[-1].id)
+    older = services(stream).query(limit=10, before=page.lines[-1].id)
     assert [each.message for each in older.lines] == ["no shadow", "decided STAY", "collected"]
     assert not older.more
-    came, end = desk(stream).follow(page.lines[-1].id)
+    came, end = services(stream).follow(page.lines[-1].id)
     assert [each.message for each in came] == ["answered"]
     assert (end, page.newest_id) == (page.lines[0].id, page.lines[0].id)
-    assert desk(stream).follow(end) == ([], end)
+    assert services(stream).follow(end) == ([], end)
     with pytest.raises(InvalidInput):
-        desk(stream).follow("yesterday")
+        services(stream).follow("yesterday")
 
 
 def test_who_sees_some_accounts_reads_their_lines_alone(listed: LogStream) -> None:
     researcher = person(Role.RESEARCHER, "acme")
     assert messages(listed, researcher) == ["decided STAY"]
-    assert [each.message for each in desk(listed, researcher).follow("0-0")[0]] == ["decided STAY"]
+    assert [each.message for each in services(listed, researcher).follow("0-0")[0]] == [
+        "decided STAY"
+    ]
     with pytest.raises(Forbidden):
         messages(listed, person(Role.VIEWER))
     with pytest.raises(Forbidden):
-        desk(listed, person(Role.DEMO)).newest_id()
+        services(listed, person(Role.DEMO)).newest_id()
 
 
 def test_what_others_write_into_the_stream_is_left_out(listed: LogStream) -> None:
@@ -149,8 +151,8 @@ def test_the_stream_is_capped(served: LogStream) -> None:
 
 
 def test_a_dead_server_is_told(tmp_path: Path) -> None:
-    stream = LogStream(lambda: connect_once(f"unix://{tmp_path}/nobody.sock"), 100)
+    stream = LogStream(lambda: connect_without_retries(f"unix://{tmp_path}/nobody.sock"), 100)
     with pytest.raises(OnlineStoreDown):
-        desk(stream).query()
+        services(stream).query()
     with pytest.raises(OnlineStoreDown):
-        desk(LogStream.nowhere()).query()
+        services(LogStream.disconnected()).query()

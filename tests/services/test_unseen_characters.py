@@ -1,4 +1,4 @@
-"""Names and reasons with characters that are not seen: refused, and never sent on as they are."""
+"""Invisible characters in names and reasons are rejected, and never sent to receivers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spotlab.errors import InvalidInput
 from spotlab.monitoring.alerts.payloads import body
 from spotlab.runtime.lab import Lab
 from spotlab.scheduling.schedules import parse
-from spotlab.services import Desk
+from spotlab.services import Services
 from tests.support.lab import empty_lab
 from tests.support.people import ANA
 
@@ -45,26 +45,26 @@ def test_an_alert_shows_its_receiver_what_names_hide(channel: Channel) -> None:
     texts = json.dumps(json.loads(sent), ensure_ascii=False)
     for sign in (*UNSEEN, "\\n"):
         assert sign not in texts.replace("\\\\n", "")
-    assert "\\\\u202egnp.exe" in texts, "a reader sees that it was there"
+    assert "\\\\u202egnp.exe" in texts, "a reader must see the escaped character"
 
 
 @pytest.mark.parametrize("sign", UNSEEN, ids=ascii)
 def test_a_rule_a_token_and_a_reason_hide_nothing(lab: Lab, sign: str) -> None:
-    desk = Desk(lab, ANA)
+    services = Services(lab, ANA)
     before = lab.store.audit.count(AuditFilter())
     with pytest.raises(InvalidInput, match="visible characters") as refused:
-        desk.alerts.add(f"a{sign}b", DOWN, Channel.WEBHOOK, "https://h.example/x")
+        services.alerts.add(f"a{sign}b", DOWN, Channel.WEBHOOK, "https://h.example/x")
     assert sign not in str(refused.value)
-    with pytest.raises(InvalidInput, match="A reason has"):
-        desk.alerts.add("a", DOWN, Channel.WEBHOOK, "https://h.example/x", reason=f"why{sign}")
-    with pytest.raises(InvalidInput, match="A reason has"):
-        desk.jobs.pause("retention", f"why{sign}")
-    assert desk.alerts.rules() == []
+    with pytest.raises(InvalidInput, match="A reason is one line"):
+        services.alerts.add("a", DOWN, Channel.WEBHOOK, "https://h.example/x", reason=f"why{sign}")
+    with pytest.raises(InvalidInput, match="A reason is one line"):
+        services.jobs.pause("retention", f"why{sign}")
+    assert services.alerts.rules() == []
     assert lab.store.audit.count(AuditFilter()) == before
 
 
 def test_numbers_of_a_rule_have_limits(lab: Lab) -> None:
-    desk = Desk(lab, ANA).alerts
+    services = Services(lab, ANA).alerts
     for changed in (
         {"window_min": 1e99},
         {"window_min": float("nan")},
@@ -76,8 +76,8 @@ def test_numbers_of_a_rule_have_limits(lab: Lab) -> None:
     ):
         asked = Condition(AlertKind.RISK, **{"threshold": 0.1, **changed})  # type: ignore[arg-type]
         with pytest.raises(InvalidInput):
-            desk.add("a", asked, Channel.WEBHOOK, "https://h.example/x")
-    assert desk.rules() == []
+            services.add("a", asked, Channel.WEBHOOK, "https://h.example/x")
+    assert services.rules() == []
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A database file that a stranger changed: its rows are taken or it is refused, nothing is run."""
+"""Untrusted database files: rows are copied or the file is rejected; nothing in it is executed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from spotlab.errors import InvalidInput
 from spotlab.store import open_store
-from spotlab.store.backup_reader import take_rows
-from spotlab.store.dumps import Dump, dump, examined
+from spotlab.store.backup_reader import copy_rows
+from spotlab.store.dumps import Dump, dump, inspect_copy
 from spotlab.store.engine import connect
 from spotlab.store.migrate import head, upgrade
 from tests.support import builders as make
@@ -23,7 +23,7 @@ REVISIONS = [f"r{number:04}" for number in range(1, int(head()[1:]) + 1)]
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A sound copy of a small database."""
+    """A valid copy of a small database."""
     store = open_store(None, tmp_path / "own" / "spotlab.db")
     store.archive.save(make.snapshot())
     for number in range(3):
@@ -41,8 +41,8 @@ def change(path: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
-def promised(path: Path) -> Dump:
-    """What a manifest says that was made anew for a changed file."""
+def manifest_of(path: Path) -> Dump:
+    """The manifest as an attacker would write it for a changed file."""
     with closing(sqlite3.connect(path)) as connection:
         counts = {
             name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
@@ -54,18 +54,18 @@ def promised(path: Path) -> Dump:
     return Dump("sqlite", head(), "", counts)
 
 
-def refused(source: Path, why: str, dumped: Dump | None = None) -> None:
+def assert_rejected(source: Path, why: str, dumped: Dump | None = None) -> None:
     before = source.read_bytes()
     with pytest.raises(InvalidInput, match=why):
-        take_rows(source, source.with_name("made.db"), dumped or promised(source))
+        copy_rows(source, source.with_name("made.db"), dumped or manifest_of(source))
     assert source.read_bytes() == before
     assert sorted(path.name for path in source.parent.glob("copy.db*")) == ["copy.db"]
 
 
 def test_the_rows_of_a_sound_copy_are_all_taken(source: Path, tmp_path: Path) -> None:
     made = tmp_path / "made.db"
-    take_rows(source, made, examined(source))
-    assert examined(made) == examined(source)
+    copy_rows(source, made, inspect_copy(source))
+    assert inspect_copy(made) == inspect_copy(source)
     was, now = open_store(None, source), open_store(None, made)
     assert [now.ledger.get(n) for n in (1, 2, 3)] == [was.ledger.get(n) for n in (1, 2, 3)]
     assert now.audit.check() == was.audit.check()
@@ -82,12 +82,12 @@ def test_a_copy_of_every_revision_is_taken_and_brought_up_to_date(
     upgrade(engine, revision)
     engine.dispose()
     change(old, "PRAGMA journal_mode = DELETE", "INSERT INTO home_state VALUES ('a', 'b')")
-    found = examined(old)
+    found = inspect_copy(old)
     assert found.revision == revision
-    take_rows(old, made, found)
+    copy_rows(old, made, found)
     store = open_store(None, made)
-    assert store.migrated()
-    assert examined(made).counts["home_state"] == 1
+    assert store.is_migrated()
+    assert inspect_copy(made).counts["home_state"] == 1
     store.close()
 
 
@@ -104,11 +104,11 @@ DEFINED = {
 @pytest.mark.parametrize("what", DEFINED)
 def test_what_no_migration_makes_is_refused(source: Path, what: str) -> None:
     change(source, DEFINED[what])
-    refused(source, f"defines {what}")
+    assert_rejected(source, f"defines {what}")
 
 
 def rewrite(table: str, old: str, new: str) -> tuple[str, ...]:
-    """Change how a table is defined, as only who writes the file itself can."""
+    """Change a table's definition, which is only possible by editing the file's schema."""
     return (
         "PRAGMA writable_schema = ON",
         f"UPDATE sqlite_schema SET sql = replace(sql, '{old}', '{new}') WHERE name = '{table}'",
@@ -140,19 +140,19 @@ TABLES = {
 
 @pytest.mark.parametrize("what", TABLES)
 def test_tables_of_another_shape_are_refused(source: Path, what: str) -> None:
-    dumped = promised(source)
+    dumped = manifest_of(source)
     change(source, *TABLES[what])
-    refused(
+    assert_rejected(
         source,
-        "has not the tables of its revision|defines view|defines table|does not hold",
+        "does not have the tables of its revision|defines view|defines table|do not match",
         dumped,
     )
 
 
 def test_a_table_that_is_missing_is_refused(source: Path) -> None:
-    dumped = promised(source)
+    dumped = manifest_of(source)
     change(source, "DROP TABLE probes")
-    refused(source, "has not the tables of its revision", dumped)
+    assert_rejected(source, "does not have the tables of its revision", dumped)
 
 
 CELLS = {
@@ -180,7 +180,7 @@ def test_a_cell_of_another_type_is_refused(source: Path, what: str) -> None:
     table, setting = CELLS[what]
     change(source, f"UPDATE {table} SET {setting} WHERE id = 2")
     column = setting.split(" ")[0]
-    refused(source, f"Row 2 of the backup's table {table} holds in {column}")
+    assert_rejected(source, f"Row 2 of the backup's table {table} has a value in {column}")
 
 
 def test_nothing_where_something_must_be_is_refused(source: Path) -> None:
@@ -190,12 +190,12 @@ def test_nothing_where_something_must_be_is_refused(source: Path) -> None:
         "UPDATE experiments SET reason = NULL",
         *rewrite("experiments", "reason VARCHAR, ", "reason VARCHAR NOT NULL, "),
     )
-    refused(source, "Row 1 of the backup's table experiments holds in reason")
+    assert_rejected(source, "Row 1 of the backup's table experiments has a value in reason")
 
 
 def test_text_that_is_no_text_is_refused(source: Path) -> None:
     change(source, "UPDATE experiments SET reason = CAST(x'ff' AS TEXT)")
-    refused(source, "cannot be read: Could not decode")
+    assert_rejected(source, "cannot be read: Could not decode")
 
 
 def test_rows_that_clash_are_refused(source: Path) -> None:
@@ -210,7 +210,7 @@ def test_rows_that_clash_are_refused(source: Path) -> None:
         free = text.replace('CONSTRAINT pk_home_state PRIMARY KEY ("key")', "CHECK (1)")
         connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = 'home_state'", [free])
     change(source, "UPDATE home_state SET key = 'same'")
-    refused(source, "rows of the backup's table home_state clash")
+    assert_rejected(source, "Rows of the backup's table home_state conflict")
 
 
 @pytest.mark.parametrize(
@@ -226,13 +226,13 @@ def test_rows_that_clash_are_refused(source: Path) -> None:
 def test_what_the_manifest_promises_is_what_there_is(
     source: Path, lie: Callable[[Dump], Dump]
 ) -> None:
-    refused(
-        source, "does not hold what its manifest says|defines|not the tables", lie(promised(source))
+    assert_rejected(
+        source, "do not match its manifest|defines|not have the tables", lie(manifest_of(source))
     )
 
 
 def test_rows_that_are_there_a_thousand_times_end(source: Path) -> None:
-    """Two tables of one root page: what is in the file once is read again and again."""
+    """Tables that share a root page, so that the same rows are read many times."""
     change(
         source,
         f"INSERT INTO home_state VALUES ('a', '{'x' * 200_000}')",
@@ -243,19 +243,19 @@ def test_rows_that_are_there_a_thousand_times_end(source: Path) -> None:
         "'one_time_links', 'api_tokens', 'jobs', 'leases', 'accounts')",
     )
     with pytest.raises(InvalidInput):
-        take_rows(source, source.with_name("made.db"), promised(source))
+        copy_rows(source, source.with_name("made.db"), manifest_of(source))
 
 
 @pytest.mark.parametrize("at", range(0, 100, 7))
 def test_a_file_that_is_damaged_anywhere_is_refused_or_read(source: Path, at: int) -> None:
     content = bytearray(source.read_bytes())
-    dumped = promised(source)
+    dumped = manifest_of(source)
     step = len(content) // 100
     for place in range(at * step, len(content), step * 9 + 1):
         content[place] ^= 0xFF
     source.write_bytes(content)
     try:
-        take_rows(source, source.with_name("made.db"), dumped)
+        copy_rows(source, source.with_name("made.db"), dumped)
     except InvalidInput:
         return
-    assert examined(source.with_name("made.db")).counts == dumped.counts
+    assert inspect_copy(source.with_name("made.db")).counts == dumped.counts

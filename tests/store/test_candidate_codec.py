@@ -1,4 +1,4 @@
-"""The compact candidate table: nothing is lost, little room is taken."""
+"""The candidate codec is lossless and compact."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from spotlab.domain.market import Pool, Provenance
 from spotlab.store import Store, candidate_codec
 from tests.support import builders as make
 
-MOST_BYTES = 250
+MAX_BYTES_PER_POOL = 250
 
 words = st.text(st.characters(codec="utf-8"), max_size=12)
 numbers = st.floats(allow_nan=False)
@@ -62,31 +62,31 @@ def test_any_candidates_come_back_bit_for_bit(
 ) -> None:
     verdict = replace(make.verdict(make.candidates(2)), current=current, chosen=chosen)
 
-    opened = candidate_codec.unpack(candidate_codec.pack(rows, verdict, names))
+    unpacked = candidate_codec.unpack(candidate_codec.pack(rows, verdict, names))
 
-    assert opened.candidates == rows
-    assert (opened.current, opened.chosen) == (current, chosen)
-    assert [_bits(row) for row in opened.candidates] == [_bits(row) for row in rows]
+    assert unpacked.candidates == rows
+    assert (unpacked.current, unpacked.chosen) == (current, chosen)
+    assert [_bits(row) for row in unpacked.candidates] == [_bits(row) for row in rows]
 
 
 def test_without_a_verdict_there_is_neither_current_nor_chosen() -> None:
-    opened = candidate_codec.unpack(candidate_codec.pack((), None, ()))
-    assert (opened.candidates, opened.current, opened.chosen) == ((), None, None)
+    unpacked = candidate_codec.unpack(candidate_codec.pack((), None, ()))
+    assert (unpacked.candidates, unpacked.current, unpacked.chosen) == ((), None, None)
 
 
 def test_an_unknown_number_stays_one() -> None:
     unknown = make.candidate(risk=float("nan"), on_demand_price_usd_per_hour=None)
-    (opened,) = candidate_codec.unpack(candidate_codec.pack((unknown,), None, ())).candidates
-    assert str(opened.risk) == "nan"
-    assert opened.on_demand_price_usd_per_hour is None
+    (unpacked,) = candidate_codec.unpack(candidate_codec.pack((unknown,), None, ())).candidates
+    assert str(unpacked.risk) == "nan"
+    assert unpacked.on_demand_price_usd_per_hour is None
 
 
 def test_features_come_back_in_the_models_order() -> None:
     names = ("advisor_bucket", "price_position", "discount_depth")
-    (opened,) = candidate_codec.unpack(
+    (unpacked,) = candidate_codec.unpack(
         candidate_codec.pack((make.candidate(),), None, names)
     ).candidates
-    assert tuple(opened.features) == names
+    assert tuple(unpacked.features) == names
 
 
 def test_any_tool_can_open_the_table() -> None:
@@ -100,21 +100,21 @@ def test_nine_hundred_pools_with_forty_features_are_small() -> None:
     rows = _market(900)
     payload = candidate_codec.pack(rows, None, tuple(rows[0].features))
     assert candidate_codec.unpack(payload).candidates == rows
-    assert len(payload) / len(rows) < MOST_BYTES
+    assert len(payload) / len(rows) < MAX_BYTES_PER_POOL
 
 
 def test_recording_and_opening_asks_the_database_as_little_for_many_pools_as_for_two(
     store: Store,
 ) -> None:
-    asked: list[str] = []
-    event.listen(store.engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+    statements: list[str] = []
+    event.listen(store.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
     counts = []
     for pools in (2, 900):
         rows = _market(pools)
-        asked.clear()
-        whole = make.experiment(candidates=rows, verdict=make.verdict(rows))
-        assert store.ledger.get(store.ledger.record(whole)).candidates == rows
-        counts.append(len(asked))
+        statements.clear()
+        experiment = make.experiment(candidates=rows, verdict=make.verdict(rows))
+        assert store.ledger.get(store.ledger.record(experiment)).candidates == rows
+        counts.append(len(statements))
     assert counts[0] == counts[1]
 
 
@@ -126,8 +126,8 @@ def _bits(row: Candidate) -> list[str]:
 
 
 def _market(count: int) -> tuple[Candidate, ...]:
-    """Pools like a real region's: half of the features are continuous, the others are counts,
-    sizes, buckets and rounded prices that many pools share."""
+    """Pools like those of a real region: half of the features are continuous, the others are
+    counts, sizes, buckets and rounded prices with few distinct values."""
     draw = random.Random(7)
     shapes = [
         draw.random,

@@ -1,4 +1,4 @@
-"""A process that is killed in the middle of a write leaves nothing half written."""
+"""A process that is killed during a write leaves no partial data."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WRITES = {
 }
 
 
-def killed_while(write: str, database: Database) -> None:
+def kill_during(write: str, database: Database) -> None:
     program = STOP_BEFORE_COMMIT.replace("WRITE", write)
     process = subprocess.Popen(
         [sys.executable, "-c", program, database.url or "", str(database.sqlite_path)],
@@ -59,7 +59,7 @@ def test_a_killed_write_never_happened(database: Database, write: str) -> None:
     with database.opened() as store:
         store.fleet.sync("production", [make.instance()])
 
-        killed_while(write, database)
+        kill_during(write, database)
 
         assert store.ledger.count() == 1
         assert store.ledger.get(1).candidates == make.experiment().candidates
@@ -67,5 +67,5 @@ def test_a_killed_write_never_happened(database: Database, write: str) -> None:
         assert [each.instance_id for each in store.fleet.instances()] == ["i-0a1"]
         assert store.fleet.instance("i-0a1").last_evaluated_at == make.NOW
 
-        assert store.ledger.record(make.experiment()) > 1, "and the next one writes at once"
+        assert store.ledger.record(make.experiment()) > 1, "the next process can write immediately"
         assert store.ledger.count() == 2

@@ -1,4 +1,4 @@
-"""How a database is reached, and that no password ever shows."""
+"""Connecting to a database, without ever showing its password."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ def test_an_address_as_providers_write_it_is_taken(scheme: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        (f"postgresql//u:{SECRET}@host", "SPOTLAB_DATABASE_URL is no database address"),
-        (f"postgresql+psycopg://u:{SECRET}@host:port/x", "is no database address"),
-        (f"mysql://u:{SECRET}@host/x", "names 'mysql', which SpotLab does not speak"),
-        ("sqlite:///x.db", "names 'sqlite'"),
+        (f"postgresql//u:{SECRET}@host", "SPOTLAB_DATABASE_URL is not a database URL"),
+        (f"postgresql+psycopg://u:{SECRET}@host:port/x", "is not a database URL"),
+        (f"mysql://u:{SECRET}@host/x", "begins with 'mysql', which is not supported"),
+        ("sqlite:///x.db", "begins with 'sqlite'"),
     ],
 )
 def test_a_bad_address_says_what_would_be_right(tmp_path: Path, url: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""A database that fails says what is wrong, and holds nothing half written."""
+"""Errors of a database are explained, and leave no partial data."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def sqlite(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """A store that does not wait long for a lock."""
+    """A store with a short lock timeout."""
     monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.05)
     store = open_store(None, path)
     yield store
@@ -44,8 +44,8 @@ def sqlite(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Another process in the middle of a write."""
+def locked_by_another_process(path: Path) -> Iterator[None]:
+    """Hold the write lock as another process would."""
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
@@ -61,7 +61,7 @@ def on_every_connection(of: Engine, statement: str) -> None:
         connection.commit()
 
 
-def rows(path: Path) -> int:
+def count_rows(path: Path) -> int:
     tables = ("experiments", "market_snapshots", "instances", "model_versions", "health")
     with closing(sqlite3.connect(path)) as connection:
         return sum(connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in tables)
@@ -71,15 +71,15 @@ def rows(path: Path) -> int:
 def test_a_locked_file_is_no_place_to_write(
     sqlite: Store, path: Path, write: Callable[[Store], object]
 ) -> None:
-    with locked(path):
+    with locked_by_another_process(path):
         with pytest.raises(DatabaseDown, match="is locked by another process") as caught:
             write(sqlite)
-        assert sqlite.ledger.count() == 0, "reading goes on"
+        assert sqlite.ledger.count() == 0, "reads still work"
     assert str(path) in caught.value.message
-    assert rows(path) == 0
+    assert count_rows(path) == 0
 
     write(sqlite)
-    assert rows(path) == 1, "and so does writing, once the lock is gone"
+    assert count_rows(path) == 1, "writes work again once the lock is released"
 
 
 @every_write
@@ -89,7 +89,7 @@ def test_a_read_only_file_is_no_place_to_write(
     on_every_connection(sqlite.engine, "PRAGMA query_only = ON")
     with pytest.raises(DatabaseDown, match=r"cannot be written to .*readonly"):
         write(sqlite)
-    assert rows(path) == 0
+    assert count_rows(path) == 0
     assert sqlite.ping() >= 0.0
 
 
@@ -98,20 +98,20 @@ def test_a_full_disk_leaves_nothing_half_written(sqlite: Store, path: Path) -> N
     on_every_connection(sqlite.engine, "PRAGMA max_page_count = 24")
     many = make.experiment(candidates=make.candidates(3000), verdict=None)
 
-    with pytest.raises(DatabaseDown, match=r"has no room left .*full"):
+    with pytest.raises(DatabaseDown, match=r"has no space left .*full"):
         sqlite.ledger.record(many)
 
     assert sqlite.ledger.count() == 0
     assert sqlite.fleet.instance("i-0a1").last_evaluated_at is None
-    assert "has no room left" in sqlite.refused()
+    assert "has no space left" in sqlite.write_failure()
     on_every_connection(sqlite.engine, "PRAGMA max_page_count = 100000")
     sqlite.ledger.record(many)
-    assert sqlite.refused() == ""
+    assert sqlite.write_failure() == ""
 
 
 def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
     path.write_text("a diary, not a database\n" * 400)
-    with pytest.raises(DatabaseDown, match="is damaged or no database") as caught:
+    with pytest.raises(DatabaseDown, match="is damaged or not a database") as caught:
         open_store(None, path)
     assert "Move it away" in caught.value.remedy
     assert path.read_text().startswith("a diary")
@@ -124,7 +124,7 @@ def test_a_damaged_file_says_so(sqlite: Store, path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[4096:] = b"\xff" * (len(content) - 4096)
     path.write_bytes(content)
-    with pytest.raises(DatabaseDown, match="is damaged or no database"):
+    with pytest.raises(DatabaseDown, match="is damaged or not a database"):
         sqlite.ledger.list()
 
 
@@ -222,12 +222,12 @@ def test_a_time_beyond_the_calendar_is_the_inputs_fault(store: Store, moment: st
 
 
 def test_a_pattern_that_is_too_long_is_the_inputs_fault(sqlite: Store) -> None:
-    asked = text("SELECT 1 WHERE 'a' LIKE :pattern")
+    query = text("SELECT 1 WHERE 'a' LIKE :pattern")
     with (
         pytest.raises(InvalidInput, match="pattern too complex"),
         engine.reading(sqlite.engine) as session,
     ):
-        session.connection().execute(asked, {"pattern": "a" * 60_000}).all()
+        session.connection().execute(query, {"pattern": "a" * 60_000}).all()
 
 
 @pytest.mark.postgres

@@ -1,4 +1,4 @@
-"""A DataFrame comes back from Parquet as it was."""
+"""DataFrames are read from Parquet exactly as they were stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Migrations make what the tables say, once, however many start at the same time."""
+"""Migrations create the tables as declared, once, even if several processes start together."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_migrations_make_what_the_tables_say(database: Database) -> None:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": True}
         )
-        # Alembic takes a list as well, though its types do not say so.
+        # Alembic also accepts a list, contrary to its types.
         assert compare_metadata(context, METADATA) == []  # type: ignore[arg-type]
         assert connection.dialect.has_index(
             connection, "experiments", "ix_experiments_instance_id_created_at"
@@ -55,7 +55,7 @@ def test_the_migrations_make_what_the_tables_say(database: Database) -> None:
 def test_a_downgrade_leaves_nothing_behind(database: Database) -> None:
     with database.opened() as store:
         with writer(store.engine).begin() as connection:
-            command.downgrade(migrate.scripts(connection), "base")
+            command.downgrade(migrate.alembic_config(connection), "base")
         assert inspect(store.engine).get_table_names() == ["alembic_version"]
         assert migrate.upgrade(store.engine) == (None, migrate.head())
 
@@ -79,7 +79,9 @@ def test_processes_that_start_at_once_migrate_once(database: Database) -> None:
 
     assert [error for _, error in ends] == ["", ""]
     head = migrate.head()
-    assert sorted(said.strip() for said, _ in ends) == sorted([f"None {head}", f"{head} {head}"])
+    assert sorted(output.strip() for output, _ in ends) == sorted(
+        [f"None {head}", f"{head} {head}"]
+    )
 
 
 def test_a_database_of_a_newer_spotlab_is_refused(database: Database) -> None:

@@ -1,4 +1,4 @@
-"""A dump of PostgreSQL that a stranger changed: rows are taken or refused, nothing is run."""
+"""Untrusted PostgreSQL dumps: rows are loaded or rejected; nothing in them is executed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sqlalchemy import Connection, Engine, text
 
 from spotlab.errors import Conflict, DatabaseDown, InvalidInput
 from spotlab.store import Store, open_store
-from spotlab.store.dumps import Dump, client, dump
+from spotlab.store.dumps import Dump, client_path, dump
 from spotlab.store.engine import connect
 from spotlab.store.restore import is_empty
-from spotlab.store.restore_postgres import put_postgres
+from spotlab.store.restore_postgres import load_postgres
 from tests.support import builders as make
 from tests.support.databases import fresh_postgres
 
@@ -24,8 +24,8 @@ MARK = "m" * 500
 
 
 @pytest.fixture(scope="module")
-def whole() -> Iterator[str]:
-    """The url of a database with rows."""
+def filled_url() -> Iterator[str]:
+    """URL of a database with rows."""
     with fresh_postgres() as url:
         store = open_store(url, Path("none.db"))
         for number in range(3):
@@ -37,7 +37,7 @@ def whole() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def empty() -> Iterator[Engine]:
-    """A database that stays empty where what is put into it is refused."""
+    """A database that stays empty, as every restore into it is rejected."""
     with fresh_postgres() as url:
         engine = connect(url, Path("none.db"))
         yield engine
@@ -45,29 +45,29 @@ def empty() -> Iterator[Engine]:
 
 
 @pytest.fixture
-def source(whole: str) -> Iterator[Engine]:
+def source(filled_url: str) -> Iterator[Engine]:
     """A copy of the database with rows, to be changed."""
-    with fresh_postgres(like=whole) as url:
+    with fresh_postgres(like=filled_url) as url:
         engine = connect(url, Path("none.db"))
         yield engine
         engine.dispose()
 
 
 def plain_dump(engine: Engine, target: Path) -> Path:
-    """Uncompressed, so that it can be changed in its place."""
+    """A dump without compression, so that tests can modify it."""
     address = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    command = [client("pg_dump", 1), "--format=custom", "--compress=0", f"--file={target}"]
+    command = [client_path("pg_dump", 1), "--format=custom", "--compress=0", f"--file={target}"]
     subprocess.run([*command, f"--dbname={address}"], check=True)
     return target
 
 
-def put(engine: Engine, copy: Path, dumped: Dump) -> str | None:
-    return put_postgres(engine, copy, dumped, "20261130T000000", lambda _connection: None)
+def restore(engine: Engine, copy: Path, dumped: Dump) -> str | None:
+    return load_postgres(engine, copy, dumped, "20261130T000000", lambda _connection: None)
 
 
-def refused(empty: Engine, copy: Path, dumped: Dump, why: str) -> None:
+def assert_rejected(empty: Engine, copy: Path, dumped: Dump, why: str) -> None:
     with pytest.raises((InvalidInput, DatabaseDown), match=why):
-        put(empty, copy, dumped)
+        restore(empty, copy, dumped)
     assert is_empty(empty)
 
 
@@ -75,17 +75,17 @@ def test_what_stands_between_the_rows_is_not_run(source: Engine, tmp_path: Path)
     dumped = dump(source, tmp_path / "copy")
     copy = plain_dump(source, tmp_path / "plain")
     mark = tmp_path / "run"
-    # The row ends, the data ends, and what comes then is the script's.
-    sly = f"\t\t\t\t\t\n\\.\n\\! touch {mark}\nCOPY (SELECT 1) TO PROGRAM 'touch {mark}';\n"
-    sly += "DROP TABLE users;\n"
-    whole = copy.read_bytes()
-    changed = whole.replace(MARK.encode(), sly.ljust(len(MARK), "-").encode())
-    assert changed != whole
-    assert len(changed) == len(whole)
+    # This text ends the row and the data; the rest would be part of the script.
+    injected = f"\t\t\t\t\t\n\\.\n\\! touch {mark}\nCOPY (SELECT 1) TO PROGRAM 'touch {mark}';\n"
+    injected += "DROP TABLE users;\n"
+    content = copy.read_bytes()
+    changed = content.replace(MARK.encode(), injected.ljust(len(MARK), "-").encode())
+    assert changed != content
+    assert len(changed) == len(content)
     copy.write_bytes(changed)
     with fresh_postgres() as url:
         store = Store.of(connect(url, Path("none.db")))
-        put(store.engine, copy, dumped)
+        restore(store.engine, copy, dumped)
         assert store.users.list() == []
         assert [entry.target for entry in store.audit.entries()] == [""]
         assert store.audit.check().broken_at == 1
@@ -110,7 +110,7 @@ def test_what_a_dump_defines_is_not_made(source: Engine, tmp_path: Path) -> None
     copy = plain_dump(source, tmp_path / "plain")
     with fresh_postgres() as url:
         store = Store.of(connect(url, Path("none.db")))
-        put(store.engine, copy, dumped)
+        restore(store.engine, copy, dumped)
         assert [each.instance_id for each in store.ledger.list()] == ["i-2", "i-1", "i-0"]
         assert store.ledger.record(make.experiment()) == 4
         assert store.audit.check() == Store.of(source).audit.check()
@@ -133,26 +133,26 @@ def change(engine: Engine, *statements: str) -> None:
 
 
 ODD = {
-    "no number": ("UPDATE experiments SET risk = 'NaN'", "holds in risk"),
+    "no number": ("UPDATE experiments SET risk = 'NaN'", "a value in risk"),
     "a moment without end": ("UPDATE experiments SET created_at = 'infinity'", "in created_at"),
     "JSON without bottom": (
         "UPDATE experiments SET policy = (repeat('[', 5000) || repeat(']', 5000))::json",
-        "experiments holds no JSON",
+        "experiments has invalid JSON",
     ),
-    "another column": ("ALTER TABLE users ADD COLUMN more text", "users has other columns"),
+    "another column": ("ALTER TABLE users ADD COLUMN more text", "table users differ from ours"),
     "nothing where something must be": (
         "ALTER TABLE experiments ALTER reason DROP NOT NULL; UPDATE experiments SET reason = NULL",
-        "experiments are refused: null value",
+        "experiments are invalid: null value",
     ),
     "the same twice": (
         "ALTER TABLE home_state DROP CONSTRAINT pk_home_state; "
         "INSERT INTO home_state VALUES ('a', 'b'), ('a', 'c')",
-        "home_state are refused: duplicate key|does not hold what",
+        "home_state are invalid: duplicate key|do not match its manifest",
     ),
-    "another table": ("CREATE TABLE more (x int)", "'more', which no SpotLab makes"),
-    "another revision": ("UPDATE alembic_version SET version_num = 'r0001'", "manifest says"),
-    "rows less": ("DELETE FROM experiments WHERE id = 1", "manifest says"),
-    "a table less": ("DROP TABLE probes", "manifest says"),
+    "another table": ("CREATE TABLE more (x int)", "'more', which SpotLab never creates"),
+    "another revision": ("UPDATE alembic_version SET version_num = 'r0001'", "match its manifest"),
+    "rows less": ("DELETE FROM experiments WHERE id = 1", "match its manifest"),
+    "a table less": ("DROP TABLE probes", "match its manifest"),
 }
 
 
@@ -163,7 +163,7 @@ def test_rows_that_no_spotlab_writes_are_refused(
     dumped = dump(source, tmp_path / "copy")
     statement, why = ODD[what]
     change(source, statement)
-    refused(empty, plain_dump(source, tmp_path / "plain"), dumped, why)
+    assert_rejected(empty, plain_dump(source, tmp_path / "plain"), dumped, why)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_dump_that_is_none_is_refused(
     copy = tmp_path / "copy"
     dumped = dump(source, copy)
     copy.write_bytes(spoil(copy.read_bytes()))
-    refused(empty, copy, dumped, "cannot be read|manifest says|no SpotLab|refused|no JSON")
+    assert_rejected(empty, copy, dumped, "cannot be read|match its manifest|never creates|invalid")
 
 
 def test_what_fails_at_the_end_undoes_it_all(source: Engine, empty: Engine, tmp_path: Path) -> None:
@@ -192,11 +192,11 @@ def test_what_fails_at_the_end_undoes_it_all(source: Engine, empty: Engine, tmp_
         raise Conflict("no")
 
     with pytest.raises(Conflict):
-        put_postgres(source, tmp_path / "copy", dumped, "20261130T000000", fail)
+        load_postgres(source, tmp_path / "copy", dumped, "20261130T000000", fail)
     assert Store.of(source).ledger.count() == 3
 
 
 def test_a_dump_of_another_schema_is_told(source: Engine, empty: Engine, tmp_path: Path) -> None:
     dumped = dump(source, tmp_path / "copy")
     with pytest.raises(Conflict, match="are in the schema other"):
-        put(empty, tmp_path / "copy", replace(dumped, schema="other"))
+        restore(empty, tmp_path / "copy", replace(dumped, schema="other"))

@@ -1,4 +1,4 @@
-"""What doctor and the health screen ask of the store."""
+"""The store as a whole: its repositories, ping, facts, and reopening."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tables promise: they can be imported again, and keep moments whole."""
+"""The tables can be imported again, and store times exactly."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ METADATA_MODULE = "spotlab.store.tables.metadata"
 
 
 def imported_again(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """What a hot reload does: forget all modules of the package and import them once more."""
-    monkeypatch.setattr(spotlab.store, "tables", spotlab.store.tables)  # put back at the end
+    """Import the tables as a hot reload does: drop all modules of the package and import again."""
+    monkeypatch.setattr(spotlab.store, "tables", spotlab.store.tables)  # restored at the end
     for name in [name for name in sys.modules if name.startswith("spotlab.store.tables")]:
         monkeypatch.delitem(sys.modules, name)
     return importlib.import_module(METADATA_MODULE)

@@ -24,7 +24,7 @@ VISIT = Visit("192.0.2.7", "a browser")
 
 @pytest.fixture
 def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """argon2id with next to no work: strength is not what these tests are about."""
+    """argon2id with minimal work factors, to save time."""
     monkeypatch.setattr(module, "PasswordHasher", lambda: PasswordHasher(1, 8, 1))
     module.passwords.cache_clear()
     yield
@@ -33,7 +33,7 @@ def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose database is migrated and empty; migrating takes longer than most tests."""
+    """A home with a migrated, empty database to copy; migrating takes longer than most tests."""
     home = tmp_path_factory.mktemp("migrated") / "home"
     empty_lab(home, home / "models").close()
     return home
@@ -41,7 +41,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def lab(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    """An empty lab, which is also the one of this process."""
+    """An empty lab, which is also this process's lab."""
     home = tmp_path / "home"
     shutil.copytree(migrated, home)
     with empty_lab(home, tmp_path / "models") as opened:
@@ -52,13 +52,13 @@ def lab(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 def add_user(
     lab: Lab, name: str = "ana", role: Role = Role.ADMIN, accounts: tuple[str, ...] | None = None
 ) -> User:
-    """Somebody who may sign in with PASSWORD."""
+    """Add a user who can sign in with PASSWORD."""
     now = lab.clock.now()
     user = new_user(name, role, accounts, "", now)
-    kept = module.passwords().hash(PASSWORD)
-    return lab.store.users.add(user, By("a test", now), kept)
+    password_hash = module.passwords().hash(PASSWORD)
+    return lab.store.users.add(user, By("a test", now), password_hash)
 
 
 def signed_in(lab: Lab, name: str = "ana") -> SignedIn:
-    """A session of theirs."""
+    """A session of the user."""
     return SignIn(lab).by_password(name, PASSWORD, VISIT)

@@ -1,4 +1,4 @@
-"""An archive in memory: what ports.Archive promises, in the fewest lines."""
+"""An in-memory implementation of ports.Archive."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spotlab.domain.ports import SnapshotInfo
 
 
 class MemoryArchive:
-    """Keeps snapshots in a list; counts how often rows are handed out."""
+    """Stores snapshots in a list; counts in `decoded` how often rows are read."""
 
     def __init__(self, snapshots: Iterable[Snapshot] = ()) -> None:
         self.snapshots: list[Snapshot] = []
@@ -89,7 +89,7 @@ def snapshot_of(
     market: MarketName = MarketName.RECORDED,
     source: str | None = None,
 ) -> Snapshot:
-    """A snapshot whose digest follows from its rows."""
+    """A snapshot with the digest of its rows."""
     digest = hashlib.sha256(rows.to_csv(index=False).encode()).hexdigest()
     origin = Provenance(source or f"{kind} of a test", event_time, event_time)
     return Snapshot(kind, market, scope, origin, digest, rows)

@@ -1,4 +1,4 @@
-"""boto3 clients that reach no network: each request gets the next of a list of answers."""
+"""boto3 clients without a network: each request gets the next of a list of responses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EC2 = 'xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"'
 
 
 def client(service: str, *, attempts: int = 3) -> Any:
-    """A client whose retries are the product's ("standard" mode)."""
+    """A client with SpotLab's retry mode ("standard")."""
     return boto3.client(
         service,
         region_name="us-east-1",
@@ -25,7 +25,7 @@ def client(service: str, *, attempts: int = 3) -> Any:
 
 
 class Answers:
-    """Answers each request with the next of the answers, the last one for ever."""
+    """Responds to each request with the next of the answers, and then repeats the last one."""
 
     def __init__(self, client: Any, *answers: Answer) -> None:
         self.answers = list(answers)
@@ -53,7 +53,7 @@ class _Raw:
 
 
 def ec2_error(code: str, message: str = "no", status: int = 400) -> Answer:
-    """What the EC2 API answers when it refuses."""
+    """An error response of the EC2 API."""
     return (
         status,
         f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>"
@@ -62,7 +62,7 @@ def ec2_error(code: str, message: str = "no", status: int = 400) -> Answer:
 
 
 def sts_error(code: str, message: str = "no", status: int = 403) -> Answer:
-    """What the STS API answers when it refuses."""
+    """An error response of the STS API."""
     return (
         status,
         f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>"
@@ -99,7 +99,7 @@ def product(instance_type: str, usd: str, **changes: Any) -> str:
 
 
 def zones(*names: tuple[str, str]) -> Answer:
-    """What DescribeAvailabilityZones answers: (id, name) each."""
+    """A response of DescribeAvailabilityZones: (id, name) each."""
     items = "".join(
         f"<item><zoneId>{zone_id}</zoneId><zoneName>{name}</zoneName></item>"
         for zone_id, name in names

@@ -1,4 +1,4 @@
-"""A browser without a socket or a script: keeps cookies, fills in forms, opens websockets."""
+"""An in-process browser without scripts: it stores cookies, submits forms and opens websockets."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from starlette.types import ASGIApp, Message
 
 @dataclass
 class Browser:
-    """Asks an ASGI app.
+    """Sends requests to an ASGI app.
 
     Args:
-        app: what it asks.
-        base: scheme and name of the server.
-        client: where it comes from.
-        cookies: what it keeps.
+        app: the app.
+        base: scheme and host name of the server.
+        client: the browser's address and port.
+        cookies: the stored cookies.
     """
 
     app: ASGIApp
@@ -33,7 +33,7 @@ class Browser:
         return {"Origin": self.base}
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """One request; a redirect is not followed."""
+        """Send one request; redirects are not followed."""
         return asyncio.run(self._ask(method, path, options))
 
     async def _ask(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
@@ -52,7 +52,7 @@ class Browser:
         return self.ask("POST", path, **options)
 
     def fill(self, path: str, **fields: str) -> httpx.Response:
-        """Open a page, fill its form in and send it."""
+        """Open a page, fill in its form and submit it."""
         page = self.get(path)
         hidden = re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', page.text)
         action = re.search(r'action="([^"]*)"', page.text)
@@ -60,8 +60,8 @@ class Browser:
         sent = {name: unescape(value) for name, value in hidden} | fields
         return self.post(action[1], data=sent, headers=self.origin)
 
-    def opens(self, path: str, origin: str) -> Message:
-        """The server's first word to a websocket: accepted, or closed."""
+    def open_websocket(self, path: str, origin: str) -> Message:
+        """The server's first message on a websocket: accept or close."""
         pairs = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         headers = {"host": self.base.partition("//")[2], "origin": origin, "cookie": pairs}
         scope = {

@@ -1,4 +1,4 @@
-"""Domain values for tests: each complete, with sensible numbers, any field replaced by keyword."""
+"""Domain values for tests: complete, with plausible numbers; keywords replace fields."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pool(instance_type: str = "m6i.xlarge", zone: str | None = "us-east-1a") -> 
 
 
 def provenance(source: str = "AWS spot price feed", **changes: Any) -> Provenance:
-    """Read a minute after it was true."""
+    """Provenance of data that was read a minute after its event time."""
     return replace(Provenance(source, NOW - timedelta(minutes=1), NOW), **changes)
 
 
@@ -107,7 +107,7 @@ def verdict(scored: tuple[Candidate, ...], **changes: Any) -> Verdict:
 
 
 def experiment(**changes: Any) -> Experiment:
-    """A whole decision over three candidates, not recorded yet."""
+    """A complete decision over three candidates, not recorded yet."""
     scored = candidates(3)
     made = Experiment(
         experiment_id=0,
@@ -129,7 +129,7 @@ def experiment(**changes: Any) -> Experiment:
 
 
 def failed_experiment(**changes: Any) -> Experiment:
-    """An evaluation that reached no decision."""
+    """An evaluation that failed to decide."""
     nothing = {"verdict": None, "candidates": (), "dropped": {}, "stages": ()}
     return experiment(**{**nothing, "error": "nothing collected yet", **changes})
 
@@ -150,7 +150,7 @@ def price_rows(price: float = 0.0731) -> pd.DataFrame:
 
 
 def snapshot(content: str = "first", **changes: Any) -> Snapshot:
-    """A price history of us-east-1; its digest follows from `content`."""
+    """A price history of us-east-1; its digest is computed from `content`."""
     made = Snapshot(
         kind=FeedKind.PRICE_HISTORY,
         market=MarketName.PUBLIC,

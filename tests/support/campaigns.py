@@ -1,4 +1,4 @@
-"""A small made-up campaign on disk, and a sweep over it that takes moments."""
+"""Trace files of a small synthetic campaign, and a quick sweep over it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from spotlab.runtime.lab import Lab
 from spotlab.sweeps.backtest import SweepReport, start_or_resume
-from spotlab.sweeps.process_pool import Failed
+from spotlab.sweeps.process_pool import FailedItem
 from spotlab.sweeps.spec import Jobs, Prices, Services, SweepSpec, TraceChoice
 from tests.support.trace_files import ups_and_downs, write_counts
 
@@ -32,17 +32,17 @@ def spec_for(
     policies: tuple[str, ...] = POLICIES,
     windows: int = 4,
 ) -> SweepSpec:
-    """A few windows of it."""
+    """A sweep of a few windows."""
     return SweepSpec(TraceChoice(folder), workloads, policies, (), windows, 7, GIVEN)
 
 
 def swept(lab: Lab, spec: SweepSpec) -> SweepReport:
-    """The sweep, run to its end."""
-    return start_or_resume(lab, spec, lambda *_: None, lambda: False, Here())
+    """The report of the finished sweep."""
+    return start_or_resume(lab, spec, lambda *_: None, lambda: False, InProcessWorkers())
 
 
-class Here:
-    """Workers that are this process: quick to hire."""
+class InProcessWorkers:
+    """Workers that run in this process, which is quick."""
 
     def run(
         self,
@@ -51,7 +51,7 @@ class Here:
         items: Mapping[str, Any],
         on_done: Callable[[str, Any], None],
         cancelled: Callable[[], bool],
-    ) -> list[Failed]:
+    ) -> list[FailedItem]:
         for name, item in items.items():
             assert not cancelled()
             on_done(name, function(shared, item))

@@ -1,4 +1,4 @@
-"""Small panels in which capacity comes and goes, and a small capacity model."""
+"""Small panels with capacity losses, and a small capacity model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GAP_S = 600.0
 
 
 def available(days: float, pools: int, seed: int, gap_s: float = GAP_S) -> NDArray[np.float64]:
-    """(n, p) 1 or 0: each pool has its own rate of loss, worse during the day, partly shared."""
+    """(n, p) 1 or 0: each pool has its own loss rate, higher during the day and partly shared."""
     rng = np.random.default_rng(seed)
     ticks = int(days * 86_400 / gap_s)
     hours = np.arange(ticks) * gap_s / 3600.0

@@ -1,4 +1,4 @@
-"""Model cards as text, with figures, for screens that read them."""
+"""Model cards with metrics, for screens."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ CAPACITY: dict[str, Any] = {
 
 
 def save_carded_model(models_dir: Path, version: str, **changed: Any) -> Path:
-    """The toy model under another version, with a card that says more."""
+    """Save the toy model as another version, with a detailed card."""
     plain = save_toy_model(models_dir)
     card = json.loads((plain / "card.json").read_text()) | DETAILS | {"version": version} | changed
     model = (plain / card["file"]).read_bytes()

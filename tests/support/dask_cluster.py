@@ -1,4 +1,4 @@
-"""A Dask cluster of worker processes on loopback, in a process of its own.
+"""A Dask cluster of worker processes on loopback, in a separate process.
 
 python -m tests.support.dask_cluster WORKERS: print the scheduler's address, stay until stdin ends.
 """
@@ -18,7 +18,7 @@ QUICK = {
     "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
     "DASK_LOGGING__DISTRIBUTED": "critical",
 }
-"""One death of a worker is enough for the scheduler to give an item up: tests are quick."""
+"""The scheduler gives up an item after one worker died, which makes tests quick."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Cluster:
 
 @contextmanager
 def dask_cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
-    """It ends with this process at the latest."""
+    """A cluster that ends with this process at the latest."""
     pipe = subprocess.PIPE
     with subprocess.Popen(
         [sys.executable, "-m", "tests.support.dask_cluster", str(workers)],

@@ -1,7 +1,7 @@
 """Fresh SQLite and PostgreSQL databases for tests.
 
-A conftest that wants them imports the fixtures: `store` (migrated and empty), `database` (not
-even migrated). Tests run once for each kind; PostgreSQL is skipped where no server answers.
+A conftest imports the fixtures that it needs: `store` (migrated and empty), `database` (not
+migrated). Tests run once for each kind; PostgreSQL is skipped if no server responds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KINDS = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
 
 @dataclass(frozen=True)
 class Database:
-    """Where a database is: what `open_store` wants."""
+    """The location of a database: the arguments of `open_store`."""
 
     url: str | None
     sqlite_path: Path
@@ -58,7 +58,7 @@ def _why_no_postgres() -> str | None:
         _administer(sql.SQL("SELECT 1"))
     except psycopg.OperationalError as exc:
         return (
-            f"no PostgreSQL server answers (SPOTLAB_TEST_POSTGRES_URL): {str(exc).splitlines()[0]}"
+            f"no PostgreSQL server responds (SPOTLAB_TEST_POSTGRES_URL): {str(exc).splitlines()[0]}"
         )
     return None
 
@@ -72,10 +72,10 @@ def _administer(statement: sql.Composable) -> None:
 
 @contextmanager
 def fresh_postgres(like: str = "") -> Iterator[str]:
-    """The url of a database of its own, dropped at the end; skips where there is no server.
+    """The URL of a new database, dropped at the end; skips the test if there is no server.
 
     Args:
-        like: the url of one that it is a copy of, and that nobody uses; "": it is empty.
+        like: URL of an unused database to copy; "": the new one is empty.
     """
     reason = _why_no_postgres()
     if reason:
@@ -94,7 +94,7 @@ def fresh_postgres(like: str = "") -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def postgres_url() -> Iterator[str]:
-    """The url of this module's own PostgreSQL database."""
+    """The URL of this module's own PostgreSQL database."""
     with fresh_postgres() as url:
         yield url
 
@@ -112,7 +112,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
 
 @pytest.fixture(params=KINDS)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """A migrated, empty store of each kind; PostgreSQL's is emptied rather than made anew."""
+    """A migrated, empty store of each kind; PostgreSQL's is emptied instead of created again."""
     url = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
     with Database(url, tmp_path / "home" / "spotlab.db").opened() as opened:
         if url:

@@ -1,4 +1,4 @@
-"""Decisions that are made and recorded without a lab."""
+"""Decisions made and recorded without a lab."""
 
 from __future__ import annotations
 

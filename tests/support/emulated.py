@@ -7,22 +7,22 @@ from typing import Any
 import boto3
 
 from spotlab.demo.access_keys import BASE_KEY, BASE_SECRET
-from spotlab.demo.server import Served
+from spotlab.demo.server import RunningServer
 from spotlab.demo.world import Account
 
 BASE_KEYS = {"aws_access_key_id": BASE_KEY, "aws_secret_access_key": BASE_SECRET}
 
 
 def client(
-    served: Served, service: str, region: str = "us-east-1", account: Account | None = None
+    served: RunningServer, service: str, region: str = "us-east-1", account: Account | None = None
 ) -> Any:
     """A client with the base credentials, or with those of an account's role."""
     keys = BASE_KEYS if account is None else role_keys(served, account, account.external_id)
     return boto3.client(service, region_name=region, endpoint_url=served.endpoint_url, **keys)
 
 
-def role_keys(served: Served, account: Account, external_id: str) -> dict[str, str]:
-    """What AssumeRole gives, as arguments of boto3.client."""
+def role_keys(served: RunningServer, account: Account, external_id: str) -> dict[str, str]:
+    """The credentials from AssumeRole, as arguments of boto3.client."""
     answer = client(served, "sts").assume_role(
         RoleArn=account.role_arn, RoleSessionName="spotlab", ExternalId=external_id
     )["Credentials"]
@@ -34,7 +34,7 @@ def role_keys(served: Served, account: Account, external_id: str) -> dict[str, s
 
 
 def instances(ec2: Any, **arguments: Any) -> list[dict[str, Any]]:
-    """Every instance that DescribeInstances pages through."""
+    """Every instance on all pages of DescribeInstances."""
     pages = ec2.get_paginator("describe_instances").paginate(**arguments)
     return [
         instance

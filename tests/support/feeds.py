@@ -1,4 +1,4 @@
-"""Small feeds in AWS's formats, invented: the shapes are AWS's, the numbers are not."""
+"""Small feeds in AWS's formats, with invented numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ORIGIN = Provenance("AWS test feed", NOW, NOW)
 
 
 class Clock:
-    """A clock that a test moves."""
+    """A clock that tests set."""
 
     def __init__(self, now: datetime = NOW) -> None:
         self.time = now

@@ -1,4 +1,4 @@
-"""A lab whose names, reasons and log lines are somebody else's, and hostile."""
+"""A lab with hostile names, reasons and log lines."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from spotlab.domain.access import Principal, Right, Role
-from spotlab.domain.alert_state import Event, Message, Ringing
+from spotlab.domain.alert_state import Event, FiringAlert, Message
 from spotlab.domain.alerts import AlertKind, AlertRule, Channel, Condition
 from spotlab.domain.components import COMPONENTS
 from spotlab.domain.decision import Instance, Lifecycle
 from spotlab.domain.market import Pool
 from spotlab.domain.model_lifecycle import ModelAction
 from spotlab.domain.ports import Account, ApiToken, By, RunState, User, UserSession
-from spotlab.monitoring.alerts.address_encryption import sealer
+from spotlab.monitoring.alerts.address_encryption import address_cipher
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from tests.support.cards import DETAILS, save_carded_model
@@ -24,13 +24,13 @@ from tests.support.cards import DETAILS, save_carded_model
 CANARY: Final = (
     ":red[x] ![c](http://e.example/p) [l](javascript:a) $y$ <b>z</b> `q` *s* \u202e\x1b[2J\nFAKE"
 )
-"""Colour, a picture that tells who looks, a script, mathematics, HTML, code, emphasis, text turned
-round, a terminal's escape sequence and a line of its own."""
+"""Colour, a tracking image, a script, mathematics, HTML, code, emphasis, reversed text, a terminal
+escape sequence and a line break."""
 ME: Final = Principal("ana", Role.ADMIN, via="session", session_id="s" * 16)
 
 
 def make_hostile(lab: Lab) -> Lab:
-    """Put the canary wherever somebody else's text is kept; for a `small_lab`."""
+    """Store the canary in every field with untrusted text; for a `small_lab`."""
     now, by = lab.clock.now(), By(CANARY, lab.clock.now(), CANARY, CANARY)
     fleet = lab.store.fleet
     fleet.save_account(Account(CANARY, "999999999999", CANARY, CANARY, (CANARY,), emulated=True))
@@ -54,7 +54,7 @@ def make_hostile(lab: Lab) -> Lab:
     lab.store.audit.add(by, CANARY, CANARY, {CANARY: CANARY}, [CANARY])
     _add_rule(lab, by)
     _add_people(lab, by)
-    _tell(lab)
+    _add_log_lines(lab)
     _run_job(lab)
     for record in lab.store.registry.records():
         if record.state != "champion":
@@ -64,7 +64,7 @@ def make_hostile(lab: Lab) -> Lab:
 
 
 def _add_rule(lab: Lab, by: By) -> None:
-    ringing = Ringing(CANARY, CANARY, by.at, by.at, CANARY)
+    ringing = FiringAlert(CANARY, CANARY, by.at, by.at, CANARY)
     rule = AlertRule(
         "0f1e2d3c4b5a",
         CANARY,
@@ -76,9 +76,9 @@ def _add_rule(lab: Lab, by: By) -> None:
         CANARY,
         {CANARY: ringing},
     )
-    lab.store.alerts.add(rule, sealer(lab.settings).seal("https://h.example/x"), by)
+    lab.store.alerts.add(rule, address_cipher(lab.settings).encrypt("https://h.example/x"), by)
     message = Message(Event.FIRING, CANARY, CANARY, CANARY, None, by.at, by.at)
-    lab.store.alerts.keep(rule.rule_id, {CANARY: ringing}, [message])
+    lab.store.alerts.record_firing(rule.rule_id, {CANARY: ringing}, [message])
 
 
 def _add_people(lab: Lab, by: By) -> None:
@@ -98,7 +98,7 @@ def _add_people(lab: Lab, by: By) -> None:
         lab.store.tokens.add(token, f"x{number}", by)
 
 
-def _tell(lab: Lab) -> None:
+def _add_log_lines(lab: Lab) -> None:
     for level in ("INFO", "ERROR"):
         line: dict[str, Any] = dict.fromkeys(
             ("message", "component", "process", "role", "request_id", "user", "account"), CANARY
@@ -110,7 +110,7 @@ def _tell(lab: Lab) -> None:
 
 def _run_job(lab: Lab, name: str = "evaluate-fleet") -> None:
     now, jobs = lab.clock.now(), lab.store.jobs
-    jobs.ask(name, By(CANARY, now, CANARY))
+    jobs.request_run(name, By(CANARY, now, CANARY))
     asked_at = jobs.settings()[name].asked_at
     assert asked_at is not None
     run = jobs.start(name, asked_at, now, None, CANARY, 1, CANARY)
@@ -119,7 +119,7 @@ def _run_job(lab: Lab, name: str = "evaluate-fleet") -> None:
 
 
 def hostile_card(models_dir: Path) -> None:
-    """Another version of the toy model, whose card is the canary's wherever it is in words."""
+    """Another version of the toy model, with the canary in every text of its card."""
     save_carded_model(models_dir, "1.1.0", **_hostile(DETAILS))
 
 

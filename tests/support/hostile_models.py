@@ -1,7 +1,7 @@
-"""Artefacts that a stranger might upload to bring a server down: native code trusts their trees.
+"""Hostile model artefacts, whose trees would make native code crash, hang or leak memory.
 
-The texts are the shipped models' with one more tree, or with one value changed; sizes and checksums
-are made to fit, so that only who looks at the trees can tell.
+They are the shipped models with an additional tree, or with one changed value; sizes and checksums
+are correct, so that only a check of the trees can detect them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PLAIN_TREE: Final = {
 
 
 def resized(text: str) -> str:
-    """The text with the tree_sizes that its trees have."""
+    """The text with correct tree_sizes."""
     trees = text[text.index("\nTree=") + 1 : text.index("end of trees")]
     sizes = [len(tree) for tree in re.split(r"^(?=Tree=)", trees, flags=re.MULTILINE)[1:]]
     line = f"tree_sizes={' '.join(map(str, sizes))}\n"
@@ -45,24 +45,24 @@ def resized(text: str) -> str:
 
 
 def with_tree(text: str, **changed: str) -> str:
-    """The text with one tree more, of two splits on column 1; `changed` are lines of it."""
+    """The text with an additional tree of two splits on column 1; `changed` replaces its lines."""
     number = text.count("\nTree=")
     lines = "".join(f"{key}={value}\n" for key, value in (_PLAIN_TREE | changed).items())
     return resized(text.replace("end of trees\n", f"Tree={number}\n{lines}\n\nend of trees\n"))
 
 
 def own_child(text: str) -> str:
-    """A node that is its own child, behind a split that no row of a valid age takes."""
+    """A node that is its own child, reached only by rows with an invalid age."""
     return with_tree(text, left_child="0 -2", right_child="1 -3", threshold="-1 500")
 
 
 def far_leaf(text: str) -> str:
-    """A leaf far outside the tree's memory, for whoever is younger than 50 h."""
+    """A leaf index far outside the tree's memory, for rows with an age below 50 h."""
     return with_tree(text, left_child="-200000000 -2")
 
 
 def near_leaf(text: str) -> str:
-    """A leaf just outside: foreign memory is read, and a number answered."""
+    """A leaf index just outside: other memory is read and returned as a number."""
     return with_tree(text, left_child="-5000 -2")
 
 
@@ -82,12 +82,12 @@ def circle(text: str) -> str:
 
 
 def no_category(text: str) -> str:
-    """A categorical split in a tree without categories: read by explanations only."""
+    """A categorical split in a tree without categories, read only by explanations."""
     return with_tree(text, decision_type="1 2", threshold="70000000 500")
 
 
 def far_category(text: str) -> str:
-    """Categories that end far behind their last."""
+    """A category set whose end is far beyond its last category."""
     sets = {"num_cat": "1", "decision_type": "1 2", "threshold": "0 500"}
     tree = with_tree(text, **sets)
     bits = "cat_boundaries=0 200000000\ncat_threshold=1\nis_linear=0\nshrinkage=1\n\n\nend of trees"
@@ -95,7 +95,7 @@ def far_category(text: str) -> str:
 
 
 def many_a_round(text: str) -> str:
-    """Two thousand million trees a round."""
+    """Two billion trees per round."""
     key = "num_tree_per_iteration="
     return text.replace(f"{key}1\n", f"{key}2000000000\n")
 
@@ -104,20 +104,20 @@ HOSTILE: Final[Mapping[str, tuple[Callable[[str], str], str]]] = {
     "own child": (own_child, r"Tree \d+, node 0: its left child is itself; each node has one"),
     "far leaf": (far_leaf, r"Tree \d+, node 0: its left child is leaf 199999999; the tree has 3"),
     "near leaf": (near_leaf, r"Tree \d+, node 0: its left child is leaf 4999; the tree has 3"),
-    "far column": (far_column, r"Tree \d+: split_feature holds 100000000, outside 0 to"),
+    "far column": (far_column, r"Tree \d+: split_feature contains 100000000, outside 0 to"),
     "far node": (far_node, r"Tree \d+, node 0: its right child is node 90000000; the tree has 2"),
     "circle": (circle, r"Tree \d+, node 1: its left child is the root; each node has one"),
-    "no category": (no_category, r"Tree \d+, node 0: its categories are set 70000000; the tree"),
+    "no category": (no_category, r"Tree \d+, node 0: it uses category set 70000000; the tree"),
     "far category": (far_category, r"Tree \d+: cat_threshold has 1 values, not 200000000"),
-    "many a round": (many_a_round, "num_tree_per_iteration is '2000000000'; only 1 is read"),
+    "many a round": (many_a_round, "num_tree_per_iteration is '2000000000'; only 1 is accepted"),
 }
-"""How each is made from a sound text, and what its refusal says (a pattern)."""
+"""The function that makes each from a valid text, and a pattern of its error message."""
 
 
 def hostile_artefact(
     name: str, shipped: Path = ADVISOR, version: str = "6.6.6"
 ) -> dict[str, bytes]:
-    """The three files of a shipped model's artefact that is made hostile.
+    """The three files of a shipped model's artefact, made hostile.
 
     Args:
         name: a key of HOSTILE.
@@ -129,7 +129,7 @@ def hostile_artefact(
 
 
 def artefact_files(model: bytes, shipped: Path, version: str) -> dict[str, bytes]:
-    """The three files of an artefact with this text and a shipped model's card."""
+    """The three files of an artefact with this model text and a shipped model's card."""
     card = json.loads((shipped / "card.json").read_text()) | {"version": version}
     files = {"card.json": json.dumps(card).encode(), card["file"]: model}
     sums = "".join(f"{hashlib.sha256(c).hexdigest()}  {n}\n" for n, c in sorted(files.items()))

@@ -1,8 +1,8 @@
-"""A process that contends for the lead and runs two small jobs, for tests that kill and stop it.
+"""A worker process with two small jobs, for tests that kill and stop it.
 
-python -m tests.support.job_worker URL FOLDER TTL_S: says "ready", then "leads TOKEN" whenever it
-begins to lead. The job "often" adds a line to FOLDER/often; "slow" stays at work until FOLDER/go is
-there, deaf to whoever asks it to stop, and then says whether it could still write.
+python -m tests.support.job_worker URL FOLDER TTL_S: prints "ready", then "leads TOKEN" each time
+that it becomes the leader. The job "often" adds a line to FOLDER/often. The job "slow" runs until
+FOLDER/go exists, ignores cancellation, and then prints whether it could still write.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from spotlab.errors import Fenced
 from spotlab.pipeline.collect import Progress
 from spotlab.runtime.lab import Lab
 from spotlab.scheduling import schedules
-from spotlab.scheduling.background import WORKER, Presence, process_id
+from spotlab.scheduling.background import WORKER, ProcessHeartbeat, process_id
 from spotlab.scheduling.job_catalogue import Job
 from spotlab.scheduling.scheduler import Scheduler
 from spotlab.store import open_store
@@ -53,7 +53,7 @@ def main(url: str, folder: Path, ttl_s: float) -> None:
         Job("slow", "slow", "", "every 30 d", 0, 60, 60, slow, waits=False),
     )
     lab = lab_over(open_store(url or None, folder / "home" / "spotlab.db"), folder)
-    Presence(lab, WORKER).start()
+    ProcessHeartbeat(lab, WORKER).start()
     scheduler = Scheduler(lab, process_id(), jobs=jobs, ttl_s=ttl_s)
     scheduler.start()
     say("ready")

@@ -1,4 +1,4 @@
-"""Schedulers in one process, on clocks that tests move."""
+"""Schedulers in one process, with clocks that tests control."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TTL_S = 10.0
 
 
 class Stopwatch:
-    """Seconds that pass when they are told to."""
+    """A monotonic clock that changes only when a test sets it."""
 
     def __init__(self) -> None:
         self.s = 0.0
@@ -40,31 +40,36 @@ class Stopwatch:
 
 @dataclass
 class Work:
-    """A job's work that says when it runs, and can be held up.
+    """A job's function that reports its runs and can be blocked.
 
     Args:
-        held: while set, a run stays at work.
-        heeds: it stops when it is asked to.
-        before_end: called at its end, inside its fence.
+        held: while set, a run continues until `go` is set.
+        heeds: whether it stops when it is cancelled.
+        gives: its result.
+        before_end: called at the end of a run, inside its fence.
     """
 
     held: bool = False
-    heeds: bool = True
-    gives: Mapping[str, Any] = field(default_factory=dict)
+    stops_when_cancelled: bool = True
+    result: Mapping[str, Any] = field(default_factory=dict)
     before_end: Callable[[], None] = lambda: None
     runs: int = 0
     go: threading.Event = field(default_factory=threading.Event)
-    at_work: threading.Event = field(default_factory=threading.Event)
+    started: threading.Event = field(default_factory=threading.Event)
 
     def __call__(
         self, _lab: Lab, _tell: Progress, cancelled: Callable[[], bool]
     ) -> Mapping[str, Any]:
         self.runs += 1
-        self.at_work.set()
-        while self.held and not self.go.wait(0.002) and not (self.heeds and cancelled()):
+        self.started.set()
+        while (
+            self.held
+            and not self.go.wait(0.002)
+            and not (self.stops_when_cancelled and cancelled())
+        ):
             pass
         self.before_end()
-        return self.gives
+        return self.result
 
 
 def job(work: Work, name: str = "work", schedule: str = "every 10 min", **about: Any) -> Job:
@@ -74,33 +79,33 @@ def job(work: Work, name: str = "work", schedule: str = "every 10 min", **about:
 
 
 @dataclass
-class Office:
-    """A lab, a wall clock and a stopwatch that several schedulers share."""
+class SchedulerBench:
+    """A lab, a wall clock and a monotonic clock that several schedulers share."""
 
     lab: Lab
     wall: StillClock
     watch: Stopwatch = field(default_factory=Stopwatch)
 
     def scheduler(self, name: str, *jobs: Job) -> Scheduler:
-        """One that is ticked by hand."""
+        """A scheduler whose ticks are called by the test."""
         return Scheduler(
             self.lab, name, jobs=jobs, ttl_s=TTL_S, monotonic=self.watch, jitter=lambda _most: 0.0
         )
 
     def wait(self, seconds: float) -> None:
-        """Time passes, on both clocks."""
+        """Advance both clocks."""
         self.watch.s += seconds
         self.wall.at += timedelta(seconds=seconds)
 
 
-def office(store: Store, folder: Path) -> Office:
-    """A lab on this store, with clocks that stand still."""
+def office(store: Store, folder: Path) -> SchedulerBench:
+    """A lab on this store, with clocks that the test controls."""
     wall = StillClock()
-    return Office(lab_over(store, folder, wall), wall)
+    return SchedulerBench(lab_over(store, folder, wall), wall)
 
 
 def lab_over(store: Store, folder: Path, clock: Clock | None = None) -> Lab:
-    """A lab on this store, whose AWS, models and market nobody needs."""
+    """A lab on this store, without AWS, models and market."""
     http = httpx.Client()
     resources = ExitStack()
     resources.callback(http.close)
@@ -117,14 +122,14 @@ def lab_over(store: Store, folder: Path, clock: Clock | None = None) -> Lab:
     )
 
 
-def look(scheduler: Scheduler) -> None:
-    """A beat and a look at the jobs."""
+def step_and_tick(scheduler: Scheduler) -> None:
+    """Run one step of the leader election and one tick of the scheduler."""
     scheduler.leadership.step()
     scheduler.tick()
 
 
 def settle(scheduler: Scheduler) -> None:
-    """Wait for what runs, and have it written down."""
+    """Wait for running jobs, and have their results recorded."""
     for run in list(scheduler._running.values()):
         run.join(10)
-    look(scheduler)
+    step_and_tick(scheduler)

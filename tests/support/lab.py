@@ -53,7 +53,7 @@ FLEET = (
 
 @dataclass(slots=True)
 class DictStore:
-    """An online store in this process; `down` makes it answer nothing."""
+    """An in-memory online store; with `down`, its methods raise OnlineStoreDown."""
 
     down: bool = False
     kept: dict[tuple[str, tuple[str, ...]], OnlineRow] = field(default_factory=dict)
@@ -90,12 +90,12 @@ class DictStore:
 
 
 def no_aws() -> Cloud:
-    """The AWS of these tests."""
+    """The AWS connection of these tests: it always fails."""
     raise AwsUnreachable("No AWS in this test.", remedy="None is needed.")
 
 
 def empty_lab(home: Path, models_dir: Path, online: DictStore | None = None) -> Lab:
-    """A lab that has collected nothing and looks after nothing."""
+    """A lab without market data and instances."""
     settings = Settings(
         home=home, models_dir=models_dir, market="simulated", alert_networks="127.0.0.0/8"
     )
@@ -105,7 +105,7 @@ def empty_lab(home: Path, models_dir: Path, online: DictStore | None = None) -> 
 
 
 def small_lab(home: Path, models_dir: Path, online: DictStore | None = None) -> Lab:
-    """A lab with a market and a fleet, nothing evaluated yet."""
+    """A lab with a market and a fleet, but without evaluations."""
     lab = empty_lab(home, models_dir, online)
     _collect(lab)
     now = lab.clock.now()
@@ -129,7 +129,7 @@ def small_lab(home: Path, models_dir: Path, online: DictStore | None = None) -> 
 
 
 def add_account(lab: Lab, name: str = "zeta") -> str:
-    """Another account, with one instance, "secret-1", which is decided about; gives its id."""
+    """Add an account with one evaluated instance, "secret-1"; returns the instance's id."""
     instance_id = "i-0000000000000009f"
     lab.store.fleet.save_account(Account(name, "999999999999", emulated=True))
     pool = Pool("us-east-1", "us-east-1b", "m5.large")
@@ -177,7 +177,7 @@ def _collect(lab: Lab) -> None:
 
 
 def save_toy_model(models_dir: Path) -> Path:
-    """An artefact that thinks high buckets, shallow discounts and large types risky."""
+    """Save a model that predicts high risk for high buckets, small discounts and large types."""
     plain = {
         "format": 1,
         "name": "toy",
@@ -199,7 +199,7 @@ def save_toy_model(models_dir: Path) -> Path:
 
 @cache
 def _booster_text() -> str:
-    import lightgbm  # here: a test looks at what a page imports
+    import lightgbm  # not at the top: a test checks which modules a page imports
 
     rng = np.random.default_rng(3)
     bucket = rng.integers(0, 5, 800).astype(np.float64)

@@ -1,4 +1,4 @@
-"""A stream of log lines in this process, for tests without a server."""
+"""An in-memory stream of log lines, for tests without a server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from spotlab.runtime.log_stream import Entry, LogStream
 
 
 class ListStream(LogStream):
-    """LogStream in a list; `down` makes it answer nothing."""
+    """LogStream in a list; with `down`, its methods raise OnlineStoreDown."""
 
     def __init__(self) -> None:
         super().__init__(lambda: None, 10_000)

@@ -1,4 +1,4 @@
-"""A small market to rank, and a model that takes its hazard from the advisor bucket."""
+"""A small market to rank, and a model whose hazard follows from the advisor bucket."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLUMNS = ["region", "availability_zone", "operating_system", "instance_type"]
 
 
 class StillClock:
-    """A clock that stands where it is put."""
+    """A clock that changes only when a test sets it."""
 
     def __init__(self, at: datetime = NOW) -> None:
         self.at = at
@@ -33,7 +33,7 @@ class StillClock:
 
 
 class BucketModel:
-    """Hazard of a pool's current advisor bucket: simple enough to check by hand."""
+    """A model whose hazard is that of a pool's current advisor bucket."""
 
     name = "bucket"
     version = "1"
@@ -69,14 +69,14 @@ def market_data(
     without_on_demand: tuple[str, ...] = (),
 ) -> MarketData:
     """A market of one region: spot price by (instance type, zone)."""
-    seen = as_of - timedelta(minutes=5)
+    event_time = as_of - timedelta(minutes=5)
     chosen = {name: (buckets or {}).get(name, TYPES[name][4]) for name in TYPES}
     table = pd.DataFrame(
-        [(region, zone, LINUX, name, seen, price) for (name, zone), price in prices.items()],
+        [(region, zone, LINUX, name, event_time, price) for (name, zone), price in prices.items()],
         columns=[*COLUMNS, "event_time", "spot_price_usd_per_hour"],
     )
     advisor = pd.DataFrame(
-        [(region, LINUX, name, bucket, 60, seen) for name, bucket in chosen.items()],
+        [(region, LINUX, name, bucket, 60, event_time) for name, bucket in chosen.items()],
         columns=[
             "region",
             "operating_system",
@@ -88,7 +88,7 @@ def market_data(
     )
     on_demand = pd.DataFrame(
         [
-            (region, LINUX, name, facts[3], seen)
+            (region, LINUX, name, facts[3], event_time)
             for name, facts in TYPES.items()
             if name not in without_on_demand
         ],
@@ -107,7 +107,7 @@ def market_data(
     for column in ("gpu_count", "accelerator_count", "network_mbps", "ebs_mbps", "clock_mhz"):
         specs[column] = np.nan
     specs["local_nvme_gb"] = np.nan
-    origin = Provenance("a test", seen, seen)
+    origin = Provenance("a test", event_time, event_time)
     kinds = (
         FeedKind.ADVISOR,
         FeedKind.PRICE_HISTORY,

@@ -37,7 +37,7 @@ def rows(count: int, seed: int = 1) -> Matrix:
 
 
 def outcomes(matrix: Matrix, seed: int = 2) -> Matrix:
-    """Interrupted often next month, 0 or 1."""
+    """(n,) high bucket next month, 0 or 1."""
     score = matrix[:, 0] - 2.0 + 0.3 * np.log2(matrix[:, 3]) - 0.9
     return (np.random.default_rng(seed).random(len(matrix)) < 1 / (1 + np.exp(-score))) * 1.0
 
@@ -81,11 +81,11 @@ def booster_text(names: tuple[str, ...] = FEATURES) -> str:
 
 
 def saved(models_dir: Path, **changed: Any) -> Path:
-    """An artefact of the toy model under `models_dir`."""
+    """Save an artefact of the toy model in `models_dir`."""
     content = json.dumps(card(**changed)).encode()
     return artefacts.save(models_dir, content, booster_text().encode())
 
 
 def frame_of(matrix: Matrix) -> pd.DataFrame:
-    """The rows with their names, as scikit-learn wants them."""
+    """The rows as a DataFrame with column names, as scikit-learn requires."""
     return pd.DataFrame(matrix, columns=list(FEATURES))

@@ -1,6 +1,6 @@
-"""A model process for tests whose model does what its card's "behaves" says.
+"""A model process for tests, whose model behaves as the field "behaves" of its card says.
 
-It is what `spotlab.inference.model_worker` is once native code was subverted: anything.
+It stands for a `spotlab.inference.model_worker` that was compromised by a model.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ PROGRAM: Final = "tests.support.odd_model"
 
 
 def _answers() -> int:
-    """The pipe that answers are written to: the last one that is open."""
+    """The pipe for responses: the open pipe with the highest descriptor."""
     return max(fd for fd in range(3, 16) if Path(f"/proc/self/fd/{fd}").exists())
 
 
 class Odd:
-    """A model that behaves."""
+    """A model with the method named in its card as its behaviour."""
 
     def __init__(self, behaves: str) -> None:
         self._behaves = behaves
@@ -40,7 +40,7 @@ class Odd:
     def _score(self, rows: Any) -> Any:
         return getattr(self, self._behaves)(rows)
 
-    def _score_parts(self, rows: Any) -> Any:
+    def _score_contributions(self, rows: Any) -> Any:
         return self.crash(rows) if self._behaves == "explain_nothing" else self._score(rows)
 
     def explain_nothing(self, rows: Any) -> Any:
@@ -83,7 +83,7 @@ class Odd:
         signal.pause()
 
     def answer_noise(self, _rows: Any) -> Any:
-        os.write(_answers(), b"\x05" + bytes(7) + b"\x80\x04\x95X.")  # how a pickle begins
+        os.write(_answers(), b"\x05" + bytes(7) + b"\x80\x04\x95X.")  # the beginning of a pickle
         signal.pause()
 
     def hang_up(self, _rows: Any) -> None:
@@ -91,43 +91,41 @@ class Odd:
         signal.pause()
 
     def print(self, rows: Any) -> Any:
-        print("[LightGBM] [Warning] words where numbers are expected", flush=True)
+        print("[LightGBM] [Warning] text instead of numbers", flush=True)
         return np.zeros(len(rows))
 
     def answer_nan(self, rows: Any) -> Any:
         return np.full(len(rows), np.nan)
 
-    def open_a_file(self, rows: Any) -> Any:
-        return self._whether(lambda: Path("/etc/passwd").read_bytes(), rows)
-
-    def connect(self, rows: Any) -> Any:
-        return self._whether(socket.socket, rows)
-
-    def start_a_program(self, rows: Any) -> Any:
-        return self._whether(lambda: subprocess.run(["/bin/true"], check=True), rows)
-
-    def allow_itself_more(self, rows: Any) -> Any:
-        files = resource.RLIMIT_NOFILE
-        return self._whether(lambda: resource.setrlimit(files, (64, 64)), rows)
-
-    def signal_the_app(self, rows: Any) -> Any:
-        return self._whether(lambda: os.kill(os.getppid(), 0), rows)
-
-    @staticmethod
-    def _whether(reach: Callable[[], Any], rows: Any) -> Any:
-        """1 where it could, 0 where it could not."""
-        try:
-            reach()
-        except (OSError, ValueError):
-            return np.zeros(len(rows))
-        return np.ones(len(rows))
+    def try_everything(self, _rows: Any) -> Any:
+        """One number for each of ATTEMPTS: 1.0 if it succeeded, otherwise 0.0."""
+        return np.array([float(_succeeds(attempt)) for attempt in ATTEMPTS.values()])
 
     def object(self, _rows: Any) -> None:
         raise ValueError("[click](http://evil.example) www.evil.example <script> " + "x" * 5000)
 
 
+ATTEMPTS: Final[dict[str, Callable[[], Any]]] = {
+    "open_a_file": lambda: Path("/etc/passwd").read_bytes(),
+    "connect": socket.socket,
+    "start_a_program": lambda: subprocess.run(["/bin/true"], check=True),
+    "signal_the_app": lambda: os.kill(os.getppid(), 0),
+    "allow_itself_more": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)),
+}
+"""Actions that must fail in a model process; raising the limit is last, because it could make
+others succeed."""
+
+
+def _succeeds(attempt: Callable[[], Any]) -> bool:
+    try:
+        attempt()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def opened(artefact: Artefact, folder: Path, trees: TreeLimits) -> Any:
-    """The model, or what its card asks for instead."""
+    """The model, or one with the behaviour in its card."""
     behaves = artefact.card.text.get("behaves", "")
     if behaves == "crash_as_it_opens":
         ctypes.string_at(0)

@@ -1,4 +1,4 @@
-"""Values at the edge of what a number, a time, an id or a text can be, for generated tests."""
+"""Extreme numbers, times, ids and texts for generated tests."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ BODY_VALUES: Final = (
     *('"\\ud800"', '"a\\udfffb"', '"\\u202e"', '"\\u2028"', '"\\n"', '"9999-12-31T23:59:59-12:00"'),
     *('"nan"', '"-1"', '["\\u0000"]', '["\\ud800"]', "[null]", f'"{"a" * 5_000}"'),
 )
-"""As they stand in a JSON body: what Python's reader takes for a number, too."""
+"""As written in a JSON body, including numbers that only Python's parser accepts."""
 
 
 def cursor(*place: Any) -> str:
-    """A cursor that no page gave."""
+    """A cursor that the API did not create."""
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
 
 

@@ -21,11 +21,11 @@ CLIENT, SECRET = "spotlab", "a secret of the client"
 
 @dataclass
 class Provider:
-    """Vouches for whoever `claims` says, without asking.
+    """Authenticates the user in `claims` without asking for a password.
 
     Args:
-        url: where it listens.
-        claims: of the next ID token.
+        url: its address.
+        claims: claims of the next ID token.
     """
 
     url: str = ""
@@ -56,38 +56,38 @@ class Provider:
 
     def id_token(self, nonce: str) -> str:
         now = int(time.time())
-        told = {"iss": self.url, "aud": CLIENT, "iat": now, "exp": now + 300, "nonce": nonce}
-        return jwt.encode(told | self.claims, self.key, "RS256", headers={"kid": "1"})
+        claims = {"iss": self.url, "aud": CLIENT, "iat": now, "exp": now + 300, "nonce": nonce}
+        return jwt.encode(claims | self.claims, self.key, "RS256", headers={"kid": "1"})
 
 
 @contextmanager
 def provider() -> Iterator[Provider]:
-    """A provider that listens until the end."""
+    """A running provider."""
     made = Provider()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
-            asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
+            parameters = {name: values[0] for name, values in parse_qs(parts.query).items()}
             if parts.path == "/authorize":
                 code = secrets.token_urlsafe(16)
-                made.codes[code] = asked
-                back = urlencode({"code": code, "state": asked["state"]})
+                made.codes[code] = parameters
+                back = urlencode({"code": code, "state": parameters["state"]})
                 self.send_response(302)
-                self.send_header("Location", f"{asked['redirect_uri']}?{back}")
+                self.send_header("Location", f"{parameters['redirect_uri']}?{back}")
                 self.end_headers()
                 return
             self._answer(made.keys() if parts.path == "/keys" else made.metadata())
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            asked = made.codes.pop(parse_qs(body)["code"][0])
+            parameters = made.codes.pop(parse_qs(body)["code"][0])
             self._answer(
                 {
                     "access_token": secrets.token_urlsafe(16),
                     "token_type": "Bearer",
                     "expires_in": 300,
-                    "id_token": made.id_token(asked["nonce"]),
+                    "id_token": made.id_token(parameters["nonce"]),
                 }
             )
 

@@ -1,4 +1,4 @@
-"""Online stores for tests: one in memory, and servers that a test may have for itself."""
+"""Online stores for tests: an in-memory store, and servers for a single test."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REDIS_URL = os.environ.get("SPOTLAB_TEST_REDIS_URL", "redis://127.0.0.1:6379/15"
 
 
 class SteppingClock:
-    """A clock that stands still until it is told to step."""
+    """A clock that advances only by calls of `step`."""
 
     def __init__(self, at: datetime = datetime(2026, 11, 23, 12, tzinfo=UTC)) -> None:
         self._at = at
@@ -40,10 +40,10 @@ class SteppingClock:
 
 
 class MemoryOnlineStore:
-    """ports.OnlineStore in a dict, of rows as Redis holds them. Set `down` to have calls fail.
+    """ports.OnlineStore in a dict, with rows encoded as in Redis. With `down`, calls fail.
 
     Args:
-        clock: what a TTL is counted by.
+        clock: the clock for TTLs.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -101,18 +101,18 @@ class MemoryOnlineStore:
 
     def _now(self) -> datetime:
         if self.down:
-            raise OnlineStoreDown("The online store does not answer: it is down for a test.")
+            raise OnlineStoreDown("The online store does not respond: it is down for a test.")
         return self._clock.now()
 
 
 @dataclass(frozen=True)
-class Shop:
-    """An empty store of one kind, with views that no other test has.
+class StoreUnderTest:
+    """An empty store of one kind, with views that no other test uses.
 
     Args:
-        store: what is tested.
-        let_pass: lets a moment pass on the store's clock.
-        suffix: ends every view's name.
+        store: the store under test.
+        let_pass: advances the store's clock a little.
+        suffix: suffix of every view's name.
     """
 
     store: OnlineStore
@@ -124,37 +124,37 @@ class Shop:
         return OnlineView(name, entity, ttl_s, as_hash)
 
     def until(self, condition: Callable[[], object], what: str) -> None:
-        """Let time pass until the condition holds; fails when it does not within 15 s."""
-        until(lambda: condition() or self.let_pass(), what)
+        """Let time pass until the condition holds; fails after 15 s."""
+        wait_until(lambda: condition() or self.let_pass(), what)
 
 
 @dataclass(frozen=True)
-class ServedShop(Shop):
+class ServerStoreUnderTest(StoreUnderTest):
     """A store on a server.
 
     Args:
-        client: of that server.
-        own: first part of the keys that the store keeps for itself.
+        client: a client of that server.
+        own: prefix of the store's internal keys.
     """
 
     client: redis.Redis
     own: str
 
 
-def memory_shop() -> Shop:
+def memory_shop() -> StoreUnderTest:
     clock = SteppingClock()
-    return Shop(MemoryOnlineStore(clock), lambda: clock.step(0.1), "memory")
+    return StoreUnderTest(MemoryOnlineStore(clock), lambda: clock.step(0.1), "memory")
 
 
 @contextmanager
-def redis_shop(url: str) -> Iterator[ServedShop]:
-    """A store on a server that others may use too: only its own rows are removed."""
+def redis_shop(url: str) -> Iterator[ServerStoreUnderTest]:
+    """A store on a server that others may use as well; only its own rows are deleted."""
     suffix = secrets.token_hex(4)
     own = f"spotlab-test-{suffix}"
     with connect(url) as client:
         store = RedisOnlineStore(client, own)
         try:
-            yield ServedShop(store, lambda: None, suffix, client, own)
+            yield ServerStoreUnderTest(store, lambda: None, suffix, client, own)
         finally:
             store.clear()
 
@@ -165,36 +165,36 @@ def why_no_redis() -> str | None:
         with redis.Redis.from_url(REDIS_URL, socket_connect_timeout=1) as client:
             client.ping()
     except redis.RedisError as exc:
-        return f"no Redis server answers (SPOTLAB_TEST_REDIS_URL): {exc}"
+        return f"no Redis server responds (SPOTLAB_TEST_REDIS_URL): {exc}"
     return None
 
 
 @contextmanager
 def embedded_server(home: Path, idle_s: float = 0.3) -> Iterator[tuple[str, Membership]]:
-    """A server of this home alone; when it is left, it ends and its folder goes."""
+    """A server for this home only; at the end, it is ended and its folder is deleted."""
     url, membership = join_server(home, idle_s)
     try:
         yield url, membership
     finally:
         pid = membership.pid
         membership.close()
-        until(lambda: pid is None or not is_running(pid), "the server ends")
+        wait_until(lambda: pid is None or not is_running(pid), "the server ends")
         folder = socket_dir(home)
         if folder.parent != home.resolve():
             folder.rmdir()
 
 
-def until(condition: Callable[[], object], what: str, within_s: float = 15.0) -> None:
-    """Wait for a condition; fails when it does not come true in time."""
+def wait_until(condition: Callable[[], object], what: str, within_s: float = 15.0) -> None:
+    """Wait until the condition holds; fails after `within_s`."""
     deadline = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > deadline:
-            pytest.fail(f"waited {within_s:g} s in vain until {what}")
+            pytest.fail(f"timed out after {within_s:g} s: {what}")
         time.sleep(0.01)
 
 
 def is_running(pid: int) -> bool:
-    """True for a process that lives (a zombie does not)."""
+    """Whether a process is running (a zombie is not)."""
     try:
         os.kill(pid, 0)
         state = Path(f"/proc/{pid}/stat")

@@ -1,4 +1,4 @@
-"""Own interruptions and sketches for tests: each complete, any field replaced by keyword."""
+"""Builders of interruptions, outcomes and sketches; any field can be replaced by keyword."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def event(instance_id: str = "i-0a1", at: datetime = make.NOW, **changes: Any) -
 
 
 def shadow_decision(experiment_id: int = 1, **changes: Any) -> ShadowDecision:
-    """A challenger that would have moved where the champion stays."""
+    """A challenger's SWITCH where the champion decided STAY."""
     made = ShadowDecision(
         experiment_id=experiment_id,
         model="challenger@1",
@@ -52,7 +52,7 @@ def shadow_decision(experiment_id: int = 1, **changes: Any) -> ShadowDecision:
 
 
 def outcome(experiment_id: int = 1, **changes: Any) -> Outcome:
-    """A risk of 0.4 % that did not come true."""
+    """The outcome of a risk of 0.4 %: no interruption."""
     made = Outcome(
         experiment_id=experiment_id,
         target=Target.INTERRUPTION,
@@ -71,7 +71,7 @@ def outcome(experiment_id: int = 1, **changes: Any) -> Outcome:
 
 
 def market_sketch(day: int, seed: int = 1, shift: float = 0.0, **changes: Any) -> MarketSketch:
-    """A market of 300 pools and three features; `shift` moves the first of them."""
+    """A sketch of 300 pools and three features; `shift` is the mean of the first feature."""
     rng = np.random.default_rng((seed, day))
     calm = {"discount_depth": shift, "advisor_bucket": 0.0, "log_spot_price": 0.0}
     made = MarketSketch(

@@ -1,4 +1,4 @@
-"""People of each role, for tests."""
+"""Principals of each role, for tests."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ BEN = Principal("ben", Role.ADMIN, via="a test")
 
 
 def person(role: Role, *accounts: str) -> Principal:
-    """Somebody of this role; who sees all accounts where none is named."""
+    """A principal with this role, for the named accounts or, if none is named, for all."""
     return Principal(f"the {role}", role, accounts or None, via="a test")
 
 
-def look_as(monkeypatch: pytest.MonkeyPatch, who: Principal) -> None:
-    """Let this person look at the pages that run under AppTest, which knows no cookies."""
+def open_pages_as(monkeypatch: pytest.MonkeyPatch, who: Principal) -> None:
+    """Open pages as this principal under AppTest, which does not support cookies."""
     monkeypatch.setattr(identity, "reader", lambda *, used: who)

@@ -23,11 +23,11 @@ pathlib.Path("beacon.ready").write_text(str(os.getpid()))
 while True:
     signal.pause()
 """
-"""Says that it is ready in a file of the folder it runs in, and waits."""
+"""Creates a file in its working folder when it is ready, and waits."""
 
 
 def beacon(home: Path, idle_s: float = 0.3, program: str = BEACON) -> Helper:
-    """A helper that is ready once its file is there."""
+    """A helper that is ready when its file exists."""
     ready = run_dir(home) / "beacon.ready"
     return Helper(
         home,
@@ -44,20 +44,20 @@ class User:
     """Another process that uses the beacon of a home.
 
     Args:
-        process: it; its stdin keeps it there.
+        process: the process; it ends when its stdin is closed.
     """
 
     process: subprocess.Popen[str]
 
     def helper_pid(self) -> int:
-        """The pid it joined; waits until it has joined."""
+        """The helper's process id; waits until the user has joined."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, f"the user ended with {self.process.wait()}"
         return int(line)
 
     def leave(self) -> None:
-        """Have it leave and end."""
+        """Let the process leave the helper and end."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         assert self.process.wait(10) == 0
@@ -65,7 +65,7 @@ class User:
 
 @contextmanager
 def user_of(home: Path, idle_s: float = 0.3) -> Iterator[User]:
-    """A process that joins at once; killed at the end if it is still there."""
+    """A process that joins immediately; killed at the end if it is still running."""
     command = [sys.executable, "-m", "tests.support.processes", str(home), str(idle_s)]
     root = Path(__file__).resolve().parents[2]
     pipe = subprocess.PIPE

@@ -1,4 +1,4 @@
-"""Many callers at once, so that what must be one winner is asked for by all of them together."""
+"""Concurrent calls, for tests of operations of which only one may succeed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from spotlab.access.passwords import Passwords
 
 T = TypeVar("T")
 SOON_S = 20.0
-"""By then everybody has come to a barrier, on a machine that has much to do; else a test fails."""
+"""Timeout for all threads to reach a barrier, on a busy machine; then the test fails."""
 
 
-def all_at_once(calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
-    """Make these calls from a thread each, all let go together.
+def call_concurrently(calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
+    """Make each call in its own thread, all starting together.
 
     Returns:
-        What each gave or raised, in their order.
+        The result or exception of each call, in order.
     """
     start = threading.Barrier(len(calls))
 
@@ -37,13 +37,15 @@ def all_at_once(calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
 
 
 def outcomes(results: Sequence[object]) -> Counter[str]:
-    """How many succeeded ("ok"), and how many raised what."""
+    """Number of successes ("ok") and of each exception type."""
     return Counter(type(each).__name__ if isinstance(each, Exception) else "ok" for each in results)
 
 
-def meeting(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, callers: int) -> None:
-    """Let the first calls of a function wait for each other before they go on: what each of them
-    has read before is by then as old as it can be."""
+def synchronise_first_calls(
+    monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, callers: int
+) -> None:
+    """Make the first calls of a function wait for each other, so that the values that each caller
+    read before are as old as possible."""
     barrier, function = threading.Barrier(callers), getattr(owner, name)
     waiting = iter([barrier] * callers)
 
@@ -55,12 +57,12 @@ def meeting(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, callers: int
     monkeypatch.setattr(owner, name, met)
 
 
-class MeetingPasswords(Passwords):
-    """Passwords whose checks begin together; counts how many were compared with a user's own hash.
+class SynchronisedPasswords(Passwords):
+    """Passwords whose checks start together; counts those that were compared with a user's hash.
 
     Args:
-        callers: how many checks wait for each other.
-        quick: what hashes.
+        callers: number of checks that wait for each other.
+        quick: provides the hasher.
     """
 
     def __init__(self, callers: int, quick: Passwords) -> None:
@@ -70,7 +72,7 @@ class MeetingPasswords(Passwords):
         self.compared = 0
 
     def check(self, kept: str | None, password: str) -> bool:
-        """The same, once everybody has come."""
+        """Check the password after all callers have arrived."""
         with self._lock:
             self.compared += kept is not None
         self._barrier.wait(SOON_S)

@@ -17,12 +17,12 @@ SECRET_PATH = "/services/T0/B0/hunter2-secret"
 
 @dataclass
 class Receiver:
-    """What came, and what is answered: the statuses in turn, then 200."""
+    """The received requests and the responses: the statuses in turn, then 200."""
 
     port: int = 0
     statuses: list[int] = field(default_factory=list)
-    got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-    said: str = "ok"
+    received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    response_body: str = "ok"
     location: str = ""
     hold: threading.Event | None = None
 
@@ -32,7 +32,7 @@ class Receiver:
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        return [json.loads(body) for _headers, body in self.got]
+        return [json.loads(body) for _headers, body in self.received]
 
     @property
     def events(self) -> list[str]:
@@ -40,24 +40,24 @@ class Receiver:
 
 
 @contextmanager
-def receiving(*statuses: int) -> Iterator[Receiver]:
-    """A receiver that listens until the end."""
+def running_receiver(*statuses: int) -> Iterator[Receiver]:
+    """A running receiver."""
     receiver = Receiver(statuses=list(statuses))
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            receiver.got.append((dict(self.headers), body))
+            receiver.received.append((dict(self.headers), body))
             if receiver.hold is not None:
                 receiver.hold.wait(30)
             status = receiver.statuses.pop(0) if receiver.statuses else 200
-            said = receiver.said.encode()
+            content = receiver.response_body.encode()
             self.send_response(status)
             if receiver.location:
                 self.send_header("Location", receiver.location)
-            self.send_header("Content-Length", str(len(said)))
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(said)
+            self.wfile.write(content)
 
         def log_message(self, *_: object) -> None: ...
 

@@ -1,4 +1,4 @@
-"""A small invented market, written as AWS's feeds write theirs: something to train on."""
+"""A small synthetic market in the format of AWS's feeds, for training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PRICE_DAYS = ("2025-03-27", "2025-05-03")
 
 
 def write_market(folder: Path, seed: int = 5) -> Path:
-    """Advisor, prices and specifications in which some families and large types are risky."""
+    """Write advisor, prices and specifications; some families and large types are risky."""
     rng = np.random.default_rng(seed)
     stress = dict(zip(FAMILIES, rng.normal(0.0, 1.0, len(FAMILIES)), strict=True))
     for day in ADVISOR_DAYS:
@@ -32,7 +32,7 @@ def write_market(folder: Path, seed: int = 5) -> Path:
 def write_2022(
     folder: Path, seed: int = 6, days: tuple[str, ...] = ("2022-01-09", "2022-04-06")
 ) -> None:
-    """Advisor snapshots that only test; a family's stress lasts from one to the next."""
+    """Write advisor snapshots for evaluation only; a family's stress is the same in all of them."""
     rng = np.random.default_rng(seed)
     stress = dict(zip(FAMILIES, rng.normal(0.0, 1.0, len(FAMILIES)), strict=True))
     for day in days:
@@ -41,13 +41,13 @@ def write_2022(
 
 
 def write_json(path: Path, document: Any) -> None:
-    """One feed file, gzipped."""
+    """Write one gzipped feed file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(gzip.compress(json.dumps(document).encode(), mtime=0))
 
 
 def read_json(path: Path) -> Any:
-    """What `write_json` wrote."""
+    """Read a file from `write_json`."""
     return json.loads(gzip.decompress(path.read_bytes()))
 
 

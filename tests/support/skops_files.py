@@ -1,4 +1,4 @@
-"""skops files taken apart, changed and put together again."""
+"""Unpacking, editing and packing skops files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Files = dict[str, bytes]
 
 
 def boosting(rounds: int = 3) -> Any:
-    """Fitted trees, free to be changed."""
+    """Fitted trees that a test may change."""
     return deepcopy(_boosting(rounds))
 
 
@@ -45,13 +45,13 @@ def linear() -> Any:
 
 
 def taken_apart(content: bytes) -> Files:
-    """Each member's content by its name."""
+    """The content of each member by name."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
 def put_together(files: Files, method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """A zip of the files."""
+    """A zip archive of the files."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", method) as archive:
         for name, content in files.items():
@@ -60,7 +60,7 @@ def put_together(files: Files, method: int = zipfile.ZIP_DEFLATED) -> bytes:
 
 
 def edited(fitted: Any, edit: Callable[[Any, Files], None]) -> bytes:
-    """The estimator's file after its schema and arrays were edited in place."""
+    """The estimator's file after `edit` changed its schema and arrays in place."""
     files = taken_apart(skops.io.dumps(fitted))
     schema = json.loads(files[SCHEMA])
     edit(schema, files)
@@ -68,7 +68,7 @@ def edited(fitted: Any, edit: Callable[[Any, Files], None]) -> bytes:
 
 
 def nodes(schema: Any, loader: str) -> Iterator[dict[str, Any]]:
-    """The schema's nodes that a loader builds."""
+    """The nodes of the schema that a loader builds."""
     if isinstance(schema, dict):
         if schema.get("__loader__") == loader:
             yield schema
@@ -80,7 +80,7 @@ def nodes(schema: Any, loader: str) -> Iterator[dict[str, Any]]:
 
 
 def first_array(schema: Any) -> dict[str, Any]:
-    """A node whose array has a file of its own."""
+    """The first node whose array is stored in a file."""
     return next(node for node in nodes(schema, "NdArrayNode") if node["type"] == "numpy")
 
 
@@ -98,7 +98,7 @@ def node(name: str, loader: str, content: Any, own_id: int | None = None) -> dic
 
 
 def saved_array(array: NDArray[Any]) -> bytes:
-    """An array as numpy saves it."""
+    """An array in numpy's file format."""
     saved = io.BytesIO()
     np.save(saved, array, allow_pickle=False)
     return saved.getvalue()

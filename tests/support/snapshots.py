@@ -1,4 +1,4 @@
-"""A made-up market as archive snapshots: two regions, a few families, 90 days, seeded."""
+"""A synthetic market as archive snapshots: two regions, a few families, 90 days, seeded."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def advisor(rng: np.random.Generator, at: datetime, skip: str = "") -> Snapshot:
 
 
 def spot_prices(rng: np.random.Generator, at: datetime) -> Snapshot:
-    """A price a region."""
+    """One price per region and type."""
     rows = [
         (region, LINUX, name, round(facts[2] * float(rng.uniform(0.2, 0.8)), 4))
         for region in REGIONS
@@ -81,7 +81,7 @@ def on_demand(at: datetime, region: str = "us-east-1") -> Snapshot:
 
 
 def specs(at: datetime, scope: str, names: Sequence[str] = tuple(TYPES)) -> Snapshot:
-    """What EC2 (scope: a region) or the advisor says of types."""
+    """Type specifications from EC2 (scope: a region) or from the advisor."""
     nan = float("nan")
     full = (0.0, 0.0, 5000.0, 4750.0, 3100.0, 0.0)
     rows = [
@@ -97,7 +97,7 @@ def specs(at: datetime, scope: str, names: Sequence[str] = tuple(TYPES)) -> Snap
 
 
 def market_snapshots(seed: int = 7, now: datetime = NOW) -> list[Snapshot]:
-    """Everything collected in 90 days before `now`, oldest first."""
+    """All snapshots of the 90 days before `now`, oldest first."""
     rng = np.random.default_rng(seed)
     collected = [
         advisor(rng, now - timedelta(days=40)),

@@ -12,7 +12,7 @@ from typing import Any
 
 from spotlab.store import Store, open_store
 from spotlab.sweeps.process_pool import ProcessWorkers, Workers
-from spotlab.sweeps.run import Plan, Progress, Results, work_off
+from spotlab.sweeps.run import Plan, Progress, Results, run_plan
 from tests.support import builders as make
 from tests.support import toys
 
@@ -39,7 +39,7 @@ def run_toy(
 ) -> Results:
     """Run a plan on two processes."""
     chosen = workers or ProcessWorkers(2)
-    return work_off(plan, store.sweeps, chosen, home, make.NOW, progress, cancelled)
+    return run_plan(plan, store.sweeps, chosen, home, make.NOW, progress, cancelled)
 
 
 def main() -> None:

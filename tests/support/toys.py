@@ -1,4 +1,4 @@
-"""Functions that workers can import: what cells do, without a world."""
+"""Functions that workers can import, in place of the simulation of cells."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from spotlab.errors import InvalidInput
 
 
 def power(base: float, exponent: int) -> float:
-    """What most items do."""
+    """An ordinary item."""
     return float(base) ** exponent
 
 
 def where(_shared: object, _item: object) -> tuple[int, str]:
-    """Which process, and how many threads its libraries use."""
+    """The process id, and the number of threads of its libraries."""
     return os.getpid(), os.environ.get("OMP_NUM_THREADS", "")
 
 
 def refuse_odd(_shared: object, item: int) -> int:
-    """Raises for odd numbers: ours for 1, Python's for the others."""
+    """Raises for odd numbers: a SpotLab error for 1, a Python error for the others."""
     if item == 1:
         raise InvalidInput("1 is odd.", remedy="Use 2.")
     if item % 2:
@@ -29,7 +29,7 @@ def refuse_odd(_shared: object, item: int) -> int:
 
 
 def die_once(marks: Path, item: int) -> int:
-    """Kills its worker the first time that item 2 is tried; every try leaves a mark."""
+    """Kills its worker the first time that item 2 is tried; each attempt creates a file."""
     tries = len(list(marks.glob(f"{item}.*")))
     (marks / f"{item}.{tries}").touch()
     if item == 2 and tries == 0:
@@ -45,7 +45,7 @@ def always_die_at_2(_shared: object, item: int) -> int:
 
 
 class Unloadable:
-    """What can be sent, but not be read by another process."""
+    """An object that can be pickled, but not unpickled in another process."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return _refuse_elsewhere, (str(os.getpid()),)
@@ -56,7 +56,7 @@ def _refuse_elsewhere(pid: str) -> str:
 
 
 def hold_some(folder: Path, number: int) -> dict[str, float]:
-    """Leaves a mark, and from number 4 on never ends while there is a file named hold."""
+    """Creates a file; from number 4 on, does not end if a file named "hold" exists."""
     (folder / f"tried.{number}.{os.getpid()}").touch()
     if number >= 4 and (folder / "hold").exists():
         signal.pause()
@@ -64,7 +64,7 @@ def hold_some(folder: Path, number: int) -> dict[str, float]:
 
 
 def die_once_in_a_sweep(folder: Path, number: int) -> dict[str, float]:
-    """A cell whose worker is killed the first time that it gets to number 2."""
+    """A cell whose worker is killed the first time that it runs number 2."""
     return {"number": die_once(folder, number)}
 
 

@@ -1,4 +1,4 @@
-"""Small invented traces, in memory and in files of each form."""
+"""Small synthetic traces, in memory and in files of each format."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def panel(pools: int = 3, days: float = 12.0, gap_s: float = 600.0, seed: int = 
 
 
 def write(path: Path, text: str) -> Path:
-    """A file, gzipped where its name says so."""
+    """A file, gzipped if its name ends with .gz."""
     path.parent.mkdir(parents=True, exist_ok=True)
     content = text.encode()
     path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
@@ -57,13 +57,13 @@ def write_json(path: Path, document: Any) -> Path:
 
 
 def write_counts(path: Path, data: Any, gap_s: Any = 600) -> Path:
-    """The form {metadata: {gap_seconds}, data}."""
+    """The format {metadata: {gap_seconds}, data}."""
     values = [int(x) for x in data] if isinstance(data, np.ndarray) else data
     return write_json(path, {"metadata": {"gap_seconds": gap_s}, "data": values})
 
 
 def write_rebuilt(path: Path, available: list[int | None], ticks: dict[int, float]) -> Path:
-    """The rebuilt form; `ticks` gives the true hours since START of some ticks."""
+    """The rebuilt format; `ticks` has the true hours since START of some ticks."""
     return write_json(
         path,
         {
@@ -81,7 +81,8 @@ def write_rebuilt(path: Path, available: list[int | None], ticks: dict[int, floa
 
 
 def write_csv(path: Path, fails: list[Any], times: list[Any] | None = None) -> Path:
-    """The form tick,time,fail; times are seconds since the start, ten minutes apart."""
-    told = [600 * i for i in range(len(fails))] if times is None else times
-    lines = [f"{i},{time},{fail}" for i, (time, fail) in enumerate(zip(told, fails, strict=True))]
+    """The format tick,time,fail; times are in seconds since the start, by default 600 apart."""
+    seconds = [600 * i for i in range(len(fails))] if times is None else times
+    rows = enumerate(zip(seconds, fails, strict=True))
+    lines = [f"{i},{time},{fail}" for i, (time, fail) in rows]
     return write(path, "\n".join(["tick,time,fail", *lines, ""]))

@@ -1,4 +1,4 @@
-"""Trace files of a small made-up campaign."""
+"""Trace files of a small synthetic campaign."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ZONES = ("a", "b", "c")
 
 
 def write_campaign(folder: Path, hours: float = 24.0, gap_s: float = 600.0, seed: int = 7) -> Path:
-    """Three zones that are lost and come back at random; the folder."""
+    """Write traces of three zones with random losses; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     for zone in ZONES:

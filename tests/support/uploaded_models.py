@@ -1,4 +1,4 @@
-"""Models that somebody sent to a small lab, and processes in which they misbehave."""
+"""Uploaded models in a small lab, and processes in which they misbehave."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from tests.support.odd_model import PROGRAM
 
 @pytest.fixture
 def odd_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Model processes in which a model does what its card's "behaves" says."""
+    """Model processes in which a model behaves as its card says in "behaves"."""
     monkeypatch.setattr(bootstrap, "ModelWorkers", partial(ModelWorkers, program=PROGRAM))
 
 
-def send(home: Path, shipped: Path, behaves: str = "", version: str = "2.0.0") -> Path:
-    """A shipped model again, under another version, among the uploads of a home."""
+def save_uploaded_model(
+    home: Path, shipped: Path, behaves: str = "", version: str = "2.0.0"
+) -> Path:
+    """Save a shipped model as another version among a home's uploads."""
     card = json.loads((shipped / "card.json").read_bytes())
     card |= {"version": version, "behaves": behaves}
     model = (shipped / "model.txt").read_bytes()

@@ -9,7 +9,7 @@ import numpy as np
 
 from spotlab.features.capacity_model.features import NAMES
 from spotlab.inference.capacity import CapacityModel
-from spotlab.recorded.traces import panel
+from spotlab.recorded.traces import read_panel
 from spotlab.sweeps.forecasts import forecasts_of
 from tests.support.traces import write_campaign
 
@@ -25,7 +25,7 @@ class HourlyLoss:
 
 
 def test_each_horizon_has_a_forecast_where_capacity_is_available(tmp_path: Path) -> None:
-    ticks = panel(write_campaign(tmp_path))
+    ticks = read_panel(write_campaign(tmp_path))
     forecasts = forecasts_of(cast(CapacityModel, HourlyLoss()), ticks)
 
     assert [forecast.horizon_h for forecast in forecasts] == [1.0, 3.0]

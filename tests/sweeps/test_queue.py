@@ -10,8 +10,8 @@ import pytest
 from spotlab.errors import NotFound
 from spotlab.store import Store, open_store
 from spotlab.sweeps.process_pool import ProcessWorkers
-from spotlab.sweeps.queue import SweepJobs
-from spotlab.sweeps.run import alone
+from spotlab.sweeps.queue import SweepQueue
+from spotlab.sweeps.run import exclusive_lock
 from tests.support import toys
 from tests.support.market import StillClock
 from tests.support.sweeping import CELLS, toy_plan
@@ -32,8 +32,8 @@ def store(home: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def jobs(store: Store, home: Path) -> Iterator[SweepJobs]:
-    jobs = SweepJobs(store.sweeps, ProcessWorkers(2), home, StillClock())
+def jobs(store: Store, home: Path) -> Iterator[SweepQueue]:
+    jobs = SweepQueue(store.sweeps, ProcessWorkers(2), home, StillClock())
     yield jobs
     jobs.close()
 
@@ -45,13 +45,13 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def until(jobs: SweepJobs, sweep_id: str, done: int) -> None:
+def until(jobs: SweepQueue, sweep_id: str, done: int) -> None:
     """Watch it as a screen would."""
     while jobs.progress(sweep_id).record.done < done:
         assert jobs.progress(sweep_id).state in {"queued", "running"}
 
 
-def test_sweeps_are_worked_off_one_after_the_other(jobs: SweepJobs, folder: Path) -> None:
+def test_sweeps_are_worked_off_one_after_the_other(jobs: SweepQueue, folder: Path) -> None:
     for name in ("first", "second"):
         record = jobs.submit(toy_plan(folder, sweep_id=name))
         assert (record.state, record.total) == ("queued", CELLS)
@@ -61,7 +61,7 @@ def test_sweeps_are_worked_off_one_after_the_other(jobs: SweepJobs, folder: Path
         assert (progress.state, progress.share, progress.text) == ("done", 1.0, "")
 
 
-def test_a_sweep_that_was_submitted_twice_runs_once(jobs: SweepJobs, folder: Path) -> None:
+def test_a_sweep_that_was_submitted_twice_runs_once(jobs: SweepQueue, folder: Path) -> None:
     for _ in range(2):
         jobs.submit(toy_plan(folder))
     assert jobs.wait(LONG_S)
@@ -71,16 +71,16 @@ def test_a_sweep_that_was_submitted_twice_runs_once(jobs: SweepJobs, folder: Pat
 
 
 def test_another_process_sees_it_and_stops_it(
-    jobs: SweepJobs, store: Store, home: Path, folder: Path
+    jobs: SweepQueue, store: Store, home: Path, folder: Path
 ) -> None:
     (folder / "hold").touch()
     jobs.submit(toy_plan(folder))
     jobs.submit(toy_plan(folder, sweep_id="queued behind"))
     until(jobs, "toy", 4)
 
-    elsewhere = SweepJobs(store.sweeps, ProcessWorkers(1), home, StillClock())
-    seen = elsewhere.progress("toy")
-    assert (seen.state, seen.share, seen.text) == ("running", 0.4, "")
+    elsewhere = SweepQueue(store.sweeps, ProcessWorkers(1), home, StillClock())
+    progress = elsewhere.progress("toy")
+    assert (progress.state, progress.share, progress.text) == ("running", 0.4, "")
     assert jobs.progress("toy").text == "4 of 10 cells"
     elsewhere.cancel("queued behind")
     elsewhere.cancel("toy")
@@ -91,7 +91,7 @@ def test_another_process_sees_it_and_stops_it(
     assert jobs.progress("queued behind").record.done == 0
 
 
-def test_it_goes_on_when_it_is_submitted_again(jobs: SweepJobs, folder: Path) -> None:
+def test_it_goes_on_when_it_is_submitted_again(jobs: SweepQueue, folder: Path) -> None:
     (folder / "hold").touch()
     jobs.submit(toy_plan(folder))
     until(jobs, "toy", 4)
@@ -105,7 +105,7 @@ def test_it_goes_on_when_it_is_submitted_again(jobs: SweepJobs, folder: Path) ->
     assert jobs.progress("toy").state == "done"
 
 
-def test_closing_stops_what_runs(jobs: SweepJobs, store: Store, folder: Path) -> None:
+def test_closing_stops_what_runs(jobs: SweepQueue, store: Store, folder: Path) -> None:
     (folder / "hold").touch()
     jobs.submit(toy_plan(folder))
     until(jobs, "toy", 4)
@@ -113,7 +113,7 @@ def test_closing_stops_what_runs(jobs: SweepJobs, store: Store, folder: Path) ->
     assert store.sweeps.get("toy").state == "cancelled"
 
 
-def test_what_failed_is_said(jobs: SweepJobs, folder: Path) -> None:
+def test_what_failed_is_said(jobs: SweepQueue, folder: Path) -> None:
     jobs.submit(toy_plan(folder, toys.refuse_odd_in_a_sweep))
     assert jobs.wait(LONG_S)
     progress = jobs.progress("toy")
@@ -122,19 +122,19 @@ def test_what_failed_is_said(jobs: SweepJobs, folder: Path) -> None:
 
 
 def test_a_sweep_that_nobody_runs_is_not_called_running(
-    jobs: SweepJobs, store: Store, home: Path, folder: Path
+    jobs: SweepQueue, store: Store, home: Path, folder: Path
 ) -> None:
     store.sweeps.open("toy", {}, CELLS, StillClock().now())
     store.sweeps.begin("toy")
     assert jobs.progress("toy").state == "interrupted"
-    with alone(home, "toy"):
+    with exclusive_lock(home, "toy"):
         assert jobs.progress("toy").state == "running"
 
 
 def test_it_waits_for_the_sweep_of_another_process(
-    jobs: SweepJobs, home: Path, folder: Path
+    jobs: SweepQueue, home: Path, folder: Path
 ) -> None:
-    with alone(home, "other"):
+    with exclusive_lock(home, "other"):
         jobs.submit(toy_plan(folder))
         assert not jobs.wait(0.2)
         assert jobs.progress("toy").state == "queued"
@@ -142,6 +142,6 @@ def test_it_waits_for_the_sweep_of_another_process(
     assert jobs.progress("toy").state == "done"
 
 
-def test_an_unknown_sweep_is_not_found(jobs: SweepJobs) -> None:
+def test_an_unknown_sweep_is_not_found(jobs: SweepQueue) -> None:
     with pytest.raises(NotFound):
         jobs.progress("none")

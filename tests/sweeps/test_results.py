@@ -23,7 +23,7 @@ from tests.support.market import StillClock
 from tests.training.test_evaluation import Toy, by_streak
 
 
-def quiet(_text: str) -> None:
+def no_step(_text: str) -> None:
     """Told of nothing."""
 
 
@@ -79,7 +79,7 @@ def test_the_document_says_what_was_reached_and_what_was_skipped() -> None:
 
 def test_a_recipe_stands_beside_its_baselines(folder: Path) -> None:
     for split in (capacity.SPLITS[0], capacity.SPLITS[2]):
-        section = capacity.recipe_section(folder, split, by_streak_alone, quiet)
+        section = capacity.recipe_section(folder, split, by_streak_alone, no_step)
 
         assert not section.skipped
         named = {figure.measure: figure for figure in section.figures}
@@ -90,7 +90,7 @@ def test_a_recipe_stands_beside_its_baselines(folder: Path) -> None:
 
 
 def test_champions_are_measured_on_every_campaign(folder: Path) -> None:
-    section = champions.capacity_section(folder, Toy(), by_streak, quiet)
+    section = champions.capacity_section(folder, Toy(), by_streak, no_step)
 
     assert len(section.tables) == 2 * len(champions.EVALUATED) * len(champions.HORIZONS_H)
 
@@ -99,7 +99,7 @@ def test_a_figure_on_what_a_champion_learned_from_is_marked(folder: Path) -> Non
     own = [folder / capacity.CAMPAIGN_2023]
     card = {**Toy().card, CARD_KEY: training_traces(read_traces(own), trace_files(own))}
 
-    section = champions.capacity_section(folder, Toy(card=card), by_streak, quiet)
+    section = champions.capacity_section(folder, Toy(card=card), by_streak, no_step)
 
     marked = {figure.what for figure in section.figures if "no test" in figure.what}
     assert marked == {
@@ -110,7 +110,7 @@ def test_a_figure_on_what_a_champion_learned_from_is_marked(folder: Path) -> Non
 def test_an_advisor_champion_is_measured_on_what_followed(tmp_path: Path) -> None:
     recorded.write_2022(tmp_path)
 
-    section = champions.advisor_section(tmp_path, Toy(card={}), StillClock(), quiet)
+    section = champions.advisor_section(tmp_path, Toy(card={}), StillClock(), no_step)
 
     assert {figure.what for figure in section.figures} == {"2022-01-09 to 2022-04-06"}
 
@@ -121,7 +121,7 @@ def test_without_data_every_part_is_skipped_with_the_reason(
     nowhere, models = tmp_path / "nowhere", tmp_path / "models"
     nowhere.mkdir()
     with small_lab(tmp_path / "home", models) as lab:
-        found = measure.results(nowhere, lab, quiet)
+        found = measure.measure_results(nowhere, lab, no_step)
 
     assert found.sections
     assert all(section.skipped for section in found.sections)
@@ -130,7 +130,7 @@ def test_without_data_every_part_is_skipped_with_the_reason(
 
 def test_files_are_named_with_digest_and_licence(folder: Path, tmp_path: Path) -> None:
     with small_lab(tmp_path / "home", tmp_path / "models") as lab:
-        found = measure.results(folder, lab, quiet, only=["advisor"])
+        found = measure.measure_results(folder, lab, no_step, only=["advisor"])
 
     path = capacity.CAMPAIGN_2023 / "a.json.gz"
     digest = digest_of_file(folder / path)

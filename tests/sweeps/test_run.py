@@ -15,7 +15,7 @@ import pytest
 
 from spotlab.errors import Cancelled, NotAvailable, SweepFailed
 from spotlab.store import Store, open_store
-from spotlab.sweeps.run import alone, running
+from spotlab.sweeps.run import exclusive_lock, running_sweep
 from tests.support import toys
 from tests.support.sweeping import CELLS, run_toy, toy_plan
 
@@ -59,23 +59,23 @@ def tries(folder: Path) -> list[int]:
 def test_a_sweep_keeps_every_cell_and_tells_how_far_it_is(
     store: Store, home: Path, folder: Path
 ) -> None:
-    told: list[tuple[str, float]] = []
-    results = run_toy(store, home, toy_plan(folder), lambda *line: told.append(line))
+    steps: list[tuple[str, float]] = []
+    results = run_toy(store, home, toy_plan(folder), lambda *line: steps.append(line))
 
     assert {key: result["number"] for key, result in results.items()} == {
         f"cell {number}": number for number in range(CELLS)
     }
-    assert [text for text, _ in told] == [
+    assert [text for text, _ in steps] == [
         "preparing the world",
         *(f"{done} of {CELLS} cells" for done in range(CELLS + 1)),
         "done",
     ]
-    shares = [share for _, share in told]
+    shares = [share for _, share in steps]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     record = store.sweeps.get("toy")
     assert (record.state, record.done, record.total) == ("done", CELLS, CELLS)
-    assert running(home) is None
+    assert running_sweep(home) is None
 
 
 def test_a_finished_sweep_is_not_run_again(store: Store, home: Path, folder: Path) -> None:
@@ -88,15 +88,15 @@ def test_a_sweep_that_was_stopped_goes_on(
     store: Store, home: Path, folder: Path, tmp_path: Path
 ) -> None:
     (folder / "hold").touch()
-    with pytest.raises(Cancelled, match=r"after [3-9] of 10 cells.*goes on from there"):
+    with pytest.raises(Cancelled, match=r"after [3-9] of 10 cells.*resumes from there"):
         run_toy(store, home, toy_plan(folder), cancelled=lambda: store.sweeps.get("toy").done >= 3)
     assert store.sweeps.get("toy").state == "cancelled"
-    kept = store.sweeps.finished("toy")
-    assert len(kept) >= 3
+    finished = store.sweeps.finished("toy")
+    assert len(finished) >= 3
 
     (folder / "hold").unlink()
     assert json.dumps(run_toy(store, home, toy_plan(folder))) == uninterrupted(tmp_path)
-    assert all(tries(folder).count(result["number"]) == 1 for result in kept.values())
+    assert all(tries(folder).count(result["number"]) == 1 for result in finished.values())
 
 
 def test_another_session_can_stop_it(store: Store, home: Path, folder: Path) -> None:
@@ -104,7 +104,7 @@ def test_another_session_can_stop_it(store: Store, home: Path, folder: Path) -> 
 
     def stop_at_4(text: str, _share: float) -> None:
         if text.startswith("4 of"):
-            assert running(home) == "toy"
+            assert running_sweep(home) == "toy"
             store.sweeps.cancel("toy")
 
     with pytest.raises(Cancelled, match="after 4 of 10 cells"):
@@ -128,7 +128,7 @@ def test_a_sweep_whose_process_was_killed_goes_on(home: Path, folder: Path, tmp_
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         assert "4 of 10 cells\n" in iter(process.stdout.readline, "")
-        assert running(home) == "toy"
+        assert running_sweep(home) == "toy"
         workers = {int(mark.name.split(".")[2]) for mark in folder.glob("tried.*")}
         watched = [os.pidfd_open(pid) for pid in workers]
         process.kill()
@@ -137,7 +137,7 @@ def test_a_sweep_whose_process_was_killed_goes_on(home: Path, folder: Path, tmp_
         os.close(handle)
     store = open_store(None, home / "spotlab.db")
     try:
-        assert running(home) is None, "whatever its state says"
+        assert running_sweep(home) is None, "whatever its state says"
         record = store.sweeps.get("toy")
         assert (record.state, record.done) == ("running", 4)
         (folder / "hold").unlink()
@@ -166,7 +166,7 @@ def test_cells_that_fail_are_named_and_the_others_kept(
 
 def test_one_sweep_at_a_time(store: Store, home: Path, folder: Path) -> None:
     with (
-        alone(home, "the other"),
+        exclusive_lock(home, "the other"),
         pytest.raises(NotAvailable, match=r"Another sweep is running in this home \(the other\)"),
     ):
         run_toy(store, home, toy_plan(folder))

@@ -5,35 +5,35 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from spotlab.ui.models.comparison_files import sent
 
 from spotlab.errors import InvalidInput, NotAvailable
 from spotlab.sweeps import uploaded_files
-from spotlab.sweeps.uploaded_files import PRICES, TRACES, keep
+from spotlab.sweeps.uploaded_files import PRICES, TRACES, store_files
+from spotlab.training.comparison_files import uploaded
 
 
 def test_the_same_files_are_kept_once(tmp_path: Path) -> None:
-    place, new = keep(tmp_path, TRACES, {"a.json": b"1", "b.json": b"2"})
+    place, new = store_files(tmp_path, TRACES, {"a.json": b"1", "b.json": b"2"})
 
     assert new
     assert {file.name: file.read_bytes() for file in place.iterdir()} == {
         "a.json": b"1",
         "b.json": b"2",
     }
-    assert keep(tmp_path, TRACES, {"b.json": b"2", "a.json": b"1"}) == (place, False)
+    assert store_files(tmp_path, TRACES, {"b.json": b"2", "a.json": b"1"}) == (place, False)
 
 
 def test_no_more_is_kept_than_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploaded_files, "MAX_KEPT_BYTES", 100)
-    place, _ = keep(tmp_path, TRACES, {"a.json": bytes(60)})
-    keep(tmp_path, PRICES, {"b.csv": bytes(30)})
+    monkeypatch.setattr(uploaded_files, "MAX_STORED_BYTES", 100)
+    place, _ = store_files(tmp_path, TRACES, {"a.json": bytes(60)})
+    store_files(tmp_path, PRICES, {"b.csv": bytes(30)})
 
-    with pytest.raises(NotAvailable, match="as much as they may"):
-        keep(tmp_path, TRACES, {"c.json": bytes(11)})
+    with pytest.raises(NotAvailable, match="reached their limit"):
+        store_files(tmp_path, TRACES, {"c.json": bytes(11)})
 
     assert [folder.name for folder in (tmp_path / TRACES).iterdir()] == [place.name]
-    assert keep(tmp_path, TRACES, {"a.json": bytes(60)}) == (place, False)
-    assert keep(tmp_path, TRACES, {"d.json": bytes(10)})[1]
+    assert store_files(tmp_path, TRACES, {"a.json": bytes(60)}) == (place, False)
+    assert store_files(tmp_path, TRACES, {"d.json": bytes(10)})[1]
 
 
 class Sent:
@@ -48,14 +48,14 @@ class Sent:
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/b", "..", "", "a\0b", "a" * 300])
 def test_a_name_that_leads_elsewhere_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="cannot be the name"):
-        keep(tmp_path, TRACES, {name: b"x"})
+    with pytest.raises(InvalidInput, match="not a valid file name"):
+        store_files(tmp_path, TRACES, {name: b"x"})
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["../x.json", "C:\\x.json", "é" * 300 + ".json", "con/..", "a\0b"])
 def test_what_a_browser_calls_a_file_can_be_kept(name: str, tmp_path: Path) -> None:
-    (file,) = sent([Sent(name)])
-    place, new = keep(tmp_path, TRACES, {file.name: file.content})
+    (file,) = uploaded([Sent(name)])
+    place, new = store_files(tmp_path, TRACES, {file.name: file.content})
     assert new
     assert [path.read_bytes() for path in place.iterdir()] == [b"x"]

@@ -1,4 +1,4 @@
-"""A log line is one JSON object, can be followed through an evaluation, and holds no secret."""
+"""A log line is one JSON object with a correlation id and without secrets."""
 
 from __future__ import annotations
 
@@ -120,11 +120,11 @@ def configured() -> Iterator[None]:
         for name, each in manager.loggerDict.items()
         if isinstance(each, logging.Logger)
     }
-    before, alone, role = root.handlers[:], logs._alone, logs.role()
+    before, alone, role = root.handlers[:], logs._adopted, logs.role()
     yield
     logging.captureWarnings(False)
     root.handlers[:] = before
-    logs._alone, logs._role = alone, role
+    logs._adopted, logs._role = alone, role
     for name, (handlers, propagate) in known.items():
         logger = logging.getLogger(name)
         logger.handlers[:], logger.propagate = handlers, propagate
@@ -138,8 +138,8 @@ def test_a_line_is_one_json_object_and_says_what_it_belongs_to(
     configured: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logs.configure("INFO", role="worker")
-    with logs.correlated("abc123"), logs.inside(request_id="r-1"):
-        logs.note(user="ana")
+    with logs.correlated("abc123"), logs.log_context(request_id="r-1"):
+        logs.add_context(user="ana")
         fields = {"fields": {"decision": "STAY", "token": "hunter2"}}
         logging.getLogger("spotlab.pipeline").info("decided %d", 3, extra=fields)
     logging.getLogger("spotlab.pipeline").info("alone")

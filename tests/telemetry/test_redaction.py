@@ -1,4 +1,4 @@
-"""Secrets are masked, and nothing else: an error reaches whoever has to act on it whole."""
+"""Secrets are masked, and nothing else: error messages stay complete."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_no_message_of_ours_is_masked(filling: str) -> None:
     [
         "/srv/with-secrets cannot be read: No such file or directory.",
         "/srv/with-secret: the manifest cannot be read: it is cut short.",
-        "/srv/SpotLab-Production-2026-11-30T0700-nightly-full-backup.tar is no backup of SpotLab.",
+        "/srv/SpotLab-Production-2026-11-30T0700-nightly-full-backup.tar is not a SpotLab backup.",
         "cannot note that a session or token is used: the database is locked",
         "Only bearer tokens are understood.",
         "A token that may change users is as good as an administrator: it can add one.",

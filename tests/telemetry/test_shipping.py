@@ -1,4 +1,4 @@
-"""Lines reach the store in order; a store that is down costs nobody any time, and is told."""
+"""Lines reach the store in order; an outage of the store delays no one and is reported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from spotlab.telemetry import logs, metrics
 from spotlab.telemetry.log_shipper import Shipper
-from tests.support.online import until
+from tests.support.online import wait_until
 
 log = logging.getLogger("spotlab.test")
 
@@ -62,10 +62,10 @@ def shipper(store: Store) -> Iterator[Shipper]:
 def test_lines_arrive_in_order_and_beget_no_others(shipper: Shipper, store: Store) -> None:
     for number in range(5):
         log.info("line %d", number)
-    until(lambda: len(store.kept) == 5, "all arrived")
+    wait_until(lambda: len(store.kept) == 5, "all arrived")
     assert store.messages == [f"line {number}" for number in range(5)]
     log.info("one more")
-    until(lambda: len(store.kept) == 6, "it arrived")
+    wait_until(lambda: len(store.kept) == 6, "it arrived")
     assert "the store was asked" not in store.messages
 
 
@@ -74,14 +74,14 @@ def test_what_does_not_fit_is_dropped_counted_and_told(shipper: Shipper, store: 
     store.down = True
     for number in range(25):
         log.info("line %d", number)
-    until(lambda: store.asked, "it was tried")
+    wait_until(lambda: store.asked, "it was tried")
     assert shipper.dropped == 15
     store.down = False
-    until(lambda: len(store.kept) >= 11, "what was left arrived")
-    assert str(store.messages[0]).startswith("15 log lines were dropped here")
+    wait_until(lambda: len(store.kept) >= 11, "what was left arrived")
+    assert str(store.messages[0]).startswith("15 log lines were dropped")
     assert store.messages[1:] == [f"line {number}" for number in range(15, 25)]
     assert metrics.LOG_LINES_DROPPED._value.get() - counted == 15
-    until(lambda: shipper.dropped == 0, "they are told once")
+    wait_until(lambda: shipper.dropped == 0, "they are told once")
 
 
 def test_a_store_that_hangs_keeps_nobody_waiting(shipper: Shipper, store: Store) -> None:

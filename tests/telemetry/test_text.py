@@ -1,4 +1,4 @@
-"""What is not seen is shown as an escape, and a log line stays one line."""
+"""Invisible characters are shown as escapes, and a log line stays one line."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from spotlab.errors import InvalidInput
-from spotlab.recorded.traces import panel as read_panel
+from spotlab.recorded.traces import read_panel as read_panel
 from spotlab.training.capacity.baselines import (
     NAMES,
     availability_24h,

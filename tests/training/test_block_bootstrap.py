@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spotlab.training.block_bootstrap import MEASURES, Resampled
+from spotlab.training.block_bootstrap import MEASURES, BlockBootstrap
 from spotlab.training.scores import scores
 
 
@@ -21,7 +21,7 @@ def test_values_are_those_of_the_plain_scores(
     sample: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
     outcome, forecast, blocks = sample
-    drawn = Resampled(outcome, {"m": forecast}, blocks, seed=1, draws=20)
+    drawn = BlockBootstrap(outcome, {"m": forecast}, blocks, seed=1, draws=20)
     plain = scores(outcome, forecast).as_dict()
 
     for measure in MEASURES:
@@ -34,7 +34,7 @@ def test_the_same_seed_gives_the_same_interval(
     sample: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
     outcome, forecast, blocks = sample
-    one, same = (Resampled(outcome, {"m": forecast}, blocks, seed=1) for _ in range(2))
+    one, same = (BlockBootstrap(outcome, {"m": forecast}, blocks, seed=1) for _ in range(2))
 
     assert one.interval("m", "auc") == same.interval("m", "auc")
 
@@ -44,8 +44,8 @@ def test_rows_that_repeat_within_blocks_make_no_interval_narrower(
 ) -> None:
     outcome, forecast, blocks = sample
     many = [np.repeat(part, 10) for part in (outcome, forecast, blocks)]
-    once = Resampled(outcome, {"m": forecast}, blocks, seed=1).interval("m", "brier")
-    often = Resampled(many[0], {"m": many[1]}, many[2], seed=1).interval("m", "brier")
+    once = BlockBootstrap(outcome, {"m": forecast}, blocks, seed=1).interval("m", "brier")
+    often = BlockBootstrap(many[0], {"m": many[1]}, many[2], seed=1).interval("m", "brier")
 
     assert (often.low, often.high) == pytest.approx((once.low, once.high))
 
@@ -53,7 +53,7 @@ def test_rows_that_repeat_within_blocks_make_no_interval_narrower(
 def test_differences_are_paired(sample: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     outcome, forecast, blocks = sample
     worse = np.clip(forecast + 0.02, 0, 1)
-    drawn = Resampled(outcome, {"m": forecast, "n": worse}, blocks, seed=1)
+    drawn = BlockBootstrap(outcome, {"m": forecast, "n": worse}, blocks, seed=1)
 
     gain = drawn.difference("m", "n", "log_loss")
     alone = drawn.interval("m", "log_loss")
@@ -66,7 +66,7 @@ def test_differences_are_paired(sample: tuple[np.ndarray, np.ndarray, np.ndarray
 def test_one_outcome_has_no_auc_and_few_blocks_no_interval() -> None:
     forecast = np.linspace(0.1, 0.9, 100)
     blocks = np.arange(100) % 3
-    drawn = Resampled(np.zeros(100), {"m": forecast}, blocks, seed=1)
+    drawn = BlockBootstrap(np.zeros(100), {"m": forecast}, blocks, seed=1)
 
     auc = drawn.interval("m", "auc")
     brier = drawn.interval("m", "brier")

@@ -14,7 +14,7 @@ from spotlab.inference.calibrators import (
     Logistic,
     apply,
     sigmoid,
-    spread,
+    spread_contributions,
 )
 from spotlab.training.advisor.calibration import (
     FITS,
@@ -116,7 +116,7 @@ def test_a_forecast_saw_no_row_of_its_group() -> None:
 def test_contributions_still_add_up(calibrator: Calibrator) -> None:
     parts = np.random.default_rng(2).normal(0.0, 0.5, (50, 4))
     base = np.full(50, 0.2)
-    shared, start = spread(calibrator, parts, base)
+    shared, start = spread_contributions(calibrator, parts, base)
 
     assert np.allclose(shared.sum(axis=1) + start, apply(calibrator, parts.sum(axis=1) + base))
     assert (np.sign(shared) * np.sign(parts) >= 0.0).all()

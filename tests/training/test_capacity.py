@@ -12,7 +12,7 @@ import pytest
 from spotlab.errors import Cancelled, InvalidInput
 from spotlab.inference.predictor import Predictor
 from spotlab.pipeline.capacity import loss_risk
-from spotlab.recorded.traces import panel as read_panel
+from spotlab.recorded.traces import read_panel as read_panel
 from spotlab.training.advisor.hyperparameters import Budget
 from spotlab.training.capacity import recipe
 from spotlab.training.capacity.logistic import fit_logistic_part
@@ -79,11 +79,11 @@ def test_the_card_says_what_was_held_out_and_how_the_baselines_did(
 ) -> None:
     report = run(traces, tmp_path, "time:0.6")
     card = json.loads((report.folder / "card.json").read_text())
-    held = card["metrics"]["1 h"]
+    metrics = card["metrics"]["1 h"]
     assert card["split"]["spec"] == "time:0.6"
-    assert held["interval"]["blocks"] <= 6
-    assert {"base_rate", "persistence", "streak_only"} <= set(held["baselines"])
-    assert {entry["name"] for entry in held["subgroups"]} == {"zone-0", "zone-1", "zone-2"}
+    assert metrics["interval"]["blocks"] <= 6
+    assert {"base_rate", "persistence", "streak_only"} <= set(metrics["baselines"])
+    assert {entry["name"] for entry in metrics["subgroups"]} == {"zone-0", "zone-1", "zone-2"}
     assert "interruption" in card["label"]["what_it_is_not"][0]
     assert [each["name"] for each in card["training_traces"]] == ["zone-0", "zone-1", "zone-2"]
     assert [each["horizon_h"] for each in card["baselines"]] == [0.5, 1.0, 3.0, 12.0]
@@ -98,9 +98,9 @@ def test_what_is_held_out_by_time_changes_nothing_that_is_fitted(traces: Path) -
     altered[int(rows.tick[after].min()) :] = 0.0
     panels = panel, panel.until(len(altered) - 1)
     panels[1].available[:] = altered
-    asked = rows.take(before)
-    said = [recipe_forecast([(each, asked)], 7)(panel, asked) for each in panels]
-    np.testing.assert_array_equal(said[0], said[1])
+    train_rows = rows.take(before)
+    forecasts = [recipe_forecast([(each, train_rows)], 7)(panel, train_rows) for each in panels]
+    np.testing.assert_array_equal(forecasts[0], forecasts[1])
 
 
 @pytest.mark.parametrize("text", ["random", "time:1.5", "time:x", "group:zone"])

@@ -9,7 +9,7 @@ import pytest
 
 from spotlab.domain.traces import TracePanel, align
 from spotlab.errors import InvalidInput
-from spotlab.recorded.traces import panel as read_panel
+from spotlab.recorded.traces import read_panel as read_panel
 from spotlab.training.capacity.rows import capacity_rows, sample_every, time_split
 from tests.support import trace_files as toys
 
@@ -74,8 +74,8 @@ def test_no_label_before_the_border_reaches_past_it() -> None:
         ([1.0] * 20, 1.0, "too short"),
         ([0.0] * 200, 1.0, "check its polarity"),
         ([1.0] * 200, 0.1, "shorter than the 1800 s"),
-        ([1.0] * 200, 0.0, "none"),
-        ([1.0] * 200, NAN, "none"),
+        ([1.0] * 200, 0.0, "not valid"),
+        ([1.0] * 200, NAN, "not valid"),
     ],
     ids=["short", "never available", "under a gap", "zero", "nan"],
 )
@@ -86,10 +86,10 @@ def test_what_leaves_no_row_says_why(pool: list[float], horizon_h: float, wrong:
 
 def test_the_shortest_horizon_that_is_named_can_be_asked_for() -> None:
     panel = toys.panel(days=3.0, gap_s=300.0)
-    with pytest.raises(InvalidInput, match=r"Ask for 0\.0834 h or more") as refused:
+    with pytest.raises(InvalidInput, match=r"Use 0\.0834 h or more") as refused:
         capacity_rows(panel, 0.05)
 
-    assert len(capacity_rows(panel, float(str(refused.value).split("Ask for ")[1].split()[0])))
+    assert len(capacity_rows(panel, float(str(refused.value).split("Use ")[1].split()[0])))
 
 
 def test_a_split_without_rows_on_a_side_is_refused() -> None:

@@ -69,14 +69,14 @@ def test_altering_an_earlier_advisor_does_change_features(folder: Path) -> None:
 
 
 def test_a_label_whose_month_overlaps_the_features_is_refused(folder: Path) -> None:
-    with pytest.raises(InvalidInput, match="tells of the 30 days before it"):
+    with pytest.raises(InvalidInput, match="covers the 30 days before it"):
         dataset(folder, datetime(2025, 6, 1, tzinfo=UTC), recipe.LABEL_AT)
 
 
 def test_missing_data_names_the_variable(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(NotAvailable, match="SPOTLAB_SHARED_DATA"):
         dataset(tmp_path / "nowhere", recipe.AS_OF, recipe.LABEL_AT)
-    with pytest.raises(NotAvailable, match="No spot-prices of 2024-03-01 or before"):
+    with pytest.raises(NotAvailable, match="no spot-prices of 2024-03-01 or earlier"):
         recorded_market(folder, datetime(2024, 3, 1, tzinfo=UTC))
 
 

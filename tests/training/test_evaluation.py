@@ -20,7 +20,7 @@ from spotlab.training.advisor.evaluation import evaluate_advisor
 from spotlab.training.capacity.baselines import NAMES, fit_baselines, streak_h
 from spotlab.training.capacity.evaluation import TraceOptions, campaigns, evaluate_traces
 from spotlab.training.capacity.rows import CapacityRows, capacity_rows
-from spotlab.training.evaluation_report import text_of
+from spotlab.training.evaluation_report import report_text
 from spotlab.training.provenance import CARD_KEY, training_traces
 from tests.support import recorded
 from tests.support import trace_files as toys
@@ -63,19 +63,19 @@ def zones(tmp_path: Path) -> list[Path]:
 
 def check(document: dict[str, Any]) -> None:
     """Everything that is promised about the keys, after a trip through JSON."""
-    told = json.loads(json.dumps(document, allow_nan=False))
-    assert set(told) >= KEYS
-    assert tuple(told["metrics"]) == METRICS
-    for name, entry in told["metrics"].items():
+    decoded = json.loads(json.dumps(document, allow_nan=False))
+    assert set(decoded) >= KEYS
+    assert tuple(decoded["metrics"]) == METRICS
+    for name, entry in decoded["metrics"].items():
         assert set(entry) >= {"value", "low", "high"}
         if entry["low"] is not None:
             assert entry["low"] <= entry["value"] <= entry["high"], name
         elif entry["value"] is None:
             assert entry["reason"]
-    assert sum(row["rows"] for row in told["reliability"]) == told["rows"]
-    for row in told["baselines"].values():
+    assert sum(row["rows"] for row in decoded["reliability"]) == decoded["rows"]
+    for row in decoded["baselines"].values():
         assert {"auc", "pr_auc", "brier", "model_minus_baseline"} <= set(row)
-    assert text_of(told)
+    assert report_text(decoded)
 
 
 def test_traces_give_every_figure_beside_every_baseline(zones: list[Path]) -> None:
@@ -123,7 +123,7 @@ def test_a_pool_that_is_never_available_is_named(tmp_path: Path, zones: list[Pat
 
     document = evaluate_traces(Toy(), by_streak, [*zones, path], 1.0)
 
-    assert "never has no row: it is never available, or too short." in document["warnings"]
+    assert "never has no rows: it is never available, or too short." in document["warnings"]
     with pytest.raises(InvalidInput, match="check its polarity"):
         evaluate_traces(Toy(), by_streak, [path], 1.0)
 
@@ -150,10 +150,10 @@ def test_csv_is_as_good_as_json(tmp_path: Path) -> None:
     data = toys.ups_and_downs(1700, 7)
     counts = toys.write_counts(tmp_path / "a.json", data)
     fails = toys.write_csv(tmp_path / "b.csv.gz", [1 - int(x) for x in data])
-    told = TraceOptions(format="csv", polarity="unavailable", gap_s=600.0)
+    options = TraceOptions(format="csv", polarity="unavailable", gap_s=600.0)
 
     one = evaluate_traces(Toy(), by_streak, [counts], 1.0)
-    other = evaluate_traces(Toy(), by_streak, [fails], 1.0, told)
+    other = evaluate_traces(Toy(), by_streak, [fails], 1.0, options)
 
     assert one["metrics"] == other["metrics"]
 
@@ -215,7 +215,7 @@ def test_a_card_without_baselines_says_so(zones: list[Path]) -> None:
 
 
 def test_a_model_that_refuses_every_row_has_no_figures(zones: list[Path]) -> None:
-    with pytest.raises(InvalidInput, match="refuses"):
+    with pytest.raises(InvalidInput, match="rejects"):
         evaluate_traces(Toy(), lambda _, rows: np.full(len(rows), np.nan), zones, 1.0)
 
 

@@ -18,7 +18,7 @@ from spotlab.training.advisor.calibration import fit_logistic
 from spotlab.training.advisor.datasets import dataset, recorded_market
 from spotlab.training.advisor.labels import high
 from spotlab.training.advisor.splits import GroupSplit
-from spotlab.training.advisor.training import TrainReport, train
+from spotlab.training.advisor.training import AdvisorReport, train
 from tests.support import recorded
 
 
@@ -40,7 +40,7 @@ def run(
     progress: Callable[[str, float], None] = lambda text, share: None,
     seed: int = 7,
     folds: int = 3,
-) -> TrainReport:
+) -> AdvisorReport:
     return train(
         folder,
         out,
@@ -58,10 +58,10 @@ def test_the_artefact_scores_and_explains_the_market_it_came_from(
     model = Predictor(tmp_path).get("advisor-lgbm")
     frame = compute(recorded_market(folder, recipe.AS_OF))
     rate = model.monthly_rate(frame.select(model.feature_names))
-    told = explain(model, frame, frame.pools[0], 24.0)
+    explanation = explain(model, frame, frame.pools[0], 24.0)
 
     assert np.isfinite(rate).all()
-    assert told.monthly_rate == pytest.approx(rate[0])
+    assert explanation.monthly_rate == pytest.approx(rate[0])
 
 
 def test_the_model_ranks_families_it_never_saw(folder: Path, tmp_path: Path) -> None:
@@ -116,18 +116,18 @@ def test_a_second_run_leaves_the_version_and_another_seed_makes_a_new_one(
 
 
 def test_progress_rises_to_the_end(folder: Path, tmp_path: Path) -> None:
-    told: list[tuple[str, float]] = []
-    run(folder, tmp_path, lambda text, share: told.append((text, share)))
-    shares = [share for _, share in told]
+    steps: list[tuple[str, float]] = []
+    run(folder, tmp_path, lambda text, share: steps.append((text, share)))
+    shares = [share for _, share in steps]
 
     assert shares == sorted(shares)
     assert shares[0] == 0.0
     assert 0.9 < shares[-1] <= 1.0
-    assert told[-1][0] == "Writing the artefact"
+    assert steps[-1][0] == "Writing the artefact"
 
 
 def test_a_stopped_run_writes_nothing(folder: Path, tmp_path: Path) -> None:
-    asked = iter([False, False, True])
+    answers = iter([False, False, True])
 
     with pytest.raises(Cancelled, match="nothing was written"):
         train(
@@ -135,7 +135,7 @@ def test_a_stopped_run_writes_nothing(folder: Path, tmp_path: Path) -> None:
             tmp_path,
             seed=7,
             progress=lambda text, share: None,
-            cancelled=lambda: next(asked),
+            cancelled=lambda: next(answers),
         )
     assert list(tmp_path.iterdir()) == []
 

@@ -12,7 +12,9 @@ from spotlab.training.scores import auc, block_interval, brier, pr_auc
 NAMES = ("first", "second")
 
 
-def made(rows: int = 600, seed: int = 1) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def synthetic_rows(
+    rows: int = 600, seed: int = 1
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Outcome, a good forecast, a worse one, and 20 days."""
     rng = np.random.default_rng(seed)
     truth = np.asarray(rng.beta(1.0, 3.0, rows), dtype=np.float64)
@@ -22,7 +24,7 @@ def made(rows: int = 600, seed: int = 1) -> tuple[FloatArray, FloatArray, FloatA
 
 
 def test_figures_are_those_of_the_plain_scores() -> None:
-    outcome, good, worse, days = made()
+    outcome, good, worse, days = synthetic_rows()
     found = compare(NAMES, outcome, good, worse, days, draws=20)
     for name, measure in (("auc", auc), ("pr_auc", pr_auc), ("brier", brier)):
         plain = measure(outcome, good) - measure(outcome, worse)
@@ -32,7 +34,7 @@ def test_figures_are_those_of_the_plain_scores() -> None:
 
 
 def test_a_draw_counts_whole_days_in_both() -> None:
-    outcome, good, worse, days = made()
+    outcome, good, worse, days = synthetic_rows()
     found = compare(NAMES, outcome, good, worse, days, draws=800)
 
     def gap(seen: FloatArray, one: FloatArray, other: FloatArray) -> float:
@@ -48,7 +50,7 @@ def test_a_draw_counts_whole_days_in_both() -> None:
 
 
 def test_a_model_against_itself_differs_nowhere() -> None:
-    outcome, good, _, days = made()
+    outcome, good, _, days = synthetic_rows()
     found = compare(NAMES, outcome, good, good, days, draws=20)
     assert {gap.value for gap in found.differences.values()} == {0.0}
     assert not found.differences["auc"].excludes_zero
@@ -56,7 +58,7 @@ def test_a_model_against_itself_differs_nowhere() -> None:
 
 
 def test_rows_that_one_refuses_are_counted_and_in_no_figure() -> None:
-    outcome, good, worse, days = made()
+    outcome, good, worse, days = synthetic_rows()
     holed = worse.copy()
     holed[:100] = np.nan
     found = compare(NAMES, outcome, good, holed, days, draws=5)
@@ -66,7 +68,7 @@ def test_rows_that_one_refuses_are_counted_and_in_no_figure() -> None:
 
 
 def test_disagreements_come_largest_first() -> None:
-    outcome, good, worse, days = made()
+    outcome, good, worse, days = synthetic_rows()
     found = compare(NAMES, outcome, good, worse, days, draws=5)
     apart = np.abs(good - worse)[found.disagreements]
     assert np.all(np.diff(apart) <= 0.0)
@@ -74,7 +76,7 @@ def test_disagreements_come_largest_first() -> None:
 
 
 def test_the_curve_ends_at_the_base_rate() -> None:
-    outcome, good, worse, days = made()
+    outcome, good, worse, days = synthetic_rows()
     curve = compare(NAMES, outcome, good, worse, days, draws=5).curves[1]
     assert curve.recall[-1] == 1.0
     assert curve.precision[-1] == pytest.approx(outcome.mean())
@@ -82,7 +84,7 @@ def test_the_curve_ends_at_the_base_rate() -> None:
 
 
 def test_one_day_gives_no_interval() -> None:
-    outcome, good, worse, _ = made()
+    outcome, good, worse, _ = synthetic_rows()
     found = compare(NAMES, outcome, good, worse, np.zeros(600), draws=5)
     assert np.isnan(found.differences["auc"].low)
     assert not found.differences["auc"].excludes_zero

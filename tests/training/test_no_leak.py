@@ -13,7 +13,7 @@ from spotlab.domain.market import FeedKind, MarketName
 from spotlab.errors import InvalidInput, NotAvailable
 from spotlab.features.capacity_model.features import compute_capacity
 from spotlab.training.advisor.datasets import archived_dataset, read_advisor
-from spotlab.training.advisor.evaluation import pair
+from spotlab.training.advisor.evaluation import paired_dataset
 from tests.support import recorded
 from tests.support import snapshots as made
 from tests.support import trace_files as toys
@@ -70,7 +70,7 @@ def test_a_pair_of_advisor_snapshots(tmp_path: Path) -> None:
         known = read_advisor(folder / "advisor" / "2021-02-10.json.gz")
         later = read_advisor(folder / "evaluation-only" / "advisor" / "2022-04-06.json.gz")
         specs = made.specs(known.origin.event_time, "advisor")
-        frames.append(pair([known, specs], [], later))
+        frames.append(paired_dataset([known, specs], [], later))
 
     assert np.array_equal(frames[0].frame.values, frames[1].frame.values, equal_nan=True)
     assert not np.array_equal(frames[0].bucket, frames[1].bucket)

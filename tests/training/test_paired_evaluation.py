@@ -15,7 +15,7 @@ from spotlab.errors import Cancelled
 from spotlab.recorded.traces import read_traces
 from spotlab.training.capacity.evaluation import TraceOptions
 from spotlab.training.capacity.rows import CapacityRows
-from spotlab.training.paired_evaluation import FloatArray, digest, of_traces
+from spotlab.training.paired_evaluation import FloatArray, comparison_digest, pair_on_traces
 from spotlab.training.provenance import training_traces
 
 
@@ -43,7 +43,7 @@ def trace(tmp_path: Path) -> Path:
 
 
 def meet(models: tuple[Named, Named], trace: Path, **stopped: Any) -> Any:
-    return of_traces(
+    return pair_on_traces(
         models,
         (constant(0.2), constant(0.3)),
         [trace],
@@ -67,7 +67,7 @@ def test_a_model_that_learned_from_a_file_is_named(trace: Path) -> None:
     known = training_traces(read_traces([trace]), [trace])
     rows = meet((Named("one", card={"training_traces": known}), Named("other")), trace)
     assert rows.warnings == (
-        "one@1.0.0 learned from 1 of 1 files, which flatters it: zone-a (the same file).",
+        "one@1.0.0 was trained on 1 of 1 files, which flatters it: zone-a (the same file).",
     )
 
 
@@ -79,7 +79,7 @@ def test_it_stops_between_steps(trace: Path) -> None:
 def test_a_digest_tells_content_and_options_apart(trace: Path, tmp_path: Path) -> None:
     same = tmp_path / "renamed.json"
     same.write_bytes(trace.read_bytes())
-    plain = digest(["a", "b"], [trace], [1.0])
-    assert digest(["a", "b"], [same], [1.0]) == plain
-    assert digest(["a", "b"], [trace], [3.0]) != plain
-    assert digest(["b", "a"], [trace], [1.0]) != plain
+    plain = comparison_digest(["a", "b"], [trace], [1.0])
+    assert comparison_digest(["a", "b"], [same], [1.0]) == plain
+    assert comparison_digest(["a", "b"], [trace], [3.0]) != plain
+    assert comparison_digest(["b", "a"], [trace], [1.0]) != plain

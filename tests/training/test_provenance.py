@@ -20,7 +20,7 @@ def card(tmp_path: Path) -> dict[str, object]:
     return {CARD_KEY: training_traces([read_trace(path)], [path])}
 
 
-def found(card: dict[str, object], path: Path) -> dict[str, str]:
+def reasons(card: dict[str, object], path: Path) -> dict[str, str]:
     polarity = "unavailable" if path.suffix == ".csv" else None
     traces = read_traces(path, polarity=polarity, gap_s=600.0)  # type: ignore[arg-type]
     return learned_from(card, traces, [path])
@@ -29,7 +29,7 @@ def found(card: dict[str, object], path: Path) -> dict[str, str]:
 def test_the_same_file_is_found_compressed_or_not(card: dict[str, object], tmp_path: Path) -> None:
     path = toys.write_counts(tmp_path / "other" / "renamed.json", DATA)
 
-    assert found(card, path) == {"renamed": "the same file"}
+    assert reasons(card, path) == {"renamed": "the same file"}
 
 
 @pytest.mark.parametrize("form", ["rebuilt", "csv", "cut"])
@@ -45,12 +45,12 @@ def test_the_same_record_in_another_form_is_found(
         values[500:520] = [None] * 20
         path = toys.write_rebuilt(tmp_path / "renamed.json", values, {0: 0.0})
 
-    assert found(card, path) == {"renamed": "the same record as known"}
+    assert reasons(card, path) == {"renamed": "the same record as known"}
 
 
 def test_another_record_is_not(card: dict[str, object], tmp_path: Path) -> None:
     for seed in range(3):
         path = toys.write_counts(tmp_path / f"{seed}.json", toys.ups_and_downs(4000, seed))
-        assert found(card, path) == {}
+        assert reasons(card, path) == {}
     flat = toys.write_counts(tmp_path / "flat.json", np.ones(4000))
-    assert found(card, flat) == {}
+    assert reasons(card, flat) == {}

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from spotlab.errors import Cancelled, InvalidInput
-from spotlab.training.advisor.hyperparameters import Budget, Range, Searched, Settings, search
+from spotlab.training.advisor.hyperparameters import Budget, Range, SearchResult, Settings, search
 
-SPACE = {"rate": Range(0.001, 1.0, log=True), "leaves": Range(4, 64, whole=True)}
+SPACE = {"rate": Range(0.001, 1.0, log=True), "leaves": Range(4, 64, integer=True)}
 FIRST = {"rate": 0.5, "leaves": 8}
 
 
@@ -18,9 +18,9 @@ def bowl(settings: Settings) -> float:
     return (settings["rate"] - 0.05) ** 2 + (settings["leaves"] - 30) ** 2 / 1000
 
 
-def run(budget: Budget, seed: int = 3, told: list[str] | None = None) -> Searched:
-    told = [] if told is None else told
-    return search(SPACE, FIRST, bowl, budget, seed=seed, step=told.append)
+def run(budget: Budget, seed: int = 3, steps: list[str] | None = None) -> SearchResult:
+    steps = [] if steps is None else steps
+    return search(SPACE, FIRST, bowl, budget, seed=seed, step=steps.append)
 
 
 def test_it_starts_with_the_settings_there_are_and_ends_better() -> None:
@@ -66,14 +66,14 @@ def test_one_trial_is_always_made() -> None:
 
 
 def test_it_tells_what_it_does_and_stops_when_asked() -> None:
-    told: list[str] = []
-    run(Budget(trials=2), told=told)
+    steps: list[str] = []
+    run(Budget(trials=2), steps=steps)
 
     def stop(text: str) -> None:
         raise Cancelled(text)
 
-    assert told[0] == "Searching settings: trial 1 of 2"
-    assert told[1].startswith("Searching settings: trial 2 of 2, best 0.6")
+    assert steps[0] == "Searching settings: trial 1 of 2"
+    assert steps[1].startswith("Searching settings: trial 2 of 2, best 0.6")
     with pytest.raises(Cancelled):
         search(SPACE, FIRST, bowl, Budget(trials=2), seed=1, step=stop)
 

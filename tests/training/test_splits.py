@@ -1,14 +1,11 @@
-"""No split lets a row's neighbours or its future into training."""
+"""Group folds never put rows of one group into both training and test."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
-import numpy as np
 import pytest
 
 from spotlab.errors import InvalidInput
-from spotlab.training.advisor.splits import group_folds, time_split
+from spotlab.training.advisor.splits import group_folds
 
 GROUPS = [f"g{i % 7}" for i in range(100)] + ["big"] * 60
 
@@ -31,15 +28,5 @@ def test_folds_are_about_equally_large() -> None:
 
 
 def test_more_folds_than_groups_are_refused() -> None:
-    with pytest.raises(InvalidInput, match="5 folds of 2 groups"):
+    with pytest.raises(InvalidInput, match="2 groups cannot be split into 5 folds"):
         list(group_folds(["a", "b"], 5))
-
-
-def test_a_time_split_purges_the_rows_whose_label_crosses_the_border() -> None:
-    start = datetime(2025, 1, 1, tzinfo=UTC)
-    times = [start + timedelta(hours=hour) for hour in range(10)]
-
-    train, test = time_split(times, times[6], timedelta(hours=2))
-
-    assert np.array_equal(train, [0, 1, 2, 3, 4])
-    assert np.array_equal(test, [6, 7, 8, 9])

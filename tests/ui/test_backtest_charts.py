@@ -1,4 +1,4 @@
-"""Charts of backtests: nothing is hidden, everything has its name, and time is told truly."""
+"""Charts of backtests: nothing is hidden, and everything is labelled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spotlab.domain.traces import TracePanel
 from spotlab.gym.replay import Span
 from spotlab.ui import charts
 from spotlab.ui.backtests.replay import spells
-from spotlab.ui.charts.label_layout import LETTER_PX, LINE_PX, placed
+from spotlab.ui.charts.label_layout import LETTER_PX, LINE_PX, place_labels
 from spotlab.ui.common.theme import DARK, LIGHT, Palette
 
 PALETTES = pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
@@ -59,7 +59,7 @@ def test_names_of_near_marks_do_not_cover_each_other() -> None:
     marks = [(0.3 + 0.01 * n, 0.2 + 0.005 * n) for n in range(6)]
     names = ["a policy of some length"] * 6
     boxes = []
-    for (x, y), box in zip(marks, placed(marks, names), strict=True):
+    for (x, y), box in zip(marks, place_labels(marks, names), strict=True):
         width = LETTER_PX * len(names[0])
         left = x * 760 + box.right_px - (width if box.right_px < 0 else 0)
         boxes.append((left, (1 - y) * 360 + box.down_px, width))

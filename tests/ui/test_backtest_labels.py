@@ -1,4 +1,4 @@
-"""Backtests in words, and traces that are sent and kept."""
+"""Labels of backtests, and uploaded traces."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from spotlab.gym.policies import SPOTLAB, policies_for
 from spotlab.gym.workloads import DeadlineJob
 from spotlab.sweeps.figures import Difference
-from spotlab.sweeps.uploaded_files import keep
-from spotlab.training.advisor.datasets import VARIABLE
+from spotlab.sweeps.uploaded_files import store_files
+from spotlab.training.advisor.datasets import DATA_VARIABLE
 from spotlab.training.comparison_files import UploadedFile
 from spotlab.ui.backtests import labels, policy_pairs, time_estimate, uploads
 from spotlab.ui.charts import backtests as charts
@@ -68,11 +68,11 @@ def test_a_verdict_rests_on_the_interval_alone(gap: Difference, said: str) -> No
 def test_sent_files_are_kept_once_and_offered_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "nothing"))
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "nothing"))
     sent = [UploadedFile("a.json", b"{}"), UploadedFile("b.json", b"[]")]
-    first, new = keep(tmp_path, uploads.TRACES, uploads.unique_names(sent))
+    first, new = store_files(tmp_path, uploads.TRACES, uploads.unique_names(sent))
     assert new
-    assert keep(tmp_path, uploads.TRACES, uploads.unique_names(sent[::-1])) == (first, False)
+    assert store_files(tmp_path, uploads.TRACES, uploads.unique_names(sent[::-1])) == (first, False)
     assert sorted(path.name for path in first.iterdir()) == ["a.json", "b.json"]
     ((told, folder),) = uploads.folders(tmp_path).values()
     assert folder == first
@@ -82,14 +82,14 @@ def test_sent_files_are_kept_once_and_offered_again(
 
 def test_two_sent_files_of_one_name_are_both_kept(tmp_path: Path) -> None:
     sent = [UploadedFile("a.json", b"1"), UploadedFile("a.json", b"2")]
-    place, _ = keep(tmp_path, uploads.TRACES, uploads.unique_names(sent))
+    place, _ = store_files(tmp_path, uploads.TRACES, uploads.unique_names(sent))
     assert sorted(path.read_bytes() for path in place.iterdir()) == [b"1", b"2"]
 
 
 def test_traces_without_a_licence_come_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
     for part in ("evaluation-only/traces/x", "traces/y"):
         (tmp_path / part).mkdir(parents=True)
         (tmp_path / part / "a.json").write_text("{}")

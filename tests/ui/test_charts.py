@@ -107,7 +107,7 @@ def test_changes_show_both_values_and_the_direction() -> None:
     assert bars.y[0] == "feature 0: 4 → 1"
     assert bars.text[0] == "−1.20"
     assert bars.marker.color[0] == LIGHT.good
-    assert "m6i.large riskier than m5.large" in chart.layout.xaxis.title.text
+    assert "m6i.large is riskier than m5.large" in chart.layout.xaxis.title.text
 
 
 def test_price_history_holds_the_last_price_until_now() -> None:

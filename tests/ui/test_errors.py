@@ -27,19 +27,19 @@ def failing() -> None:
 
 def test_a_known_error_says_what_it_means_and_what_to_do() -> None:
     app = AppTest.from_function(failing).run()
-    told = app.error[0].value
-    assert "The database is locked." in told
-    assert "nothing recorded is lost" in told
-    assert "Stop the other writer." in told
+    text = app.error[0].value
+    assert "The database is locked." in text
+    assert "recorded data is not lost" in text
+    assert "Stop the other writer." in text
 
 
 def test_an_unknown_error_gives_a_reference_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR, logger="spotlab.ui"):
         app = AppTest.from_function(failing).run()
-    told = app.error[1].value
-    assert "secret detail" not in told
+    text = app.error[1].value
+    assert "secret detail" not in text
     reference = caplog.records[-1].getMessage().rsplit(" ", 1)[-1]
-    assert reference in told
+    assert reference in text
     assert caplog.records[-1].exc_info is not None
 
 

@@ -17,10 +17,10 @@ from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
 from spotlab.ui.audit.view import small_print
 from spotlab.ui.common.links import PAGE_TABLE
-from spotlab.ui.own_account.view import mighty_scope
+from spotlab.ui.own_account.view import scope_warning
 from tests.conftest import ROOT
 from tests.support.lab import empty_lab
-from tests.support.people import look_as, person
+from tests.support.people import open_pages_as, person
 
 PAGES = sorted((ROOT / "pages").glob("*.py"))
 
@@ -70,7 +70,7 @@ def test_without_sign_in_the_reader_on_loopback_is_the_local_administrator() -> 
 def test_without_sign_in_the_page_is_refused_anywhere_else() -> None:
     app = AppTest.from_function(guarded).run()
     assert not app.markdown
-    assert "no sign-in" in app.error[0].value
+    assert "without sign-in" in app.error[0].value
 
 
 @pytest.mark.parametrize("bound_to", ["127.0.0.1", "0.0.0.0"], indirect=True)
@@ -82,15 +82,15 @@ def test_with_sign_in_nobody_is_let_in_by_address_alone() -> None:
 
 
 def test_a_role_without_the_right_is_told_who_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    look_as(monkeypatch, person(Role.VIEWER))
+    open_pages_as(monkeypatch, person(Role.VIEWER))
     app = AppTest.from_function(guarded).run()
     assert not app.markdown
-    assert "evaluate instances: operator, admin" in app.error[0].value
-    assert app.title[0].value == "This page is not for your role"
+    assert "evaluate instances. Roles with this right: operator, admin" in app.error[0].value
+    assert app.title[0].value == "Your role does not allow this page"
 
 
 def test_a_role_with_the_right_is_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    look_as(monkeypatch, person(Role.OPERATOR))
+    open_pages_as(monkeypatch, person(Role.OPERATOR))
     assert AppTest.from_function(guarded).run().markdown[0].value == "hello the operator"
 
 
@@ -106,8 +106,8 @@ def test_the_guard_is_every_pages_first_statement(path: object) -> None:
 
 
 def test_who_may_give_a_token_everything_is_told_so_where_it_is_made() -> None:
-    assert "all that it may do" in mighty_scope(person(Role.ADMIN))
-    assert mighty_scope(person(Role.OPERATOR)) == ""
+    assert "every right that it has" in scope_warning(person(Role.ADMIN))
+    assert scope_warning(person(Role.OPERATOR)) == ""
 
 
 def test_a_reader_of_some_accounts_is_told_that_changes_are_left_out() -> None:

@@ -11,8 +11,14 @@ from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, Scri
 
 from spotlab.domain.ports import LocalBus, Topic
 from spotlab.errors import DatabaseDown, NotSignedIn, SpotlabError
-from spotlab.ui.common import background_tasks, identity, live_updates, session
-from tests.support.people import ANA, look_as
+from spotlab.ui.common import (
+    background_tasks,
+    identity,
+    live_updates,
+    session,
+    streamlit_internals,
+)
+from tests.support.people import ANA, open_pages_as
 
 
 def test_the_fragment_is_run_again_once_its_news_concerns_it(
@@ -23,10 +29,10 @@ def test_the_fragment_is_run_again_once_its_news_concerns_it(
         script_requests=asked, query_string="job=alerts", page_script_hash="jobs", context_info=None
     )
     monkeypatch.setattr(session, "lab", lambda: SimpleNamespace(bus=bus))
-    monkeypatch.setattr(live_updates, "get_script_run_ctx", lambda: ctx)
-    look_as(monkeypatch, ANA)
-    look: Any = live_updates._look_for.__wrapped__  # type: ignore[attr-defined]
-    since = live_updates.seen(Topic.JOBS)
+    monkeypatch.setattr(streamlit_internals, "get_script_run_ctx", lambda: ctx)
+    open_pages_as(monkeypatch, ANA)
+    look: Any = live_updates._check_for_fragment.__wrapped__  # type: ignore[attr-defined]
+    since = live_updates.topic_versions(Topic.JOBS)
     look("shown", since, 0.0, lambda: True)
     bus.publish(Topic.JOBS)
     look("shown", since, time.monotonic() + 60, lambda: True)
@@ -42,7 +48,9 @@ class Rerun(Exception):
 
 
 @pytest.mark.parametrize(
-    "look", [live_updates._look, live_updates._look_for], ids=["page", "fragment"]
+    "look",
+    [live_updates._check_for_page, live_updates._check_for_fragment],
+    ids=["page", "fragment"],
 )
 def test_an_open_screen_is_left_once_its_session_has_ended(
     monkeypatch: pytest.MonkeyPatch, look: Any
@@ -60,9 +68,11 @@ def test_an_open_screen_is_left_once_its_session_has_ended(
     bus = LocalBus()
     monkeypatch.setattr(session, "lab", lambda: SimpleNamespace(bus=bus))
     monkeypatch.setattr(live_updates.st, "rerun", again)
-    since = live_updates.seen(Topic.JOBS)
+    since = live_updates.topic_versions(Topic.JOBS)
     given = (
-        (since, 0.0, None) if look is live_updates._look else ("shown", since, 0.0, lambda: True)
+        (since, 0.0, None)
+        if look is live_updates._check_for_page
+        else ("shown", since, 0.0, lambda: True)
     )
     told(DatabaseDown("It does not answer."))
     look.__wrapped__(*given)
@@ -81,6 +91,6 @@ def test_who_is_signed_out_stops_no_run(monkeypatch: pytest.MonkeyPatch) -> None
         with pytest.raises(NotSignedIn):
             background_tasks._stop(run)
     assert not run.stopping
-    look_as(monkeypatch, ANA)
+    open_pages_as(monkeypatch, ANA)
     background_tasks._stop(run)
     assert run.stopping

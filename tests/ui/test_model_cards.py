@@ -1,4 +1,4 @@
-"""A card's figures are read from wherever the card says them, and a stranger's card is harmless."""
+"""Figures are read from every form of card, and an uploaded card is harmless."""
 
 from __future__ import annotations
 

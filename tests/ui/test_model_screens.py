@@ -15,7 +15,7 @@ from spotlab.services.model_comparison import ComparisonCache, ComparisonResult
 from spotlab.services.models import ModelEntry
 from spotlab.training import comparison_files
 from spotlab.training.head_to_head import compare
-from spotlab.training.paired_evaluation import SameRows
+from spotlab.training.paired_evaluation import PairedRows
 from spotlab.ui.models import (
     actions,
     comparison_form,
@@ -42,7 +42,7 @@ def result(shift: float, rows: int = 400) -> ComparisonResult:
     other = np.clip(truth + shift, 0.0, 1.0)
     days = np.arange(rows) // 20
     table = pd.DataFrame({"trace": "a", "elapsed_h": np.arange(rows) / 6.0, "at": pd.NaT})
-    same = SameRows(
+    same = PairedRows(
         outcome, truth, other, days, "day", "capacity lost", 1.0, table, ("a file",), ("Seen.",)
     )
     return ComparisonResult(f"{shift}", same, compare(("a@1", "b@1"), outcome, truth, other, days))
@@ -61,7 +61,7 @@ def test_the_verdict_names_the_better_one_only_beyond_doubt() -> None:
 def test_warnings_come_with_the_figures() -> None:
     assert head_to_head.warnings_of(result(0.1)) == ["Seen."]
     few = result(0.1, rows=100)
-    assert "5 days only" in head_to_head.warnings_of(few)[-1]
+    assert "Only 5 days" in head_to_head.warnings_of(few)[-1]
     table = head_to_head.exported(few, NOW)
     assert any("Paired bootstrap over 5 blocks" in note for note in table.notes)
     assert "Seen." in table.notes
@@ -86,9 +86,9 @@ def test_results_are_kept_by_digest_and_the_oldest_goes() -> None:
 @pytest.mark.parametrize(
     ("action", "task", "said"),
     [
-        (ModelAction.CHAMPION, "advisor", "instead of toy@1.0.0, which becomes graduated"),
-        (ModelAction.CHAMPION, "advisor", "3 instances without a model of their own"),
-        (ModelAction.GRADUATE, "advisor", "runs in shadow beside the champion"),
+        (ModelAction.CHAMPION, "advisor", "replacing toy@1.0.0, which becomes graduated"),
+        (ModelAction.CHAMPION, "advisor", "3 instances without an assigned model"),
+        (ModelAction.GRADUATE, "advisor", "runs in shadow alongside the champion"),
         (ModelAction.REJECT, "advisor", "2 instances with this version will be evaluated by"),
         (ModelAction.ARCHIVE, "capacity", "is archived"),
         (ModelAction.DISABLE, "advisor", "until it is enabled again"),
@@ -111,8 +111,8 @@ def test_a_capacity_model_is_not_assigned_to_an_instance() -> None:
 def test_only_models_of_one_task_meet() -> None:
     known = [entry("1.0.0", "champion"), entry("1.1.0", "candidate")]
     alone = entry("1.0.0", "champion", "capacity")
-    assert list(comparison_form.rivals([*known, alone])) == ["advisor"]
-    assert comparison_form.rivals([known[0], alone]) == {}
+    assert list(comparison_form.comparable_models([*known, alone])) == ["advisor"]
+    assert comparison_form.comparable_models([known[0], alone]) == {}
 
 
 def test_the_label_lies_more_than_a_month_after_what_is_known() -> None:
@@ -154,15 +154,15 @@ def test_what_was_live_is_told_with_who_and_why() -> None:
     event = ModelEvent(
         1, NOW, "ann", "toy", "1.0.0", "advisor", "champion", "graduated", "champion", "good"
     )
-    told = history.live_at("advisor", NOW + timedelta(hours=1), event)
-    assert "**toy@1.0.0** was in force" in told
-    assert "by ann at 2026-03-01 12:00:00 UTC: good" in told
-    assert "no model was in force" in history.live_at("advisor", NOW, None)
+    told = history.champion_at("advisor", NOW + timedelta(hours=1), event)
+    assert "**toy@1.0.0** was champion for" in told
+    assert "ann made it champion at 2026-03-01 12:00:00 UTC: good" in told
+    assert "No model was champion for" in history.champion_at("advisor", NOW, None)
 
 
-def test_the_board_says_when_nobody_is_trusted() -> None:
+def test_the_leaderboard_says_when_there_is_no_champion() -> None:
     assert leaderboard.headline([entry("1.0.0", "candidate").record]) == (
-        "No model is trusted yet: 1 version, no champion"
+        "No champion yet: 1 version"
     )
     table = leaderboard.exported([entry("1.0.0", "champion").record], NOW).frame
     assert table["auc_low"][0] == 0.757

@@ -1,4 +1,4 @@
-"""What Streamlit holds of files is counted as it counts them."""
+"""The bytes of uploaded files in Streamlit's memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from streamlit.runtime import Runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
-from spotlab.ui.common.upload_memory import held
+from spotlab.ui.common.streamlit_internals import uploaded_bytes
 
 
 def test_files_are_counted_until_their_session_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,13 +19,13 @@ def test_files_are_counted_until_their_session_ends(monkeypatch: pytest.MonkeyPa
     for session, name, size in (("a", "1", 30), ("a", "2", 12), ("b", "1", 100), ("a", "1", 5)):
         manager.add_file(session, UploadedFileRec(name, "f", "text/csv", bytes(size)))
 
-    assert held("a") == (17, 117)
-    assert held("nobody") == (0, 117)
+    assert uploaded_bytes("a") == (17, 117)
+    assert uploaded_bytes("nobody") == (0, 117)
     manager.remove_session_files("b")
-    assert held("b") == (0, 17)
+    assert uploaded_bytes("b") == (0, 17)
 
 
 def test_without_a_server_nothing_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Runtime, "exists", lambda: False)
 
-    assert held("a") == (0, 0)
+    assert uploaded_bytes("a") == (0, 0)

@@ -1,1 +1,1 @@
-"""The API's operations, a module a resource."""
+"""Operations of the API, one module per resource."""

@@ -1,4 +1,4 @@
-"""AWS accounts."""
+"""Operations on AWS accounts."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from fastapi import APIRouter, Path, Query, Response
 
 from spotlab.api import etags
 from spotlab.api.etags import IfMatch
-from spotlab.api.operation import AWS_REFUSED, Operation, about
-from spotlab.api.paging import AskedPage, Page
-from spotlab.api.request_state import AskedDesk
+from spotlab.api.operation import AWS_REFUSED, Operation, cacheable
+from spotlab.api.paging import Page, PageDep
+from spotlab.api.request_state import DeskDep
 from spotlab.api.views.accounts import (
-    AccountAsked,
-    AccountChange,
+    AccountChangeRequest,
+    AccountRequest,
     AccountView,
     CheckView,
     ValidationView,
 )
 from spotlab.domain.ports import Account, Topic
-from spotlab.services import Desk
+from spotlab.services import Services
 
 router = APIRouter(route_class=Operation, tags=["accounts"])
 
@@ -29,14 +29,14 @@ Name = Annotated[
         min_length=1,
         max_length=100,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$",
-        description="The account's name.",
+        description="Name of the account.",
         examples=["acme"],
     ),
 ]
 
 
 def view(account: Account) -> AccountView:
-    """An account as it is answered: whether there is an external id, not which."""
+    """The response for an account; it shows whether there is an external id, not its value."""
     return AccountView(
         name=account.name,
         aws_account_id=account.aws_account_id,
@@ -49,116 +49,112 @@ def view(account: Account) -> AccountView:
 
 
 def tag_of(account: Account) -> str:
-    """Its entity tag, the same under every operation that answers it."""
-    return etags.tag(view(account), account.external_id)
+    """The ETag of an account, the same for every operation that returns it."""
+    return etags.tag_of_view(view(account), account.external_id)
 
 
-@router.get(
-    "/accounts",
-    operation_id="list_accounts",
-    summary="The accounts that you see",
-    response_model=Page[AccountView],
-    openapi_extra=about(Topic.FLEET),
-)
-def list_accounts(
-    desk: AskedDesk,
-    page: AskedPage,
-    active: Annotated[
-        bool | None, Query(description="Only those that are managed, or not.")
-    ] = None,
-) -> Page[AccountView]:
-    """By name."""
-    found = [a for a in desk.accounts.list() if active is None or a.active is active]
-    return page.of(found, lambda account: [account.name], view, Page[AccountView])
-
-
-@router.post(
-    "/accounts",
-    operation_id="create_account",
-    summary="Look after one more account",
-    response_model=AccountView,
-    status_code=201,
-)
-def create_account(desk: AskedDesk, response: Response, asked: AccountAsked) -> AccountView:
-    """Its instances are listed from the next listing on; validate it to know that they can be."""
-    account = Account(
-        name=asked.name,
-        aws_account_id=asked.aws_account_id,
-        role_arn=asked.role_arn,
-        external_id=asked.external_id,
-        regions=tuple(dict.fromkeys(asked.regions)),
-    )
-    made = desk.accounts.add(account, asked.reason)
-    response.headers["Location"] = f"/api/v1/accounts/{made.name}"
-    return view(made)
-
-
-@router.get(
-    "/accounts/{name}",
-    operation_id="get_account",
-    summary="One account",
-    response_model=AccountView,
-    openapi_extra=about(Topic.FLEET),
-)
-def get_account(desk: AskedDesk, response: Response, name: Name) -> AccountView:
-    """One account that you see; its ETag is what a change is made from."""
-    account = desk.accounts.get(name)
+def _tagged(response: Response, account: Account) -> AccountView:
     response.headers["ETag"] = tag_of(account)
     return view(account)
 
 
+@router.get(
+    "/accounts",
+    summary="List accounts",
+    openapi_extra=cacheable(Topic.FLEET),
+)
+def list_accounts(
+    services: DeskDep,
+    page: PageDep,
+    active: Annotated[
+        bool | None, Query(description="true: only managed accounts; false: only others.")
+    ] = None,
+) -> Page[AccountView]:
+    """Accounts that you may see, sorted by name."""
+    accounts = [a for a in services.accounts.list() if active is None or a.active is active]
+    return page.from_list(accounts, lambda account: [account.name], view, Page[AccountView])
+
+
+@router.post(
+    "/accounts",
+    summary="Add an account",
+    status_code=201,
+)
+def create_account(services: DeskDep, response: Response, body: AccountRequest) -> AccountView:
+    """Its instances appear after the next fleet sync. Validate the account to check access."""
+    account = Account(
+        name=body.name,
+        aws_account_id=body.aws_account_id,
+        role_arn=body.role_arn,
+        external_id=body.external_id,
+        regions=tuple(dict.fromkeys(body.regions)),
+    )
+    created = services.accounts.add(account, body.reason)
+    response.headers["Location"] = f"/api/v1/accounts/{created.name}"
+    return view(created)
+
+
+@router.get(
+    "/accounts/{name}",
+    summary="Get an account",
+    openapi_extra=cacheable(Topic.FLEET),
+)
+def get_account(services: DeskDep, response: Response, name: Name) -> AccountView:
+    """Use the ETag of the response as If-Match to change the account."""
+    return _tagged(response, services.accounts.get(name))
+
+
 @router.patch(
     "/accounts/{name}",
-    operation_id="change_account",
-    summary="Change an account, or look after it no more",
-    response_model=AccountView,
+    summary="Change an account, or stop managing it",
 )
 def change_account(
-    desk: AskedDesk, response: Response, name: Name, asked: AccountChange, if_match: IfMatch = None
+    services: DeskDep,
+    response: Response,
+    name: Name,
+    body: AccountChangeRequest,
+    if_match: IfMatch = None,
 ) -> AccountView:
-    """What is not given stays as it is. Of one that comes from the settings, only `active`."""
-    changed = etags.changed(
+    """Omitted fields keep their value. Only `active` of an account from the settings can change."""
+    changed = etags.apply_change(
         if_match,
-        lambda: desk.accounts.get(name),
+        lambda: services.accounts.get(name),
         tag_of,
         f"account {name}",
-        lambda now: _change(desk, now, asked),
+        lambda current: _change(services, current, body),
     )
-    response.headers["ETag"] = tag_of(changed)
-    return view(changed)
+    return _tagged(response, changed)
 
 
-def _change(desk: Desk, now: Account, asked: AccountChange) -> Account:
-    active = now.active if asked.active is None else asked.active
-    given = (asked.aws_account_id, asked.role_arn, asked.external_id, asked.regions)
-    if all(each is None for each in given):
-        return desk.accounts.set_active(now.name, active, asked.reason, now)
-    return desk.accounts.save(
-        now.name,
-        now.aws_account_id if asked.aws_account_id is None else asked.aws_account_id,
-        now.regions if asked.regions is None else asked.regions,
-        role_arn=now.role_arn if asked.role_arn is None else asked.role_arn,
-        external_id=asked.external_id,
+def _change(services: Services, current: Account, body: AccountChangeRequest) -> Account:
+    active = current.active if body.active is None else body.active
+    account_fields = (body.aws_account_id, body.role_arn, body.external_id, body.regions)
+    if all(each is None for each in account_fields):
+        return services.accounts.set_active(current.name, active, body.reason, current)
+    return services.accounts.save(
+        current.name,
+        current.aws_account_id if body.aws_account_id is None else body.aws_account_id,
+        current.regions if body.regions is None else body.regions,
+        role_arn=current.role_arn if body.role_arn is None else body.role_arn,
+        external_id=body.external_id,
         active=active,
-        reason=asked.reason,
-        expected=now,
+        reason=body.reason,
+        expected=current,
     )
 
 
 @router.post(
     "/accounts/{name}/validation",
-    operation_id="validate_account",
-    summary="Try whether an account can be managed",
-    response_model=ValidationView,
+    summary="Validate access to an account",
     responses=AWS_REFUSED,
 )
-def validate_account(desk: AskedDesk, name: Name) -> ValidationView:
-    """Assumes its role and lists instances in each region; changes nothing. What went wrong is in
-    the answer, not an error."""
-    done = desk.accounts.validate(name)
+def validate_account(services: DeskDep, name: Name) -> ValidationView:
+    """Assumes its role and lists instances in each region; changes nothing. Failed checks are part
+    of the response, not errors."""
+    validation = services.accounts.validate(name)
     return ValidationView(
-        account=done.account,
-        ok=done.ok,
-        checks=[CheckView.model_validate(check) for check in done.checks],
-        checked_at=done.checked_at,
+        account=validation.account,
+        ok=validation.ok,
+        checks=[CheckView.model_validate(check) for check in validation.checks],
+        checked_at=validation.checked_at,
     )

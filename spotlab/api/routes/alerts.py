@@ -1,6 +1,6 @@
-"""Alert rules, what rings now, and what was told.
+"""Operations on alert rules, alerts and notifications.
 
-A receiver's address goes in and never comes out.
+A receiver's address is never returned.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from fastapi import APIRouter, Path, Query, Response
 
 from spotlab.api import etags
 from spotlab.api.etags import IfMatch
-from spotlab.api.operation import NOT_THERE, Operation, about
-from spotlab.api.paging import AskedPage, Page, place
-from spotlab.api.request_state import AskedDesk
+from spotlab.api.operation import NOT_FOUND, Operation, cacheable
+from spotlab.api.paging import Page, PageDep, decode_number
+from spotlab.api.request_state import DeskDep
 from spotlab.api.views.alerts import (
+    AlertView,
     ConditionView,
-    DeliveryView,
-    RingingView,
-    RuleAsked,
-    RuleChange,
+    NotificationView,
+    RuleChangeRequest,
+    RuleRequest,
     RuleView,
     SigningKeyView,
-    TestView,
+    TestNotificationView,
 )
 from spotlab.domain.access import Right
 from spotlab.domain.alerts import AlertRule
@@ -33,12 +33,12 @@ router = APIRouter(route_class=Operation, tags=["alerts"])
 
 Id = Annotated[
     str,
-    Path(pattern="^[0-9a-f]{12}$", description="The rule's id.", examples=["0f1e2d3c4b5a"]),
+    Path(pattern="^[0-9a-f]{12}$", description="Id of the rule.", examples=["0f1e2d3c4b5a"]),
 ]
 
 
 def view(rule: AlertRule) -> RuleView:
-    """A rule as it is answered."""
+    """The response for a rule."""
     return RuleView(
         rule_id=rule.rule_id,
         name=rule.name,
@@ -53,46 +53,46 @@ def view(rule: AlertRule) -> RuleView:
 
 
 def tag_of(rule: AlertRule) -> str:
-    """Its entity tag, the same under every operation that answers it."""
-    return etags.tag(view(rule), rule.address_mark)
+    """The ETag of a rule, the same for every operation that returns it."""
+    return etags.tag_of_view(view(rule), rule.address_mark)
 
 
-def delivery_view(found: Delivery) -> DeliveryView:
-    """An alert as it is answered."""
-    message = found.message
-    return DeliveryView(
-        alert_id=found.alert_id,
-        rule_id=found.rule_id,
+def notification_view(delivery: Delivery) -> NotificationView:
+    """The response for a notification."""
+    message = delivery.message
+    return NotificationView(
+        alert_id=delivery.alert_id,
+        rule_id=delivery.rule_id,
         rule=message["rule"]["name"],
         event=message["event"],
         subject=message["subject"],
         text=message["text"],
         value=message["value"],
         since=message["since"],
-        at=found.at,
-        state=found.state,
-        attempts=found.attempts,
-        next_try_at=found.next_try_at,
-        sent_at=found.sent_at,
-        error=found.error,
+        at=delivery.at,
+        state=delivery.state,
+        attempts=delivery.attempts,
+        next_try_at=delivery.next_try_at,
+        sent_at=delivery.sent_at,
+        error=delivery.error,
     )
+
+
+def _tagged(response: Response, rule: AlertRule) -> RuleView:
+    response.headers["ETag"] = tag_of(rule)
+    return view(rule)
 
 
 @router.get(
     "/alerts",
-    operation_id="list_alerts",
-    summary="What rings now",
-    response_model=Page[RingingView],
-    openapi_extra=about(Topic.ALERTS, Topic.FLEET),
+    summary="List firing alerts",
+    openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
-def list_alerts(
-    desk: AskedDesk,
-    page: AskedPage,
-) -> Page[RingingView]:
-    """By rule and subject, of the rules that you see."""
-    found = sorted(
+def list_alerts(services: DeskDep, page: PageDep) -> Page[AlertView]:
+    """Alerts of the rules that you may see, sorted by rule and subject."""
+    alerts = sorted(
         (
-            RingingView(
+            AlertView(
                 rule_id=rule.rule_id,
                 rule=rule.name,
                 key=key,
@@ -102,153 +102,138 @@ def list_alerts(
                 since=each.since,
                 told_at=each.told_at,
             )
-            for rule in desk.alerts.rules()
+            for rule in services.alerts.rules()
             for key, each in rule.rung.items()
         ),
         key=lambda each: (each.rule_id, each.key),
     )
-    shown, following = page.cut(found, lambda each: [each.rule_id, each.key])
-    return Page[RingingView](items=list(shown), total=len(found), next=following)
+    page_alerts, following = page.slice(alerts, lambda each: [each.rule_id, each.key])
+    return Page[AlertView](items=list(page_alerts), total=len(alerts), next=following)
 
 
 @router.get(
     "/alerts/history",
-    operation_id="list_alert_deliveries",
-    summary="What was told, or could not be",
-    response_model=Page[DeliveryView],
-    openapi_extra=about(Topic.ALERTS, Topic.FLEET),
+    summary="List notifications",
+    openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
-def list_alert_deliveries(
-    desk: AskedDesk,
-    page: AskedPage,
-) -> Page[DeliveryView]:
-    """Newest first, of the rules that you see."""
-    total = desk.alerts.count()
-    found = desk.alerts.history(before=place(page.cursor), limit=page.limit + 1)
-    return page.stored(
-        found, total, lambda each: [each.alert_id], delivery_view, Page[DeliveryView]
+def list_alert_deliveries(services: DeskDep, page: PageDep) -> Page[NotificationView]:
+    """Sent, pending and failed notifications of the rules that you may see, newest first."""
+    total = services.alerts.count()
+    deliveries = services.alerts.history(before=decode_number(page.cursor), limit=page.limit + 1)
+    return page.from_store(
+        deliveries, total, lambda each: [each.alert_id], notification_view, Page[NotificationView]
     )
 
 
 @router.get(
     "/alerts/rules",
-    operation_id="list_alert_rules",
-    summary="The alert rules that you see",
-    response_model=Page[RuleView],
-    openapi_extra=about(Topic.ALERTS, Topic.FLEET),
+    summary="List alert rules",
+    openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
 def list_alert_rules(
-    desk: AskedDesk,
-    page: AskedPage,
+    services: DeskDep,
+    page: PageDep,
     enabled: Annotated[
-        bool | None, Query(description="Only those that are watched, or not.")
+        bool | None, Query(description="true: only enabled rules; false: only disabled rules.")
     ] = None,
 ) -> Page[RuleView]:
-    """By name. A rule about instances is there for those who see every account it tells of."""
-    found = sorted(
-        (rule for rule in desk.alerts.rules() if enabled is None or rule.enabled is enabled),
+    """Sorted by name. You see a rule about instances if you may see all of its accounts."""
+    rules = sorted(
+        (rule for rule in services.alerts.rules() if enabled is None or rule.enabled is enabled),
         key=lambda rule: (rule.name, rule.rule_id),
     )
-    return page.of(found, lambda rule: [rule.name, rule.rule_id], view, Page[RuleView])
+    return page.from_list(rules, lambda rule: [rule.name, rule.rule_id], view, Page[RuleView])
 
 
 @router.post(
     "/alerts/rules",
-    operation_id="create_alert_rule",
-    summary="Watch something, and tell somebody",
-    response_model=RuleView,
+    summary="Add an alert rule",
     status_code=201,
-    responses=NOT_THERE,
+    responses=NOT_FOUND,
 )
-def create_alert_rule(desk: AskedDesk, response: Response, asked: RuleAsked) -> RuleView:
-    """It tells of the instances that you see, and of no others."""
-    made = desk.alerts.add(
-        asked.name, asked.condition.condition(), asked.channel, asked.address, asked.reason
+def create_alert_rule(services: DeskDep, response: Response, body: RuleRequest) -> RuleView:
+    """The rule covers only instances that you may see."""
+    rule = services.alerts.add(
+        body.name, body.condition.condition(), body.channel, body.address, body.reason
     ).rule
-    response.headers["Location"] = f"/api/v1/alerts/rules/{made.rule_id}"
-    return view(made)
+    response.headers["Location"] = f"/api/v1/alerts/rules/{rule.rule_id}"
+    return view(rule)
 
 
 @router.get(
     "/alerts/rules/{rule_id}",
-    operation_id="get_alert_rule",
-    summary="One alert rule",
-    response_model=RuleView,
-    openapi_extra=about(Topic.ALERTS, Topic.FLEET),
+    summary="Get an alert rule",
+    openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
-def get_alert_rule(desk: AskedDesk, response: Response, rule_id: Id) -> RuleView:
-    """Its ETag is what a change is made from."""
-    rule = desk.alerts.rule(rule_id)
-    response.headers["ETag"] = tag_of(rule)
-    return view(rule)
+def get_alert_rule(services: DeskDep, response: Response, rule_id: Id) -> RuleView:
+    """Use the ETag of the response as If-Match to change the rule."""
+    return _tagged(response, services.alerts.rule(rule_id))
 
 
 @router.patch(
     "/alerts/rules/{rule_id}",
-    operation_id="change_alert_rule",
     summary="Change, enable or disable an alert rule",
-    response_model=RuleView,
 )
 def change_alert_rule(
-    desk: AskedDesk, response: Response, rule_id: Id, asked: RuleChange, if_match: IfMatch = None
+    services: DeskDep,
+    response: Response,
+    rule_id: Id,
+    body: RuleChangeRequest,
+    if_match: IfMatch = None,
 ) -> RuleView:
-    """What is not given stays as it is; what rang starts anew."""
-    changed = etags.changed(
+    """Omitted fields keep their value. Alerts that are firing start again."""
+    changed = etags.apply_change(
         if_match,
-        lambda: desk.alerts.rule(rule_id),
+        lambda: services.alerts.rule(rule_id),
         tag_of,
         f"alert rule {rule_id}",
-        lambda now: desk.alerts.change(
+        lambda current: services.alerts.change(
             rule_id,
-            name=asked.name,
-            condition=None if asked.condition is None else asked.condition.condition(),
-            channel=asked.channel,
-            address=asked.address,
-            enabled=asked.enabled,
-            reason=asked.reason,
-            expected=now,
+            name=body.name,
+            condition=None if body.condition is None else body.condition.condition(),
+            channel=body.channel,
+            address=body.address,
+            enabled=body.enabled,
+            reason=body.reason,
+            expected=current,
         ),
     )
-    response.headers["ETag"] = tag_of(changed)
-    return view(changed)
+    return _tagged(response, changed)
 
 
 @router.delete(
     "/alerts/rules/{rule_id}",
-    operation_id="delete_alert_rule",
-    summary="Watch something no longer",
-    response_model=RuleView,
+    summary="Delete an alert rule",
 )
 def delete_alert_rule(
-    desk: AskedDesk,
+    services: DeskDep,
     rule_id: Id,
-    reason: Annotated[str, Query(max_length=500, pattern=LABEL, description="Why.")] = "",
+    reason: Annotated[
+        str, Query(max_length=500, pattern=LABEL, description="Reason for the change.")
+    ] = "",
 ) -> RuleView:
-    """Gives the rule as it was; what waits to be told is not told."""
-    desk.who.require(Right.CHANGE_ALERTS)
-    rule = desk.alerts.rule(rule_id)
-    desk.alerts.delete(rule_id, reason)
+    """Returns the deleted rule. Pending notifications are not sent."""
+    services.principal.require(Right.CHANGE_ALERTS)
+    rule = services.alerts.rule(rule_id)
+    services.alerts.delete(rule_id, reason)
     return view(rule)
 
 
 @router.post(
     "/alerts/rules/{rule_id}/test",
-    operation_id="test_alert_rule",
-    summary="Send a test message now",
-    response_model=TestView,
+    summary="Send a test notification",
 )
-def test_alert_rule(desk: AskedDesk, rule_id: Id) -> TestView:
-    """Sent once, really, whether the rule is enabled or not. What went wrong is in the answer."""
-    return TestView.model_validate(desk.alerts.test(rule_id))
+def test_alert_rule(services: DeskDep, rule_id: Id) -> TestNotificationView:
+    """Sends one real notification, even if the rule is disabled. A failure is part of the
+    response, not an error."""
+    return TestNotificationView.model_validate(services.alerts.test(rule_id))
 
 
 @router.get(
     "/alerts/rules/{rule_id}/signing-key",
-    operation_id="get_alert_signing_key",
-    summary="What a rule's messages are signed with",
-    response_model=SigningKeyView,
+    summary="Get the signing key of an alert rule",
 )
-def get_alert_signing_key(desk: AskedDesk, response: Response, rule_id: Id) -> SigningKeyView:
-    """For its receiver, who checks them with it; for those who may change rules."""
+def get_alert_signing_key(services: DeskDep, response: Response, rule_id: Id) -> SigningKeyView:
+    """The receiver verifies notifications with it. Needs the right to change rules."""
     response.headers["Cache-Control"] = "no-store"
-    return SigningKeyView(rule_id=rule_id, signing_key=desk.alerts.signing_key(rule_id))
+    return SigningKeyView(rule_id=rule_id, signing_key=services.alerts.signing_key(rule_id))

@@ -1,4 +1,4 @@
-"""The audit log, for those who may read it."""
+"""Operations on the audit log."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 
 from spotlab.api.operation import Operation
-from spotlab.api.paging import AskedPage, Page, place
-from spotlab.api.request_state import AskedDesk, TheService
+from spotlab.api.paging import Page, PageDep, decode_number
+from spotlab.api.request_state import DeskDep, ServiceDep
 from spotlab.api.views.audit import AuditCheckView, EntryView
 from spotlab.api.views.base import Moment
 from spotlab.domain.access import Right
@@ -18,46 +18,48 @@ from spotlab.telemetry.text import LABEL
 
 router = APIRouter(route_class=Operation, tags=["audit"])
 
-CHECKED_FOR_S: Final = 10.0
+CHECK_CACHE_S: Final = 10.0
 Text = Annotated[str | None, Query(min_length=1, max_length=100, pattern=LABEL)]
 
 
 @router.get(
     "/audit",
-    operation_id="list_audit",
-    summary="Every change: who, what, before and after",
-    response_model=Page[EntryView],
+    summary="List the audit log",
 )
 def list_audit(
-    desk: AskedDesk,
-    page: AskedPage,
-    actor: Annotated[Text, Query(description="By them.", examples=["ana"])] = None,
-    action: Annotated[
-        Text, Query(description="This, or all that begin so.", examples=["instance"])
+    services: DeskDep,
+    page: PageDep,
+    actor: Annotated[
+        Text, Query(description="Only changes by this user.", examples=["ana"])
     ] = None,
-    target: Annotated[Text, Query(description="To this.")] = None,
+    action: Annotated[
+        Text,
+        Query(description="Only this action, or all that start with it.", examples=["instance"]),
+    ] = None,
+    target: Annotated[Text, Query(description="Only changes of this target.")] = None,
     since: Annotated[
-        Moment | None, Query(description="Not before.", examples=["2026-11-01T00:00:00Z"])
+        Moment | None,
+        Query(description="Only changes at this time or later.", examples=["2026-11-01T00:00:00Z"]),
     ] = None,
 ) -> Page[EntryView]:
-    """Newest first."""
-    where = AuditFilter(actor, action, target, since)
-    total = desk.audit.count(where)
-    found = desk.audit.list(replace(where, before=place(page.cursor)), limit=page.limit + 1)
-    return page.stored(
-        found, total, lambda each: [each.number], EntryView.model_validate, Page[EntryView]
+    """Every change with user, time, and values before and after; newest first."""
+    filters = AuditFilter(actor, action, target, since)
+    total = services.audit.count(filters)
+    entries = services.audit.list(
+        replace(filters, before=decode_number(page.cursor)), limit=page.limit + 1
+    )
+    return page.from_store(
+        entries, total, lambda each: [each.number], EntryView.model_validate, Page[EntryView]
     )
 
 
 @router.get(
     "/audit/check",
-    operation_id="check_audit",
-    summary="Whether the audit log is as it was written",
-    response_model=AuditCheckView,
+    summary="Check the hash chain of the audit log",
 )
-def check_audit(desk: AskedDesk, service: TheService) -> AuditCheckView:
-    """Follows the chain from its first entry to its last, at most every ten seconds."""
-    desk.who.require(Right.READ_AUDIT)
+def check_audit(services: DeskDep, service: ServiceDep) -> AuditCheckView:
+    """Checks all entries; the result is cached for 10 seconds."""
+    services.principal.require(Right.READ_AUDIT)
     return AuditCheckView.model_validate(
-        service.shared("audit check", CHECKED_FOR_S, desk.audit.check)
+        service.shared("audit check", CHECK_CACHE_S, services.audit.check)
     )

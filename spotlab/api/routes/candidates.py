@@ -1,4 +1,4 @@
-"""The active market: candidates for requirements, and why a pool is risky."""
+"""Operations that rank candidates in the active market and explain a pool's risk."""
 
 from __future__ import annotations
 
@@ -8,66 +8,76 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
-from spotlab.api.operation import Operation, about
-from spotlab.api.paging import Cursor, Limit, Page, link, read, write
-from spotlab.api.request_state import AskedDesk, TheService
-from spotlab.api.views.base import POOL, REFERENCE, PlainName, pool_of
-from spotlab.api.views.base import about as field
+from spotlab.api.operation import Operation, cacheable
+from spotlab.api.paging import Cursor, Limit, Page, PageRequest
+from spotlab.api.request_state import DeskDep, ServiceDep
+from spotlab.api.views.base import MODEL_REFERENCE, POOL_KEY, PlainName, field, pool_of
 from spotlab.api.views.experiments import CandidateView, candidate_view
-from spotlab.api.views.explanations import ExplanationView, explained
+from spotlab.api.views.explanations import ExplanationView, explanation_view
 from spotlab.api.views.instances import RequirementsView
 from spotlab.domain.decision import Requirements
 from spotlab.domain.market import MarketName
 from spotlab.domain.ports import Topic
-from spotlab.errors import InvalidInput, NotFound
+from spotlab.errors import InvalidInput
 
 router = APIRouter(route_class=Operation, tags=["candidates"])
 
-RANKED_FOR_S = 10.0
+RANKING_CACHE_S = 10.0
 Model = Annotated[
     str | None,
     Query(
-        pattern=REFERENCE, max_length=120, description="Scored by this model; none: the champion."
+        pattern=MODEL_REFERENCE,
+        max_length=120,
+        description="Model to score with; omit it for the champion.",
+    ),
+]
+PoolKey = Annotated[
+    str,
+    Query(
+        pattern=POOL_KEY,
+        max_length=120,
+        description="Pool key of a candidate.",
+        examples=["us-east-1:us-east-1a:m6i.large:Linux"],
     ),
 ]
 Size = Annotated[float | None, Query(ge=0, le=1e6, allow_inf_nan=False)]
 Names = Annotated[list[PlainName], Query(max_length=50)]
 
 
-class Candidates(Page[CandidateView]):
-    """The pools that meet requirements, cheapest expected cost first."""
+class CandidatePage(Page[CandidateView]):
+    """Pools that meet the requirements, lowest expected cost first."""
 
-    market: MarketName = field("Which market their numbers belong to.", "simulated")
-    as_of: datetime = field("When it was read.", "2026-11-03T09:30:00Z")
-    model: str = field("Which model scored it.", "advisor-lgbm@1.2.0")
-    pools: int = field("How many pools the market has.", 355, "count")
-    dropped: dict[str, int] = field("How many were dropped, by reason.", {"another region": 340})
-    degraded: list[str] = field("What is missing, in words.", [])
-    requirements: RequirementsView = Field(description="What a pool had to offer.")
+    market: MarketName = field("Market of the pools.", "simulated")
+    as_of: datetime = field("When the market was read.", "2026-11-03T09:30:00Z")
+    model: str = field("Model that scored the pools.", "advisor-lgbm@1.2.0")
+    pools: int = field("Number of pools in the market.", 355, "count")
+    dropped: dict[str, int] = field("Number of filtered pools by reason.", {"another region": 340})
+    degraded: list[str] = field("Reasons why the ranking is degraded; empty if it is not.", [])
+    requirements: RequirementsView = Field(description="Requirements that the pools meet.")
 
 
-def requirements_asked(
-    region: Annotated[Names, Query(description="Allowed regions; repeat it for several.")] = [],  # noqa: B006
-    zone: Annotated[Names, Query(description="Allowed zones.")] = [],  # noqa: B006
-    family: Annotated[Names, Query(description="Allowed families.")] = [],  # noqa: B006
-    vcpu_min: Annotated[Size, Query(description="Fewest virtual CPUs.", examples=[2])] = None,
-    vcpu_max: Annotated[Size, Query(description="Most virtual CPUs.")] = None,
-    memory_gb_min: Annotated[Size, Query(description="Least memory, GiB.", examples=[8])] = None,
-    memory_gb_max: Annotated[Size, Query(description="Most memory, GiB.")] = None,
+def requirements_from_query(
+    region: Annotated[Names, Query(description="Allowed region; repeat for several.")] = [],  # noqa: B006
+    zone: Annotated[
+        Names, Query(description="Allowed availability zone; repeat for several.")
+    ] = [],  # noqa: B006
+    family: Annotated[Names, Query(description="Allowed family; repeat for several.")] = [],  # noqa: B006
+    vcpu_min: Annotated[Size, Query(description="Minimum vCPU.", examples=[2])] = None,
+    vcpu_max: Annotated[Size, Query(description="Maximum vCPU.")] = None,
+    memory_gb_min: Annotated[Size, Query(description="Minimum memory, GiB.", examples=[8])] = None,
+    memory_gb_max: Annotated[Size, Query(description="Maximum memory, GiB.")] = None,
     architecture: Annotated[
         str | None, Query(pattern="^(x86_64|arm64)$", description="x86_64 or arm64.")
     ] = None,
     accelerator: Annotated[
-        bool | None, Query(description="true: needs one; false: must not have one.")
+        bool | None, Query(description="true: required; false: excluded.")
     ] = None,
-    burstable: Annotated[
-        bool | None, Query(description="true: must be burstable; false: must not.")
-    ] = None,
+    burstable: Annotated[bool | None, Query(description="true: required; false: excluded.")] = None,
     max_advisor_bucket: Annotated[
-        int | None, Query(ge=0, le=4, description="Highest interruption bucket, 0 to 4.")
+        int | None, Query(ge=0, le=4, description="Highest advisor bucket, 0 to 4.")
     ] = None,
 ) -> Requirements:
-    """The filters of a question for candidates."""
+    """The requirements given as query parameters."""
     return Requirements(
         regions=tuple(region),
         zones=tuple(zone),
@@ -85,17 +95,15 @@ def requirements_asked(
 
 @router.get(
     "/candidates",
-    operation_id="list_candidates",
-    summary="Score the pools that meet requirements",
-    response_model=Candidates,
-    openapi_extra=about(Topic.MARKET, Topic.MODELS, Topic.FLEET),
+    summary="Rank the pools that meet the requirements",
+    openapi_extra=cacheable(Topic.MARKET, Topic.MODELS, Topic.FLEET),
 )
 def list_candidates(
     request: Request,
     response: Response,
-    desk: AskedDesk,
-    service: TheService,
-    asked: Annotated[Requirements, Depends(requirements_asked)],
+    services: DeskDep,
+    service: ServiceDep,
+    requirements: Annotated[Requirements, Depends(requirements_from_query)],
     limit: Limit = 20,
     cursor: Cursor = None,
     model: Model = None,
@@ -103,42 +111,38 @@ def list_candidates(
         str | None,
         Query(
             pattern=r"^[A-Za-z0-9-]{1,40}$",
-            description="With the requirements and the model of this instance instead of filters.",
+            description="Use the requirements and model of this instance, not filters.",
         ),
     ] = None,
-    features: Annotated[bool, Query(description="With their features.")] = False,
-) -> Candidates:
-    """Ranked by expected cost: price, and risk times what an interruption costs."""
-    instead = ""
+    features: Annotated[bool, Query(description="Include the features.")] = False,
+) -> CandidatePage:
+    """Ranked by expected cost: price + hazard × cost of an interruption."""
+    model_note = ""
     if instance_id is not None:
-        if asked != Requirements() or model is not None:
+        if requirements != Requirements() or model is not None:
             raise InvalidInput(
-                "An instance brings its own requirements and model.",
-                remedy="Give instance_id alone, or filters without it.",
+                "instance_id cannot be combined with filters or a model.",
+                remedy="Send either instance_id alone, or filters without it.",
             )
-        instance = desk.instances.get(instance_id)
-        asked = desk.lab.requirements_of(instance)
-        model, instead = desk.lab.in_force(instance)
-    desk.market.may_read()
+        instance = services.instances.get(instance_id)
+        requirements = services.lab.requirements_of(instance)
+        model, model_note = services.lab.deciding_model(instance)
+    services.market.may_read()
     version = service.versions((Topic.MARKET, Topic.MODELS))
     ranking = service.shared(
-        ("ranking", asked, model, version),
-        RANKED_FOR_S,
-        lambda: desk.market.rank(asked, None, model),
+        ("ranking", requirements, model, version),
+        RANKING_CACHE_S,
+        lambda: services.market.rank(requirements, None, model),
     )
     total = len(ranking.candidates)
-    start = 0
-    if cursor is not None:
-        start = read(cursor, [0])[0]
-        if not 0 <= start <= total:
-            raise NotFound("There is no such page.", remedy="Use the `next` of a page.")
+    page = PageRequest(request, response, limit, cursor)
+    start = page.offset(total)
     end = min(start + limit, total)
-    following = write([end]) if end < total else None
-    link(request, response, following)
-    data, placements = ranking.scored.data, desk.market.placements()
-    return Candidates(
+    following = page.link_next([end] if end < total else None)
+    data, placements = ranking.scored.data, services.market.placements()
+    return CandidatePage(
         items=[
-            candidate_view(each, features, placements.of(each.pool))
+            candidate_view(each, features, placements.score_of(each.pool))
             for each in ranking.take(range(start, end))
         ],
         total=total,
@@ -148,34 +152,26 @@ def list_candidates(
         model=ranking.scored.model,
         pools=len(ranking.table),
         dropped=ranking.dropped,
-        degraded=[*data.degraded, *([instead] if instead else [])],
-        requirements=RequirementsView.model_validate(asked),
+        degraded=[*data.degraded, *([model_note] if model_note else [])],
+        requirements=RequirementsView.model_validate(requirements),
     )
 
 
 @router.get(
     "/explanation",
-    operation_id="explain_pool",
-    summary="Why a pool's risk is what it is now",
-    response_model=ExplanationView,
-    openapi_extra=about(Topic.MARKET, Topic.MODELS),
+    summary="Explain the current risk of a pool",
+    openapi_extra=cacheable(Topic.MARKET, Topic.MODELS),
 )
 def explain_pool(
-    desk: AskedDesk,
-    pool: Annotated[
-        str,
-        Query(
-            pattern=POOL,
-            max_length=120,
-            description="A candidate's pool key.",
-            examples=["us-east-1:us-east-1a:m6i.large:Linux"],
-        ),
-    ],
+    services: DeskDep,
+    pool: PoolKey,
     model: Model = None,
     horizon_h: Annotated[
         float,
-        Query(gt=0, le=8766, allow_inf_nan=False, description="Hours looked ahead.", examples=[24]),
+        Query(
+            gt=0, le=8766, allow_inf_nan=False, description="Horizon of the risk, h.", examples=[24]
+        ),
     ] = 24.0,
 ) -> ExplanationView:
-    """SHAP contributions in log-odds; with the base they add up to the raw score."""
-    return explained(desk.explaining.now(pool_of(pool), model, horizon_h), "now")
+    """SHAP contributions in log-odds; base and contributions add up to the raw score."""
+    return explanation_view(services.explanations.now(pool_of(pool), model, horizon_h), "now")

@@ -1,7 +1,7 @@
-"""Deciding about instances, one or many.
+"""Operations that evaluate instances.
 
-Many are decided within the request: scoring the market is shared, and each further decision takes
-some milliseconds. Longer lists are what the scheduled evaluation is for.
+All instances are evaluated within the request: the market is scored once for all of them, and each
+further decision takes some milliseconds. For longer lists there is the scheduled evaluation.
 """
 
 from __future__ import annotations
@@ -9,50 +9,48 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from spotlab.api.operation import NOT_THERE, Operation
-from spotlab.api.request_state import AskedDesk
-from spotlab.api.routes.instances import Id
-from spotlab.api.views.base import View, about
+from spotlab.api.operation import NOT_FOUND, Operation
+from spotlab.api.request_state import DeskDep
+from spotlab.api.routes.instances import InstanceId
+from spotlab.api.views.base import View, field
 from spotlab.api.views.experiments import SummaryView
-from spotlab.api.views.instances import EvaluateAsked
+from spotlab.api.views.instances import EvaluateRequest
 
 router = APIRouter(route_class=Operation, tags=["evaluations"])
 
 
-class Decided(View):
-    """What was decided, in the order that was asked for."""
+class EvaluationsView(View):
+    """Decisions, in the order of the request."""
 
-    experiments: list[SummaryView] = Field(description="A decision an instance.")
-    degraded: list[str] = about("What they were decided without, in words.", [])
+    experiments: list[SummaryView] = Field(description="One decision per instance.")
+    degraded: list[str] = field("Reasons why decisions are degraded; empty if none is.", [])
 
 
 @router.post(
     "/instances/{instance_id}/evaluations",
-    operation_id="evaluate_instance",
-    summary="Decide about an instance now",
-    response_model=SummaryView,
+    summary="Evaluate an instance now",
     status_code=201,
 )
-def evaluate_instance(desk: AskedDesk, response: Response, instance_id: Id) -> SummaryView:
-    """Collects the market first where it is too old. The decision is recorded; an evaluation that
-    reaches none is recorded as well, with its error."""
-    made = desk.instances.evaluated([instance_id])[0]
-    response.headers["Location"] = f"/api/v1/experiments/{made.experiment_id}"
-    return SummaryView.model_validate(made)
+def evaluate_instance(
+    services: DeskDep, response: Response, instance_id: InstanceId
+) -> SummaryView:
+    """Collects the market first if it is stale. The decision is recorded; an evaluation that fails
+    is recorded as well, with its error."""
+    experiment = services.instances.evaluate_summaries([instance_id])[0]
+    response.headers["Location"] = f"/api/v1/experiments/{experiment.experiment_id}"
+    return SummaryView.model_validate(experiment)
 
 
 @router.post(
     "/evaluations",
-    operation_id="evaluate_many",
-    summary="Decide about many instances now",
-    response_model=Decided,
+    summary="Evaluate several instances now",
     status_code=201,
-    responses=NOT_THERE,
+    responses=NOT_FOUND,
 )
-def evaluate_many(desk: AskedDesk, asked: EvaluateAsked) -> Decided:
-    """At most 100 instances by name, or every one that you see and whose pipeline is on."""
-    made = desk.instances.evaluated(asked.instance_ids)
-    return Decided(
-        experiments=[SummaryView.model_validate(each) for each in made],
-        degraded=sorted({reason for each in made for reason in each.degraded}),
+def evaluate_many(services: DeskDep, body: EvaluateRequest) -> EvaluationsView:
+    """At most 100 instances by id, or all that you may see and whose pipeline is on."""
+    experiments = services.instances.evaluate_summaries(body.instance_ids)
+    return EvaluationsView(
+        experiments=[SummaryView.model_validate(each) for each in experiments],
+        degraded=sorted({reason for each in experiments for reason in each.degraded}),
     )

@@ -1,4 +1,4 @@
-"""Decisions as they were made."""
+"""Operations on experiments: recorded decisions, their candidates and outcomes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Path, Query
 
-from spotlab.api.operation import Operation, about
-from spotlab.api.paging import AskedPage, Page, PageAsked, read
-from spotlab.api.request_state import AskedDesk
-from spotlab.api.routes.instances import Id
-from spotlab.api.views.base import MOST_ID, POOL, REFERENCE, Moment, pool_of, possible
+from spotlab.api.operation import Operation, cacheable
+from spotlab.api.paging import Page, PageDep, PageRequest, decode_cursor, no_such_page
+from spotlab.api.request_state import DeskDep
+from spotlab.api.routes.candidates import PoolKey
+from spotlab.api.routes.instances import InstanceId
+from spotlab.api.views.base import (
+    MAX_ID,
+    MODEL_REFERENCE,
+    Moment,
+    pool_of,
+    require_supported_year,
+)
 from spotlab.api.views.experiments import (
     CandidateView,
     ExperimentView,
@@ -23,42 +30,53 @@ from spotlab.api.views.experiments import (
     VerdictView,
     candidate_view,
 )
-from spotlab.api.views.explanations import ExplanationView, explained
+from spotlab.api.views.explanations import ExplanationView, explanation_view
 from spotlab.domain.decision import Candidate, Decision, Experiment
 from spotlab.domain.ports import ExperimentFilter, Topic
-from spotlab.errors import NotFound
-from spotlab.services import Desk
+from spotlab.services import Services
 
 router = APIRouter(route_class=Operation, tags=["experiments"])
 
-UNCHANGING = about(for_s=60.0)
-"""A decision is never changed."""
+IMMUTABLE = cacheable(max_age_s=60.0)
+"""Recorded decisions never change."""
 
 Number = Annotated[
-    int, Path(ge=1, le=MOST_ID, description="The experiment's number.", examples=[1])
+    int, Path(ge=1, le=MAX_ID, description="Number of the experiment.", examples=[1])
 ]
-Shadow = Annotated[bool | None, Query(description="Recorded only, or to be carried out.")]
-Degraded = Annotated[bool | None, Query(description="Decided with less than there should be.")]
-Failed = Annotated[bool | None, Query(description="Without a decision, or with one.")]
+Shadow = Annotated[
+    bool | None, Query(description="true: only decisions in shadow mode; false: only others.")
+]
+Degraded = Annotated[
+    bool | None, Query(description="true: only degraded decisions; false: only others.")
+]
+Failed = Annotated[
+    bool | None, Query(description="true: only failed evaluations; false: only successful ones.")
+]
 Since = Annotated[
-    Moment | None, Query(description="Not before.", examples=["2026-11-01T00:00:00Z"])
+    Moment | None,
+    Query(description="Only decisions at this time or later.", examples=["2026-11-01T00:00:00Z"]),
 ]
-Until = Annotated[Moment | None, Query(description="Not after.", examples=["2999-01-01T00:00:00Z"])]
+Until = Annotated[
+    Moment | None,
+    Query(description="Only decisions at this time or earlier.", examples=["2999-01-01T00:00:00Z"]),
+]
 Text = Annotated[str | None, Query(min_length=1, max_length=100)]
 
 
-def listed(desk: Desk, where: ExperimentFilter, page: PageAsked) -> Page[SummaryView]:
+def experiment_page(
+    services: Services, filters: ExperimentFilter, page: PageRequest
+) -> Page[SummaryView]:
     """A page of decisions, newest first.
 
     Raises:
-        NotFound: a cursor that no page gave.
+        NotFound: the cursor is not from this list.
     """
-    total = desk.decisions.count(where)
+    total = services.experiments.count(filters)
     if page.cursor is not None:
-        where = replace(where, before=_place(page.cursor))
-    found = desk.decisions.list(where, limit=page.limit + 1)
-    return page.stored(
-        found,
+        filters = replace(filters, before=_position(page.cursor))
+    experiments = services.experiments.list(filters, limit=page.limit + 1)
+    return page.from_store(
+        experiments,
         total,
         lambda each: [each.created_at.isoformat(), each.experiment_id],
         SummaryView.model_validate,
@@ -66,45 +84,48 @@ def listed(desk: Desk, where: ExperimentFilter, page: PageAsked) -> Page[Summary
     )
 
 
-def _number(numbered: tuple[int, object]) -> list[int]:
-    return [numbered[0]]
+def _index(indexed: tuple[int, object]) -> list[int]:
+    return [indexed[0]]
 
 
-def _place(cursor: str) -> tuple[datetime, int]:
-    place = read(cursor, ["", 0])
+def _position(cursor: str) -> tuple[datetime, int]:
+    created_at, number = decode_cursor(cursor, ["", 0])
     try:
-        at = possible(datetime.fromisoformat(place[0]))
-        if at.tzinfo is None or not 0 < place[1] <= MOST_ID:
-            raise ValueError("no place in the ledger")
+        at = require_supported_year(datetime.fromisoformat(created_at))
+        if at.tzinfo is None or not 0 < number <= MAX_ID:
+            raise ValueError("not a position in the ledger")
     except ValueError:
-        raise NotFound("There is no such page.", remedy="Use the `next` of a page.") from None
-    return at, place[1]
+        raise no_such_page() from None
+    return at, number
 
 
 @router.get(
     "/experiments",
-    operation_id="list_experiments",
-    summary="Decisions about the instances that you see",
-    response_model=Page[SummaryView],
-    openapi_extra=about(Topic.EXPERIMENTS),
+    summary="List decisions",
+    openapi_extra=cacheable(Topic.EXPERIMENTS),
 )
 def list_experiments(
-    desk: AskedDesk,
-    page: AskedPage,
-    instance_id: Annotated[Text, Query(description="About this instance.")] = None,
-    account: Annotated[Text, Query(description="Of this account.")] = None,
-    model: Annotated[
-        str | None, Query(pattern=REFERENCE, max_length=120, description="By this model.")
+    services: DeskDep,
+    page: PageDep,
+    instance_id: Annotated[Text, Query(description="Only decisions about this instance.")] = None,
+    account: Annotated[
+        Text, Query(description="Only decisions about instances of this account.")
     ] = None,
-    decision: Annotated[Decision | None, Query(description="Decided like this.")] = None,
+    model: Annotated[
+        str | None,
+        Query(
+            pattern=MODEL_REFERENCE, max_length=120, description="Only decisions with this model."
+        ),
+    ] = None,
+    decision: Annotated[Decision | None, Query(description="Only these decisions.")] = None,
     since: Since = None,
     until: Until = None,
     shadow: Shadow = None,
     degraded: Degraded = None,
     failed: Failed = None,
 ) -> Page[SummaryView]:
-    """Newest first."""
-    where = ExperimentFilter(
+    """Decisions about instances that you may see, newest first."""
+    filters = ExperimentFilter(
         instance_id=instance_id,
         decision=decision,
         model=model,
@@ -115,116 +136,102 @@ def list_experiments(
         failed=failed,
         accounts=None if account is None else (account,),
     )
-    return listed(desk, where, page)
+    return experiment_page(services, filters, page)
 
 
 @router.get(
     "/instances/{instance_id}/experiments",
-    operation_id="list_instance_experiments",
-    summary="Decisions about one instance",
-    response_model=Page[SummaryView],
-    openapi_extra=about(Topic.EXPERIMENTS, Topic.FLEET),
+    summary="List the decisions about an instance",
+    openapi_extra=cacheable(Topic.EXPERIMENTS, Topic.FLEET),
 )
 def list_instance_experiments(
-    desk: AskedDesk,
-    instance_id: Id,
-    page: AskedPage,
+    services: DeskDep,
+    instance_id: InstanceId,
+    page: PageDep,
 ) -> Page[SummaryView]:
     """Newest first."""
-    desk.instances.get(instance_id)
-    return listed(desk, ExperimentFilter(instance_id=instance_id), page)
+    services.instances.get(instance_id)
+    return experiment_page(services, ExperimentFilter(instance_id=instance_id), page)
 
 
 @router.get(
     "/experiments/{experiment_id}",
-    operation_id="get_experiment",
-    summary="One decision, whole",
-    response_model=ExperimentView,
-    openapi_extra=UNCHANGING,
+    summary="Get a decision with its inputs",
+    openapi_extra=IMMUTABLE,
 )
 def get_experiment(
-    desk: AskedDesk,
+    services: DeskDep,
     experiment_id: Number,
     candidates: Annotated[
-        int, Query(ge=0, le=500, description="How many candidates to tell.", examples=[10])
+        int, Query(ge=0, le=500, description="Number of candidates to include.", examples=[10])
     ] = 20,
-    features: Annotated[bool, Query(description="With each candidate's features.")] = False,
+    features: Annotated[bool, Query(description="Include the features of each candidate.")] = False,
 ) -> ExperimentView:
-    """Everything it was made from. Its further candidates are listed by `…/candidates`."""
-    return whole(desk.decisions.get(experiment_id), candidates, features)
+    """All inputs of the decision. Use `…/candidates` to list further candidates."""
+    return experiment_view(services.experiments.get(experiment_id), candidates, features)
 
 
 @router.get(
     "/experiments/{experiment_id}/candidates",
-    operation_id="list_experiment_candidates",
-    summary="Every pool that a decision scored",
-    response_model=Page[CandidateView],
-    openapi_extra=UNCHANGING,
+    summary="List the pools that a decision scored",
+    openapi_extra=IMMUTABLE,
 )
 def list_experiment_candidates(
-    desk: AskedDesk,
+    services: DeskDep,
     experiment_id: Number,
-    page: AskedPage,
-    features: Annotated[bool, Query(description="With their features.")] = False,
+    page: PageDep,
+    features: Annotated[bool, Query(description="Include the features.")] = False,
 ) -> Page[CandidateView]:
-    """Ranked ones first."""
-    found = list(enumerate(ranked(desk.decisions.get(experiment_id).candidates)))
-    return page.of(
-        found, _number, lambda each: candidate_view(each[1], features), Page[CandidateView]
+    """In order of rank, then unranked pools."""
+    candidates = list(enumerate(ranked(services.experiments.get(experiment_id).candidates)))
+    return page.from_list(
+        candidates, _index, lambda each: candidate_view(each[1], features), Page[CandidateView]
     )
 
 
 @router.get(
     "/experiments/{experiment_id}/outcomes",
-    operation_id="list_experiment_outcomes",
-    summary="What became of a decision's predictions",
-    response_model=Page[OutcomeView],
+    summary="List the outcomes of a decision's predictions",
 )
 def list_experiment_outcomes(
-    desk: AskedDesk,
+    services: DeskDep,
     experiment_id: Number,
-    page: AskedPage,
+    page: PageDep,
 ) -> Page[OutcomeView]:
-    """Those that are settled; none while nothing is known yet."""
-    desk.decisions.get(experiment_id)
-    found = list(enumerate(desk.performance.of_experiments([experiment_id])[experiment_id]))
-    return page.of(
-        found, _number, lambda each: OutcomeView.model_validate(each[1]), Page[OutcomeView]
+    """Settled outcomes; empty if none is known yet."""
+    services.experiments.get(experiment_id)
+    outcomes = list(
+        enumerate(services.model_performance.of_experiments([experiment_id])[experiment_id])
+    )
+    return page.from_list(
+        outcomes, _index, lambda each: OutcomeView.model_validate(each[1]), Page[OutcomeView]
     )
 
 
 @router.get(
     "/experiments/{experiment_id}/explanation",
-    operation_id="explain_experiment",
-    summary="Why a pool's risk was what it was in a decision",
-    response_model=ExplanationView,
-    openapi_extra=UNCHANGING,
+    summary="Explain the risk of a pool in a decision",
+    openapi_extra=IMMUTABLE,
 )
-def explain_experiment(
-    desk: AskedDesk,
-    experiment_id: Number,
-    pool: Annotated[
-        str,
-        Query(
-            pattern=POOL,
-            max_length=120,
-            description="A candidate's pool key.",
-            examples=["us-east-1:us-east-1a:m6i.large:Linux"],
-        ),
-    ],
-) -> ExplanationView:
-    """From the features that the decision stored, by the model that made it."""
-    found = desk.explaining.then(experiment_id, pool_of(pool))
-    return explained(found, f"experiment {experiment_id}")
+def explain_experiment(services: DeskDep, experiment_id: Number, pool: PoolKey) -> ExplanationView:
+    """Computed from the stored features, with the model of the decision."""
+    explanation = services.explanations.then(experiment_id, pool_of(pool))
+    return explanation_view(explanation, f"experiment {experiment_id}")
 
 
 def ranked(candidates: tuple[Candidate, ...]) -> list[Candidate]:
-    """Ranked ones first."""
+    """Candidates in order of rank, then unranked pools."""
     return sorted(candidates, key=lambda candidate: (candidate.rank == 0, candidate.rank))
 
 
-def whole(experiment: Experiment, most: int, features: bool) -> ExperimentView:
-    """A decision as it is answered."""
+def experiment_view(experiment: Experiment, limit: int, features: bool) -> ExperimentView:
+    """The response for a decision.
+
+    Args:
+        experiment: the recorded decision.
+        limit: maximum candidates.
+        features: whether candidates include their features.
+    """
     verdict = experiment.verdict
     return ExperimentView(
         experiment_id=experiment.experiment_id,
@@ -239,12 +246,12 @@ def whole(experiment: Experiment, most: int, features: bool) -> ExperimentView:
         else VerdictView(
             decision=verdict.decision,
             reason=verdict.reason,
-            current=_shown(verdict.current, features),
-            chosen=_shown(verdict.chosen, features),
+            current=_candidate_or_none(verdict.current, features),
+            chosen=_candidate_or_none(verdict.chosen, features),
             saving_usd_per_hour=verdict.saving_usd_per_hour,
         ),
         candidates=[
-            candidate_view(each, features) for each in ranked(experiment.candidates)[:most]
+            candidate_view(each, features) for each in ranked(experiment.candidates)[:limit]
         ],
         candidates_total=len(experiment.candidates),
         dropped=dict(experiment.dropped),
@@ -257,5 +264,5 @@ def whole(experiment: Experiment, most: int, features: bool) -> ExperimentView:
     )
 
 
-def _shown(candidate: Candidate | None, features: bool) -> CandidateView | None:
+def _candidate_or_none(candidate: Candidate | None, features: bool) -> CandidateView | None:
     return None if candidate is None else candidate_view(candidate, features)

@@ -1,4 +1,4 @@
-"""Instances, and what is set on them."""
+"""Operations on instances and their settings."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from fastapi import APIRouter, Path, Query, Response
 
 from spotlab.api import etags
 from spotlab.api.etags import IfMatch
-from spotlab.api.operation import Operation, about
-from spotlab.api.paging import AskedPage, Page
-from spotlab.api.request_state import AskedDesk
-from spotlab.api.views.base import REFERENCE
+from spotlab.api.operation import Operation, cacheable
+from spotlab.api.paging import Page, PageDep
+from spotlab.api.request_state import DeskDep
+from spotlab.api.views.base import MODEL_REFERENCE
 from spotlab.api.views.experiments import SummaryView
 from spotlab.api.views.instances import (
+    AssignModelRequest,
+    InstanceRequirementsView,
     InstanceView,
-    ModeAsked,
-    ModelAsked,
     PipelineView,
-    RequirementsChange,
-    RequirementsInForce,
     RequirementsView,
-    ShadowAsked,
+    SetModeRequest,
+    SetRequirementsRequest,
+    SetShadowRequest,
 )
 from spotlab.domain.decision import Instance, Lifecycle, PipelineMode
 from spotlab.domain.ports import Topic
-from spotlab.services import Desk
+from spotlab.services import Services
 
 router = APIRouter(route_class=Operation, tags=["instances"])
 
-Id = Annotated[
+InstanceId = Annotated[
     str,
     Path(
         pattern=r"^[A-Za-z0-9-]{1,40}$",
-        description="EC2's instance id.",
+        description="EC2 instance id.",
         examples=["i-0000000000000001a"],
     ),
 ]
@@ -42,41 +42,51 @@ Text = Annotated[str | None, Query(min_length=1, max_length=100)]
 
 
 def view(instance: Instance) -> InstanceView:
-    """An instance as it is answered."""
+    """The response for an instance."""
     return InstanceView.model_validate(instance)
 
 
 def tag_of(instance: Instance) -> str:
-    """Its entity tag, the same under every operation that answers it."""
-    return etags.tag(view(instance))
+    """The ETag of an instance, the same for every operation that returns it."""
+    return etags.tag_of_view(view(instance))
 
 
 @router.get(
     "/instances",
-    operation_id="list_instances",
-    summary="The instances that you see",
-    response_model=Page[InstanceView],
-    openapi_extra=about(Topic.FLEET, Topic.EXPERIMENTS),
+    summary="List instances",
+    openapi_extra=cacheable(Topic.FLEET, Topic.EXPERIMENTS),
 )
 def list_instances(
-    desk: AskedDesk,
-    page: AskedPage,
-    account: Annotated[Text, Query(description="Of this account.", examples=["acme"])] = None,
-    region: Annotated[Text, Query(description="In this region.")] = None,
-    instance_type: Annotated[Text, Query(description="Of this type.")] = None,
-    lifecycle: Annotated[Lifecycle | None, Query(description="Paid for like this.")] = None,
-    mode: Annotated[PipelineMode | None, Query(description="Evaluated by this.")] = None,
-    shadow: Annotated[bool | None, Query(description="In shadow mode, or not.")] = None,
+    services: DeskDep,
+    page: PageDep,
+    account: Annotated[
+        Text, Query(description="Only instances of this account.", examples=["acme"])
+    ] = None,
+    region: Annotated[Text, Query(description="Only instances in this region.")] = None,
+    instance_type: Annotated[Text, Query(description="Only instances of this type.")] = None,
+    lifecycle: Annotated[
+        Lifecycle | None, Query(description="Only spot or only on-demand instances.")
+    ] = None,
+    mode: Annotated[
+        PipelineMode | None, Query(description="Only instances with this pipeline.")
+    ] = None,
+    shadow: Annotated[
+        bool | None, Query(description="true: only instances in shadow mode; false: only others.")
+    ] = None,
     model: Annotated[
         str | None,
-        Query(pattern=REFERENCE, max_length=120, description="With this model assigned."),
+        Query(
+            pattern=MODEL_REFERENCE,
+            max_length=120,
+            description="Only instances with this model assigned.",
+        ),
     ] = None,
     active: Annotated[
-        bool, Query(description="Those that are there now; false: those that are gone.")
+        bool, Query(description="true: only instances that exist; false: only those that are gone.")
     ] = True,
 ) -> Page[InstanceView]:
-    """By account, name and id."""
-    asked: list[tuple[object, Callable[[Instance], object]]] = [
+    """Instances that you may see, sorted by account, name and id."""
+    filters: list[tuple[object, Callable[[Instance], object]]] = [
         (account, lambda i: i.account),
         (region, lambda i: i.pool.region),
         (instance_type, lambda i: i.pool.instance_type),
@@ -86,128 +96,120 @@ def list_instances(
         (model, lambda i: i.model),
         (active, lambda i: i.active),
     ]
-    found = [
+    instances = [
         instance
-        for instance in desk.instances.list(active_only=active)
-        if all(wanted is None or of(instance) == wanted for wanted, of in asked)
+        for instance in services.instances.list(active_only=active)
+        if all(value is None or read(instance) == value for value, read in filters)
     ]
-    return page.of(found, lambda i: [i.account, i.name, i.instance_id], view, Page[InstanceView])
+    return page.from_list(
+        instances, lambda i: [i.account, i.name, i.instance_id], view, Page[InstanceView]
+    )
 
 
 @router.get(
     "/instances/{instance_id}",
-    operation_id="get_instance",
-    summary="One instance",
-    response_model=InstanceView,
-    openapi_extra=about(Topic.FLEET, Topic.EXPERIMENTS),
+    summary="Get an instance",
+    openapi_extra=cacheable(Topic.FLEET, Topic.EXPERIMENTS),
 )
-def get_instance(desk: AskedDesk, instance_id: Id) -> InstanceView:
-    """One instance that you see; its ETag is what a change is made from."""
-    return view(desk.instances.get(instance_id))
+def get_instance(services: DeskDep, instance_id: InstanceId) -> InstanceView:
+    """Use the ETag of the response as If-Match to change the instance."""
+    return view(services.instances.get(instance_id))
 
 
 @router.put(
     "/instances/{instance_id}/model",
-    operation_id="assign_model",
-    summary="Let an instance be evaluated by a model of its own",
-    response_model=InstanceView,
+    summary="Assign a model to an instance",
 )
 def assign_model(
-    desk: AskedDesk,
+    services: DeskDep,
     response: Response,
-    instance_id: Id,
-    asked: ModelAsked,
+    instance_id: InstanceId,
+    body: AssignModelRequest,
     if_match: IfMatch = None,
 ) -> InstanceView:
-    """With `model` null, by the champion."""
-    before = _made_from(desk, instance_id, if_match)
-    desk.instances.assign(instance_id, asked.model, asked.reason, before)
-    return _changed(response, desk.instances.get(instance_id))
+    """If `model` is null, the instance uses the champion."""
+    before = _expected_state(services, instance_id, if_match)
+    services.instances.assign(instance_id, body.model, body.reason, before)
+    return _tagged(response, services.instances.get(instance_id))
 
 
 @router.put(
     "/instances/{instance_id}/mode",
-    operation_id="set_mode",
-    summary="Choose which pipeline evaluates an instance",
-    response_model=InstanceView,
+    summary="Set the pipeline of an instance",
 )
 def set_mode(
-    desk: AskedDesk, response: Response, instance_id: Id, asked: ModeAsked, if_match: IfMatch = None
+    services: DeskDep,
+    response: Response,
+    instance_id: InstanceId,
+    body: SetModeRequest,
+    if_match: IfMatch = None,
 ) -> InstanceView:
-    """`off`: it is not evaluated with the fleet."""
-    before = _made_from(desk, instance_id, if_match)
-    after = desk.instances.set_mode(instance_id, asked.mode, asked.reason, before)
-    return _changed(response, after)
+    """If `mode` is `off`, the instance is not evaluated with the fleet."""
+    before = _expected_state(services, instance_id, if_match)
+    after = services.instances.set_mode(instance_id, body.mode, body.reason, before)
+    return _tagged(response, after)
 
 
 @router.put(
     "/instances/{instance_id}/shadow",
-    operation_id="set_shadow",
-    summary="Turn an instance's shadow mode on or off",
-    response_model=InstanceView,
+    summary="Turn shadow mode of an instance on or off",
 )
 def set_shadow(
-    desk: AskedDesk,
+    services: DeskDep,
     response: Response,
-    instance_id: Id,
-    asked: ShadowAsked,
+    instance_id: InstanceId,
+    body: SetShadowRequest,
     if_match: IfMatch = None,
 ) -> InstanceView:
-    """On: decisions are recorded, never carried out."""
-    before = _made_from(desk, instance_id, if_match)
-    after = desk.instances.set_shadow(instance_id, asked.shadow, asked.reason, before)
-    return _changed(response, after)
+    """In shadow mode, decisions are recorded, but never executed."""
+    before = _expected_state(services, instance_id, if_match)
+    after = services.instances.set_shadow(instance_id, body.shadow, body.reason, before)
+    return _tagged(response, after)
 
 
 @router.get(
     "/instances/{instance_id}/requirements",
-    operation_id="get_requirements",
-    summary="What a replacement of an instance must offer",
-    response_model=RequirementsInForce,
-    openapi_extra=about(Topic.FLEET, Topic.MARKET, Topic.MODELS),
+    summary="Get the requirements of an instance",
+    openapi_extra=cacheable(Topic.FLEET, Topic.MARKET, Topic.MODELS),
 )
-def get_requirements(desk: AskedDesk, instance_id: Id) -> RequirementsInForce:
-    """As set on it, or as derived from its own type."""
-    instance = desk.instances.get(instance_id)
+def get_requirements(services: DeskDep, instance_id: InstanceId) -> InstanceRequirementsView:
+    """As set by a user, or derived from the instance's type."""
+    instance = services.instances.get(instance_id)
     if instance.requirements is not None:
-        required = RequirementsView.model_validate(instance.requirements)
-        return RequirementsInForce(source="set", requirements=required)
-    derived = desk.lab.requirements_of(instance)
-    return RequirementsInForce(
+        requirements = RequirementsView.model_validate(instance.requirements)
+        return InstanceRequirementsView(source="set", requirements=requirements)
+    derived = services.lab.requirements_of(instance)
+    return InstanceRequirementsView(
         source="derived", requirements=RequirementsView.model_validate(derived)
     )
 
 
 @router.put(
     "/instances/{instance_id}/requirements",
-    operation_id="set_requirements",
-    summary="Set what a replacement of an instance must offer",
-    response_model=InstanceView,
+    summary="Set the requirements of an instance",
 )
 def set_requirements(
-    desk: AskedDesk,
+    services: DeskDep,
     response: Response,
-    instance_id: Id,
-    asked: RequirementsChange,
+    instance_id: InstanceId,
+    body: SetRequirementsRequest,
     if_match: IfMatch = None,
 ) -> InstanceView:
-    """With `requirements` null, they are derived from its own type again."""
-    before = _made_from(desk, instance_id, if_match)
-    wanted = asked.requirements.requirements() if asked.requirements is not None else None
-    after = desk.instances.set_requirements(instance_id, wanted, asked.reason, before)
-    return _changed(response, after)
+    """If `requirements` is null, they are derived from the instance's type again."""
+    before = _expected_state(services, instance_id, if_match)
+    requirements = body.requirements.requirements() if body.requirements is not None else None
+    after = services.instances.set_requirements(instance_id, requirements, body.reason, before)
+    return _tagged(response, after)
 
 
 @router.get(
     "/instances/{instance_id}/pipeline",
-    operation_id="get_pipeline",
-    summary="How an instance's evaluation stands",
-    response_model=PipelineView,
-    openapi_extra=about(Topic.FLEET, Topic.EXPERIMENTS, Topic.MODELS),
+    summary="Get the pipeline status of an instance",
+    openapi_extra=cacheable(Topic.FLEET, Topic.EXPERIMENTS, Topic.MODELS),
 )
-def get_pipeline(desk: AskedDesk, instance_id: Id) -> PipelineView:
-    """Its mode, the model that decides about it, and its newest decision."""
-    status = desk.instances.pipeline(instance_id)
+def get_pipeline(services: DeskDep, instance_id: InstanceId) -> PipelineView:
+    """Pipeline, active model and newest decision of the instance."""
+    status = services.instances.pipeline(instance_id)
     return PipelineView(
         instance_id=status.instance.instance_id,
         mode=status.instance.mode,
@@ -222,17 +224,17 @@ def get_pipeline(desk: AskedDesk, instance_id: Id) -> PipelineView:
     )
 
 
-def _made_from(desk: Desk, instance_id: str, if_match: str | None) -> Instance | None:
-    """The instance that a change was made from; None: whatever it is.
+def _expected_state(services: Services, instance_id: str, if_match: str | None) -> Instance | None:
+    """The instance as If-Match names it, for the store to compare; None for any state.
 
     Raises:
-        PreconditionMissing, ChangedMeanwhile: see `conditions.require`.
-        NotFound: also where they do not see its account.
+        PreconditionRequired, ChangedMeanwhile: see `etags.require_match`.
+        NotFound: also if the user may not see its account.
     """
-    instance = desk.instances.get(instance_id)
-    return etags.made_from(if_match, instance, tag_of(instance), f"instance {instance_id}")
+    instance = services.instances.get(instance_id)
+    return etags.expected_state(if_match, instance, tag_of(instance), f"instance {instance_id}")
 
 
-def _changed(response: Response, instance: Instance) -> InstanceView:
+def _tagged(response: Response, instance: Instance) -> InstanceView:
     response.headers["ETag"] = tag_of(instance)
     return view(instance)

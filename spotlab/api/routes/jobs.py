@@ -1,4 +1,4 @@
-"""Scheduled jobs."""
+"""Operations on scheduled jobs and their runs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from spotlab.api.operation import Operation, about
-from spotlab.api.paging import AskedPage, Page, read, write
-from spotlab.api.request_state import AskedDesk
-from spotlab.api.views.base import Reasoned
-from spotlab.api.views.jobs import Accepted, JobAsked, JobView, RunView
+from spotlab.api.operation import Operation, cacheable
+from spotlab.api.paging import Page, PageDep
+from spotlab.api.request_state import DeskDep
+from spotlab.api.views.base import ChangeRequest
+from spotlab.api.views.jobs import JobChangeRequest, JobView, RunAcceptedView, RunView
 from spotlab.domain.ports import Topic
-from spotlab.errors import NotFound
-from spotlab.scheduling.overview import JobView as Standing
+from spotlab.scheduling.overview import JobView as JobStatus
 
 router = APIRouter(route_class=Operation, tags=["jobs"])
 
@@ -21,107 +20,89 @@ Name = Annotated[
     str,
     Path(
         pattern=r"^[a-z0-9][a-z0-9-]{0,39}$",
-        description="The job's name.",
+        description="Name of the job.",
         examples=["retention"],
     ),
 ]
 
 
-def view(found: Standing) -> JobView:
-    """A job as it is answered."""
+def view(status: JobStatus) -> JobView:
+    """The response for a job."""
     return JobView(
-        name=found.job.name,
-        title=found.job.title,
-        about=found.job.about,
-        schedule=found.schedule,
-        own_schedule=found.job.schedule,
-        paused=found.setting.paused,
-        standing=str(found.standing),
-        next_at=found.next_at,
-        running=None if found.running is None else RunView.model_validate(found.running),
-        last=None if found.last is None else RunView.model_validate(found.last),
+        name=status.job.name,
+        title=status.job.title,
+        about=status.job.about,
+        schedule=status.schedule,
+        own_schedule=status.job.schedule,
+        paused=status.setting.paused,
+        standing=str(status.standing),
+        next_at=status.next_at,
+        running=None if status.running is None else RunView.model_validate(status.running),
+        last=None if status.last is None else RunView.model_validate(status.last),
     )
 
 
 @router.get(
     "/jobs",
-    operation_id="list_jobs",
-    summary="The scheduled jobs and how they stand",
-    response_model=Page[JobView],
-    openapi_extra=about(Topic.JOBS),
+    summary="List the scheduled jobs",
+    openapi_extra=cacheable(Topic.JOBS),
 )
-def list_jobs(
-    desk: AskedDesk,
-    page: AskedPage,
-) -> Page[JobView]:
-    """By name."""
-    found = sorted(desk.jobs.overview().jobs, key=lambda each: each.job.name)
-    return page.of(found, lambda each: [each.job.name], view, Page[JobView])
+def list_jobs(services: DeskDep, page: PageDep) -> Page[JobView]:
+    """Jobs with schedule, state and latest run, sorted by name."""
+    jobs = sorted(services.jobs.overview().jobs, key=lambda each: each.job.name)
+    return page.from_list(jobs, lambda each: [each.job.name], view, Page[JobView])
 
 
 @router.get(
     "/jobs/{name}",
-    operation_id="get_job",
-    summary="One job",
-    response_model=JobView,
-    openapi_extra=about(Topic.JOBS),
+    summary="Get a job",
+    openapi_extra=cacheable(Topic.JOBS),
 )
-def get_job(desk: AskedDesk, name: Name) -> JobView:
-    """How one job stands."""
-    return view(desk.jobs.get(name))
+def get_job(services: DeskDep, name: Name) -> JobView:
+    """Schedule, state and latest run of the job."""
+    return view(services.jobs.get(name))
 
 
 @router.patch(
     "/jobs/{name}",
-    operation_id="change_job",
-    summary="Pause, resume or schedule a job",
-    response_model=JobView,
+    summary="Pause, resume or reschedule a job",
 )
-def change_job(desk: AskedDesk, name: Name, asked: JobAsked) -> JobView:
-    """What is not given stays as it is."""
-    if asked.schedule is not None:
-        desk.jobs.schedule(name, asked.schedule, asked.reason)
-    if asked.paused is not None:
-        (desk.jobs.pause if asked.paused else desk.jobs.resume)(name, asked.reason)
-    return view(desk.jobs.get(name))
+def change_job(services: DeskDep, name: Name, body: JobChangeRequest) -> JobView:
+    """Omitted fields keep their value."""
+    if body.schedule is not None:
+        services.jobs.schedule(name, body.schedule, body.reason)
+    if body.paused is not None:
+        (services.jobs.pause if body.paused else services.jobs.resume)(name, body.reason)
+    return view(services.jobs.get(name))
 
 
 @router.post(
     "/jobs/{name}/runs",
-    operation_id="run_job",
-    summary="Have a job run now",
-    response_model=Accepted,
+    summary="Run a job now",
     status_code=202,
 )
-def run_job(desk: AskedDesk, response: Response, name: Name, asked: Reasoned) -> Accepted:
-    """Whoever leads begins it within some seconds, also while it is paused."""
-    desk.jobs.run(name, asked.reason)
+def run_job(
+    services: DeskDep, response: Response, name: Name, body: ChangeRequest
+) -> RunAcceptedView:
+    """The leader starts the run within seconds, even if the job is paused."""
+    services.jobs.run(name, body.reason)
     runs = f"/api/v1/jobs/{name}/runs"
     response.headers["Location"] = runs
-    return Accepted(job=name, runs=runs)
+    return RunAcceptedView(job=name, runs=runs)
 
 
 @router.get(
     "/jobs/{name}/runs",
-    operation_id="list_job_runs",
-    summary="What became of a job's runs",
-    response_model=Page[RunView],
-    openapi_extra=about(Topic.JOBS),
+    summary="List the runs of a job",
+    openapi_extra=cacheable(Topic.JOBS),
 )
-def list_job_runs(
-    desk: AskedDesk,
-    name: Name,
-    page: AskedPage,
-) -> Page[RunView]:
+def list_job_runs(services: DeskDep, name: Name, page: PageDep) -> Page[RunView]:
     """Newest first."""
-    total = desk.jobs.count(name)
-    start = 0 if page.cursor is None else read(page.cursor, [0])[0]
-    if not 0 <= start <= total:
-        raise NotFound("There is no such page.", remedy="Use the `next` of a page.")
-    found = desk.jobs.history(name, limit=page.limit, offset=start)
-    end = start + len(found)
-    following = write([end]) if end < total else None
-    page.link(following)
+    total = services.jobs.count(name)
+    start = page.offset(total)
+    job_runs = services.jobs.history(name, limit=page.limit, offset=start)
+    end = start + len(job_runs)
+    following = page.link_next([end] if end < total else None)
     return Page[RunView](
-        items=[RunView.model_validate(each) for each in found], total=total, next=following
+        items=[RunView.model_validate(each) for each in job_runs], total=total, next=following
     )

@@ -1,4 +1,4 @@
-"""Log lines, as a list and as a stream, and metrics."""
+"""Operations on log lines, as a list and as a stream, and on metrics."""
 
 from __future__ import annotations
 
@@ -16,75 +16,89 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from spotlab.api.operation import Operation
-from spotlab.api.paging import Cursor, Limit, Page, PageAsked, link, read, write
-from spotlab.api.request_state import AskedDesk, Service, TheService
-from spotlab.api.views.base import Moment, View, about
+from spotlab.api.paging import (
+    Cursor,
+    Limit,
+    Page,
+    PageRequest,
+    decode_cursor,
+    no_such_page,
+)
+from spotlab.api.request_state import DeskDep, Service, ServiceDep
+from spotlab.api.views.base import Moment, View, field
 from spotlab.api.views.logs import LineView, MetricView, SampleView
 from spotlab.domain.access import Right
-from spotlab.errors import NotFound, SpotlabError
+from spotlab.errors import SpotlabError
 from spotlab.monitoring.metrics import Metrics
-from spotlab.runtime.shutdown import LEAVING
-from spotlab.services import Desk
+from spotlab.runtime.shutdown import SHUTDOWN
+from spotlab.services import Services
 from spotlab.services.logs import LogFilter, LogLine
 from spotlab.telemetry.text import LABEL
 
 router = APIRouter(route_class=Operation)
 
-LOOK_EVERY_S: Final = 0.5
+POLL_INTERVAL_S: Final = 0.5
 HEARTBEAT_S: Final = 15.0
-ASK_AGAIN_S: Final = 30.0
-LONGEST_S: Final = 600.0
-"""A stream ends after this long; a reader that comes again with Last-Event-ID misses nothing."""
+REAUTHENTICATE_S: Final = 30.0
+MAX_STREAM_S: Final = 600.0
+"""Longest stream; a client that reconnects with Last-Event-ID misses nothing."""
 
 LINE_ID: Final = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-Words = Annotated[str, Query(max_length=100, pattern=LABEL)]
+Filter = Annotated[str, Query(max_length=100, pattern=LABEL)]
 Component = Annotated[
-    Words, Query(description="Written by this part.", examples=["runtime.evaluation"])
+    Filter, Query(description="Only lines of this logger.", examples=["runtime.evaluation"])
 ]
-Least = Annotated[Level | None, Query(description="This severe or more.", examples=["INFO"])]
-Text = Annotated[Words, Query(description="With these words.")]
-Id = Annotated[Words, Query(description="Of this correlation id, request or error reference.")]
-Process = Annotated[Words, Query(description="Of this process or role.", examples=["worker"])]
+MinLevel = Annotated[
+    Level | None, Query(description="Only lines of this level or higher.", examples=["INFO"])
+]
+Text = Annotated[Filter, Query(description="Only lines that contain this text.")]
+Id = Annotated[
+    Filter, Query(description="Only lines with this correlation id, request id or reference.")
+]
+Process = Annotated[
+    Filter, Query(description="Only lines of this process or role.", examples=["worker"])
+]
 
 
-class Lines(View):
-    """Some log lines, newest first."""
+class LogPage(View):
+    """A page of log lines, newest first."""
 
-    items: list[LineView] = about("The lines.", [])
-    next: str | None = about("The cursor of older ones; null: there are none that fit.", None)
-    newest_id: str = about("Where to follow the stream from.", "1762162200000-0")
+    items: list[LineView] = field("Log lines, newest first.", [])
+    next: str | None = field("Cursor for older lines; null if no older line matches.", None)
+    newest_id: str = field(
+        "Id of the newest line: filters to continue with the stream.", "1762162200000-0"
+    )
 
 
 @router.get(
     "/logs",
-    operation_id="list_logs",
-    summary="Log lines of every process",
+    summary="List log lines",
     tags=["logs"],
-    response_model=Lines,
 )
 def list_logs(
     request: Request,
     response: Response,
-    desk: AskedDesk,
+    services: DeskDep,
     limit: Limit = 100,
     cursor: Cursor = None,
     component: Component = "",
-    level: Least = None,
+    level: MinLevel = None,
     text: Text = "",
     id: Id = "",  # noqa: A002 (the parameter's name)
     process: Process = "",
-    since: Annotated[Moment | None, Query(description="Written then or later.")] = None,
-) -> Lines:
-    """Newest first. Who sees some accounts only reads the lines about those."""
-    before = None if cursor is None else str(read(cursor, [""])[0])
+    since: Annotated[Moment | None, Query(description="Only lines at this time or later.")] = None,
+) -> LogPage:
+    """Log lines of all processes, newest first. A user who may see only some accounts gets only
+    lines about those."""
+    before = None if cursor is None else str(decode_cursor(cursor, [""])[0])
     if before is not None and not LINE_ID.fullmatch(before):
-        raise NotFound("There is no such page.", remedy="Use the `next` of a page.")
-    where = LogFilter(component, level or "", text, id, process, since)
-    page = desk.logs.query(where, limit=limit, before=before)
-    following = write([page.lines[-1].id]) if page.more else None
-    link(request, response, following)
-    return Lines(
+        raise no_such_page()
+    filters = LogFilter(component, level or "", text, id, process, since)
+    page = services.logs.query(filters, limit=limit, before=before)
+    position = [page.lines[-1].id] if page.more else None
+    following = PageRequest(request, response, limit, cursor).link_next(position)
+    return LogPage(
         items=[LineView.model_validate(line) for line in page.lines],
         next=following,
         newest_id=page.newest_id,
@@ -93,13 +107,12 @@ def list_logs(
 
 @router.get(
     "/logs/stream",
-    operation_id="stream_logs",
-    summary="Log lines as they are written (server-sent events)",
+    summary="Stream log lines (server-sent events)",
     tags=["logs"],
     response_class=StreamingResponse,
     responses={
         200: {
-            "description": "Events `log`, each with a line as JSON; comments keep it open.",
+            "description": "`log` events, each with one line as JSON; comments as heartbeats.",
             "content": {
                 "text/event-stream": {
                     "schema": {"type": "string"},
@@ -111,10 +124,10 @@ def list_logs(
 )
 async def stream_logs(
     request: Request,
-    desk: AskedDesk,
-    service: TheService,
+    services: DeskDep,
+    service: ServiceDep,
     component: Component = "",
-    level: Least = None,
+    level: MinLevel = None,
     text: Text = "",
     id: Id = "",  # noqa: A002 (the parameter's name)
     process: Process = "",
@@ -123,59 +136,59 @@ async def stream_logs(
         Header(
             alias="Last-Event-ID",
             pattern=r"^[0-9]{1,19}-[0-9]{1,19}$",
-            description="Go on after this line.",
+            description="Continue after this line.",
         ),
     ] = None,
     for_s: Annotated[
-        float, Query(ge=0, le=LONGEST_S, description="Ends after this long, s.", examples=[60])
-    ] = LONGEST_S,
+        float, Query(ge=0, le=MAX_STREAM_S, description="Duration of the stream, s.", examples=[60])
+    ] = MAX_STREAM_S,
 ) -> StreamingResponse:
-    """From now on, or from Last-Event-ID on. It ends after ten minutes at most, or when the token
-    does; come again with Last-Event-ID."""
-    where = LogFilter(component, level or "", text, id, process, None)
+    """New lines from now on, or after Last-Event-ID. The stream ends after ten minutes at most, or
+    when the token expires; reconnect with Last-Event-ID to continue."""
+    filters = LogFilter(component, level or "", text, id, process, None)
     after = last_event_id
     if after is None:
-        after = await run_in_threadpool(desk.logs.newest_id)
-    first = await run_in_threadpool(desk.logs.follow, after, where)
-    service.begin_stream(desk.who.name)
-    return Following(
-        lambda: service.end_stream(desk.who.name),
-        events(request, service, desk, where, first, for_s),
+        after = await run_in_threadpool(services.logs.newest_id)
+    first = await run_in_threadpool(services.logs.follow, after, filters)
+    service.begin_stream(services.principal.name)
+    return CountedStream(
+        lambda: service.end_stream(services.principal.name),
+        events(request, service, services, filters, first, for_s),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-class Following(StreamingResponse):
-    """A stream that is counted until it ends, also where its reader left before it began.
+class CountedStream(StreamingResponse):
+    """A stream that calls back when it ends, even if the client left before it began.
 
     Args:
-        ended: called then.
-        args, kwargs: of the stream.
+        on_end: called at the end.
+        args, kwargs: of StreamingResponse.
     """
 
-    def __init__(self, ended: Callable[[], None], *args: Any, **kwargs: Any) -> None:
+    def __init__(self, on_end: Callable[[], None], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._ended = ended
+        self._on_end = on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the stream."""
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._ended()
+            self._on_end()
 
 
 async def events(
     request: Request,
     service: Service,
-    desk: Desk,
-    where: LogFilter,
+    services: Services,
+    filters: LogFilter,
     first: tuple[list[LogLine], str],
     for_s: float,
 ) -> AsyncIterator[bytes]:
-    """The stream, until it has lasted long enough, its reader is gone or may not read any more."""
-    began = said = asked = time.monotonic()
+    """The stream, until its time is over, the server shuts down or the user loses the right."""
+    began = sent_at = checked_at = time.monotonic()
     lines, after = first
     yield b"retry: 2000\n\n"
     while True:
@@ -183,56 +196,56 @@ async def events(
             yield event(line)
         now = time.monotonic()
         if lines:
-            said = now
-        elif now - said >= HEARTBEAT_S:
-            said = now
-            yield b": still here\n\n"
-        if now - began >= for_s or LEAVING.asked:
+            sent_at = now
+        elif now - sent_at >= HEARTBEAT_S:
+            sent_at = now
+            yield b": heartbeat\n\n"
+        if now - began >= for_s or SHUTDOWN.requested:
             return
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(POLL_INTERVAL_S)
         try:
-            if now - asked >= ASK_AGAIN_S:
-                asked = now
-                desk = Desk(desk.lab, await run_in_threadpool(service.principal_of, request))
-            lines, after = await run_in_threadpool(desk.logs.follow, after, where)
+            if now - checked_at >= REAUTHENTICATE_S:
+                checked_at = now
+                services = Services(
+                    services.lab, await run_in_threadpool(service.principal_of, request)
+                )
+            lines, after = await run_in_threadpool(services.logs.follow, after, filters)
         except SpotlabError as exc:
             yield b"event: problem\ndata: " + msgspec.json.encode(exc.message) + b"\n\n"
             return
 
 
 def event(line: LogLine) -> bytes:
-    """A line as an event."""
+    """A log line as a server-sent event."""
     data = LineView.model_validate(line).model_dump_json().encode()
     return b"id: " + line.id.encode() + b"\nevent: log\ndata: " + data + b"\n\n"
 
 
 @router.get(
     "/metrics",
-    operation_id="list_metrics",
-    summary="What this replica counts",
+    summary="List the metrics of this replica",
     tags=["metrics"],
-    response_model=Page[MetricView],
 )
 def list_metrics(
     request: Request,
     response: Response,
-    desk: AskedDesk,
-    service: TheService,
+    services: DeskDep,
+    service: ServiceDep,
     limit: Limit = 500,
     cursor: Cursor = None,
 ) -> Page[MetricView]:
-    """The numbers of /metrics as JSON, at most five seconds old."""
-    desk.who.require(Right.READ_METRICS)
-    found = service.shared("metrics", 5.0, lambda: read_metrics(desk))
-    page, following = PageAsked(request, response, limit, cursor).cut(
-        found, lambda each: [each.name]
+    """The content of /metrics as JSON, at most five seconds old."""
+    services.principal.require(Right.READ_METRICS)
+    metrics = service.shared("metrics", 5.0, lambda: read_metrics(services))
+    page, following = PageRequest(request, response, limit, cursor).slice(
+        metrics, lambda each: [each.name]
     )
-    return Page[MetricView](items=list(page), total=len(found), next=following)
+    return Page[MetricView](items=list(page), total=len(metrics), next=following)
 
 
-def read_metrics(desk: Desk) -> list[MetricView]:
-    """By name."""
-    text = Metrics(desk.lab).text().decode()
+def read_metrics(services: Services) -> list[MetricView]:
+    """The metrics, sorted by name."""
+    text = Metrics(services.lab).text().decode()
     families = [
         MetricView(
             name=family.name,

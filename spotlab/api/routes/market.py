@@ -1,4 +1,4 @@
-"""The active market: what it is made of, and collecting it."""
+"""Operations on the active market: its sources, and collecting it."""
 
 from __future__ import annotations
 
@@ -7,31 +7,29 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from spotlab.api.operation import AWS_REFUSED, Operation, about
-from spotlab.api.request_state import AskedDesk
+from spotlab.api.operation import AWS_REFUSED, Operation, cacheable
+from spotlab.api.request_state import DeskDep
 from spotlab.api.views.market import CollectedView, FeedView, MarketView, SourceReportView
 from spotlab.domain.ports import SnapshotInfo, Topic
 from spotlab.errors import Cancelled, NotAvailable
-from spotlab.runtime.shutdown import LEAVING
+from spotlab.runtime.shutdown import SHUTDOWN
 
 router = APIRouter(route_class=Operation, tags=["market"])
 
-LONGEST_S: Final = 60.0
-"""No further source is begun after this long."""
+MAX_COLLECT_S: Final = 60.0
+"""No further source is read after this time."""
 
 
 @router.get(
     "/market",
-    operation_id="get_market",
-    summary="The active market, its sources and how old they are",
-    response_model=MarketView,
-    openapi_extra=about(Topic.MARKET),
+    summary="Get the active market with its sources and their age",
+    openapi_extra=cacheable(Topic.MARKET),
 )
-def get_market(desk: AskedDesk) -> MarketView:
-    """The newest of each feed; what is older is in the archive."""
-    mode, now = desk.market.mode(), desk.lab.clock.now()
+def get_market(services: DeskDep) -> MarketView:
+    """The newest snapshot of each feed; older ones are in the archive."""
+    mode, now = services.market.mode(), services.lab.clock.now()
     newest: dict[tuple[str, str], SnapshotInfo] = {}
-    for info in desk.market.snapshots():
+    for info in services.market.snapshots():
         newest.setdefault((info.kind, info.scope), info)
     return MarketView(
         market=mode.market,
@@ -59,19 +57,22 @@ def get_market(desk: AskedDesk) -> MarketView:
 
 @router.post(
     "/market/collect",
-    operation_id="collect_market",
     summary="Collect the live market now",
-    response_model=CollectedView,
     responses=AWS_REFUSED,
 )
-def collect_market(desk: AskedDesk) -> CollectedView:
-    """Reads every source within the request; one that fails is in the answer, and the others go on.
-    No further source is begun after a minute: then it is 503, and what was read is kept."""
-    ends = time.monotonic() + LONGEST_S
+def collect_market(services: DeskDep) -> CollectedView:
+    """Reads all sources within the request. A source that fails is reported in the response, and
+    the others are still read. After a minute, no further source is read: the response is then 503,
+    and the data read so far is stored."""
+    ends = time.monotonic() + MAX_COLLECT_S
     try:
-        report = desk.market.collect(cancelled=lambda: LEAVING.asked or time.monotonic() > ends)
+        report = services.market.collect(
+            cancelled=lambda: SHUTDOWN.requested or time.monotonic() > ends
+        )
     except Cancelled as exc:
-        raise NotAvailable(exc.message, remedy="Ask again; what was read is kept.") from exc
+        raise NotAvailable(
+            exc.message, remedy="Try again; the data read so far is stored."
+        ) from exc
     return CollectedView(
         market=report.market,
         sources=[SourceReportView.model_validate(each) for each in report.sources],

@@ -1,4 +1,4 @@
-"""Model versions, what is done with them, and how they did."""
+"""Operations on model versions, and their performance."""
 
 from __future__ import annotations
 
@@ -8,29 +8,33 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from spotlab.api.operation import ZIP, Operation, about
-from spotlab.api.paging import AskedPage, Page
-from spotlab.api.request_state import AskedDesk, TheService
-from spotlab.api.routes.experiments import listed
-from spotlab.api.views.base import REFERENCE, Reasoned
-from spotlab.api.views.experiments import OutcomesOf, OutcomeView, PerformanceView, ScoreView
+from spotlab.api.operation import ZIP, Operation, cacheable
+from spotlab.api.paging import Page, PageDep
+from spotlab.api.request_state import DeskDep, ServiceDep
+from spotlab.api.routes.experiments import experiment_page
+from spotlab.api.views.base import MODEL_REFERENCE, ChangeRequest
+from spotlab.api.views.experiments import (
+    ExperimentOutcomesView,
+    OutcomeView,
+    PerformanceView,
+    ScoreView,
+)
 from spotlab.api.views.models import (
-    DryRunView,
     FigureView,
     ModelCardView,
     ModelEventView,
     ModelView,
+    UploadView,
 )
-from spotlab.domain.access import Principal
 from spotlab.domain.model_lifecycle import ModelState
 from spotlab.domain.ports import ExperimentFilter, Topic
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.services.models import ModelEntry, Step
 from spotlab.telemetry.text import LABEL
 
 
 class StepConvertor(StringConvertor):
-    """A step in an address: what is none is not there, and other operations keep their own."""
+    """Matches only valid steps in a path, so that other operations keep their paths."""
 
     regex = "|".join(Step)
 
@@ -39,31 +43,31 @@ register_url_convertor("step", StepConvertor())
 
 router = APIRouter(route_class=Operation, tags=["models"])
 
-PERFORMANCE_FOR_S = 60.0
+PERFORMANCE_CACHE_S = 60.0
 Reference = Annotated[
     str,
     Path(
-        pattern=REFERENCE,
+        pattern=MODEL_REFERENCE,
         max_length=120,
-        description="name@version; a name alone is its newest version.",
+        description="name@version; a name alone means the newest version.",
         examples=["advisor-lgbm@1.2.0"],
     ),
 ]
 UPLOAD: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "A zip with the three files of an artefact: model, card.json, SHA256SUMS.",
+        "description": "Zip file with the files of an artefact: model, card.json, SHA256SUMS.",
         "content": {ZIP: {"schema": {"type": "string", "format": "binary"}}},
     }
 }
 
 
-def _seen(desk: Desk, *, active_only: bool = True) -> set[str]:
-    return {instance.instance_id for instance in desk.instances.list(active_only=active_only)}
+def _visible_instances(services: Services, *, active_only: bool = True) -> set[str]:
+    return {instance.instance_id for instance in services.instances.list(active_only=active_only)}
 
 
-def fields(entry: ModelEntry, seen: set[str]) -> dict[str, Any]:
-    """A version as it is answered, with the assigned instances that are seen."""
+def fields(entry: ModelEntry, visible: set[str]) -> dict[str, Any]:
+    """The response fields for a version, with those assigned instances that are visible."""
     record = entry.record
     return {
         "reference": record.reference,
@@ -75,182 +79,176 @@ def fields(entry: ModelEntry, seen: set[str]) -> dict[str, Any]:
         "digest": record.digest,
         "registered_at": record.registered_at,
         "refused": entry.refused,
-        "instances": [each for each in entry.instances if each in seen],
-        "actions": [str(move) for move in entry.moves],
+        "instances": [each for each in entry.instances if each in visible],
+        "actions": [str(action) for action in entry.moves],
     }
 
 
 @router.get(
     "/models",
-    operation_id="list_models",
-    summary="Every version of every model",
-    response_model=Page[ModelView],
-    openapi_extra=about(Topic.MODELS, Topic.FLEET),
+    summary="List model versions",
+    openapi_extra=cacheable(Topic.MODELS, Topic.FLEET),
 )
 def list_models(
-    desk: AskedDesk,
-    page: AskedPage,
+    services: DeskDep,
+    page: PageDep,
     task: Annotated[
-        str | None, Query(min_length=1, max_length=40, description="Of this task.")
+        str | None, Query(min_length=1, max_length=40, description="Only models for this task.")
     ] = None,
     name: Annotated[
-        str | None, Query(min_length=1, max_length=60, description="Of this name.")
+        str | None, Query(min_length=1, max_length=60, description="Only models with this name.")
     ] = None,
-    state: Annotated[ModelState | None, Query(description="In this state.")] = None,
-    enabled: Annotated[bool | None, Query(description="Evaluations may use it, or not.")] = None,
+    state: Annotated[ModelState | None, Query(description="Only versions in this state.")] = None,
+    enabled: Annotated[
+        bool | None,
+        Query(description="true: only enabled versions; false: only disabled versions."),
+    ] = None,
 ) -> Page[ModelView]:
-    """By name@version."""
-    asked = {"name": name, "state": state, "enabled": enabled}
-    found = sorted(
+    """All versions of all models, sorted by name@version."""
+    filters = {"name": name, "state": state, "enabled": enabled}
+    entries = sorted(
         (
             entry
-            for entry in desk.models.entries(task)
-            if all(v is None or getattr(entry.record, k) == v for k, v in asked.items())
+            for entry in services.models.entries(task)
+            if all(v is None or getattr(entry.record, k) == v for k, v in filters.items())
         ),
         key=lambda entry: entry.record.reference,
     )
-    seen = _seen(desk)
-    return page.of(
-        found,
+    visible = _visible_instances(services)
+    return page.from_list(
+        entries,
         lambda entry: [entry.record.reference],
-        lambda entry: ModelView(**fields(entry, seen)),
+        lambda entry: ModelView(**fields(entry, visible)),
         Page[ModelView],
     )
 
 
 @router.post(
     "/models",
-    operation_id="upload_model",
     summary="Upload a model as a candidate",
-    response_model=DryRunView,
     status_code=201,
     openapi_extra=UPLOAD,
 )
 async def upload_model(
     request: Request,
     response: Response,
-    desk: AskedDesk,
-    reason: Annotated[str, Query(max_length=500, pattern=LABEL, description="Why.")] = "",
-) -> DryRunView:
-    """Checked in quarantine, with a first prediction in a process of its own; formats that could
-    run code are refused."""
-    body = await request.body()
-    report = await run_in_threadpool(desk.models.upload, body, reason)
-    entry = await run_in_threadpool(desk.models.entry, report.record.reference)
+    services: DeskDep,
+    reason: Annotated[
+        str, Query(max_length=500, pattern=LABEL, description="Reason for the change.")
+    ] = "",
+) -> UploadView:
+    """The upload is validated in quarantine and makes a trial prediction in a separate process.
+    Formats that could run code are rejected."""
+    archive = await request.body()
+    report = await run_in_threadpool(services.models.upload, archive, reason)
+    entry = await run_in_threadpool(services.models.entry, report.record.reference)
     response.headers["Location"] = f"/api/v1/models/{report.record.reference}"
-    return DryRunView(model=ModelView(**fields(entry, set())), seconds=report.seconds)
+    return UploadView(model=ModelView(**fields(entry, set())), seconds=report.seconds)
 
 
 @router.get(
     "/models/{reference}",
-    operation_id="get_model",
-    summary="One version, with its card",
-    response_model=ModelCardView,
-    openapi_extra=about(Topic.MODELS, Topic.FLEET),
+    summary="Get a model version with its card",
+    openapi_extra=cacheable(Topic.MODELS, Topic.FLEET),
 )
-def get_model(desk: AskedDesk, reference: Reference) -> ModelCardView:
-    """Its state, figures and model card."""
-    entry = desk.models.entry(reference)
-    seen = _seen(desk)
+def get_model(services: DeskDep, reference: Reference) -> ModelCardView:
+    """State, metrics and model card of the version."""
+    entry = services.models.entry(reference)
+    visible = _visible_instances(services)
     figures = {name: FigureView(**found) for name, found in entry.figures.items()}
-    return ModelCardView(**fields(entry, seen), figures=figures, card=dict(entry.record.card))
+    return ModelCardView(**fields(entry, visible), figures=figures, card=dict(entry.record.card))
 
 
 @router.post(
     "/models/{reference}/{step:step}",
-    operation_id="decide_model",
-    summary="Accept, graduate, enable, disable, activate, reject or archive a version",
-    response_model=ModelView,
+    summary="Accept, graduate, enable, disable, activate, reject or archive a model version",
 )
 def decide_model(
-    desk: AskedDesk,
+    services: DeskDep,
     reference: Reference,
     step: Annotated[
         Step,
         Path(
-            description="accept: graduate a candidate; activate: make it the champion.",
+            description="accept graduates a candidate; activate makes it the champion.",
             examples=["accept"],
         ),
     ],
-    asked: Reasoned,
+    body: ChangeRequest,
 ) -> ModelView:
-    """A former champion steps down to graduated."""
-    record = desk.models.take(step, reference, asked.reason)
-    seen = _seen(desk)
-    return ModelView(**fields(desk.models.entry(record.reference), seen))
+    """When a version becomes the champion, the previous champion becomes graduated."""
+    record = services.models.take(step, reference, body.reason)
+    visible = _visible_instances(services)
+    return ModelView(**fields(services.models.entry(record.reference), visible))
 
 
 @router.get(
     "/models/{reference}/history",
-    operation_id="list_model_events",
-    summary="Every change of a model, with who, when and why",
-    response_model=Page[ModelEventView],
-    openapi_extra=about(Topic.MODELS, Topic.FLEET),
+    summary="List the changes of a model",
+    openapi_extra=cacheable(Topic.MODELS, Topic.FLEET),
 )
 def list_model_events(
-    desk: AskedDesk,
-    reference: Reference,
-    page: AskedPage,
+    services: DeskDep, reference: Reference, page: PageDep
 ) -> Page[ModelEventView]:
-    """Newest first; by name@version of one version, by name of all of them."""
-    seen = _seen(desk, active_only=False)
-    found = [
+    """Changes with user, time and reason, newest first: of one version if given name@version, of
+    all versions if given a name."""
+    visible = _visible_instances(services, active_only=False)
+    events = [
         event
-        for event in desk.models.history(reference)
-        if not event.instance_id or event.instance_id in seen or _sees_all(desk.who)
+        for event in services.models.history(reference)
+        if not event.instance_id
+        or event.instance_id in visible
+        or services.principal.accounts is None
     ]
-    return page.of(
-        found, lambda event: [-event.event_id], ModelEventView.model_validate, Page[ModelEventView]
+    return page.from_list(
+        events, lambda event: [-event.event_id], ModelEventView.model_validate, Page[ModelEventView]
     )
 
 
 @router.get(
     "/models/{reference}/performance",
-    operation_id="get_performance",
-    summary="How a model's predictions did",
-    response_model=PerformanceView,
+    summary="Get the performance of a model",
 )
-def get_performance(desk: AskedDesk, service: TheService, reference: Reference) -> PerformanceView:
-    """Beside what happened, with the number of known outcomes and 95 % intervals by day; at most a
-    minute old."""
-    key = ("performance", reference, desk.who.accounts, desk.who.rights)
-    found = service.shared(key, PERFORMANCE_FOR_S, lambda: desk.performance.of_model(reference))
+def get_performance(
+    services: DeskDep, service: ServiceDep, reference: Reference
+) -> PerformanceView:
+    """Predictions compared with outcomes: number of known outcomes, scores, and 95 % intervals by
+    day. At most a minute old."""
+    key = ("performance", reference, services.principal.accounts, services.principal.rights)
+    performance = service.shared(
+        key, PERFORMANCE_CACHE_S, lambda: services.model_performance.of_model(reference)
+    )
     return PerformanceView(
-        model=found.model,
-        experiments=found.experiments,
-        outcomes=found.outcomes,
-        scores=[ScoreView.model_validate(score) for score in found.scores],
+        model=performance.model,
+        experiments=performance.experiments,
+        outcomes=performance.outcomes,
+        scores=[ScoreView.model_validate(score) for score in performance.scores],
     )
 
 
 @router.get(
     "/models/{reference}/experiments",
-    operation_id="list_model_experiments",
-    summary="A model's decisions, with what became of them",
-    response_model=Page[OutcomesOf],
-    openapi_extra=about(Topic.EXPERIMENTS),
+    summary="List the decisions with a model, with their outcomes",
+    openapi_extra=cacheable(Topic.EXPERIMENTS),
 )
 def list_model_experiments(
-    desk: AskedDesk,
+    services: DeskDep,
     reference: Reference,
-    page: AskedPage,
-) -> Page[OutcomesOf]:
-    """Newest first."""
-    model = desk.models.entry(reference).record.reference
-    found = listed(desk, ExperimentFilter(model=model), page)
-    outcomes = desk.performance.of_experiments([each.experiment_id for each in found.items])
-    return Page[OutcomesOf](
+    page: PageDep,
+) -> Page[ExperimentOutcomesView]:
+    """Decisions about instances that you may see, newest first."""
+    model = services.models.entry(reference).record.reference
+    decisions = experiment_page(services, ExperimentFilter(model=model), page)
+    outcomes = services.model_performance.of_experiments(
+        [each.experiment_id for each in decisions.items]
+    )
+    return Page[ExperimentOutcomesView](
         items=[
-            OutcomesOf(
+            ExperimentOutcomesView(
                 experiment=each,
                 outcomes=[OutcomeView.model_validate(o) for o in outcomes[each.experiment_id]],
             )
-            for each in found.items
+            for each in decisions.items
         ],
-        total=found.total,
-        next=found.next,
+        total=decisions.total,
+        next=decisions.next,
     )
-
-
-def _sees_all(who: Principal) -> bool:
-    return who.accounts is None

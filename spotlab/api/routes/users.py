@@ -1,4 +1,4 @@
-"""Users and API tokens, for administrators."""
+"""Operations on users and API tokens, for administrators."""
 
 from __future__ import annotations
 
@@ -7,141 +7,132 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from spotlab.api.operation import NOT_THERE, SECRET, Operation
-from spotlab.api.paging import AskedPage, Page
-from spotlab.api.request_state import AskedDesk
+from spotlab.api.operation import NOT_FOUND, SECRET, Operation
+from spotlab.api.paging import Page, PageDep
+from spotlab.api.request_state import DeskDep
 from spotlab.api.views.users import (
     USER,
-    Added,
-    TokenAsked,
-    TokenMade,
+    TokenCreatedView,
+    TokenRequest,
     TokenView,
-    UserAsked,
-    UserChange,
+    UserAddedView,
+    UserChangeRequest,
+    UserRequest,
     UserView,
 )
 
 router = APIRouter(route_class=Operation)
 
-Name = Annotated[str, Path(pattern=USER, description="What they sign in with.", examples=["ana"])]
+Name = Annotated[str, Path(pattern=USER, description="User name.", examples=["ana"])]
 TokenId = Annotated[
     str,
-    Path(pattern="^[0-9a-f]{12}$", description="A token's public part.", examples=["0f1e2d3c4b5a"]),
+    Path(
+        pattern="^[0-9a-f]{12}$",
+        description="Id: the public part of the token.",
+        examples=["0f1e2d3c4b5a"],
+    ),
 ]
 
 
 @router.get(
     "/users",
-    operation_id="list_users",
-    summary="Who may sign in",
+    summary="List users",
     tags=["users"],
-    response_model=Page[UserView],
 )
-def list_users(
-    desk: AskedDesk,
-    page: AskedPage,
-) -> Page[UserView]:
-    """By name."""
-    found = sorted(desk.users.list(), key=lambda each: each.name)
-    return page.of(found, lambda each: [each.name], UserView.model_validate, Page[UserView])
+def list_users(services: DeskDep, page: PageDep) -> Page[UserView]:
+    """All users, sorted by name."""
+    users = sorted(services.users.list(), key=lambda each: each.name)
+    return page.from_list(users, lambda each: [each.name], UserView.model_validate, Page[UserView])
 
 
 @router.post(
     "/users",
-    operation_id="create_user",
-    summary="Let somebody sign in",
+    summary="Add a user",
     tags=["users"],
-    response_model=Added,
     status_code=201,
     openapi_extra=SECRET,
 )
-def create_user(desk: AskedDesk, response: Response, asked: UserAsked) -> Added:
-    """They choose their password by the link that is answered, once."""
-    user, path = desk.users.add(
-        asked.name,
-        asked.role,
-        accounts=asked.accounts,
-        email=asked.email,
-        reason=asked.reason,
+def create_user(services: DeskDep, response: Response, body: UserRequest) -> UserAddedView:
+    """The user chooses a password with the returned link, which works once."""
+    user, path = services.users.add(
+        body.name,
+        body.role,
+        accounts=body.accounts,
+        email=body.email,
+        reason=body.reason,
     )
     response.headers["Location"] = f"/api/v1/users/{user.name}"
-    return Added(user=UserView.model_validate(user), password_link=path)
+    return UserAddedView(user=UserView.model_validate(user), password_link=path)
 
 
 @router.get(
     "/users/{name}",
-    operation_id="get_user",
-    summary="One user",
+    summary="Get a user",
     tags=["users"],
-    response_model=UserView,
 )
-def get_user(desk: AskedDesk, name: Name) -> UserView:
-    """Somebody who may sign in."""
-    return UserView.model_validate(desk.users.get(name))
+def get_user(services: DeskDep, name: Name) -> UserView:
+    """Role, accounts and state of the user."""
+    return UserView.model_validate(services.users.get(name))
 
 
 @router.patch(
     "/users/{name}",
-    operation_id="change_user",
-    summary="Change a user's role, accounts, or whether they may sign in",
+    summary="Change a user's role or accounts, or enable or disable a user",
     tags=["users"],
-    response_model=UserView,
 )
-def change_user(desk: AskedDesk, name: Name, asked: UserChange) -> UserView:
-    """What is not given stays as it is. Who may not sign in any more is signed out."""
-    given = asked.model_fields_set
-    changed = desk.users.set(
+def change_user(services: DeskDep, name: Name, body: UserChangeRequest) -> UserView:
+    """Omitted fields keep their value. A user who may no longer sign in is signed out."""
+    sent_fields = body.model_fields_set
+    changed = services.users.set(
         name,
-        role=asked.role,
-        accounts=asked.accounts if "accounts" in given else ...,
-        active=asked.active,
-        reason=asked.reason,
+        role=body.role,
+        accounts=body.accounts if "accounts" in sent_fields else ...,
+        active=body.active,
+        reason=body.reason,
     )
     return UserView.model_validate(changed)
 
 
 @router.get(
     "/tokens",
-    operation_id="list_tokens",
-    summary="Everybody's API tokens",
+    summary="List API tokens",
     tags=["tokens"],
-    response_model=Page[TokenView],
 )
 def list_tokens(
-    desk: AskedDesk,
-    page: AskedPage,
-    user: Annotated[str | None, Query(pattern=USER, description="Of this user.")] = None,
+    services: DeskDep,
+    page: PageDep,
+    user: Annotated[
+        str | None, Query(pattern=USER, description="Only tokens of this user.")
+    ] = None,
 ) -> Page[TokenView]:
-    """Those that ended too, by their public part."""
-    found = sorted(desk.tokens.list(user), key=lambda each: each.token_id)
-    return page.of(found, lambda each: [each.token_id], TokenView.model_validate, Page[TokenView])
+    """All tokens, including expired and revoked ones, sorted by id."""
+    tokens = sorted(services.api_tokens.list(user), key=lambda each: each.token_id)
+    return page.from_list(
+        tokens, lambda each: [each.token_id], TokenView.model_validate, Page[TokenView]
+    )
 
 
 @router.post(
     "/tokens",
-    operation_id="create_token",
-    summary="Make an API token for a user",
+    summary="Create an API token for a user",
     tags=["tokens"],
-    response_model=TokenMade,
     status_code=201,
-    responses=NOT_THERE,
+    responses=NOT_FOUND,
     openapi_extra=SECRET,
 )
-def create_token(desk: AskedDesk, asked: TokenAsked) -> TokenMade:
-    """The token is told this once."""
-    made, token = desk.tokens.create(
-        asked.user, asked.name, asked.scopes, timedelta(days=asked.valid_days)
+def create_token(services: DeskDep, body: TokenRequest) -> TokenCreatedView:
+    """The token is returned only once."""
+    created, token = services.api_tokens.create(
+        body.user, body.name, body.scopes, timedelta(days=body.valid_days)
     )
-    return TokenMade(token=token, about=TokenView.model_validate(made))
+    return TokenCreatedView(token=token, about=TokenView.model_validate(created))
 
 
 @router.delete(
     "/tokens/{token_id}",
-    operation_id="revoke_token",
-    summary="End an API token",
+    summary="Revoke an API token",
     tags=["tokens"],
-    response_model=TokenView,
 )
-def revoke_token(desk: AskedDesk, token_id: TokenId) -> TokenView:
-    """It counts within some seconds on every replica."""
-    return TokenView.model_validate(desk.tokens.revoke(token_id))
+def revoke_token(services: DeskDep, token_id: TokenId) -> TokenView:
+    """Takes effect within seconds on every replica."""
+    return TokenView.model_validate(services.api_tokens.revoke(token_id))

@@ -1,11 +1,11 @@
-"""Who asks."""
+"""Operation that returns the signed-in user."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
 from spotlab.api.operation import Operation
-from spotlab.api.request_state import AskedDesk
+from spotlab.api.request_state import DeskDep
 from spotlab.api.views.users import MeView
 
 router = APIRouter(route_class=Operation)
@@ -13,14 +13,12 @@ router = APIRouter(route_class=Operation)
 
 @router.get(
     "/me",
-    operation_id="get_me",
-    summary="Who asks, and what they may do",
+    summary="Get the signed-in user and their rights",
     tags=["me"],
-    response_model=MeView,
 )
-async def get_me(desk: AskedDesk) -> MeView:
-    """The user, role, accounts and rights of the token or session."""
-    who = desk.who
+async def get_me(services: DeskDep) -> MeView:
+    """User, role, accounts and rights of the token or session."""
+    who = services.principal
     return MeView(
         name=who.name,
         role=who.role,

@@ -1,1 +1,1 @@
-"""The pages on which people sign in, choose a password and sign out."""
+"""Pages to sign in, choose a password and sign out."""

@@ -1,7 +1,8 @@
-"""The cookies of a session, and of a browser that is known.
+"""Cookies of sessions and known devices.
 
-HttpOnly: no script reads them. SameSite=Lax: another site's form or request does not send them.
-Secure where browsers use https.
+HttpOnly: scripts cannot read them. SameSite=Lax: forms and requests of other sites do not send
+them.
+Secure: set if browsers use https.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import Final
 
 from starlette.responses import Response
 
-from spotlab.access.api_tokens import hashed
+from spotlab.access.api_tokens import hash_secret
 from spotlab.access.authentication import SESSION_COOKIE
-from spotlab.access.known_devices import KNOWN_FOR
+from spotlab.access.known_devices import DEVICE_VALID_FOR
 from spotlab.access.sessions import SignedIn
 from spotlab.access.usernames import typed_name
 from spotlab.runtime.lab import Lab
@@ -21,32 +22,34 @@ from spotlab.runtime.lab import Lab
 RENEWAL_COOKIE: Final = "spotlab_renewal"
 FORM_COOKIE: Final = "spotlab_form"
 NEXT_COOKIE: Final = "spotlab_next"
-SHORT_S: Final = 3600
+FORM_COOKIE_S: Final = 3600
 
 
-def keep(response: Response, signed_in: SignedIn, lab: Lab) -> None:
-    """Let the browser keep a session."""
-    seconds = _left_s(signed_in.session.expires_at, lab)
-    put(response, SESSION_COOKIE, signed_in.token, lab, seconds)
+def set_session_cookies(response: Response, signed_in: SignedIn, lab: Lab) -> None:
+    """Set the cookies of a session."""
+    seconds = _seconds_until(signed_in.session.expires_at, lab)
+    set_cookie(response, SESSION_COOKIE, signed_in.token, lab, seconds)
     if signed_in.renewal:
-        put(response, RENEWAL_COOKIE, signed_in.renewal, lab, seconds)
+        set_cookie(response, RENEWAL_COOKIE, signed_in.renewal, lab, seconds)
     if signed_in.device:
         name = device_cookie(signed_in.session.user)
-        put(response, name, signed_in.device, lab, round(KNOWN_FOR.total_seconds()))
+        set_cookie(response, name, signed_in.device, lab, round(DEVICE_VALID_FOR.total_seconds()))
 
 
 def device_cookie(name: str) -> str:
-    """Its name; several people may use one browser, so each has one."""
-    return f"spotlab_device_{hashed(typed_name(name))[:16]}"
+    """The name of a user's device cookie: one per user, because several may share a browser."""
+    return f"spotlab_device_{hash_secret(typed_name(name))[:16]}"
 
 
-def drop(response: Response, lab: Lab, *names: str) -> None:
-    """Let the browser forget cookies; none named: those of the session."""
+def delete_cookies(response: Response, lab: Lab, *names: str) -> None:
+    """Delete cookies; without names, those of the session."""
     for name in names or (SESSION_COOKIE, RENEWAL_COOKIE):
-        put(response, name, "", lab, 0)
+        set_cookie(response, name, "", lab, 0)
 
 
-def put(response: Response, name: str, value: str, lab: Lab, seconds: int = SHORT_S) -> None:
+def set_cookie(
+    response: Response, name: str, value: str, lab: Lab, seconds: int = FORM_COOKIE_S
+) -> None:
     """Set a cookie."""
     response.set_cookie(
         name,
@@ -64,5 +67,5 @@ def is_https(lab: Lab) -> bool:
     return lab.settings.public_url.lower().startswith("https://")
 
 
-def _left_s(until: datetime, lab: Lab) -> int:
+def _seconds_until(until: datetime, lab: Lab) -> int:
     return max(0, int((until - lab.clock.now()).total_seconds()))

@@ -1,4 +1,4 @@
-"""At start: the link of the first administrator, and a word where keys differ."""
+"""At start: the first administrator's link, and a check for differing secret keys."""
 
 from __future__ import annotations
 
@@ -18,72 +18,73 @@ from spotlab.runtime.lab import Lab
 log = logging.getLogger("spotlab.api")
 
 SERVED_AT: Final = "SPOTLAB_SERVED_AT"
-"""Where `spotlab serve` started the server: told by the one process to the next."""
-KEY_EVERY_S: Final = 60.0
-KEY_SINCE: Final = timedelta(seconds=180)
+"""Address of the server, which `spotlab serve` passes to the server process."""
+KEY_CHECK_INTERVAL_S: Final = 60.0
+KEY_VALID_FOR: Final = timedelta(seconds=180)
 
 
-def announce(lab: Lab) -> Callable[[], None]:
-    """Tell whoever started the server how to become its administrator."""
+def announce_first_admin(lab: Lab) -> Callable[[], None]:
+    """Print how to become the first administrator, and start comparing keys."""
     if lab.settings.auth == "off":
         return lambda: None
     try:
-        _tell_first_link(lab)
+        _print_first_admin_link(lab)
     except SpotlabError as exc:
         log.error("cannot make the first administrator's link: %s", exc)
     stop = threading.Event()
-    thread = threading.Thread(target=_watch_key, args=(lab, stop), name="key", daemon=True)
+    thread = threading.Thread(target=_compare_keys, args=(lab, stop), name="key", daemon=True)
     thread.start()
 
-    def stopped() -> None:
+    def stop_comparing() -> None:
         stop.set()
         thread.join()
 
-    return stopped
+    return stop_comparing
 
 
-def _tell_first_link(lab: Lab) -> None:
+def _print_first_admin_link(lab: Lab) -> None:
     if lab.settings.auth == "oidc":
         if not lab.store.users.any():
-            _write(
-                "There are no users yet. Add the first administrator, by the e-mail address that "
-                "the provider has verified:",
+            _print(
+                "There are no users yet. Add the first administrator, with the e-mail address that "
+                "the identity provider has verified:",
                 "spotlab users add NAME --role admin --email ADDRESS",
             )
         return
     path = first_administrator_link(lab)
     if path is not None:
         base = lab.settings.public_url.rstrip("/") or os.environ.get(SERVED_AT, "")
-        _write(
-            "There are no users yet. Become the first administrator, within 60 minutes:",
+        _print(
+            "There are no users yet. Open this link within 60 minutes to become the first "
+            "administrator:",
             f"{base}{path}",
         )
 
 
-def _write(*lines: str) -> None:
-    """To stderr, and not to the log: whoever reads the log later must not find a link there."""
+def _print(*lines: str) -> None:
+    """Print to stderr, not to the log, where others could find the link later."""
     sys.stderr.write("\n" + "".join(f"  {line}\n" for line in lines) + "\n")
     sys.stderr.flush()
 
 
-def _watch_key(lab: Lab, stop: threading.Event) -> None:
-    """Every process says which key it signs with; where two differ, each says so once."""
-    told: set[str] = set()
+def _compare_keys(lab: Lab, stop: threading.Event) -> None:
+    """Store the fingerprint of this process's key, and log once if another process has another."""
+    reported: set[str] = set()
     while True:
         try:
-            ours, now = secret_key(lab.settings).fingerprint, lab.clock.now()
-            others = set(lab.store.sessions.note_key(ours, now, now - KEY_SINCE)) - told
+            own_key, now = secret_key(lab.settings).fingerprint, lab.clock.now()
+            others = set(lab.store.sessions.note_key(own_key, now, now - KEY_VALID_FOR)) - reported
         except SpotlabError as exc:
             log.warning("cannot compare the secret keys of the processes: %s", exc)
             others = set()
         for other in sorted(others):
             log.error(
                 "another process on this database signs sessions with another secret key (%s, "
-                "this one: %s), so each signs the other's users out: give every replica the same "
-                "SPOTLAB_SECRET_KEY. Right after the key was changed this is to be expected.",
+                "this one: %s), so that each signs out the other's users. Set the same "
+                "SPOTLAB_SECRET_KEY on all replicas. Right after a key change, this is expected.",
                 other,
-                ours,
+                own_key,
             )
-        told |= others
-        if stop.wait(KEY_EVERY_S):
+        reported |= others
+        if stop.wait(KEY_CHECK_INTERVAL_S):
             return

@@ -1,4 +1,4 @@
-"""The pages of signing in: plain HTML, which needs no script."""
+"""HTML of the sign-in pages, without scripts."""
 
 from __future__ import annotations
 
@@ -37,39 +37,39 @@ HTTPS_HEADERS: Final = {"Strict-Transport-Security": "max-age=31536000"}
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One line of a form.
+    """One field of a form.
 
     Args:
-        name: of the field.
-        label: what it asks for.
-        value: what stands in it.
+        name: name of the field.
+        label: its label.
+        value: its initial value.
         secret: whether it is a password.
-        complete: what a password manager makes of it.
-        hint: a sentence below it.
+        autocomplete: HTML attribute, for password managers.
+        hint: a sentence below the field.
     """
 
     name: str
     label: str
     value: str = ""
     secret: bool = False
-    complete: str = "off"
+    autocomplete: str = "off"
     hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a page asks for.
+    """A form.
 
     Args:
-        action: where it goes.
-        mark: says that a page of ours sent it.
-        fields: its lines, of which the first empty one has the cursor.
-        hidden: what goes with it.
-        buttons: what they send as "do", and what stands on them; the first is the main one.
+        action: URL that receives it.
+        csrf_token: proves that a page of this server sent it.
+        fields: its fields; the first empty one has the focus.
+        hidden: names and values of hidden fields.
+        buttons: values of the field "do", and labels; the first is the primary button.
     """
 
     action: str
-    mark: str
+    csrf_token: str
     fields: Sequence[Field] = ()
     hidden: Sequence[tuple[str, str]] = ()
     buttons: Sequence[tuple[str, str]] = (("", "Sign in"),)
@@ -80,11 +80,10 @@ NEW_PASSWORD: Final = (
         "password",
         "New password",
         secret=True,
-        complete="new-password",
-        hint=f"{SHORTEST} characters or more. A few words that do not belong together are easy "
-        "to remember.",
+        autocomplete="new-password",
+        hint=f"{SHORTEST} characters or more. A few unrelated words are easy to remember.",
     ),
-    Field("again", "The same once more", secret=True, complete="new-password"),
+    Field("again", "Repeat the password", secret=True, autocomplete="new-password"),
 )
 
 
@@ -100,17 +99,17 @@ def page(
     foot: str = "",
     status: int = 200,
 ) -> Response:
-    """A page of signing in.
+    """A sign-in page.
 
     Args:
-        lab: says whether browsers use https; None: it cannot be opened now.
-        title: its heading.
-        lead: a sentence below it.
-        failed, done: what went wrong, or well.
-        form: what it asks for.
-        links: where to go on: address and words.
+        lab: shows whether browsers use https; None if the lab cannot be opened.
+        title: heading.
+        lead: sentence below the heading.
+        failed, done: error or success message.
+        form: form on the page.
+        links: URLs and labels of links.
         foot: small print.
-        status: of the answer.
+        status: HTTP status.
     """
     parts = [f"<h1>{escape(title)}</h1>"]
     if failed:
@@ -121,7 +120,7 @@ def page(
         parts.append(f"<p>{escape(lead)}</p>")
     if form is not None:
         parts.append(_form(form))
-    parts += [f'<a class="button" href="{escape(to)}">{escape(say)}</a>' for to, say in links]
+    parts += [f'<a class="button" href="{escape(url)}">{escape(label)}</a>' for url, label in links]
     if foot:
         parts.append(f'<footer><p class="quiet">{escape(foot)}</p></footer>')
     html = _FRAME.format(title=escape(title), icon=ICON, body="\n".join(parts))
@@ -151,30 +150,30 @@ _FRAME: Final = """<!doctype html>
 
 def _form(form: Form) -> str:
     empty = next((field.name for field in form.fields if not field.value), "")
-    hidden = [(FIELD, form.mark), *form.hidden]
+    hidden = [(FIELD, form.csrf_token), *form.hidden]
     lines = [f'<form method="post" action="{escape(form.action)}">']
     lines += [
         f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
         for name, value in hidden
     ]
-    lines += [_field(field, cursor=field.name == empty) for field in form.fields]
-    for place, (value, say) in enumerate(form.buttons):
-        second = ' class="second"' if place else ""
-        sent = f' name="do" value="{escape(value)}"' if value else ""
-        lines.append(f'<button type="submit"{sent}{second}>{escape(say)}</button>')
+    lines += [_field(field, autofocus=field.name == empty) for field in form.fields]
+    for index, (value, label) in enumerate(form.buttons):
+        style = ' class="second"' if index else ""
+        name = f' name="do" value="{escape(value)}"' if value else ""
+        lines.append(f'<button type="submit"{name}{style}>{escape(label)}</button>')
     return "\n".join([*lines, "</form>"])
 
 
 _PLAIN_TEXT: Final = 'type="text" autocapitalize="none" spellcheck="false"'
 
 
-def _field(field: Field, *, cursor: bool) -> str:
+def _field(field: Field, *, autofocus: bool) -> str:
     attributes = [
-        f'id="{field.name}" name="{field.name}" autocomplete="{field.complete}" required',
+        f'id="{field.name}" name="{field.name}" autocomplete="{field.autocomplete}" required',
         'type="password"' if field.secret else _PLAIN_TEXT,
         f'value="{escape(field.value)}"' if field.value and not field.secret else "",
         f'aria-describedby="{field.name}-hint"' if field.hint else "",
-        "autofocus" if cursor else "",
+        "autofocus" if autofocus else "",
     ]
     hint = f'<span class="hint" id="{field.name}-hint">{escape(field.hint)}</span>'
     return (

@@ -1,46 +1,27 @@
-"""How the pages of signing in answer: with a form, a refusal, or a session."""
+"""Responses of the sign-in pages: a form, an error, or a new session."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from spotlab.access.sessions import SignedIn, Visit
-from spotlab.api.identity import address_of
+from spotlab.api.identity import client_address
+from spotlab.api.problems import status_of
 from spotlab.api.sign_in import cookies
 from spotlab.api.sign_in.html import Form, page
-from spotlab.errors import (
-    Conflict,
-    Forbidden,
-    InvalidInput,
-    NotAvailable,
-    NotFound,
-    NotSignedIn,
-    SpotlabError,
-    TooManyRequests,
-)
+from spotlab.errors import NotAvailable, SpotlabError, TooManyRequests
 from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
 
-STATUS: Final[dict[type[SpotlabError], int]] = {
-    NotSignedIn: 401,
-    Forbidden: 403,
-    NotFound: 404,
-    Conflict: 409,
-    TooManyRequests: 429,
-    NotAvailable: 503,
-    InvalidInput: 422,
-    SpotlabError: 500,
-}
 Handler = Callable[[Request, Lab], Awaitable[Response]]
 
 
-def answering(handle: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """An endpoint whose failures are pages too."""
+def endpoint_for(handle: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that shows errors as pages."""
 
     async def endpoint(request: Request) -> Response:
         lab: Lab | None = None
@@ -50,39 +31,36 @@ def answering(handle: Handler) -> Callable[[Request], Awaitable[Response]]:
                 return RedirectResponse("/", 303)
             return await handle(request, lab)
         except SpotlabError as exc:
-            return refusal(lab, exc)
+            return error_page(lab, exc)
 
     return endpoint
 
 
-def refusal(lab: Lab | None, exc: SpotlabError) -> Response:
-    """A page that says why not."""
-    links = [] if isinstance(exc, NotAvailable) else [("/sign-in", "To the sign-in")]
-    answer = page(lab, "That did not work", failed=str(exc), links=links, status=status_of(exc))
-    return with_wait(answer, exc)
+def error_page(lab: Lab | None, exc: SpotlabError) -> Response:
+    """A page with an error."""
+    links = [] if isinstance(exc, NotAvailable) else [("/sign-in", "Go to sign-in")]
+    response = page(
+        lab, "Something went wrong", failed=str(exc), links=links, status=status_of(exc)
+    )
+    return with_retry_after(response, exc)
 
 
-def status_of(exc: SpotlabError) -> int:
-    """The HTTP status of an error."""
-    return next(code for kind, code in STATUS.items() if isinstance(exc, kind))
-
-
-def enter(lab: Lab, signed_in: SignedIn, following: str) -> Response:
-    """On to the page that was asked for, with a session."""
-    answer = RedirectResponse(following, 303, {"Cache-Control": "no-store"})
-    cookies.keep(answer, signed_in, lab)
-    cookies.drop(answer, lab, cookies.FORM_COOKIE)
-    return answer
+def start_session(lab: Lab, signed_in: SignedIn, next_path: str) -> Response:
+    """Set the session cookies and redirect to the next page."""
+    response = RedirectResponse(next_path, 303, {"Cache-Control": "no-store"})
+    cookies.set_session_cookies(response, signed_in, lab)
+    cookies.delete_cookies(response, lab, cookies.FORM_COOKIE)
+    return response
 
 
 def visit_of(request: Request, lab: Lab, name: str = "") -> Visit:
-    """Where somebody comes from, who says that this is their name."""
+    """Address, browser and known device of the client that signs in as `name`."""
     agent = request.headers.get("user-agent", "")
     device = request.cookies.get(cookies.device_cookie(name), "")
-    return Visit(address_of(request, lab), agent, device)
+    return Visit(client_address(request, lab), agent, device)
 
 
-def ask(
+def form_page(
     lab: Lab,
     form: Form,
     title: str,
@@ -91,15 +69,15 @@ def ask(
     exc: SpotlabError | None = None,
     foot: str = "",
 ) -> Response:
-    """A page with a form, and what was wrong with what was sent before."""
+    """A page with a form, and the error of the previous attempt."""
     failed, status = (str(exc), status_of(exc)) if exc is not None else ("", 200)
-    answer = page(lab, title, lead=lead, failed=failed, form=form, foot=foot, status=status)
-    cookies.put(answer, cookies.FORM_COOKIE, form.mark, lab)
-    return answer
+    response = page(lab, title, lead=lead, failed=failed, form=form, foot=foot, status=status)
+    cookies.set_cookie(response, cookies.FORM_COOKIE, form.csrf_token, lab)
+    return response
 
 
-def with_wait(answer: Response, exc: SpotlabError) -> Response:
-    """The same, saying when to try again."""
+def with_retry_after(response: Response, exc: SpotlabError) -> Response:
+    """The response, with Retry-After if there were too many attempts."""
     if isinstance(exc, TooManyRequests):
-        answer.headers["Retry-After"] = str(round(exc.retry_after_s))
-    return answer
+        response.headers["Retry-After"] = str(round(exc.retry_after_s))
+    return response

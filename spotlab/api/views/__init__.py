@@ -1,1 +1,1 @@
-"""What the API answers and takes: each resource's fields with unit, meaning and example."""
+"""Request and response bodies of the API: each field with meaning, unit and example."""

@@ -7,14 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from spotlab.api.views.base import Asked, Number, Reasoned, View
-from spotlab.api.views.base import about as told
+from spotlab.api.views.base import ChangeRequest, Number, RequestBody, View, field
 from spotlab.domain.alert_state import Event
 from spotlab.domain.alerts import (
-    HIGHEST_THRESHOLD,
-    LONGEST_H,
-    LONGEST_WINDOW_MIN,
-    MOST_TRIES,
+    MAX_ATTEMPTS,
+    MAX_HOURS,
+    MAX_THRESHOLD,
+    MAX_WINDOW_MIN,
     AlertKind,
     Channel,
     Condition,
@@ -28,155 +27,174 @@ Address = Annotated[str, Field(min_length=1, max_length=2000, pattern=LABEL)]
 
 
 class ConditionView(View):
-    """When a rule rings; what is empty or null demands nothing."""
+    """Condition of an alert rule; an empty or null field does not restrict it."""
 
-    kind: AlertKind = told("What is watched.", "state")
-    component: str = told("Of state and failures: which part.", "Redis cache")
-    instance_id: str = told("Of risk and price: which instance.", "")
-    account: str = told("Of risk and price: which account's instances.", "")
-    pool: str = told("Of price: a pool's key, rather than instances.", "")
-    feed: str = told("Of staleness: advisor, prices, market or fleet.", "")
-    states: list[str] = told("Of state: those that ring.", ["down", "degraded"])
-    threshold: Number = told(
-        "Minutes (staleness), share (failures), P within horizon_h (risk), or price.", None
+    kind: AlertKind = field("What the rule watches.", "state")
+    component: str = field("For state and failures: component.", "Redis cache")
+    instance_id: str = field("For risk and price: instance.", "")
+    account: str = field("For risk and price: account of the instances.", "")
+    pool: str = field("For price: pool key, instead of instances.", "")
+    feed: str = field("For staleness: advisor, prices, market or fleet.", "")
+    states: list[str] = field("For state: states that fire.", ["down", "degraded"])
+    threshold: Number = field(
+        "Minutes (staleness), share (failures), P within horizon_h (risk), or USD/h (price).", None
     )
-    of_on_demand: bool = told("Of price: the threshold is a share of the on-demand price.", False)
-    window_min: float = told("Of failures: over how long.", 60.0, "min")
-    least: int = told("Of failures: with fewer tries the rate is unknown.", 5, "count")
-    horizon_h: float = told("Of risk.", 24.0, "h")
-    again_h: float = told("Told again after this long; 0: never.", 24.0, "h")
+    of_on_demand: bool = field("For price: the threshold is a share of the on-demand price.", False)
+    window_min: float = field("For failures: period that is counted.", 60.0, "min")
+    least: int = field(
+        "For failures: minimum number of attempts; with fewer the rate is unknown.", 5, "count"
+    )
+    horizon_h: float = field("For risk: horizon.", 24.0, "h")
+    again_h: float = field("Hours until the notification is repeated; 0 for never.", 24.0, "h")
 
 
-class ConditionAsked(Asked):
-    """When a rule shall ring; what its kind does not look at stays as it is here."""
+class ConditionRequest(RequestBody):
+    """Condition of an alert rule; a field that its kind does not use has no effect."""
 
-    kind: AlertKind = Field(description="What is watched.", examples=["state"])
+    kind: AlertKind = Field(description="What the rule watches.", examples=["state"])
     component: str = Field(
-        default="", max_length=40, pattern=LABEL, description="A part; empty: each."
+        default="", max_length=40, pattern=LABEL, description="Component; empty for any."
     )
     instance_id: str = Field(
-        default="", pattern=r"^[A-Za-z0-9-]{0,40}$", description="An instance; empty: each."
+        default="", pattern=r"^[A-Za-z0-9-]{0,40}$", description="Instance; empty for any."
     )
     account: str = Field(
-        default="", max_length=100, pattern=LABEL, description="An account; empty: each you see."
+        default="",
+        max_length=100,
+        pattern=LABEL,
+        description="Account; empty for all that you see.",
     )
     pool: str = Field(
         default="",
         max_length=120,
         pattern=LABEL,
-        description="A pool's key, rather than instances.",
+        description="Pool key, instead of instances.",
     )
     feed: str = Field(
         default="",
         pattern=r"^(advisor|prices|market|fleet)?$",
-        description="Of staleness: what may not be old.",
+        description="For staleness: data that may not be stale.",
     )
     states: list[BadState] = Field(
-        default=["down", "degraded"], max_length=3, description="Of state: those that ring."
+        default=["down", "degraded"], max_length=3, description="For state: states that fire."
     )
     threshold: float | None = Field(
         default=None,
         gt=0,
-        le=HIGHEST_THRESHOLD,
-        description="Minutes (staleness), share (failures), P within horizon_h (risk), or price.",
+        le=MAX_THRESHOLD,
+        description="Minutes (staleness), share (failures), P within horizon_h (risk), USD/h.",
     )
     of_on_demand: bool = Field(
-        default=False, description="Of price: the threshold is a share of the on-demand price."
+        default=False, description="For price: the threshold is a share of the on-demand price."
     )
     window_min: float = Field(
-        default=60.0, ge=1, le=LONGEST_WINDOW_MIN, description="Of failures, min."
+        default=60.0,
+        ge=1,
+        le=MAX_WINDOW_MIN,
+        description="For failures: period that is counted, min.",
     )
     least: int = Field(
-        default=5, ge=1, le=MOST_TRIES, description="Of failures: with fewer tries it is unknown."
+        default=5, ge=1, le=MAX_ATTEMPTS, description="For failures: minimum number of attempts."
     )
-    horizon_h: float = Field(default=24.0, gt=0, le=LONGEST_H, description="Of risk, h.")
+    horizon_h: float = Field(default=24.0, gt=0, le=MAX_HOURS, description="For risk: horizon, h.")
     again_h: float = Field(
-        default=24.0, ge=0, le=LONGEST_H, description="Told again after this long, h; 0: never."
+        default=24.0,
+        ge=0,
+        le=MAX_HOURS,
+        description="Hours until the notification is repeated; 0 for never.",
     )
 
     def condition(self) -> Condition:
-        """The same as a value of the domain."""
-        given = self.model_dump()
-        return Condition(**given | {"states": tuple(given["states"])})
+        """The condition as a domain object."""
+        values = self.model_dump()
+        return Condition(**values | {"states": tuple(values["states"])})
 
 
 class RuleView(View):
-    """What is watched, and who is told. The receiver's address is kept sealed."""
+    """An alert rule. The receiver's address is stored encrypted and never returned."""
 
-    rule_id: str = told("Names it.", "0f1e2d3c4b5a")
-    name: str = told("A person's.", "Redis is down")
-    condition: ConditionView = Field(description="When it rings.")
-    words: str = told("The same for a person.", "Redis cache is down or degraded")
-    channel: Channel = told("Shape of what is sent.", "webhook")
-    shown_address: str = told("The receiver's scheme and host.", "https://hooks.example.com/…")
-    enabled: bool = told("It is watched.", True)
-    created_at: datetime = told("When it was made.", "2026-11-03T09:30:00Z")
-    created_by: str = told("By whom.", "ana")
+    rule_id: str = field("Id of the rule.", "0f1e2d3c4b5a")
+    name: str = field("Name of the rule.", "Redis is down")
+    condition: ConditionView = Field(description="When the rule fires.")
+    words: str = field("The condition in words.", "Redis cache is down or degraded")
+    channel: Channel = field("Format of notifications.", "webhook")
+    shown_address: str = field(
+        "Scheme and host of the receiver's address.", "https://hooks.example.com/…"
+    )
+    enabled: bool = field("Whether the rule is enabled.", True)
+    created_at: datetime = field("When the rule was created.", "2026-11-03T09:30:00Z")
+    created_by: str = field("User who created the rule.", "ana")
 
 
-class RuleAsked(Reasoned):
-    """Something to watch, and whom to tell."""
+class RuleRequest(ChangeRequest):
+    """An alert rule to add."""
 
-    name: Name = Field(description="For people.", examples=["Redis is down"])
-    condition: ConditionAsked = Field(description="When it rings.")
-    channel: Channel = Field(description="Shape of what is sent.", examples=["webhook"])
+    name: Name = Field(description="Name of the rule.", examples=["Redis is down"])
+    condition: ConditionRequest = Field(description="When the rule fires.")
+    channel: Channel = Field(description="Format of notifications.", examples=["webhook"])
     address: Address = Field(
-        description="Where it is posted to; kept sealed, and never told again.",
+        description="Address of the receiver; stored encrypted and never returned.",
         examples=["https://hooks.example.com/services/1"],
     )
 
 
-class RuleChange(Reasoned):
-    """What is changed of a rule; what is not given stays, and what rang starts anew."""
+class RuleChangeRequest(ChangeRequest):
+    """Changes of a rule; omitted fields keep their value, and firing alerts start again."""
 
-    name: Name | None = Field(default=None, description="For people.")
-    condition: ConditionAsked | None = Field(default=None, description="When it rings, whole.")
-    channel: Channel | None = Field(default=None, description="Shape of what is sent.")
-    address: Address | None = Field(default=None, description="Where it is posted to.")
-    enabled: bool | None = Field(default=None, description="It is watched.", examples=[True])
+    name: Name | None = Field(default=None, description="Name of the rule.")
+    condition: ConditionRequest | None = Field(
+        default=None, description="The complete new condition."
+    )
+    channel: Channel | None = Field(default=None, description="Format of notifications.")
+    address: Address | None = Field(default=None, description="Address of the receiver.")
+    enabled: bool | None = Field(
+        default=None, description="Whether the rule is enabled.", examples=[True]
+    )
 
 
 class SigningKeyView(View):
-    """What a rule's messages are signed with (HMAC-SHA256, header X-SpotLab-Signature)."""
+    """Key that signs a rule's notifications (HMAC-SHA256, header X-SpotLab-Signature)."""
 
-    rule_id: str = told("Which rule.", "0f1e2d3c4b5a")
-    signing_key: str = told("The key, in hex.", "00" * 32)
-
-
-class TestView(View):
-    """What a receiver answered to a test."""
-
-    ok: bool = told("It took the message.", True)
-    words: str = told("For a person.", "It answered 200 OK.")
+    rule_id: str = field("Id of the rule.", "0f1e2d3c4b5a")
+    signing_key: str = field("The key in hexadecimal.", "00" * 32)
 
 
-class RingingView(View):
-    """A condition that holds."""
+class TestNotificationView(View):
+    """Response of a receiver to a test notification."""
 
-    rule_id: str = told("Whose.", "0f1e2d3c4b5a")
-    rule: str = told("The rule's name.", "Redis is down")
-    key: str = told("Names the subject.", "Redis cache")
-    subject: str = told("What it is about.", "Redis cache")
-    text: str = told("What is so.", "Redis cache is down: it refused the connection.")
-    level: str = told("How bad; empty where there are no levels.", "down")
-    since: datetime = told("When it was first found.", "2026-11-03T09:30:00Z")
-    told_at: datetime = told("When it was last told.", "2026-11-03T09:30:00Z")
+    ok: bool = field("Whether the receiver accepted the notification.", True)
+    words: str = field("The response in words.", "It answered 200 OK.")
 
 
-class DeliveryView(View):
-    """An alert, and what became of telling it."""
+class AlertView(View):
+    """An alert that is firing."""
 
-    alert_id: int = told("Grows; receivers see it.", 17)
-    rule_id: str = told("Whose.", "0f1e2d3c4b5a")
-    rule: str = told("The rule's name then.", "Redis is down")
-    event: Event = told("What it says of the condition.", "firing")
-    subject: str = told("What it is about.", "Redis cache")
-    text: str = told("What was so.", "Redis cache is down: it refused the connection.")
-    value: Number = told("The number that was compared; null: none.", None)
-    since: datetime = told("When the condition was first found.", "2026-11-03T09:30:00Z")
-    at: datetime = told("When this was found.", "2026-11-03T09:30:00Z")
-    state: DeliveryState = told("What became of telling it.", "sent")
-    attempts: int = told("How often it was tried.", 1, "count")
-    next_try_at: datetime | None = told("Null: it is not tried (again).", None)
-    sent_at: datetime | None = told("Null: it was not taken.", "2026-11-03T09:30:01Z")
-    error: str = told("What the receiver answered where it did not take it.", "")
+    rule_id: str = field("Id of the rule.", "0f1e2d3c4b5a")
+    rule: str = field("Name of the rule.", "Redis is down")
+    key: str = field("Key of the subject.", "Redis cache")
+    subject: str = field("Subject of the alert.", "Redis cache")
+    text: str = field("The alert in a sentence.", "Redis cache is down: it refused the connection.")
+    level: str = field("Severity; empty if the kind has no levels.", "down")
+    since: datetime = field("When the alert started to fire.", "2026-11-03T09:30:00Z")
+    told_at: datetime = field("When the last notification was created.", "2026-11-03T09:30:00Z")
+
+
+class NotificationView(View):
+    """A notification and its delivery."""
+
+    alert_id: int = field("Increasing number, also sent to the receiver.", 17)
+    rule_id: str = field("Id of the rule.", "0f1e2d3c4b5a")
+    rule: str = field("Name of the rule at that time.", "Redis is down")
+    event: Event = field("Whether the alert fired or was resolved.", "firing")
+    subject: str = field("Subject of the alert.", "Redis cache")
+    text: str = field("The alert in a sentence.", "Redis cache is down: it refused the connection.")
+    value: Number = field("Value that was compared with the threshold; null if none.", None)
+    since: datetime = field("When the alert started to fire.", "2026-11-03T09:30:00Z")
+    at: datetime = field("When the event was detected.", "2026-11-03T09:30:00Z")
+    state: DeliveryState = field("State of the delivery.", "sent")
+    attempts: int = field("Number of delivery attempts.", 1, "count")
+    next_try_at: datetime | None = field("Time of the next attempt; null if there is none.", None)
+    sent_at: datetime | None = field(
+        "When the receiver accepted it; null if it has not.", "2026-11-03T09:30:01Z"
+    )
+    error: str = field("Why the last attempt failed; empty if it did not.", "")

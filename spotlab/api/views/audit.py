@@ -5,30 +5,31 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from spotlab.api.views.base import View
-from spotlab.api.views.base import about as told
+from spotlab.api.views.base import View, field
 
 
 class EntryView(View):
-    """One change: who, what, before and after."""
+    """One change, with user, time, and values before and after."""
 
-    number: int = told("Its place in the chain, without a gap.", 17)
-    at: datetime = told("When.", "2026-11-03T09:30:00Z")
-    actor: str = told("Who.", "ana")
-    via: str = told("How they came.", "token ci")
-    action: str = told("What was done.", "instance.shadow")
-    target: str = told("To what.", "i-0000000000000001a")
-    before: Any = told("As it was; null: there was none.", True)
-    after: Any = told("As it is; null: it is gone.", False)
-    reason: str = told("Why, in their words.", "")
-    previous: str = told("Digest of the entry before; empty of the first.", "")
-    digest: str = told("SHA-256 over all of the above.", "9f2c")
+    number: int = field("Position in the chain, without gaps.", 17)
+    at: datetime = field("Time of the change.", "2026-11-03T09:30:00Z")
+    actor: str = field("User who made the change.", "ana")
+    via: str = field("How the user was signed in.", "token ci")
+    action: str = field("Action.", "instance.shadow")
+    target: str = field("Target of the action.", "i-0000000000000001a")
+    before: Any = field("Value before; null if there was none.", True)
+    after: Any = field("Value after; null if it was removed.", False)
+    reason: str = field("Reason given by the user.", "")
+    previous: str = field("Digest of the previous entry; empty for the first.", "")
+    digest: str = field("SHA-256 over all the fields above.", "9f2c")
 
 
 class AuditCheckView(View):
-    """Whether the chain holds."""
+    """Result of checking the hash chain."""
 
-    entries: int = told("How many hold.", 17, "count")
-    broken_at: int | None = told("The first that is not as it was written; null: none.", None)
-    reason: str = told("What is wrong with it; empty: nothing.", "")
-    head: str = told("Digest of the last one that holds.", "9f2c")
+    entries: int = field("Number of intact entries.", 17, "count")
+    broken_at: int | None = field(
+        "Number of the first entry that was changed; null if the chain is intact.", None
+    )
+    reason: str = field("Why that entry is not intact; empty if the chain is.", "")
+    head: str = field("Head: digest of the last intact entry.", "9f2c")

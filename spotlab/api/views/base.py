@@ -1,4 +1,4 @@
-"""What views have in common."""
+"""Base classes and field types of request and response bodies."""
 
 from __future__ import annotations
 
@@ -15,63 +15,65 @@ from spotlab.telemetry.text import LABEL
 InstanceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,40}$")]
 PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,39}$")]
 AccountName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$")]
-REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9][A-Za-z0-9._+-]*)?$"
-POOL = r"^[a-z0-9-]+:([a-z0-9-]+|-):[A-Za-z0-9.-]+:(Linux|Windows)$"
-MOST_ID = 2**31 - 1
+MODEL_REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9][A-Za-z0-9._+-]*)?$"
+POOL_KEY = r"^[a-z0-9-]+:([a-z0-9-]+|-):[A-Za-z0-9.-]+:(Linux|Windows)$"
+MAX_ID = 2**31 - 1
 
 
-def about(meaning: str, example: Any = None, unit: str = "", **limits: Any) -> Any:
-    """A field with its meaning, an example and its unit."""
+def field(meaning: str, example: Any = None, unit: str = "", **limits: Any) -> Any:
+    """A field of a body, with its meaning, an example and its unit."""
     extra: dict[str, Any] | None = {"unit": unit} if unit else None
     return Field(description=meaning, examples=[example], json_schema_extra=extra, **limits)
 
 
-def known(value: Any) -> Any:
-    """None where a number is NaN or infinite: unknown is null, never a number."""
+def finite_or_none(value: Any) -> Any:
+    """None for NaN and infinity: an unknown number is null in JSON."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-Number = Annotated[float | None, BeforeValidator(known)]
+Number = Annotated[float | None, BeforeValidator(finite_or_none)]
 """A number that may be unknown."""
 
 
-def possible(moment: datetime) -> datetime:
-    """The same, in the years that a database keeps. Raises ValueError: it is not."""
+def require_supported_year(moment: datetime) -> datetime:
+    """The same time. Raises ValueError: a database cannot store its year."""
     if not 1970 <= moment.year <= 2999:
-        raise ValueError("should be in the years 1970 to 2999")
+        raise ValueError("should be between the years 1970 and 2999")
     return moment
 
 
-def _written_out(value: Any) -> Any:
+def _require_iso_text(value: Any) -> Any:
     if isinstance(value, str) and "-" not in value[1:]:
         raise ValueError("should be a date and time, such as 2026-11-01T00:00:00Z")
     return value
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(possible), BeforeValidator(_written_out)]
-"""A time that is asked for: with its zone, in the years that a database keeps."""
+Moment = Annotated[
+    AwareDatetime, AfterValidator(require_supported_year), BeforeValidator(_require_iso_text)
+]
+"""A time in a request: with its time zone, in a year that a database can store."""
 
 
 class View(BaseModel):
-    """A part of an answer, read from a value of the domain."""
+    """Part of a response, read from a domain object."""
 
     model_config = ConfigDict(from_attributes=True)
 
 
-class Asked(BaseModel):
-    """A part of a request: what is not known is refused by name."""
+class RequestBody(BaseModel):
+    """Part of a request; an unknown field is rejected by name."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class Reasoned(Asked):
-    """A change and why it is made."""
+class ChangeRequest(RequestBody):
+    """A change, with its reason."""
 
     reason: str = Field(
         default="",
         max_length=500,
         pattern=LABEL,
-        description="Why, in your words; kept in the audit log.",
+        description="Reason for the change; recorded in the audit log.",
         examples=["The batch runs again tonight."],
     )
 
@@ -79,28 +81,32 @@ class Reasoned(Asked):
 class PoolView(View):
     """A spot capacity pool."""
 
-    key: str = about("Names the pool: region:zone:type:os.", "us-east-1:us-east-1a:m6i.large:Linux")
-    region: str = about("AWS region.", "us-east-1")
-    availability_zone: str | None = about(
-        "Zone; null where only a region's price is known.", "us-east-1a"
+    key: str = field("Pool key: region:zone:type:os.", "us-east-1:us-east-1a:m6i.large:Linux")
+    region: str = field("AWS region.", "us-east-1")
+    availability_zone: str | None = field(
+        "Availability zone; null if only the region's price is known.", "us-east-1a"
     )
-    instance_type: str = about("Instance type.", "m6i.large")
-    operating_system: str = about("Operating system.", "Linux")
+    instance_type: str = field("Instance type.", "m6i.large")
+    operating_system: str = field("Operating system.", "Linux")
 
 
 class SourceView(View):
-    """Where a number came from."""
+    """Source of a value."""
 
-    source: str = about("Its name.", "AWS Spot Advisor feed")
-    event_time: datetime = about("When it was true there.", "2026-11-03T09:30:00Z")
-    fetched_at: datetime = about("When SpotLab read it.", "2026-11-03T09:31:00Z")
-    approximate: bool = about("Derived, not published.", False)
-    stale: bool = about("Older than it should be.", False)
+    source: str = field("Name of the source.", "AWS Spot Advisor feed")
+    event_time: datetime = field(
+        "Event time: when the value was true at the source.", "2026-11-03T09:30:00Z"
+    )
+    fetched_at: datetime = field("When SpotLab read the value.", "2026-11-03T09:31:00Z")
+    approximate: bool = field("Derived by SpotLab, not published by the source.", False)
+    stale: bool = field("Older than its TTL.", False)
 
 
 def pool_of(key: str) -> Pool:
-    """The pool of a key that has the right form."""
+    """The pool with a key. Raises NotFound: the key is not valid."""
     try:
         return Pool.parse(key)
     except ValueError:
-        raise NotFound(f"There is no pool {key!r}.", remedy="Use a candidate's pool key.") from None
+        raise NotFound(
+            f"Pool {key!r} does not exist.", remedy="Use the pool key of a candidate."
+        ) from None

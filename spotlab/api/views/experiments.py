@@ -1,4 +1,4 @@
-"""Experiments: decisions as they were made."""
+"""Experiments, candidates, outcomes and model performance."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from spotlab.api.views.base import Number, PoolView, SourceView, View, about
+from spotlab.api.views.base import Number, PoolView, SourceView, View, field
 from spotlab.domain.decision import Candidate, Decision
 from spotlab.domain.market import MarketName
 from spotlab.domain.placement import PlacementScore, PlacementState
@@ -16,181 +16,200 @@ from spotlab.domain.placement import PlacementScore, PlacementState
 class SummaryView(View):
     """A decision without its candidates."""
 
-    experiment_id: int = about("Its number.", 42)
-    created_at: datetime = about("When it was decided.", "2026-11-03T09:30:00Z")
-    instance_id: str = about("About which instance.", "i-0000000000000001a")
-    account: str = about("Of which account.", "acme")
-    market: MarketName = about("Which market its numbers belong to.", "simulated")
-    decision: Decision | None = about("What was decided; null: it failed.", "STAY")
-    reason: str = about("Why, in words.", "No pool saves enough.")
-    model: str = about("Which model decided.", "advisor-lgbm@1.2.0")
-    current_pool: str = about("Where the instance ran.", "us-east-1:us-east-1a:m5.large:Linux")
-    chosen_pool: str | None = about("Where it should go; null: nowhere.", None)
-    risk: Number = about("P(interrupted within horizon_h) where it ran.", 0.0021, "share")
-    chosen_risk: Number = about("The same of the chosen pool.", None, "share")
-    horizon_h: float = about("Horizon of the risks.", 24.0, "h")
-    spot_price_usd_per_hour: Number = about("Price where it ran.", 0.0412, "USD/h")
-    chosen_price_usd_per_hour: Number = about("Price of the chosen pool.", None, "USD/h")
-    saving_usd_per_hour: Number = about("Expected saving.", None, "USD/h")
-    candidates_evaluated: int = about("How many pools were scored.", 12, "count")
-    duration_ms: float = about("How long it took.", 41.7, "ms")
-    shadow: bool = about("Recorded, not to be carried out.", True)
-    degraded: list[str] = about("What it was decided without, in words.", [])
-    error: str = about("Why there is no decision; empty where there is one.", "")
+    experiment_id: int = field("Number of the experiment.", 42)
+    created_at: datetime = field("When the decision was made.", "2026-11-03T09:30:00Z")
+    instance_id: str = field("Evaluated instance.", "i-0000000000000001a")
+    account: str = field("Account of the instance.", "acme")
+    market: MarketName = field("Market that the decision used.", "simulated")
+    decision: Decision | None = field("The decision; null if the evaluation failed.", "STAY")
+    reason: str = field("Reason for the decision.", "No pool saves enough.")
+    model: str = field("Model that was used, as name@version.", "advisor-lgbm@1.2.0")
+    current_pool: str = field(
+        "Pool that the instance ran on.", "us-east-1:us-east-1a:m5.large:Linux"
+    )
+    chosen_pool: str | None = field("Pool to switch to; null if none.", None)
+    risk: Number = field("P(interrupted within horizon_h) on the current pool.", 0.0021, "share")
+    chosen_risk: Number = field(
+        "P(interrupted within horizon_h) on the chosen pool.", None, "share"
+    )
+    horizon_h: float = field("Horizon of the risks.", 24.0, "h")
+    spot_price_usd_per_hour: Number = field("Spot price of the current pool.", 0.0412, "USD/h")
+    chosen_price_usd_per_hour: Number = field("Spot price of the chosen pool.", None, "USD/h")
+    saving_usd_per_hour: Number = field("Expected saving of the decision.", None, "USD/h")
+    candidates_evaluated: int = field("Number of scored pools.", 12, "count")
+    duration_ms: float = field("Duration of the evaluation.", 41.7, "ms")
+    shadow: bool = field("Whether shadow mode was on: recorded, but not executed.", True)
+    degraded: list[str] = field("Reasons why the decision is degraded; empty if it is not.", [])
+    error: str = field("Why the evaluation failed; empty if it did not.", "")
 
 
 class EvidenceView(View):
-    """What own instances taught about a pool's hazard."""
+    """Evidence of own instances about a pool's hazard."""
 
-    prior_hazard_per_hour: float = about("The model's.", 1.1e-4, "1/h")
-    events: int = about("Own interruptions on this pool.", 0, "count")
-    exposure_h: float = about("Hours of own instances on it.", 310.0, "h")
-    sibling_events: int = about("The same in its sibling zones.", 0, "count")
-    sibling_exposure_h: float = about("The same in its sibling zones.", 0.0, "h")
+    prior_hazard_per_hour: float = field(
+        "Hazard predicted by the model, before the evidence.", 1.1e-4, "1/h"
+    )
+    events: int = field("Interruptions of own instances on this pool.", 0, "count")
+    exposure_h: float = field("Exposure on this pool.", 310.0, "h")
+    sibling_events: int = field("Interruptions of own instances in its sibling zones.", 0, "count")
+    sibling_exposure_h: float = field("Exposure in its sibling zones.", 0.0, "h")
 
 
 class PlacementView(View):
-    """AWS's placement score of a pool's group of types; it entered no decision."""
+    """AWS's placement score for a group of types; not used in decisions."""
 
-    state: PlacementState = about("Scored, refused by quota or unknown.", "scored")
-    score: int | None = about("1 (hardly filled) to 10; null unless scored.", 8)
-    zone: str | None = about("Whose score it is.", "us-east-1a")
-    instance_types: list[str] = about(
-        "Asked for together: the score belongs to all of them.", ["m5.large", "m6i.large"]
+    state: PlacementState = field("scored, refused by quota, or unknown.", "scored")
+    score: int | None = field("1 (least likely to be fulfilled) to 10; null unless scored.", 8)
+    zone: str | None = field("Availability zone of the score.", "us-east-1a")
+    instance_types: list[str] = field(
+        "Types that were requested together; the score applies to all of them.",
+        ["m5.large", "m6i.large"],
     )
-    reason: str = about("Why there is no score.", "")
-    origin: SourceView | None = Field(description="When it was asked for; null: nobody did.")
+    reason: str = field("Why there is no score; empty if there is one.", "")
+    origin: SourceView | None = Field(
+        description="Source of the score; null if it was never requested."
+    )
 
 
 class CandidateView(View):
     """A pool with its price, risk and expected cost."""
 
     pool: PoolView
-    rank: int = about("1 is the cheapest expected cost; 0: not ranked.", 1, "rank")
-    spot_price_usd_per_hour: Number = about("Newest known.", 0.0301, "USD/h")
-    on_demand_price_usd_per_hour: Number = about("Null where unknown.", 0.077, "USD/h")
-    risk: Number = about("P(interrupted within horizon_h).", 0.0019, "share")
-    horizon_h: float = about("Horizon of the risk.", 24.0, "h")
-    hazard_per_hour: Number = about("Expected interruptions an hour.", 7.9e-5, "1/h")
-    expected_cost_usd_per_hour: Number = about(
-        "Price and what interruptions cost.", 0.0302, "USD/h"
+    rank: int = field("1 is the lowest expected cost; 0 if not ranked.", 1, "rank")
+    spot_price_usd_per_hour: Number = field("Newest spot price; null if unknown.", 0.0301, "USD/h")
+    on_demand_price_usd_per_hour: Number = field(
+        "On-demand price; null if unknown.", 0.077, "USD/h"
     )
-    dropped: str | None = about("Why it is no candidate; null: it is one.", None)
-    reasons: list[str] = about("In words.", ["Spot price 0.0301 USD/h."])
-    sources: list[SourceView] = Field(description="Where its numbers came from.")
+    risk: Number = field("P(interrupted within horizon_h).", 0.0019, "share")
+    horizon_h: float = field("Horizon of the risk.", 24.0, "h")
+    hazard_per_hour: Number = field("Expected interruptions per hour.", 7.9e-5, "1/h")
+    expected_cost_usd_per_hour: Number = field(
+        "Price + hazard × cost of an interruption.", 0.0302, "USD/h"
+    )
+    dropped: str | None = field("Why the pool was filtered; null if it is a candidate.", None)
+    reasons: list[str] = field("Explanations in sentences.", ["Spot price 0.0301 USD/h."])
+    sources: list[SourceView] = Field(description="Sources of the values.")
     evidence: EvidenceView | None = Field(
-        description="What own instances taught about the hazard; null: nothing."
+        description="Evidence of own instances; null if there is none."
     )
-    features: dict[str, float] | None = about(
-        "Its features by name, unknown ones left out; null unless asked for.", None
+    features: dict[str, float] | None = field(
+        "Features by name, without unknown ones; null unless requested.", None
     )
     placement: PlacementView | None = Field(
-        default=None, description="Null in a recorded decision: it enters none."
+        default=None, description="Placement score; always null in a recorded decision."
     )
 
 
 class VerdictView(View):
-    """What was decided."""
+    """A decision with the pools involved."""
 
-    decision: Decision = about("STAY, SWITCH or FALLBACK_ONDEMAND.", "STAY")
-    reason: str = about("Why, in words.", "No pool saves enough.")
-    current: CandidateView | None = Field(description="The pool it ran on, scored.")
-    chosen: CandidateView | None = Field(description="The pool to switch to; null: none.")
-    saving_usd_per_hour: Number = about("Expected saving.", None, "USD/h")
+    decision: Decision = field("STAY, SWITCH or FALLBACK_ONDEMAND.", "STAY")
+    reason: str = field("Reason for the decision.", "No pool saves enough.")
+    current: CandidateView | None = Field(description="The current pool.")
+    chosen: CandidateView | None = Field(description="The pool to switch to; null if none.")
+    saving_usd_per_hour: Number = field("Expected saving of the decision.", None, "USD/h")
 
 
 class StageView(View):
-    """What one stage of the pipeline took in, gave out and cost."""
+    """One stage of the pipeline: duration and row counts."""
 
-    name: str = about("Its name.", "filter")
-    duration_ms: float = about("Wall time.", 3.2, "ms")
-    rows_in: int = about("Rows it was given.", 355, "rows")
-    rows_out: int = about("Rows it passed on.", 12, "rows")
+    name: str = field("Name of the stage.", "filter")
+    duration_ms: float = field("Wall time.", 3.2, "ms")
+    rows_in: int = field("Input rows.", 355, "rows")
+    rows_out: int = field("Output rows.", 12, "rows")
 
 
 class ExperimentView(View):
-    """One decision, whole: enough to make it again."""
+    """One decision with all its inputs: enough to replay it."""
 
-    experiment_id: int = about("Its number.", 42)
-    created_at: datetime = about("When it was decided.", "2026-11-03T09:30:00Z")
-    instance: dict[str, Any] = about("The instance as it was.", {"instance_id": "i-0a1"})
-    market: MarketName = about("Which market its numbers belong to.", "simulated")
-    model: str = about("Which model decided.", "advisor-lgbm@1.2.0")
-    policy: dict[str, float] = about("The policy's parameters.", {"horizon_h": 24.0})
-    requirements: dict[str, Any] = about("What a pool had to offer.", {"regions": ["us-east-1"]})
-    verdict: VerdictView | None = Field(description="Null: no decision could be made.")
-    candidates: list[CandidateView] = Field(
-        description="The first of those that were scored, ranked ones first."
+    experiment_id: int = field("Number of the experiment.", 42)
+    created_at: datetime = field("When the decision was made.", "2026-11-03T09:30:00Z")
+    instance: dict[str, Any] = field("The instance at that time.", {"instance_id": "i-0a1"})
+    market: MarketName = field("Market that the decision used.", "simulated")
+    model: str = field("Model that was used, as name@version.", "advisor-lgbm@1.2.0")
+    policy: dict[str, float] = field("Policy parameters.", {"horizon_h": 24.0})
+    requirements: dict[str, Any] = field(
+        "Requirements for a replacement pool.", {"regions": ["us-east-1"]}
     )
-    candidates_total: int = about("How many were scored.", 12, "count")
-    dropped: dict[str, int] = about("How many pools were dropped, by reason.", {"no price": 3})
-    feature_names: list[str] = about("Order of the features.", ["discount_depth"])
-    stages: list[StageView] = Field(description="Times and counts.")
-    degraded: list[str] = about("What it was decided without, in words.", [])
-    shadow: bool = about("Recorded, not to be carried out.", True)
-    error: str = about("Why there is no decision; empty where there is one.", "")
-    duration_ms: float = about("How long it took.", 41.7, "ms")
+    verdict: VerdictView | None = Field(description="The decision; null if the evaluation failed.")
+    candidates: list[CandidateView] = Field(
+        description="The first candidates, in order of rank, then unranked pools."
+    )
+    candidates_total: int = field("Number of scored pools.", 12, "count")
+    dropped: dict[str, int] = field("Number of filtered pools by reason.", {"no price": 3})
+    feature_names: list[str] = field(
+        "Names of the features, in the model's order.", ["discount_depth"]
+    )
+    stages: list[StageView] = Field(description="Stages of the pipeline, in order.")
+    degraded: list[str] = field("Reasons why the decision is degraded; empty if it is not.", [])
+    shadow: bool = field("Whether shadow mode was on: recorded, but not executed.", True)
+    error: str = field("Why the evaluation failed; empty if it did not.", "")
+    duration_ms: float = field("Duration of the evaluation.", 41.7, "ms")
 
 
 class OutcomeView(View):
-    """A prediction beside what happened."""
+    """A prediction and its outcome."""
 
-    target: str = about("interruption, bucket or price.", "interruption")
-    subject: str = about("Instance or pool.", "i-0000000000000001a")
-    predicted: float = about("What was predicted.", 0.0021)
-    realised: Number = about("What happened; null: not known.", None)
-    state: str = about("realised, censored (never to be known) or pending.", "pending")
-    due_at: datetime = about("When it could be known.", "2026-11-04T09:30:00Z")
-    reason: str = about("From what it is known, or why not.", "")
+    target: str = field("interruption, bucket or price.", "interruption")
+    subject: str = field("Instance or pool that the prediction is about.", "i-0000000000000001a")
+    predicted: float = field("Predicted value.", 0.0021)
+    realised: Number = field("Observed value; null if unknown.", None)
+    state: str = field("realised, censored (cannot be observed) or pending.", "pending")
+    due_at: datetime = field(
+        "When the outcome can be known at the earliest.", "2026-11-04T09:30:00Z"
+    )
+    reason: str = field("How the outcome is known, or why it is not.", "")
 
 
-class OutcomesOf(View):
-    """A decision and what became of its predictions."""
+class ExperimentOutcomesView(View):
+    """A decision and the outcomes of its predictions."""
 
     experiment: SummaryView
-    outcomes: list[OutcomeView] = Field(
-        description="Those that are settled; empty where nothing is known yet."
-    )
+    outcomes: list[OutcomeView] = Field(description="Settled outcomes; empty if none is known yet.")
 
 
 class EstimateView(View):
-    """A number and its 95 % interval, whose ends are null where there are too few days."""
+    """An estimate with its 95 % interval; the bounds are null if there are too few days."""
 
-    value: Number = about("The number.", 0.031)
-    low: Number = about("Lower end.", None)
-    high: Number = about("Upper end.", None)
+    value: Number = field("The estimate.", 0.031)
+    low: Number = field("Lower bound.", None)
+    high: Number = field("Upper bound.", None)
 
 
 class ScoreView(View):
-    """How a model's probabilities of one target did."""
+    """Quality of a model's predictions for one target."""
 
-    target: str = about("interruption or bucket.", "interruption")
-    challenger: bool = about("It predicted in shadow only.", False)
-    rows: int = about("Predictions whose outcome is known.", 120, "count")
-    censored: int = about("Predictions of which it will never be known.", 3, "count")
-    mean_predicted: Number = about("Mean probability.", 0.0023, "share")
-    base_rate: EstimateView = Field(description="Share that came true.")
-    brier: EstimateView = Field(description="Mean squared error; lower is better.")
-    brier_of_base_rate: Number = about("Of always saying the base rate.", 0.0025)
-    skill: EstimateView = Field(description="1 is perfect, 0 as good as the base rate.")
-    words: str = about("In a sentence.", "No better than the base rate yet.")
+    target: str = field("interruption or bucket.", "interruption")
+    challenger: bool = field(
+        "Whether the model was a challenger, which predicts in shadow only.", False
+    )
+    rows: int = field("Predictions with a known outcome.", 120, "count")
+    censored: int = field("Predictions whose outcome cannot be observed.", 3, "count")
+    mean_predicted: Number = field("Mean predicted probability.", 0.0023, "share")
+    base_rate: EstimateView = Field(description="Share of cases in which the event happened.")
+    brier: EstimateView = Field(description="Brier score; lower is better.")
+    brier_of_base_rate: Number = field("Brier score of always predicting the base rate.", 0.0025)
+    skill: EstimateView = Field(
+        description="Brier skill score: 1 is perfect, 0 is as good as the base rate."
+    )
+    words: str = field("Summary in a sentence.", "No better than the base rate yet.")
 
 
 class PerformanceView(View):
-    """How a model's predictions did, in the accounts that you see."""
+    """Quality of a model's predictions in the accounts that you may see."""
 
-    model: str = about("name@version.", "advisor-lgbm@1.2.0")
-    experiments: int = about("Decisions it made.", 240, "count")
-    outcomes: int = about("Predictions that are settled.", 123, "count")
+    model: str = field("Model, as name@version.", "advisor-lgbm@1.2.0")
+    experiments: int = field("Number of decisions with this model.", 240, "count")
+    outcomes: int = field("Number of settled predictions.", 123, "count")
     scores: list[ScoreView] = Field(
-        description="For each target; empty where nothing is known yet."
+        description="One score per target; empty if no outcome is known yet."
     )
 
 
 def candidate_view(
     candidate: Candidate, features: bool = False, placement: PlacementScore | None = None
 ) -> CandidateView:
-    """A candidate as it is answered."""
+    """The response for a candidate."""
     view = CandidateView.model_validate(candidate)
     if placement is not None:
         view.placement = PlacementView.model_validate(placement)

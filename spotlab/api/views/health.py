@@ -1,4 +1,4 @@
-"""Each part's day."""
+"""Component health, uptime and probes."""
 
 from __future__ import annotations
 
@@ -7,90 +7,96 @@ from datetime import datetime
 from pydantic import Field
 
 from spotlab.api.paging import Page
-from spotlab.api.views.base import Number, View, about
+from spotlab.api.views.base import Number, View, field
 
 
 class SlotView(View):
-    """Half an hour of a part."""
+    """Half an hour of a component."""
 
-    state: str = about("The worst there was; unknown where nothing is known.", "healthy")
-    latency_ms: Number = about("The median; null: none was measured.", 0.4, "ms")
+    state: str = field("Worst state in the half hour; unknown without probes.", "healthy")
+    latency_ms: Number = field("Median latency; null if none was measured.", 0.4, "ms")
 
 
-class PartView(View):
-    """A part now, and in the last 24 hours."""
+class UptimeView(View):
+    """A component now, and over the last 24 hours."""
 
-    key: str = about("Names it in an address.", "database")
-    name: str = about("Which part.", "database")
-    state: str = about("healthy, degraded, down or unknown.", "healthy")
-    reason: str = about("In words.", "SQLite")
-    checked_at: datetime = about("When it was looked at.", "2026-11-03T09:30:00Z")
-    last_success_at: datetime | None = about("Null: never.", "2026-11-03T09:30:00Z")
-    uptime: Number = about("Share of the known time that it worked; null: unknown.", 0.998, "share")
-    unknown: float = about("Share of the day that nothing is known of.", 0.01, "share")
-    seconds: dict[str, float] = about(
-        "How long it was in each state.",
+    key: str = field("Key of the component, used in URLs.", "database")
+    name: str = field("Name of the component.", "database")
+    state: str = field("healthy, degraded, down or unknown.", "healthy")
+    reason: str = field("Reason for the state.", "SQLite")
+    checked_at: datetime = field("When the component was probed.", "2026-11-03T09:30:00Z")
+    last_success_at: datetime | None = field(
+        "Last successful probe; null if there was none.", "2026-11-03T09:30:00Z"
+    )
+    uptime: Number = field("Uptime: share of the known time; null if unknown.", 0.998, "share")
+    unknown: float = field("Share of the 24 hours in which the state is unknown.", 0.01, "share")
+    seconds: dict[str, float] = field(
+        "Time in each state.",
         {"healthy": 85000.0, "degraded": 0.0, "down": 170.0, "unknown": 1230.0},
         "s",
     )
-    tried: int = about("How often it worked or failed.", 1420, "count")
-    success_rate: Number = about("Share that worked; null: never tried.", 0.99, "share")
-    failure_rate: Number = about("Share that failed; null: never tried.", 0.01, "share")
-    counted: str = about(
-        "work (of the app servers: requests), or probes where it writes no work down.", "probes"
+    tried: int = field("Number of attempts.", 1420, "count")
+    success_rate: Number = field("Success rate; null without attempts.", 0.99, "share")
+    failure_rate: Number = field("Failure rate; null without attempts.", 0.01, "share")
+    counted: str = field(
+        "What counts as an attempt: work (for the app server: requests) or probes.", "probes"
     )
-    p50_ms: Number = about("Half were as fast; null: none was measured.", 0.4, "ms")
-    p95_ms: Number = about("95 % were as fast.", 0.9, "ms")
-    p99_ms: Number = about("99 % were as fast.", 2.1, "ms")
-    measured: int = about("How many latencies that is of.", 1406, "count")
-    needs: list[str] = about("Parts that it needs.", [])
-    needed_by: list[str] = about("Parts that need it.", ["advisor scraper"])
-    slots: list[SlotView] = Field(description="The day by half hours, oldest first.")
+    p50_ms: Number = field("Median latency; null if none was measured.", 0.4, "ms")
+    p95_ms: Number = field("95th percentile of the latency.", 0.9, "ms")
+    p99_ms: Number = field("99th percentile of the latency.", 2.1, "ms")
+    measured: int = field("Number of measured latencies.", 1406, "count")
+    needs: list[str] = field("Components that this one needs.", [])
+    needed_by: list[str] = field("Components that need this one.", ["advisor scraper"])
+    slots: list[SlotView] = Field(description="The 24 hours in half hours, oldest first.")
 
 
-class Parts(Page[PartView]):
-    """Every part."""
+class UptimePage(Page[UptimeView]):
+    """All components over the last 24 hours."""
 
-    since: datetime = about("The day begins.", "2026-11-02T09:30:00Z")
-    now: datetime = about("It ends.", "2026-11-03T09:30:00Z")
-    probes: int = about("Recorded in it, of all parts.", 25000, "count")
-    unread: str = about("Why nothing recorded could be read; empty: it could.", "")
+    since: datetime = field("Start of the 24 hours.", "2026-11-02T09:30:00Z")
+    now: datetime = field("End of the 24 hours.", "2026-11-03T09:30:00Z")
+    probes: int = field("Number of recorded probes of all components.", 25000, "count")
+    unread: str = field("Why the recorded probes could not be read; empty if they could.", "")
 
 
 class ProbeView(View):
-    """A part at a moment."""
+    """One probe of a component."""
 
-    at: datetime = about("When.", "2026-11-03T09:30:00Z")
-    state: str = about("healthy, degraded, down or unknown.", "healthy")
-    latency_ms: Number = about("How long it took to answer; null: not measured.", 0.4, "ms")
-    reason: str = about("In words.", "SQLite")
+    at: datetime = field("Time of the probe.", "2026-11-03T09:30:00Z")
+    state: str = field("healthy, degraded, down or unknown.", "healthy")
+    latency_ms: Number = field("Latency; null if not measured.", 0.4, "ms")
+    reason: str = field("Reason for the state.", "SQLite")
 
 
-class Day(Page[ProbeView]):
-    """A part's recorded probes, oldest first."""
+class ComponentDayPage(Page[ProbeView]):
+    """The recorded probes of a component, oldest first."""
 
-    component: str = about("Which part.", "database")
-    since: datetime = about("The day begins.", "2026-11-02T09:30:00Z")
-    now: datetime = about("It ends.", "2026-11-03T09:30:00Z")
+    component: str = field("Name of the component.", "database")
+    since: datetime = field("Start of the 24 hours.", "2026-11-02T09:30:00Z")
+    now: datetime = field("End of the 24 hours.", "2026-11-03T09:30:00Z")
     failures: list[ProbeView] = Field(
-        description="Each time it went from bad to worse, newest first, at most 100."
+        description="Each change to a worse state, newest first, at most 100."
     )
 
 
 class HealthView(View):
-    """Whether SpotLab works, in a word."""
+    """Overall health of SpotLab."""
 
-    status: str = about("healthy, degraded, down or unknown: the worst of its parts.", "healthy")
-    version: str = about("SpotLab's version.", "0.1.0")
-    checked_at: datetime = about("When its parts were looked at.", "2026-11-03T09:30:00Z")
+    status: str = field(
+        "healthy, degraded, down or unknown: the worst state of any component.", "healthy"
+    )
+    version: str = field("SpotLab's version.", "0.1.0")
+    checked_at: datetime = field("When the components were probed.", "2026-11-03T09:30:00Z")
 
 
 class ComponentView(View):
-    """What is known of a part."""
+    """Current state of a component."""
 
-    name: str = about("Which part.", "database")
-    state: str = about("healthy, degraded, down or unknown.", "healthy")
-    reason: str = about("In words.", "SQLite")
-    last_success_at: datetime | None = about("Null: never.", "2026-11-03T09:30:00Z")
-    latency_ms: Number = about("Of the last probe.", 0.4, "ms")
-    checked_at: datetime = about("When it was looked at.", "2026-11-03T09:30:00Z")
+    name: str = field("Name of the component.", "database")
+    state: str = field("healthy, degraded, down or unknown.", "healthy")
+    reason: str = field("Reason for the state.", "SQLite")
+    last_success_at: datetime | None = field(
+        "Last successful probe; null if there was none.", "2026-11-03T09:30:00Z"
+    )
+    latency_ms: Number = field("Latency of the last probe.", 0.4, "ms")
+    checked_at: datetime = field("When the component was probed.", "2026-11-03T09:30:00Z")

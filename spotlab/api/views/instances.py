@@ -1,4 +1,4 @@
-"""Instances, what is set on them, and how their pipeline stands."""
+"""Instances, their settings and pipeline status."""
 
 from __future__ import annotations
 
@@ -7,40 +7,38 @@ from datetime import datetime
 from pydantic import Field
 
 from spotlab.api.views.base import (
-    REFERENCE,
-    Asked,
+    MODEL_REFERENCE,
+    ChangeRequest,
     InstanceId,
     PlainName,
     PoolView,
-    Reasoned,
+    RequestBody,
     View,
-    about,
+    field,
 )
 from spotlab.api.views.experiments import SummaryView
 from spotlab.domain.decision import Decision, Lifecycle, PipelineMode, Requirements
 
 
 class RequirementsView(View):
-    """What a pool must offer. Null: no demand; an empty list: any."""
+    """Requirements for a pool; null or an empty list does not restrict it."""
 
-    regions: list[str] = about("Allowed regions.", ["us-east-1"])
-    zones: list[str] = about("Allowed availability zones.", [])
-    families: list[str] = about("Allowed instance families.", [])
-    vcpu_min: float | None = about("Fewest virtual CPUs.", 2.0, "count")
-    vcpu_max: float | None = about("Most virtual CPUs.", None, "count")
-    memory_gb_min: float | None = about("Least memory.", 8.0, "GiB")
-    memory_gb_max: float | None = about("Most memory.", None, "GiB")
-    architecture: str | None = about("x86_64 or arm64.", "x86_64")
-    accelerator: bool | None = about("true: needs one; false: must not have one.", None)
-    burstable: bool | None = about("true: must be burstable; false: must not.", None)
-    max_advisor_bucket: int | None = about(
-        "Highest interruption bucket of the trailing month, 0 to 4.", None, "bucket"
-    )
-    operating_system: str = about("Linux or Windows.", "Linux")
+    regions: list[str] = field("Allowed regions.", ["us-east-1"])
+    zones: list[str] = field("Allowed availability zones.", [])
+    families: list[str] = field("Allowed instance families.", [])
+    vcpu_min: float | None = field("Minimum vCPU.", 2.0, "count")
+    vcpu_max: float | None = field("Maximum vCPU.", None, "count")
+    memory_gb_min: float | None = field("Minimum memory.", 8.0, "GiB")
+    memory_gb_max: float | None = field("Maximum memory.", None, "GiB")
+    architecture: str | None = field("x86_64 or arm64.", "x86_64")
+    accelerator: bool | None = field("true: required; false: excluded.", None)
+    burstable: bool | None = field("true: required; false: excluded.", None)
+    max_advisor_bucket: int | None = field("Highest advisor bucket, 0 to 4.", None, "bucket")
+    operating_system: str = field("Linux or Windows.", "Linux")
 
 
-class RequirementsAsked(Asked):
-    """What a pool must offer. Null: no demand; an empty list: any."""
+class RequirementsRequest(RequestBody):
+    """Requirements for a pool; null or an empty list does not restrict it."""
 
     regions: list[PlainName] = Field(
         default=[], max_length=50, description="Allowed regions.", examples=[["us-east-1"]]
@@ -51,115 +49,131 @@ class RequirementsAsked(Asked):
     families: list[PlainName] = Field(
         default=[], max_length=200, description="Allowed families.", examples=[[]]
     )
-    vcpu_min: float | None = Field(None, ge=0, le=1e6, description="vCPU.", examples=[2])
-    vcpu_max: float | None = Field(None, ge=0, le=1e6, description="vCPU.", examples=[None])
-    memory_gb_min: float | None = Field(None, ge=0, le=1e6, description="GiB.", examples=[8])
-    memory_gb_max: float | None = Field(None, ge=0, le=1e6, description="GiB.", examples=[None])
+    vcpu_min: float | None = Field(None, ge=0, le=1e6, description="Minimum vCPU.", examples=[2])
+    vcpu_max: float | None = Field(None, ge=0, le=1e6, description="Maximum vCPU.", examples=[None])
+    memory_gb_min: float | None = Field(
+        None, ge=0, le=1e6, description="Minimum memory, GiB.", examples=[8]
+    )
+    memory_gb_max: float | None = Field(
+        None, ge=0, le=1e6, description="Maximum memory, GiB.", examples=[None]
+    )
     architecture: str | None = Field(
         None, pattern="^(x86_64|arm64)$", description="x86_64 or arm64.", examples=["x86_64"]
     )
     accelerator: bool | None = Field(
-        None, description="true: needs one; false: must not have one.", examples=[None]
+        None, description="true: required; false: excluded.", examples=[None]
     )
     burstable: bool | None = Field(
-        None, description="true: must be burstable; false: must not.", examples=[None]
+        None, description="true: required; false: excluded.", examples=[None]
     )
     max_advisor_bucket: int | None = Field(
-        None, ge=0, le=4, description="Highest bucket, 0 to 4.", examples=[None]
+        None, ge=0, le=4, description="Highest advisor bucket, 0 to 4.", examples=[None]
     )
     operating_system: str = Field(
         "Linux", pattern="^(Linux|Windows)$", description="Linux or Windows.", examples=["Linux"]
     )
 
     def requirements(self) -> Requirements:
-        """As the pipeline takes them."""
+        """The requirements as a domain object."""
         values = self.model_dump()
         names = ("regions", "zones", "families")
         return Requirements(**values | {name: tuple(values[name]) for name in names})
 
 
 class InstanceView(View):
-    """An EC2 instance that SpotLab looks after."""
+    """An EC2 instance that SpotLab manages."""
 
-    instance_id: str = about("EC2's id.", "i-0000000000000001a")
-    account: str = about("Name of its account.", "acme")
+    instance_id: str = field("EC2 instance id.", "i-0000000000000001a")
+    account: str = field("Name of the account.", "acme")
     pool: PoolView
-    lifecycle: Lifecycle = about("How it is paid for.", "spot")
-    name: str = about("Its Name tag; empty where there is none.", "web-1")
-    state: str = about("EC2's word for its state.", "running")
-    model: str | None = about("The model it is evaluated by; null: the champion.", None)
-    shadow: bool = about("Decisions are recorded, not carried out.", True)
-    mode: PipelineMode = about("Which pipeline evaluates it.", "linear")
-    active: bool = about("It was there when its account was last listed.", True)
-    launched_at: datetime | None = about("When it started.", "2026-10-31T09:30:00Z")
-    requirements: RequirementsView | None = Field(
-        description="What a replacement must offer; null: derived from its own type."
+    lifecycle: Lifecycle = field("Spot or on-demand.", "spot")
+    name: str = field("Name tag; empty if there is none.", "web-1")
+    state: str = field("EC2 state, such as running.", "running")
+    model: str | None = field("Assigned model; null for the champion.", None)
+    shadow: bool = field(
+        "Whether shadow mode is on: decisions are recorded, but not executed.", True
     )
-    last_evaluated_at: datetime | None = about("Its newest decision.", "2026-11-03T09:30:00Z")
+    mode: PipelineMode = field("Pipeline that evaluates the instance: linear or off.", "linear")
+    active: bool = field("Whether the instance existed when its account was last listed.", True)
+    launched_at: datetime | None = field("When the instance was launched.", "2026-10-31T09:30:00Z")
+    requirements: RequirementsView | None = Field(
+        description="Requirements for a replacement; null if derived from the instance's type."
+    )
+    last_evaluated_at: datetime | None = field(
+        "Time of the newest decision; null if there is none.", "2026-11-03T09:30:00Z"
+    )
 
 
-class ModelAsked(Reasoned):
-    """By which model an instance is evaluated."""
+class AssignModelRequest(ChangeRequest):
+    """The model to assign to an instance."""
 
     model: str | None = Field(
-        pattern=REFERENCE,
+        pattern=MODEL_REFERENCE,
         max_length=120,
-        description="name@version; null: the champion.",
+        description="Model as name@version; null for the champion.",
         examples=[None],
     )
 
 
-class ModeAsked(Reasoned):
-    """Which pipeline evaluates an instance."""
+class SetModeRequest(ChangeRequest):
+    """The pipeline to evaluate an instance with."""
 
-    mode: PipelineMode = Field(description="linear, or off.", examples=["linear"])
-
-
-class ShadowAsked(Reasoned):
-    """Whether decisions are recorded only."""
-
-    shadow: bool = Field(strict=True, description="true: record only.", examples=[True])
+    mode: PipelineMode = Field(description="linear or off.", examples=["linear"])
 
 
-class RequirementsChange(Reasoned):
-    """What a replacement must offer."""
+class SetShadowRequest(ChangeRequest):
+    """Whether shadow mode is on."""
 
-    requirements: RequirementsAsked | None = Field(
-        description="null: derived from the instance's own type."
+    shadow: bool = Field(
+        strict=True, description="true to record decisions without executing them.", examples=[True]
     )
 
 
-class RequirementsInForce(View):
-    """What a replacement must offer, and whether somebody set it."""
+class SetRequirementsRequest(ChangeRequest):
+    """The requirements to set on an instance."""
 
-    source: str = about("set: by a person; derived: from its own type.", "derived")
+    requirements: RequirementsRequest | None = Field(
+        description="Requirements; null to derive them from the instance's type."
+    )
+
+
+class InstanceRequirementsView(View):
+    """The active requirements of an instance, and their source."""
+
+    source: str = field("set by a user, or derived from the instance's type.", "derived")
     requirements: RequirementsView
 
 
 class PipelineView(View):
-    """How an instance's evaluation stands."""
+    """Pipeline status of an instance."""
 
-    instance_id: str = about("EC2's id.", "i-0000000000000001a")
-    mode: PipelineMode = about("Which pipeline evaluates it.", "linear")
-    shadow: bool = about("Decisions are recorded, not carried out.", True)
-    assigned_model: str | None = about("The model set on it; null: the champion.", None)
-    model_in_force: str | None = about(
-        "The model that decides; null where none can be used.", "advisor-lgbm@1.2.0"
+    instance_id: str = field("EC2 instance id.", "i-0000000000000001a")
+    mode: PipelineMode = field("Pipeline that evaluates the instance: linear or off.", "linear")
+    shadow: bool = field(
+        "Whether shadow mode is on: decisions are recorded, but not executed.", True
     )
-    model_note: str = about("Why that is not the assigned one; empty where it is.", "")
-    last_evaluated_at: datetime | None = about("Its newest decision.", "2026-11-03T09:30:00Z")
-    latest: SummaryView | None = Field(description="Its newest decision; null: none yet.")
-    decision: Decision | None = about("What that decision is.", "STAY")
-    state: str = about("off, never evaluated, failed, degraded or decided.", "decided")
+    assigned_model: str | None = field("Assigned model; null for the champion.", None)
+    model_in_force: str | None = field(
+        "Model that is used; null if none is usable.", "advisor-lgbm@1.2.0"
+    )
+    model_note: str = field("Why the assigned model is not used; empty if it is.", "")
+    last_evaluated_at: datetime | None = field(
+        "Time of the newest decision; null if there is none.", "2026-11-03T09:30:00Z"
+    )
+    latest: SummaryView | None = Field(description="The newest decision; null if there is none.")
+    decision: Decision | None = field(
+        "Decision of the newest experiment; null if there is none.", "STAY"
+    )
+    state: str = field("off, never evaluated, failed, degraded or decided.", "decided")
 
 
-class EvaluateAsked(Asked):
-    """Which instances to decide about."""
+class EvaluateRequest(RequestBody):
+    """The instances to evaluate."""
 
     instance_ids: list[InstanceId] | None = Field(
         default=None,
         min_length=1,
         max_length=100,
-        description="At most 100; null: every active one that you see and whose pipeline is on.",
+        description="At most 100 ids; null for all active instances whose pipeline is on.",
         examples=[None],
     )

@@ -7,58 +7,61 @@ from typing import Any
 
 from pydantic import Field
 
-from spotlab.api.views.base import Reasoned, View
-from spotlab.api.views.base import about as told
+from spotlab.api.views.base import ChangeRequest, View, field
 from spotlab.telemetry.text import LABEL
 
 
 class RunView(View):
-    """One run of a job, or why it did not run."""
+    """One run of a job."""
 
-    run_id: int = told("Grows with every run.", 17)
-    job: str = told("Which job.", "evaluate-fleet")
-    due_at: datetime = told("When it should have begun.", "2026-11-03T09:30:00Z")
-    started_at: datetime | None = told("Null: it was skipped.", "2026-11-03T09:30:02Z")
-    ended_at: datetime | None = told("Null: it runs.", "2026-11-03T09:30:09Z")
-    state: str = told("running, done, failed, timed out, cancelled, lost or skipped.", "done")
-    cause: str = told("Why, where there is something to say.", "")
-    result: dict[str, Any] = told("What it gave.", {"decided": 24})
-    asked_by: str = told("Who wanted it; empty: its schedule.", "")
-    correlation_id: str = told("Of its log lines.", "5b0c2f8e4a91")
+    run_id: int = field("Increasing number of the run.", 17)
+    job: str = field("Name of the job.", "evaluate-fleet")
+    due_at: datetime = field("When the run was due.", "2026-11-03T09:30:00Z")
+    started_at: datetime | None = field(
+        "When the run started; null if it was skipped.", "2026-11-03T09:30:02Z"
+    )
+    ended_at: datetime | None = field(
+        "When the run ended; null if it is still running.", "2026-11-03T09:30:09Z"
+    )
+    state: str = field("running, done, failed, timed out, cancelled, lost or skipped.", "done")
+    cause: str = field("Cause of the state; empty if there is none.", "")
+    result: dict[str, Any] = field("Result of the run.", {"decided": 24})
+    asked_by: str = field("User who requested the run; empty if it was scheduled.", "")
+    correlation_id: str = field("Correlation id of its log lines.", "5b0c2f8e4a91")
 
 
 class JobView(View):
-    """A scheduled job and how it stands."""
+    """A scheduled job and its state."""
 
-    name: str = told("Its name.", "evaluate-fleet")
-    title: str = told("For a person.", "Evaluate the fleet")
-    about: str = told("What it does.", "Decides about every instance.")
-    schedule: str = told("The one in force.", "every 600 s")
-    own_schedule: str = told("The one that it has by itself.", "every 600 s")
-    paused: bool = told("It runs only when asked.", False)
-    standing: str = told("on schedule, running, failed, late or paused.", "on schedule")
-    next_at: datetime | None = told("When it is due; null: not planned.", None)
-    running: RunView | None = Field(description="What runs now; null: nothing.")
-    last: RunView | None = Field(description="Its newest run that ended; null: none.")
+    name: str = field("Name of the job.", "evaluate-fleet")
+    title: str = field("Title of the job.", "Evaluate the fleet")
+    about: str = field("Description of the job.", "Decides about every instance.")
+    schedule: str = field("Active schedule.", "every 600 s")
+    own_schedule: str = field("Default schedule.", "every 600 s")
+    paused: bool = field("Whether the job runs only on request.", False)
+    standing: str = field("State: on schedule, running, failed, late or paused.", "on schedule")
+    next_at: datetime | None = field("When the next run is due; null if none is planned.", None)
+    running: RunView | None = Field(description="Current run; null if there is none.")
+    last: RunView | None = Field(description="Newest finished run; null if there is none.")
 
 
-class JobAsked(Reasoned):
-    """What is set on a job; what is not given stays."""
+class JobChangeRequest(ChangeRequest):
+    """Changes of a job; omitted fields keep their value."""
 
     paused: bool | None = Field(
-        default=None, description="true: run only when asked.", examples=[True]
+        default=None, description="true to run the job only on request.", examples=[True]
     )
     schedule: str | None = Field(
         default=None,
         max_length=100,
         pattern=LABEL,
-        description="`every 10 min`, a cron line in UTC, or empty for its own.",
+        description="`every 10 min`, cron fields in UTC, or empty for the default.",
         examples=["every 10 min"],
     )
 
 
-class Accepted(View):
-    """Something that is carried out by whoever leads, within some seconds."""
+class RunAcceptedView(View):
+    """A requested run, which the leader starts within seconds."""
 
-    job: str = told("Which job.", "evaluate-fleet")
-    runs: str = told("Where its runs are listed.", "/api/v1/jobs/evaluate-fleet/runs")
+    job: str = field("Name of the job.", "evaluate-fleet")
+    runs: str = field("URL of the list of runs.", "/api/v1/jobs/evaluate-fleet/runs")

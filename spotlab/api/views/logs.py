@@ -7,41 +7,40 @@ from typing import Any
 
 from pydantic import Field
 
-from spotlab.api.views.base import Number, View
-from spotlab.api.views.base import about as told
+from spotlab.api.views.base import Number, View, field
 
 
 class LineView(View):
     """One log line."""
 
-    id: str = told("Its place in the stream; grows.", "1762162200000-0")
-    time: datetime = told("When it was written.", "2026-11-03T09:30:00Z")
-    level: str = told("DEBUG, INFO, WARNING, ERROR or CRITICAL.", "INFO")
-    component: str = told("Who wrote it.", "runtime.evaluation")
-    message: str = told("In words.", "decided")
-    process: str = told("Which process.", "app@host:4711")
-    role: str = told("app, worker or command.", "app")
-    correlation_id: str = told("Of what was being done.", "5b0c2f8e4a91")
-    request_id: str = told("Of the request that led to it.", "")
-    user: str = told("Who asked for it.", "")
-    account: str = told("The account that it is about.", "")
-    fields: dict[str, Any] = told("More facts.", {})
-    error: str = told("Traceback; empty: none.", "")
+    id: str = field("Position in the log stream; increasing.", "1762162200000-0")
+    time: datetime = field("When the line was written.", "2026-11-03T09:30:00Z")
+    level: str = field("DEBUG, INFO, WARNING, ERROR or CRITICAL.", "INFO")
+    component: str = field("Logger that wrote the line.", "runtime.evaluation")
+    message: str = field("Log message.", "decided")
+    process: str = field("Process that wrote the line.", "app@host:4711")
+    role: str = field("Role of the process: app, worker or command.", "app")
+    correlation_id: str = field("Correlation id of the click, request or job.", "5b0c2f8e4a91")
+    request_id: str = field("Request id; empty if there is none.", "")
+    user: str = field("User; empty if there is none.", "")
+    account: str = field("Account that the line is about; empty if none.", "")
+    fields: dict[str, Any] = field("Structured fields.", {})
+    error: str = field("Traceback; empty if there is none.", "")
 
 
 class SampleView(View):
-    """One number of a metric."""
+    """One sample of a metric."""
 
-    name: str = told("Its name.", "spotlab_requests_total")
-    labels: dict[str, str] = told("What it is of.", {"method": "GET"})
-    value: Number = told("The number; null: not a finite one.", 42.0)
+    name: str = field("Name of the sample.", "spotlab_requests_total")
+    labels: dict[str, str] = field("Labels of the sample.", {"method": "GET"})
+    value: Number = field("Value; null if it is not finite.", 42.0)
 
 
 class MetricView(View):
-    """A metric."""
+    """A metric of this replica."""
 
-    name: str = told("Its name.", "spotlab_requests")
-    kind: str = told("counter, gauge, histogram, ….", "counter")
-    unit: str = told("Of its numbers; empty: a plain number.", "")
-    help: str = told("What it counts.", "Requests by route.")
-    samples: list[SampleView] = Field(description="Its numbers, those of this replica.")
+    name: str = field("Name of the metric.", "spotlab_requests")
+    kind: str = field("Type of the metric: counter, gauge, histogram, …", "counter")
+    unit: str = field("Unit; empty if there is none.", "")
+    help: str = field("Description of the metric.", "Requests by route.")
+    samples: list[SampleView] = Field(description="Samples of this replica.")

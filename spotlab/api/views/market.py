@@ -1,4 +1,4 @@
-"""The market, its sources and collecting it."""
+"""The market, its sources and the result of collecting it."""
 
 from __future__ import annotations
 
@@ -6,56 +6,60 @@ from datetime import datetime
 
 from pydantic import Field
 
-from spotlab.api.views.base import View, about
+from spotlab.api.views.base import View, field
 from spotlab.domain.market import FeedKind, MarketName
 
 
 class FeedView(View):
-    """The newest that was read of a feed."""
+    """The newest snapshot of a feed."""
 
-    kind: FeedKind = about("What it is of.", "advisor")
-    scope: str = about("A region; empty: all.", "")
-    source: str = about("Where it came from.", "AWS Spot Advisor feed")
-    event_time: datetime = about("When it was true there.", "2026-11-03T09:30:00Z")
-    fetched_at: datetime = about("When it was read.", "2026-11-03T09:31:00Z")
-    age_s: float = about("Since it was true there.", 120.0, "s")
-    read_age_s: float = about("Since it was read.", 60.0, "s")
-    records: int = about("Rows.", 1405, "count")
-    approximate: bool = about("Derived, not published.", False)
+    kind: FeedKind = field("Kind of data.", "advisor")
+    scope: str = field("Region; empty for all regions.", "")
+    source: str = field("Name of the source.", "AWS Spot Advisor feed")
+    event_time: datetime = field(
+        "Event time: when the data was true at the source.", "2026-11-03T09:30:00Z"
+    )
+    fetched_at: datetime = field("When SpotLab read the data.", "2026-11-03T09:31:00Z")
+    age_s: float = field("Time since the event time.", 120.0, "s")
+    read_age_s: float = field("Time since the data was read.", 60.0, "s")
+    records: int = field("Number of rows.", 1405, "count")
+    approximate: bool = field("Derived by SpotLab, not published by the source.", False)
 
 
 class MarketView(View):
-    """What is real here, and what decisions are made from."""
+    """The active market, and which parts of the server are real or emulated."""
 
-    market: MarketName | None = about(
-        "The active market; null: nothing was collected yet.", "public"
-    )
-    label: str = about("The same for a person.", "Public AWS feeds")
-    simulated: bool = about("Its numbers come from the simulation.", False)
-    aws: str = about("emulated or account.", "emulated")
-    execution: str = about("off: decisions are recorded, never carried out.", "off")
-    as_of: datetime = about("When ages were taken.", "2026-11-03T09:32:00Z")
-    sources: list[FeedView] = Field(description="By kind and scope.")
+    market: MarketName | None = field("Active market; null if nothing was collected yet.", "public")
+    label: str = field("Label of the market.", "Public AWS feeds")
+    simulated: bool = field("Whether the market is simulated.", False)
+    aws: str = field("AWS connection: emulated or account.", "emulated")
+    execution: str = field("off: decisions are recorded, never executed.", "off")
+    as_of: datetime = field("Time that the ages refer to.", "2026-11-03T09:32:00Z")
+    sources: list[FeedView] = Field(description="Newest snapshots, by kind and scope.")
 
 
 class SourceReportView(View):
-    """What one source gave."""
+    """Result of reading one source."""
 
-    name: str = about("Of the source.", "AWS Spot Advisor feed")
-    kind: FeedKind | None = about("Of what it gave; null: it failed.", "advisor")
-    scope: str = about("A region; empty: all.", "")
-    event_time: datetime | None = about("When it was true there.", "2026-11-03T09:30:00Z")
-    fetched_at: datetime | None = about("When it was read.", "2026-11-03T09:31:00Z")
-    records: int = about("Rows.", 1405, "count")
-    new: bool = about("Not kept before.", True)
-    error: str = about("Why it failed; empty: it did not.", "")
+    name: str = field("Name of the source.", "AWS Spot Advisor feed")
+    kind: FeedKind | None = field("Kind of data; null if reading failed.", "advisor")
+    scope: str = field("Region; empty for all regions.", "")
+    event_time: datetime | None = field(
+        "Event time: when the data was true at the source.", "2026-11-03T09:30:00Z"
+    )
+    fetched_at: datetime | None = field("When SpotLab read the data.", "2026-11-03T09:31:00Z")
+    records: int = field("Number of rows.", 1405, "count")
+    new: bool = field("Whether the data is new.", True)
+    error: str = field("Why reading failed; empty if it did not.", "")
 
 
 class CollectedView(View):
-    """What a collect did."""
+    """Result of collecting the market."""
 
-    market: MarketName = about("Which market.", "public")
-    sources: list[SourceReportView] = Field(description="One a feed, and one a failed source.")
-    regions: int = about("Regions covered.", 17, "count")
-    unchanged: bool = about("Nothing failed and nothing was new.", False)
-    duration_ms: float = about("How long it took.", 2300.0, "ms")
+    market: MarketName = field("Collected market.", "public")
+    sources: list[SourceReportView] = Field(
+        description="One entry per snapshot, and one per failed source."
+    )
+    regions: int = field("Number of regions covered.", 17, "count")
+    unchanged: bool = field("Whether nothing failed and nothing was new.", False)
+    duration_ms: float = field("Duration of the collection.", 2300.0, "ms")

@@ -1,4 +1,4 @@
-"""Model versions, what is done with them, and how they did."""
+"""Model versions, their events and uploads."""
 
 from __future__ import annotations
 
@@ -7,58 +7,58 @@ from typing import Any
 
 from pydantic import Field
 
-from spotlab.api.views.base import Number, View, about
+from spotlab.api.views.base import Number, View, field
 
 
 class ModelView(View):
-    """A version of a model."""
+    """A model version."""
 
-    reference: str = about("name@version.", "advisor-lgbm@1.2.0")
-    name: str = about("Its name.", "advisor-lgbm")
-    version: str = about("Its version.", "1.2.0")
-    task: str = about("What it predicts.", "advisor")
-    state: str = about("candidate, graduated, champion, rejected or archived.", "champion")
-    enabled: bool = about("Evaluations may use it.", True)
-    digest: str = about("SHA-256 over its checksums.", "9f2c")
-    registered_at: datetime = about("When it came.", "2026-11-01T09:30:00Z")
-    refused: str = about("Why its files cannot be used; empty where they can.", "")
-    instances: list[str] = about("Instances it is assigned to, as far as you see them.", [])
-    actions: list[str] = about("What may be done with it now.", ["reject", "archive"])
+    reference: str = field("Model, as name@version.", "advisor-lgbm@1.2.0")
+    name: str = field("Name of the model.", "advisor-lgbm")
+    version: str = field("Version.", "1.2.0")
+    task: str = field("Task: advisor or capacity.", "advisor")
+    state: str = field("State: candidate, graduated, champion, rejected or archived.", "champion")
+    enabled: bool = field("Whether evaluations may use the version.", True)
+    digest: str = field("Digest: SHA-256 over the checksums of the artefact.", "9f2c")
+    registered_at: datetime = field("When the version was registered.", "2026-11-01T09:30:00Z")
+    refused: str = field("Why the files of the artefact cannot be used; empty if they can.", "")
+    instances: list[str] = field("Instances it is assigned to, of those that you may see.", [])
+    actions: list[str] = field("Actions that are possible now.", ["reject", "archive"])
 
 
 class FigureView(View):
     """A metric with its 95 % interval."""
 
-    value: Number = about("The number.", 0.783)
-    low: Number = about("Lower end.", 0.771)
-    high: Number = about("Upper end.", 0.795)
+    value: Number = field("The estimate.", 0.783)
+    low: Number = field("Lower bound.", 0.771)
+    high: Number = field("Upper bound.", 0.795)
 
 
 class ModelCardView(ModelView):
-    """A version of a model with its card."""
+    """A model version with its card."""
 
-    figures: dict[str, FigureView] = Field(description="Metrics of the card.")
-    card: dict[str, Any] = about("card.json, whole.", {"name": "advisor-lgbm"})
+    figures: dict[str, FigureView] = Field(description="Metrics from the model card.")
+    card: dict[str, Any] = field("Content of card.json.", {"name": "advisor-lgbm"})
 
 
 class ModelEventView(View):
     """A change of a model."""
 
-    event_id: int = about("Its place in the trail.", 7)
-    at: datetime = about("When.", "2026-11-01T09:30:00Z")
-    actor: str = about("Who.", "ana")
-    name: str = about("Which model; empty where a refused upload did not say.", "advisor-lgbm")
-    version: str = about("Which version.", "1.2.0")
-    task: str = about("Its task.", "advisor")
-    action: str = about("What was done.", "graduate")
-    before: str = about("As it was.", "candidate")
-    after: str = about("As it is.", "graduated")
-    reason: str = about("Why.", "better Brier")
-    instance_id: str = about("Of an assignment; else empty.", "")
+    event_id: int = field("Increasing number of the event.", 7)
+    at: datetime = field("Time of the event.", "2026-11-01T09:30:00Z")
+    actor: str = field("User.", "ana")
+    name: str = field("Name of the model; empty if a rejected upload had none.", "advisor-lgbm")
+    version: str = field("Version of the model.", "1.2.0")
+    task: str = field("Task of the model.", "advisor")
+    action: str = field("Action.", "graduate")
+    before: str = field("State before.", "candidate")
+    after: str = field("State after.", "graduated")
+    reason: str = field("Reason given by the user.", "better Brier")
+    instance_id: str = field("Instance, for assignments; otherwise empty.", "")
 
 
-class DryRunView(View):
-    """What an upload's first prediction gave."""
+class UploadView(View):
+    """Result of an upload."""
 
     model: ModelView
-    seconds: float = about("From the first byte to the registry.", 1.4, "s")
+    seconds: float = field("Time from the first byte to the registration.", 1.4, "s")

@@ -6,8 +6,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from spotlab.api.views.base import AccountName, Asked, Reasoned, View, about
-from spotlab.api.views.base import about as told
+from spotlab.api.views.base import AccountName, ChangeRequest, RequestBody, View, field
 from spotlab.domain.access import Right, Role
 from spotlab.telemetry.text import LABEL
 
@@ -15,89 +14,105 @@ USER = r"^[a-z0-9][a-z0-9._@+-]{0,63}$"
 
 
 class UserView(View):
-    """Somebody who may sign in."""
+    """A user."""
 
-    name: str = told("What they sign in with.", "ana")
-    role: Role = told("What they are trusted with.", "operator")
-    accounts: list[str] | None = told("Accounts they see; null: all.", None)
-    email: str = told("Empty where unknown.", "")
-    active: bool = told("They may sign in.", True)
-    must_change: bool = told("They have to choose a new password first.", False)
-    locked_until: datetime | None = told("Null: not locked.", None)
-    created_at: datetime = told("When they were added.", "2026-11-01T09:30:00Z")
-    last_sign_in_at: datetime | None = told("Null: never.", None)
+    name: str = field("User name.", "ana")
+    role: Role = field("Role of the user.", "operator")
+    accounts: list[str] | None = field("Accounts that the user may see; null for all.", None)
+    email: str = field("E-mail address; empty if unknown.", "")
+    active: bool = field("Whether the user may sign in.", True)
+    must_change: bool = field("Whether the user must choose a new password first.", False)
+    locked_until: datetime | None = field("End of the lock; null if not locked.", None)
+    created_at: datetime = field("When the user was added.", "2026-11-01T09:30:00Z")
+    last_sign_in_at: datetime | None = field("Last sign-in; null if never.", None)
 
 
-class UserAsked(Reasoned):
-    """Somebody to let in."""
+class UserRequest(ChangeRequest):
+    """A user to add."""
 
-    name: str = Field(pattern=USER, description="Lower case, unique.", examples=["cleo"])
-    role: Role = Field(description="What they are trusted with.", examples=["viewer"])
+    name: str = Field(pattern=USER, description="User name: lower case, unique.", examples=["cleo"])
+    role: Role = Field(description="Role of the user.", examples=["viewer"])
     accounts: list[AccountName] | None = Field(
-        default=None, max_length=100, description="null: all.", examples=[["acme"]]
+        default=None,
+        max_length=100,
+        description="Accounts that the user may see; null for all.",
+        examples=[["acme"]],
     )
     email: str = Field(
-        default="", max_length=200, pattern=LABEL, description="For a provider.", examples=[""]
+        default="",
+        max_length=200,
+        pattern=LABEL,
+        description="E-mail address, for an identity provider.",
+        examples=[""],
     )
 
 
-class UserChange(Reasoned):
-    """What is changed of a user; what is not given stays."""
+class UserChangeRequest(ChangeRequest):
+    """Changes of a user; omitted fields keep their value."""
 
-    role: Role | None = Field(default=None, description="Their new role.", examples=["viewer"])
+    role: Role | None = Field(default=None, description="New role.", examples=["viewer"])
     accounts: list[AccountName] | None = Field(
-        default=None, max_length=100, description="null: all.", examples=[["acme"]]
+        default=None,
+        max_length=100,
+        description="Accounts that the user may see; null for all.",
+        examples=[["acme"]],
     )
-    active: bool | None = Field(default=None, description="They may sign in.", examples=[True])
+    active: bool | None = Field(
+        default=None, description="Whether the user may sign in.", examples=[True]
+    )
 
 
-class Added(View):
-    """A user who was added."""
+class UserAddedView(View):
+    """The added user."""
 
     user: UserView
-    password_link: str = told(
-        "Where they choose a password, once; empty where a provider vouches.", ""
+    password_link: str = field(
+        "One-time link to choose a password; empty with an identity provider.", ""
     )
 
 
 class TokenView(View):
-    """An API token, without itself."""
+    """An API token, without its secret."""
 
-    token_id: str = told("Its public part.", "0f1e2d3c4b5a")
-    user: str = told("Whose rights it has at most.", "ana")
-    name: str = told("What it is for.", "ci")
-    scopes: list[Right] = told("What it may do.", ["read"])
-    created_at: datetime = told("When it was made.", "2026-11-01T09:30:00Z")
-    expires_at: datetime = told("When it ends.", "2026-12-01T09:30:00Z")
-    last_used_at: datetime | None = told("Null: never.", None)
-    revoked_at: datetime | None = told("Null: not revoked.", None)
+    token_id: str = field("Id: the public part of the token.", "0f1e2d3c4b5a")
+    user: str = field("Owner; the token has at most the rights of this user.", "ana")
+    name: str = field("Name of the token.", "ci")
+    scopes: list[Right] = field("Rights of the token.", ["read"])
+    created_at: datetime = field("When the token was created.", "2026-11-01T09:30:00Z")
+    expires_at: datetime = field("When the token expires.", "2026-12-01T09:30:00Z")
+    last_used_at: datetime | None = field("Last use; null if never.", None)
+    revoked_at: datetime | None = field("When the token was revoked; null if it was not.", None)
 
 
-class TokenAsked(Asked):
-    """A token to make."""
+class TokenRequest(RequestBody):
+    """An API token to create."""
 
-    user: str = Field(pattern=USER, description="Whose.", examples=["ana"])
+    user: str = Field(pattern=USER, description="Owner of the token.", examples=["ana"])
     name: str = Field(
-        min_length=1, max_length=60, pattern=LABEL, description="For what.", examples=["ci"]
+        min_length=1,
+        max_length=60,
+        pattern=LABEL,
+        description="Name of the token.",
+        examples=["ci"],
     )
-    scopes: list[Right] = Field(min_length=1, description="Rights.", examples=[["read"]])
+    scopes: list[Right] = Field(min_length=1, description="Rights to grant.", examples=[["read"]])
     valid_days: float = Field(
-        default=30.0, gt=0, le=365, description="Until it expires.", examples=[30]
+        default=30.0, gt=0, le=365, description="Days until the token expires.", examples=[30]
     )
 
 
-class TokenMade(View):
-    """A token that was made; it is told this once."""
+class TokenCreatedView(View):
+    """The created token. It is returned only once."""
 
-    token: str = told("The token itself.", "spl_0f1e2d3c4b5a_…")
+    token: str = field("The token, including its secret.", "spl_0f1e2d3c4b5a_…")
     about: TokenView
 
 
 class MeView(View):
-    """Who asks, and what they may do."""
+    """The signed-in user and their rights."""
 
-    name: str = about("The user.", "ana")
-    role: Role = about("What they are trusted with.", "operator")
-    accounts: list[str] | None = about("Accounts they see; null: all.", None)
-    rights: list[Right] = about("What they may do.", ["read", "evaluate"])
-    via: str = about("How they came.", "token ci")
+    name: str = field("User name.", "ana")
+    role: Role = field("Role of the user.", "operator")
+    accounts: list[str] | None = field("Accounts that the user may see; null for all.", None)
+    rights: list[Right] = field("Rights of the user or token.", ["read", "evaluate"])
+    via: str = field("How the user is signed in.", "token ci")

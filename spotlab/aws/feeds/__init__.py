@@ -1,4 +1,4 @@
-"""AWS's public market feeds: read over HTTP or from files."""
+"""AWS's public market feeds, over HTTP or from files."""
 
 from spotlab.aws.feeds.advisor import parse_advisor
 from spotlab.aws.feeds.files import FileFeed

@@ -1,7 +1,7 @@
-"""The Spot Advisor feed, from bytes to snapshots.
+"""Parser of the Spot Advisor feed.
 
 Source: spot-advisor-data.json behind AWS's Spot Instance Advisor page. It has no published schema;
-the shape here is that of the files served from 2021 to 2025.
+the structs here match the files served from 2021 to 2025.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Final
 import msgspec
 
 from spotlab.aws.feeds.content import MAX_BYTES, decode, uncompress
-from spotlab.aws.snapshots import check_names, digest_of, refuse, table
+from spotlab.aws.snapshots import check_names, digest_of, feed_table, reject
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
 
 WINDOWS: Final = "Windows"
 SPECS_SCOPE: Final = "advisor"
-"""Scope of the specifications the advisor carries, so that fuller ones can stand beside them."""
+"""Scope of the advisor's specifications, which keeps them apart from more complete ones."""
 
 _MIN_SAVINGS_PERCENT: Final = -100.0
-"""AWS publishes a negative saving where a spot price lags behind an on-demand price just lowered
+"""AWS publishes a negative saving if a spot price lags behind a lowered on-demand price
 (p5.48xlarge in ca-central-1, June 2025: -62)."""
 
 
@@ -48,19 +48,19 @@ def parse_advisor(
     previous_rows: int = 0,
     max_bytes: int = MAX_BYTES,
 ) -> tuple[Snapshot, Snapshot]:
-    """The Spot Advisor feed.
+    """Parse the Spot Advisor feed.
 
     Args:
-        content: JSON, or that gzipped.
+        content: JSON, plain or gzipped.
         origin: where and when it was read.
-        market: which market it belongs to.
-        previous_rows: of the last good advisor; under half of it, the feed is refused.
-        max_bytes: a larger feed, uncompressed, is refused.
+        market: the market it belongs to.
+        previous_rows: rows of the last good advisor; a feed with less than half is rejected.
+        max_bytes: a feed that is larger, uncompressed, is rejected.
     Returns:
-        Interruption buckets of every region, and the specifications of the types. Those say of a
-        type without accelerator that it has 0 of them; of one with, that the number is unknown.
+        Advisor buckets of all regions, and specifications of the types. The number of accelerators
+        is 0 for types without any, and unknown for the others.
     Raises:
-        FeedRefused: names the place and what would be right.
+        FeedRefused: names the place and the expected value.
     """
     feed = origin.source
     content = uncompress(content, feed, max_bytes)
@@ -77,7 +77,7 @@ def parse_advisor(
             "",
             origin,
             digest_of(content),
-            table(FeedKind.ADVISOR, rates, feed, previous_rows),
+            feed_table(FeedKind.ADVISOR, rates, feed, previous_rows),
         ),
         Snapshot(
             FeedKind.SPECS,
@@ -85,7 +85,7 @@ def parse_advisor(
             SPECS_SCOPE,
             origin,
             digest_of(sizes),
-            table(FeedKind.SPECS, specs, feed),
+            feed_table(FeedKind.SPECS, specs, feed),
         ),
     )
 
@@ -96,16 +96,16 @@ def _rates(advisor: _Advisor, feed: str) -> Iterator[tuple[str, str, str, int, f
             for instance_type, rate in systems.get(system, {}).items():
                 place = f"{region} > {system} > {instance_type}"
                 if not 0 <= rate.r <= 4:
-                    refuse(feed, f"{place} has bucket {rate.r}", "an interruption bucket 0..4")
+                    reject(feed, f"{place} has bucket {rate.r}", "an advisor bucket 0..4")
                 if not _MIN_SAVINGS_PERCENT <= rate.s <= 100:
-                    refuse(feed, f"{place} saves {rate.s:g} %", "savings up to 100 %")
+                    reject(feed, f"{place} has savings of {rate.s:g} %", "savings up to 100 %")
                 yield region, system, instance_type, rate.r, rate.s
 
 
 def _spec(instance_type: str, size: _Size, feed: str) -> tuple[str | float, ...]:
     unknown = float("nan")
     if not (0 < size.cores <= 10_000 and 0 < size.ram_gb <= 1_000_000):
-        refuse(
+        reject(
             feed,
             f"{instance_type} has {size.cores:g} cores and {size.ram_gb:g} GB",
             "more than 0 of each",

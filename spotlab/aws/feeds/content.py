@@ -1,4 +1,4 @@
-"""Bytes of a feed, un-gzipped and decoded under limits."""
+"""Decompressing and decoding the bytes of a feed, within limits."""
 
 from __future__ import annotations
 
@@ -8,62 +8,61 @@ from typing import Any, Final, TypeVar, get_args, get_origin
 
 import msgspec
 
-from spotlab.aws.snapshots import refuse
+from spotlab.aws.snapshots import reject
 from spotlab.domain.content import GZIP_MAGIC, gunzip, parse_json
 
 T = TypeVar("T")
 
 MAX_BYTES: Final = 64_000_000
-"""The largest feed that is read, uncompressed: over twenty times the largest one published."""
+"""Size limit of a feed, uncompressed: over twenty times the largest one published."""
 
 
 def uncompress(content: bytes, feed: str, max_bytes: int = MAX_BYTES) -> bytes:
-    """The content, un-gzipped where its first bytes say that it is gzip.
+    """The content, decompressed if its first bytes are those of gzip.
 
     Raises:
-        FeedRefused: empty, cut off, corrupt, or larger than max_bytes uncompressed.
+        FeedRefused: empty, truncated, corrupt, or larger than max_bytes uncompressed.
     """
     if content.startswith(GZIP_MAGIC):
-        content = gunzip(content, max_bytes, partial(refuse, feed))
+        content = gunzip(content, max_bytes, partial(reject, feed))
     if len(content) > max_bytes:
-        refuse(feed, f"it is over {max_bytes / 1e6:g} MB", "a feed within the size limit")
+        reject(feed, f"it is over {max_bytes / 1e6:g} MB", "a feed within the size limit")
     if not content.strip():
-        refuse(feed, "it is empty", "JSON or CSV text")
+        reject(feed, "it is empty", "JSON or CSV text")
     return content
 
 
 def decode(content: bytes, shape: type[T], feed: str) -> T:
-    """JSON into typed structs.
+    """Decode JSON to typed structs.
 
     Raises:
-        FeedRefused: no JSON, cut off, of too many values or of another shape, or a key stands
-            twice in one object.
+        FeedRefused: not JSON, truncated, too many values, another structure, or a duplicate key.
     """
     try:
-        document = parse_json(content, partial(refuse, feed), object_pairs_hook=_unique)
-    except _KeyTwiceError as exc:
-        refuse(feed, f"the key {exc} stands twice in one object", "every key once")
+        document = parse_json(content, partial(reject, feed), object_pairs_hook=_with_unique_keys)
+    except _DuplicateKeyError as exc:
+        reject(feed, f"the key {exc} appears twice in one object", "unique keys")
     try:
         return msgspec.convert(document, shape)
     except (msgspec.ValidationError, OverflowError) as exc:
-        place = " > ".join(_first_fault(document, shape)) or "its outer object"
-        refuse(feed, f"{place}: {exc}", "the shape that AWS publishes")
+        place = " > ".join(_path_of_fault(document, shape)) or "its top-level object"
+        reject(feed, f"{place}: {exc}", "the structure that AWS publishes")
 
 
-class _KeyTwiceError(Exception):
-    """A JSON object holds a key twice: decoders keep the last value in silence."""
+class _DuplicateKeyError(Exception):
+    """A JSON object has a duplicate key, of which decoders silently use the last value."""
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+def _with_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
         counts = Counter(key for key, _ in pairs)
-        raise _KeyTwiceError(repr(next(key for key, count in counts.items() if count > 1)))
-    return found
+        raise _DuplicateKeyError(repr(next(key for key, count in counts.items() if count > 1)))
+    return unique
 
 
-def _first_fault(value: Any, shape: Any) -> list[str]:
-    """The keys that lead to the first value of another shape; msgspec itself shows them as dots."""
+def _path_of_fault(value: Any, shape: Any) -> list[str]:
+    """The keys that lead to the first wrong value; msgspec's own message omits them."""
     if get_origin(shape) is dict and isinstance(value, dict):
         children = [(str(key), child, get_args(shape)[1]) for key, child in value.items()]
     elif isinstance(shape, type) and issubclass(shape, msgspec.Struct) and isinstance(value, dict):
@@ -80,11 +79,11 @@ def _first_fault(value: Any, shape: Any) -> list[str]:
         try:
             msgspec.convert(child, child_shape)
         except (msgspec.ValidationError, OverflowError):
-            return [key, *_first_fault(child, child_shape)]
+            return [key, *_path_of_fault(child, child_shape)]
     return []
 
 
 def _label(item: Any, index: int) -> str:
-    """What a person calls an element of a list: its first text, such as the region's name."""
+    """Label of a list element: its first text, such as the region's name, or else its index."""
     texts = item.values() if isinstance(item, dict) else ()
     return next((text for text in texts if isinstance(text, str)), f"element {index}")

@@ -1,7 +1,7 @@
 """Market feeds from files.
 
-Formats: the advisor's and the spot prices' are AWS's own JSON; on-demand prices and specifications
-are CSV. Each may be gzipped.
+Formats: AWS's own JSON for the advisor and spot prices, and CSV for on-demand prices and
+specifications. All of them may be gzipped.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final
 from spotlab.aws.feeds.advisor import SPECS_SCOPE, parse_advisor
 from spotlab.aws.feeds.content import MAX_BYTES, uncompress
 from spotlab.aws.feeds.spot import parse_spot_prices
-from spotlab.aws.snapshots import check_names, digest_of, price_of, refuse, table
+from spotlab.aws.snapshots import check_names, digest_of, feed_table, price_of, reject
 from spotlab.domain.content import csv_lines
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
 from spotlab.domain.ports import Clock
@@ -39,14 +39,14 @@ class FileFeed:
     """A recorded feed in a file.
 
     Args:
-        path: of the file; an ISO date in its name is when it was true (00:00 UTC), else the file's
-            modification time is.
+        path: of the file; its event time is an ISO date in its name (00:00 UTC), or else its
+            modification time.
         kind: ADVISOR, SPOT_PRICES, ON_DEMAND or SPECS.
         clock: for fetched_at.
-        market: which market it belongs to.
-        max_bytes: a larger file, uncompressed, is refused.
+        market: the market it belongs to.
+        max_bytes: a file that is larger, uncompressed, is rejected.
     Raises:
-        InvalidInput: there is no file format of that kind.
+        InvalidInput: there is no file format for that kind.
     """
 
     path: Path
@@ -58,17 +58,18 @@ class FileFeed:
     def __post_init__(self) -> None:
         if self.kind not in _TITLES:
             raise InvalidInput(
-                f"No file holds {self.kind.value}.", remedy=f"Expected: {', '.join(_TITLES)}."
+                f"There is no file format for {self.kind.value}.",
+                remedy=f"Expected: {', '.join(_TITLES)}.",
             )
 
     @property
     def name(self) -> str:
-        """A person's name for it."""
+        """Display name."""
         return f"{_TITLES[self.kind]} {self.path.name}"
 
     @property
     def covers(self) -> tuple[tuple[FeedKind, str], ...]:
-        """The (kind, scope) of each snapshot that a fetch gives."""
+        """The (kind, scope) of each snapshot that `fetch` returns."""
         if self.kind is FeedKind.ADVISOR:
             return (FeedKind.ADVISOR, ""), (FeedKind.SPECS, SPECS_SCOPE)
         return ((self.kind, ""),)
@@ -77,19 +78,19 @@ class FileFeed:
         """As `FeedSource.fetch`; a file is always read.
 
         Raises:
-            InvalidInput: the file is missing, unreadable or no file.
-            FeedRefused: empty, too large, cut off or out of range.
+            InvalidInput: the file is missing, unreadable or not a file.
+            FeedRefused: empty, too large, truncated or out of range.
         """
         content, modified_at = self._read()
         origin = self._origin(modified_at)
         source = origin.source.replace(str(self.path), self.path.name)
         return [
             replace(snapshot, origin=replace(origin, source=source))
-            for snapshot in self._parsed(content, origin)
+            for snapshot in self._parse(content, origin)
         ]
 
-    def _parsed(self, content: bytes, origin: Provenance) -> Sequence[Snapshot]:
-        """A refusal names the whole path; what is kept names the file alone."""
+    def _parse(self, content: bytes, origin: Provenance) -> Sequence[Snapshot]:
+        """Parse the content; errors show the full path, snapshots only the file's name."""
         match self.kind:
             case FeedKind.ADVISOR:
                 return parse_advisor(content, origin, self.market, max_bytes=self.max_bytes)
@@ -108,16 +109,16 @@ class FileFeed:
         except OSError as exc:
             raise InvalidInput(
                 f"{_TITLES[self.kind]} {self.path} cannot be read: {exc.strerror}.",
-                remedy="Name a readable file.",
+                remedy="Choose a readable file.",
             ) from exc
         return content, datetime.fromtimestamp(modified_s, UTC)
 
     def _origin(self, modified_at: datetime) -> Provenance:
         now = self.clock.now()
-        named = _date_in(self.path.name)
-        said_by = "the date in its name" if named else "its modification time"
-        source = f"{_TITLES[self.kind]} {self.path} (as of {said_by})"
-        return Provenance(source, min(named or modified_at, now), now)
+        dated = _date_in(self.path.name)
+        basis = "the date in its name" if dated else "its modification time"
+        source = f"{_TITLES[self.kind]} {self.path} (as of {basis})"
+        return Provenance(source, min(dated or modified_at, now), now)
 
 
 def _date_in(name: str) -> datetime | None:
@@ -132,33 +133,33 @@ def _date_in(name: str) -> datetime | None:
 def parse_on_demand_csv(
     content: bytes, origin: Provenance, market: MarketName, max_bytes: int = MAX_BYTES
 ) -> Snapshot:
-    """On-demand Linux prices: columns region, instance_type, usd_per_hour.
+    """Parse on-demand Linux prices: columns region, instance_type, usd_per_hour.
 
     Raises:
-        FeedRefused: a column is missing, or a line is out of range or stands twice.
+        FeedRefused: a column is missing, or a line is out of range or a duplicate.
     """
     feed = origin.source
     content = uncompress(content, feed, max_bytes)
     prices: dict[tuple[str, str, str], float] = {}
     for place, line in csv_lines(
-        content, ("region", "instance_type", "usd_per_hour"), partial(refuse, feed)
+        content, ("region", "instance_type", "usd_per_hour"), partial(reject, feed)
     ):
         key = (line["region"], LINUX, line["instance_type"])
         price = price_of(line["usd_per_hour"], feed, f"{place}, {key[2]} in {key[0]},")
         if price == 0.0:
-            refuse(feed, f"{place} costs nothing", "a price above 0")
+            reject(feed, f"{place} has price 0", "a price above 0")
         if key in prices:
-            refuse(feed, f"{place} repeats {key[2]} in {key[0]}", "one line a region and type")
+            reject(feed, f"{place} repeats {key[2]} in {key[0]}", "one line per region and type")
         prices[key] = price
     check_names(feed, (key[0] for key in prices), (key[2] for key in prices))
-    rows = table(FeedKind.ON_DEMAND, [(*key, price) for key, price in prices.items()], feed)
+    rows = feed_table(FeedKind.ON_DEMAND, [(*key, price) for key, price in prices.items()], feed)
     return Snapshot(FeedKind.ON_DEMAND, market, "", origin, digest_of(content), rows)
 
 
 def parse_specs_csv(
     content: bytes, origin: Provenance, market: MarketName, max_bytes: int = MAX_BYTES
 ) -> Snapshot:
-    """Specifications of instance types.
+    """Parse specifications of instance types.
 
     Columns: instance_type, arch (amd64 or arm64), vcpu, memory_mib, clock_mhz, ebs_mbps,
     network_mbps, gpu_count, accelerator_count, local_nvme_gb; optional: gpu_name, gpu_memory_mib,
@@ -166,17 +167,17 @@ def parse_specs_csv(
     unknown.
 
     Raises:
-        FeedRefused: a column is missing, or a line is out of range or stands twice.
+        FeedRefused: a column is missing, or a line is out of range or a duplicate.
     """
     feed = origin.source
     content = uncompress(content, feed, max_bytes)
     rows: dict[str, tuple[str | float | None, ...]] = {}
-    for place, line in csv_lines(content, _SPECS_COLUMNS, partial(refuse, feed)):
+    for place, line in csv_lines(content, _SPECS_COLUMNS, partial(reject, feed)):
         if line["instance_type"] in rows:
-            refuse(feed, f"{place} repeats {line['instance_type']}", "one line a type")
+            reject(feed, f"{place} repeats {line['instance_type']}", "one line per type")
         rows[line["instance_type"]] = _spec(line, feed, place)
     check_names(feed, (), rows)
-    frame = table(FeedKind.SPECS, list(rows.values()), feed)
+    frame = feed_table(FeedKind.SPECS, list(rows.values()), feed)
     return Snapshot(FeedKind.SPECS, market, "", origin, digest_of(content), frame)
 
 
@@ -202,16 +203,16 @@ def _spec(line: Mapping[str, str], feed: str, place: str) -> tuple[str | float |
         except ValueError:
             value = -1.0
         if value < 0.0 or value == float("inf") or (text and value != value):
-            refuse(feed, f"{place} has {column} {text!r}", "a number, 0 or above")
+            reject(feed, f"{place} has {column} {text!r}", "a number, 0 or above")
         return value
 
     unknown = float("nan")
     vcpu, memory_mib = number("vcpu", 0.0), number("memory_mib", 0.0)
     if not vcpu or not memory_mib:
-        refuse(feed, f"{place} has no vcpu or memory_mib", "both, above 0")
+        reject(feed, f"{place} has no vcpu or memory_mib", "both, above 0")
     architecture = _ARCHITECTURES.get(line["arch"])
     if architecture is None:
-        refuse(feed, f"{place} has arch {line['arch']!r}", "amd64 or arm64")
+        reject(feed, f"{place} has arch {line['arch']!r}", "amd64 or arm64")
     return (
         line["instance_type"],
         vcpu,

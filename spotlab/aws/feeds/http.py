@@ -1,7 +1,7 @@
-"""A market feed at an address, fetched under limits.
+"""Base class of market feeds that are fetched over HTTP.
 
-It is fetched conditionally (RFC 9110, section 13), streamed under a size and a time limit, retried
-where waiting can help, and refused whole where it cannot be used.
+A feed is fetched with a conditional request (RFC 9110, section 13) and streamed within a size and a
+time limit. Temporary errors are retried; an unusable feed is rejected as a whole.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final, TypedDict, Unpack
 import httpx
 
 from spotlab.aws.feeds.content import MAX_BYTES
-from spotlab.aws.snapshots import refuse
+from spotlab.aws.snapshots import reject
 from spotlab.domain.market import FeedKind, MarketName, Provenance, Snapshot
 from spotlab.domain.ports import Clock
 from spotlab.errors import NotAvailable
@@ -29,15 +29,15 @@ _TOO_MANY_REQUESTS: Final = 429
 
 
 class Limits(TypedDict, total=False):
-    """How far a fetch may go.
+    """Limits of a fetch.
 
     Args:
-        max_bytes: of the feed, also uncompressed.
-        total_s: over all attempts, seconds; the client's own timeouts rule each wait.
-        attempts: how often a feed that does not answer is asked.
-        previous_rows: of the last good snapshot; under half of it, the feed is refused.
+        max_bytes: size of the feed, compressed and uncompressed.
+        total_s: time for all attempts, seconds; the client's own timeouts limit each wait.
+        attempts: number of attempts if the feed does not answer.
+        previous_rows: rows of the last good snapshot; a feed with less than half is rejected.
         sleep: waits between attempts, seconds.
-        elapsed_s: a clock that only runs forward, seconds.
+        elapsed_s: a monotonic clock, seconds.
     """
 
     max_bytes: int
@@ -49,23 +49,23 @@ class Limits(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _Response:
     content: bytes
     validator: str
     modified_at: datetime | None
 
 
-class _TryAgain(Exception):
-    """The server did not answer, in a way that waiting may help."""
+class _RetryableError(Exception):
+    """The request failed, but may succeed later."""
 
 
 class HttpFeed(ABC):
-    """A market feed at an address.
+    """A market feed at a URL.
 
     Args:
-        http: whose timeouts bound each wait.
+        http: client, whose timeouts limit each wait.
         url: http or https.
-        market: which market the feed belongs to.
+        market: the market the feed belongs to.
         clock: for fetched_at.
         limits: see `Limits`.
     """
@@ -92,34 +92,34 @@ class HttpFeed(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """A person's name for it."""
+        """Display name."""
 
     @property
     @abstractmethod
     def covers(self) -> tuple[tuple[FeedKind, str], ...]:
-        """The (kind, scope) of each snapshot; the first one's validator makes it conditional."""
+        """The (kind, scope) of each snapshot; the first one's validator is used for the request."""
 
     @abstractmethod
     def _parse(self, content: bytes, origin: Provenance) -> tuple[Snapshot, ...]: ...
 
     def fetch(self, validators: Mapping[FeedKind, str]) -> Sequence[Snapshot]:
-        """As `FeedSource.fetch`. The event time is Last-Modified, or the fetch's where absent."""
-        answer = self._ask(validators.get(self.covers[0][0], ""))
-        if answer is None:
+        """As `FeedSource.fetch`. The event time is Last-Modified, or else the time of the fetch."""
+        response = self._request(validators.get(self.covers[0][0], ""))
+        if response is None:
             return ()
         now = self._clock.now()
-        event_time = min(answer.modified_at or now, now)
-        snapshots = self._parse(answer.content, Provenance(self.name, event_time, now))
+        event_time = min(response.modified_at or now, now)
+        snapshots = self._parse(response.content, Provenance(self.name, event_time, now))
         self._previous_rows = len(snapshots[0].rows)
-        return [replace(snapshot, validator=answer.validator) for snapshot in snapshots]
+        return [replace(snapshot, validator=response.validator) for snapshot in snapshots]
 
-    def _ask(self, validator: str) -> _Answer | None:
-        """The feed, or None where it has not changed."""
+    def _request(self, validator: str) -> _Response | None:
+        """The feed; None: it has not changed."""
         deadline_s = self._elapsed_s() + self._total_s
         for attempt in range(1, self._attempts + 1):
             try:
-                return self._ask_once(validator, deadline_s)
-            except _TryAgain as exc:
+                return self._request_once(validator, deadline_s)
+            except _RetryableError as exc:
                 wait_s = _BACKOFF_S * 2 ** (attempt - 1) * (0.5 + _jitter())
                 if attempt == self._attempts or self._elapsed_s() + wait_s > deadline_s:
                     raise self._unavailable(
@@ -128,7 +128,7 @@ class HttpFeed(ABC):
                 self._sleep(wait_s)
         raise self._unavailable("no attempt was allowed")
 
-    def _ask_once(self, validator: str, deadline_s: float) -> _Answer | None:
+    def _request_once(self, validator: str, deadline_s: float) -> _Response | None:
         try:
             request = self._http.build_request("GET", self._url, headers=_headers(validator))
             for _ in range(_MAX_REDIRECTS + 1):
@@ -136,62 +136,62 @@ class HttpFeed(ABC):
                 try:
                     if response.next_request is None:
                         return self._read(response, deadline_s)
-                    request = self._redirected(request, response.next_request)
+                    request = self._checked_redirect(request, response.next_request)
                 finally:
                     response.close()
         except httpx.TimeoutException as exc:
-            raise _TryAgain("it did not answer in time") from exc
+            raise _RetryableError("it timed out") from exc
         except httpx.UnsupportedProtocol as exc:
-            raise self._unavailable("its address must begin with http:// or https://") from exc
+            raise self._unavailable("its URL must begin with http:// or https://") from exc
         except httpx.TransportError as exc:
-            raise _TryAgain(f"it cannot be read: {exc}") from exc
+            raise _RetryableError(f"it cannot be read: {exc}") from exc
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            # Its text may quote the address, with the password.
-            raise self._unavailable("its address cannot be used") from exc
+            # The error's text may contain the URL with the password.
+            raise self._unavailable("its URL is invalid") from exc
         raise self._unavailable(f"it redirects more than {_MAX_REDIRECTS} times")
 
-    def _redirected(self, request: httpx.Request, onward: httpx.Request) -> httpx.Request:
-        if onward.url.scheme not in (request.url.scheme, "https"):
+    def _checked_redirect(self, request: httpx.Request, target: httpx.Request) -> httpx.Request:
+        if target.url.scheme not in (request.url.scheme, "https"):
             raise self._unavailable(
-                f"it redirects from {request.url.scheme} to {onward.url.scheme}"
+                f"it redirects from {request.url.scheme} to {target.url.scheme}"
             )
-        return onward
+        return target
 
-    def _read(self, response: httpx.Response, deadline_s: float) -> _Answer | None:
+    def _read(self, response: httpx.Response, deadline_s: float) -> _Response | None:
         status = response.status_code
         if status == httpx.codes.NOT_MODIFIED:
             return None
         if status == _TOO_MANY_REQUESTS or status >= 500:
-            raise _TryAgain(f"it answers {status}")
+            raise _RetryableError(f"it responds with status {status}")
         if status != httpx.codes.OK:
-            raise self._unavailable(f"it answers {status}")
+            raise self._unavailable(f"it responds with status {status}")
         encoding = response.headers.get("Content-Encoding", "identity").lower()
         if encoding not in ("gzip", "identity"):
-            refuse(self.name, f"it comes as {encoding!r}", "gzip or no compression")
+            reject(self.name, f"its encoding is {encoding!r}", "gzip or no compression")
         modified = response.headers.get("Last-Modified", "")
         validator = response.headers.get("ETag") or modified
-        return _Answer(
+        return _Response(
             content=self._body(response, deadline_s),
             validator=validator if validator.isascii() else "",
             modified_at=_date(modified),
         )
 
     def _body(self, response: httpx.Response, deadline_s: float) -> bytes:
-        # Raw bytes: httpx would inflate a whole chunk at once, whatever its size becomes.
+        # Raw bytes, because httpx would decompress a chunk to any size.
         body = bytearray()
         for chunk in response.iter_raw():
             body += chunk
             if len(body) > self._max_bytes:
                 limit = f"{self._max_bytes / 1e6:g} MB"
-                refuse(self.name, f"it is over {limit}", "a feed within the size limit")
+                reject(self.name, f"it is over {limit}", "a feed within the size limit")
             if self._elapsed_s() > deadline_s:
                 raise self._unavailable(f"it took longer than {self._total_s:g} s")
         return bytes(body)
 
     def _unavailable(self, reason: str) -> NotAvailable:
         return NotAvailable(
-            f"{self.name} is not available at {_shown(self._url)}: {reason}.",
-            remedy="Check the network and the address; the last good one stays in use.",
+            f"{self.name} is not available at {_without_secrets(self._url)}: {reason}.",
+            remedy="Check the network and the URL; the last good one stays in use.",
         )
 
 
@@ -211,13 +211,13 @@ def _date(header: str) -> datetime | None:
         return None
 
 
-def _shown(url: str) -> str:
-    """The address without what may be secret in it: the user, the password and the query."""
+def _without_secrets(url: str) -> str:
+    """The URL without its user, password and query, which may be secret."""
     try:
         return str(httpx.URL(url).copy_with(userinfo=b"", query=None))
     except httpx.InvalidURL:
-        return "an address that is none"
+        return "an invalid URL"
 
 
 def _jitter() -> float:
-    return random.random()  # noqa: S311 - spreads retries, guards nothing
+    return random.random()  # noqa: S311 - spreads retries, not for security

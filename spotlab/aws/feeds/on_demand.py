@@ -1,8 +1,8 @@
-"""The public on-demand price feed, from bytes to a snapshot.
+"""Parser of the public on-demand price feed.
 
 Source: meteredUnitMaps/ec2/…/ec2-ondemand-without-sec-sel/{location}/Linux/index.json behind AWS's
 "Amazon EC2 On-Demand Pricing" page: {manifest, regions: {location: {offer: {"Instance Type",
-"price", …}}}}, prices as text. It has no published schema.
+"price", …}}}}, with prices as text. It has no published schema.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 
 from spotlab.aws.feeds.content import MAX_BYTES, decode, uncompress
 from spotlab.aws.regions import location_of, same_location
-from spotlab.aws.snapshots import check_names, digest_of, price_of, refuse, table
+from spotlab.aws.snapshots import check_names, digest_of, feed_table, price_of, reject
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
 
 
@@ -46,29 +46,29 @@ def parse_on_demand(
     previous_rows: int = 0,
     max_bytes: int = MAX_BYTES,
 ) -> Snapshot:
-    """On-demand prices of one region, Linux, as the pricing page reads them.
+    """Parse the on-demand Linux prices of one region.
 
-    The file's own publication date, where it carries one, becomes the event time. A price of 0 says
-    "not sold" and gives no row.
+    The event time is the file's publication date, if it has one. A price of 0 means "not sold" and
+    yields no row.
 
     Args:
-        region: such as "eu-west-1"; the file calls it "EU (Ireland)".
-        content, origin, market, previous_rows, max_bytes: as `parse_advisor`.
+        region: such as "eu-west-1", which the file calls "EU (Ireland)".
+        content, origin, market, previous_rows, max_bytes: as in `parse_advisor`.
     Raises:
-        FeedRefused: names the place and what would be right.
+        FeedRefused: names the place and the expected value.
         NotAvailable: no location name is known for the region.
     """
     feed, location = origin.source, location_of(region)
     content = uncompress(content, feed, max_bytes)
     document = decode(content, _OnDemand, feed)
     if document.manifest.currency != "USD":
-        refuse(feed, f"its currency is {document.manifest.currency}", "USD")
+        reject(feed, f"its currency is {document.manifest.currency}", "USD")
     offers = next(
-        (of for name, of in document.regions.items() if same_location(name, location)), None
+        (each for name, each in document.regions.items() if same_location(name, location)), None
     )
     if offers is None:
-        held = ", ".join(sorted(document.regions)) or "no location"
-        refuse(feed, f"it holds {held}", location)
+        names = ", ".join(sorted(document.regions)) or "no location"
+        reject(feed, f"it contains {names}", location)
     prices: dict[str, float] = {}
     for offer in offers.values():
         place = f"{location} > {offer.instance_type}"
@@ -76,22 +76,22 @@ def parse_on_demand(
         if offer.operating_system != LINUX or price == 0.0:
             continue
         if prices.setdefault(offer.instance_type, price) != price:
-            refuse(feed, f"{place} stands twice, at different prices", "one price a type")
+            reject(feed, f"{place} has two prices", "one price per type")
     check_names(feed, (), prices)
     rows = [(region, LINUX, name, price) for name, price in prices.items()]
     return Snapshot(
         FeedKind.ON_DEMAND,
         market,
         region,
-        _published(origin, document.manifest.published_at, feed),
+        _with_publication_time(origin, document.manifest.published_at, feed),
         digest_of(content),
-        table(FeedKind.ON_DEMAND, rows, feed, previous_rows),
+        feed_table(FeedKind.ON_DEMAND, rows, feed, previous_rows),
     )
 
 
-def _published(origin: Provenance, at: datetime | None, feed: str) -> Provenance:
+def _with_publication_time(origin: Provenance, at: datetime | None, feed: str) -> Provenance:
     if at is None:
         return origin
     if not 1970 <= at.year <= 2999:
-        refuse(feed, f"it was published in the year {at.year}", "a year from 1970 to 2999")
+        reject(feed, f"it was published in the year {at.year}", "a year from 1970 to 2999")
     return replace(origin, event_time=min(at.astimezone(UTC), origin.fetched_at))

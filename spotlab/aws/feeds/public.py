@@ -1,4 +1,4 @@
-"""AWS's public market feeds, read over HTTP without an account."""
+"""AWS's public market feeds over HTTP, which need no account."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from spotlab.domain.ports import Clock
 
 
 class AdvisorFeed(HttpFeed):
-    """The Spot Advisor feed: interruption buckets of every region, and vCPU and memory.
+    """The Spot Advisor feed: advisor buckets of all regions, and vCPU and memory of types.
 
     Source: https://aws.amazon.com/ec2/spot/instance-advisor/
     """
 
     @property
     def name(self) -> str:
-        """A person's name for it."""
+        """Display name."""
         return source_name(self._market, "Spot Advisor feed")
 
     @property
@@ -45,20 +45,20 @@ class AdvisorFeed(HttpFeed):
 
 
 class SpotPriceFeed(HttpFeed):
-    """The public spot price feed: one price a region and type, near the cheapest zone's.
+    """The public spot price feed: one price per region and type, near the cheapest zone's.
 
-    It carries no publication time: unless the server says Last-Modified, its age is the fetch's.
+    It has no publication time: without Last-Modified, its event time is the time of the fetch.
     Source: https://aws.amazon.com/ec2/spot/pricing/
     """
 
     @property
     def name(self) -> str:
-        """A person's name for it."""
+        """Display name."""
         return source_name(self._market, "public spot price feed")
 
     @property
     def covers(self) -> tuple[tuple[FeedKind, str], ...]:
-        """Prices of every region."""
+        """Prices of all regions."""
         return ((FeedKind.SPOT_PRICES, ""),)
 
     def _parse(self, content: bytes, origin: Provenance) -> tuple[Snapshot, ...]:
@@ -78,7 +78,7 @@ class OnDemandFeed(HttpFeed):
     Source: https://aws.amazon.com/ec2/pricing/on-demand/
 
     Args:
-        url: holds {location}, the place for the region's location name.
+        url: contains {location}, which is replaced by the region's location name.
         region: such as "us-east-1".
         http, market, clock, limits: as `HttpFeed`.
     """
@@ -98,7 +98,7 @@ class OnDemandFeed(HttpFeed):
 
     @property
     def name(self) -> str:
-        """A person's name for it."""
+        """Display name."""
         return source_name(self._market, f"on-demand price feed of {self._region}")
 
     @property
@@ -107,7 +107,7 @@ class OnDemandFeed(HttpFeed):
         return ((FeedKind.ON_DEMAND, self._region),)
 
     def fetch(self, validators: Mapping[FeedKind, str]) -> Sequence[Snapshot]:
-        """As `FeedSource.fetch`. Raises NotAvailable too where the region has no known location."""
+        """As `FeedSource.fetch`. Also raises NotAvailable if no location of the region is known."""
         self._url = self._template.replace("{location}", quote(location_of(self._region)))
         return super().fetch(validators)
 

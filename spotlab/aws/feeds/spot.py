@@ -1,7 +1,7 @@
-"""The public spot price feed, from bytes to a snapshot.
+"""Parser of the public spot price feed.
 
 Source: spot.json behind AWS's "Amazon EC2 Spot Instances Pricing" page. It has no published schema;
-the shape here is that of the files served in 2025 and 2026.
+the structs here match the files served in 2025 and 2026.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 
 from spotlab.aws.feeds.advisor import WINDOWS
 from spotlab.aws.feeds.content import MAX_BYTES, decode, uncompress
-from spotlab.aws.snapshots import check_names, digest_of, price_of, refuse, table
+from spotlab.aws.snapshots import check_names, digest_of, feed_table, price_of, reject
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
 
 _SYSTEM_OF_COLUMN: Final = {"linux": LINUX, "mswin": WINDOWS}
@@ -60,18 +60,18 @@ def parse_spot_prices(
     previous_rows: int = 0,
     max_bytes: int = MAX_BYTES,
 ) -> Snapshot:
-    """The public spot price feed: one price a region, type and operating system.
+    """Parse the public spot price feed: one price per region, type and operating system.
 
-    Some of its regions are local zones, such as "us-west-2-lax-1". A type that the feed lists twice
-    at the same price, as it does for GPU types, gives one row.
+    Some of its regions are local zones, such as "us-west-2-lax-1". A type that is listed twice at
+    the same price, such as GPU types, yields one row.
 
-    Args and raises: as `parse_advisor`.
+    Args and raises: as in `parse_advisor`.
     """
     feed = origin.source
     content = uncompress(content, feed, max_bytes)
     config = decode(content, _SpotPrices, feed).config
     if config.rate != "perhr":
-        refuse(feed, f"its rate is {config.rate!r}", "'perhr', a price per hour")
+        reject(feed, f"its rate is {config.rate!r}", "'perhr', a price per hour")
     prices: dict[tuple[str, str, str], float] = {}
     for region, size, column in _columns(config):
         if column.prices.usd.startswith(_NOT_OFFERED):
@@ -79,10 +79,10 @@ def parse_spot_prices(
         place = f"{region} > {size} > {column.name}"
         price = price_of(column.prices.usd, feed, place)
         if price == 0.0:
-            refuse(feed, f"{place} costs nothing", "a price above 0, or N/A where not offered")
+            reject(feed, f"{place} has price 0", "a price above 0, or N/A if not offered")
         key = (region, _SYSTEM_OF_COLUMN[column.name], size)
         if prices.setdefault(key, price) != price:
-            refuse(feed, f"{place} stands twice, at {prices[key]:g} and {price:g}", "one price")
+            reject(feed, f"{place} has two prices, {prices[key]:g} and {price:g}", "one price")
     check_names(feed, (key[0] for key in prices), (key[2] for key in prices))
     return Snapshot(
         FeedKind.SPOT_PRICES,
@@ -90,7 +90,9 @@ def parse_spot_prices(
         "",
         origin,
         digest_of(content),
-        table(FeedKind.SPOT_PRICES, [(*key, prices[key]) for key in prices], feed, previous_rows),
+        feed_table(
+            FeedKind.SPOT_PRICES, [(*key, prices[key]) for key in prices], feed, previous_rows
+        ),
     )
 
 

@@ -1,6 +1,6 @@
-"""What the pipeline asks of the world: small protocols, each with several adapters.
+"""Protocols that adapters implement, and the records that stores return.
 
-bootstrap (runtime/) picks them.
+bootstrap (runtime/) chooses the adapters.
 """
 
 from spotlab.domain.ports.access import (
@@ -8,43 +8,39 @@ from spotlab.domain.ports.access import (
     AuditCheck,
     AuditEntry,
     AuditFilter,
-    AuditLog,
     User,
     UserSession,
 )
-from spotlab.domain.ports.alerts import Alerts, Delivery, DeliveryState
+from spotlab.domain.ports.alerts import Delivery, DeliveryState
 from spotlab.domain.ports.bus import Bus, LocalBus, Topic
 from spotlab.domain.ports.feeds import Archive, FeedSource, SnapshotInfo
-from spotlab.domain.ports.health import Clock, ComponentState, HealthLog, Probe, ProbeLog, Work
+from spotlab.domain.ports.health import Clock, ComponentState, HealthLog, Probe, Work
 from spotlab.domain.ports.jobs import JobRun, JobSetting, Lease, ProcessInfo, RunState
 from spotlab.domain.ports.ledger import (
     Account,
     ExperimentFilter,
     ExperimentSummary,
     Fleet,
-    InstanceSource,
     Ledger,
     Listing,
 )
-from spotlab.domain.ports.models import By, ModelEvent, ModelRecord, ModelRegistry, RiskModel
-from spotlab.domain.ports.online import OnlineRow, OnlineStore, OnlineView
-from spotlab.domain.ports.outcomes import (
+from spotlab.domain.ports.models import (
     BucketModel,
-    DriftLog,
-    InterruptionLog,
-    OutcomeLedger,
-    ShadowLog,
+    By,
+    ModelEvent,
+    ModelRecord,
+    ModelRegistry,
+    RiskModel,
 )
+from spotlab.domain.ports.online import OnlineRow, OnlineStore, OnlineView
 
 __all__ = [
     "Account",
-    "Alerts",
     "ApiToken",
     "Archive",
     "AuditCheck",
     "AuditEntry",
     "AuditFilter",
-    "AuditLog",
     "BucketModel",
     "Bus",
     "By",
@@ -52,14 +48,11 @@ __all__ = [
     "ComponentState",
     "Delivery",
     "DeliveryState",
-    "DriftLog",
     "ExperimentFilter",
     "ExperimentSummary",
     "FeedSource",
     "Fleet",
     "HealthLog",
-    "InstanceSource",
-    "InterruptionLog",
     "JobRun",
     "JobSetting",
     "Lease",
@@ -72,13 +65,10 @@ __all__ = [
     "OnlineRow",
     "OnlineStore",
     "OnlineView",
-    "OutcomeLedger",
     "Probe",
-    "ProbeLog",
     "ProcessInfo",
     "RiskModel",
     "RunState",
-    "ShadowLog",
     "SnapshotInfo",
     "Topic",
     "User",

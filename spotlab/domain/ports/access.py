@@ -1,26 +1,26 @@
-"""Ports of users, sessions, tokens and the audit log."""
+"""Records of users, sessions, API tokens and the audit log."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from spotlab.domain.access import RIGHTS, Reach, Right, Role
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who may sign in.
+    """A person who can sign in.
 
     Args:
-        name: what they sign in with; lower case, unique.
-        role: what they are trusted with.
+        name: for signing in; lower case, unique.
+        role: the set of their rights.
         accounts: names of the AWS accounts they see; None: all.
-        email: for a person; "" where unknown.
-        subject: "issuer|sub" of the provider that vouches for them; None: a local account.
-        active: False: may not sign in.
-        must_change: has to choose a new password first.
+        email: "" if unknown.
+        subject: "issuer|sub" at the provider that authenticates them; None: a local user.
+        active: False: cannot sign in.
+        must_change: must choose a new password first.
         locked_until: aware UTC; None: not locked.
         created_at, last_sign_in_at: aware UTC.
     """
@@ -38,7 +38,7 @@ class User:
 
     @property
     def reach(self) -> Reach:
-        """What they may do, and whose instances they see."""
+        """Their rights and visible accounts."""
         return Reach(RIGHTS[self.role], self.accounts)
 
 
@@ -47,14 +47,14 @@ class UserSession:
     """A signed-in browser.
 
     Args:
-        session_id: public; it is in the signed token.
-        user: name.
-        created_at, refreshed_at, seen_at, expires_at: aware UTC; when it began, was last renewed
-            and last used, and its absolute end.
+        session_id: public; part of the signed token.
+        user: name of the user.
+        created_at, refreshed_at, seen_at, expires_at: aware UTC; start, last renewal, last use and
+            absolute end.
         revoked_at: aware UTC; None: not revoked.
         via: "password", "oidc" or "link".
-        agent: the browser's own words, cut short.
-        address: where it came from.
+        agent: the browser's User-Agent, truncated.
+        address: IP address of the browser.
     """
 
     session_id: str
@@ -71,17 +71,17 @@ class UserSession:
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """An API token; the token itself is shown once and kept as a hash only.
+    """An API token; the token itself is shown once, and only its hash is stored.
 
     Args:
         token_id: public: the first part of the token.
-        user: whose rights it has at most.
-        name: what it is for.
+        user: its user; it never has more rights than this user.
+        name: its purpose.
         scopes: the rights it is limited to.
         created_at, expires_at: aware UTC.
         last_used_at, revoked_at: aware UTC, or None.
-        grantors: the users who made it, beside its own: it has no right and no account that one
-            of them has lost, and ends with the first who may not sign in any more.
+        grantors: users who created it, other than its own: it loses rights and accounts that one
+            of them loses, and ends when one of them can no longer sign in.
     """
 
     token_id: str
@@ -97,17 +97,17 @@ class ApiToken:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One change: who, what, before and after, chained to the entry before it.
+    """One change, chained to the previous entry by its hash.
 
     Args:
-        number: its place in the chain, from 1, without a gap.
+        number: position in the chain, from 1, without gaps.
         at: aware UTC.
-        actor, via: who, and how they came.
+        actor, via: the user, and the kind of access; see Principal.
         action: such as "instance.shadow".
         target: what was changed, such as an instance id.
-        before, after: JSON values; None: there was none. Secrets are never among them.
-        reason: in the actor's words.
-        previous: hash of the entry before it; "" of the first.
+        before, after: JSON values, never with secrets; None: no value.
+        reason: entered by the actor.
+        previous: digest of the previous entry; "" for the first.
         digest: SHA-256 over all of the above.
     """
 
@@ -126,13 +126,13 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class AuditCheck:
-    """Whether the chain holds.
+    """Result of checking the hash chain.
 
     Args:
-        entries: how many there are.
-        broken_at: number of the first entry that is not as it was written; None: none.
-        reason: what is wrong with it; "" where nothing is.
-        head: digest of the last entry; "" of an empty log.
+        entries: number of intact entries.
+        broken_at: number of the first altered entry; None: the chain is intact.
+        reason: what is wrong with that entry; "" if the chain is intact.
+        head: digest of the last intact entry; "" if there is none.
     """
 
     entries: int
@@ -143,19 +143,18 @@ class AuditCheck:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which entries to list; None: no demand.
+    """Which entries to list; None: no restriction.
 
     Args:
-        actor: by them.
-        action: this, or all that begin so ("instance").
-        target: to this.
-        since: not before, aware UTC.
-        before: only those with a lower number.
-        accounts: what is about an account, an instance, an alert rule or a user only where it is
-            one of these, one of theirs, one of `alert_rules`, or one of `users` or theirs; whatever
-            else there is, too.
-        alert_rules: ids; counts where accounts are given.
-        users: names; counts where accounts are given.
+        actor: name of the user.
+        action: an action, or its first part ("instance").
+        target: what was changed.
+        since: earliest time, aware UTC.
+        before: only entries with a lower number.
+        accounts: hides entries about other accounts and their instances, and about alert rules and
+            users that are not in `alert_rules` or `users`; entries about anything else are listed.
+        alert_rules: ids; used if `accounts` is set.
+        users: names; used if `accounts` is set.
     """
 
     actor: str | None = None
@@ -166,21 +165,3 @@ class AuditFilter:
     accounts: tuple[str, ...] | None = None
     alert_rules: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
-
-
-class AuditLog(Protocol):
-    """Every change; entries are added in the transaction of the change itself."""
-
-    def entries(
-        self, where: AuditFilter = ..., *, limit: int = 100, offset: int = 0
-    ) -> list[AuditEntry]:
-        """Newest first."""
-        ...
-
-    def count(self, where: AuditFilter = ...) -> int:
-        """How many there are."""
-        ...
-
-    def check(self, kept: str = "") -> AuditCheck:
-        """Follow the chain from its first entry to its last; a head that was kept is one of it."""
-        ...

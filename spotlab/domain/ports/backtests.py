@@ -1,4 +1,4 @@
-"""Port of backtest sweeps."""
+"""Port of sweeps and their cells."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class SweepRecord:
 
     Args:
         sweep_id: digest of everything its results depend on.
-        created_at: when it was asked for first.
-        state: `running` is what it last said of itself: a process that was killed says no more.
-        config: what was asked for, in plain values.
-        total: cells.
-        done: cells that are finished and kept.
-        error: why it failed, one sentence; "" else.
-        cancel_requested: somebody asked a running sweep to stop.
+        created_at: when it was first requested.
+        state: as last reported; a sweep whose process was killed stays `running`.
+        config: the request, as plain values.
+        total: number of cells.
+        done: number of finished cells.
+        error: why it failed, one sentence; else "".
+        cancel_requested: a running sweep was requested to stop.
     """
 
     sweep_id: str
@@ -38,7 +38,7 @@ class SweepRecord:
 
 
 class Sweeps(Protocol):
-    """Sweeps and their finished cells. Every write may be repeated without harm."""
+    """Sweeps and their finished cells. All writes are idempotent."""
 
     def open(
         self,
@@ -48,24 +48,24 @@ class Sweeps(Protocol):
         at: datetime,
         by: By | None = None,
     ) -> SweepRecord:
-        """Queue a sweep, or again one that was cancelled or failed; its cells are kept.
+        """Queue a sweep, or requeue one that was cancelled or failed; its cells are preserved.
 
         Args:
             sweep_id, config, total, at: as in SweepRecord.
-            by: who asks, for the audit log; None: it is no person's wish.
+            by: the user, for the audit log; None: not requested by a user.
         """
         ...
 
     def begin(self, sweep_id: str) -> None:
-        """It runs now; an old wish to stop it is forgotten. Raises NotFound."""
+        """Mark a sweep as running, and clear an earlier request to stop. Raises NotFound."""
         ...
 
     def finish(self, sweep_id: str, state: SweepState, error: str = "") -> None:
-        """It runs no more. Raises NotFound."""
+        """Record the final state of a sweep. Raises NotFound."""
         ...
 
     def cancel(self, sweep_id: str, by: By | None = None) -> None:
-        """Cancel one that is queued, ask one that runs to stop. Raises NotFound."""
+        """Cancel a queued sweep, or request a running one to stop. Raises NotFound."""
         ...
 
     def get(self, sweep_id: str) -> SweepRecord:
@@ -80,17 +80,18 @@ class Sweeps(Protocol):
         """Newest first."""
         ...
 
-    def keep(self, sweep_id: str, key: str, result: Mapping[str, Any]) -> None:
-        """Keep a finished cell.
+    def store_cell(self, sweep_id: str, key: str, result: Mapping[str, Any]) -> None:
+        """Store a finished cell.
 
         Args:
+            sweep_id: of the sweep.
             key: of the cell, unique within the sweep.
-            result: plain values; every float comes back bit for bit.
+            result: plain values; floats are returned bit for bit.
         Raises:
-            InvalidInput: a number that is infinite or NaN.
+            InvalidInput: a number is infinite or NaN.
         """
         ...
 
     def finished(self, sweep_id: str) -> dict[str, dict[str, Any]]:
-        """The finished cells' results, by key in order."""
+        """The results of the finished cells, in order of their keys."""
         ...

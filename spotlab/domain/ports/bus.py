@@ -1,4 +1,4 @@
-"""Port of the news between processes."""
+"""Port of the bus that announces changes between processes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Topic(StrEnum):
-    """What news can be about."""
+    """What has changed."""
 
     EXPERIMENTS = "experiments"
     MARKET = "market"
@@ -20,17 +20,17 @@ class Topic(StrEnum):
 
 
 class Bus(Protocol):
-    """Tells every process that something changed; what changed is read from the store.
+    """Announces to all processes that something changed; the change itself is read from the store.
 
-    News may be lost (a server that is down), so whoever listens also looks by itself now and then.
+    Announcements can be lost if a server is down, so listeners also check from time to time.
     """
 
     def publish(self, topic: Topic) -> None:
-        """Tell everybody, this process too; never raises."""
+        """Announce a change to all processes, including this one; never raises."""
         ...
 
     def version(self, topic: Topic) -> int:
-        """How much news of a topic this process has heard; grows, and means nothing else."""
+        """Version of a topic in this process; increases with each announcement."""
         ...
 
     def close(self) -> None:
@@ -39,18 +39,18 @@ class Bus(Protocol):
 
 
 class LocalBus:
-    """News within this process alone: what there is without an online store."""
+    """A bus within this process, used without an online store."""
 
     def __init__(self) -> None:
         self._versions = dict.fromkeys(Topic, 0)
 
     def publish(self, topic: Topic) -> None:
-        """Count it."""
+        """Increase the topic's version."""
         self._versions[topic] += 1
 
     def version(self, topic: Topic) -> int:
-        """How often it was told."""
+        """Version of a topic."""
         return self._versions[topic]
 
     def close(self) -> None:
-        """Nothing to stop."""
+        """Does nothing."""

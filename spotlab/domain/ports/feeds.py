@@ -1,4 +1,4 @@
-"""Ports of the market: sources and the archive."""
+"""Ports of market data: sources and the archive of snapshots."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from spotlab.domain.market import FeedKind, MarketName, Snapshot
 
 
 class FeedSource(Protocol):
-    """One place that market snapshots come from."""
+    """A source of market snapshots."""
 
     @property
     def name(self) -> str:
-        """A person's name for it."""
+        """Its name for a person."""
         ...
 
     @property
     def covers(self) -> tuple[tuple[FeedKind, str], ...]:
-        """The (kind, scope) of each snapshot that a fetch gives."""
+        """The (kind, scope) of each snapshot that `fetch` returns."""
         ...
 
     def fetch(self, validators: Mapping[FeedKind, str]) -> Sequence[Snapshot]:
@@ -29,9 +29,9 @@ class FeedSource(Protocol):
         Args:
             validators: of the newest archived snapshots, for a conditional fetch.
         Returns:
-            The snapshots; empty when the source says nothing changed.
+            The snapshots; empty if the source reports that nothing has changed.
         Raises:
-            FeedRefused: truncated, changed or out of range; nothing of it may be used.
+            FeedRefused: truncated, changed or out of range; none of it may be used.
             NotAvailable, AwsError: it could not be read.
         """
         ...
@@ -39,7 +39,7 @@ class FeedSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SnapshotInfo:
-    """A snapshot without its rows, as the archive lists it."""
+    """A snapshot without its rows, as listed by the archive."""
 
     kind: FeedKind
     market: MarketName
@@ -54,15 +54,15 @@ class SnapshotInfo:
 
 
 class Archive(Protocol):
-    """Every snapshot ever accepted, in SQL. What is older is kept; nothing is overwritten."""
+    """All accepted snapshots, in SQL; older ones are not overwritten."""
 
     def save(self, snapshot: Snapshot) -> bool:
-        """Store it, unless the newest of its kind, market and scope has the same digest.
+        """Store a snapshot, unless the newest of its kind, market and scope has the same digest.
 
-        An unchanged snapshot only moves that one's `fetched_at` (and validator) forward.
+        An unchanged snapshot only updates `fetched_at` and the validator of the stored one.
 
         Returns:
-            True when it is new.
+            True if it is new.
         """
         ...
 
@@ -79,21 +79,21 @@ class Archive(Protocol):
     def history(
         self, kind: FeedKind, market: MarketName, since: datetime, until: datetime
     ) -> list[Snapshot]:
-        """Snapshots of every scope with since < event_time <= until, oldest first."""
+        """Snapshots of all scopes with since < event_time <= until, oldest first."""
         ...
 
     def scopes(self, kind: FeedKind, market: MarketName) -> list[str]:
-        """The scopes there are snapshots of, sorted."""
+        """The scopes that have snapshots, sorted."""
         ...
 
     def infos(self, market: MarketName | None = None) -> list[SnapshotInfo]:
-        """Every snapshot without its rows, newest event_time first."""
+        """All snapshots without their rows, newest event_time first."""
         ...
 
     def active_market(self) -> MarketName | None:
-        """The market that decisions are made in; None before the first collect."""
+        """The market that decisions read; None before the first collection."""
         ...
 
     def set_active_market(self, market: MarketName) -> None:
-        """Make decisions in this market from now on."""
+        """Set the market that decisions read."""
         ...

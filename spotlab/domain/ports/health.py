@@ -1,15 +1,15 @@
-"""Ports of time and component health."""
+"""Ports of the clock and of component health."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """The only way to ask the time; tests pass one that stands still."""
+    """The only source of the present time; tests use a fixed clock."""
 
     def now(self) -> datetime:
         """Aware UTC."""
@@ -18,14 +18,14 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ComponentState:
-    """What is known of a component's health.
+    """The health of a component.
 
     Args:
         name: advisor scraper, price scraper, database, Redis cache, ML inference, …
         state: healthy, degraded, down or unknown.
-        reason: in words.
-        last_success_at: aware UTC, or None when it never succeeded.
-        latency_ms: of the last probe, or None.
+        reason: for the state, a sentence.
+        last_success_at: aware UTC; None: no success yet.
+        latency_ms: of the last probe; None: not measured.
         checked_at: aware UTC.
     """
 
@@ -38,36 +38,36 @@ class ComponentState:
 
 
 class HealthLog(Protocol):
-    """Successes and failures of components, kept in SQL."""
+    """Successes and failures of components, in SQL."""
 
     def note(
         self, component: str, *, ok: bool, at: datetime, latency_ms: float | None, reason: str
     ) -> None:
-        """Write one outcome down."""
+        """Record one outcome."""
         ...
 
     def last(self, component: str, *, ok: bool | None = None) -> ComponentState | None:
-        """The newest outcome (or newest success with ok=True), or None."""
+        """The newest outcome (with ok=True: the newest success); None: there is none."""
         ...
 
     def recent(self, component: str, since: datetime) -> Iterator[tuple[datetime, bool]]:
         """Outcomes since then, oldest first."""
         ...
 
-    def works(self, since: datetime) -> Sequence[Work]:
-        """Outcomes of every component since then, oldest first."""
+    def outcomes(self, since: datetime) -> Sequence[Work]:
+        """Outcomes of all components since then, oldest first."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One piece of work that a component did, or failed to do.
+    """One attempt of a component to do its work.
 
     Args:
-        component: who.
+        component: name of the component.
         at: aware UTC.
-        ok: whether it worked.
-        latency_ms: how long it took; None where unknown.
+        ok: whether it succeeded.
+        latency_ms: its duration; None if unknown.
     """
 
     component: str
@@ -78,14 +78,14 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A component's state at a moment.
+    """A component's state at one time.
 
     Args:
-        component: who.
+        component: name of the component.
         at: aware UTC.
         state: healthy, degraded, down or unknown.
-        latency_ms: how long its answer took; None where it was not measured.
-        reason: in words.
+        latency_ms: time until its response; None if it was not measured.
+        reason: for the state, a sentence.
     """
 
     component: str
@@ -93,34 +93,3 @@ class Probe:
     state: str
     latency_ms: float | None
     reason: str
-
-
-class ProbeLog(Protocol):
-    """Recorded probes, kept in SQL."""
-
-    def record(self, probes: Sequence[Probe]) -> None:
-        """Keep them, in one transaction."""
-        ...
-
-    def fill(self, probes: Sequence[Probe], within: timedelta) -> int:
-        """Keep those that nobody else recorded.
-
-        Args:
-            probes: of a time in which this process could not record.
-            within: a probe of the same component this near says enough.
-        Returns:
-            How many were kept.
-        """
-        ...
-
-    def since(self, moment: datetime, component: str | None = None) -> Sequence[Probe]:
-        """Probes from then on, oldest first; without reasons where no component is named."""
-        ...
-
-    def newest(self, since: datetime) -> Mapping[str, Probe]:
-        """The newest probe of each component since then, with its reason."""
-        ...
-
-    def last_success(self, component: str) -> datetime | None:
-        """When a component was last healthy; None: never, as far as is recorded."""
-        ...

@@ -1,4 +1,4 @@
-"""Ports of leases, jobs, their runs and the processes there are."""
+"""Records of leases, jobs, their runs, and processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class RunState(StrEnum):
-    """What became of a run."""
+    """State of a run."""
 
     RUNNING = "running"
     DONE = "done"
@@ -23,15 +23,15 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who holds a lease.
+    """A lease and its holder.
 
     Args:
         name: of the lease.
-        holder: a process_id, or what it is called; "" once released.
-        token: grows with every new holder, and when it is released.
-        beat: grows with every sign of life.
-        released: free to take at once.
-        since: when it was taken, aware UTC; to be shown, nothing is decided by it.
+        holder: process_id or name of the holder; "" if released.
+        token: fencing token; increases with each new holder and each release.
+        beat: increases with each heartbeat.
+        released: can be acquired immediately.
+        since: when it was acquired, aware UTC; only shown, not used.
     """
 
     name: str
@@ -44,14 +44,14 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class JobSetting:
-    """What is set on a job.
+    """The settings of a job.
 
     Args:
         name: of the job.
-        schedule: an administrator's; "": the job's own.
-        paused: runs only when asked.
+        schedule: set by a user; "": the job's default.
+        paused: runs only on request.
         next_at: when it is due, aware UTC; None: not planned.
-        asked_at, asked_by: somebody wants it now; None and "": nobody.
+        asked_at, asked_by: time and user of a pending request to run now; None and "": none.
     """
 
     name: str
@@ -67,16 +67,16 @@ class JobRun:
     """One run of a job, or why it did not run.
 
     Args:
-        run_id: grows with every run.
-        job: its name.
-        due_at: when it should have begun, aware UTC; one run a job and due time.
+        run_id: increases with each run.
+        job: name of the job.
+        due_at: when it was due, aware UTC; there is one run per job and due time.
         started_at: aware UTC; None: it was skipped.
-        ended_at: aware UTC; None: it runs.
-        state: what became of it.
-        cause: why, in words; "" where there is nothing to say.
-        result: JSON values that the job gave.
-        holder, token: of the lease it ran under.
-        asked_by: who wanted it; "": its schedule.
+        ended_at: aware UTC; None: it is running.
+        state: of the run.
+        cause: for the state, a sentence, or "".
+        result: JSON values that the job returned.
+        holder, token: of the lease under which it ran.
+        asked_by: user who requested it; "": it was scheduled.
         correlation_id: of its log lines.
     """
 
@@ -95,7 +95,7 @@ class JobRun:
 
     @property
     def duration_s(self) -> float | None:
-        """How long it took; None: it runs, or never did."""
+        """Its duration; None: it is running, or was skipped."""
         if self.started_at is None or self.ended_at is None:
             return None
         return (self.ended_at - self.started_at).total_seconds()
@@ -103,13 +103,13 @@ class JobRun:
 
 @dataclass(frozen=True, slots=True)
 class ProcessInfo:
-    """A process of SpotLab, by its signs of life.
+    """A process of SpotLab, known by its heartbeats.
 
     Args:
-        process_id: its own, wherever it runs.
+        process_id: unique across hosts.
         role: "app" or "worker".
         host, pid: where it runs.
-        version: SpotLab's.
+        version: of SpotLab.
         started_at, seen_at: aware UTC, by its own clock.
     """
 

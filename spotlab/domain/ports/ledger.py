@@ -1,4 +1,4 @@
-"""Ports of the ledger and the fleet."""
+"""Ports of the ledger of decisions and of the fleet."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from spotlab.domain.ports.models import By
 
 @dataclass(frozen=True, slots=True)
 class ExperimentFilter:
-    """Which experiments to list. None: no demand; accounts: only instances of these; before: only
-    what comes after this experiment (its created_at and id), newest first."""
+    """Which experiments to list; None: no restriction.
+
+    Args:
+        accounts: only instances of these accounts.
+        before: only experiments after this one (created_at, id) in the order newest first.
+    """
 
     instance_id: str | None = None
     decision: Decision | None = None
@@ -57,10 +61,10 @@ class ExperimentSummary:
 
 
 class Ledger(Protocol):
-    """Every decision, whole."""
+    """All decisions with their inputs."""
 
     def record(self, experiment: Experiment) -> int:
-        """Store it and mark the instance as evaluated, in one transaction.
+        """Store an experiment and mark the instance as evaluated, in one transaction.
 
         Returns:
             Its experiment_id.
@@ -70,7 +74,7 @@ class Ledger(Protocol):
         ...
 
     def get(self, experiment_id: int) -> Experiment:
-        """One decision, opened whole, equal to what was recorded.
+        """One decision with all its inputs, equal to the one that was recorded.
 
         Raises:
             NotFound: no such experiment.
@@ -84,15 +88,15 @@ class Ledger(Protocol):
         ...
 
     def count(self, where: ExperimentFilter = ...) -> int:
-        """How many there are."""
+        """Number of matching experiments."""
         ...
 
     def numbers(self, where: ExperimentFilter = ...) -> set[int]:
-        """The ids of all of them."""
+        """Ids of all matching experiments."""
         ...
 
     def of(self, experiment_ids: Sequence[int]) -> Sequence[ExperimentSummary]:
-        """These, newest first."""
+        """The experiments with these ids, newest first."""
         ...
 
     def latest_per_instance(self) -> dict[str, ExperimentSummary]:
@@ -100,7 +104,7 @@ class Ledger(Protocol):
         ...
 
     def last_switch_at(self, instance_id: str) -> datetime | None:
-        """When the last SWITCH was decided outside shadow mode; None: never."""
+        """Time of the last SWITCH decision outside shadow mode; None: none."""
         ...
 
 
@@ -109,16 +113,16 @@ class Account:
     """An AWS account and the role SpotLab assumes in it.
 
     Args:
-        name: unique, a person's name for it.
+        name: unique, for a person.
         aws_account_id: 12 digits.
-        role_arn: role to assume; "" uses the process's own credentials.
-        external_id: sent with AssumeRole. AWS does not treat it as a secret, yet it is masked
-            in reprs and on screens.
-        regions: to look after.
-        emulated: lives in the emulated AWS.
-        active: managed.
-        from_settings: of the accounts file or the emulator; False: an administrator keeps it in
-            the database.
+        role_arn: role to assume; "": the process's own credentials.
+        external_id: sent with AssumeRole. AWS does not treat it as a secret, but it is masked in
+            reprs and on screens.
+        regions: in which instances are managed.
+        emulated: part of the emulated AWS.
+        active: whether it is managed.
+        from_settings: from the accounts file or the emulator; False: added by an administrator,
+            and stored in the database.
     """
 
     name: str
@@ -133,66 +137,57 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """When an account's instances were listed last.
+    """The last listing of an account's instances.
 
     Args:
         at: aware UTC; None: never.
-        error: why the last attempt failed, one sentence; "" where it did not.
+        error: why the last attempt failed, one sentence; "" if it succeeded.
     """
 
     at: datetime | None
     error: str
 
 
-class InstanceSource(Protocol):
-    """Where the instances of one account are listed."""
-
-    def instances(self, account: Account) -> list[Instance]:
-        """Running spot and on-demand instances in the account's regions.
-
-        Raises:
-            AwsError: the account could not be read.
-        """
-        ...
-
-
 class Fleet(Protocol):
-    """The accounts and instances SpotLab looks after, with what a user set on them."""
+    """The managed accounts and instances, with the users' settings."""
 
     def save_account(
         self, account: Account, by: By | None = None, expected: Account | None = None
     ) -> None:
-        """Insert or update by name; by None: seen in the settings, not a person's change, which
-        leaves it to a person whether it is active.
+        """Insert or update an account by name.
 
+        Args:
+            account: the new values.
+            by: the user; None: read from the settings, which does not change `active`.
+            expected: the values that the change was based on; None: any.
         Raises:
-            ChangedMeanwhile: it is not as expected (None: however it is).
+            ChangedMeanwhile: the stored account is not as expected.
         """
         ...
 
     def note_listing(self, name: str, at: datetime, error: str = "") -> None:
-        """Keep that an account was listed, or why it could not be."""
+        """Record that an account was listed, or why that failed."""
         ...
 
     def listings(self) -> dict[str, Listing]:
-        """When each account was listed last, by name."""
+        """The last listing of each account, by name."""
         ...
 
     def add_account(self, account: Account, by: By) -> None:
-        """Insert a new one. Raises Conflict: there is one of this name."""
+        """Insert a new account. Raises Conflict if the name exists."""
         ...
 
     def accounts(self) -> list[Account]:
-        """By name."""
+        """All accounts, by name."""
         ...
 
     def sync(self, account: str, instances: Sequence[Instance]) -> None:
-        """Make the account's active instances these; what a user set (model, shadow, mode,
-        requirements) stays, those gone become inactive."""
+        """Set the account's active instances; other instances of it become inactive. The users'
+        settings (model, shadow, mode, requirements) are preserved."""
         ...
 
     def instances(self, *, active_only: bool = True) -> list[Instance]:
-        """By account, then name, then id."""
+        """Instances by account, then name, then id."""
         ...
 
     def instance(self, instance_id: str) -> Instance:
@@ -206,18 +201,18 @@ class Fleet(Protocol):
     def set_shadow(
         self, instance_id: str, shadow: bool, by: By, expected: Instance | None = None
     ) -> None:
-        """Shadow on: record only.
+        """Switch shadow mode on or off.
 
         Raises:
             NotFound: not in the fleet.
-            ChangedMeanwhile: it is not as `expected`, which a change was made from.
+            ChangedMeanwhile: it is not as `expected`, on which the change was based.
         """
         ...
 
     def set_mode(
         self, instance_id: str, mode: PipelineMode, by: By, expected: Instance | None = None
     ) -> None:
-        """Which pipeline evaluates it. Raises NotFound, ChangedMeanwhile."""
+        """Set the pipeline that evaluates it. Raises NotFound, ChangedMeanwhile."""
         ...
 
     def set_requirements(
@@ -227,7 +222,7 @@ class Fleet(Protocol):
         by: By,
         expected: Instance | None = None,
     ) -> None:
-        """What a replacement must offer; None: derived from its own type.
+        """Set the requirements of a replacement; None: derived from its own type.
 
         Raises:
             NotFound, ChangedMeanwhile: as in `set_shadow`.

@@ -1,4 +1,4 @@
-"""Ports of models and their registry."""
+"""Ports of models and of the model registry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from spotlab.domain.model_lifecycle import ModelAction
 
 @runtime_checkable
 class RiskModel(Protocol):
-    """A model that gives a pool's interruption hazard."""
+    """A model that predicts the interruption hazard of pools."""
 
     @property
     def name(self) -> str:
@@ -31,7 +31,7 @@ class RiskModel(Protocol):
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """Columns of the matrix it wants, in order."""
+        """Columns of its input matrix, in order."""
         ...
 
     @property
@@ -45,21 +45,37 @@ class RiskModel(Protocol):
         Args:
             matrix: (n, f) float64, columns as feature_names, NaN is unknown.
         Returns:
-            (n,) hazard per hour; NaN for a row the model refuses (a value out of range, or a
-            missing one that the card does not allow).
+            (n,) hazard per hour; NaN for a row that the model rejects (a value is out of range, or
+            unknown although the card does not allow that).
         Raises:
-            InvalidInput: the matrix has not f columns or is not float64.
+            InvalidInput: the matrix does not have f columns, or is not float64.
         """
         ...
 
     def contributions(self, matrix: Matrix) -> tuple[Matrix, NDArray[np.float64]]:
-        """SHAP values in the model's own raw units (log-odds), which add up to its raw score.
+        """SHAP values in log-odds, which add up to the model's raw score.
 
+        Args:
+            matrix: as in `hazard_per_hour`.
         Returns:
-            (n, f) contributions and the (n,) base values.
+            (n, f) contributions and (n,) base values.
         Raises:
-            InvalidInput: as above, or the model has no explanation.
+            InvalidInput: as in `hazard_per_hour`, or the model has no explanations.
         """
+        ...
+
+
+@runtime_checkable
+class BucketModel(Protocol):
+    """A model that also predicts P(next advisor bucket >= 3) of pools."""
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Columns of its input matrix, in order."""
+        ...
+
+    def high_bucket_probability(self, matrix: Matrix) -> NDArray[np.float64]:
+        """(n,) probabilities; NaN for a rejected row. `matrix` is (n, f), as in RiskModel."""
         ...
 
 
@@ -69,13 +85,13 @@ class ModelRecord:
 
     Args:
         name, version: as in its card.
-        task: such as "advisor".
+        task: "advisor" or "capacity".
         digest: SHA-256 over the artefact's checksums file.
-        path: folder under models/, relative.
-        state: candidate, graduated, champion, rejected or archived (`domain/lifecycle`).
+        path: folder, relative to models/.
+        state: a ModelState.
         registered_at: aware UTC.
-        card: card.json.
-        enabled: False: no evaluation uses it.
+        card: content of card.json.
+        enabled: False: evaluations do not use it.
     """
 
     name: str
@@ -96,13 +112,13 @@ class ModelRecord:
 
 @dataclass(frozen=True, slots=True)
 class By:
-    """Who changes something, when and why.
+    """Signature of a change.
 
     Args:
-        actor: a user's name; "spotlab" for what the app does itself.
+        actor: name of the user; "spotlab" for automatic actions.
         at: aware UTC.
-        reason: in the actor's words; "": none was given.
-        via: how they came: "session", "token NAME", "command line", …; "": the app itself.
+        reason: entered by the actor; "": none.
+        via: "session", "token NAME", "command line", …; "": the app itself.
     """
 
     actor: str
@@ -113,15 +129,15 @@ class By:
 
 @dataclass(frozen=True, slots=True)
 class ModelEvent:
-    """One line of the audit trail.
+    """One event in the history of a model.
 
     Args:
-        event_id: its place in the trail; 0 before it is recorded.
+        event_id: position in the history; 0 until it is recorded.
         at, actor, reason: as in By.
-        name, version, task: the model's; "" where a refused upload did not say.
+        name, version, task: of the model; "" if unknown, for a rejected upload.
         action: a ModelAction.
-        before, after: state, "enabled" or "disabled", or the model reference of an assignment
-            ("champion": none of its own).
+        before, after: state, "enabled" or "disabled", or the assigned model reference
+            ("champion": none assigned).
         instance_id: of an assignment; else "".
     """
 
@@ -139,16 +155,16 @@ class ModelEvent:
 
 
 class ModelRegistry(Protocol):
-    """Which model versions there are, which is the champion, and how it came to be so.
+    """The registered model versions, the champions, and the history.
 
-    Every change leaves a ModelEvent in the same transaction; events are never changed.
+    Every change records a ModelEvent in the same transaction; events are never modified.
     """
 
     def register(self, record: ModelRecord, by: By | None = None) -> bool:
-        """Insert a candidate by (name, version); True when new.
+        """Register a candidate model; True if it is new.
 
         Args:
-            record: its state is candidate.
+            record: in the state candidate.
             by: None: SpotLab itself, at record.registered_at.
         Raises:
             InvalidInput: the version exists with another digest, or the state is not candidate.
@@ -156,11 +172,11 @@ class ModelRegistry(Protocol):
         ...
 
     def records(self) -> list[ModelRecord]:
-        """By name, then newest version first."""
+        """All versions by name, then newest version first."""
         ...
 
     def trusts(self, name: str, version: str, digest: str) -> bool:
-        """Whether a version of just this content is `lifecycle.trusted`; cheap."""
+        """Whether a version with this digest is `model_lifecycle.trusted`; fast."""
         ...
 
     def champion(self, task: str) -> ModelRecord | None:
@@ -168,11 +184,11 @@ class ModelRegistry(Protocol):
         ...
 
     def move(self, name: str, version: str, action: ModelAction, by: By) -> ModelRecord:
-        """Make one of the moves of `domain/lifecycle`; a former champion steps down.
+        """Carry out an action of `model_lifecycle`; a former champion steps down.
 
         Raises:
             NotFound: no such version.
-            InvalidInput: this move is not made from its state; nothing changed.
+            InvalidInput: the action is not allowed in its state; nothing was changed.
         """
         ...
 
@@ -183,23 +199,23 @@ class ModelRegistry(Protocol):
         by: By,
         expected: Instance | None = None,
     ) -> None:
-        """Let an instance be evaluated by a version of its own; None: by the champion.
+        """Assign a version to an instance; None: the champion.
 
         Raises:
-            NotFound: the instance or the version is not there.
-            ChangedMeanwhile: the instance is not as `expected`, which the change was made from.
+            NotFound: the instance or the version does not exist.
+            ChangedMeanwhile: the instance is not as `expected`, on which the change was based.
             InvalidInput: the version is disabled, rejected or archived.
         """
         ...
 
-    def refuse(self, name: str, version: str, task: str, by: By) -> None:
-        """Record that an upload was refused; by.reason says why."""
+    def record_rejection(self, name: str, version: str, task: str, by: By) -> None:
+        """Record that an upload was rejected; by.reason says why."""
         ...
 
     def events(self, name: str | None = None, limit: int | None = None) -> list[ModelEvent]:
-        """The audit trail, newest first; None: of every model, all of it."""
+        """The history, newest first; name None: of all models; limit None: all of it."""
         ...
 
-    def live_at(self, task: str, at: datetime) -> ModelEvent | None:
-        """The event that had made the champion which was in force at a moment; None: none was."""
+    def champion_event_at(self, task: str, at: datetime) -> ModelEvent | None:
+        """The event by which the champion of a given time became champion; None: there was none."""
         ...

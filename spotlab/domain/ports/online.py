@@ -13,10 +13,10 @@ class OnlineView:
     """One kind of row in the online store.
 
     Args:
-        name: first part of every key, such as "spot_risk".
+        name: first part of each key, such as "spot_risk".
         entity: names of the key's other parts, such as ("region", "instance_type").
-        ttl_s: a row older than this (since written) is gone.
-        as_hash: stored as a hash, one field a value, so that one field can be read alone.
+        ttl_s: a row is deleted this long after it was written.
+        as_hash: stored as a hash with one field per value, so that single fields can be read.
     """
 
     name: str
@@ -27,13 +27,12 @@ class OnlineView:
 
 @dataclass(frozen=True, slots=True)
 class OnlineRow:
-    """A value with its key and the time it was true.
+    """A value with its key and event time.
 
     Args:
-        key: one text a part of the view's entity.
-        event_time: aware UTC; an older one never overwrites a newer one.
-        value: JSON-like: str, int, float, bool, None, lists and dicts of them; NaN and
-            infinity are read back as None.
+        key: one text per part of the view's entity.
+        event_time: aware UTC; an older value never overwrites a newer one.
+        value: JSON values; NaN and infinity are read back as None.
     """
 
     key: tuple[str, ...]
@@ -42,55 +41,55 @@ class OnlineRow:
 
 
 class OnlineStore(Protocol):
-    """The newest value a key, with its age; rows go when their TTL ends."""
+    """The newest value of each key with its event time, until its TTL ends."""
 
     def ping(self) -> float:
-        """Round trip in seconds, without retries.
+        """Round-trip time in seconds, without retries.
 
         Raises:
-            OnlineStoreDown: no answer.
+            OnlineStoreDown: no response.
         """
         ...
 
     def write(self, view: OnlineView, rows: Sequence[OnlineRow]) -> int:
-        """Write in bulk; a row lands only if its event_time is newer than or equal to the stored
-        one's (equal refreshes value and TTL).
+        """Write rows; a row is stored only if its event_time is not older than that of the stored
+        row (if it is equal, value and TTL are renewed).
 
         Returns:
-            How many rows landed.
+            Number of stored rows.
         Raises:
-            OnlineStoreDown: no answer; some rows may have landed, each whole.
+            OnlineStoreDown: no response; some rows may have been stored, each completely.
         """
         ...
 
     def read(self, view: OnlineView, keys: Sequence[tuple[str, ...]]) -> list[OnlineRow | None]:
-        """Rows in the order and the length of `keys`; None where there is none.
+        """Rows in the order of `keys`; None for a missing row.
 
         Raises:
-            OnlineStoreDown: no answer.
+            OnlineStoreDown: no response.
         """
         ...
 
     def keys(self, view: OnlineView, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-        """Keys of a view that hold a row now, sorted, optionally with these first parts.
+        """Sorted keys of a view that have a row, optionally only those with these first parts.
 
         Raises:
-            OnlineStoreDown: no answer.
+            OnlineStoreDown: no response.
         """
         ...
 
     def clear(self) -> None:
-        """Remove every row that this store wrote (used when the active market changes).
+        """Delete all rows that this store wrote (used if the active market changes).
 
         Raises:
-            OnlineStoreDown: no answer.
+            OnlineStoreDown: no response.
         """
         ...
 
     def info(self) -> Mapping[str, str | int | float]:
-        """What doctor and Health show: server, version, address without password, keys, memory.
+        """Server, version, address without password, number of keys and memory.
 
         Raises:
-            OnlineStoreDown: no answer.
+            OnlineStoreDown: no response.
         """
         ...

@@ -1,6 +1,6 @@
-"""What a pool's own ticks tell of its past, tick by tick.
+"""Statistics of the history of pools, at every tick.
 
-Every array is (n, p): n ticks of p pools, and row i rests on ticks 0..i only.
+Arrays are (n, p): n ticks of p pools. Row i depends on ticks 0..i only.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ FloatArray = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 DAYS: Final = 7
-"""How many earlier days the same time of day is looked up on."""
+"""Number of earlier days in statistics by time of day."""
 STALE_H: Final = 6.0
-"""A pool's last known state counts for so long while there is no record."""
+"""How long a pool's last known state is used while there is no record."""
 DAY_WEIGHT: Final = 0.9
-"""Yesterday weighs 1, the day before it 0.9, and so on."""
+"""Weight of a day relative to the day after it."""
 _DAY_H: Final = 24.0
 _EDGE_H: Final = 1e-6
 
 
 @dataclass(frozen=True)
-class Past:
-    """Ticks of pools, and what can be counted in them.
+class PoolHistory:
+    """Ticks of pools, and statistics of them.
 
     Args:
         hours: (n,) hours since the first tick, increasing.
@@ -51,58 +51,60 @@ class Past:
 
     @cached_property
     def state(self) -> FloatArray:
-        """1, 0, or NaN: the newest record, while it is not stale."""
-        row = self._row_of_last(self.known)
-        seen = np.take_along_axis(self.available, np.maximum(row, 0), axis=0)
-        fresh = self.hours[:, None] - self.hours[np.maximum(row, 0)] <= STALE_H
-        return np.where((row >= 0) & fresh, seen, np.nan)
+        """1, 0 or NaN: the newest record, unless it is stale."""
+        newest_row = self._row_of_last(self.known)
+        newest = np.take_along_axis(self.available, np.maximum(newest_row, 0), axis=0)
+        fresh = self.hours[:, None] - self.hours[np.maximum(newest_row, 0)] <= STALE_H
+        return np.where((newest_row >= 0) & fresh, newest, np.nan)
 
     @cached_property
     def before(self) -> FloatArray:
-        """The state one tick earlier."""
+        """The state at the tick before."""
         return np.vstack([np.full((1, self.state.shape[1]), np.nan), self.state[:-1]])
 
     @cached_property
     def lost(self) -> Mask:
-        """Ticks that found the pool gone."""
+        """Ticks at which the state changed from available to unavailable."""
         return np.asarray((self.before == 1.0) & (self.state == 0.0))
 
     @cached_property
     def regained(self) -> Mask:
-        """Ticks that found the pool back."""
+        """Ticks at which the state changed from unavailable to available."""
         return np.asarray((self.before == 0.0) & (self.state == 1.0))
 
     @cached_property
     def spell_h(self) -> FloatArray:
-        """Hours since the present state was first seen."""
-        began = (self.state != self.before) & ~np.isnan(self.state)
-        return np.asarray(self.hours[:, None] - self.hours[np.maximum(self._row_of_last(began), 0)])
+        """Hours since the current state began."""
+        started = (self.state != self.before) & ~np.isnan(self.state)
+        return np.asarray(
+            self.hours[:, None] - self.hours[np.maximum(self._row_of_last(started), 0)]
+        )
 
     def last_spell_h(self, ended: Mask) -> FloatArray:
-        """How long the last spell was that ended at one of these ticks; NaN: none did."""
+        """Hours of the last spell that ended at one of these ticks; NaN if there is none."""
         length = np.vstack([np.full((1, ended.shape[1]), np.nan), self.spell_h[:-1]])
         row = self._row_of_last(ended)
         return np.where(row >= 0, np.take_along_axis(length, np.maximum(row, 0), axis=0), np.nan)
 
     @cached_property
     def ups(self) -> FloatArray:
-        """(n + 1, p) available ticks before each."""
-        return counts(self.up)
+        """(n + 1, p) number of available ticks before each tick."""
+        return running_counts(self.up)
 
     @cached_property
     def records(self) -> FloatArray:
-        """(n + 1, p) ticks with a record before each."""
-        return counts(self.known)
+        """(n + 1, p) number of ticks with a record before each tick."""
+        return running_counts(self.known)
 
     @cached_property
     def losses(self) -> FloatArray:
-        """(n + 1, p) losses before each."""
-        return counts(self.lost)
+        """(n + 1, p) number of losses before each tick."""
+        return running_counts(self.lost)
 
     def share_available(self, last_h: float) -> FloatArray:
-        """Share of the records of the last hours that were available; NaN: no record."""
+        """Share of the records of the last hours that were available; NaN without records."""
         start = np.searchsorted(self.hours, self.hours - last_h + _EDGE_H, side="right")
-        return _share(self.ups[1:] - self.ups[start], self.records[1:] - self.records[start])
+        return share_of(self.ups[1:] - self.ups[start], self.records[1:] - self.records[start])
 
     def at_this_time_of_day(
         self, total: FloatArray, from_h: float, to_h: float, weight: float = 1.0
@@ -112,55 +114,56 @@ class Past:
         Args:
             total: (n + 1, p) running count.
             from_h, to_h: hours around the same time on an earlier day; to_h is below 24.
-            weight: of a day, to the power of how many days ago it was.
+            weight: factor per day; a day d days ago has the weight weight**d.
         """
-        found = np.zeros_like(total[1:])
+        count = np.zeros_like(total[1:])
         for day in range(1, DAYS + 1):
-            found += weight**day * self.on_day(total, day, from_h, to_h)
-        return found
+            count += weight**day * self.on_day(total, day, from_h, to_h)
+        return count
 
     def on_day(self, total: FloatArray, day: int, from_h: float, to_h: float) -> FloatArray:
-        """Count within from_h..to_h hours of this time, so many days ago."""
+        """Count within from_h..to_h hours of this time, `day` days ago."""
         then = self.hours - _DAY_H * day
         start = np.searchsorted(self.hours, then + from_h - _EDGE_H, side="left")
         end = np.searchsorted(self.hours, then + to_h + _EDGE_H, side="right")
         return total[end] - total[np.minimum(start, end)]
 
     def lost_within(self, horizon_h: float) -> Mask:
-        """Available ticks whose pool was seen gone within the horizon after them.
+        """Available ticks followed by an unavailable one within the horizon.
 
-        Row i looks ahead: read it only for ticks that are `horizon_h` old.
+        Row i looks ahead: use it only for ticks that are at least `horizon_h` old.
         """
         n = len(self.hours)
         row = np.where(self.state == 0.0, np.arange(n)[:, None], n)
         following = np.minimum.accumulate(row[::-1], axis=0)[::-1]
-        gone_at = np.append(self.hours, np.inf)[following]
-        return np.asarray(self.up & (gone_at - self.hours[:, None] <= horizon_h + _EDGE_H))
+        lost_at = np.append(self.hours, np.inf)[following]
+        return np.asarray(self.up & (lost_at - self.hours[:, None] <= horizon_h + _EDGE_H))
 
     def recent_rate(self, event: Mask, half_life_h: float) -> tuple[FloatArray, FloatArray]:
-        """Events, and available hours, both fading by half in `half_life_h`."""
+        """Exponentially weighted sums of events and of available hours."""
         fade = 0.5 ** (self.tick_h / half_life_h)
         return _faded(event, fade), _faded(self.up, fade) * self.tick_h
 
     def _row_of_last(self, mask: Mask) -> NDArray[np.intp]:
-        """Number of the newest row, until each, where the mask is true; -1: none."""
+        """Index of the newest row up to each row where the mask is true; -1 if there is none."""
         row = np.where(mask, np.arange(len(mask))[:, None], -1)
         return np.maximum.accumulate(row, axis=0)
 
 
-def counts(mask: NDArray[np.generic]) -> FloatArray:
-    """(n + 1, p) how many rows before each are true."""
+def running_counts(mask: NDArray[np.generic]) -> FloatArray:
+    """(n + 1, p) number of true rows before each row."""
     return np.vstack([np.zeros((1, mask.shape[1])), np.cumsum(mask, axis=0, dtype=np.float64)])
 
 
-def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
+def share_of(part: FloatArray, whole: FloatArray) -> FloatArray:
+    """part / whole; NaN if whole is 0."""
     return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0.0)
 
 
 def _faded(event: Mask, fade: float) -> FloatArray:
-    """Running sum in which everything fades by a factor a tick; forgotten below one in 1,000."""
+    """Running sum with exponential decay: a factor per tick, cut off below 1/1,000."""
     taps = int(np.ceil(np.log(1e-3) / np.log(fade)))
-    found = event.astype(np.float64)
+    total = event.astype(np.float64)
     for lag in range(1, min(taps, len(event))):
-        found[lag:] += fade**lag * event[:-lag]
-    return found
+        total[lag:] += fade**lag * event[:-lag]
+    return total

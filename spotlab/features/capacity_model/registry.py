@@ -1,4 +1,4 @@
-"""Which features of capacity there are."""
+"""Registry of the capacity features."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _LONG_H: Final = 876_600.0
 _MANY: Final = 1e4
 _NO_DAY: Final = "NaN: less than a day of records"
 _ALONE: Final = "NaN: no other pool is known at this tick"
-_NONE_YET: Final = "NaN: none has ended yet"
+_NONE_YET: Final = "NaN: none has ended"
 
 
 @dataclass(frozen=True, slots=True)
 class CapacityFeature:
-    """A feature of capacity, and which way it may move the risk.
+    """A capacity feature, and the direction in which it may change the risk.
 
     Args:
-        feature: what it is.
-        direction: -1: a higher value never raises the risk; 1: never lowers it; 0: either.
+        feature: the feature.
+        direction: -1: a higher value never raises the risk; 1: never lowers it; 0: no constraint.
     """
 
     feature: Feature
@@ -141,9 +141,9 @@ CAPACITY_FEATURES: Final = (
         for name in ("20min", "1h")
     ),
 )
-"""Every feature, in column order. Others are the panel's other pools, weighed by how far they have
-gone together with this one: see `capacity_others`."""
+"""All features, in column order. Others are the panel's other pools, weighted by their correlation
+with this pool: see `sibling_zones`."""
 
 NAMES: Final = tuple(entry.feature.name for entry in CAPACITY_FEATURES)
 OTHERS: Final = tuple(name for name in NAMES if name.startswith("others_"))
-"""Features that a single trace does not have."""
+"""Features that are unknown in a panel with a single trace."""

@@ -1,7 +1,7 @@
-"""What the other pools of a panel tell of one.
+"""Weighted means over the other pools of a panel.
 
-Which pools go together is learned from their own past, not from their names: a pool weighs as the
-square of the correlation of its availability with this one's over the last ten days.
+Weights depend on past availability, not on names: the weight of a pool is the square of the
+correlation of its availability with that of the pool in question over the last ten days.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 REFRESH_H: Final = 6.0
-"""How often the weights are learned anew."""
+"""Interval between updates of the weights."""
 MEMORY_H: Final = 240.0
 _SHRINK_DAYS: Final = 2.0
-"""A correlation over d days counts as d / (d + 2) of itself."""
-_LEAST: Final = 0.01
-"""Weight of a pool that does not go together with this one."""
-_QUIET: Final = 1e-4
+"""A correlation over d days is multiplied by d / (d + 2)."""
+_MIN_WEIGHT: Final = 0.01
+"""Weight of an uncorrelated pool."""
+_MIN_VARIANCE: Final = 1e-4
 
 
-class Others:
+class OtherPools:
     """Weighted means over the other pools of a panel.
 
     Args:
@@ -41,7 +41,7 @@ class Others:
         ]
 
     def mean(self, values: FloatArray) -> FloatArray:
-        """(n, p) mean of the others' values, unknown ones left out; NaN: none is known."""
+        """(n, p) mean of the others' known values; NaN if none is known."""
         known = ~np.isnan(values)
         total = self.total(np.where(known, values, 0.0))
         weight = self.total(known.astype(np.float64))
@@ -49,27 +49,27 @@ class Others:
 
     def total(self, values: FloatArray) -> FloatArray:
         """(n, p) weighted sum of the others' values."""
-        found = np.empty_like(values)
+        sums = np.empty_like(values)
         for rows, weights in self._blocks:
-            found[rows] = np.einsum("nj,ij->ni", values[rows], weights)
-        return found
+            sums[rows] = np.einsum("nj,ij->ni", values[rows], weights)
+        return sums
 
 
 def _weights(hours: FloatArray, available: FloatArray, start: int) -> FloatArray:
     """(p, p) weight of pool j for pool i, from ticks before `start`."""
     pools = available.shape[1]
     first = int(np.searchsorted(hours, hours[start] - MEMORY_H))
-    seen = available[first:start]
-    weights = np.full((pools, pools), 1.0 + _LEAST)
-    if len(seen) > 1:
-        known = ~np.isnan(seen)
-        mean = np.where(known, seen, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-        moved = np.where(known, seen - mean, 0.0)
-        together = moved.T @ moved / len(seen)
-        spread = np.diag(together)
+    history = available[first:start]
+    weights = np.full((pools, pools), 1.0 + _MIN_WEIGHT)
+    if len(history) > 1:
+        known = ~np.isnan(history)
+        mean = np.where(known, history, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        centred = np.where(known, history - mean, 0.0)
+        covariance = centred.T @ centred / len(history)
+        variance = np.diag(covariance)
         days = (hours[start] - hours[first]) / 24.0
         shrink = days / (days + _SHRINK_DAYS)
-        correlation = together / np.sqrt(np.outer(spread, spread) + _QUIET) * shrink
-        weights = np.clip(correlation, 0.0, 1.0) ** 2 + _LEAST
+        correlation = covariance / np.sqrt(np.outer(variance, variance) + _MIN_VARIANCE) * shrink
+        weights = np.clip(correlation, 0.0, 1.0) ** 2 + _MIN_WEIGHT
     np.fill_diagonal(weights, 0.0)
     return weights

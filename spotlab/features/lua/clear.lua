@@ -1,4 +1,4 @@
--- ARGV: own prefix. Removes every row that is listed, and the lists.
+-- ARGV: namespace. Deletes all indexed rows and the indexes.
 
 local views = ARGV[1] .. ':views'
 for _, view in ipairs(redis.call('SMEMBERS', views)) do

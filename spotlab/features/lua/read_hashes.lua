@@ -1,6 +1,6 @@
 -- KEYS: the rows' keys. Returns [field, value, field, …] of each in MessagePack, since the client
--- reads one text faster than a list of texts; nil where there is no hash. Another error than a key of
--- another type is the caller's to see: a refusal is no missing row.
+-- parses one string faster than a list of strings; nil if there is no hash. All errors except a key
+-- of another type are returned to the caller: a denied command is not a missing row.
 
 local rows = {}
 for i, key in ipairs(KEYS) do

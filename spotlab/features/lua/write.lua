@@ -1,23 +1,23 @@
--- Write rows of one view; a row lands only if it is not older than the stored one.
--- KEYS: the rows' keys. ARGV: own prefix, view, ttl_ms, "string" or "hash", then one row a key.
--- Returns how many landed. Runs alone on the server, so that writers may race.
+-- Write rows of one view; a row is written only if it is not older than the stored one.
+-- KEYS: the rows' keys. ARGV: namespace, view, ttl_ms, "string" or "hash", then one row per key.
+-- Returns the number of rows written. A script is atomic, so that concurrent writers are safe.
 
-local own, view, ttl_ms, kind = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local namespace, view, ttl_ms, kind = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local ends = now + ttl_ms
+local expires_at = now + ttl_ms
 
--- nil for what somebody else left under the key: that is written over
+-- nil if the key holds something else, which is overwritten
 local function time_in(text)
   return type(text) == 'string'
     and string.match(text, '^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%d%d%d%d')
 end
 
-local function is_older(new, held)
-  if type(held) == 'table' and not string.find(held.err, 'WRONGTYPE', 1, true) then
-    error(held.err)
+local function is_older(new, stored)
+  if type(stored) == 'table' and not string.find(stored.err, 'WRONGTYPE', 1, true) then
+    error(stored.err)
   end
-  local time = time_in(held)
+  local time = time_in(stored)
   return time and time_in(new) < time
 end
 
@@ -46,29 +46,29 @@ function put.hash(key, row)
   return true
 end
 
-local landed, by_first = 0, {}
+local written, members_by_first = 0, {}
 for i, key in ipairs(KEYS) do
   if put[kind](key, ARGV[4 + i]) then
     local first = string.match(key, '^[^:]*:([^:]*):') or ''
-    local members = by_first[first] or {}
-    members[#members + 1] = ends
+    local members = members_by_first[first] or {}
+    members[#members + 1] = expires_at
     members[#members + 1] = key
-    by_first[first] = members
-    landed = landed + 1
+    members_by_first[first] = members
+    written = written + 1
   end
 end
 
-local index = own .. ':index:' .. view
-for first, members in pairs(by_first) do
+local index = namespace .. ':index:' .. view
+for first, members in pairs(members_by_first) do
   local part = index .. ':' .. first
   redis.call('ZADD', part, unpack(members))
   redis.call('ZREMRANGEBYSCORE', part, '-inf', now)
-  redis.call('PEXPIREAT', part, ends)
-  redis.call('ZADD', index, ends, first)
+  redis.call('PEXPIREAT', part, expires_at)
+  redis.call('ZADD', index, expires_at, first)
 end
-if landed > 0 then
+if written > 0 then
   redis.call('ZREMRANGEBYSCORE', index, '-inf', now)
-  redis.call('PEXPIREAT', index, ends)
-  redis.call('SADD', own .. ':views', view)
+  redis.call('PEXPIREAT', index, expires_at)
+  redis.call('SADD', namespace .. ':views', view)
 end
-return landed
+return written

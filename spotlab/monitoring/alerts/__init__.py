@@ -1,1 +1,1 @@
-"""Alert rules: looked at, told to receivers, and told again until they answer."""
+"""Alert rules: evaluation, and delivery of notifications with retries."""

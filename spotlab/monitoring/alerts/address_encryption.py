@@ -1,7 +1,7 @@
-"""Keeps the address of a receiver unreadable in the database.
+"""Encryption of receivers' addresses in the database.
 
-Whoever knows a webhook's address can post to it. It is encrypted with a key made from the app's
-secret key; what is stored, logged and shown without that key is scheme and host alone.
+Anyone who knows a webhook's address can post to it. The address is encrypted with a key derived
+from the app's secret key; without that key, only scheme and host are stored, logged and shown.
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ _SIGNATURES: Final = "alert signatures"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Sealer:
-    """Seals, opens and signs with keys of its own, made from the app's.
+class AddressCipher:
+    """Encrypts and decrypts addresses, and derives signing keys, from the app's secret key.
 
     Args:
-        key: the app's.
+        key: the app's secret key.
     """
 
     key: SecretKey
 
-    def seal(self, address: str) -> str:
-        """The address, unreadable without the key."""
+    def encrypt(self, address: str) -> str:
+        """The encrypted address."""
         return self._fernet().encrypt(address.encode()).decode()
 
-    def open(self, sealed: str) -> str:
-        """The address.
+    def decrypt(self, sealed: str) -> str:
+        """The decrypted address.
 
         Raises:
-            NotAvailable: it was sealed with another key.
+            NotAvailable: it was encrypted with another key.
         """
         try:
             return self._fernet().decrypt(sealed.encode()).decode()
         except InvalidToken:
             raise NotAvailable(
-                "The receiver's address was sealed with another secret key.",
-                remedy="Use the same SPOTLAB_SECRET_KEY everywhere, or enter the address anew.",
+                "The receiver's address was encrypted with another secret key.",
+                remedy="Use the same SPOTLAB_SECRET_KEY everywhere, or enter the address again.",
             ) from None
 
     def signing_key(self, rule_id: str) -> str:
-        """What a rule's messages are signed with; its receiver needs it to check them."""
+        """The key that signs a rule's notifications, in hex; the receiver verifies them with it."""
         return self.key.derived(f"{_SIGNATURES}:{rule_id}").hex()
 
     def _fernet(self) -> Fernet:
         return Fernet(base64.urlsafe_b64encode(self.key.derived(_ADDRESSES)))
 
 
-def sealer(settings: Settings) -> Sealer:
-    """The sealer of these settings. Raises InvalidSetting, NotAvailable: there is no key."""
-    return Sealer(secret_key(settings))
+def address_cipher(settings: Settings) -> AddressCipher:
+    """The cipher for these settings. Raises InvalidSetting and NotAvailable: there is no key."""
+    return AddressCipher(secret_key(settings))

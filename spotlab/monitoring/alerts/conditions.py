@@ -1,7 +1,7 @@
-"""Looks whether an alert rule's condition holds.
+"""Evaluation of alert rules' conditions.
 
-What one look needs is read once for all rules. What cannot be known is unknown: it never rings, and
-never ends what rings.
+The data for one check is read once for all rules. An unknown value neither fires nor resolves an
+alert.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
 
-from spotlab.access.name_redaction import foreign
+from spotlab.access.name_redaction import name_redactor
 from spotlab.domain.access import Principal, Role
 from spotlab.domain.alert_state import Finding
 from spotlab.domain.alerts import AlertKind, Condition, Feed
@@ -28,13 +28,13 @@ from spotlab.domain.ports import ExperimentSummary, Probe
 from spotlab.domain.uptime import MAX_HOLD
 from spotlab.errors import DatabaseDown, NoMarketData
 from spotlab.monitoring.alerts.price_conditions import judge_prices
-from spotlab.monitoring.alerts.rule_cache import Alarms
-from spotlab.monitoring.health.success_rates import Done, summed, works
+from spotlab.monitoring.alerts.rule_cache import RuleCache
+from spotlab.monitoring.health.success_rates import WorkSummary, read_work, summarise
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.outcomes import drift_report
 
-RISK_FOR: Final = timedelta(hours=2)
-"""A risk that was computed longer ago says nothing of now."""
+MAX_RISK_AGE: Final = timedelta(hours=2)
+"""An older risk counts as unknown."""
 _FEED_PARTS: Final = {
     Feed.ADVISOR: (ADVISOR_SCRAPER,),
     Feed.PRICES: (PRICE_SCRAPER,),
@@ -44,50 +44,50 @@ _FEED_PARTS: Final = {
 
 
 @dataclass
-class Look:
-    """One look at everything that rules watch.
+class ConditionCheck:
+    """One check of everything that rules refer to.
 
     Args:
-        lab: what is looked at.
-        states: probes known already, such as those of an outage of the database.
+        lab: the lab to read.
+        states: probes by component if already known, as in an outage of the database.
     """
 
     lab: Lab
     states: Mapping[str, Probe] | None = None
-    _works: dict[float, Mapping[str, Done]] = field(default_factory=dict)
+    _success_rates: dict[float, Mapping[str, WorkSummary]] = field(default_factory=dict)
 
     @cached_property
     def now(self) -> datetime:
-        """The moment of the look."""
+        """The time of the check, aware UTC."""
         return self.lab.clock.now()
 
     @cached_property
     def probes(self) -> Mapping[str, Probe]:
-        """The newest probe of each component, as long as it holds."""
+        """The newest probe of each component, at most MAX_HOLD old."""
         return self.states or self.lab.store.probes.newest(self.now - MAX_HOLD)
 
     @cached_property
     def fleet(self) -> list[Instance]:
-        """Instances that are managed."""
+        """The managed instances."""
         return self.lab.store.fleet.instances()
 
     @cached_property
-    def decided(self) -> Mapping[str, ExperimentSummary]:
-        """The newest decision about each."""
+    def latest_decisions(self) -> Mapping[str, ExperimentSummary]:
+        """The newest decision for each instance."""
         return self.lab.store.ledger.latest_per_instance()
 
-    def done(self, window_min: float) -> Mapping[str, Done]:
-        """What the components did within so many minutes."""
-        if window_min not in self._works:
+    def success_rates(self, window_min: float) -> Mapping[str, WorkSummary]:
+        """How often each component succeeded in the last minutes."""
+        if window_min not in self._success_rates:
             since = self.now - timedelta(minutes=window_min)
             probes = self.lab.store.probes.since(since)
-            self._works[window_min] = summed(
-                works(self.lab, since), probes, self.lab.store.served.since(since)
+            self._success_rates[window_min] = summarise(
+                read_work(self.lab, since), probes, self.lab.store.request_stats.since(since)
             )
-        return self._works[window_min]
+        return self._success_rates[window_min]
 
-    def chosen(self, condition: Condition) -> list[Instance]:
-        """The instances that a rule is about, of those that its author sees."""
+    def instances_of(self, condition: Condition) -> list[Instance]:
+        """The instances that a condition refers to and its author sees."""
         return [
             each
             for each in self.fleet
@@ -96,26 +96,26 @@ class Look:
             and (condition.accounts is None or each.account in condition.accounts)
         ]
 
-    def told(self, condition: Condition) -> Callable[[str], str]:
-        """What a component says, for a receiver of who sees these accounts alone."""
+    def redactor(self, condition: Condition) -> Callable[[str], str]:
+        """Removes the names of accounts that the rule's author does not see from a text."""
         if condition.accounts is None:
             return str
         try:
-            return foreign(self.lab, Principal("", Role.DEMO, condition.accounts))
+            return name_redactor(self.lab, Principal("", Role.DEMO, condition.accounts))
         except DatabaseDown:
-            return lambda _: "Why is not told while it cannot be read which accounts there are."
+            return lambda _: "The reason is withheld, because the accounts cannot be read."
 
     def judge(self, condition: Condition) -> list[Finding]:
-        """What a rule finds, a finding a subject. Raises what the lab raises."""
+        """The findings of a condition, one per subject. Raises what the lab raises."""
         return _JUDGES[condition.kind](self, condition)
 
 
-def _state(look: Look, condition: Condition) -> list[Finding]:
-    found, told = [], look.told(condition)
+def _state(check: ConditionCheck, condition: Condition) -> list[Finding]:
+    found, redact = [], check.redactor(condition)
     for name in (condition.component,) if condition.component else COMPONENTS:
-        probe = look.probes.get(name)
+        probe = check.probes.get(name)
         state = probe.state if probe else UNKNOWN
-        reason = told(probe.reason) if probe else "It has not been probed lately."
+        reason = redact(probe.reason) if probe else "It has not been probed recently."
         ringing: bool | None = state in condition.states
         if state == UNKNOWN and not ringing:
             ringing = None
@@ -123,22 +123,22 @@ def _state(look: Look, condition: Condition) -> list[Finding]:
     return found
 
 
-def _staleness(look: Look, condition: Condition) -> list[Finding]:
+def _staleness(check: ConditionCheck, condition: Condition) -> list[Finding]:
     feed, limit = Feed(condition.feed), condition.threshold or 0.0
-    last = [look.lab.store.health.last(part, ok=True) for part in _FEED_PARTS[feed]]
-    ages = [(look.now - each.checked_at).total_seconds() / 60 for each in last if each]
+    last = [check.lab.store.health.last(part, ok=True) for part in _FEED_PARTS[feed]]
+    ages = [(check.now - each.checked_at).total_seconds() / 60 for each in last if each]
     key, subject = f"feed:{feed}", f"{feed} data"
     if not ages:
-        return [Finding(key, subject, None, "It was never read.")]
+        return [Finding(key, subject, None, "It has never been read.")]
     age_min = min(ages)
     text = f"Last read {age_min:.0f} min ago; the limit is {limit:g} min."
-    word = "is old" if age_min > limit else "is fresh"
+    word = "is stale" if age_min > limit else "is fresh"
     return [Finding(key, f"{subject} {word}", age_min > limit, text, age_min)]
 
 
-def _failures(look: Look, condition: Condition) -> list[Finding]:
+def _failures(check: ConditionCheck, condition: Condition) -> list[Finding]:
     limit = condition.threshold or 0.0
-    done = look.done(condition.window_min)
+    done = check.success_rates(condition.window_min)
     found = []
     for name in (condition.component,) if condition.component else COMPONENTS:
         rate = done[name].rate
@@ -149,21 +149,21 @@ def _failures(look: Look, condition: Condition) -> list[Finding]:
             f"{limit:.0%}."
         )
         ringing = share > limit if share is not None and enough else None
-        word = "fails often" if ringing else "works"
+        word = "fails often" if ringing else "succeeds"
         found.append(Finding(f"part:{name}", f"{name} {word}", ringing, text, share))
     return found
 
 
-def _drift(look: Look, _condition: Condition) -> list[Finding]:
+def _drift(check: ConditionCheck, _condition: Condition) -> list[Finding]:
     try:
-        market, champion = look.lab.reader.active(), look.lab.model()
+        market, champion = check.lab.reader.active(), check.lab.model()
     except NoMarketData as exc:
         return [Finding("drift", "Drift", None, exc.message)]
     model = f"{champion.name}@{champion.version}"
-    at = look.lab.store.drift.last_at(market, model)
+    at = check.lab.store.drift.last_at(market, model)
     return [
-        look.lab.process_state(Alarms).remembered(
-            "drift", (market, model, at), lambda: _drifted(look.lab)
+        check.lab.process_state(RuleCache).cached(
+            "drift", (market, model, at), lambda: _drifted(check.lab)
         )
     ]
 
@@ -171,14 +171,14 @@ def _drift(look: Look, _condition: Condition) -> list[Finding]:
 def _drifted(lab: Lab) -> Finding:
     report = drift_report(lab)
     ringing = report.alarm if report.moved else None
-    word = "drifts" if report.alarm else "is steady"
+    word = "has drifted" if report.alarm else "is stable"
     return Finding("drift", f"The {report.market} market {word}", ringing, report.words)
 
 
-def _risk(look: Look, condition: Condition) -> list[Finding]:
+def _risk(check: ConditionCheck, condition: Condition) -> list[Finding]:
     return [
-        _risk_of(instance, look.decided.get(instance.instance_id), condition, look.now)
-        for instance in look.chosen(condition)
+        _risk_of(instance, check.latest_decisions.get(instance.instance_id), condition, check.now)
+        for instance in check.instances_of(condition)
     ]
 
 
@@ -187,12 +187,12 @@ def _risk_of(
 ) -> Finding:
     name, limit = instance.name or instance.instance_id, condition.threshold or 0.0
     key = f"instance:{instance.instance_id}"
-    if last is None or last.risk is None or now - last.created_at > RISK_FOR:
-        return Finding(key, f"{name}: risk unknown", None, "No risk was computed lately.")
+    if last is None or last.risk is None or now - last.created_at > MAX_RISK_AGE:
+        return Finding(key, f"{name}: risk unknown", None, "No risk was computed recently.")
     if last.current_pool != instance.pool.key:
-        text = "It moved to another pool and has not been evaluated there."
+        text = "It was switched to another pool and has not been evaluated there."
         return Finding(key, f"{name}: risk unknown", None, text)
-    # Constant hazard: the same risk within another horizon.
+    # Converts the risk to another horizon, assuming a constant hazard.
     risk = 1 - (1 - last.risk) ** (condition.horizon_h / last.horizon_h)
     text = (
         f"{name} ({instance.instance_id}, {instance.pool.label}): risk {risk:.2%} within "
@@ -203,17 +203,17 @@ def _risk_of(
     return Finding(key, f"{name}: risk {word}", risk > limit, text, risk)
 
 
-def _price(look: Look, condition: Condition) -> list[Finding]:
-    instances = [] if condition.pool else look.chosen(condition)
+def _price(check: ConditionCheck, condition: Condition) -> list[Finding]:
+    instances = [] if condition.pool else check.instances_of(condition)
     try:
-        return judge_prices(look.lab, condition, instances)
+        return judge_prices(check.lab, condition, instances)
     except NoMarketData as exc:
         pools = [f"pool:{condition.pool}"] if condition.pool else []
         keys = [*pools, *(f"instance:{each.instance_id}" for each in instances)]
         return [Finding(key, "Price unknown", None, exc.message) for key in keys]
 
 
-_JUDGES: Final[dict[AlertKind, Callable[[Look, Condition], list[Finding]]]] = {
+_JUDGES: Final[dict[AlertKind, Callable[[ConditionCheck, Condition], list[Finding]]]] = {
     AlertKind.STATE: _state,
     AlertKind.STALENESS: _staleness,
     AlertKind.FAILURES: _failures,

@@ -1,6 +1,6 @@
-"""One look at every rule: what rings is noted, what is to be told goes to the outbox, and is told.
+"""Evaluation of all alert rules: records firing alerts, then sends the notifications that are due.
 
-Only the leader does this; its writes carry the lease's fence.
+Only the leader does this; its writes are fenced.
 """
 
 from __future__ import annotations
@@ -11,116 +11,125 @@ from dataclasses import replace
 from typing import Any
 
 from spotlab.domain.access import RIGHTS, Right
-from spotlab.domain.alert_state import step
+from spotlab.domain.alert_state import update_alerts
 from spotlab.domain.alerts import AlertRule
 from spotlab.domain.ports import Probe, Topic
 from spotlab.errors import Fenced, SpotlabError
-from spotlab.monitoring.alerts.conditions import Look
-from spotlab.monitoring.alerts.delivery import deliver, tell_now
-from spotlab.monitoring.alerts.rule_cache import Alarms
+from spotlab.monitoring.alerts.conditions import ConditionCheck
+from spotlab.monitoring.alerts.delivery import deliver, send_now
+from spotlab.monitoring.alerts.rule_cache import RuleCache
 from spotlab.runtime.lab import Lab
 
 log = logging.getLogger("spotlab.monitoring.alerts")
 
 
-def look(lab: Lab, cancelled: Callable[[], bool] = lambda: False) -> dict[str, Any]:
-    """Look at every enabled rule, then tell what is due.
+def evaluate_rules(lab: Lab, cancelled: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+    """Evaluate every enabled rule, then send the notifications that are due.
 
-    A rule sees no more than its author may see by now.
+    A rule sees no more than its author may see now.
 
     Returns:
-        How many rules were looked at, ring, and were told; `failed` says of how many could not be,
-        and why, `note` of how many the author may not watch any more. Neither names a rule, which
-        is not for everybody who reads of jobs.
+        Counts of rules evaluated, alerts firing, and notifications sent and not accepted. `failed`
+        says how many rules could not be evaluated and why; `note` says how many were skipped
+        because their author lost the right. Neither names a rule, since not every user who sees
+        jobs may see the rules.
     Raises:
-        DatabaseDown, Fenced: nothing more was noted.
+        DatabaseDown, Fenced: nothing more was recorded.
     """
     enabled = [rule for rule in lab.store.alerts.rules() if rule.enabled]
-    rules = [allowed for rule in enabled if (allowed := _as_its_author_may(lab, rule)) is not None]
-    lab.process_state(Alarms).rules = [
+    rules = [
+        allowed for rule in enabled if (allowed := _restricted_to_author(lab, rule)) is not None
+    ]
+    lab.process_state(RuleCache).rules = [
         (rule, lab.store.alerts.sealed(rule.rule_id)) for rule in rules
     ]
-    seeing, why, ringing = Look(lab), list[str](), 0
+    check, failures, firing = ConditionCheck(lab), list[str](), 0
     for rule in rules:
         if cancelled():
             break
         try:
-            ringing += _note(lab, seeing, rule)
+            firing += _record(lab, check, rule)
         except Fenced:
             raise
         except SpotlabError as exc:
-            why.append(str(exc))
-            log.warning("alert rule %s could not be looked at: %s", rule.rule_id, exc)
-    told = deliver(lab)
-    if told.tried:
+            failures.append(str(exc))
+            log.warning("alert rule %s could not be evaluated: %s", rule.rule_id, exc)
+    attempts = deliver(lab)
+    if attempts.tried:
         lab.bus.publish(Topic.ALERTS)
-    silent = len(enabled) - len(rules)
-    reasons = " ".join(dict.fromkeys(why))
+    skipped = len(enabled) - len(rules)
+    reasons = " ".join(dict.fromkeys(failures))
     return {
-        "note": f"{silent} not watched: who made it may not any more." if silent else "",
+        "note": f"{skipped} not evaluated: the author no longer has the right." if skipped else "",
         "rules": len(rules),
-        "ringing": ringing,
-        "sent": told.sent,
-        "not_taken": told.tried - told.sent,
-        "failed": f"{len(why)} could not be looked at: {reasons}" if why else "",
+        "ringing": firing,
+        "sent": attempts.sent,
+        "not_taken": attempts.tried - attempts.sent,
+        "failed": f"{len(failures)} could not be evaluated: {reasons}" if failures else "",
     }
 
 
-def _as_its_author_may(lab: Lab, rule: AlertRule) -> AlertRule | None:
-    """The rule, narrowed to the accounts that its author sees now; None: they may not watch.
+def _restricted_to_author(lab: Lab, rule: AlertRule) -> AlertRule | None:
+    """The rule, restricted to the accounts that its author sees now; None: the right was lost.
 
-    An author who is no user ran a command on the machine, where everything may be done.
+    An author who is not a user used the command line on this machine, which is allowed everything.
     """
     found = lab.store.users.find(rule.created_by)
     if found is None:
         return rule
     if not found.user.active or Right.CHANGE_ALERTS not in RIGHTS[found.user.role]:
         return None
-    now, then = found.user.accounts, rule.condition.accounts
-    if now is None:
+    user_accounts, rule_accounts = found.user.accounts, rule.condition.accounts
+    if user_accounts is None:
         return rule
-    seen = now if then is None else tuple(name for name in then if name in now)
-    return replace(rule, condition=replace(rule.condition, accounts=seen))
+    visible = (
+        user_accounts
+        if rule_accounts is None
+        else tuple(name for name in rule_accounts if name in user_accounts)
+    )
+    return replace(rule, condition=replace(rule.condition, accounts=visible))
 
 
-def _note(lab: Lab, seeing: Look, rule: AlertRule) -> int:
-    """Note what one rule finds; how much of it rings."""
-    found = seeing.judge(rule.condition)
-    after, messages = step(rule.rung, found, seeing.now, rule.condition.again_h)
-    if (after != rule.rung or messages) and lab.store.alerts.keep(rule.rule_id, after, messages):
+def _record(lab: Lab, check: ConditionCheck, rule: AlertRule) -> int:
+    """Evaluate one rule and record the result; returns the number of its firing alerts."""
+    findings = check.judge(rule.condition)
+    after, messages = update_alerts(rule.rung, findings, check.now, rule.condition.again_h)
+    if (after != rule.rung or messages) and lab.store.alerts.record_firing(
+        rule.rule_id, after, messages
+    ):
         lab.bus.publish(Topic.ALERTS)
     return len(after)
 
 
 def database_down(lab: Lab, probes: dict[str, Probe]) -> int:
-    """Tell that the database is down, which no outbox can: at once, from what is remembered.
+    """Notify that the database is down, immediately and from cached rules, without the outbox.
 
-    Only a process that looked at the rules before (the leader, usually) remembers any. What is not
-    taken is tried again at the next look.
+    Only a process that has evaluated the rules before (usually the leader) has them cached. What is
+    not accepted is sent again at the next check.
 
     Returns:
-        How many messages were taken.
+        The number of accepted notifications.
     """
-    taken = 0
-    for rule, sealed in lab.process_state(Alarms).rules:
+    accepted = 0
+    for rule, sealed in lab.process_state(RuleCache).rules:
         if rule.condition.kind.value != "state":
             continue
-        found = Look(lab, probes).judge(rule.condition)
-        before = lab.process_state(Alarms).told.get(rule.rule_id, rule.rung)
-        after, messages = step(before, found, lab.clock.now(), rule.condition.again_h)
-        answers = [tell_now(lab, rule, sealed, message) for message in messages]
-        if all(answer.ok for answer in answers):
-            lab.process_state(Alarms).told[rule.rule_id] = after
-        taken += sum(answer.ok for answer in answers)
-    return taken
+        findings = ConditionCheck(lab, probes).judge(rule.condition)
+        before = lab.process_state(RuleCache).notified.get(rule.rule_id, rule.rung)
+        after, messages = update_alerts(before, findings, lab.clock.now(), rule.condition.again_h)
+        responses = [send_now(lab, rule, sealed, message) for message in messages]
+        if all(response.ok for response in responses):
+            lab.process_state(RuleCache).notified[rule.rule_id] = after
+        accepted += sum(response.ok for response in responses)
+    return accepted
 
 
 def database_back(lab: Lab) -> None:
-    """Write down what was told while the database was down; the next look says that it ended.
+    """Record the alerts notified during an outage of the database; the next check resolves them.
 
     Raises:
-        DatabaseDown: it is not back yet.
+        DatabaseDown: the outage continues.
     """
-    for rule_id, rung in list(lab.process_state(Alarms).told.items()):
-        lab.store.alerts.keep(rule_id, rung, [])
-        lab.process_state(Alarms).told.pop(rule_id, None)
+    for rule_id, rung in list(lab.process_state(RuleCache).notified.items()):
+        lab.store.alerts.record_firing(rule_id, rung, [])
+        lab.process_state(RuleCache).notified.pop(rule_id, None)

@@ -1,4 +1,4 @@
-"""The JSON that receivers get: SpotLab's own, or shaped for Slack."""
+"""JSON payloads of notifications: SpotLab's own format, and Slack's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spotlab.telemetry.text import visible
 
 MARKS: Final = {
     Event.FIRING: "■ Alert",
-    Event.STILL_FIRING: "■ Still",
+    Event.STILL_FIRING: "■ Still firing",
     Event.RESOLVED: "● Resolved",
     Event.TEST: "○ Test",
 }
@@ -20,46 +20,46 @@ _SLACK_HEADER: Final = 150
 
 
 def body(channel: Channel, alert_id: int, message: Mapping[str, Any], link: str = "") -> bytes:
-    """What is posted.
+    """The body of a notification.
 
     Args:
-        channel: whose shape.
-        alert_id: so that a receiver knows what it has seen; 0 of a test.
+        channel: selects the format.
+        alert_id: lets the receiver recognise duplicates; 0 for a test.
         message: rule, event, key, subject, text, value, since and at.
-        link: of the Alerts page; "": unknown.
+        link: URL of the Alerts page; "": unknown.
     """
-    seen = _seen(message)
+    escaped = _escape_hidden(message)
     if channel is Channel.SLACK:
-        return json.dumps(slack(seen, link)).encode()
-    document = {"source": "spotlab", "version": 1, "id": alert_id, **seen}
+        return json.dumps(slack(escaped, link)).encode()
+    document = {"source": "spotlab", "version": 1, "id": alert_id, **escaped}
     return json.dumps(document | ({"link": link} if link else {})).encode()
 
 
-def _seen(value: Any) -> Any:
-    """Names in it are somebody else's: what a reader would not see is written as an escape."""
+def _escape_hidden(value: Any) -> Any:
+    """Invisible characters as escapes: the message contains names chosen by users."""
     if isinstance(value, str):
         return visible(value)
     if isinstance(value, Mapping):
-        return {name: _seen(each) for name, each in value.items()}
+        return {name: _escape_hidden(each) for name, each in value.items()}
     return value
 
 
 def slack(message: Mapping[str, Any], link: str = "") -> dict[str, Any]:
-    """A message in Slack's blocks, with its plain text for notifications."""
+    """A message as Slack blocks, with a plain text for Slack's own notifications."""
     event, rule = Event(message["event"]), message["rule"]
     title = f"{MARKS[event]}: {message['subject']}"
-    small = f"rule “{rule['name']}” · since {message['since']}"
-    small = _escaped(small) + (f" · <{link}|SpotLab>" if link else "")
+    context = _escape_slack(f"rule “{rule['name']}” · since {message['since']}")
+    context += f" · <{link}|SpotLab>" if link else ""
     return {
-        "text": _escaped(f"{title}. {message['text']}"),
+        "text": _escape_slack(f"{title}. {message['text']}"),
         "blocks": [
             {"type": "header", "text": {"type": "plain_text", "text": title[:_SLACK_HEADER]}},
-            {"type": "section", "text": {"type": "mrkdwn", "text": _escaped(message["text"])}},
-            {"type": "context", "elements": [{"type": "mrkdwn", "text": small}]},
+            {"type": "section", "text": {"type": "mrkdwn", "text": _escape_slack(message["text"])}},
+            {"type": "context", "elements": [{"type": "mrkdwn", "text": context}]},
         ],
     }
 
 
-def _escaped(text: str) -> str:
-    """Slack reads these three signs as its own: `<!channel>` would call everybody."""
+def _escape_slack(text: str) -> str:
+    """Escapes Slack's three control characters: `<!channel>` would notify the whole channel."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,6 +1,6 @@
-"""What this process keeps of alerts between two looks.
+"""Cache of alert rules and of data computed for them, per process.
 
-It may be lost at any time: what must not be lost is in the database.
+It may be lost at any time: everything that must not be lost is in the database.
 """
 
 from __future__ import annotations
@@ -10,35 +10,37 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from spotlab.domain.alert_state import Ringing
+from spotlab.domain.alert_state import FiringAlert
 from spotlab.domain.alerts import AlertRule
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Alarms:
-    """Rules as last read, and what was computed for them.
+class RuleCache:
+    """Rules as last read, and values computed for them.
 
     Args:
-        rules: with the sealed address of each, as the last look of this process read them.
-        told: what rings by rule, where that was told while the database was down.
+        rules: with the encrypted address of each, as this process last read them.
+        notified: firing alerts by rule that were notified while the database was down.
     """
 
     rules: list[tuple[AlertRule, str]] = field(default_factory=list)
-    told: dict[str, Mapping[str, Ringing]] = field(default_factory=dict)
-    _kept: dict[str, tuple[Hashable, Any]] = field(default_factory=dict)
+    notified: dict[str, Mapping[str, FiringAlert]] = field(default_factory=dict)
+    _values: dict[str, tuple[Hashable, Any]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def remembered(self, what: str, key: Hashable, make: Callable[[], T]) -> T:
-        """What was made for this key, or is now; of each thing only the newest is kept, because a
-        market is large."""
+    def cached(self, what: str, key: Hashable, make: Callable[[], T]) -> T:
+        """The value for a key, made if it is not cached.
+
+        Only the newest value of each `what` is stored, because a market is large.
+        """
         with self._lock:
-            known, kept = self._kept.get(what, (None, None))
-        if kept is not None and known == key:
-            found: T = kept
-            return found
-        made = make()
+            cached_key, cached = self._values.get(what, (None, None))
+        if cached is not None and cached_key == key:
+            value: T = cached
+            return value
+        value = make()
         with self._lock:
-            self._kept[what] = (key, made)
-        return made
+            self._values[what] = (key, value)
+        return value

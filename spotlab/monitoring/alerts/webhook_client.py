@@ -1,7 +1,7 @@
-"""Posts to a receiver, and to nowhere else.
+"""HTTP client that posts to receivers.
 
-It follows no redirect and uses no proxy of the environment: either would connect to an address
-that nobody judged (see `addresses`). Of the answer, the status alone is told.
+It follows no redirects and uses no proxy from the environment, because both would connect to an
+address that was not checked (see `addresses`). Of the response, only the status is reported.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from spotlab.monitoring.alerts.addresses import (
     Refused,
     SocketAddress,
     Target,
-    parsed,
+    parse_address,
     resolve,
 )
 
 LIMIT_S: Final = 5.0
-MOST_READ: Final = 2048
+MAX_READ: Final = 2048
 SIGNATURE: Final = "X-SpotLab-Signature"
-_AGAIN: Final = frozenset({408, 425, 429})
+_RETRYABLE: Final = frozenset({408, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a receiver answered.
+class WebhookResponse:
+    """A receiver's response.
 
     Args:
-        ok: it took the message.
-        final: asking again is of no use.
-        words: for a person; never the address, and nothing that the receiver wrote.
+        ok: the receiver accepted the notification.
+        final: another attempt is useless.
+        words: for people; never contains the address, or anything that the receiver sent.
     """
 
     ok: bool
@@ -52,13 +52,13 @@ class Answer:
 
 
 def shown(address: str) -> str:
-    """What may be shown of it: `https://hooks.example.com/…`."""
-    target = parsed(address)
+    """The part of an address that may be shown: `https://hooks.example.com/…`."""
+    target = parse_address(address)
     return f"{target.scheme}://{target.shown_host}/…"
 
 
 def signature(key: str, body: bytes, at_s: int) -> str:
-    """`t=…,v1=…`: HMAC-SHA256 of "{t}.{body}", in hex; t lets a receiver refuse what is old."""
+    """`t=…,v1=…`: HMAC-SHA256 of "{t}.{body}", in hex; with t, a receiver can reject replays."""
     signed = hmac.new(bytes.fromhex(key), f"{at_s}.".encode() + body, hashlib.sha256)
     return f"t={at_s},v1={signed.hexdigest()}"
 
@@ -71,29 +71,29 @@ def post(
     limit_s: float = LIMIT_S,
     *,
     networks: Sequence[Network] = (),
-) -> Answer:
-    """Send once, and give what was answered; raises nothing.
+) -> WebhookResponse:
+    """Send once and return the response; raises nothing.
 
     Args:
         address: `https://…`.
         body: JSON.
-        key: signs it.
-        at_s: now, seconds since 1970.
-        limit_s: for all of it.
-        networks: where receivers may be besides the public internet.
+        key: signs the body, in hex.
+        at_s: now, in seconds since 1970.
+        limit_s: time limit of the whole request.
+        networks: allowed networks besides the public internet.
     """
     ends = time.monotonic() + limit_s
     try:
-        target = parsed(address)
+        target = parse_address(address)
     except InvalidInput as exc:
-        return Answer(False, True, str(exc))
+        return WebhookResponse(False, True, str(exc))
     try:
-        raw = _reach(resolve(target, networks, limit_s), ends)
+        raw = _connect(resolve(target, networks, limit_s), ends)
     except Refused as exc:
-        # A name that is refused is tried again as an unknown one is: the two must not differ.
-        return Answer(False, target.is_number, str(exc))
+        # A rejected name is retried like an unknown one: the two must not be distinguishable.
+        return WebhookResponse(False, target.is_number, str(exc))
     except OSError as exc:
-        return Answer(False, False, _trouble(exc))
+        return WebhookResponse(False, False, _error_text(exc))
     headers = {
         "Host": target.shown_host,
         "Content-Type": "application/json",
@@ -101,8 +101,8 @@ def post(
         SIGNATURE: signature(key, body, at_s),
     }
     connection = http.client.HTTPConnection(target.name, target.port)
-    connection.sock = _wrapped(raw, target)
-    # A receiver that sends a byte now and then would outlive every timeout of a single read.
+    connection.sock = _wrap_tls(raw, target)
+    # A receiver that sends single bytes slowly would never exceed the timeout of one read.
     late = threading.Event()
     left_s = max(0.0, ends - time.monotonic())
     hang_up = threading.Timer(left_s, _hang_up, (connection.sock, late))
@@ -114,28 +114,28 @@ def post(
         connection.request("POST", target.path, body, headers)
         response = connection.getresponse()
         if late.is_set():
-            raise TimeoutError  # where it was cut off, half an answer looks like a whole one
+            raise TimeoutError  # a response that was cut off can look complete
         with suppress(OSError, http.client.HTTPException, ValueError):
-            response.read(MOST_READ)  # so that the receiver is not cut off amid its answer
+            response.read(MAX_READ)  # lets the receiver finish its response
     except (OSError, http.client.HTTPException, ValueError) as exc:
-        return Answer(False, False, _trouble(TimeoutError() if late.is_set() else exc))
+        return WebhookResponse(False, False, _error_text(TimeoutError() if late.is_set() else exc))
     finally:
         hang_up.cancel()
         connection.close()
-    return _judged(response.status)
+    return _response_of(response.status)
 
 
-def _judged(status: int) -> Answer:
+def _response_of(status: int) -> WebhookResponse:
     if 300 <= status < 400:
-        return Answer(False, True, f"It answered {status}: redirects are not followed.")
+        return WebhookResponse(False, True, f"It answered {status}: redirects are not followed.")
     phrase = next((f" {each.phrase}" for each in HTTPStatus if each == status), "")
     words = f"It answered {status}{phrase}."
     if 200 <= status < 300:
-        return Answer(True, True, words)
-    return Answer(False, 400 <= status < 500 and status not in _AGAIN, words)
+        return WebhookResponse(True, True, words)
+    return WebhookResponse(False, 400 <= status < 500 and status not in _RETRYABLE, words)
 
 
-def _trouble(exc: Exception) -> str:
+def _error_text(exc: Exception) -> str:
     if isinstance(exc, TimeoutError):
         return "It did not answer in time."
     if isinstance(exc, ssl.SSLCertVerificationError):
@@ -148,13 +148,13 @@ def _trouble(exc: Exception) -> str:
 def _hang_up(connected: socket.socket, late: threading.Event) -> None:
     late.set()
     with suppress(OSError):
-        # Not the method of TLS, which takes the session from under whoever reads.
+        # Not SSLSocket.shutdown, which would remove the TLS session while another thread reads.
         socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
 
-def _reach(addresses: Sequence[SocketAddress], ends: float) -> socket.socket:
-    """Connected to the first that can be: by its numbers, so that no name is asked for again."""
-    trouble: OSError = TimeoutError()
+def _connect(addresses: Sequence[SocketAddress], ends: float) -> socket.socket:
+    """A connection to the first reachable address; no name is resolved again."""
+    error: OSError = TimeoutError()
     for family, at in addresses:
         left_s = ends - time.monotonic()
         if left_s <= 0:
@@ -165,14 +165,14 @@ def _reach(addresses: Sequence[SocketAddress], ends: float) -> socket.socket:
             raw.connect(at)
         except OSError as exc:
             raw.close()
-            trouble = exc
+            error = exc
         else:
             return raw
-    raise trouble
+    raise error
 
 
-def _wrapped(raw: socket.socket, target: Target) -> socket.socket:
-    """For TLS before its handshake; the certificate must be for the name, wherever that led."""
+def _wrap_tls(raw: socket.socket, target: Target) -> socket.socket:
+    """The socket, wrapped for TLS if the scheme is https; the certificate must match the name."""
     if target.scheme == "http":
         return raw
     context = ssl.create_default_context()

@@ -1,1 +1,1 @@
-"""Each component's state: probed, recorded and summed up."""
+"""Health of the components: probes, records and reports."""

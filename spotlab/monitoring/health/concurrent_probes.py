@@ -1,7 +1,7 @@
-"""Questions asked side by side, each with a deadline.
+"""Concurrent calls with a time limit.
 
-One that hangs keeps nobody waiting, and is not asked again before it has ended: a dead server
-collects no threads.
+A call that hangs does not delay the others, and is not repeated before it has ended, so that a dead
+server does not pile up threads.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class SideBySide(Generic[T]):
-    """Asks several questions at once.
+class ConcurrentCalls(Generic[T]):
+    """Makes several calls in parallel, each in its own thread.
 
     Args:
-        limit_s: an answer that takes longer is not waited for.
+        limit_s: how long the results are waited for, in seconds.
     """
 
     def __init__(self, limit_s: float) -> None:
@@ -29,11 +29,11 @@ class SideBySide(Generic[T]):
         self._lock = threading.Lock()
 
     def ask(self, questions: Mapping[str, Callable[[], T]]) -> dict[str, T | Exception | None]:
-        """Their answers.
+        """Make the calls and wait for their results.
 
         Returns:
-            By name: the answer, the exception that came instead, or None where none came in time
-            or the last one has not ended yet.
+            By name: the result, the exception that was raised, or None if there was no result in
+            time or the previous call has not ended yet.
         """
         answers: dict[str, T | Exception | None] = dict.fromkeys(questions)
         arriving: queue.SimpleQueue[tuple[str, T | Exception]] = queue.SimpleQueue()

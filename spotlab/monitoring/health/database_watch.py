@@ -1,8 +1,8 @@
-"""Watches the database from each process, so that its own outage is seen.
+"""Watch over the database in every process, so that its outages are recorded.
 
-Who leads is kept in the database: while that is down, no scheduled probe runs. So each process
-looks by itself; only while the database does not answer does it probe everything, and what it found
-is recorded when the database is back, unless another process recorded it.
+The lease is in the database, so no scheduled probe runs while it is down. Therefore each process
+checks it. While the database does not respond, the process probes all components, and records the
+probes when it is back, unless another process has recorded them.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 log = logging.getLogger("spotlab.monitoring.health")
 
 
-def look(lab: Lab) -> bool:
-    """Look once: whether the database answers.
+def check_database(lab: Lab) -> bool:
+    """Check once whether the database responds.
 
-    While it does not, every part is probed and kept, and rules about its state are told at once.
+    If it does not, probe every component, and notify the receivers of state rules immediately.
     """
     try:
         lab.store.ping()
-        COUNTING.keep(lab)
+        COUNTING.save(lab)
         database_back(lab)
         if recorded := prober_of(lab).catch_up(lab):
-            log.warning("the database is back; %d probes of its outage are recorded", recorded)
+            log.warning("the database is back; %d probes of its outage were recorded", recorded)
     except SpotlabError:
         found = [
             Probe(s.name, s.checked_at, s.state, s.latency_ms, s.reason)
@@ -51,16 +51,16 @@ def look(lab: Lab) -> bool:
 
 
 def watch(lab: Lab) -> Callable[[], None]:
-    """Look every PROBE_EVERY, in a thread; gives what stops it."""
+    """Check every PROBE_EVERY in a thread; returns the function that stops it."""
     stop = threading.Event()
 
     def run() -> None:
         while not stop.wait(PROBE_EVERY.total_seconds()):
             with correlated():
                 try:
-                    look(lab)
+                    check_database(lab)
                 except Exception:
-                    log.exception("the watch over the database goes on after a mistake")
+                    log.exception("a check of the database failed; the watch continues")
 
     thread = threading.Thread(target=run, name="health watch", daemon=True)
     thread.start()
@@ -69,6 +69,6 @@ def watch(lab: Lab) -> Callable[[], None]:
         stop.set()
         thread.join()
         with suppress(SpotlabError):
-            COUNTING.keep(lab)
+            COUNTING.save(lab)
 
     return end

@@ -1,7 +1,7 @@
-"""Probes every component at once, and keeps what it found.
+"""Prober: probes all components in parallel and records the results.
 
-What cannot be recorded, because the database is down, is kept here and recorded when it is back:
-its own outage then shows as down, not as unknown.
+Probes that cannot be recorded because the database is down wait in memory until it is back. Its
+outage then shows as down, not as unknown.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from spotlab.domain.components import DATABASE, DOWN, UNKNOWN
 from spotlab.domain.ports import ComponentState, Probe, Topic
 from spotlab.domain.uptime import PROBE_EVERY
 from spotlab.errors import Fenced, SpotlabError
-from spotlab.monitoring.health.concurrent_probes import SideBySide
+from spotlab.monitoring.health.concurrent_probes import ConcurrentCalls
 from spotlab.monitoring.health.probes import ANSWERS_ITSELF, LOADS_FIRST, PROBES, last_success
 
 if TYPE_CHECKING:
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
 log = logging.getLogger("spotlab.monitoring.health")
 
 LIMIT_S: Final = 5.0
-"""A probe that takes longer has no answer."""
+"""A probe that takes longer counts as unanswered."""
 LOADS_WITHIN_S: Final = 120.0
-"""What loads something first may take this long until its first answer."""
-MOST_KEPT: Final = 24 * 60 * 60 // int(PROBE_EVERY.total_seconds()) * len(PROBES)
-"""A day of probes; the oldest go first."""
+"""Time limit of the first probe of a component that must be loaded."""
+MAX_UNRECORDED: Final = 24 * 60 * 60 // int(PROBE_EVERY.total_seconds()) * len(PROBES)
+"""The probes of a day; the oldest are dropped first."""
 
 
 def prober_of(lab: Lab) -> Prober:
-    """The prober of this process: it remembers what the database could not take yet."""
+    """The prober of this process, with the probes that are not recorded yet."""
     return lab.process_state(Prober)
 
 
 def probe_all(lab: Lab) -> list[ComponentState]:
-    """Every component, probed now: side by side, each for LIMIT_S at most."""
+    """Probe every component now, in parallel, for at most LIMIT_S."""
     return prober_of(lab).probe(lab)
 
 
@@ -49,24 +49,24 @@ class Prober:
     """Probes the components of one lab.
 
     Args:
-        limit_s: how long a probe may take.
+        limit_s: time limit of a probe, in seconds.
     """
 
     def __init__(self, limit_s: float = LIMIT_S) -> None:
-        self._asking: SideBySide[ComponentState] = SideBySide(limit_s)
-        self._kept: deque[Probe] = deque(maxlen=MOST_KEPT)
+        self._calls: ConcurrentCalls[ComponentState] = ConcurrentCalls(limit_s)
+        self._unrecorded: deque[Probe] = deque(maxlen=MAX_UNRECORDED)
         self._answered: set[str] = set()
         self._loads_since: dict[str, float] = {}
         self._lock = threading.Lock()
 
     @property
-    def kept(self) -> int:
-        """How many probes wait for the database."""
-        return len(self._kept)
+    def unrecorded(self) -> int:
+        """The number of probes that wait for the database."""
+        return len(self._unrecorded)
 
     def probe(self, lab: Lab) -> list[ComponentState]:
         """Every component's state now."""
-        answers = self._asking.ask({name: partial(ask, lab) for name, ask in PROBES.items()})
+        answers = self._calls.ask({name: partial(ask, lab) for name, ask in PROBES.items()})
         states = [self._state(lab, name, answer) for name, answer in answers.items()]
         if next(state for state in states if state.name == DATABASE).state == DOWN:
             return states
@@ -78,10 +78,10 @@ class Prober:
         ]
 
     def round(self, lab: Lab) -> list[ComponentState]:
-        """Probe, and record what was found; where the database is down, later.
+        """Probe and record the results; if the database is down, record them later.
 
         Raises:
-            Fenced: another process leads now, and records.
+            Fenced: another process is the leader now, and records.
         """
         states = self.probe(lab)
         probes = [
@@ -94,23 +94,23 @@ class Prober:
             raise
         except SpotlabError as exc:
             with self._lock:
-                self._kept.extend(probes)
-            log.warning("probes not recorded yet, %d wait: %s", len(self._kept), exc)
+                self._unrecorded.extend(probes)
+            log.warning("%d probes are not recorded yet: %s", len(self._unrecorded), exc)
             return states
         lab.bus.publish(Topic.HEALTH)
         return states
 
     def catch_up(self, lab: Lab) -> int:
-        """Record what could not be recorded before, unless another process did; how many.
+        """Record the waiting probes unless another process did; returns how many.
 
         Raises:
-            DatabaseDown: it still cannot be.
+            DatabaseDown: the database is still down.
         """
         with self._lock:
-            if not self._kept:
+            if not self._unrecorded:
                 return 0
-            recorded = lab.store.probes.fill(list(self._kept), PROBE_EVERY)
-            self._kept.clear()
+            recorded = lab.store.probes.record_missing(list(self._unrecorded), PROBE_EVERY)
+            self._unrecorded.clear()
             return recorded
 
     def _state(
@@ -121,15 +121,15 @@ class Prober:
             return answer
         now, itself = lab.clock.now(), name in ANSWERS_ITSELF
         if answer is None and self._is_loading(name):
-            state, reason = UNKNOWN, "Not measured yet: it is being loaded for the first time."
+            state, reason = UNKNOWN, "Not probed yet: it is being loaded for the first time."
         elif answer is None:
             state = DOWN if itself else UNKNOWN
-            reason = f"No answer within {self._asking.limit_s:g} s."
+            reason = f"No response within {self._calls.limit_s:g} s."
         elif isinstance(answer, SpotlabError):
             state, reason = UNKNOWN, str(answer)
         else:
             log.error("probe of %s failed", name, exc_info=answer)
-            state, reason = UNKNOWN, f"SpotLab made a mistake in probing: {answer!r}"
+            state, reason = UNKNOWN, f"The probe failed because of an error in SpotLab: {answer!r}"
         return ComponentState(name, state, reason, None, None, now)
 
     def _is_loading(self, name: str) -> bool:
@@ -143,7 +143,7 @@ def _finite(latency_ms: float | None) -> float | None:
 
 
 def record_round(lab: Lab) -> dict[str, int]:
-    """What the scheduled job does: one round; how many components are in each state."""
+    """One round of probes, for the scheduled job; returns the number of components by state."""
     counts: dict[str, int] = {}
     for state in prober_of(lab).round(lab):
         counts[state.state] = counts.get(state.state, 0) + 1

@@ -1,4 +1,4 @@
-"""How each component is probed: by a round trip, or by what it last did."""
+"""Probes of the components: by a round trip, or by the outcome of their last work."""
 
 from __future__ import annotations
 
@@ -32,35 +32,35 @@ if TYPE_CHECKING:
 from spotlab.domain.uptime import MAX_HOLD
 
 FRESH: Final = MAX_HOLD
-"""A sign of life older than this is none."""
-_SHOWN: Final = 3
+"""Older heartbeats do not count."""
+_MAX_SHOWN: Final = 3
 
 
 def app_server(lab: Lab) -> ComponentState:
-    """Whether an app server runs, on whichever machine."""
+    """Whether an app server runs, on any machine."""
     now = lab.clock.now()
-    seen = lab.store.signs.processes("app")
-    if not seen:
-        reason = "No app server has given a sign of life yet."
+    processes = lab.store.heartbeats.processes("app")
+    if not processes:
+        reason = "No app server has sent a heartbeat yet."
         return ComponentState(APP_SERVER, UNKNOWN, reason, None, None, now)
-    newest = max(each.seen_at for each in seen)
-    alive = [each for each in seen if now - each.seen_at <= FRESH]
+    newest = max(each.seen_at for each in processes)
+    alive = [each for each in processes if now - each.seen_at <= FRESH]
     if not alive:
         age_s = (now - newest).total_seconds()
-        reason = f"No sign of life for {age_s / 60:.0f} min."
+        reason = f"No heartbeat for {age_s / 60:.0f} min."
         return ComponentState(APP_SERVER, DOWN, reason, newest, None, now)
-    named = ", ".join(f"{each.host} ({each.pid})" for each in alive[:_SHOWN])
-    more = f" and {len(alive) - _SHOWN} more" if len(alive) > _SHOWN else ""
+    names = ", ".join(f"{each.host} ({each.pid})" for each in alive[:_MAX_SHOWN])
+    more = f" and {len(alive) - _MAX_SHOWN} more" if len(alive) > _MAX_SHOWN else ""
     count = f"{len(alive)} app server{'' if len(alive) == 1 else 's'}"
-    return ComponentState(APP_SERVER, HEALTHY, f"{count}: {named}{more}.", newest, None, now)
+    return ComponentState(APP_SERVER, HEALTHY, f"{count}: {names}{more}.", newest, None, now)
 
 
 def scheduler(lab: Lab) -> ComponentState:
-    """Whether jobs are being run, by whichever process leads."""
+    """Whether jobs run, in whichever process is the leader."""
     now = lab.clock.now()
-    last = lab.store.signs.last_runs()
+    last = lab.store.heartbeats.last_runs()
     if not last:
-        reason = "No job has been run yet."
+        reason = "No job has run yet."
         return ComponentState(SCHEDULER, UNKNOWN, reason, None, None, now)
     newest = max(run.started_at for run in last)
     success = max((run.ended_at for run in last if run.ok and run.ended_at), default=None)
@@ -71,44 +71,46 @@ def scheduler(lab: Lab) -> ComponentState:
     failed = [run for run in last if run.failed]
     if failed:
         worst = max(failed, key=lambda run: run.started_at)
-        reason = f"{len(failed)} of {len(last)} jobs failed last time: {worst.job}: {worst.cause}"
+        reason = (
+            f"The last run of {len(failed)} of {len(last)} jobs failed. {worst.job}: {worst.cause}"
+        )
         return ComponentState(SCHEDULER, DEGRADED, reason, success, None, now)
-    reason = f"{len(last)} jobs ran within a day, each without a failure the last time."
+    reason = f"{len(last)} jobs ran within a day; the last run of each succeeded."
     return ComponentState(SCHEDULER, HEALTHY, reason, success, None, now)
 
 
 STALE_AFTER: Final = 3.0
 """Degraded when the last success is older than this many of its intervals."""
 FEEDS_EVERY_S: Final = 6 * 3600.0
-"""Buckets change by the day: the scheduler reads them this often."""
+"""The scheduler's interval: advisor buckets change about daily."""
 LAST_EVALUATIONS: Final = 20
 
 
-def _regular(lab: Lab, name: str, never: str, every_s: float) -> ComponentState:
-    """A part that is judged by what it last did, and by how long ago that was."""
+def _regular_work(lab: Lab, name: str, never: str, every_s: float) -> ComponentState:
+    """A component judged by its last outcome, and by the age of its last success."""
     state = _last_outcome(lab, name, never)
     if state.state != HEALTHY or state.last_success_at is None:
         return state
     age_s = (lab.clock.now() - state.last_success_at).total_seconds()
     if age_s <= STALE_AFTER * every_s:
         return state
-    reason = f"Last success {age_s / 60:.0f} min ago; usual is every {every_s / 60:.0f} min or so."
+    reason = f"Last success {age_s / 60:.0f} min ago; usually about every {every_s / 60:.0f} min."
     return replace(state, state=DEGRADED, reason=reason)
 
 
 def _advisor_scraper(lab: Lab) -> ComponentState:
     every_s = max(FEEDS_EVERY_S, lab.settings.collect_max_age_s)
-    return _regular(lab, ADVISOR_SCRAPER, "Nothing has been collected yet.", every_s)
+    return _regular_work(lab, ADVISOR_SCRAPER, "Nothing has been collected yet.", every_s)
 
 
 def _price_scraper(lab: Lab) -> ComponentState:
     every_s = lab.settings.collect_max_age_s
-    return _regular(lab, PRICE_SCRAPER, "Nothing has been collected yet.", every_s)
+    return _regular_work(lab, PRICE_SCRAPER, "Nothing has been collected yet.", every_s)
 
 
 def _instance_manager(lab: Lab) -> ComponentState:
     every_s = lab.settings.collect_max_age_s
-    return _regular(lab, INSTANCE_MANAGER, "The fleet has not been listed yet.", every_s)
+    return _regular_work(lab, INSTANCE_MANAGER, "The fleet has not been listed yet.", every_s)
 
 
 def _last_outcome(lab: Lab, name: str, never: str) -> ComponentState:
@@ -125,7 +127,7 @@ def _database(lab: Lab) -> ComponentState:
     names = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
     dialect = lab.store.engine.dialect.name
     state = _round_trip(lab, DATABASE, lab.store.ping, lambda: names.get(dialect, dialect))
-    if state.state == HEALTHY and (why := lab.store.refused()):
+    if state.state == HEALTHY and (why := lab.store.write_failure()):
         return replace(state, state=DEGRADED, reason=why)
     return state
 
@@ -137,7 +139,10 @@ def _redis(lab: Lab) -> ComponentState:
 def _inference(lab: Lab) -> ComponentState:
     loaded: list[RiskModel] = []
     return _round_trip(
-        lab, ML_INFERENCE, lambda: _load_champion(lab, loaded), lambda: _in_words(lab, loaded[0])
+        lab,
+        ML_INFERENCE,
+        lambda: _load_champion(lab, loaded),
+        lambda: _describe_model(lab, loaded[0]),
     )
 
 
@@ -177,9 +182,9 @@ def _load_champion(lab: Lab, into: list[RiskModel]) -> float:
     return time.perf_counter() - began
 
 
-def _in_words(lab: Lab, model: RiskModel) -> str:
-    wanting = notices(lab.models(), lab.predictor.available())
-    return " ".join([f"{model.name}@{model.version}", *(f"· {notice}" for notice in wanting)])
+def _describe_model(lab: Lab, model: RiskModel) -> str:
+    texts = notices(lab.models(), lab.predictor.available())
+    return " ".join([f"{model.name}@{model.version}", *(f"· {notice}" for notice in texts)])
 
 
 def _server(lab: Lab) -> str:
@@ -198,17 +203,17 @@ PROBES: Final[dict[str, Callable[[Lab], ComponentState]]] = {
     APP_SERVER: app_server,
     SCHEDULER: scheduler,
 }
-"""A probe raises DatabaseDown where that alone keeps it from knowing."""
+"""A probe raises DatabaseDown if its component's state is in the database."""
 
 ANSWERS_ITSELF: Final = frozenset({DATABASE, REDIS_CACHE, ML_INFERENCE})
-"""Parts that are asked themselves: no answer in time means down; of the others, unknown."""
+"""Components that are probed directly: no response in time means down; for the others, unknown."""
 
 LOADS_FIRST: Final = frozenset({ML_INFERENCE})
-"""Parts whose first answer may take long, since it loads something: slow is not down."""
+"""Components that are loaded by their first probe: slow does not mean down."""
 
 
 def last_success(lab: Lab, name: str) -> datetime | None:
-    """When a part that does not answer now last did, as far as the database can tell."""
+    """The last success of a component in the recorded probes; None: unknown."""
     try:
         return lab.store.probes.last_success(name)
     except SpotlabError:

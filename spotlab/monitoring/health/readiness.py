@@ -1,4 +1,4 @@
-"""Whether this process can do its work now, without saying more than that."""
+"""Readiness of this process, for load balancers; reveals nothing else."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Final
 
 from spotlab.domain.components import DATABASE, ML_INFERENCE
 from spotlab.errors import DatabaseDown, SpotlabError
-from spotlab.monitoring.health.concurrent_probes import SideBySide
+from spotlab.monitoring.health.concurrent_probes import ConcurrentCalls
 from spotlab.runtime.lab import Lab
 
 LIMIT_S: Final = 3.0
-LAB: Final = "start"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,40 +20,41 @@ class Readiness:
     """Whether requests can be served.
 
     Args:
-        reasons: what is wrong, in fixed words, by part; empty: nothing. Anybody may read them, so
-            they hold no address and no message of a server.
+        reasons: why not, by component, as fixed texts; empty: ready. They are public, so they
+            contain no address and no message of a server.
     """
 
     reasons: dict[str, str]
 
     @property
     def ready(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether requests can be served."""
         return not self.reasons
 
 
 class ReadinessCheck:
-    """Looks whether a lab can serve.
+    """Checks whether a lab can serve requests.
 
     Args:
-        lab: opens or gives the lab; raises where that cannot be.
+        lab: returns the lab, opened if necessary; raises if that fails.
     """
 
     def __init__(self, lab: Callable[[], Lab]) -> None:
         self._lab = lab
-        self._asking: SideBySide[str] = SideBySide(LIMIT_S)
+        self._calls: ConcurrentCalls[str] = ConcurrentCalls(LIMIT_S)
 
-    def look(self) -> Readiness:
-        """Ask the database and the models now, for LIMIT_S at most."""
-        asked = {DATABASE: partial(_database, self._lab), ML_INFERENCE: partial(_model, self._lab)}
-        answers = self._asking.ask(asked)
+    def check(self) -> Readiness:
+        """Check the database and the champion now, for at most LIMIT_S."""
+        results = self._calls.ask(
+            {DATABASE: partial(_database, self._lab), ML_INFERENCE: partial(_model, self._lab)}
+        )
         return Readiness(
-            {part: words for part, answer in answers.items() if (words := _words(part, answer))}
+            {name: reason for name, result in results.items() if (reason := _reason(name, result))}
         )
 
 
 def _database(lab: Callable[[], Lab]) -> str:
-    return "" if lab().store.migrated() else "It is not at this version's revision."
+    return "" if lab().store.is_migrated() else "Its schema is not at this version's revision."
 
 
 def _model(lab: Callable[[], Lab]) -> str:
@@ -62,13 +62,14 @@ def _model(lab: Callable[[], Lab]) -> str:
     return ""
 
 
-def _words(part: str, answer: str | Exception | None) -> str:
-    if answer is None:
-        return "No answer in time."
-    if isinstance(answer, DatabaseDown):
-        return "It does not answer." if part == DATABASE else "The database does not answer."
-    if isinstance(answer, SpotlabError):
-        return "It cannot be opened." if part == DATABASE else "No model can be loaded."
-    if isinstance(answer, Exception):
+def _reason(component: str, result: str | Exception | None) -> str:
+    if result is None:
+        return "No response in time."
+    if isinstance(result, DatabaseDown):
+        is_database = component == DATABASE
+        return "It does not respond." if is_database else "The database does not respond."
+    if isinstance(result, SpotlabError):
+        return "It cannot be opened." if component == DATABASE else "No model can be loaded."
+    if isinstance(result, Exception):
         return "It failed."
-    return answer
+    return result

@@ -1,4 +1,4 @@
-"""What the Health page, the API and the command line show of the components."""
+"""Health report of the components, for the Health page, the API and the command line."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from spotlab.domain.ports import ComponentState, Probe
 from spotlab.domain.uptime import MAX_HOLD, WINDOW, Spell, Uptime, spells, uptime
 from spotlab.errors import SpotlabError
 from spotlab.monitoring.health.prober import probe_all
-from spotlab.monitoring.health.success_rates import Done, summed, works
+from spotlab.monitoring.health.success_rates import WorkSummary, read_work, summarise
 
 if TYPE_CHECKING:
     from spotlab.runtime.lab import Lab
 
 SLOTS: Final = 48
-"""A sparkline's points: one for each half hour."""
+"""Number of points of a sparkline: one per half hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Slot:
     """One point of a sparkline.
 
     Args:
-        state: the worst there was; unknown where nothing else is known.
-        latency_ms: the median; None where none was measured.
+        state: the worst known state; unknown if no state is known.
+        latency_ms: the median; None: none was measured.
     """
 
     state: str
@@ -36,56 +36,56 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class PartHealth:
-    """All that a row of Health shows.
+class ComponentHealth:
+    """The health of one component.
 
     Args:
-        state: now, probed just now.
+        state: the present state, just probed.
         uptime: over the window, from recorded probes.
-        spells: the same, cut into states.
-        done: how often it worked in the window, and how fast.
-        last_success_at: when it last worked; None: never, as far as is known.
+        spells: periods of constant state in the window.
+        done: success rate and latencies in the window.
+        last_success_at: None: no success is known.
         slots: the sparkline, oldest first.
     """
 
     state: ComponentState
     uptime: Uptime
     spells: tuple[Spell, ...]
-    done: Done
+    done: WorkSummary
     last_success_at: datetime | None
     slots: tuple[Slot, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Every component.
+    """The health of all components.
 
     Args:
         since, now: the window.
-        parts: in the order they are shown.
-        probes: how many were recorded in the window, of all of them.
-        unread: why nothing recorded could be read; "": it could.
+        parts: in the order in which they are shown.
+        probes: number of recorded probes in the window.
+        unread: why the recorded data could not be read; "": it could.
     """
 
     since: datetime
     now: datetime
-    parts: tuple[PartHealth, ...]
+    components: tuple[ComponentHealth, ...]
     probes: int
     unread: str
 
-    def part(self, name: str) -> PartHealth:
-        """One of them."""
-        return next(each for each in self.parts if each.state.name == name)
+    def component(self, name: str) -> ComponentHealth:
+        """The component of a name."""
+        return next(each for each in self.components if each.state.name == name)
 
 
 @dataclass(frozen=True, slots=True)
-class PartDay:
-    """One component's day, in detail.
+class ComponentDay:
+    """One component's last 24 hours in detail.
 
     Args:
         since, now: the window.
-        probes: recorded ones with their reasons, oldest first.
-        failures: newest first: each time it went from bad to worse, with the reason.
+        probes: recorded probes with their reasons, oldest first.
+        failures: the probes at which its state changed to one that is not healthy, newest first.
     """
 
     since: datetime
@@ -95,16 +95,16 @@ class PartDay:
 
 
 def read(lab: Lab) -> Health:
-    """Every component now, and its last 24 hours: one query for all probes."""
+    """Every component now and over its last 24 hours, with one query for all probes."""
     states = {state.name: state for state in probe_all(lab)}
     now = lab.clock.now()
     since, unread = now - WINDOW, ""
     try:
         recorded = lab.store.probes.since(since - MAX_HOLD)
         within = (p for p in recorded if p.at >= since)
-        done = summed(works(lab, since), within, lab.store.served.since(since))
+        done = summarise(read_work(lab, since), within, lab.store.request_stats.since(since))
     except SpotlabError as exc:
-        recorded, done, unread = [], summed([], []), exc.message
+        recorded, done, unread = [], summarise([], []), exc.message
     by_part: dict[str, list[Probe]] = {name: [] for name in COMPONENTS}
     for probe in recorded:
         by_part.setdefault(probe.component, []).append(probe)
@@ -115,18 +115,18 @@ def read(lab: Lab) -> Health:
 def _part(
     state: ComponentState,
     probes: Sequence[Probe],
-    done: Mapping[str, Done],
+    done: Mapping[str, WorkSummary],
     since: datetime,
     now: datetime,
-) -> PartHealth:
+) -> ComponentHealth:
     found = spells([(probe.at, probe.state) for probe in probes], since, now)
-    mine = done[state.name]
-    known = [at for at in (state.last_success_at, mine.last_ok_at) if at is not None]
-    return PartHealth(
+    work = done[state.name]
+    known = [at for at in (state.last_success_at, work.last_ok_at) if at is not None]
+    return ComponentHealth(
         state=state,
         uptime=uptime(found),
         spells=tuple(found),
-        done=mine,
+        done=work,
         last_success_at=max(known, default=None),
         slots=tuple(_slots(found, probes, since, now)),
     )
@@ -147,17 +147,17 @@ def _slot(
     step: timedelta,
 ) -> Slot:
     ends = begins + step
-    seen = {spell.state for spell in found if spell.since < ends and spell.until > begins}
+    states = {spell.state for spell in found if spell.since < ends and spell.until > begins}
     first, last = bisect.bisect_left(times, begins), bisect.bisect_left(times, ends)
-    took = sorted(p.latency_ms for p in probes[first:last] if p.latency_ms is not None)
-    worst = min(seen - {UNKNOWN}, key=_SEVERITY.index, default=UNKNOWN)
-    return Slot(worst, took[len(took) // 2] if took else None)
+    latencies = sorted(p.latency_ms for p in probes[first:last] if p.latency_ms is not None)
+    worst = min(states - {UNKNOWN}, key=_SEVERITY.index, default=UNKNOWN)
+    return Slot(worst, latencies[len(latencies) // 2] if latencies else None)
 
 
 _SEVERITY: Final = (DOWN, "degraded", HEALTHY)
 
 
-def read_day(lab: Lab, part: str) -> PartDay:
+def read_day(lab: Lab, part: str) -> ComponentDay:
     """One component's last 24 hours, in detail. Raises DatabaseDown."""
     now = lab.clock.now()
     probes = lab.store.probes.since(now - WINDOW, part)
@@ -166,4 +166,4 @@ def read_day(lab: Lab, part: str) -> PartDay:
         if probe.state != before and probe.state != HEALTHY:
             failures.append(probe)
         before = probe.state
-    return PartDay(now - WINDOW, now, tuple(probes), tuple(reversed(failures)))
+    return ComponentDay(now - WINDOW, now, tuple(probes), tuple(reversed(failures)))

@@ -1,4 +1,4 @@
-"""What the components did, from wherever each one's work is written down."""
+"""Success rates and latencies of the components, from their recorded work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spotlab.domain.components import (
     LINEAR_OPTIMIZER,
 )
 from spotlab.domain.ports import Probe, Work
-from spotlab.domain.request_stats import Served, percentile_ms, together
+from spotlab.domain.request_stats import RequestCounts, merge_latencies, percentile_ms
 from spotlab.domain.uptime import QUANTILES, Rate, percentile
 
 if TYPE_CHECKING:
@@ -26,36 +26,40 @@ _OK: Final = frozenset({HEALTHY, DEGRADED})
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """What a component did in a window.
+class WorkSummary:
+    """A component's work in a window.
 
     Args:
-        rate: how often it worked.
-        latency_ms: p50, p95 and p99 of what was measured; None each where nothing was.
-        measured: how many latencies that is of.
-        last_ok_at: when it last worked; None: not in the window.
-        asked: whether it is its probes that are counted, because it writes no work down.
+        rate: successes and failures.
+        latency_ms: p50, p95 and p99; None each: none was measured.
+        measured: number of measured latencies.
+        last_ok_at: last success; None: none in the window.
+        asked: whether its probes are counted, because it records no work.
     """
 
     rate: Rate
     latency_ms: tuple[float | None, ...]
     measured: int
     last_ok_at: datetime | None
-    asked: bool
+    from_probes: bool
 
 
-def works(lab: Lab, since: datetime) -> list[Work]:
-    """All work that is written down since then: collects, listings, evaluations and jobs."""
-    evaluated = [Work(LINEAR_OPTIMIZER, *each) for each in lab.store.ledger.works(since)]
-    return [*lab.store.health.works(since), *lab.store.signs.works(since), *evaluated]
+def read_work(lab: Lab, since: datetime) -> list[Work]:
+    """All work recorded since then: collects, listings, evaluations and jobs."""
+    evaluated = [Work(LINEAR_OPTIMIZER, *each) for each in lab.store.ledger.evaluations(since)]
+    return [
+        *lab.store.health.outcomes(since),
+        *lab.store.heartbeats.job_outcomes(since),
+        *evaluated,
+    ]
 
 
-def summed(
-    written: Iterable[Work], probes: Iterable[Probe], served: Sequence[Served] = ()
-) -> Mapping[str, Done]:
-    """What each component did: its own work where it writes any down, else its probes' answers.
+def summarise(
+    written: Iterable[Work], probes: Iterable[Probe], served: Sequence[RequestCounts] = ()
+) -> Mapping[str, WorkSummary]:
+    """Each component's work: its recorded work, or else its probes.
 
-    Of app servers it is the requests that all of them answered; nothing, where nobody asked.
+    For app servers, the requests that all of them answered.
     """
     by_work: dict[str, list[Work]] = {}
     for work in written:
@@ -66,30 +70,30 @@ def summed(
             answer = Work(probe.component, probe.at, probe.state in _OK, probe.latency_ms)
             by_probe.setdefault(probe.component, []).append(answer)
     found = {
-        name: _done(by_work.get(name) or by_probe.get(name, []), name not in by_work)
+        name: _summary(by_work.get(name) or by_probe.get(name, []), name not in by_work)
         for name in COMPONENTS
     }
-    return found | {APP_SERVER: _answered(served)}
+    return found | {APP_SERVER: _summary_of_requests(served)}
 
 
-def _answered(served: Sequence[Served]) -> Done:
-    took = together(served)
-    return Done(
+def _summary_of_requests(served: Sequence[RequestCounts]) -> WorkSummary:
+    took = merge_latencies(served)
+    return WorkSummary(
         rate=Rate(took.total(), sum(each.failed for each in served)),
         latency_ms=tuple(percentile_ms(took, share) for share in QUANTILES),
         measured=took.total(),
         last_ok_at=max((each.at for each in served if each.took), default=None),
-        asked=False,
+        from_probes=False,
     )
 
 
-def _done(found: Sequence[Work], asked: bool) -> Done:
-    ok = [each for each in found if each.ok]
+def _summary(work: Sequence[Work], asked: bool) -> WorkSummary:
+    ok = [each for each in work if each.ok]
     took = [each.latency_ms for each in ok if each.latency_ms is not None]
-    return Done(
-        rate=Rate(len(ok), len(found) - len(ok)),
+    return WorkSummary(
+        rate=Rate(len(ok), len(work) - len(ok)),
         latency_ms=tuple(percentile(took, share) for share in QUANTILES),
         measured=len(took),
         last_ok_at=max((each.at for each in ok), default=None),
-        asked=asked,
+        from_probes=asked,
     )

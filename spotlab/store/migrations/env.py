@@ -1,4 +1,4 @@
-"""Alembic's environment."""
+"""Alembic's environment: runs migrations on the connection that `migrate` passes."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The SQL tables; the repositories turn their rows into domain values."""
+"""The SQL tables. Repositories convert their rows to domain values."""

@@ -1,4 +1,4 @@
-"""Tables of users, sessions, tokens, links, audit log and answered writes."""
+"""Tables of users, sessions, API tokens, one-time links, audit log and idempotency keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spotlab.store.types import UtcDateTime
 
 
 class UserRow(Base, table=True):
-    """Somebody who may sign in."""
+    """A user."""
 
     __tablename__ = "users"
 
@@ -32,8 +32,8 @@ class UserRow(Base, table=True):
 
 
 class SessionRow(Base, table=True):
-    """A signed-in browser. `refresh_hash` is of its newest renewal token, given at `refreshed_at`,
-    `former_hash` of the one before, which counts until the newest one is used."""
+    """A session. `refresh_hash` is the hash of the newest renewal token, issued at `refreshed_at`;
+    `former_hash` is that of the one before, which stays valid until the newest is used."""
 
     __tablename__ = "user_sessions"
 
@@ -52,7 +52,7 @@ class SessionRow(Base, table=True):
 
 
 class ApiTokenRow(Base, table=True):
-    """An API token, as a hash. `grantors`: the users who made it, beside its own; null: none."""
+    """An API token, as a hash. `grantors`: other users who created it; null: none."""
 
     __tablename__ = "api_tokens"
 
@@ -69,8 +69,8 @@ class ApiTokenRow(Base, table=True):
 
 
 class LinkRow(Base, table=True):
-    """A one-time link: the first administrator's, or a user's to choose a password. `grantors`: the
-    users who made it, beside its own; null: none."""
+    """A one-time link, to create the first administrator or to choose a password. `grantors`: other
+    users who created it; null: none."""
 
     __tablename__ = "one_time_links"
 
@@ -84,7 +84,7 @@ class LinkRow(Base, table=True):
 
 
 class SecretKeyRow(Base, table=True):
-    """A key that sessions were signed with, as a fingerprint: replicas must share one."""
+    """Fingerprint of a key that signs sessions: replicas must share one key."""
 
     __tablename__ = "secret_keys"
 
@@ -93,7 +93,7 @@ class SecretKeyRow(Base, table=True):
 
 
 class AuditRow(Base, table=True):
-    """One change, chained to the one before it; only ever added to."""
+    """One audit entry, chained to the one before it. Rows are only added."""
 
     __tablename__ = "audit_log"
     __table_args__ = (Index(None, "action", "number"), Index(None, "actor", "number"))
@@ -112,7 +112,7 @@ class AuditRow(Base, table=True):
 
 
 class AnsweredWriteRow(Base, table=True):
-    """What was answered to a write with an idempotency key; `status` 0: still at work."""
+    """Response to a write with an idempotency key; `status` 0: not finished."""
 
     __tablename__ = "answered_writes"
 

@@ -1,7 +1,7 @@
 """The base class of every SQL table.
 
-It has a registry and metadata of its own: a hot reload imports all tables anew, and a second import
-into SQLModel's shared registry fails with "Table … is already defined".
+It has its own registry and metadata: a hot reload imports all tables again, which fails in
+SQLModel's shared registry with "Table … is already defined".
 """
 
 from __future__ import annotations
@@ -23,4 +23,4 @@ NULLABLE_JSON: Final = JSON(none_as_null=True)
 
 
 class Base(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMING))):
-    """Base of every table, with a registry of its own."""
+    """Base of every table, with its own registry."""

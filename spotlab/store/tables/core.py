@@ -13,7 +13,7 @@ from spotlab.store.types import UtcDateTime
 
 
 class AccountRow(Base, table=True):
-    """An AWS account that is managed."""
+    """A managed AWS account."""
 
     __tablename__ = "accounts"
 
@@ -30,7 +30,7 @@ class AccountRow(Base, table=True):
 
 
 class InstanceRow(Base, table=True):
-    """An instance with what a user set on it (model, shadow, mode, requirements)."""
+    """An instance, with values that a user set (model, shadow, mode, requirements)."""
 
     __tablename__ = "instances"
 
@@ -79,7 +79,7 @@ class ModelVersionRow(Base, table=True):
 
 
 class ModelEventRow(Base, table=True):
-    """One line of the models' audit trail; only ever added to."""
+    """One event of a model version. Rows are only added."""
 
     __tablename__ = "model_events"
     __table_args__ = (Index(None, "task", "at"),)
@@ -98,7 +98,7 @@ class ModelEventRow(Base, table=True):
 
 
 class ExperimentRow(Base, table=True):
-    """One decision, whole. `candidates` comes last: a list of experiments never touches it."""
+    """One experiment. `candidates` is the last column, which lists of experiments never read."""
 
     __tablename__ = "experiments"
     __table_args__ = (
@@ -140,7 +140,7 @@ class ExperimentRow(Base, table=True):
 
 
 class MarketSnapshotRow(Base, table=True):
-    """One accepted feed; `payload` is its rows as Parquet."""
+    """One snapshot; `payload` holds its rows as Parquet."""
 
     __tablename__ = "market_snapshots"
     __table_args__ = (UniqueConstraint("kind", "market", "scope", "event_time", "digest"),)
@@ -174,7 +174,7 @@ class HealthRow(Base, table=True):
 
 
 class SweepRow(Base, table=True):
-    """A sweep of backtests."""
+    """A backtest sweep."""
 
     __tablename__ = "sweeps"
 
@@ -198,7 +198,7 @@ class SweepCellRow(Base, table=True):
 
 
 class HomeStateRow(Base, table=True):
-    """A fact of this home by name, such as its active market."""
+    """A named value of this home, such as its active market."""
 
     __tablename__ = "home_state"
 

@@ -1,4 +1,4 @@
-"""Tables of leases, jobs, their runs and the processes there are."""
+"""Tables of leases, jobs, job runs and processes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from spotlab.store.types import UtcDateTime
 
 
 class LeaseRow(Base, table=True):
-    """Who leads. `token` grows with every new leader: writes that carry an older one are refused.
+    """A lease. `token` grows with every new holder; writes with an older token fail.
 
-    `beat` grows with every sign of life. Others watch it by their own monotonic clock, so that no
-    wall clock, of whichever machine, decides.
+    `beat` grows with every heartbeat. Other processes observe it with their own monotonic clock, so
+    that wall clocks play no role.
     """
 
     __tablename__ = "leases"
@@ -30,7 +30,7 @@ class LeaseRow(Base, table=True):
 
 
 class JobRow(Base, table=True):
-    """What is set on a scheduled job; an empty schedule is the job's own."""
+    """Settings of a scheduled job; an empty schedule means the default one."""
 
     __tablename__ = "jobs"
 
@@ -43,7 +43,7 @@ class JobRow(Base, table=True):
 
 
 class JobRunRow(Base, table=True):
-    """One run of a job, or why it did not run."""
+    """One run of a job, also a skipped one."""
 
     __tablename__ = "job_runs"
     __table_args__ = (UniqueConstraint("job", "due_at"), Index(None, "job", "id"))
@@ -63,7 +63,7 @@ class JobRunRow(Base, table=True):
 
 
 class ProcessRow(Base, table=True):
-    """A running app server or worker, by its signs of life."""
+    """A running app server or worker, with its last heartbeat."""
 
     __tablename__ = "processes"
 

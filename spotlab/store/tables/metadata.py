@@ -1,4 +1,4 @@
-"""Every table there is, for migrations and dumps."""
+"""Metadata of all tables, for migrations and dumps."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ from spotlab.store.tables.base import Base
 
 MODULES: Final = (access, core, jobs, monitoring, outcomes, placement, workloads)
 METADATA: Final[MetaData] = Base.metadata
-"""Holds the tables of all MODULES, which are imported above."""
+"""The tables of all MODULES, which the import above registers."""

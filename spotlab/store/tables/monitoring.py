@@ -1,4 +1,4 @@
-"""Tables of health probes, alert rules and what was sent."""
+"""Tables of health probes, request counts, alert rules and alerts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spotlab.store.types import UtcDateTime
 
 
 class ProbeRow(Base, table=True):
-    """What a component's state was at a moment, and how long its answer took."""
+    """A component's state at a time, and its latency."""
 
     __tablename__ = "probes"
     __table_args__ = (Index(None, "component", "at"),)
@@ -26,8 +26,8 @@ class ProbeRow(Base, table=True):
     reason: str
 
 
-class ServedRow(Base, table=True):
-    """What a process answered within five minutes: failures, and the others by latency class."""
+class RequestStatsRow(Base, table=True):
+    """Requests of a process in five minutes: failed ones, and the others by latency class."""
 
     __tablename__ = "served_requests"
 
@@ -38,8 +38,8 @@ class ServedRow(Base, table=True):
 
 
 class AlertRuleRow(Base, table=True):
-    """What is watched, and who is told. `sealed_address` is encrypted: a webhook's address lets
-    whoever knows it post."""
+    """An alert rule. `sealed_address` is encrypted: anyone who knows a webhook's address can post
+    to it."""
 
     __tablename__ = "alert_rules"
 
@@ -57,7 +57,7 @@ class AlertRuleRow(Base, table=True):
 
 
 class AlertRow(Base, table=True):
-    """An alert that rang, and what became of telling it."""
+    """An alert that fired or was resolved, and the state of its notification."""
 
     __tablename__ = "alerts"
     __table_args__ = (Index(None, "rule_id", "id"),)

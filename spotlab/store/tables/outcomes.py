@@ -1,4 +1,4 @@
-"""Tables of own interruptions, shadow decisions, outcomes and drift."""
+"""Tables of interruption events, exposure, shadow decisions, outcomes and drift."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spotlab.store.types import UtcDateTime
 
 
 class InterruptionEventRow(Base, table=True):
-    """Something that happened to an own instance."""
+    """An interruption event of an own instance."""
 
     __tablename__ = "interruption_events"
     __table_args__ = (UniqueConstraint("instance_id", "kind", "at"),)
@@ -29,7 +29,7 @@ class InterruptionEventRow(Base, table=True):
 
 
 class ExposureRow(Base, table=True):
-    """An instance that was seen running on a spot pool without a gap."""
+    """Time in which an instance was observed running in a spot pool without a gap."""
 
     __tablename__ = "exposure_intervals"
     __table_args__ = (UniqueConstraint("instance_id", "pool", "started_at"),)
@@ -43,7 +43,7 @@ class ExposureRow(Base, table=True):
 
 
 class ShadowDecisionRow(Base, table=True):
-    """What a challenger would have decided."""
+    """The decision of a challenger."""
 
     __tablename__ = "shadow_decisions"
     __table_args__ = (UniqueConstraint("experiment_id", "model"),)
@@ -68,7 +68,7 @@ class ShadowDecisionRow(Base, table=True):
 
 
 class OutcomeRow(Base, table=True):
-    """One prediction beside what happened."""
+    """One prediction with its outcome."""
 
     __tablename__ = "realised_outcomes"
     __table_args__ = (UniqueConstraint("experiment_id", "target", "model"),)
@@ -90,7 +90,7 @@ class OutcomeRow(Base, table=True):
 
 
 class DriftRow(Base, table=True):
-    """A scored market in a few numbers: quantiles of features and predictions, and importance."""
+    """Summary of a scored market: quantiles of features and predictions, and importance."""
 
     __tablename__ = "drift_snapshots"
     __table_args__ = (UniqueConstraint("market", "model", "at"),)

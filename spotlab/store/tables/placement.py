@@ -1,4 +1,4 @@
-"""Table of what AWS answered about spot placement."""
+"""Table of placement scores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spotlab.store.types import UtcDateTime
 
 
 class PlacementRow(Base, table=True):
-    """One question about a group of types in a region, and its answer: scores by zone."""
+    """Placement scores by zone for a group of types in a region, as AWS returned them."""
 
     __tablename__ = "placement_answers"
 

@@ -1,21 +1,21 @@
-"""The advisor recipe: walking forward through 2022, and by family."""
+"""Sections about the advisor recipe: walk-forward through 2022, and by family."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from spotlab.errors import NotAvailable
 from spotlab.runtime.model_catalogue import figures as card_figures
-from spotlab.sweeps.results.capacity import MEASURES, beside_baselines, figures_of
+from spotlab.sweeps.results.capacity import MEASURES, baseline_table, metric_figures
 from spotlab.sweeps.results.document import Figure, Section, Table, Target, number
 from spotlab.training.advisor.training import train
 from spotlab.training.advisor.walk_forward import NEARLY_A_MONTH, walk_forward
+from spotlab.training.saved_version import Step
 
 Document = dict[str, Any]
-Tell = Callable[[str], None]
 
 SEED: Final = 7
 WALK_FORWARD: Final = "advisor, walk-forward 2022, bucket >= 3"
@@ -33,10 +33,10 @@ CLEAN_TARGETS: Final = {
 PARTS: Final = ("all", "bucket < 3 before")
 
 
-def walk_forward_section(folder: Path, tell: Tell) -> Section:
-    """The recipe fitted on earlier snapshots and tested on later ones."""
+def walk_forward_section(folder: Path, step: Step) -> Section:
+    """The recipe fitted on earlier snapshots of 2022 and tested on later ones."""
     try:
-        document = walk_forward(folder, seed=SEED, step=tell)
+        document = walk_forward(folder, seed=SEED, step=step)
     except NotAvailable as exc:
         return Section(WALK_FORWARD, "", skipped=str(exc))
     everything, low = (document[part] for part in PARTS)
@@ -67,18 +67,18 @@ def walk_forward_section(folder: Path, tell: Tell) -> Section:
         f"{document['split'].capitalize()}. {everything['rows']:,} rows, base rate "
         f"{everything['base_rate']:.3f}; nothing that is shipped learned from these files.",
         [
-            *figures_of(WALK_FORWARD, everything, WALK_TARGETS),
-            *figures_of(f"{WALK_FORWARD}, only pools now below 3", low, {}),
+            *metric_figures(WALK_FORWARD, everything, WALK_TARGETS),
+            *metric_figures(f"{WALK_FORWARD}, only pools now below 3", low, {}),
         ],
-        [beside_baselines(everything), beside_baselines(low), Table(header, pairs)],
+        [baseline_table(everything), baseline_table(low), Table(header, pairs)],
     )
 
 
-def newest_section(folder: Path, tell: Tell) -> Section:
-    """The same walk with one more pair, of files that are dated 29 days apart."""
+def newest_section(folder: Path, step: Step) -> Section:
+    """The newest pair of the walk-forward that includes files dated 29 days apart."""
     title = f"{WALK_FORWARD}, newest pair"
     try:
-        document = walk_forward(folder, min_gap=NEARLY_A_MONTH, seed=SEED, step=tell)
+        document = walk_forward(folder, min_gap=NEARLY_A_MONTH, seed=SEED, step=step)
     except NotAvailable as exc:
         return Section(title, "", skipped=str(exc))
     everything, low = (document[part] for part in ("newest", "newest, bucket < 3 before"))
@@ -89,22 +89,22 @@ def newest_section(folder: Path, tell: Tell) -> Section:
         f"so this is no strict test. {everything['rows']:,} rows, base rate "
         f"{everything['base_rate']:.3f}.",
         [
-            *figures_of(title, everything, WALK_TARGETS),
-            *figures_of(f"{title}, only pools now below 3", low, {}),
+            *metric_figures(title, everything, WALK_TARGETS),
+            *metric_figures(f"{title}, only pools now below 3", low, {}),
         ],
-        [beside_baselines(everything), beside_baselines(low)],
+        [baseline_table(everything), baseline_table(low)],
     )
 
 
-def clean_section(folder: Path, tell: Tell) -> Section:
-    """The shipped recipe trained anew: its forecasts of families that the fit had not seen."""
+def clean_section(folder: Path, step: Step) -> Section:
+    """The shipped recipe trained again: its forecasts of held-out families."""
     with TemporaryDirectory() as out:
         try:
             report = train(
                 folder,
                 Path(out),
                 seed=SEED,
-                progress=lambda text, _share: tell(text),
+                progress=lambda text, _share: step(text),
                 cancelled=lambda: False,
             )
         except NotAvailable as exc:
@@ -118,16 +118,16 @@ def clean_section(folder: Path, tell: Tell) -> Section:
     )
 
 
-def _figures(found: Mapping[str, Mapping[str, float | None]]) -> list[Figure]:
+def _figures(card_figures_by_measure: Mapping[str, Mapping[str, float | None]]) -> list[Figure]:
     return [
         Figure(
             T2_CLEAN,
-            said,
-            found[measure].get("value"),
-            found[measure].get("low"),
-            found[measure].get("high"),
+            label,
+            card_figures_by_measure[measure].get("value"),
+            card_figures_by_measure[measure].get("low"),
+            card_figures_by_measure[measure].get("high"),
             CLEAN_TARGETS.get(measure),
         )
-        for measure, said in MEASURES.items()
-        if measure in found
+        for measure, label in MEASURES.items()
+        if measure in card_figures_by_measure
     ]

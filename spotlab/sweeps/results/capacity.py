@@ -1,4 +1,4 @@
-"""The capacity recipe and the shipped capacity model on recorded campaigns."""
+"""Sections about the capacity recipe on recorded campaigns, and tables of evaluations."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.domain.traces import TracePanel
-from spotlab.recorded.traces import panel as read_panel
+from spotlab.recorded.traces import read_panel as read_panel
 from spotlab.sweeps.results.document import Figure, Section, Table, Target, interval, number
 from spotlab.training.capacity.baselines import fit_baselines, forecast_baselines
 from spotlab.training.capacity.evaluation import Forecast
 from spotlab.training.capacity.rows import CapacityRows, capacity_rows, time_split
 from spotlab.training.evaluation_report import assess
+from spotlab.training.saved_version import Step
 
 FloatArray = NDArray[np.float64]
 Document = dict[str, Any]
 Part = tuple[TracePanel, CapacityRows]
 Trainer = Callable[[Sequence[Part], int], Forecast]
-"""Fits the recipe on the time of training rows, with a seed; gives forecasts of other rows."""
-Tell = Callable[[str], None]
+"""Fits the recipe on the time of training rows, with a seed; returns its forecasts."""
 
 CAMPAIGNS: Final = Path("evaluation-only/traces/spot-traces-availability")
 CAMPAIGN_2023: Final = CAMPAIGNS / "1-node/aws-02-15-2023"
 CAMPAIGN_2022: Final = CAMPAIGNS / "1-node/aws-10-26-2022"
-SHARE: Final = 0.6
+TRAIN_SHARE: Final = 0.6
 SEED: Final = 7
 MEASURES: Final = {
     "auc": "AUC",
@@ -42,13 +42,13 @@ MEASURES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A table to reach.
+    """A training and test split with targets.
 
     Args:
-        what: task and split, for a person.
+        what: task and split, as a heading.
         horizon_h: hours.
-        train: campaign to learn from.
-        test: campaign to test on; the same one: split in time.
+        train: campaign to fit on.
+        test: campaign to test on; if it is the same one, it is split in time.
         targets: by measure.
     """
 
@@ -97,21 +97,21 @@ SPLITS: Final = (
 )
 
 
-def recipe_section(folder: Path, split: Split, train: Trainer, tell: Tell) -> Section:
-    """The recipe fitted on one part of a campaign's time, or on one campaign, tested on the other.
+def recipe_section(folder: Path, split: Split, train: Trainer, step: Step) -> Section:
+    """The recipe fitted and tested on a split.
 
-    What is fitted here is thrown away: it is not the shipped model.
+    The fitted model is discarded: it is not the shipped one.
     """
     missing = [path for path in (split.train, split.test) if not (folder / path).is_dir()]
     if missing:
-        said = f"{missing[0]} is not in the data folder."
-        return Section(split.what, "", skipped=said)
-    tell(f"{split.what}: fitting")
-    learned, tested, held_out = _parts(folder, split)
-    forecast = train(learned, SEED)
-    tell(f"{split.what}: testing")
-    panel, rows = tested
-    fitted = fit_baselines(learned)
+        description = f"{missing[0]} is not in the data folder."
+        return Section(split.what, "", skipped=description)
+    step(f"{split.what}: fitting")
+    training, test, held_out = _parts(folder, split)
+    forecast = train(training, SEED)
+    step(f"{split.what}: testing")
+    panel, rows = test
+    fitted = fit_baselines(training)
     baselines = forecast_baselines(fitted, panel, rows)
     document = assess(
         rows.label[held_out],
@@ -120,30 +120,32 @@ def recipe_section(folder: Path, split: Split, train: Trainer, tell: Tell) -> Se
         {name: values[held_out] for name, values in baselines.items()},
         [(name, rows.pool[held_out] == i) for i, name in enumerate(panel.names)],
     )
-    learned_rows = sum(len(part) for _, part in learned)
-    said = (
+    learned_rows = sum(len(part) for _, part in training)
+    description = (
         f"{learned_rows:,} rows to learn from, tested on {document['rows']:,} rows of "
         f"{document['interval']['blocks']} days, base rate {document['base_rate']:.3f}; intervals "
         "draw days. The fit is thrown away: it is not the shipped model."
     )
     figures = [
-        *figures_of(split.what, document, split.targets),
-        *_gains(split.what, document, "streak_only"),
+        *metric_figures(split.what, document, split.targets),
+        *_gain_figures(split.what, document, "streak_only"),
     ]
-    return Section(split.what, said, figures, [beside_baselines(document), by_group(document)])
+    return Section(
+        split.what, description, figures, [baseline_table(document), group_table(document)]
+    )
 
 
-def figures_of(what: str, document: Document, targets: Mapping[str, Target]) -> list[Figure]:
-    """The document's metrics, each with its target where one is set."""
+def metric_figures(what: str, document: Document, targets: Mapping[str, Target]) -> list[Figure]:
+    """The document's metrics as figures, with their targets if there are any."""
     return [
-        Figure(what, said, entry["value"], entry["low"], entry["high"], targets.get(measure))
-        for measure, said in MEASURES.items()
+        Figure(what, label, entry["value"], entry["low"], entry["high"], targets.get(measure))
+        for measure, label in MEASURES.items()
         if (entry := document["metrics"][measure])
     ]
 
 
-def beside_baselines(document: Document) -> Table:
-    """The model and each baseline on the same rows, with paired differences."""
+def baseline_table(document: Document) -> Table:
+    """Table of the model and each baseline on the same rows, with paired differences."""
     first = ["model", *(number(document["metrics"][m]["value"], 4) for m in MEASURES), "", ""]
     rows = [first]
     for name, row in document["baselines"].items():
@@ -152,19 +154,19 @@ def beside_baselines(document: Document) -> Table:
             [
                 name,
                 *(number(row[measure], 4) for measure in MEASURES),
-                *(_gain(gain[m]) for m in ("auc", "brier")),
+                *(_gain_cell(gain[m]) for m in ("auc", "brier")),
             ]
         )
     header = ("", *MEASURES.values(), "AUC gain (95 %)", "Brier gain (95 %)")
     return Table(header, rows, "Gains are the model's figure minus the baseline's, paired.")
 
 
-def _gain(entry: Document) -> str:
+def _gain_cell(entry: Document) -> str:
     return f"{number(entry['value'], 4)} ({interval(entry['low'], entry['high'], 4)})"
 
 
-def by_group(document: Document) -> Table:
-    """Figures of each pool or class of rows."""
+def group_table(document: Document) -> Table:
+    """Table of the figures of each group of rows."""
     measures = ("auc", "pr_auc", "brier", "brier_skill", "ece")
     rows = [
         [
@@ -183,14 +185,14 @@ def _parts(folder: Path, split: Split) -> tuple[list[Part], Part, NDArray[np.int
     panel = read_panel(folder / split.test)
     rows = capacity_rows(panel, split.horizon_h)
     if split.train == split.test:
-        before, after = time_split(rows, SHARE, panel)
+        before, after = time_split(rows, TRAIN_SHARE, panel)
         return [(panel, rows.take(before))], (panel, rows), after
     other = read_panel(folder / split.train)
-    learned = [(other, capacity_rows(other, split.horizon_h))]
-    return learned, (panel, rows), np.arange(len(rows))
+    training = [(other, capacity_rows(other, split.horizon_h))]
+    return training, (panel, rows), np.arange(len(rows))
 
 
-def _gains(what: str, document: Document, baseline: str) -> list[Figure]:
+def _gain_figures(what: str, document: Document, baseline: str) -> list[Figure]:
     gain = document["baselines"][baseline]["model_minus_baseline"]
     return [
         Figure(

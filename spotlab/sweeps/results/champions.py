@@ -1,8 +1,8 @@
-"""The shipped champions on files that are not in the project."""
+"""Sections about the shipped champions on data that is not in the project."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,18 +12,19 @@ from spotlab.sweeps.results.capacity import (
     CAMPAIGN_2022,
     CAMPAIGN_2023,
     CAMPAIGNS,
-    beside_baselines,
-    by_group,
-    figures_of,
+    baseline_table,
+    group_table,
+    metric_figures,
 )
 from spotlab.sweeps.results.document import Figure, Section, Table
 from spotlab.training.advisor.datasets import read_advisor
 from spotlab.training.advisor.evaluation import AdvisorForecaster, evaluate_advisor
 from spotlab.training.advisor.labels import TRAILING
-from spotlab.training.capacity.evaluation import Carded, Forecast, TraceOptions, evaluate_traces
+from spotlab.training.capacity.evaluation import Forecast, TraceOptions, evaluate_traces
+from spotlab.training.evaluation_report import ModelWithCard
+from spotlab.training.saved_version import Step
 
 Document = dict[str, Any]
-Tell = Callable[[str], None]
 
 CAMPAIGN_16: Final = CAMPAIGNS / "16-node/aws-08-27-2023"
 HORIZONS_H: Final = (1.0, 3.0)
@@ -36,8 +37,8 @@ EVALUATED: Final = (
 ADVISOR: Final = Path("evaluation-only/advisor")
 
 
-def capacity_section(folder: Path, model: Carded, forecast: Forecast, tell: Tell) -> Section:
-    """The capacity champion on each campaign, at one hour and at three."""
+def capacity_section(folder: Path, model: ModelWithCard, forecast: Forecast, step: Step) -> Section:
+    """The capacity champion on each campaign, for each of HORIZONS_H."""
     title = f"{model.name}@{model.version} on recorded campaigns"
     if not (folder / CAMPAIGNS).is_dir():
         return Section(title, "", skipped=f"{CAMPAIGNS} is not in the data folder.")
@@ -45,12 +46,13 @@ def capacity_section(folder: Path, model: Carded, forecast: Forecast, tell: Tell
     tables: list[Table] = []
     for what, path, nodes in EVALUATED:
         for horizon_h in HORIZONS_H:
-            tell(f"{title}: {what}, {horizon_h:g} h")
-            document = _on_traces(folder / path, model, forecast, horizon_h, nodes)
+            step(f"{title}: {what}, {horizon_h:g} h")
+            options = TraceOptions(nodes=nodes)
+            document = evaluate_traces(model, forecast, [folder / path], horizon_h, options)
             name = f"{what}, {horizon_h:g} h"
             if document["learned_from"]:
                 name += " (learned from this record: no test)"
-            figures += figures_of(name, document, {})
+            figures += metric_figures(name, document, {})
             tables += _tables(name, document)
     return Section(
         title,
@@ -61,8 +63,8 @@ def capacity_section(folder: Path, model: Carded, forecast: Forecast, tell: Tell
     )
 
 
-def advisor_section(folder: Path, model: AdvisorForecaster, clock: Clock, tell: Tell) -> Section:
-    """The advisor champion on each snapshot of 2022 and the first one a month after it."""
+def advisor_section(folder: Path, model: AdvisorForecaster, clock: Clock, step: Step) -> Section:
+    """The advisor champion on pairs of snapshots of 2022 that are at least a month apart."""
     title = f"{model.name}@{model.version} on the advisor snapshots of 2022"
     pairs = _pairs(sorted((folder / ADVISOR).glob("*.json.gz")))
     if not pairs:
@@ -71,12 +73,12 @@ def advisor_section(folder: Path, model: AdvisorForecaster, clock: Clock, tell: 
     tables: list[Table] = []
     for before, after in pairs:
         name = f"{before.name[:10]} to {after.name[:10]}"
-        tell(f"{title}: {name}")
+        step(f"{title}: {name}")
         try:
             document = evaluate_advisor(model, [before], after, clock)
         except InvalidInput as exc:
             return Section(title, "", skipped=exc.message)
-        figures += figures_of(name, document, {})
+        figures += metric_figures(name, document, {})
         tables += _tables(name, document)
     return Section(
         title,
@@ -87,24 +89,18 @@ def advisor_section(folder: Path, model: AdvisorForecaster, clock: Clock, tell: 
     )
 
 
-def _on_traces(
-    path: Path, model: Carded, forecast: Forecast, horizon_h: float, nodes: int
-) -> Document:
-    return evaluate_traces(model, forecast, [path], horizon_h, TraceOptions(nodes=nodes))
-
-
 def _tables(name: str, document: Document) -> list[Table]:
-    beside, groups = beside_baselines(document), by_group(document)
-    told = " ".join(document["warnings"])
-    rows = f"{name}: {document['rows']:,} rows, base rate {document['base_rate']:.3f}. {told}"
+    baselines, groups = baseline_table(document), group_table(document)
+    warnings = " ".join(document["warnings"])
+    rows = f"{name}: {document['rows']:,} rows, base rate {document['base_rate']:.3f}. {warnings}"
     return [
-        Table(beside.header, beside.rows, f"{rows.strip()}"),
+        Table(baselines.header, baselines.rows, f"{rows.strip()}"),
         Table(groups.header, groups.rows, f"{name}, part by part."),
     ]
 
 
 def _pairs(files: Sequence[Path]) -> list[tuple[Path, Path]]:
-    """Each snapshot with the first one whose trailing month began after it."""
+    """Each snapshot with the first one whose trailing month began later."""
     dated = [(read_advisor(path).origin.event_time, path) for path in files]
     pairs = []
     for at, path in dated:

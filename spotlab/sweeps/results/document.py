@@ -1,4 +1,4 @@
-"""Figures, targets and tables as Markdown."""
+"""Figures, targets and tables of docs/results.md as Markdown."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a figure is to reach.
+    """Target of a figure.
 
     Args:
-        number: the border itself counts as reached.
-        at_least: else at most.
+        number: the limit, which itself counts as reached.
+        at_least: True: a lower limit; False: an upper limit.
     """
 
     number: float
     at_least: bool = True
 
     def reached(self, value: float) -> bool:
-        """Whether a value as it is shown, with three or four digits, reaches it."""
+        """Whether a value reaches the target, rounded as it is shown, to three or four digits."""
         digits = max(3, len(f"{self.number:.10g}".partition(".")[2]))
         shown = round(value, digits)
         return shown >= self.number if self.at_least else shown <= self.number
@@ -36,9 +36,9 @@ class Figure:
     Args:
         what: task and split.
         measure: such as "AUC".
-        value: None where it is not defined.
-        low, high: 95 % interval; None where there is none.
-        target: what it is to reach; None where nothing was set.
+        value: None if undefined.
+        low, high: 95 % interval; None if there is none.
+        target: None if there is none.
     """
 
     what: str
@@ -50,7 +50,7 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        """In words, whether the target was reached."""
+        """Whether the target was reached, in words; "—" without target or value."""
         if self.target is None or self.value is None:
             return "—"
         return "reached" if self.target.reached(self.value) else "not reached"
@@ -61,9 +61,9 @@ class Table:
     """A table of texts.
 
     Args:
-        header: of each column; the first is left-aligned, the others right-aligned.
-        rows: as many texts each.
-        caption: a sentence above it.
+        header: of each column; the first column is left-aligned, the others right-aligned.
+        rows: one text per column.
+        caption: a sentence above the table.
     """
 
     header: Sequence[str]
@@ -73,18 +73,18 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One part of the document.
+    """One section of the document.
 
     Args:
         title: heading.
-        said: how it was measured, sentences.
-        figures: those that have a target, and others worth a line.
-        tables: more detail.
-        skipped: why nothing was measured; "" where it was.
+        description: sentences about the measurement.
+        figures: with or without target.
+        tables: details.
+        skipped: why nothing was measured; "" if it was measured.
     """
 
     title: str
-    said: str
+    description: str
     figures: Sequence[Figure] = ()
     tables: Sequence[Table] = ()
     skipped: str = ""
@@ -92,14 +92,14 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """The document.
+    """The whole document.
 
     Args:
         date: ISO date of the measurement.
-        versions: of what computed it, by name.
+        versions: of the software, by name.
         files: (file, SHA-256 of the un-gzipped content, licence).
         sections: in order.
-        notes: what a reader must know.
+        notes: paragraphs at the top.
     """
 
     date: str
@@ -109,7 +109,7 @@ class Results:
     notes: Sequence[str] = field(default_factory=tuple)
 
     def as_markdown(self) -> str:
-        """docs/results.md."""
+        """The document as Markdown."""
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         figures = [f for section in self.sections for f in section.figures if f.target]
         parts = [
@@ -118,16 +118,16 @@ class Results:
             f"Measured on {self.date} with {versions}.",
             *self.notes,
             "## Targets",
-            markdown(_targets(figures)) if figures else "None was measured.",
-            *(text for section in self.sections for text in _section(section)),
+            markdown(_targets_table(figures)) if figures else "None was measured.",
+            *(text for section in self.sections for text in _section_parts(section)),
             "## Data",
-            markdown(Table(("file", "SHA-256 (start)", "licence"), _files(self.files))),
+            markdown(Table(("file", "SHA-256 (start)", "licence"), _file_rows(self.files))),
         ]
         return "\n\n".join(parts) + "\n"
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number, or a dash.
+    """The number as text, or a dash if it is None or not finite.
 
     >>> number(0.12345), number(None)
     ('0.123', '—')
@@ -138,14 +138,14 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def interval(low: float | None, high: float | None, digits: int = 3) -> str:
-    """An interval, or a dash."""
+    """The interval as text, or a dash if it is None."""
     return (
         "—" if low is None or high is None else f"{number(low, digits)} to {number(high, digits)}"
     )
 
 
 def markdown(table: Table) -> str:
-    """The table, its caption above it."""
+    """The table as Markdown, below its caption."""
     marks = [":--", *(["--:"] * (len(table.header) - 1))]
     lines = [_line(table.header), _line(marks), *(_line(row) for row in table.rows)]
     return "\n".join([*([table.caption, ""] if table.caption else []), *lines])
@@ -155,7 +155,7 @@ def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _targets(figures: Sequence[Figure]) -> Table:
+def _targets_table(figures: Sequence[Figure]) -> Table:
     rows = [
         (
             f"{figure.what}: {figure.measure}",
@@ -169,8 +169,8 @@ def _targets(figures: Sequence[Figure]) -> Table:
     return Table(("what", "measured", "95 % interval", "to reach", ""), rows)
 
 
-def _section(section: Section) -> list[str]:
-    parts = [f"## {section.title}", section.said]
+def _section_parts(section: Section) -> list[str]:
+    parts = [f"## {section.title}", section.description]
     if section.skipped:
         parts.append(f"Skipped: {section.skipped}")
     others = [figure for figure in section.figures if figure.target is None]
@@ -183,5 +183,5 @@ def _section(section: Section) -> list[str]:
     return [*parts, *(markdown(table) for table in section.tables)]
 
 
-def _files(files: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+def _file_rows(files: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
     return [(f"`{name}`", f"`{digest[:16]}`", licence) for name, digest, licence in files]

@@ -1,4 +1,4 @@
-"""Everything in docs/results.md, in order."""
+"""Measuring all parts of docs/results.md, in order."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from spotlab.sweeps.results.document import Results, Section
 from spotlab.training.advisor.evaluation import TASK as ADVISOR
 from spotlab.training.capacity.evaluation import TASK as CAPACITY
 from spotlab.training.capacity.evaluation import forecaster
-
-Tell = Callable[[str], None]
+from spotlab.training.saved_version import Step
 
 PACKAGES: Final = ("numpy", "pandas", "lightgbm")
 NOTES: Final = (
@@ -45,27 +44,27 @@ _LICENCES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A section by the name that `--only` takes."""
+    """Sections that are measured together; `name` is a value of the option `--only`."""
 
     name: str
-    measure: Callable[[Path, Lab, Tell], Sequence[Section]]
+    measure: Callable[[Path, Lab, Step], Sequence[Section]]
 
 
-def results(folder: Path, lab: Lab, tell: Tell, only: Sequence[str] = ()) -> Results:
-    """Measure every part, or some.
+def measure_results(folder: Path, lab: Lab, step: Step, only: Sequence[str] = ()) -> Results:
+    """Measure all parts, or some.
 
     Args:
         folder: recorded data.
-        lab: whose models and database are used.
-        tell: told what is being done.
-        only: names of PARTS; empty: all.
+        lab: with the models and the database to use.
+        step: called at the start of each step.
+        only: names in PARTS; empty: all.
     """
     sections: list[Section] = []
     for part in PARTS:
         if only and part.name not in only:
             continue
         try:
-            sections += part.measure(folder, lab, tell)
+            sections += part.measure(folder, lab, step)
         except SpotlabError as exc:
             sections.append(Section(part.name.capitalize(), "", skipped=str(exc)))
     return Results(
@@ -81,37 +80,37 @@ def results(folder: Path, lab: Lab, tell: Tell, only: Sequence[str] = ()) -> Res
     )
 
 
-def _recipes(folder: Path, _lab: Lab, tell: Tell) -> list[Section]:
+def _recipes(folder: Path, _lab: Lab, step: Step) -> list[Section]:
     from spotlab.training.capacity.training import recipe_forecast
 
     return [
-        capacity.recipe_section(folder, split, recipe_forecast, tell) for split in capacity.SPLITS
+        capacity.recipe_section(folder, split, recipe_forecast, step) for split in capacity.SPLITS
     ]
 
 
-def _advisor(folder: Path, _lab: Lab, tell: Tell) -> list[Section]:
+def _advisor(folder: Path, _lab: Lab, step: Step) -> list[Section]:
     return [
-        advisor.walk_forward_section(folder, tell),
-        advisor.newest_section(folder, tell),
-        advisor.clean_section(folder, tell),
+        advisor.walk_forward_section(folder, step),
+        advisor.newest_section(folder, step),
+        advisor.clean_section(folder, step),
     ]
 
 
-def _capacity_champion(folder: Path, lab: Lab, tell: Tell) -> list[Section]:
+def _capacity_champion(folder: Path, lab: Lab, step: Step) -> list[Section]:
     model: Any = lab.predictor.get(find_model(lab.store.registry, CAPACITY).reference)
-    return [champions.capacity_section(folder, model, forecaster(model), tell)]
+    return [champions.capacity_section(folder, model, forecaster(model), step)]
 
 
-def _advisor_champion(folder: Path, lab: Lab, tell: Tell) -> list[Section]:
+def _advisor_champion(folder: Path, lab: Lab, step: Step) -> list[Section]:
     model: Any = lab.predictor.get(find_model(lab.store.registry, ADVISOR).reference)
-    return [champions.advisor_section(folder, model, lab.clock, tell)]
+    return [champions.advisor_section(folder, model, lab.clock, step)]
 
 
-def _policies(folder: Path, lab: Lab, tell: Tell) -> list[Section]:
+def _policies(folder: Path, lab: Lab, step: Step) -> list[Section]:
     return [
-        *policies.held_out_sections(folder, tell),
-        policies.deadline_section(folder, lab, tell),
-        policies.service_section(folder, lab, tell),
+        *policies.held_out_sections(folder, step),
+        policies.deadline_section(folder, lab, step),
+        policies.service_section(folder, lab, step),
     ]
 
 
@@ -128,7 +127,7 @@ def _files(folder: Path) -> list[tuple[str, str, str]]:
     found = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        licence = next((told for start, told in _LICENCES.items() if name.startswith(start)), "")
+        licence = next((text for start, text in _LICENCES.items() if name.startswith(start)), "")
         if path.is_file() and licence and "az-prices" not in name:
             found.append((name, digest_of_file(path), licence))
     return found

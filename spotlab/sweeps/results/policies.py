@@ -1,10 +1,9 @@
-"""Policies replayed on recorded campaigns."""
+"""Sections about policies replayed on recorded campaigns."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,20 +12,14 @@ from spotlab.gym.results import differences, summarise
 from spotlab.gym.windows import CHANGEOVERS_H, DEADLINES_H, WORK_H
 from spotlab.runtime.lab import Lab
 from spotlab.sweeps.backtest import start_or_resume
-from spotlab.sweeps.plan import Jobs, Prices, Services, SweepSpec, TraceChoice
 from spotlab.sweeps.results import held_out
 from spotlab.sweeps.results.capacity import CAMPAIGN_2022, CAMPAIGN_2023
 from spotlab.sweeps.results.document import Figure, Section, Table, Target, interval, number
+from spotlab.sweeps.spec import RECORDED_PRICES, Jobs, Services, SweepSpec, TraceChoice
+from spotlab.training.saved_version import Step
 
 Document = dict[str, Any]
-Tell = Callable[[str], None]
 
-ON_DEMAND_USD: Final = 3.06
-SPOT_USD: Final = 0.918
-TOLD: Final = (
-    "On-demand is 3.06 USD/h, the price of p3.2xlarge in us-east-1; spot 0.918 USD/h, the lowest "
-    "that was recorded of it in us-east-1, us-east-2 and us-west-2 from 2019-12-20 to 2020-03-23."
-)
 WINDOWS: Final = 30
 SERVICE_H: Final = 168.0
 SEED: Final = 7
@@ -34,72 +27,74 @@ UNIFORM: Final = "uniform_progress_multi"
 GREEDY: Final = "spot_greedy"
 CHEAPEST: Final = "cheapest_pool"
 ORACLE: Final = "oracle"
-OURS: Final = "spotlab:"
+SPOTLAB_PREFIX: Final = "spotlab:"
 CAMPAIGNS: Final = (
     ("2023-02-15, which the champion learned from", CAMPAIGN_2023),
     ("2022-10-26, which it never saw", CAMPAIGN_2022),
 )
 JOBS: Final = Jobs(WORK_H, DEADLINES_H, CHANGEOVERS_H)
-SERVICES: Final = Services(SERVICE_H, ON_DEMAND_USD, CHANGEOVERS_H)
+SERVICES: Final = Services(SERVICE_H, RECORDED_PRICES.on_demand_usd_per_hour, CHANGEOVERS_H)
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
-    """What a sweep came to.
+class Replay:
+    """Results of a sweep.
 
     Args:
-        summary: as `gym.results.summarise`.
-        differences: as `gym.results.differences`.
+        summary: from `gym.results.summarise`.
+        differences: from `gym.results.differences`.
     """
 
     summary: Document
     differences: Sequence[Document]
 
     @property
-    def ours(self) -> list[str]:
-        """SpotLab's policies among them."""
-        return [name for name in self.summary["policies"] if name.startswith(OURS)]
+    def spotlab_policies(self) -> list[str]:
+        """Names of SpotLab's policies."""
+        return [name for name in self.summary["policies"] if name.startswith(SPOTLAB_PREFIX)]
 
 
-def held_out_sections(folder: Path, tell: Tell) -> list[Section]:
-    """Both workloads in time that the model has not seen, beside their targets."""
+def held_out_sections(folder: Path, step: Step) -> list[Section]:
+    """Sections of both workloads in held-out time, with their targets."""
     titles = ("Jobs with a deadline, held out", "A service that should always be up, held out")
     if not (folder / CAMPAIGN_2023).is_dir() or not (folder / held_out.PRICES).is_file():
         skipped = f"{CAMPAIGN_2023} or {held_out.PRICES} is not in the data folder."
         return [Section(title, "", skipped=skipped) for title in titles]
-    tell("policies, held out: fitting the recipe")
+    step("policies, held out: fitting the recipe")
     world = held_out.held_out_world(folder)
     block_ticks = max(1, round(held_out.BLOCK_H / world.tick_h))
     sections = []
-    for title, windows, figures_of in zip(
+    for title, windows, make_figures in zip(
         titles,
         (held_out.jobs(world.panel), held_out.services(world.panel)),
-        (_of_jobs, _of_services),
+        (_job_figures, _service_figures),
         strict=True,
     ):
-        results = held_out.replay(world, windows, partial(_told, tell, title))
-        found = Replayed(
+        results = held_out.replay(world, windows, _prefixed(step, title))
+        replay = Replay(
             summarise(results, seed=SEED, block_ticks=block_ticks),
             differences(results, seed=SEED, block_ticks=block_ticks),
         )
-        figures = figures_of(title.lower(), found, True)
-        sections.append(Section(title, held_out.TOLD, figures, [_policies("2023-02-15", found)]))
+        figures = make_figures(title.lower(), replay, True)
+        sections.append(
+            Section(title, held_out.DESCRIPTION, figures, [_policy_table("2023-02-15", replay)])
+        )
     return sections
 
 
-def _told(tell: Tell, title: str, text: str) -> None:
-    tell(f"{title}: {text}")
+def _prefixed(step: Step, title: str) -> Step:
+    return lambda text: step(f"{title}: {text}")
 
 
-def deadline_section(folder: Path, lab: Lab, tell: Tell) -> Section:
-    """Jobs with a deadline, under the shipped champion."""
-    return _section("Jobs with a deadline, shipped champion", folder, lab, JOBS, tell, _of_jobs)
+def deadline_section(folder: Path, lab: Lab, step: Step) -> Section:
+    """Section of jobs with a deadline, with the shipped champion."""
+    return _section("Jobs with a deadline, shipped champion", folder, lab, JOBS, step, _job_figures)
 
 
-def service_section(folder: Path, lab: Lab, tell: Tell) -> Section:
-    """A service that should always be up, under the shipped champion."""
+def service_section(folder: Path, lab: Lab, step: Step) -> Section:
+    """Section of a service that should always be up, with the shipped champion."""
     title = "A service that should always be up, shipped champion"
-    return _section(title, folder, lab, SERVICES, tell, _of_services)
+    return _section(title, folder, lab, SERVICES, step, _service_figures)
 
 
 def _section(
@@ -107,12 +102,12 @@ def _section(
     folder: Path,
     lab: Lab,
     workloads: Jobs | Services,
-    tell: Tell,
-    figures_of: Callable[[str, Replayed, bool], list[Figure]],
+    step: Step,
+    make_figures: Callable[[str, Replay, bool], list[Figure]],
 ) -> Section:
     figures: list[Figure] = []
     tables: list[Table] = []
-    said = [TOLD]
+    descriptions = [RECORDED_PRICES.told]
     for name, path in CAMPAIGNS:
         if not (folder / path).is_dir():
             return Section(title, "", skipped=f"{path} is not in the data folder.")
@@ -123,29 +118,29 @@ def _section(
             models=(),
             windows=WINDOWS,
             seed=SEED,
-            prices=Prices(ON_DEMAND_USD, SPOT_USD, None, TOLD),
+            prices=RECORDED_PRICES,
         )
 
         def progress(text: str, share: float, name: str = name) -> None:
-            tell(f"{title}, {name}: {text} ({share:.0%})")
+            step(f"{title}, {name}: {text} ({share:.0%})")
 
         try:
             report = start_or_resume(lab, spec, progress, lambda: False)
         except SpotlabError as exc:
             return Section(title, "", skipped=str(exc))
-        found = Replayed(report.summary, report.differences)
-        figures += figures_of(f"{title.lower()}, {name}", found, False)
-        tables.append(_policies(name, found))
-        said += [f"Models: {', '.join(report.sweep.models.values()) or 'none'}."]
-    return Section(title, " ".join(dict.fromkeys(said)), figures, tables)
+        replay = Replay(report.summary, report.differences)
+        figures += make_figures(f"{title.lower()}, {name}", replay, False)
+        tables.append(_policy_table(name, replay))
+        descriptions += [f"Models: {', '.join(report.sweep.models.values()) or 'none'}."]
+    return Section(title, " ".join(dict.fromkeys(descriptions)), figures, tables)
 
 
-def _of_jobs(what: str, found: Replayed, is_target: bool) -> list[Figure]:
-    policies = found.summary["policies"]
+def _job_figures(what: str, replay: Replay, is_target: bool) -> list[Figure]:
+    policies = replay.summary["policies"]
     figures = []
-    for name in found.ours:
-        against = _ratio(found, name, UNIFORM)
-        hindsight = _ratio(found, name, ORACLE)
+    for name in replay.spotlab_policies:
+        against = _ratio(replay, name, UNIFORM)
+        hindsight = _ratio(replay, name, ORACLE)
         figures += [
             Figure(
                 what,
@@ -173,11 +168,11 @@ def _of_jobs(what: str, found: Replayed, is_target: bool) -> list[Figure]:
     return figures
 
 
-def _of_services(what: str, found: Replayed, is_target: bool) -> list[Figure]:
-    policies = found.summary["policies"]
+def _service_figures(what: str, replay: Replay, is_target: bool) -> list[Figure]:
+    policies = replay.summary["policies"]
     figures = []
-    for name in found.ours:
-        greedy, cheapest = _ratio(found, name, GREEDY), _ratio(found, name, CHEAPEST)
+    for name in replay.spotlab_policies:
+        greedy, cheapest = _ratio(replay, name, GREEDY), _ratio(replay, name, CHEAPEST)
         regret = policies[name]
         figures += [
             Figure(
@@ -215,9 +210,9 @@ def _of_services(what: str, found: Replayed, is_target: bool) -> list[Figure]:
     return figures
 
 
-def _ratio(found: Replayed, name: str, other: str) -> Document:
-    """Cost and downtime of one policy, of another's, with paired intervals."""
-    for pair in found.differences:
+def _ratio(replay: Replay, name: str, other: str) -> Document:
+    """Cost and downtime of one policy relative to another, with paired intervals."""
+    for pair in replay.differences:
         if (pair["first"], pair["second"]) == (name, other):
             return {
                 "cost": pair["cost_ratio"],
@@ -243,8 +238,8 @@ def _inverse(value: float | None) -> float | None:
     return 1.0 / value if value else None
 
 
-def _policies(name: str, found: Replayed) -> Table:
-    summary = found.summary
+def _policy_table(name: str, replay: Replay) -> Table:
+    summary = replay.summary
     ranked = sorted(summary["policies"].items(), key=lambda item: item[1]["cost_usd"])
     rows = [
         (

@@ -1,4 +1,4 @@
-"""Fitting boosters, and scoring rows they did not see."""
+"""Fitting boosters and computing out-of-fold scores."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ Rows = NDArray[np.intp]
 
 
 def training_matrix(data: Dataset, seed: int) -> Matrix:
-    """The recipe's features, with what the model must not see hidden.
+    """(n, f) the recipe's features, without the age and without some prices.
 
-    Every row's bucket has the same age, so the age is hidden: a tree could only tell by it
-    whether the advisor lists the type. Some prices are hidden so that a missing one is not new.
+    The age is NaN: it is the same in every row with a bucket, so that trees could only use it to
+    see whether the advisor lists the type. Some prices are NaN so that trees learn to handle a
+    missing one.
     """
     matrix = scoring_matrix(data)
     hidden = np.random.default_rng(seed).random(len(matrix)) < recipe.HIDDEN_PRICE_SHARE
@@ -38,21 +39,21 @@ def training_matrix(data: Dataset, seed: int) -> Matrix:
 
 
 def scoring_matrix(data: Dataset) -> Matrix:
-    """The recipe's features as they are, but for the age, which the trees never saw."""
+    """(n, f) the recipe's features without the age, which is NaN in training too."""
     matrix = data.frame.select(recipe.FEATURES)
     matrix[:, recipe.FEATURES.index(recipe.AGE)] = np.nan
     return matrix
 
 
 @dataclass(frozen=True)
-class Fitting:
-    """What a booster is fitted from.
+class BoosterFitter:
+    """Fits boosters on rows of a data set.
 
     Args:
-        data: every row.
-        rounds: at most so many trees.
+        data: all rows.
+        rounds: largest number of trees.
         seed: of sampling inside LightGBM, and of which prices are hidden.
-        folds: of the groups, wherever rows are validated.
+        folds: number of group folds for validation.
     """
 
     data: Dataset
@@ -61,42 +62,44 @@ class Fitting:
     folds: int = recipe.FOLDS
 
     @cached_property
-    def shown(self) -> Matrix:
-        """(n, f) `training_matrix`."""
+    def training_matrix(self) -> Matrix:
+        """(n, f) features to fit on."""
         return training_matrix(self.data, self.seed)
 
     @cached_property
-    def asked(self) -> Matrix:
-        """(n, f) `scoring_matrix`."""
+    def scoring_matrix(self) -> Matrix:
+        """(n, f) features to score."""
         return scoring_matrix(self.data)
 
     @property
     def rows(self) -> Rows:
-        """(n,) every row."""
+        """(n,) indices of all rows."""
         return np.arange(len(self.data.bucket))
 
     def fit(self, candidate: Candidate, rows: Rows, rounds: int) -> lightgbm.Booster:
-        """One booster of these rows; the same input gives the same bytes."""
+        """A booster fitted on these rows; the same input gives the same bytes."""
         import lightgbm
 
         return lightgbm.train(
-            self._settings(candidate), self._set(candidate, rows), num_boost_round=rounds
+            self._parameters(candidate),
+            self._lightgbm_dataset(candidate, rows),
+            num_boost_round=rounds,
         )
 
-    def enough_rounds(self, candidate: Candidate, rows: Rows) -> int:
-        """Trees after which families held out of these rows gain nothing: early stopping.
+    def best_rounds(self, candidate: Candidate, rows: Rows) -> int:
+        """Number of trees by early stopping on families held out of these rows.
 
-        The families that stop it are not tested by whoever asks: they are part of `rows`.
+        The validation families are part of `rows`, so they cannot be test rows of the caller.
         """
         import lightgbm
 
-        fitted, watched = next(group_folds(self.families(rows), self.folds))
-        known = self._set(candidate, rows[fitted])
+        train, validation = next(group_folds(self.families(rows), self.folds))
+        train_set = self._lightgbm_dataset(candidate, rows[train])
         booster = lightgbm.train(
-            self._settings(candidate),
-            known,
+            self._parameters(candidate),
+            train_set,
             num_boost_round=self.rounds,
-            valid_sets=[self._set(candidate, rows[watched], reference=known)],
+            valid_sets=[self._lightgbm_dataset(candidate, rows[validation], reference=train_set)],
             callbacks=[lightgbm.early_stopping(recipe.PATIENCE, verbose=False)],
         )
         return max(booster.best_iteration, 1)
@@ -108,9 +111,12 @@ class Fitting:
         rounds: int,
         step: Callable[[], None] = lambda: None,
     ) -> FloatArray:
-        """(len(rows),) raw score of each row from a booster that saw no row of its family.
+        """(len(rows),) raw score of each row from a booster fitted without its family.
 
         Args:
+            candidate: how to fit.
+            rows: indices of rows.
+            rounds: number of trees.
             step: called before each fold; may raise Cancelled.
         """
         score = np.full(len(rows), np.nan)
@@ -121,33 +127,32 @@ class Fitting:
 
     def score(self, booster: lightgbm.Booster, rows: Rows) -> FloatArray:
         """(len(rows),) raw score, log-odds."""
-        said = booster.predict(self.asked[rows], raw_score=True, num_threads=1)
-        return np.asarray(said, dtype=np.float64)
+        return raw_score(booster, self.scoring_matrix[rows])
 
     def families(self, rows: Rows) -> list[str]:
-        """The groups of these rows."""
+        """The family of each of these rows."""
         return [self.data.families[row] for row in rows]
 
-    def _settings(self, candidate: Candidate) -> dict[str, Any]:
+    def _parameters(self, candidate: Candidate) -> dict[str, Any]:
         settings: dict[str, Any] = {
-            **recipe.REPEATABLE,
+            **recipe.REPRODUCIBLE,
             **candidate.settings,
             "objective": candidate.objective,
             "seed": self.seed,
         }
-        if candidate.rising_in_bucket:
+        if candidate.monotone_in_bucket:
             settings["monotone_constraints"] = [
                 int(name == recipe.BUCKET) for name in recipe.FEATURES
             ]
         return settings
 
-    def _set(
+    def _lightgbm_dataset(
         self, candidate: Candidate, rows: Rows, reference: lightgbm.Dataset | None = None
     ) -> lightgbm.Dataset:
         import lightgbm
 
-        matrix, bucket = self.shown[rows], self.data.bucket[rows]
-        for name in candidate.hidden:
+        matrix, bucket = self.training_matrix[rows], self.data.bucket[rows]
+        for name in candidate.hidden_features:
             matrix[:, recipe.FEATURES.index(name)] = np.nan
         return lightgbm.Dataset(
             matrix,
@@ -157,14 +162,20 @@ class Fitting:
         )
 
 
+def raw_score(booster: lightgbm.Booster, matrix: Matrix) -> FloatArray:
+    """(n,) uncalibrated score of each row, log-odds."""
+    score = booster.predict(matrix, raw_score=True, num_threads=1)
+    return np.asarray(score, dtype=np.float64)
+
+
 def last_bucket_forecast(data: Dataset, folds: int) -> FloatArray:
-    """(n,) the baseline: share of high buckets among other families' pools of that bucket."""
-    now, later = data.frame.column(recipe.BUCKET), high(data.bucket)
-    level = np.where(np.isnan(now), -1.0, now)
-    said = np.full(len(later), np.nan)
+    """(n,) baseline: share of high buckets among the other folds' rows with the same bucket."""
+    bucket, outcome = data.frame.column(recipe.BUCKET), high(data.bucket)
+    level = np.where(np.isnan(bucket), -1.0, bucket)
+    forecast = np.full(len(outcome), np.nan)
     for train, test in group_folds(data.families, folds):
-        overall = float(later[train].mean())
+        overall = float(outcome[train].mean())
         for value in np.unique(level):
-            alike = later[train][level[train] == value]
-            said[test[level[test] == value]] = alike.mean() if len(alike) else overall
-    return said
+            same_level = outcome[train][level[train] == value]
+            forecast[test[level[test] == value]] = same_level.mean() if len(same_level) else overall
+    return forecast

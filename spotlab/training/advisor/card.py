@@ -1,4 +1,4 @@
-"""The model card: what the model is, where it comes from, where it ends."""
+"""The advisor model's card: description, data, figures and limits."""
 
 from __future__ import annotations
 
@@ -95,17 +95,17 @@ LIMITS: Final = [
 
 
 def feature_specs(data: Dataset, seed: int) -> list[FeatureSpec]:
-    """Each feature's bounds from the registry, and whether training rows lacked it."""
-    shown, known = training_matrix(data, seed), scoring_matrix(data)
+    """Each feature's bounds from the registry, and whether it was NaN in training rows."""
+    training, scoring = training_matrix(data, seed), scoring_matrix(data)
     return [
         FeatureSpec(
             name=name,
             unit=feature(name).unit,
             low=feature(name).low,
             high=feature(name).high,
-            nullable=bool(np.isnan(shown[:, column]).any()),
+            nullable=bool(np.isnan(training[:, column]).any()),
             meaning=feature(name).meaning,
-            typical=None if name == recipe.AGE else _typical(known[:, column]),
+            typical=None if name == recipe.AGE else _typical(scoring[:, column]),
         )
         for column, name in enumerate(recipe.FEATURES)
     ]
@@ -116,18 +116,19 @@ def _typical(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
 
 
 def persistence(data: Dataset, calibration: Calibration, score: FloatArray) -> Persistence:
-    """Published drift, and for the gap the trees were trained across what these rows show.
+    """Shares of unchanged buckets: published ones, and that of these rows for the training gap.
 
     Args:
+        data: n rows.
         calibration: of the scores.
         score: (n,) out-of-fold raw scores.
     """
     bucket, age_h = data.frame.column(recipe.BUCKET), data.frame.column(recipe.AGE)
     listed = ~np.isnan(bucket)
     trained_gap_h = float(np.median(age_h[listed])) + recipe.LEAD_H
-    kept = round(float(np.mean(bucket[listed] == data.bucket[listed])), 3)
-    kept = min(kept, *recipe.UNCHANGED.values())
-    shares = {**recipe.UNCHANGED, trained_gap_h: kept}
+    unchanged = round(float(np.mean(bucket[listed] == data.bucket[listed])), 3)
+    unchanged = min(unchanged, *recipe.UNCHANGED_SHARES.values())
+    shares = {**recipe.UNCHANGED_SHARES, trained_gap_h: unchanged}
     drift = level_drift(bucket[listed], calibration, score[listed])
     return Persistence(
         recipe.BUCKET, recipe.AGE, recipe.LEAD_H, (*shares,), (*shares.values(),), drift
@@ -135,10 +136,10 @@ def persistence(data: Dataset, calibration: Calibration, score: FloatArray) -> P
 
 
 def level_drift(bucket: FloatArray, calibration: Calibration, score: FloatArray) -> LevelDrift:
-    """What lowers the mean forecast from the label's level to that of the same pools before.
+    """Shifts that lower the mean forecast from the label's level to the pools' earlier level.
 
     Args:
-        bucket: (n,) when the features were made.
+        bucket: (n,) bucket at the time of the features.
         calibration: of the scores.
         score: (n,) out-of-fold raw scores.
     """
@@ -164,10 +165,14 @@ def card(
     chosen: recipe.Candidate,
     measured: Document,
 ) -> bytes:
-    """card.json: the part code relies on first, then what people read.
+    """card.json: first the entries that code reads, then those for people.
 
     Args:
-        score: (n,) out-of-fold raw scores of the rows.
+        data: n training rows.
+        version: of the model.
+        calibration: of the scores.
+        score: (n,) out-of-fold raw scores.
+        seed, split, rounds, chosen: how the model was fitted.
         measured: comparison, metrics and tests, as plain numbers.
     """
     document = {
@@ -184,7 +189,7 @@ def card(
         "calibration": calibration,
         "persistence": persistence(data, calibration, score),
         "features": feature_specs(data, seed),
-        "left_out": dict(recipe.LEFT_OUT),
+        "left_out": dict(recipe.EXCLUDED),
         "label": LABEL,
         "formula": FORMULA,
         "training": {
@@ -197,10 +202,10 @@ def card(
             "and calibration are chosen again inside each fold's training part",
             "variants_tried": VARIANTS_TRIED,
             "objective": chosen.name,
-            "settings": {**recipe.REPEATABLE, **chosen.settings, "rounds": rounds},
+            "settings": {**recipe.REPRODUCIBLE, **chosen.settings, "rounds": rounds},
             "early_stopping": f"after {recipe.PATIENCE} trees without gain on held out "
             f"groups, at most {recipe.ROUNDS} trees; then every row is fitted",
-            "rising_in": [recipe.BUCKET] if chosen.rising_in_bucket else [],
+            "rising_in": [recipe.BUCKET] if chosen.monotone_in_bucket else [],
             "hidden_price_share": recipe.HIDDEN_PRICE_SHARE,
             "seed": seed,
             "libraries": {name: installed(name) for name in ("lightgbm", "numpy", "pandas")},

@@ -1,4 +1,4 @@
-"""How good the model is, for its card."""
+"""Evaluation figures of the advisor model, for its card."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from spotlab.inference.adapters import CheckedModel
 from spotlab.training.advisor import recipe
 from spotlab.training.advisor.datasets import (
     Dataset,
-    advisor_market,
-    labelled,
+    market_of_snapshots,
     pools_of,
     read_advisor,
     recorded_market,
+    with_labels,
 )
+from spotlab.training.advisor.evaluation import persistence
 from spotlab.training.advisor.labels import TRAILING, high, rate_position
 from spotlab.training.scores import (
     auc,
@@ -42,7 +43,10 @@ _GAP_CLASSES_DAYS: Final = ((31, 60), (61, 120), (121, 170))
 
 
 def rounded(document: Any, digits: int = 4) -> Any:
-    """Every number of a document with four digits: more would pretend to be known."""
+    """A document with all floats rounded, since more digits would exceed the data's precision.
+
+    Non-finite floats become None.
+    """
     if isinstance(document, dict):
         return {key: rounded(value, digits) for key, value in document.items()}
     if isinstance(document, (list, tuple)):
@@ -53,7 +57,13 @@ def rounded(document: Any, digits: int = 4) -> Any:
 
 
 def metrics(data: Dataset, forecast: FloatArray, baseline: FloatArray, seed: int) -> Document:
-    """Scores with intervals, against the baseline, by subgroup, and the reliability table."""
+    """Scores with intervals, compared with the baseline and by subgroup, and the reliability table.
+
+    Args:
+        data: n rows.
+        forecast, baseline: (n,) P(bucket >= 3).
+        seed: of the intervals.
+    """
     outcome, families = high(data.bucket), data.families
     pairs = (outcome, forecast)
     measures = {"auc": auc, "pr_auc": pr_auc, "brier": brier, "brier_skill": brier_skill}
@@ -65,7 +75,9 @@ def metrics(data: Dataset, forecast: FloatArray, baseline: FloatArray, seed: int
         },
         "last_bucket_only": scores(outcome, baseline).as_dict(),
         "better_than_last_bucket_95": {
-            name: block_interval(_gain(measure), (*pairs, baseline), families, seed=seed)
+            name: block_interval(
+                _score_difference(measure), (*pairs, baseline), families, seed=seed
+            )
             for name, measure in (("auc", auc), ("brier", brier))
         },
         "reliability": [
@@ -85,11 +97,11 @@ def metrics(data: Dataset, forecast: FloatArray, baseline: FloatArray, seed: int
     }
 
 
-def _gain(measure: Callable[..., float]) -> Callable[..., float]:
-    def gain(outcome: FloatArray, forecast: FloatArray, baseline: FloatArray) -> float:
+def _score_difference(measure: Callable[..., float]) -> Callable[..., float]:
+    def difference(outcome: FloatArray, forecast: FloatArray, baseline: FloatArray) -> float:
         return measure(outcome, forecast) - measure(outcome, baseline)
 
-    return gain
+    return difference
 
 
 def _subgroups(data: Dataset) -> Iterator[tuple[str, NDArray[np.bool_]]]:
@@ -104,17 +116,19 @@ def _subgroups(data: Dataset) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     yield "bucket >= 3 fourteen months before", bucket >= 3.0
 
 
-def level_where_fresh(model: CheckedModel, folder: Path) -> Document:
-    """What is forecast on each advisor snapshot, by its day, beside what its buckets say already.
+def level_by_snapshot(model: CheckedModel, folder: Path) -> Document:
+    """Mean forecast on each advisor snapshot, by its day, and the mean of its present buckets.
 
-    Prices are known on the newest alone.
+    Prices are known only for the newest snapshot.
     """
     newest = recorded_market(folder, recipe.LABEL_AT)
     frames = [compute(newest)]
     for path in sorted((folder / "advisor").glob("*.json.gz")):
         snapshot = read_advisor(path)
         if snapshot.origin.event_time < newest.origins[FeedKind.ADVISOR].event_time:
-            frames.append(compute(advisor_market([snapshot], newest.specs), pools_of(snapshot)))
+            frames.append(
+                compute(market_of_snapshots([snapshot], newest.specs), pools_of(snapshot))
+            )
     frames.sort(key=lambda frame: frame.as_of)
     return {f"{frame.as_of:%Y-%m-%d}": _level(model, frame) for frame in frames}
 
@@ -134,39 +148,44 @@ def _level(model: CheckedModel, frame: FeatureFrame) -> Document:
     }
 
 
-def on_data_never_trained_on(model: CheckedModel, folder: Path) -> Document:
-    """How the model does at short gaps, on advisor snapshots of 2022 that train nothing.
+def scores_on_unseen_snapshots(model: CheckedModel, folder: Path) -> Document:
+    """Scores at short gaps, on the advisor snapshots of 2022, which are never used for training.
 
-    Every snapshot is followed by every later one whose trailing month it does not share. Prices
-    are unknown there. Persistence gets the share of high buckets after each bucket *on these very
-    rows*, which favours it.
+    Every snapshot is paired with every later one whose trailing month begins after it. Prices are
+    unknown. Persistence forecasts the share of high buckets after each bucket *on the same rows*,
+    which favours it.
     """
     files = sorted((folder / "evaluation-only" / "advisor").glob("*.json.gz"))
     if not files:
         return {"status": "not measured: evaluation-only/advisor is not in the data folder"}
     snapshots = [read_advisor(path) for path in files]
     specs = recorded_market(folder, recipe.AS_OF).specs
-    pairs = [_pair(model, earlier, later, specs) for earlier, later in _followed(snapshots)]
+    pairs = [
+        _pair_forecasts(model, earlier, later, specs)
+        for earlier, later in _snapshot_pairs(snapshots)
+    ]
     by_gap = {
         f"{low}-{high_} days apart": [pair for pair in pairs if low <= pair["gap_days"] <= high_]
         for low, high_ in _GAP_CLASSES_DAYS
     }
     return {
         "status": f"{len(pairs)} pairs of advisor snapshots of 2022, prices unknown",
-        **{name: _compared(some) for name, some in ({"all": pairs} | by_gap).items() if some},
+        **{name: _pair_scores(some) for name, some in ({"all": pairs} | by_gap).items() if some},
     }
 
 
-def _followed(snapshots: list[Snapshot]) -> Iterator[tuple[Snapshot, Snapshot]]:
+def _snapshot_pairs(snapshots: list[Snapshot]) -> Iterator[tuple[Snapshot, Snapshot]]:
     for earlier in snapshots:
         for later in snapshots:
             if later.origin.event_time - earlier.origin.event_time > TRAILING:
                 yield earlier, later
 
 
-def _pair(model: CheckedModel, earlier: Snapshot, later: Snapshot, specs: Any) -> Document:
-    frame = compute(advisor_market([earlier], specs), pools_of(earlier))
-    data = labelled(frame, later)
+def _pair_forecasts(
+    model: CheckedModel, earlier: Snapshot, later: Snapshot, specs: Any
+) -> Document:
+    frame = compute(market_of_snapshots([earlier], specs), pools_of(earlier))
+    data = with_labels(frame, later)
     fresh = data.frame.select(model.feature_names)
     aged = fresh.copy()
     aged[:, model.feature_names.index(recipe.AGE)] = np.nan
@@ -179,16 +198,18 @@ def _pair(model: CheckedModel, earlier: Snapshot, later: Snapshot, specs: Any) -
     }
 
 
-def _compared(pairs: list[Document]) -> Document:
+def _pair_scores(pairs: list[Document]) -> Document:
     outcome, bucket, shipped, trees = (
         np.concatenate([pair[name] for pair in pairs])
         for name in ("outcome", "bucket", "shipped", "trees alone")
     )
-    place = bucket.astype(np.intp)
-    persistence = (np.bincount(place, weights=outcome) / np.bincount(place).clip(1))[place]
-    kept = ~np.isnan(shipped)
-    forecasts = {"shipped": shipped, "trees alone": trees, "persistence": persistence}
+    scored = ~np.isnan(shipped)
+    forecasts = {
+        "shipped": shipped,
+        "trees alone": trees,
+        "persistence": persistence(outcome, bucket),
+    }
     return {
-        name: scores(outcome[kept], forecast[kept]).as_dict()
+        name: scores(outcome[scored], forecast[scored]).as_dict()
         for name, forecast in forecasts.items()
-    } | {"rows refused": int((~kept).sum())}
+    } | {"rows refused": int((~scored).sum())}

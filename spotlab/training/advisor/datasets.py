@@ -1,7 +1,7 @@
-"""Recorded markets as training rows, through the feature engine of production.
+"""Training rows from recorded markets, computed by the production feature engine.
 
-A market is built as of a day from files dated that day or before, so nothing later can leak into a
-feature. Recorded data is read from the folder that SPOTLAB_SHARED_DATA names and is never copied.
+A market is built as of a day from files dated that day or earlier, so that features cannot leak
+later data. Recorded data is read from the folder named by SPOTLAB_SHARED_DATA and is never copied.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from spotlab.training.advisor.labels import bucket_labels
 
 FloatArray = NDArray[np.float64]
 
-VARIABLE: Final = "SPOTLAB_SHARED_DATA"
+DATA_VARIABLE: Final = "SPOTLAB_SHARED_DATA"
 DEFAULT_FOLDER: Final = Path("../shared/data")
 HISTORY: Final = timedelta(days=90)
 SPECS_FILE: Final = "instance-specs/instance_types-2026-08-21.csv"
@@ -47,12 +47,12 @@ SPECS_FILE: Final = "instance-specs/instance_types-2026-08-21.csv"
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Feature rows and their label.
+    """Feature rows and their labels.
 
     Args:
         frame: (n, f) features as of one moment.
         bucket: (n,) advisor bucket 0..4 of a later month.
-        families: (n,) instance family of each row, the group that is split by.
+        families: (n,) instance family of each row, by which folds are split.
         label_at: date of the label's snapshot, aware UTC.
     """
 
@@ -63,8 +63,8 @@ class Dataset:
 
 
 def data_folder() -> Path:
-    """The folder of recorded data that the environment names."""
-    return Path(os.environ.get(VARIABLE, DEFAULT_FOLDER))
+    """The folder of recorded data, from the environment."""
+    return Path(os.environ.get(DATA_VARIABLE, DEFAULT_FOLDER))
 
 
 def dataset(folder: Path, as_of: datetime, label_at: datetime) -> Dataset:
@@ -72,21 +72,21 @@ def dataset(folder: Path, as_of: datetime, label_at: datetime) -> Dataset:
 
     Args:
         folder: recorded data.
-        as_of: what is known then makes the features, aware UTC.
-        label_at: date of the advisor snapshot that gives the label.
+        as_of: time of the features, aware UTC.
+        label_at: date of the advisor snapshot with the label.
     Raises:
-        NotAvailable: the folder or a file is missing; names the variable.
-        InvalidInput: the label's trailing month reaches back into the features.
+        NotAvailable: the folder or a file is missing; the error names the variable.
+        InvalidInput: the label's trailing month overlaps the features.
     """
     later = read_advisor(folder / "advisor" / f"{label_at:%Y-%m-%d}.json.gz")
-    return labelled(compute(recorded_market(folder, as_of)), later)
+    return with_labels(compute(recorded_market(folder, as_of)), later)
 
 
-def labelled(frame: FeatureFrame, later: Snapshot, overlap: timedelta = timedelta(0)) -> Dataset:
-    """The frame's pools that the later snapshot has a bucket of.
+def with_labels(frame: FeatureFrame, later: Snapshot, overlap: timedelta = timedelta(0)) -> Dataset:
+    """The rows of a frame whose pools have a bucket in the later snapshot.
 
     Raises:
-        InvalidInput: the label's trailing month reaches back into the features.
+        InvalidInput: the label's trailing month overlaps the features.
     """
     bucket = bucket_labels(frame.pools, later, frame.as_of, overlap)
     known = np.flatnonzero(~np.isnan(bucket))
@@ -100,48 +100,33 @@ def labelled(frame: FeatureFrame, later: Snapshot, overlap: timedelta = timedelt
 
 
 def recorded_market(folder: Path, as_of: datetime) -> MarketData:
-    """The market as the files dated until `as_of` show it.
+    """The market according to the files dated `as_of` or earlier.
 
-    On-demand prices stay unknown: none that old is recorded.
+    On-demand prices are unknown: none of that time are recorded.
 
     Raises:
-        NotAvailable: the folder or a kind of file is missing; names the variable.
+        NotAvailable: the folder or a kind of file is missing; the error names the variable.
     """
-    advisor = [read_advisor(path) for path in _until(folder, "advisor", as_of)]
-    recent = [path for path in _until(folder, "spot-prices", as_of) if _day(path) > as_of - HISTORY]
+    advisor = [read_advisor(path) for path in _files_until(folder, "advisor", as_of)]
+    recent = [
+        path for path in _files_until(folder, "spot-prices", as_of) if _day(path) > as_of - HISTORY
+    ]
     prices = [_read_prices(path) for path in recent]
-    newest = [*advisor[-1:], *prices[-1:]]
-    return tidy_market(
-        MarketData(
-            market=MarketName.RECORDED,
-            as_of=as_of,
-            advisor=_dated(advisor[-1:], FeedKind.ADVISOR),
-            advisor_past=_dated(advisor[:-1], FeedKind.ADVISOR),
-            prices=_dated(prices[-1:], FeedKind.PRICE_HISTORY),
-            price_history=_dated(prices, FeedKind.PRICE_HISTORY),
-            specs=_read_specs(folder),
-            origins={snapshot.kind: snapshot.origin for snapshot in newest},
-        )
-    )
+    return _market(advisor, prices, _read_specs(folder), as_of)
 
 
 def read_advisor(path: Path) -> Snapshot:
-    """An advisor file whose name is its date.
+    """The advisor snapshot in a file that is named by its date.
 
     Raises:
-        NotAvailable: no such file; names the variable.
+        NotAvailable: the file is missing; the error names the variable.
     """
     origin = _origin("AWS Spot Advisor feed", path)
     return parse_advisor(_read(path), origin, MarketName.RECORDED)[0]
 
 
-def advisor_market(snapshots: Sequence[Snapshot], specs: pd.DataFrame) -> MarketData:
-    """A market of which the advisor alone is known, as of its newest snapshot."""
-    return market_of(snapshots, specs)
-
-
-def market_of(snapshots: Sequence[Snapshot], specs: pd.DataFrame) -> MarketData:
-    """A market of advisor and spot price snapshots, as of the newest of them.
+def market_of_snapshots(snapshots: Sequence[Snapshot], specs: pd.DataFrame) -> MarketData:
+    """A market of advisor and spot price snapshots, as of the newest one.
 
     Args:
         snapshots: ADVISOR and SPOT_PRICES, in any order.
@@ -150,15 +135,22 @@ def market_of(snapshots: Sequence[Snapshot], specs: pd.DataFrame) -> MarketData:
     ordered = sorted(snapshots, key=lambda snapshot: snapshot.origin.event_time)
     advisor = [snapshot for snapshot in ordered if snapshot.kind is FeedKind.ADVISOR]
     prices = [snapshot for snapshot in ordered if snapshot.kind is FeedKind.SPOT_PRICES]
+    return _market(advisor, prices, specs, ordered[-1].origin.event_time)
+
+
+def _market(
+    advisor: Sequence[Snapshot], prices: Sequence[Snapshot], specs: pd.DataFrame, as_of: datetime
+) -> MarketData:
+    """A market of snapshots, each kind oldest first."""
     newest = [*advisor[-1:], *prices[-1:]]
     return tidy_market(
         MarketData(
             market=MarketName.RECORDED,
-            as_of=ordered[-1].origin.event_time,
-            advisor=_dated(advisor[-1:], FeedKind.ADVISOR),
-            advisor_past=_dated(advisor[:-1], FeedKind.ADVISOR),
-            prices=_dated(prices[-1:], FeedKind.PRICE_HISTORY),
-            price_history=_dated(prices, FeedKind.PRICE_HISTORY),
+            as_of=as_of,
+            advisor=_table(advisor[-1:], FeedKind.ADVISOR),
+            advisor_past=_table(advisor[:-1], FeedKind.ADVISOR),
+            prices=_table(prices[-1:], FeedKind.PRICE_HISTORY),
+            price_history=_table(prices, FeedKind.PRICE_HISTORY),
             specs=specs,
             origins={snapshot.kind: snapshot.origin for snapshot in newest},
         )
@@ -168,29 +160,29 @@ def market_of(snapshots: Sequence[Snapshot], specs: pd.DataFrame) -> MarketData:
 def archived_dataset(
     archive: Archive, market: MarketName, as_of: datetime, label_at: datetime
 ) -> Dataset:
-    """Rows from the app's own archive: what was known as of a day, and a later advisor's bucket.
+    """Rows from the app's own archive: features as of a day, and a later advisor bucket.
 
     Args:
-        archive: every snapshot the app ever accepted.
-        market: which market of it.
-        as_of: what is known then makes the features, aware UTC.
-        label_at: the newest advisor snapshot until then gives the label.
+        archive: all snapshots that the app has collected.
+        market: in the archive.
+        as_of: time of the features, aware UTC.
+        label_at: the newest advisor snapshot up to this time has the label.
     Raises:
-        NoMarketData: the archive knows no prices at `as_of`.
-        NotAvailable: it holds no advisor snapshot until `label_at`.
-        InvalidInput: the label's trailing month reaches back into the features.
+        NoMarketData: the archive has no prices at `as_of`.
+        NotAvailable: the archive has no advisor snapshot up to `label_at`.
+        InvalidInput: the label's trailing month overlaps the features.
     """
     later = archive.latest(FeedKind.ADVISOR, market, at=label_at)
     if later is None:
         raise NotAvailable(
-            f"The archive holds no advisor snapshot of {label_at:%Y-%m-%d} or before.",
-            remedy="Collect the market for more than a month, then train on it.",
+            f"The archive has no advisor snapshot of {label_at:%Y-%m-%d} or earlier.",
+            remedy="Collect the market for more than a month before training on it.",
         )
-    return labelled(compute(read_market(archive, market, as_of)), later)
+    return with_labels(compute(read_market(archive, market, as_of)), later)
 
 
 def pools_of(snapshot: Snapshot) -> list[Pool]:
-    """The region-level Linux pools an advisor snapshot lists."""
+    """The region-level Linux pools in an advisor snapshot."""
     rows = snapshot.rows[snapshot.rows["operating_system"] == LINUX]
     pairs = rows[["region", "instance_type"]].itertuples(index=False, name=None)
     return [Pool(region, None, instance_type) for region, instance_type in pairs]
@@ -202,13 +194,13 @@ def _read_prices(path: Path) -> Snapshot:
 
 
 def _read_specs(folder: Path) -> pd.DataFrame:
-    """vCPU, memory and architecture: what the public feeds serve of every type.
+    """vCPU, memory and architecture, which the public feeds publish for every type.
 
-    Specifications of a type never change, so a later file tells nothing of the market. Columns
-    that only an AWS account can read stay unknown, as they are to most who are served.
+    Specifications of a type never change, so a later file leaks nothing about the market. Columns
+    that need an AWS account stay unknown, as they are in most installations.
     """
     path = folder / SPECS_FILE
-    _refuse_missing(path)
+    _require(path)
     table = pd.read_csv(path)
     specs: Mapping[str, pd.Series] = {
         "instance_type": table["instance_type"],
@@ -219,24 +211,24 @@ def _read_specs(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(specs).reindex(columns=[*FEED_COLUMNS[FeedKind.SPECS]])
 
 
-def _dated(snapshots: Sequence[Snapshot], kind: FeedKind) -> pd.DataFrame:
+def _table(snapshots: Sequence[Snapshot], kind: FeedKind) -> pd.DataFrame:
     columns = dict.fromkeys([*FEED_COLUMNS[kind], "event_time"])
     parts = [
         snapshot.rows.assign(event_time=pd.Timestamp(snapshot.origin.event_time))
         for snapshot in snapshots
     ]
-    together = pd.concat(parts) if parts else pd.DataFrame(columns=[*columns])
-    return together.reindex(columns=[*columns])
+    combined = pd.concat(parts) if parts else pd.DataFrame(columns=[*columns])
+    return combined.reindex(columns=[*columns])
 
 
-def _until(folder: Path, kind: str, as_of: datetime) -> list[Path]:
-    _refuse_missing(folder / kind)
+def _files_until(folder: Path, kind: str, as_of: datetime) -> list[Path]:
+    _require(folder / kind)
     dated = sorted((folder / kind).glob("*.json.gz"), key=_day)
     found = [path for path in dated if _day(path) <= as_of]
     if not found:
         raise NotAvailable(
-            f"No {kind} of {as_of:%Y-%m-%d} or before in the recorded data.",
-            remedy=f"Set {VARIABLE} to the folder of recorded data.",
+            f"The recorded data has no {kind} of {as_of:%Y-%m-%d} or earlier.",
+            remedy=f"Set {DATA_VARIABLE} to the folder of recorded data.",
         )
     return found
 
@@ -250,13 +242,13 @@ def _origin(source: str, path: Path) -> Provenance:
 
 
 def _read(path: Path) -> bytes:
-    _refuse_missing(path)
+    _require(path)
     return path.read_bytes()
 
 
-def _refuse_missing(path: Path) -> None:
+def _require(path: Path) -> None:
     if not path.exists():
         raise NotAvailable(
-            f"Recorded data is not here: {path.parent.name}/{path.name} is missing.",
-            remedy=f"Set {VARIABLE} to the folder of recorded data.",
+            f"Recorded data is not available: {path.parent.name}/{path.name} is missing.",
+            remedy=f"Set {DATA_VARIABLE} to the folder of recorded data.",
         )

@@ -1,7 +1,7 @@
-"""An advisor model on snapshots from files.
+"""Evaluation of an advisor model on snapshots from files.
 
-The features are what was known before; the label is the bucket of a later snapshot, whose trailing
-month began after that. Nothing is fitted here.
+Features come from earlier snapshots; the label is the bucket of a later snapshot whose trailing
+month began after them. Nothing is fitted here.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from spotlab.domain.market import FeedKind, Snapshot
 from spotlab.domain.ports import Clock
 from spotlab.errors import InvalidInput
 from spotlab.features.engine import compute
+from spotlab.inference.calibration import HIGH_BUCKET
 from spotlab.recorded.content import digest_of_file
-from spotlab.training.advisor.datasets import Dataset, labelled, market_of, pools_of
+from spotlab.training.advisor.datasets import Dataset, market_of_snapshots, pools_of, with_labels
 from spotlab.training.advisor.labels import TRAILING, high
-from spotlab.training.evaluation_report import SEED, assess
+from spotlab.training.evaluation_report import SEED, ModelWithCard, assess
 
 FloatArray = NDArray[np.float64]
 Document = dict[str, Any]
@@ -33,36 +34,20 @@ Document = dict[str, Any]
 TASK: Final = "advisor"
 HORIZON_H: Final = TRAILING.total_seconds() / 3600.0
 BUCKET: Final = "advisor_bucket"
-_TRAINED_ON: Final = ("sources", "training")
-"""The parts of a card that name what the model learned from."""
-_LOW: Final = 3.0
+_TRAINING_KEYS: Final = ("sources", "training")
+"""Keys of a card that name the training data."""
 
 
-class AdvisorForecaster(Protocol):
+class AdvisorForecaster(ModelWithCard, Protocol):
     """A model that forecasts the next advisor bucket."""
 
     @property
-    def name(self) -> str:
-        """As in the card."""
-        ...
-
-    @property
-    def version(self) -> str:
-        """As in the card."""
-        ...
-
-    @property
-    def card(self) -> Mapping[str, Any]:
-        """Everything card.json says."""
-        ...
-
-    @property
     def feature_names(self) -> tuple[str, ...]:
-        """Columns of the matrix it wants."""
+        """Columns of its matrix."""
         ...
 
     def high_bucket_probability(self, matrix: Matrix) -> FloatArray:
-        """P(next bucket >= 3) of each row; NaN for a refused row."""
+        """P(next bucket >= 3) of each row; NaN for a rejected row."""
         ...
 
 
@@ -75,34 +60,32 @@ def evaluate_advisor(
     *,
     seed: int = SEED,
 ) -> Document:
-    """Every figure of an advisor model on a pair of snapshots, beside simple baselines.
+    """Evaluate an advisor model on a pair of snapshots, compared with simple baselines.
 
-    A row is a region and type, Linux, that both snapshots list. Persistence forecasts the share of
-    high buckets after each bucket *on these very rows*, which favours it.
+    A row is a region and type (Linux) that both snapshots list. The baseline `persistence`
+    forecasts the share of high buckets after each bucket *on the same rows*, which favours it.
 
     Args:
-        model: as it is.
-        before: advisor files; the newest gives the buckets, older ones the past.
-        after: the advisor file that gives the label.
-        clock: for files whose name carries no date.
+        model: the model.
+        before: advisor files; the newest has the buckets, older ones are its past.
+        after: advisor file with the label.
+        clock: for files whose names have no date.
         spot_prices: spot.json files dated before the label's trailing month.
         seed: of the bootstrap, which draws families.
     Raises:
-        InvalidInput: a file is refused, the trailing month overlaps, or no pair is in both.
+        InvalidInput: a file is rejected, the trailing month overlaps the features, or no region
+            and type is in both.
     """
-    known = [snapshot for path in before for snapshot in _advisor(path, clock)]
-    prices = [_fetched(path, FeedKind.SPOT_PRICES, clock)[0] for path in spot_prices]
-    later = _advisor(after, clock)[0]
-    data = pair(known, prices, later)
+    known_snapshots = [
+        found for path in before for found in read_snapshots(path, FeedKind.ADVISOR, clock)
+    ]
+    prices = [read_snapshots(path, FeedKind.SPOT_PRICES, clock)[0] for path in spot_prices]
+    later = read_snapshots(after, FeedKind.ADVISOR, clock)[0]
+    data = paired_dataset(known_snapshots, prices, later)
     outcome, bucket = high(data.bucket), data.frame.column(BUCKET)
-    if not len(outcome):
-        raise InvalidInput(
-            f"{after.name} lists no region and type that the earlier snapshot lists.",
-            remedy="Give two snapshots of Linux rows.",
-        )
     groups = [
-        ("bucket < 3 before", bucket < _LOW),
-        ("bucket >= 3 before", bucket >= _LOW),
+        ("bucket < 3 before", bucket < HIGH_BUCKET),
+        ("bucket >= 3 before", bucket >= HIGH_BUCKET),
         *((f"bucket {level:g} before", bucket == level) for level in range(5)),
     ]
     document = assess(
@@ -117,13 +100,13 @@ def evaluate_advisor(
         seed=seed,
     )
     files = [*before, *spot_prices, after]
-    dates = [snapshot.origin.event_time for snapshot in (*known, *prices, later)]
-    seen = _learned_from(model.card, files, {f"{at:%Y-%m-%d}" for at in dates})
-    warnings = [f"{name}: the model learned from {why}." for name, why in seen.items()]
+    dates = [snapshot.origin.event_time for snapshot in (*known_snapshots, *prices, later)]
+    training_reasons = _learned_from(model.card, files, {f"{at:%Y-%m-%d}" for at in dates})
+    warnings = [f"{name}: the model learned from {why}." for name, why in training_reasons.items()]
     if not prices:
         warnings.append("Spot prices are unknown: none were given.")
     if document["rows_refused"]:
-        warnings.append(f"The model refused {document['rows_refused']:,} more rows.")
+        warnings.append(f"The model rejected {document['rows_refused']:,} more rows.")
     return {
         "model": f"{model.name}@{model.version}",
         "task": TASK,
@@ -134,62 +117,72 @@ def evaluate_advisor(
         "known_at": data.frame.as_of.isoformat(),
         "label_at": data.label_at.isoformat(),
         "gap_days": (data.label_at - data.frame.as_of).days,
-        "learned_from": seen,
+        "learned_from": training_reasons,
         "warnings": warnings,
     }
 
 
-def pair(known: Sequence[Snapshot], prices: Sequence[Snapshot], later: Snapshot) -> Dataset:
-    """Rows of pools listed before, with their bucket later.
+def paired_dataset(
+    known: Sequence[Snapshot], prices: Sequence[Snapshot], later: Snapshot
+) -> Dataset:
+    """Rows of pools that an earlier snapshot lists, with their bucket in a later one.
 
     Args:
-        known: advisor snapshots and the specifications that came with them.
+        known: earlier advisor snapshots and the specifications from the same files.
         prices: SPOT_PRICES snapshots.
         later: the label's snapshot.
     Raises:
-        InvalidInput: the label's trailing month reaches back into the features.
+        InvalidInput: the label's trailing month overlaps the features, or no region and type is
+            in both.
     """
     advisor = [snapshot for snapshot in known if snapshot.kind is FeedKind.ADVISOR]
     specs = [snapshot for snapshot in known if snapshot.kind is FeedKind.SPECS]
-    newest = max(advisor, key=lambda snapshot: snapshot.origin.event_time)
-    table = max(specs, key=lambda snapshot: snapshot.origin.event_time).rows
-    frame = compute(market_of([*advisor, *prices], table), pools_of(newest))
-    return labelled(frame, later)
+    newest_advisor = max(advisor, key=lambda snapshot: snapshot.origin.event_time)
+    specs_table = max(specs, key=lambda snapshot: snapshot.origin.event_time).rows
+    frame = compute(market_of_snapshots([*advisor, *prices], specs_table), pools_of(newest_advisor))
+    data = with_labels(frame, later)
+    if not len(data.bucket):
+        raise InvalidInput(
+            f"The snapshots of {newest_advisor.origin.event_time:%Y-%m-%d} and "
+            f"{data.label_at:%Y-%m-%d} have no region and type in common.",
+            remedy="Use two snapshots with Linux rows.",
+        )
+    return data
 
 
 def persistence(outcome: FloatArray, bucket: FloatArray) -> FloatArray:
-    """(n,) share of high outcomes after each bucket; of all where the bucket is unknown."""
-    place = np.where(np.isnan(bucket), 5, bucket).astype(np.intp)
-    rows = np.bincount(place, minlength=6)
-    share = np.bincount(place, weights=outcome, minlength=6) / rows.clip(1)
-    return np.asarray(share[place], dtype=np.float64)
+    """(n,) share of high outcomes among rows with the same bucket; NaN is a bucket of its own."""
+    level = np.where(np.isnan(bucket), 5, bucket).astype(np.intp)
+    rows = np.bincount(level, minlength=6)
+    share = np.bincount(level, weights=outcome, minlength=6) / rows.clip(1)
+    return np.asarray(share[level], dtype=np.float64)
 
 
-def _advisor(path: Path, clock: Clock) -> list[Snapshot]:
-    """The advisor's snapshot, and the specifications that its file carries."""
-    return _fetched(path, FeedKind.ADVISOR, clock)
+def read_snapshots(path: Path, kind: FeedKind, clock: Clock) -> list[Snapshot]:
+    """A file's snapshots, with the event time as fetch time, so that nothing is newer than it.
 
-
-def _fetched(path: Path, kind: FeedKind, clock: Clock) -> list[Snapshot]:
-    """A file is as old as it says: fetched then, so that nothing is newer than its date."""
-    found = FileFeed(path, kind, clock).fetch({})
+    An advisor file also has a snapshot of specifications, after the advisor's.
+    """
     return [
         replace(snapshot, origin=replace(snapshot.origin, fetched_at=snapshot.origin.event_time))
-        for snapshot in found
+        for snapshot in FileFeed(path, kind, clock).fetch({})
     ]
 
 
 def _learned_from(
     card: Mapping[str, Any], files: Sequence[Path], dates: set[str]
 ) -> dict[str, str]:
-    """Why the model is taken to have learned from a file, by the file's name or the date."""
-    said = json.dumps(card)
-    found = {
+    """Why a file counts as training data of the model, by the file's name or date."""
+    card_text = json.dumps(card)
+    same_files = {
         path.name: "the same file"
         for path in files
-        if digest_of_file(path) in said or hashlib.sha256(path.read_bytes()).hexdigest() in said
+        if digest_of_file(path) in card_text
+        or hashlib.sha256(path.read_bytes()).hexdigest() in card_text
     }
-    if found:
-        return found
-    told = json.dumps([card.get(part, "") for part in _TRAINED_ON])
-    return {date: "a feed of that day, its card says" for date in sorted(dates) if date in told}
+    if same_files:
+        return same_files
+    training_text = json.dumps([card.get(part, "") for part in _TRAINING_KEYS])
+    return {
+        date: "a feed of that day, its card says" for date in sorted(dates) if date in training_text
+    }

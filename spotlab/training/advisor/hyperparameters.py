@@ -1,12 +1,12 @@
-"""Looking for better settings within a budget, with Optuna.
+"""Hyperparameter search within a budget, with Optuna.
 
-What is searched is judged by a validation score that the caller passes in: grouped or purged, never
-on rows that test. The settings there are already are the first trial, so a search cannot end worse
-on that score; whether it is better on rows that nothing was chosen on is for the caller to measure.
+The caller provides the validation score: grouped or purged, never on test rows. The present
+settings are the first trial, so the best score is never worse than theirs. Whether the result is
+better on rows that were not used for the choice is for the caller to measure.
 
 Optuna's tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011) is seeded and trials run
-one after the other: a search that trials bound is the same every time. One that minutes bound
-stops where the machine had got to, and says so.
+one after the other, so a search limited by trials is reproducible. The result of a search limited
+by minutes depends on the speed of the machine; `SearchResult.ended_by` tells which limit applied.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ DIGITS: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Numbers that a setting may take.
+    """Range of a setting.
 
     Args:
         low, high: both included.
-        log: equal factors are equally far apart, as for a learning rate.
-        whole: whole numbers only.
+        log: sample on a logarithmic scale, as for a learning rate.
+        integer: integers only.
     """
 
     low: float
     high: float
     log: bool = False
-    whole: bool = False
+    integer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How long a search may go on.
+    """Limits of a search.
 
     Args:
-        trials: at most so many, at least 1.
-        minutes: no trial is begun after so many; None: as long as the trials take.
+        trials: largest number of trials, at least 1.
+        minutes: time after which no trial is started; None: no limit.
     """
 
     trials: int
@@ -64,13 +64,13 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Searched:
-    """What a search found.
+class SearchResult:
+    """Result of a search.
 
     Args:
-        best: the trial with the lowest score; of equals the earlier.
-        trials: in the order they were made.
-        ended_by: "trials", or "minutes" where the clock stopped it: then a second run may differ.
+        best: trial with the lowest score; the earlier one if scores are equal.
+        trials: in order.
+        ended_by: limit that ended the search; after "minutes", a second run may differ.
     """
 
     best: Trial
@@ -92,66 +92,72 @@ class Searched:
 
 def search(
     space: Mapping[str, Range],
-    first: Settings,
+    initial: Settings,
     score: Callable[[Settings], float],
     budget: Budget,
     *,
     seed: int,
     step: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
-) -> Searched:
-    """Try settings, the given ones first, until the budget is used up.
+) -> SearchResult:
+    """Try settings until the budget is used up.
 
     Args:
-        space: what each setting may be.
-        first: settings to begin with, one a name of `space`.
-        score: of settings, on validation rows; lower is better; the same for the same settings.
-        budget: when to stop.
+        space: range of each setting.
+        initial: settings of the first trial, one for each name in `space`.
+        score: of settings, on validation rows; lower is better; deterministic.
+        budget: limits of the search.
         seed: of the sampler.
-        step: told before each trial; may raise Cancelled.
-        clock: seconds, for the minutes.
+        step: called before each trial; may raise Cancelled.
+        clock: time in seconds, for the limit in minutes.
     Raises:
-        InvalidInput: no trial is allowed, or `first` lacks a setting or is outside of its range.
+        InvalidInput: no trial is allowed, or a setting of `initial` is missing or out of range.
     """
-    _refuse_bad_input(space, first, budget)
+    _validate(space, initial, budget)
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
-    study.enqueue_trial(dict(first))
+    study.enqueue_trial(dict(initial))
     distributions = {name: _distribution(span) for name, span in space.items()}
-    ends = None if budget.minutes is None else clock() + 60.0 * budget.minutes
-    made: list[Trial] = []
-    while len(made) < budget.trials and not (made and ends is not None and clock() >= ends):
-        step(_told(made, budget))
-        asked = study.ask(distributions)
-        settings = {name: asked.params[name] for name in space}
+    deadline_s = None if budget.minutes is None else clock() + 60.0 * budget.minutes
+    trials: list[Trial] = []
+    while len(trials) < budget.trials and not (
+        trials and deadline_s is not None and clock() >= deadline_s
+    ):
+        step(_progress_text(trials, budget))
+        suggestion = study.ask(distributions)
+        settings = {name: suggestion.params[name] for name in space}
         value = float(score(settings))
-        study.tell(asked, value)
-        made.append(Trial(len(made), settings, value))
-    best = min(made, key=lambda trial: (trial.score, trial.number))
-    return Searched(best, tuple(made), "trials" if len(made) == budget.trials else "minutes")
+        study.tell(suggestion, value)
+        trials.append(Trial(len(trials), settings, value))
+    best = min(trials, key=lambda trial: (trial.score, trial.number))
+    return SearchResult(
+        best, tuple(trials), "trials" if len(trials) == budget.trials else "minutes"
+    )
 
 
-def _told(made: list[Trial], budget: Budget) -> str:
-    so_far = f", best {min(trial.score for trial in made):.4f}" if made else ""
-    return f"Searching settings: trial {len(made) + 1} of {budget.trials}{so_far}"
+def _progress_text(trials: list[Trial], budget: Budget) -> str:
+    so_far = f", best {min(trial.score for trial in trials):.4f}" if trials else ""
+    return f"Searching settings: trial {len(trials) + 1} of {budget.trials}{so_far}"
 
 
 def _distribution(span: Range) -> BaseDistribution:
     from optuna.distributions import FloatDistribution, IntDistribution
 
-    if span.whole:
+    if span.integer:
         return IntDistribution(int(span.low), int(span.high), log=span.log)
     return FloatDistribution(span.low, span.high, log=span.log)
 
 
-def _refuse_bad_input(space: Mapping[str, Range], first: Settings, budget: Budget) -> None:
+def _validate(space: Mapping[str, Range], initial: Settings, budget: Budget) -> None:
     if budget.trials < 1:
-        raise InvalidInput(f"A search of {budget.trials} trials.", remedy="Allow at least one.")
+        raise InvalidInput(
+            f"A search of {budget.trials} trials is not possible.", remedy="Allow at least one."
+        )
     for name, span in space.items():
-        if name not in first or not span.low <= first[name] <= span.high:
+        if name not in initial or not span.low <= initial[name] <= span.high:
             raise InvalidInput(
-                f"A search begins with {name} = {first.get(name)}.",
-                remedy=f"Begin within {span.low} to {span.high}.",
+                f"The initial value of {name} is {initial.get(name)}.",
+                remedy=f"Start with a value from {span.low} to {span.high}.",
             )

@@ -1,8 +1,7 @@
-"""What is learned: the advisor bucket of a later month.
+"""Labels of the advisor model: the advisor bucket of a later month.
 
-The advisor's bucket is how often all customers' instances of a type in a region were interrupted
-during the trailing month. So a label tells of the 30 days before its snapshot, and features must
-be older than those.
+The bucket says how often all customers' instances of a type in a region were interrupted during the
+trailing month. So a label covers the 30 days before its snapshot, and features must be older.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from spotlab.inference.calibration import HIGH_BUCKET, bucket_position
 FloatArray = NDArray[np.float64]
 
 TRAILING: Final = timedelta(days=30)
-"""The window a bucket tells of."""
+"""Period that a bucket covers."""
 
 
 def bucket_labels(
@@ -37,19 +36,20 @@ def bucket_labels(
     Args:
         pools: n pools.
         later: an ADVISOR snapshot.
-        known_until: the newest event_time of any feature.
-        overlap: how much of the label's window features may know; only for measuring, and said.
+        known_until: newest event time of any feature.
+        overlap: allowed overlap of the label's period with the features; only for evaluations that
+            report it.
     Returns:
-        (n,) bucket 0..4, NaN where the snapshot has none.
+        (n,) bucket 0..4, NaN if the snapshot does not list the pool.
     Raises:
-        InvalidInput: the label's window overlaps what the features know.
+        InvalidInput: the label's period overlaps the features.
     """
     if later.origin.event_time - known_until <= TRAILING - overlap:
         raise InvalidInput(
-            f"A label of {later.origin.event_time:%Y-%m-%d} tells of the {TRAILING.days} days "
-            f"before it, and features reach to {known_until:%Y-%m-%d}.",
-            remedy="Leave more than that between them. A file is as old as the date in its name, "
-            "such as 2022-04-22.json, else as it was last changed.",
+            f"A label of {later.origin.event_time:%Y-%m-%d} covers the {TRAILING.days} days "
+            f"before it, but the features extend to {known_until:%Y-%m-%d}.",
+            remedy="Leave a longer gap between them. The age of a file is the date in its name, "
+            "such as 2022-04-22.json, or else the time of its last change.",
         )
     linux = later.rows[later.rows["operating_system"] == LINUX]
     bucket = pd.Series(
@@ -61,10 +61,10 @@ def bucket_labels(
 
 
 def high(bucket: FloatArray) -> FloatArray:
-    """1.0 where the bucket is 3 or 4 (over 15 % of instances interrupted in a month)."""
+    """(n,) 1.0 if the bucket is 3 or 4 (over 15 % of instances interrupted a month), else 0.0."""
     return np.asarray(bucket >= HIGH_BUCKET, dtype=np.float64)
 
 
 def rate_position(bucket: FloatArray) -> FloatArray:
-    """Where the bucket's monthly rate lies between the lowest and the highest bucket's, 0..1."""
+    """(n,) position of the bucket's monthly rate between the lowest and the highest, 0..1."""
     return bucket_position(bucket, BUCKET_RATES[0], BUCKET_RATES[-1])

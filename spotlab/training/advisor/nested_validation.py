@@ -1,8 +1,8 @@
-"""Choosing how to fit, and measuring the choice on families it was not made on.
+"""Nested validation: choosing how to fit, and evaluating the choice on held-out families.
 
-A figure of the best of several candidates flatters it: the choice has seen the rows. So all of it
-(how many trees, which candidate, which calibration) is chosen again inside each fold's training
-families, and the fold's own families are forecast by what came out: nested validation.
+The validation score of the best of several candidates is too good, since it was used for the
+choice. So everything (number of trees, candidate, calibration) is chosen again within each fold's
+training families, and the result forecasts the fold's test families.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.inference.calibrators import apply, sigmoid
-from spotlab.training.advisor.booster import Fitting
-from spotlab.training.advisor.calibration import Chosen, choose_calibration
+from spotlab.training.advisor.booster import BoosterFitter
+from spotlab.training.advisor.calibration import ChosenCalibration, choose_calibration
 from spotlab.training.advisor.labels import high
 from spotlab.training.advisor.recipe import Candidate
 from spotlab.training.advisor.splits import group_folds
@@ -25,57 +25,58 @@ Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A candidate on families it was not fitted on.
+class ValidatedCandidate:
+    """A candidate with its validation on held-out families.
 
     Args:
-        candidate: the way to fit.
-        rounds: trees, by early stopping.
+        candidate: how to fit.
+        rounds: number of trees, by early stopping.
         score: (n,) out-of-fold raw scores.
-        high_bucket: the calibration of them to P(bucket >= 3), with its log loss.
+        high_bucket: their calibration to P(bucket >= 3), with its log loss.
     """
 
     candidate: Candidate
     rounds: int
     score: FloatArray
-    high_bucket: Chosen
+    high_bucket: ChosenCalibration
 
     @property
     def log_loss(self) -> float:
-        """Of the calibrated scores on families neither fit saw, nats; what is chosen by."""
+        """Log loss of the calibrated out-of-fold scores, nats; the criterion of the choice."""
         return self.high_bucket.log_loss[self.high_bucket.kind]
 
 
-def judge(
-    fitting: Fitting,
+def validate(
+    fitter: BoosterFitter,
     candidate: Candidate,
     rows: Rows,
     step: Callable[[], None] = lambda: None,
-) -> Judged:
-    """Fit a candidate on folds by family of these rows alone."""
-    rounds = fitting.enough_rounds(candidate, rows)
-    score = fitting.out_of_fold(candidate, rows, rounds, step)
-    families = fitting.families(rows)
-    outcome = high(fitting.data.bucket[rows])
-    return Judged(
-        candidate, rounds, score, choose_calibration(score, outcome, families, fitting.folds)
+) -> ValidatedCandidate:
+    """Validate a candidate on group folds of these rows only."""
+    rounds = fitter.best_rounds(candidate, rows)
+    score = fitter.out_of_fold(candidate, rows, rounds, step)
+    families = fitter.families(rows)
+    outcome = high(fitter.data.bucket[rows])
+    return ValidatedCandidate(
+        candidate, rounds, score, choose_calibration(score, outcome, families, fitter.folds)
     )
 
 
 def nested_forecast(
-    fitting: Fitting, candidates: Sequence[Candidate], step: Callable[[], None]
+    fitter: BoosterFitter, candidates: Sequence[Candidate], step: Callable[[], None]
 ) -> FloatArray:
-    """(n,) P(bucket >= 3), each fold's by a choice among candidates that never saw its families.
+    """(n,) P(bucket >= 3); each fold's candidate was chosen and fitted without the fold's families.
 
     Args:
+        fitter: with the data.
         candidates: those that may be shipped.
         step: called before each fold; may raise Cancelled.
     """
-    said = np.full(len(fitting.data.bucket), np.nan)
-    for train, test in group_folds(fitting.data.families, fitting.folds):
+    forecast = np.full(len(fitter.data.bucket), np.nan)
+    for train, test in group_folds(fitter.data.families, fitter.folds):
         step()
-        judged = [judge(fitting, each, train) for each in candidates]
-        best = min(judged, key=lambda each: each.log_loss)
-        booster = fitting.fit(best.candidate, train, best.rounds)
-        said[test] = sigmoid(apply(best.high_bucket.calibrator, fitting.score(booster, test)))
-    return said
+        validated = [validate(fitter, each, train) for each in candidates]
+        best = min(validated, key=lambda each: each.log_loss)
+        booster = fitter.fit(best.candidate, train, best.rounds)
+        forecast[test] = sigmoid(apply(best.high_bucket.calibrator, fitter.score(booster, test)))
+    return forecast

@@ -1,4 +1,4 @@
-"""What the shipped model is made of: dates, features and settings."""
+"""Recipe of the shipped advisor model: dates, features and settings."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ LABEL_AT: Final = datetime(2025, 6, 28, tzinfo=UTC)
 VERSION: Final = "1.2.0"
 FOLDS: Final = 5
 ROUNDS: Final = 600
-"""At most so many trees; training stops before."""
+"""Largest number of trees; early stopping ends training before."""
 PATIENCE: Final = 60
-"""Trees without a gain on the validation families after which training stops."""
+"""Early stopping: trees without a gain on the validation families."""
 
 BUCKET: Final = "advisor_bucket"
 AGE: Final = "advisor_age_h"
@@ -57,7 +57,7 @@ FEATURES: Final = (
     "architecture_arm",
     "accelerated",
 )
-NEIGHBOURS_OFFERS: Final = (
+NEIGHBOUR_FEATURES: Final = (
     "advisor_region_share",
     "advisor_type_share",
     "family_savings_mean",
@@ -68,8 +68,8 @@ NEIGHBOURS_OFFERS: Final = (
     "series_price_gap",
     "is_network_optimised",
 )
-"""What a comparison leaves out, to show what these are worth."""
-LEFT_OUT: Final[Mapping[str, str]] = {
+"""Features that one of the candidates does not use, to show their value."""
+EXCLUDED: Final[Mapping[str, str]] = {
     "on-demand prices and what is made of them": "none was recorded before the features' date",
     "price history": "two snapshots are no history, and a new installation has none for 30 days; "
     "the price change between them did not raise the AUC",
@@ -81,14 +81,14 @@ LEFT_OUT: Final[Mapping[str, str]] = {
     "them; all specifications together raised the AUC by .003",
 }
 HIDDEN_PRICE_SHARE: Final = 0.1
-"""Share of training rows whose price is hidden, so that the trees learn what to do without one."""
+"""Share of training rows whose prices are hidden, so that trees learn to handle missing prices."""
 
 LEAD_H: Final = 720.0
-UNCHANGED: Final[Mapping[float, float]] = {168.0: 0.85, 336.0: 0.75, 2088.0: 0.59}
-"""Share of advisor buckets that are the same after so many hours: 14-16 % change in a week, 25 % in
-two weeks, 41 % in 87 days (2022)."""
+UNCHANGED_SHARES: Final[Mapping[float, float]] = {168.0: 0.85, 336.0: 0.75, 2088.0: 0.59}
+"""Share of advisor buckets that are unchanged after a number of hours: 14-16 % change in a week,
+25 % in two weeks, 41 % in 87 days (2022)."""
 
-SHAPE: Final[Mapping[str, Any]] = {
+SETTINGS: Final[Mapping[str, Any]] = {
     "learning_rate": 0.03,
     "num_leaves": 31,
     "min_data_in_leaf": 60,
@@ -97,8 +97,8 @@ SHAPE: Final[Mapping[str, Any]] = {
     "bagging_freq": 1,
     "lambda_l2": 5.0,
 }
-REPEATABLE: Final[Mapping[str, Any]] = {
-    "num_threads": 1,  # beside a busy neighbour, two threads wait for each other: 10 times slower
+REPRODUCIBLE: Final[Mapping[str, Any]] = {
+    "num_threads": 1,  # on a busy machine two threads wait for each other: 10 times slower
     "deterministic": True,
     "force_col_wise": True,
     "verbosity": -1,
@@ -111,19 +111,19 @@ class Candidate:
 
     Args:
         name: for the card.
-        objective: "binary": is the next bucket >= 3; "cross_entropy": the position of its rate.
-        settings: LightGBM's, without objective.
-        rising_in_bucket: a higher bucket may never lower the score.
-        eligible: may be shipped; else it is there to compare with.
-        hidden: features it does not see.
+        objective: "binary": next bucket >= 3; "cross_entropy": position of the next monthly rate.
+        settings: for LightGBM, without the objective.
+        monotone_in_bucket: a higher bucket never lowers the score.
+        eligible: may be shipped; otherwise only for comparison.
+        hidden_features: features that are NaN in training.
     """
 
     name: str
     objective: str
-    settings: Mapping[str, Any] = field(default_factory=lambda: SHAPE)
-    rising_in_bucket: bool = True
+    settings: Mapping[str, Any] = field(default_factory=lambda: SETTINGS)
+    monotone_in_bucket: bool = True
     eligible: bool = True
-    hidden: tuple[str, ...] = ()
+    hidden_features: tuple[str, ...] = ()
 
 
 CANDIDATES: Final = (
@@ -133,17 +133,17 @@ CANDIDATES: Final = (
         "binary, without the neighbours' offers",
         "binary",
         eligible=False,
-        hidden=NEIGHBOURS_OFFERS,
+        hidden_features=NEIGHBOUR_FEATURES,
     ),
     Candidate("binary, LightGBM's own defaults", "binary", {}, False, False),
 )
 
 SPACE: Final[Mapping[str, Range]] = {
     "learning_rate": Range(0.015, 0.08, log=True),
-    "num_leaves": Range(15, 95, log=True, whole=True),
-    "min_data_in_leaf": Range(20, 200, log=True, whole=True),
+    "num_leaves": Range(15, 95, log=True, integer=True),
+    "min_data_in_leaf": Range(20, 200, log=True, integer=True),
     "feature_fraction": Range(0.2, 0.8),
     "bagging_fraction": Range(0.5, 1.0),
     "lambda_l2": Range(0.5, 50.0, log=True),
 }
-"""What a search may change."""
+"""Settings that a search may change, with their ranges."""

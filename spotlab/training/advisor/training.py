@@ -1,9 +1,9 @@
-"""Training the shipped model, from recorded data to an artefact."""
+"""Training of the shipped advisor model, from recorded data to an artefact."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,22 +14,22 @@ from spotlab.domain.risk import BUCKET_RATES
 from spotlab.inference.adapters import LightGBMRisk
 from spotlab.inference.card import Calibration, parse_card
 from spotlab.training.advisor import recipe
-from spotlab.training.advisor.booster import Fitting, last_bucket_forecast
+from spotlab.training.advisor.booster import BoosterFitter, last_bucket_forecast
 from spotlab.training.advisor.calibration import choose_calibration
 from spotlab.training.advisor.card import card
 from spotlab.training.advisor.card_metrics import (
-    level_where_fresh,
+    level_by_snapshot,
     metrics,
-    on_data_never_trained_on,
     rounded,
+    scores_on_unseen_snapshots,
 )
 from spotlab.training.advisor.datasets import Dataset, dataset
-from spotlab.training.advisor.hyperparameters import Budget, Searched, Settings, search
+from spotlab.training.advisor.hyperparameters import Budget, SearchResult, Settings, search
 from spotlab.training.advisor.labels import high, rate_position
-from spotlab.training.advisor.nested_validation import Judged, judge, nested_forecast
+from spotlab.training.advisor.nested_validation import ValidatedCandidate, nested_forecast, validate
 from spotlab.training.advisor.recipe import Candidate
 from spotlab.training.advisor.splits import GroupSplit
-from spotlab.training.saved_version import Step, counted_steps, save_version
+from spotlab.training.saved_version import Step, TrainingReport, counted_steps, save_version
 from spotlab.training.scores import auc, brier, log_loss, pr_auc
 
 FloatArray = NDArray[np.float64]
@@ -39,50 +39,22 @@ SPLIT: Final = GroupSplit(folds=recipe.FOLDS)
 _OTHER_STEPS: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class TrainReport:
-    """What a training run made.
+class AdvisorReport(TrainingReport):
+    """Result of training an advisor model."""
 
-    Args:
-        name, version: of the artefact.
-        folder: where it is.
-        new: False when this very artefact was there already.
-        rows: trained on.
-        split: how they were validated.
-        measured: comparison, metrics and tests, as on the card.
-    """
-
-    name: str
-    version: str
-    folder: Path
-    new: bool
-    rows: int
-    split: GroupSplit
-    measured: Document
-
-    def as_document(self) -> Document:
-        """The report as JSON-like values."""
-        return {
-            "name": self.name,
-            "version": self.version,
-            "folder": str(self.folder),
-            "new": self.new,
-            "rows": self.rows,
-            "split": str(self.split),
-            **self.measured,
-        }
+    __slots__ = ()
 
     def as_text(self) -> str:
-        """A few lines for a person."""
-        by_family = self.measured["metrics"]["model"]
+        """The report as a few lines of text."""
+        scores = self.measured["metrics"]["model"]
         low, high_ = self.measured["metrics"]["interval_95"]["auc"]
         return (
-            f"{self.name} {self.version} {'written to' if self.new else 'is unchanged in'} "
-            f"{self.folder}\n"
-            f"{self.rows:,} rows, {by_family['base_rate']:.1%} at bucket >= 3; by {self.split.by}: "
-            f"AUC {by_family['auc']:.3f} (95 %: {low:.3f} to {high_:.3f}), "
-            f"PR-AUC {by_family['pr_auc']:.3f}, Brier {by_family['brier']:.3f} "
-            f"(skill {by_family['brier_skill']:.2f})"
+            f"{self.headline}\n"
+            f"{self.rows:,} rows, {scores['base_rate']:.1%} at bucket >= 3; by "
+            f"{GroupSplit.parse(self.split).by}: "
+            f"AUC {scores['auc']:.3f} (95 %: {low:.3f} to {high_:.3f}), "
+            f"PR-AUC {scores['pr_auc']:.3f}, Brier {scores['brier']:.3f} "
+            f"(skill {scores['brier_skill']:.2f})"
         )
 
 
@@ -96,80 +68,82 @@ def train(
     budget: Budget | None = None,
     version: str | None = None,
     split: GroupSplit = SPLIT,
-) -> TrainReport:
-    """Train the risk model from the recorded data and write its artefact.
+) -> AdvisorReport:
+    """Train the advisor model from recorded data and write its artefact.
 
-    The same data, seed and library versions give the same bytes. A version that is there with
-    other content is never touched: the next free one is written.
+    The same data, seed and library versions give the same bytes. An existing version with other
+    content is never overwritten: the next free version is written.
 
     Args:
         data_dir: recorded data.
         out_dir: folder of model artefacts.
         seed: of sampling inside the fit, of a search and of the intervals.
-        progress: told what is being done and the share that is done, 0..1.
-        cancelled: asked between steps.
-        budget: search for better settings first; None: the recipe's.
-        version: to write; None: the first free one from the recipe's.
+        progress: called with the name of the current step and the completed share, 0..1.
+        cancelled: called between steps.
+        budget: of a search for better settings; None: use the recipe's settings.
+        version: to write; None: the first free one, starting with the recipe's.
         split: how rows are validated.
     Raises:
-        NotAvailable: the data is not there; names SPOTLAB_SHARED_DATA.
-        InvalidInput: the version is there with other content.
+        NotAvailable: the data is missing; the error names SPOTLAB_SHARED_DATA.
+        InvalidInput: the version exists with other content.
         Cancelled: nothing was written.
     """
-    trials, candidates = (
-        budget.trials if budget else 0,
-        len(recipe.CANDIDATES) + (budget is not None),
-    )
+    trials = budget.trials if budget else 0
+    candidates = len(recipe.CANDIDATES) + (budget is not None)
     count = _OTHER_STEPS + trials + split.folds * (candidates + 1)
     step = counted_steps(progress, cancelled, count)
     step("Reading the recorded market and computing features")
     data = dataset(data_dir, recipe.AS_OF, recipe.LABEL_AT)
     if split.by == "region":
         data = replace(data, families=tuple(pool.region for pool in data.frame.pools))
-    fitting = Fitting(data, rounds=recipe.ROUNDS, seed=seed, folds=split.folds)
-    return _train(fitting, data_dir, out_dir, split, budget, version, step)
+    fitter = BoosterFitter(data, rounds=recipe.ROUNDS, seed=seed, folds=split.folds)
+    return _train(fitter, data_dir, out_dir, split, budget, version, step)
 
 
 def _train(
-    fitting: Fitting,
+    fitter: BoosterFitter,
     data_dir: Path,
     out_dir: Path,
     split: GroupSplit,
     budget: Budget | None,
     version: str | None,
     step: Step,
-) -> TrainReport:
-    """Choose, fit, calibrate, measure and save; see `train`.
+) -> AdvisorReport:
+    """Choose a candidate, fit, calibrate, evaluate and save; see `train`.
 
     Args:
-        data_dir: holds the test data that trains nothing, if it is there.
-        step: told what is being done; may raise Cancelled.
+        data_dir: recorded data; its evaluation-only part may be missing.
+        step: called at the start of each step; may raise Cancelled.
     """
-    data, seed = fitting.data, fitting.seed
-    searched = None if budget is None else _search(fitting, budget, step)
-    candidates = recipe.CANDIDATES if searched is None else (*recipe.CANDIDATES, _found(searched))
-    judged = [
-        judge(
-            fitting,
+    data, seed = fitter.data, fitter.seed
+    searched = None if budget is None else _search(fitter, budget, step)
+    candidates: tuple[Candidate, ...] = recipe.CANDIDATES
+    if searched is not None:
+        candidates = (*candidates, _binary_candidate(searched.best.settings))
+    validated = [
+        validate(
+            fitter,
             candidate,
-            fitting.rows,
+            fitter.rows,
             lambda name=candidate.name: step(f"Comparing by {split.by}: {name}"),  # type: ignore[misc]
         )
         for candidate in candidates
     ]
-    best = min((each for each in judged if each.candidate.eligible), key=lambda each: each.log_loss)
+    best = min(
+        (each for each in validated if each.candidate.eligible), key=lambda each: each.log_loss
+    )
     forecast = nested_forecast(
-        fitting,
+        fitter,
         [each for each in candidates if each.eligible],
         lambda: step(f"Measuring the choice by {split.by}"),
     )
     rate = choose_calibration(best.score, rate_position(data.bucket), data.families, split.folds)
     step("Fitting on every row")
-    model = fitting.fit(best.candidate, fitting.rows, best.rounds).model_to_string().encode()
+    model = fitter.fit(best.candidate, fitter.rows, best.rounds).model_to_string().encode()
     step("Measuring intervals and subgroups")
     measured = rounded(
         {
-            "comparison": [_compared(data, each) for each in judged],
+            "comparison": [_comparison_row(data, each) for each in validated],
             "metrics": metrics(data, forecast, last_bucket_forecast(data, split.folds), seed),
             "monthly_rate": _rate_error(data, rate.forecast),
             "calibration_log_loss": {
@@ -180,7 +154,7 @@ def _train(
         }
     )
 
-    def draw_up(version: str, tests: Document) -> bytes:
+    def make_card(version: str, tests: Document) -> bytes:
         return card(
             data,
             version=version,
@@ -194,11 +168,11 @@ def _train(
         )
 
     step("Testing on the snapshots of 2022")
-    draft = LightGBMRisk(parse_card(draw_up("draft", {})), model, digest="")
+    draft = LightGBMRisk(parse_card(make_card("draft", {})), model, digest="")
     tests = rounded(
         {
-            "level_where_the_advisor_is_fresh": level_where_fresh(draft, data_dir),
-            "tests_on_data_never_trained_on": on_data_never_trained_on(draft, data_dir),
+            "level_where_the_advisor_is_fresh": level_by_snapshot(draft, data_dir),
+            "tests_on_data_never_trained_on": scores_on_unseen_snapshots(draft, data_dir),
         }
     )
     step("Writing the artefact")
@@ -207,53 +181,50 @@ def _train(
         recipe.NAME,
         recipe.VERSION,
         model,
-        lambda version: draw_up(version, tests),
+        lambda version: make_card(version, tests),
         version,
     )
-    found = measured | tests
-    return TrainReport(recipe.NAME, folder.name, folder, new, len(data.bucket), split, found)
+    return AdvisorReport(
+        recipe.NAME, folder.name, folder, new, len(data.bucket), str(split), measured | tests
+    )
 
 
-def _search(fitting: Fitting, budget: Budget, step: Step) -> Searched:
-    """Settings of the binary candidate with the lowest log loss on folds by family."""
+def _search(fitter: BoosterFitter, budget: Budget, step: Step) -> SearchResult:
+    """Search for the settings of the binary candidate with the lowest log loss on group folds."""
 
     def score(settings: Settings) -> float:
-        return judge(fitting, _with(settings), fitting.rows).log_loss
+        return validate(fitter, _binary_candidate(settings), fitter.rows).log_loss
 
-    first = {name: recipe.SHAPE[name] for name in recipe.SPACE}
-    return search(recipe.SPACE, first, score, budget, seed=fitting.seed, step=step)
-
-
-def _found(searched: Searched) -> Candidate:
-    return _with(searched.best.settings)
+    initial = {name: recipe.SETTINGS[name] for name in recipe.SPACE}
+    return search(recipe.SPACE, initial, score, budget, seed=fitter.seed, step=step)
 
 
-def _with(settings: Settings) -> Candidate:
-    return Candidate("binary, settings from a search", "binary", {**recipe.SHAPE, **settings})
+def _binary_candidate(settings: Settings) -> Candidate:
+    return Candidate("binary, settings from a search", "binary", {**recipe.SETTINGS, **settings})
 
 
-def _compared(data: Dataset, judged: Judged) -> Document:
-    outcome, said = high(data.bucket), judged.high_bucket.forecast
+def _comparison_row(data: Dataset, validated: ValidatedCandidate) -> Document:
+    outcome, forecast = high(data.bucket), validated.high_bucket.forecast
     return {
-        "candidate": judged.candidate.name,
-        "eligible": judged.candidate.eligible,
-        "rounds": judged.rounds,
-        "calibration": judged.high_bucket.kind,
-        "auc": auc(outcome, said),
-        "pr_auc": pr_auc(outcome, said),
-        "brier": brier(outcome, said),
-        "log_loss": log_loss(outcome, said),
+        "candidate": validated.candidate.name,
+        "eligible": validated.candidate.eligible,
+        "rounds": validated.rounds,
+        "calibration": validated.high_bucket.kind,
+        "auc": auc(outcome, forecast),
+        "pr_auc": pr_auc(outcome, forecast),
+        "brier": brier(outcome, forecast),
+        "log_loss": log_loss(outcome, forecast),
     }
 
 
-def _rate_error(data: Dataset, said: FloatArray) -> Document:
-    """How far the monthly rate is off, as a share: 0.05 is five percent points."""
+def _rate_error(data: Dataset, forecast: FloatArray) -> Document:
+    """Errors of the monthly rate, as shares: 0.05 is five percentage points."""
     span = BUCKET_RATES[-1] - BUCKET_RATES[0]
     truth = rate_position(data.bucket)
     return {
         "mean_of_label": BUCKET_RATES[0] + span * float(truth.mean()),
-        "mean_absolute_error": span * float(np.abs(said - truth).mean()),
+        "mean_absolute_error": span * float(np.abs(forecast - truth).mean()),
         "mean_absolute_error_of_a_constant": span
         * float(np.abs(truth - float(np.median(truth))).mean()),
-        "bias": span * float((said - truth).mean()),
+        "bias": span * float((forecast - truth).mean()),
     }

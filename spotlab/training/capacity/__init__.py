@@ -1,1 +1,1 @@
-"""The capacity model: whether capacity that is there now is lost within some hours."""
+"""The capacity model: probability that available capacity is lost within some hours."""

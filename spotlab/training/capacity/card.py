@@ -1,4 +1,4 @@
-"""The card of a capacity model: what it is, where it comes from, where it ends."""
+"""The capacity model's card: description, data, figures and limits."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ LIMITS: Final = [
 
 
 def draft_card(fit: CapacityFit) -> bytes:
-    """As much of a card as opening the model takes."""
-    return _written(_head(fit, "draft"))
+    """The part of a card that is needed to open the model."""
+    return _encoded(_head(fit, "draft"))
 
 
 def card(
@@ -81,15 +81,15 @@ def card(
     """The card as JSON.
 
     Args:
-        fit: on everything.
+        fit: on all rows.
         version: of the model.
         seed: of trees and intervals.
         split, measured: how the recipe was tested, and its figures by horizon.
-        settings, searched: what it was fitted with, and how that was looked for.
-        baselines: parameters by horizon.
-        traces: what it learned from.
+        settings, searched: settings of the fit, and the search that found them.
+        baselines: parameters, one document per horizon.
+        traces: training traces.
     """
-    return _written(
+    return _encoded(
         {
             **_head(fit, version),
             "label": LABEL,
@@ -106,7 +106,7 @@ def card(
             },
             "split": {
                 "spec": str(split),
-                "what": _told(split),
+                "what": _split_description(split),
                 "the_model_itself": "is fitted on every row of the traces, after the test",
             },
             "metrics": measured,
@@ -148,7 +148,7 @@ def _head(fit: CapacityFit, version: str) -> Document:
     }
 
 
-def _told(split: CapacitySplit) -> str:
+def _split_description(split: CapacitySplit) -> str:
     return {
         "time": f"fitted on the first {split.share:.0%} of the time, labels included, and tested "
         "on the rest",
@@ -158,6 +158,6 @@ def _told(split: CapacitySplit) -> str:
     }[split.by]
 
 
-def _written(text: Document) -> bytes:
-    """As JSON; numpy's numbers are written as plain ones."""
-    return msgspec.json.format(msgspec.json.encode(text, enc_hook=float), indent=1) + b"\n"
+def _encoded(document: Document) -> bytes:
+    """The document as JSON; numpy numbers are written as plain numbers."""
+    return msgspec.json.format(msgspec.json.encode(document, enc_hook=float), indent=1) + b"\n"

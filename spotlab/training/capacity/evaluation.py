@@ -1,6 +1,6 @@
-"""A capacity model on traces from files.
+"""Evaluation of a capacity model on trace files.
 
-Nothing is fitted here: the model comes as it is, and the baselines' parameters come from its card.
+Nothing is fitted here: the baselines' parameters come from the model's card.
 """
 
 from __future__ import annotations
@@ -18,10 +18,16 @@ from numpy.typing import NDArray
 from spotlab.domain.features import Matrix
 from spotlab.domain.traces import Trace, TracePanel, align
 from spotlab.features.capacity_model.features import compute_capacity
-from spotlab.recorded.traces import Polarity, TraceFormat, on_one_clock, read_traces, trace_files
+from spotlab.recorded.traces import (
+    Polarity,
+    TraceFormat,
+    read_traces,
+    share_tick_times,
+    trace_files,
+)
 from spotlab.training.capacity.baselines import forecast_baselines
 from spotlab.training.capacity.rows import CapacityRows, capacity_rows
-from spotlab.training.evaluation_report import SEED, assess
+from spotlab.training.evaluation_report import SEED, ModelWithCard, assess
 from spotlab.training.provenance import learned_from
 
 FloatArray = NDArray[np.float64]
@@ -30,49 +36,27 @@ Forecast = Callable[[TracePanel, CapacityRows], FloatArray]
 
 TASK: Final = "capacity"
 BASELINES_KEY: Final = "baselines"
-"""Where a card keeps the parameters of `fit_baselines`, a document a horizon."""
-_DAYS_A_CAMPAIGN: Final = 1_000_000
+"""Key in a card for the parameters from `fit_baselines`, one document per horizon."""
 
 
-class Carded(Protocol):
-    """A model that can be named."""
-
-    @property
-    def name(self) -> str:
-        """As in the card."""
-        ...
-
-    @property
-    def version(self) -> str:
-        """As in the card."""
-        ...
-
-    @property
-    def card(self) -> Mapping[str, Any]:
-        """Everything card.json says."""
-        ...
-
-
-class CapacityForecaster(Carded, Protocol):
-    """A model that forecasts a loss of capacity within any horizon."""
+class CapacityForecaster(ModelWithCard, Protocol):
+    """A model that forecasts capacity loss within any horizon."""
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """Columns of the matrix it wants."""
+        """Columns of its matrix."""
         ...
 
     def loss_probability(self, matrix: Matrix, horizon_h: float) -> FloatArray:
-        """P(capacity lost within horizon_h) of each row; NaN for a refused row."""
+        """P(capacity lost within horizon_h) of each row; NaN for a rejected row."""
         ...
 
 
 def forecaster(model: CapacityForecaster) -> Forecast:
-    """The model's forecasts, through the one path that features take."""
+    """A function that computes features of rows and the model's forecasts for them."""
 
     def forecast(panel: TracePanel, rows: CapacityRows) -> FloatArray:
-        frame = compute_capacity(panel)
-        wanted = [frame.names.index(name) for name in model.feature_names]
-        matrix = np.ascontiguousarray(frame.rows(rows.tick, rows.pool)[:, wanted])
+        matrix = compute_capacity(panel).select(model.feature_names, rows.tick, rows.pool)
         return model.loss_probability(matrix, rows.horizon_h)
 
     return forecast
@@ -80,16 +64,22 @@ def forecaster(model: CapacityForecaster) -> Forecast:
 
 @dataclass(frozen=True, slots=True)
 class TraceOptions:
-    """What a caller declares of trace files: see `recorded.traces.read_trace`."""
+    """Declared properties of trace files; see `recorded.traces.read_trace`."""
 
     format: TraceFormat | None = None
     polarity: Polarity | None = None
     gap_s: float | None = None
     nodes: int = 1
 
+    def read(self, files: Sequence[Path]) -> list[Trace]:
+        """The traces in the files. Raises InvalidInput for a rejected file."""
+        return read_traces(
+            files, polarity=self.polarity, gap_s=self.gap_s, format=self.format, nodes=self.nodes
+        )
+
 
 def evaluate_traces(
-    model: Carded,
+    model: ModelWithCard,
     forecast: Forecast,
     paths: Sequence[Path],
     horizon_h: float,
@@ -97,52 +87,46 @@ def evaluate_traces(
     *,
     seed: int = SEED,
 ) -> Document:
-    """Every figure of a capacity model on trace files, beside its card's baselines.
+    """Evaluate a capacity model on trace files, compared with the baselines in its card.
 
-    Sibling zones are seen together: see `campaigns`.
+    Sibling zones form one panel: see `campaigns`.
 
     Args:
-        model: its name and card.
+        model: name and card.
         forecast: P(capacity lost within the rows' horizon) of each row.
-        paths: files, and folders of files.
+        paths: files and folders of files.
         horizon_h: hours that the label looks ahead.
-        options: what the files do not say themselves.
+        options: properties that the files do not state.
         seed: of the bootstrap.
     Raises:
-        InvalidInput: a file is refused, too short, or leaves no row.
+        InvalidInput: a file is rejected or too short, or there is no row.
     """
-    told = options or TraceOptions()
     files = trace_files(paths)
-    traces = _told_apart(
-        files,
-        read_traces(
-            files,
-            polarity=told.polarity,
-            gap_s=told.gap_s,
-            format=told.format,
-            nodes=told.nodes,
-        ),
-    )
-    parts = [_part(panel, horizon_h, forecast, model) for panel in campaigns(traces, files)]
-    groups, warnings = _groups(traces, parts)
+    traces = _uniquely_named(files, (options or TraceOptions()).read(files))
+    evaluated = [
+        _evaluated(panel, horizon_h, forecast, model) for panel in campaigns(traces, files)
+    ]
+    groups, warnings = _trace_groups(traces, evaluated)
     document = assess(
-        np.concatenate([part.rows.label for part in parts]),
-        np.concatenate([part.forecast for part in parts]),
-        np.concatenate([part.rows.block + i * _DAYS_A_CAMPAIGN for i, part in enumerate(parts)]),
-        _joined([part.baselines for part in parts]),
+        np.concatenate([part.rows.label for part in evaluated]),
+        np.concatenate([part.forecast for part in evaluated]),
+        np.concatenate([part.rows.campaign_block(i) for i, part in enumerate(evaluated)]),
+        _concatenated([part.baselines for part in evaluated]),
         groups,
         seed=seed,
     )
-    seen = learned_from(model.card, traces, files)
-    warnings += [f"{name}: the model learned from {why}." for name, why in seen.items()]
+    training_reasons = learned_from(model.card, traces, files)
+    warnings += [f"{name}: the model learned from {why}." for name, why in training_reasons.items()]
     if not document["base_rate"]:
         warnings.append("Capacity is never lost in these rows.")
     elif document["base_rate"] == 1:
         warnings.append("Capacity is lost within the horizon in every row.")
     if not _parameters(model.card):
-        warnings.append("The model's card has no baselines: only the rows' own base rate is shown.")
+        warnings.append(
+            "The model's card has no baselines: only the base rate of the rows is shown."
+        )
     if document["rows_refused"]:
-        warnings.append(f"The model refused {document['rows_refused']:,} more rows.")
+        warnings.append(f"The model rejected {document['rows_refused']:,} more rows.")
     return {
         "model": f"{model.name}@{model.version}",
         "task": TASK,
@@ -152,14 +136,14 @@ def evaluate_traces(
         "files": [str(path) for path in files],
         **document,
         "sources": [trace.source for trace in traces],
-        "sampled_every_s": [part.rows.every * part.panel.gap_s for part in parts],
-        "learned_from": seen,
+        "sampled_every_s": [part.rows.every * part.panel.gap_s for part in evaluated],
+        "learned_from": training_reasons,
         "warnings": warnings,
     }
 
 
-def _told_apart(files: Sequence[Path], traces: Sequence[Trace]) -> list[Trace]:
-    """Traces whose files have one name get their folder's before it."""
+def _uniquely_named(files: Sequence[Path], traces: Sequence[Trace]) -> list[Trace]:
+    """The traces; those that share a name get their folder's name as a prefix."""
     count = Counter(trace.name for trace in traces)
     return [
         replace(trace, name=f"{path.parent.name}/{trace.name}") if count[trace.name] > 1 else trace
@@ -170,17 +154,17 @@ def _told_apart(files: Sequence[Path], traces: Sequence[Trace]) -> list[Trace]:
 def campaigns(traces: Sequence[Trace], files: Sequence[Path] = ()) -> list[TracePanel]:
     """Panels of traces that were probed together.
 
-    Those that say when they started were, where their times overlap. The others were where they
-    have one gap and, if their files are given, lie in one folder.
+    Traces with a start time form a panel if their times overlap. If any start time is unknown,
+    traces form a panel if they have the same gap and, if files are given, the same folder.
 
     Args:
-        traces: of one campaign or several.
-        files: of each trace; () where there are none.
+        traces: of one or several campaigns.
+        files: of each trace; () if there are none.
     Raises:
         InvalidInput: as `align`.
     """
     folders = [file.resolve().parent for file in files] or [Path()] * len(traces)
-    clocked = on_one_clock(traces)
+    clocked = share_tick_times(traces)
     if clocked and all(trace.started_at is not None for trace in clocked):
         return [align(together) for together in _overlapping(clocked)]
     groups: dict[tuple[float, Path], list[Trace]] = {}
@@ -190,61 +174,63 @@ def campaigns(traces: Sequence[Trace], files: Sequence[Path] = ()) -> list[Trace
 
 
 def _overlapping(traces: Sequence[Trace]) -> list[list[Trace]]:
-    """Traces with a date, split wherever no trace reaches from one time to the next."""
-    found: list[list[Trace]] = []
-    reached: datetime | None = None
-    for began, trace in sorted(((_began(trace), trace) for trace in traces), key=lambda p: p[0]):
-        if reached is None or began > reached:
-            found.append([])
-        found[-1].append(trace)
-        ended = began + timedelta(hours=float(trace.elapsed_h[-1]))
-        reached = ended if reached is None else max(reached, ended)
-    return found
+    """Traces with a start time, grouped by overlapping times."""
+    groups: list[list[Trace]] = []
+    latest_end: datetime | None = None
+    for start, trace in sorted(((_start(trace), trace) for trace in traces), key=lambda p: p[0]):
+        if latest_end is None or start > latest_end:
+            groups.append([])
+        groups[-1].append(trace)
+        end = start + timedelta(hours=float(trace.elapsed_h[-1]))
+        latest_end = end if latest_end is None else max(latest_end, end)
+    return groups
 
 
-def _began(trace: Trace) -> datetime:
+def _start(trace: Trace) -> datetime:
     assert trace.started_at is not None
     return trace.started_at
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _EvaluatedPanel:
     panel: TracePanel
     rows: CapacityRows
     forecast: FloatArray
     baselines: Mapping[str, FloatArray]
 
 
-def _part(panel: TracePanel, horizon_h: float, forecast: Forecast, model: Carded) -> _Part:
+def _evaluated(
+    panel: TracePanel, horizon_h: float, forecast: Forecast, model: ModelWithCard
+) -> _EvaluatedPanel:
     rows = capacity_rows(panel, horizon_h)
     fitted = _parameters(model.card)
     if fitted:
         baselines = forecast_baselines(fitted, panel, rows)
     else:
         baselines = {"base_rate": np.full(len(rows), float(rows.label.mean()))}
-    return _Part(panel, rows, forecast(panel, rows), baselines)
+    return _EvaluatedPanel(panel, rows, forecast(panel, rows), baselines)
 
 
 def _parameters(card: Mapping[str, Any]) -> list[Document]:
-    """The card's baselines that can be used: a document, or one a horizon."""
-    found = card.get(BASELINES_KEY, ())
-    documents = [found] if isinstance(found, Mapping) else list(found)
+    """The usable baselines in the card, which holds one document or one per horizon."""
+    stored = card.get(BASELINES_KEY, ())
+    documents = [stored] if isinstance(stored, Mapping) else list(stored)
     return [dict(each) for each in documents if isinstance(each, Mapping) and "horizon_h" in each]
 
 
-def _joined(parts: Sequence[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
+def _concatenated(parts: Sequence[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _groups(
-    traces: Sequence[Trace], parts: Sequence[_Part]
+def _trace_groups(
+    traces: Sequence[Trace], parts: Sequence[_EvaluatedPanel]
 ) -> tuple[list[tuple[str, NDArray[np.bool_]]], list[str]]:
-    """A mask over all rows for each trace, and a warning for each that has none."""
+    """A mask over all rows for each trace, and a warning for each trace without rows."""
     names = np.concatenate([np.array(part.panel.names)[part.rows.pool] for part in parts])
     groups = [(trace.name, names == trace.name) for trace in traces]
-    alone = [
-        f"{name} has no row: it is never available, or too short."
+    warnings = [
+        f"{name} has no rows: it is never available, or too short."
         for name, mask in groups
         if not mask.any()
     ]
-    return groups, alone
+    return groups, warnings

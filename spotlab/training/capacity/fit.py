@@ -1,9 +1,9 @@
-"""Fitting capacity models: logistic parts, trees on top, a calibration.
+"""Fitting capacity models: a logistic part per horizon, trees on top, and a calibration.
 
-The logistic part of a horizon carries the forecast. Ticks of few pools over some weeks are few
-independent cases, and trees alone learn the pools by heart: on pools they had not seen they did
-worse than the time since the last loss alone. Trees that start from the logistic score, with
-thresholds drawn at random and signs that physics gives, correct it a little.
+Most of the forecast comes from the logistic part. Ticks of few pools over some weeks are few
+independent cases, so that trees alone overfit: on unseen pools they were worse than the time since
+the last loss. Trees that start from the logistic score, with random thresholds and monotone
+constraints, improve it a little.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from spotlab.domain.features import Matrix
 from spotlab.features.capacity_model.features import NAMES
 from spotlab.inference.calibrators import Calibrator, Logistic, sigmoid
-from spotlab.inference.capacity import on_scale, scale, with_horizon
+from spotlab.inference.capacity import scaled_feature, scaled_features, with_horizon
 from spotlab.inference.card import CapacityColumn, CapacityKnot
 from spotlab.inference.lightgbm_import import lightgbm as library
 from spotlab.training.advisor.calibration import FITS, choose_calibration
+from spotlab.training.advisor.recipe import REPRODUCIBLE
 from spotlab.training.capacity import recipe
 from spotlab.training.capacity.logistic import fit_logistic_part
-from spotlab.training.capacity.training_rows import Lesson, walk_forward
+from spotlab.training.capacity.training_rows import HorizonRows, walk_forward
 from spotlab.training.saved_version import Step
 from spotlab.training.scores import log_loss
 
@@ -33,12 +34,6 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
-REPEATABLE: Final[Mapping[str, Any]] = {
-    "num_threads": 1,
-    "deterministic": True,
-    "force_col_wise": True,
-    "verbosity": -1,
-}
 SETTINGS: Final[Mapping[str, float]] = {
     "ridge": recipe.RIDGE,
     **{name: recipe.TREES[name] for name in recipe.SPACE if name in recipe.TREES},
@@ -49,15 +44,14 @@ DIGITS: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class CapacityFit:
-    """What a card and a model file are made of.
+    """Fitted model: the contents of a model file and its part of the card.
 
     Args:
-        columns, knots: of the card.
-        booster: LightGBM's text.
-        rounds: trees.
-        calibration: by horizon: its kind, and the log loss of each kind on parts of the time
-            that it was not fitted on.
-        rows: learned from, by horizon.
+        columns, knots: for the card.
+        booster: LightGBM model text.
+        rounds: number of trees.
+        calibration: by horizon: its kind, and the log loss of each kind on held-out time.
+        rows: number of training rows by horizon.
     """
 
     columns: tuple[CapacityColumn, ...]
@@ -69,26 +63,30 @@ class CapacityFit:
 
 
 def fit_capacity(
-    given: Sequence[Lesson], *, seed: int, settings: Mapping[str, float] = SETTINGS, step: Step
+    training: Sequence[HorizonRows],
+    *,
+    seed: int,
+    settings: Mapping[str, float] = SETTINGS,
+    step: Step,
 ) -> CapacityFit:
     """Fit on every row; the same rows, seed and settings give the same bytes.
 
     Args:
-        given: a lesson a horizon.
+        training: rows of each horizon.
         seed: of the trees.
-        settings: the ridge, and the trees' that differ from the recipe.
-        step: told what is being done; may raise Cancelled.
+        settings: ridge penalty, and the tree settings that override the recipe's.
+        step: called at the start of each step; may raise Cancelled.
     """
-    staged = _out_of_fold(given, seed, settings, step)
-    rounds, _ = best_rounds(given, staged)
-    scores = [score[rounds // recipe.ROUNDS_APART] for score in staged]
+    stage_scores = _out_of_fold(training, seed, settings, step)
+    rounds, _ = best_rounds(training, stage_scores)
+    scores = [score[rounds // recipe.ROUNDS_STEP] for score in stage_scores]
     step("Choosing the calibration")
-    calibrators, said = _calibrated(given, scores)
+    calibrators, calibration = _calibrated(training, scores)
     step("Fitting on every row")
-    stage = _fit_stage(given, seed, settings)
-    booster = stage.trees(max(rounds, 1))
+    stage = _fit_stage(training, seed, settings)
+    booster = stage.fit_trees(max(rounds, 1))
     knots = tuple(
-        _with(knot, calibrator, trees=knot.trees and rounds > 0)
+        _with_calibration(knot, calibrator, trees=knot.trees and rounds > 0)
         for knot, calibrator in zip(stage.knots, calibrators, strict=True)
     )
     return CapacityFit(
@@ -96,126 +94,136 @@ def fit_capacity(
         knots,
         booster.model_to_string().encode(),
         rounds,
-        said,
-        {f"{lesson.horizon_h:g} h": len(lesson.label) for lesson in given},
+        calibration,
+        {f"{horizon.horizon_h:g} h": len(horizon.label) for horizon in training},
     )
 
 
-def validation_loss(given: Sequence[Lesson], *, seed: int, settings: Mapping[str, float]) -> float:
-    """Mean log loss over horizons of the forecasts that walk forward; no calibration.
+def validation_loss(
+    training: Sequence[HorizonRows], *, seed: int, settings: Mapping[str, float]
+) -> float:
+    """Mean log loss over horizons of uncalibrated walk-forward forecasts.
 
     Args:
-        given, seed, settings: as for `fit_capacity`.
+        training, seed, settings: as for `fit_capacity`.
     """
-    return best_rounds(given, _out_of_fold(given, seed, settings, lambda _: None))[1]
+    return best_rounds(training, _out_of_fold(training, seed, settings, lambda _: None))[1]
 
 
-def best_rounds(given: Sequence[Lesson], staged: Sequence[FloatArray]) -> tuple[int, float]:
-    """How many trees do best on time after that they learned from, and their log loss.
+def best_rounds(
+    training: Sequence[HorizonRows], stage_scores: Sequence[FloatArray]
+) -> tuple[int, float]:
+    """The number of trees with the lowest walk-forward log loss, and that loss.
 
     Args:
-        given: a lesson a horizon.
-        staged: (stages, n) scores of each lesson, as trees are added.
+        training: rows of each horizon.
+        stage_scores: (stages, n) scores of each horizon's rows, as trees are added.
     """
-    losses = np.zeros(len(staged[0]))
-    for lesson, scores in zip(given, staged, strict=True):
-        kept = ~np.isnan(scores[0])
-        losses += [log_loss(lesson.label[kept], sigmoid(score[kept])) for score in scores]
+    losses = np.zeros(len(stage_scores[0]))
+    for horizon, scores in zip(training, stage_scores, strict=True):
+        scored = ~np.isnan(scores[0])
+        losses += [log_loss(horizon.label[scored], sigmoid(score[scored])) for score in scores]
     best = int(np.argmin(losses))
-    return best * recipe.ROUNDS_APART, float(losses[best] / len(given))
+    return best * recipe.ROUNDS_STEP, float(losses[best] / len(training))
 
 
 def _out_of_fold(
-    given: Sequence[Lesson], seed: int, settings: Mapping[str, float], step: Step
+    training: Sequence[HorizonRows], seed: int, settings: Mapping[str, float], step: Step
 ) -> list[FloatArray]:
-    """(stages, n) scores of each lesson's sampled rows, from fits on the time before them.
+    """(stages, n) scores of each horizon's sampled rows, from fits on the time before them.
 
-    A stage has `ROUNDS_APART` more trees than the one before; the first has none. NaN elsewhere.
+    A stage has `ROUNDS_STEP` more trees than the one before; the first has none. Others are NaN.
     """
-    parts = list(walk_forward(given))
-    stages = range(0, recipe.ROUNDS + 1, recipe.ROUNDS_APART)
-    staged = [np.full((len(stages), len(lesson.label)), np.nan) for lesson in given]
-    for number, (train, test) in enumerate(parts):
-        step(f"Walking forward: {number + 1} of {len(parts)}")
-        learned = [x.take(m & x.sampled) for x, m in zip(given, train, strict=True)]
-        stage = _fit_stage(learned, seed, settings)
-        trees = stage.trees(recipe.ROUNDS)
-        for place, (lesson, mask) in enumerate(zip(given, test, strict=True)):
-            asked = mask & lesson.sampled
-            rows = lesson.matrix[asked]
-            score = stage.linear(rows, place)
-            staged[place][0, asked] = score
+    folds = list(walk_forward(training))
+    stages = range(0, recipe.ROUNDS + 1, recipe.ROUNDS_STEP)
+    stage_scores = [np.full((len(stages), len(horizon.label)), np.nan) for horizon in training]
+    for number, (train, test) in enumerate(folds):
+        step(f"Walking forward: {number + 1} of {len(folds)}")
+        train_rows = [x.take(m & x.sampled) for x, m in zip(training, train, strict=True)]
+        stage = _fit_stage(train_rows, seed, settings)
+        trees = stage.fit_trees(recipe.ROUNDS)
+        for place, (horizon, mask) in enumerate(zip(training, test, strict=True)):
+            test_rows = mask & horizon.sampled
+            matrix = horizon.matrix[test_rows]
+            score = stage.logistic_score(matrix, place)
+            stage_scores[place][0, test_rows] = score
             for i, start in enumerate(stages[:-1], 1):
                 if stage.knots[place].trees:
-                    score = score + _raw(trees, rows, lesson.horizon_h, start, recipe.ROUNDS_APART)
-                staged[place][i, asked] = score
-    return staged
+                    score = score + _tree_score(
+                        trees, matrix, horizon.horizon_h, start, recipe.ROUNDS_STEP
+                    )
+                stage_scores[place][i, test_rows] = score
+    return stage_scores
 
 
-def _with(knot: CapacityKnot, calibration: Calibrator, *, trees: bool) -> CapacityKnot:
+def _with_calibration(knot: CapacityKnot, calibration: Calibrator, *, trees: bool) -> CapacityKnot:
     return CapacityKnot(knot.horizon_h, knot.with_others, knot.alone, trees, calibration)
 
 
 def _calibrated(
-    given: Sequence[Lesson], scores: Sequence[FloatArray]
+    training: Sequence[HorizonRows], scores: Sequence[FloatArray]
 ) -> tuple[list[Calibrator], dict[str, Any]]:
-    """A calibration a horizon: the simplest that does about as well as the best.
+    """For each horizon, the simplest calibration that is about as good as the best one.
 
-    Few parts of the time are few cases of a level being off, so none is the first candidate.
+    With few parts of the time there is little evidence of a wrong level, so "none" is tried first.
     """
     chosen: list[Calibrator] = []
-    told = {}
-    for lesson, score in zip(given, scores, strict=True):
-        kept = ~np.isnan(score)
-        said, label = score[kept], lesson.label[kept]
-        parts = (lesson.time[kept] * recipe.PARTS).astype(np.intp).astype(str).tolist()
-        losses = {NO_CALIBRATION: log_loss(label, sigmoid(said))} if len(said) else {}
+    descriptions = {}
+    for horizon, score in zip(training, scores, strict=True):
+        scored = ~np.isnan(score)
+        known_scores, label = score[scored], horizon.label[scored]
+        parts = (horizon.time[scored] * recipe.TIME_PARTS).astype(np.intp).astype(str).tolist()
+        losses = (
+            {NO_CALIBRATION: log_loss(label, sigmoid(known_scores))} if len(known_scores) else {}
+        )
         if len(set(parts)) > 1:
-            losses |= choose_calibration(said, label, parts, len(set(parts))).log_loss
-        enough = min(losses.values(), default=0.0) + recipe.INDIFFERENT
-        kind = next((name for name in losses if losses[name] <= enough), NO_CALIBRATION)
-        chosen.append(Logistic(1.0, 0.0) if kind == NO_CALIBRATION else FITS[kind](said, label))
-        told[f"{lesson.horizon_h:g} h"] = {
+            losses |= choose_calibration(known_scores, label, parts, len(set(parts))).log_loss
+        max_loss = min(losses.values(), default=0.0) + recipe.MIN_LOG_LOSS_GAIN
+        kind = next((name for name in losses if losses[name] <= max_loss), NO_CALIBRATION)
+        chosen.append(
+            Logistic(1.0, 0.0) if kind == NO_CALIBRATION else FITS[kind](known_scores, label)
+        )
+        descriptions[f"{horizon.horizon_h:g} h"] = {
             "kind": kind,
             "log_loss": {name: round(loss, DIGITS) for name, loss in losses.items()},
         }
-    return chosen, told
+    return chosen, descriptions
 
 
 @dataclass(frozen=True, slots=True)
-class _Stage:
-    """Logistic parts, and what trees are grown from."""
+class _LogisticStage:
+    """Logistic parts of all horizons, and the rows to fit trees on."""
 
     columns: tuple[CapacityColumn, ...]
     knots: tuple[CapacityKnot, ...]
-    given: Sequence[Lesson]
+    training: Sequence[HorizonRows]
     seed: int
     settings: Mapping[str, float]
 
-    def linear(self, matrix: Matrix, place: int) -> FloatArray:
-        """(n,) logistic score: with others where they are known, else alone."""
-        values = on_scale(matrix, self.columns)
+    def logistic_score(self, matrix: Matrix, place: int) -> FloatArray:
+        """(n,) logistic score, with the weights for other pools if any of them is known."""
+        values = scaled_features(matrix, self.columns)
         knot = self.knots[place]
         alone = np.isnan(matrix[:, recipe.OF_OTHERS]).all(axis=1)
-        scores = [weights[0] + values @ np.array(weights[1:]) for weights in _both(knot)]
+        scores = [weights[0] + values @ np.array(weights[1:]) for weights in _weights(knot)]
         return np.asarray(np.where(alone, scores[1], scores[0]), dtype=np.float64)
 
-    def trees(self, rounds: int) -> lightgbm.Booster:
-        """Trees on the sampled rows of every horizon, with the others known and hidden."""
+    def fit_trees(self, rounds: int) -> lightgbm.Booster:
+        """Trees on the sampled rows of all horizons, each with other pools known and hidden."""
         rows, labels, starts = [], [], []
-        for place, lesson in enumerate(self.given):
+        for place, horizon in enumerate(self.training):
             if not self.knots[place].trees:
                 continue
-            seen = lesson.matrix[lesson.sampled]
-            for matrix in (seen, _hidden(seen)):
-                rows.append(with_horizon(matrix, lesson.horizon_h))
-                labels.append(lesson.label[lesson.sampled])
-                starts.append(self.linear(matrix, place))
+            sampled = horizon.matrix[horizon.sampled]
+            for matrix in (sampled, _without_others(sampled)):
+                rows.append(with_horizon(matrix, horizon.horizon_h))
+                labels.append(horizon.label[horizon.sampled])
+                starts.append(self.logistic_score(matrix, place))
         settings = {
-            **REPEATABLE,
+            **REPRODUCIBLE,
             **recipe.TREES,
             **{
-                name: int(value) if recipe.SPACE[name].whole else value
+                name: int(value) if recipe.SPACE[name].integer else value
                 for name, value in self.settings.items()
                 if name != "ridge"
             },
@@ -233,31 +241,35 @@ class _Stage:
         return booster
 
 
-def _fit_stage(given: Sequence[Lesson], seed: int, settings: Mapping[str, float]) -> _Stage:
-    widest = max(given, key=lambda lesson: len(lesson.label))
+def _fit_stage(
+    training: Sequence[HorizonRows], seed: int, settings: Mapping[str, float]
+) -> _LogisticStage:
+    widest = max(training, key=lambda horizon: len(horizon.label))
     columns = _columns(widest.matrix)
     knots = []
-    for lesson in given:
-        values = on_scale(lesson.matrix, columns)
-        both = [
+    for horizon in training:
+        values = scaled_features(horizon.matrix, columns)
+        weights = [
             fit_logistic_part(
-                np.where(used, values, 0.0), lesson.label, settings["ridge"], recipe.DIRECTIONS
+                np.where(used, values, 0.0), horizon.label, settings["ridge"], recipe.DIRECTIONS
             )
             for used in (np.ones(len(NAMES), dtype=bool), ~np.array(recipe.OF_OTHERS))
         ]
-        trees = lesson.horizon_h <= recipe.TREES_UP_TO_H
-        knots.append(CapacityKnot(lesson.horizon_h, both[0], both[1], trees, Logistic(1.0, 0.0)))
-    return _Stage(columns, tuple(knots), given, seed, settings)
+        trees = horizon.horizon_h <= recipe.TREES_UP_TO_H
+        knots.append(
+            CapacityKnot(horizon.horizon_h, weights[0], weights[1], trees, Logistic(1.0, 0.0))
+        )
+    return _LogisticStage(columns, tuple(knots), training, seed, settings)
 
 
 def _columns(matrix: Matrix) -> tuple[CapacityColumn, ...]:
-    """How each feature enters the logistic part."""
-    found = []
+    """Scale, bounds and spread of each feature in the logistic part."""
+    columns = []
     for place, name in enumerate(NAMES):
         kind, offset = recipe.scale_of(name)
         known = matrix[:, place][~np.isnan(matrix[:, place])]
-        scaled = scale(known, kind, offset) if len(known) else np.zeros(1)
-        low, high = np.quantile(scaled, [recipe.EXTREMES, 1.0 - recipe.EXTREMES])
+        scaled = scaled_feature(known, kind, offset) if len(known) else np.zeros(1)
+        low, high = np.quantile(scaled, [recipe.CLIPPED_SHARE, 1.0 - recipe.CLIPPED_SHARE])
         spread = float(np.std(scaled))
         numbers = [
             float(low),
@@ -266,31 +278,31 @@ def _columns(matrix: Matrix) -> tuple[CapacityColumn, ...]:
             spread if spread > 1e-6 else 1.0,
         ]
         low_, high_, centre, spread_ = (round(number, DIGITS) for number in numbers)
-        found.append(
+        columns.append(
             CapacityColumn(kind, offset, low_, high_, centre, spread_, recipe.OF_OTHERS[place])
         )
-    return tuple(found)
+    return tuple(columns)
 
 
-def _both(knot: CapacityKnot) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _weights(knot: CapacityKnot) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return knot.with_others, knot.alone
 
 
-def _hidden(matrix: Matrix) -> Matrix:
-    """The rows as a single trace would have them."""
+def _without_others(matrix: Matrix) -> Matrix:
+    """The rows as in a panel with a single trace: features of other pools are NaN."""
     alone = matrix.copy()
     alone[:, recipe.OF_OTHERS] = np.nan
     return alone
 
 
-def _raw(
+def _tree_score(
     booster: lightgbm.Booster, matrix: Matrix, horizon_h: float, start: int, rounds: int
 ) -> FloatArray:
-    said = booster.predict(
+    score = booster.predict(
         with_horizon(matrix, horizon_h),
         raw_score=True,
         start_iteration=start,
         num_iteration=rounds,
         num_threads=1,
     )
-    return np.asarray(said, dtype=np.float64)
+    return np.asarray(score, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Logistic regression with a ridge and given signs."""
+"""Logistic regression with a ridge penalty and sign constraints."""
 
 from __future__ import annotations
 
@@ -14,36 +14,35 @@ from spotlab.inference.calibrators import sigmoid
 FloatArray = NDArray[np.float64]
 
 DIGITS: Final = 6
-_STEPS: Final = 50
-_STILL: Final = 1e-8
+_MAX_ITERATIONS: Final = 50
+_TOLERANCE: Final = 1e-8
 
 
 def fit_logistic_part(
     values: Matrix, label: FloatArray, ridge: float, directions: Sequence[int]
 ) -> tuple[float, ...]:
-    """Intercept and a weight a feature, by penalised maximum likelihood.
+    """Intercept and one weight per feature, by penalised maximum likelihood.
 
-    A weight whose sign would be against its direction is left out, together with every other such,
-    and the rest is fitted again until none is left: the higher the value, the risk never moves
-    the wrong way.
+    All weights whose sign contradicts their direction are set to 0 and the rest is fitted again,
+    until there are none.
 
     Args:
-        values: (n, f) centred and spread features, 0 where unknown.
+        values: (n, f) standardised features, 0 if unknown.
         label: (n,) 0 or 1.
-        ridge: penalty on squared weights, a row; the intercept has none.
-        directions: f times -1, 0 or 1.
+        ridge: penalty on squared weights, per row; the intercept is not penalised.
+        directions: f values of -1 (weight at most 0), 0 (any) or 1 (at least 0).
     """
     columns = np.column_stack([np.ones(len(values)), values])
-    wanted = np.array([0, *directions])
+    signs = np.array([0, *directions])
     free = np.concatenate([[True], np.abs(values).max(axis=0) > 0.0])
     weights = np.zeros(columns.shape[1])
     while True:
         weights = _newton(columns, label, ridge * len(label), free, weights)
-        against = free & (weights * wanted < 0.0)
-        if not against.any():
+        wrong_sign = free & (weights * signs < 0.0)
+        if not wrong_sign.any():
             return tuple(round(float(weight), DIGITS) for weight in weights)
-        free &= ~against
-        weights[against] = 0.0
+        free &= ~wrong_sign
+        weights[wrong_sign] = 0.0
 
 
 def _newton(
@@ -53,14 +52,16 @@ def _newton(
     penalty = np.full(used.shape[1], ridge)
     penalty[0] = 1e-9
     weights = start[free]
-    for _ in range(_STEPS):
-        said = sigmoid(used @ weights)
-        gradient = used.T @ (said - label) + penalty * weights
-        curvature = (used * (said * (1.0 - said))[:, None]).T @ used + np.diag(penalty)
-        move = np.linalg.solve(curvature, gradient)
-        weights = weights - np.clip(move, -5.0, 5.0)
-        if float(np.abs(move).max()) < _STILL:
+    for _ in range(_MAX_ITERATIONS):
+        probability = sigmoid(used @ weights)
+        gradient = used.T @ (probability - label) + penalty * weights
+        curvature = (used * (probability * (1.0 - probability))[:, None]).T @ used + np.diag(
+            penalty
+        )
+        step = np.linalg.solve(curvature, gradient)
+        weights = weights - np.clip(step, -5.0, 5.0)
+        if float(np.abs(step).max()) < _TOLERANCE:
             break
-    found = np.zeros(columns.shape[1])
-    found[free] = weights
-    return found
+    all_weights = np.zeros(columns.shape[1])
+    all_weights[free] = weights
+    return all_weights

@@ -1,4 +1,4 @@
-"""What capacity models are made of: horizons, scales and settings."""
+"""Recipe of capacity models: horizons, scales and settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Scale = Literal["as_is", "log", "log_odds"]
 NAME: Final = "capacity-lgbm"
 VERSION: Final = "1.0.1"
 HORIZONS_H: Final = (0.25, 0.5, 1.0, 2.0, 3.0, 6.0, 12.0, 24.0)
-"""Where the model is fitted; any other horizon lies between."""
+"""Horizons at which the model is fitted; forecasts of others are interpolated."""
 MEASURED_H: Final = (1.0, 3.0)
 SPLIT: Final = "time:0.6"
 
@@ -26,27 +26,26 @@ SCALES: Final[Mapping[str, tuple[Scale, float]]] = {
     **{name: ("log_odds", 0.001) for name in NAMES if name.startswith("daily_lost")},
     **{name: ("log", 0.001) for name in NAMES if "loss_rate" in name},
 }
-"""The logistic part's scale of a feature, with its offset; one that is not here enters as it is."""
-EXTREMES: Final = 0.001
-"""Share of rows at each end whose values count as the value at that quantile."""
+"""Scale and offset of features in the logistic part; features not listed are not transformed."""
+CLIPPED_SHARE: Final = 0.001
+"""Share of rows at each end whose values are clipped to that quantile."""
 DIRECTIONS: Final = tuple(entry.direction for entry in CAPACITY_FEATURES)
 OF_OTHERS: Final = tuple(name in OTHERS for name in NAMES)
 
 RIDGE: Final = 0.02
-"""Penalty on the squared weights of centred and spread features, a row."""
+"""Penalty on the squared weights of standardised features, per row."""
 TREES_UP_TO_H: Final = 6.0
-"""Longer horizons have too few independent cases: trees made them worse on later time."""
+"""Longer horizons have too few independent cases: trees made their forecasts worse."""
 ROUNDS: Final = 150
-"""At most so many trees; training stops before."""
-ROUNDS_APART: Final = 10
-"""Early stopping looks after so many trees each."""
-INDIFFERENT: Final = 0.005
-"""A calibration must be better by so much log loss, nats, to be preferred to a simpler one."""
-PARTS: Final = 6
-FIRST_PART: Final = 2
-"""Validation walks forward: each sixth of the time from the third on is forecast by what was fitted
-on the time before it, purged by the horizon. Trees stop, and the calibration is chosen and fitted,
-by those forecasts."""
+"""Largest number of trees; early stopping ends training before."""
+ROUNDS_STEP: Final = 10
+"""Early stopping compares scores at every this many trees."""
+MIN_LOG_LOSS_GAIN: Final = 0.005
+"""Gain in log loss, nats, needed to prefer a calibration to a simpler one."""
+TIME_PARTS: Final = 6
+FIRST_TEST_PART: Final = 2
+"""Walk-forward validation: each sixth of the time, from the third on, is forecast by a fit on the
+time before it, purged by the horizon. Early stopping and calibration use those forecasts."""
 TREES: Final[Mapping[str, Any]] = {
     "learning_rate": 0.03,
     "num_leaves": 15,
@@ -59,25 +58,25 @@ TREES: Final[Mapping[str, Any]] = {
     "extra_trees": True,
 }
 HORIZON: Final = "ln_horizon"
-"""The trees' last column."""
+"""Last column of the trees' matrix."""
 
 LICENCES: Final[Mapping[str, str]] = {
     "availability-2023-02-15": "MIT (rebuilt from FrontierCS/Frontier-CS)",
     EVALUATION_ONLY: "none stated: such a model is for measuring, not for shipping",
 }
-"""Of recorded traces, by a folder on their way."""
+"""Licences of recorded traces, by the name of a folder in their path."""
 LICENCE_UNKNOWN: Final = "not recorded: that of whoever recorded the trace"
 
 SPACE: Final[Mapping[str, Range]] = {
     "ridge": Range(0.002, 0.1, log=True),
     "learning_rate": Range(0.01, 0.1, log=True),
-    "num_leaves": Range(4, 31, whole=True),
-    "min_data_in_leaf": Range(200, 4000, log=True, whole=True),
+    "num_leaves": Range(4, 31, integer=True),
+    "min_data_in_leaf": Range(200, 4000, log=True, integer=True),
     "lambda_l2": Range(1.0, 200.0, log=True),
 }
-"""What a search may change, around the settings above."""
+"""Settings that a search may change, with their ranges."""
 
 
 def scale_of(name: str) -> tuple[Scale, float]:
-    """The logistic part's scale of a feature, and its offset."""
+    """Scale and offset of a feature in the logistic part."""
     return SCALES.get(name, ("as_is", 0.0))

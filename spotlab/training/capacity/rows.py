@@ -1,7 +1,7 @@
-"""Which ticks of a trace are training or test rows, and their label.
+"""Training and test rows of traces, with their labels.
 
-The label is "capacity could not be had at some sampled tick of the next hours", given that it can
-be had now. A launch probe is not an interruption.
+The label is 1 if capacity was unavailable at a sampled tick within the horizon, given that it is
+available now. A failed launch probe is not an interruption.
 """
 
 from __future__ import annotations
@@ -20,24 +20,25 @@ FloatArray = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
 SAMPLE_S: Final = 600.0
-"""How far apart sampled ticks are at most, where probes are closer than that."""
+"""Longest step between sampled ticks, if probes are closer together."""
 WARM_UP_H: Final = 24.0
-"""A pool's first hours, whose features would know too little of the past."""
+"""Length of a pool's beginning that is skipped, since its features lack history."""
 _EDGE_H: Final = 1e-9
+_DAYS_PER_CAMPAIGN: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class CapacityRows:
-    """Rows of a panel, by tick and then by pool.
+    """Rows of a panel, sorted by tick and then by pool.
 
     Args:
         tick: (n,) tick number in the panel.
         pool: (n,) column of the panel.
         label: (n,) 1.0 where capacity is lost within the horizon, else 0.0.
-        block: (n,) day of the campaign: what intervals resample.
+        block: (n,) day of the campaign, the unit that intervals resample.
         elapsed_h: (n,) hours since the panel's first tick.
         horizon_h: hours that the label looks ahead.
-        every: a sampled tick is every so many.
+        every: step between sampled ticks, in ticks.
     """
 
     tick: Rows
@@ -51,8 +52,12 @@ class CapacityRows:
     def __len__(self) -> int:
         return len(self.tick)
 
+    def campaign_block(self, campaign: int) -> Rows:
+        """(n,) `block`, made distinct from the blocks of other campaigns."""
+        return self.block + campaign * _DAYS_PER_CAMPAIGN
+
     def take(self, rows: Rows | NDArray[np.bool_]) -> CapacityRows:
-        """Some of the rows."""
+        """A subset of the rows."""
         return CapacityRows(
             self.tick[rows],
             self.pool[rows],
@@ -64,20 +69,19 @@ class CapacityRows:
         )
 
 
-def sample_every(gap_s: float, horizon_h: float, every_s: float | None = None) -> int:
-    """Every how many ticks one is sampled: the longest step of at most ten minutes.
+def sample_every(gap_s: float, horizon_h: float) -> int:
+    """Step between sampled ticks, in ticks: the longest one of at most ten minutes.
 
-    A horizon shorter than that is sampled at its own length, and no step is shorter than a gap.
+    For a horizon of less than ten minutes the step is at most the horizon; it is at least one tick.
 
     Args:
         gap_s: seconds from tick to tick.
         horizon_h: hours that the label looks ahead.
-        every_s: another step than ten minutes.
 
     >>> sample_every(195.0, 1.0), sample_every(600.0, 1.0), sample_every(60.0, 1.0)
     (3, 1, 10)
     """
-    longest_s = min(SAMPLE_S if every_s is None else every_s, horizon_h * 3600.0)
+    longest_s = min(SAMPLE_S, horizon_h * 3600.0)
     return max(1, int((longest_s + 1e-6) // gap_s))
 
 
@@ -85,81 +89,81 @@ def capacity_rows(
     panel: TracePanel,
     horizon_h: float,
     *,
-    every_s: float | None = None,
     warm_up_h: float = WARM_UP_H,
 ) -> CapacityRows:
-    """The rows of a panel: sampled ticks at which a pool is available and its future is known.
+    """The rows of a panel: sampled ticks at which a pool is available and its label is known.
 
-    A pool's first 24 hours are dropped, and rows whose horizon reaches past the pool's last
-    record. A row whose horizon holds ticks without a record is kept only if one of the others
-    shows a loss: else whether capacity was lost is unknown.
+    A pool's first 24 hours are skipped, and rows whose horizon extends beyond the pool's last
+    record. If some ticks within the horizon have no record, the row is used only if another one
+    shows a loss: otherwise the label is unknown.
 
     Args:
         panel: traces, ticks in order.
-        horizon_h: hours above 0.
-        every_s: sample at most this many seconds apart, instead of ten minutes.
-        warm_up_h: what is dropped of a pool's beginning.
+        horizon_h: hours, above 0.
+        warm_up_h: hours skipped at a pool's beginning.
     Raises:
-        InvalidInput: the horizon is none, is shorter than the gap, or leaves no row.
+        InvalidInput: the horizon is invalid or shorter than the gap, or there is no row.
     """
     if not 0.0 < horizon_h < np.inf:
-        raise InvalidInput(f"A horizon of {horizon_h} h is none.", remedy="Give hours above 0.")
+        raise InvalidInput(
+            f"A horizon of {horizon_h} h is not valid.", remedy="Use a number of hours above 0."
+        )
     if horizon_h * 3600.0 < panel.gap_s:
         raise InvalidInput(
             f"A horizon of {horizon_h:g} h is shorter than the {panel.gap_s:g} s between probes.",
-            remedy=f"Ask for {math.ceil(panel.gap_s / 0.36) / 1e4:g} h or more.",
+            remedy=f"Use {math.ceil(panel.gap_s / 0.36) / 1e4:g} h or more.",
         )
-    every = sample_every(panel.gap_s, horizon_h, every_s)
+    every = sample_every(panel.gap_s, horizon_h)
     sampled = np.arange(0, len(panel.elapsed_h), every)
-    hours, seen = panel.elapsed_h[sampled], panel.available[sampled]
-    lost, kept = _ahead(hours, seen, horizon_h)
+    hours, available = panel.elapsed_h[sampled], panel.available[sampled]
+    lost, valid = _losses_ahead(hours, available, horizon_h)
     known = ~np.isnan(panel.available)
     first_h = panel.elapsed_h[np.argmax(known, axis=0)]
     last_h = panel.elapsed_h[len(known) - 1 - np.argmax(known[::-1], axis=0)]
-    kept &= (seen == 1.0) & (hours[:, None] >= first_h + warm_up_h - _EDGE_H)
-    kept &= hours[:, None] + horizon_h <= last_h + _EDGE_H
-    at, pool = np.nonzero(kept)
-    if not len(at):
-        raise _no_rows(panel, horizon_h, warm_up_h)
+    valid &= (available == 1.0) & (hours[:, None] >= first_h + warm_up_h - _EDGE_H)
+    valid &= hours[:, None] + horizon_h <= last_h + _EDGE_H
+    tick_index, pool = np.nonzero(valid)
+    if not len(tick_index):
+        raise _no_rows_error(panel, horizon_h, warm_up_h)
     return CapacityRows(
-        tick=sampled[at],
+        tick=sampled[tick_index],
         pool=pool,
-        label=lost[at, pool].astype(np.float64),
-        block=(hours[at] // 24.0).astype(np.intp),
-        elapsed_h=hours[at],
+        label=lost[tick_index, pool].astype(np.float64),
+        block=(hours[tick_index] // 24.0).astype(np.intp),
+        elapsed_h=hours[tick_index],
         horizon_h=horizon_h,
         every=every,
     )
 
 
 def time_split(rows: CapacityRows, share: float, panel: TracePanel) -> tuple[Rows, Rows]:
-    """Row numbers before and from a moment; those whose label reaches past it are in neither.
+    """Row indices before and after a time; rows whose label extends beyond it are in neither part.
 
     Args:
         rows: of the panel.
-        share: of the campaign's time that comes before the border, 0..1.
+        share: of the campaign's time before the border, 0..1.
         panel: the campaign.
     Raises:
-        InvalidInput: a part has no row.
+        InvalidInput: a part has no rows.
     """
     border_h = share * float(panel.elapsed_h[-1])
     before = np.flatnonzero(rows.elapsed_h + rows.horizon_h <= border_h + _EDGE_H)
     after = np.flatnonzero(rows.elapsed_h >= border_h)
     if not len(before) or not len(after):
         raise InvalidInput(
-            f"Split at {share:.0%} of the time, one part has no row.",
-            remedy="Give a longer trace, or a share nearer to a half.",
+            f"A split at {share:.0%} of the time leaves one part with no rows.",
+            remedy="Use a longer trace, or a share nearer to a half.",
         )
     return before, after
 
 
-def _ahead(
-    hours: FloatArray, seen: FloatArray, horizon_h: float
+def _losses_ahead(
+    hours: FloatArray, available: FloatArray, horizon_h: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(n, p) whether a tick of the horizon shows a loss, and whether that is known."""
-    zero = np.zeros((1, seen.shape[1]))
-    losses = np.concatenate([zero, np.cumsum(seen == 0.0, axis=0)])
-    unknowns = np.concatenate([zero, np.cumsum(np.isnan(seen), axis=0)])
+    """(n, p) whether a tick within the horizon shows a loss, and whether that is known."""
+    zero = np.zeros((1, available.shape[1]))
+    losses = np.concatenate([zero, np.cumsum(available == 0.0, axis=0)])
+    unknowns = np.concatenate([zero, np.cumsum(np.isnan(available), axis=0)])
     start = np.arange(1, len(hours) + 1)
     end = np.searchsorted(hours, hours + horizon_h + _EDGE_H, side="right")
     lost = losses[end] > losses[start]
@@ -167,16 +171,16 @@ def _ahead(
     return lost, lost | ~unknown
 
 
-def _no_rows(panel: TracePanel, horizon_h: float, warm_up_h: float) -> InvalidInput:
+def _no_rows_error(panel: TracePanel, horizon_h: float, warm_up_h: float) -> InvalidInput:
     span_h = float(panel.elapsed_h[-1])
     if span_h < warm_up_h + horizon_h:
         return InvalidInput(
             f"The trace is {span_h:.3g} h long: too short for {horizon_h:g} h after a pool's first "
             f"{warm_up_h:g} h.",
-            remedy=f"Give a trace of more than {warm_up_h + horizon_h:g} h.",
+            remedy=f"Use a trace of more than {warm_up_h + horizon_h:g} h.",
         )
     return InvalidInput(
-        f"No tick after a pool's first {warm_up_h:g} h is available with {horizon_h:g} h of "
-        "records after it.",
-        remedy="Give a trace in which capacity is available at times; check its polarity.",
+        f"No tick after a pool's first {warm_up_h:g} h is available and followed by "
+        f"{horizon_h:g} h of records.",
+        remedy="Use a trace in which capacity is available at times; check its polarity.",
     )

@@ -1,9 +1,8 @@
-"""Training a capacity model, from traces to an artefact."""
+"""Training of a capacity model, from traces to an artefact."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,69 +12,40 @@ from numpy.typing import NDArray
 from spotlab.domain.traces import Trace, TracePanel
 from spotlab.inference.capacity import CapacityModel
 from spotlab.inference.card import parse_card
-from spotlab.recorded.traces import read_traces, trace_files
+from spotlab.recorded.traces import trace_files
 from spotlab.training.advisor.hyperparameters import Budget, search
 from spotlab.training.capacity import recipe
 from spotlab.training.capacity.baselines import fit_baselines
 from spotlab.training.capacity.card import card, draft_card
-from spotlab.training.capacity.evaluation import TraceOptions, campaigns, forecaster
+from spotlab.training.capacity.evaluation import Forecast, TraceOptions, campaigns, forecaster
 from spotlab.training.capacity.fit import SETTINGS, CapacityFit, fit_capacity, validation_loss
-from spotlab.training.capacity.metrics import CapacitySplit, Forecast, measure
+from spotlab.training.capacity.metrics import CapacitySplit, measure
 from spotlab.training.capacity.rows import CapacityRows, capacity_rows
-from spotlab.training.capacity.training_rows import lessons
+from spotlab.training.capacity.training_rows import training_rows
 from spotlab.training.provenance import training_traces
-from spotlab.training.saved_version import Step, counted_steps, save_version
+from spotlab.training.saved_version import Step, TrainingReport, counted_steps, save_version
 
 FloatArray = NDArray[np.float64]
 Document = dict[str, Any]
 Parts = Sequence[tuple[TracePanel, float]]
 
-_STEPS_A_FIT: Final = recipe.PARTS - recipe.FIRST_PART + 2
+_STEPS_A_FIT: Final = recipe.TIME_PARTS - recipe.FIRST_TEST_PART + 2
 
 
-@dataclass(frozen=True, slots=True)
-class CapacityReport:
-    """What a training run made.
+class CapacityReport(TrainingReport):
+    """Result of training a capacity model; rows and figures are by horizon."""
 
-    Args:
-        name, version: of the artefact.
-        folder: where it is.
-        new: False when this very artefact was there already.
-        rows: trained on, by horizon.
-        split: how it was measured.
-        measured: figures by horizon, as on the card.
-    """
-
-    name: str
-    version: str
-    folder: Path
-    new: bool
-    rows: Mapping[str, int]
-    split: str
-    measured: Document
-
-    def as_document(self) -> Document:
-        """The report as JSON-like values."""
-        return {
-            "name": self.name,
-            "version": self.version,
-            "folder": str(self.folder),
-            "new": self.new,
-            "rows": dict(self.rows),
-            "split": self.split,
-            **self.measured,
-        }
+    __slots__ = ()
 
     def as_text(self) -> str:
-        """A few lines for a person."""
-        written = "written to" if self.new else "is unchanged in"
-        lines = [f"{self.name} {self.version} {written} {self.folder}"]
+        """The report as a few lines of text."""
+        lines = [self.headline]
         for horizon, document in self.measured["metrics"].items():
             figures = ", ".join(
-                f"{said} {entry['value']:.3f} ({entry['low']:.3f} to {entry['high']:.3f})"
+                f"{label} {entry['value']:.3f} ({entry['low']:.3f} to {entry['high']:.3f})"
                 if entry["low"] is not None
-                else f"{said} {entry['value']:.3f}"
-                for measure_, said in (("auc", "AUC"), ("pr_auc", "PR-AUC"), ("brier", "Brier"))
+                else f"{label} {entry['value']:.3f}"
+                for measure_, label in (("auc", "AUC"), ("pr_auc", "PR-AUC"), ("brier", "Brier"))
                 if (entry := document["metrics"][measure_])["value"] is not None
             )
             lines.append(
@@ -97,85 +67,91 @@ def train_capacity(
     version: str | None = None,
     options: TraceOptions | None = None,
 ) -> CapacityReport:
-    """Train a capacity model on whole traces and write its artefact.
+    """Train a capacity model on traces and write its artefact.
 
-    The recipe is first measured on a split; what is written is then fitted on everything. The same
-    data, seed and library versions give the same bytes. A version that is there with other content
-    is never touched: the next free one is written.
+    The recipe is first tested on a split; the artefact is then fitted on all rows. The same data,
+    seed and library versions give the same bytes. An existing version with other content is never
+    overwritten: the next free version is written.
 
     Args:
-        data: trace files, folders of them, and folders of such folders.
+        data: trace files, folders of trace files, and folders of such folders.
         out_dir: folder of model artefacts.
         split: "time:0.6" (fit on the first 60 % of the time, test on the rest), "group:pool" (each
-            fifth of the pools forecast by what was fitted on the others) or "none".
+            fifth of the pools is forecast by a fit on the others) or "none".
         seed: of the trees, a search and the intervals.
-        progress: told what is being done and the share that is done, 0..1.
-        cancelled: asked between steps.
-        budget: search for better settings first; None: the recipe's.
+        progress: called with the name of the current step and the completed share, 0..1.
+        cancelled: called between steps.
+        budget: of a search for better settings; None: use the recipe's settings.
         version: to write; None: the first free one.
-        options: what the files do not say themselves.
+        options: properties that the files do not state.
     Raises:
-        InvalidInput: a file is refused, the traces teach too little, the split is unknown, or the
-            version is there with other content.
+        InvalidInput: a file is rejected, the traces are not sufficient, the split is unknown, or
+            the version exists with other content.
         Cancelled: nothing was written.
     """
-    chosen = CapacitySplit.parse(split)
-    told = options or TraceOptions()
-    fits = chosen.fits + 1
+    parsed_split = CapacitySplit.parse(split)
+
+    fits = parsed_split.fits + 1
     trials = budget.trials if budget else 0
     step = counted_steps(progress, cancelled, fits * _STEPS_A_FIT + trials + 3)
     step("Reading traces and computing features")
     files = trace_files(_folders(data))
-    traces = read_traces(
-        files, polarity=told.polarity, gap_s=told.gap_s, format=told.format, nodes=told.nodes
-    )
+    traces = (options or TraceOptions()).read(files)
     panels = campaigns(traces, files)
     settings, searched = _settings(panels, budget, seed, step)
     measured = measure(
         panels,
-        chosen,
+        parsed_split,
         lambda parts, pools: _forecast(_fit(parts, seed, settings, step, pools)),
         seed,
     )
-    parts = whole(panels)
+    parts = with_end(panels)
     fit = _fit(parts, seed, settings, step)
     step("Writing the artefact")
 
-    def draw_up(name: str) -> bytes:
+    def make_card(name: str) -> bytes:
         return card(
             fit,
             version=name,
             seed=seed,
-            split=chosen,
+            split=parsed_split,
             settings=settings,
             searched=searched,
             measured=measured,
             baselines=_baselines(parts, fit),
-            traces=_origins(traces, files),
+            traces=_trace_documents(traces, files),
         )
 
-    folder, new = save_version(out_dir, recipe.NAME, recipe.VERSION, fit.booster, draw_up, version)
+    folder, new = save_version(
+        out_dir, recipe.NAME, recipe.VERSION, fit.booster, make_card, version
+    )
     return CapacityReport(
-        recipe.NAME, folder.name, folder, new, fit.rows, str(chosen), {"metrics": measured}
+        recipe.NAME,
+        folder.name,
+        folder,
+        new,
+        dict(fit.rows),
+        str(parsed_split),
+        {"metrics": measured},
     )
 
 
 def recipe_forecast(parts: Sequence[tuple[TracePanel, CapacityRows]], seed: int) -> Forecast:
-    """The recipe fitted on panels up to the last label of some rows; gives forecasts of others.
-
-    Nothing is written. Every horizon is learned from, whatever that of the rows.
-    """
+    """Forecasts by `recipe_model`."""
     return forecaster(recipe_model(parts, seed))
 
 
 def recipe_model(parts: Sequence[tuple[TracePanel, CapacityRows]], seed: int) -> CapacityModel:
-    """The model behind `recipe_forecast`; it has no artefact."""
+    """The recipe fitted on panels up to the end of their rows' labels, without an artefact.
+
+    All horizons are fitted, whatever the horizon of the rows.
+    """
     until = [(panel, float(rows.elapsed_h.max()) + rows.horizon_h) for panel, rows in parts]
-    return _model(_fit(until, seed, SETTINGS, _silent))
+    return _model(_fit(until, seed, SETTINGS, lambda _text: None))
 
 
-def whole(panels: Sequence[TracePanel]) -> list[tuple[TracePanel, float]]:
-    """Panels with all of their time."""
+def with_end(panels: Sequence[TracePanel]) -> list[tuple[TracePanel, float]]:
+    """Panels with the hour of their last tick."""
     return [(panel, float(panel.elapsed_h[-1])) for panel in panels]
 
 
@@ -186,7 +162,7 @@ def _fit(
     step: Step,
     pools: Sequence[Sequence[int]] | None = None,
 ) -> CapacityFit:
-    return fit_capacity(lessons(parts, pools), seed=seed, settings=settings, step=step)
+    return fit_capacity(training_rows(parts, pools), seed=seed, settings=settings, step=step)
 
 
 def _forecast(fit: CapacityFit) -> Forecast:
@@ -202,16 +178,16 @@ def _settings(
 ) -> tuple[Mapping[str, float], Document | None]:
     if budget is None:
         return SETTINGS, None
-    given = lessons(whole(panels))
-    found = search(
+    training = training_rows(with_end(panels))
+    result = search(
         recipe.SPACE,
         SETTINGS,
-        lambda settings: validation_loss(given, seed=seed, settings=settings),
+        lambda settings: validation_loss(training, seed=seed, settings=settings),
         budget,
         seed=seed,
         step=step,
     )
-    return found.best.settings, found.as_document()
+    return result.best.settings, result.as_document()
 
 
 def _baselines(parts: Parts, fit: CapacityFit) -> list[Document]:
@@ -221,33 +197,29 @@ def _baselines(parts: Parts, fit: CapacityFit) -> list[Document]:
     ]
 
 
-def _origins(traces: Sequence[Trace], files: Sequence[Path]) -> list[Document]:
+def _trace_documents(traces: Sequence[Trace], files: Sequence[Path]) -> list[Document]:
     return [
-        said
+        entry
         | {"source": trace.source, "ticks": len(trace.elapsed_h), "gap_s": trace.gap_s}
         | {
             "started_at": trace.started_at.isoformat() if trace.started_at else None,
             "hours": round(float(trace.elapsed_h[-1]), 1),
             "licence": _licence(path),
         }
-        for said, trace, path in zip(training_traces(traces, files), traces, files, strict=True)
+        for entry, trace, path in zip(training_traces(traces, files), traces, files, strict=True)
     ]
 
 
 def _folders(data: Sequence[Path]) -> list[Path]:
-    """The paths, a folder that holds folders only replaced by those."""
-    found: list[Path] = []
+    """The paths; a folder that contains only folders is replaced by them."""
+    folders: list[Path] = []
     for path in data:
-        inside = sorted(path.iterdir()) if path.is_dir() else []
-        only_folders = bool(inside) and all(each.is_dir() for each in inside)
-        found += inside if only_folders else [path]
-    return found
+        children = sorted(path.iterdir()) if path.is_dir() else []
+        only_folders = bool(children) and all(each.is_dir() for each in children)
+        folders += children if only_folders else [path]
+    return folders
 
 
 def _licence(path: Path) -> str:
     known = [recipe.LICENCES[part] for part in path.resolve().parts if part in recipe.LICENCES]
     return known[0] if known else recipe.LICENCE_UNKNOWN
-
-
-def _silent(_text: str) -> None:
-    """Told of nothing."""

@@ -1,4 +1,4 @@
-"""Rows that capacity models learn from."""
+"""Training rows of capacity models."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
-    """Rows of one horizon to learn from.
+class HorizonRows:
+    """Training rows of one horizon.
 
     Args:
         horizon_h: hours.
         matrix: (n, f) features.
-        label: (n,) 1.0 where capacity was lost within the horizon.
-        time: (n,) when, as a share of the campaign, 0..1.
-        span: the horizon, as that share.
-        sampled: (n,) rows of the first sampling phase: a third of them where three ticks make ten
-            minutes. The others are as good to learn from but nearly the same.
+        label: (n,) 1.0 if capacity was lost within the horizon, else 0.0.
+        time: (n,) time of the row as a share of the campaign, 0..1.
+        span: (n,) the horizon as a share of the campaign.
+        sampled: (n,) rows of the first sampling phase: a third of them if three ticks make ten
+            minutes. The others are valid training rows too, but nearly the same.
     """
 
     horizon_h: float
@@ -42,9 +42,9 @@ class Lesson:
     span: FloatArray
     sampled: Mask
 
-    def take(self, rows: Mask) -> Lesson:
-        """Some of the rows."""
-        return Lesson(
+    def take(self, rows: Mask) -> HorizonRows:
+        """A subset of the rows."""
+        return HorizonRows(
             self.horizon_h,
             self.matrix[rows],
             self.label[rows],
@@ -54,19 +54,19 @@ class Lesson:
         )
 
 
-def lessons(
+def training_rows(
     parts: Sequence[tuple[TracePanel, float]], pools: Sequence[Sequence[int]] | None = None
-) -> list[Lesson]:
-    """Every row that panels have to teach, a lesson a horizon.
+) -> list[HorizonRows]:
+    """All training rows of panels, by horizon.
 
     Args:
-        parts: panels, and the hour of each up to which it may be learned from, labels included.
-        pools: columns of each panel that may be learned from; None: all.
+        parts: panels, each with the hour at which training data ends, labels included.
+        pools: columns of each panel that may be used; None: all.
     Raises:
-        InvalidInput: a horizon has no row, or one outcome only.
+        InvalidInput: fewer than two horizons have rows of both outcomes, or no short one does.
     """
     frames = [compute_capacity(panel) for panel, _ in parts]
-    found = []
+    horizons = []
     for horizon_h in recipe.HORIZONS_H:
         pieces = [
             (frame.rows(tick, pool), label, panel.elapsed_h[tick] / end_h, horizon_h / end_h, first)
@@ -76,18 +76,23 @@ def lessons(
             )
         ]
         if pieces:
-            found.append(_lesson(horizon_h, pieces))
-    return _sound(found)
+            horizons.append(_concatenated(horizon_h, pieces))
+    return _usable(horizons)
 
 
-def walk_forward(given: Sequence[Lesson]) -> Iterator[tuple[list[Mask], list[Mask]]]:
-    """Masks a lesson: rows before a part of the time, purged by the horizon, and rows inside it."""
-    for part in range(recipe.FIRST_PART, recipe.PARTS):
-        low, high = part / recipe.PARTS, (part + 1) / recipe.PARTS
-        train = [x.time + x.span <= low for x in given]
-        test = [(x.time >= low) & ((x.time < high) | (part + 1 == recipe.PARTS)) for x in given]
+def walk_forward(training: Sequence[HorizonRows]) -> Iterator[tuple[list[Mask], list[Mask]]]:
+    """For each test part of the time, masks of training rows (purged by the horizon) and test rows.
+
+    Each list has one mask per horizon. Parts without training rows of both outcomes are skipped.
+    """
+    for part in range(recipe.FIRST_TEST_PART, recipe.TIME_PARTS):
+        low, high = part / recipe.TIME_PARTS, (part + 1) / recipe.TIME_PARTS
+        train = [x.time + x.span <= low for x in training]
+        test = [
+            (x.time >= low) & ((x.time < high) | (part + 1 == recipe.TIME_PARTS)) for x in training
+        ]
         learnable = [
-            m.any() and 0.0 < x.label[m].mean() < 1.0 for x, m in zip(given, train, strict=True)
+            m.any() and 0.0 < x.label[m].mean() < 1.0 for x, m in zip(training, train, strict=True)
         ]
         if all(learnable):
             yield train, test
@@ -96,7 +101,7 @@ def walk_forward(given: Sequence[Lesson]) -> Iterator[tuple[list[Mask], list[Mas
 def _phases(
     panel: TracePanel, horizon_h: float, end_h: float, pools: Sequence[int] | None
 ) -> Iterator[tuple[Rows, Rows, FloatArray, bool]]:
-    """Ticks, pools and labels of every way to sample the panel's ticks."""
+    """Ticks, pools and labels of each sampling phase, and whether it is the first."""
     if horizon_h * 3600.0 < panel.gap_s:
         return
     for phase in range(sample_every(panel.gap_s, horizon_h)):
@@ -105,14 +110,14 @@ def _phases(
             rows = capacity_rows(later, horizon_h)
         except InvalidInput:
             continue
-        kept = rows.elapsed_h + horizon_h <= end_h + 1e-9
+        valid = rows.elapsed_h + horizon_h <= end_h + 1e-9
         if pools is not None:
-            kept &= np.isin(rows.pool, list(pools))
-        yield rows.tick[kept] + phase, rows.pool[kept], rows.label[kept], phase == 0
+            valid &= np.isin(rows.pool, list(pools))
+        yield rows.tick[valid] + phase, rows.pool[valid], rows.label[valid], phase == 0
 
 
-def _lesson(horizon_h: float, pieces: Sequence[tuple[Any, ...]]) -> Lesson:
-    return Lesson(
+def _concatenated(horizon_h: float, pieces: Sequence[tuple[Any, ...]]) -> HorizonRows:
+    return HorizonRows(
         horizon_h,
         np.concatenate([piece[0] for piece in pieces]),
         np.concatenate([piece[1] for piece in pieces]),
@@ -122,11 +127,12 @@ def _lesson(horizon_h: float, pieces: Sequence[tuple[Any, ...]]) -> Lesson:
     )
 
 
-def _sound(found: list[Lesson]) -> list[Lesson]:
-    sound = [lesson for lesson in found if 0.0 < lesson.label.mean() < 1.0]
-    if len(sound) < 2 or sound[0].horizon_h > recipe.TREES_UP_TO_H:
+def _usable(horizons: list[HorizonRows]) -> list[HorizonRows]:
+    usable = [horizon for horizon in horizons if 0.0 < horizon.label.mean() < 1.0]
+    if len(usable) < 2 or usable[0].horizon_h > recipe.TREES_UP_TO_H:
         raise InvalidInput(
-            "These traces teach too little: no two horizons have rows of both outcomes.",
-            remedy="Give traces of several days in which capacity comes and goes.",
+            "These traces have too little training data: no two horizons have rows of both "
+            "outcomes.",
+            remedy="Use traces of several days in which capacity is lost and regained.",
         )
-    return sound
+    return usable

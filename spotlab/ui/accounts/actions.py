@@ -1,4 +1,4 @@
-"""What may be done with accounts: list, validate, add, change, put away."""
+"""Actions on AWS accounts: list, validate, add, change, stop managing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import streamlit as st
 from spotlab.domain.access import Right
 from spotlab.domain.ports import Account
 from spotlab.errors import SpotlabError
-from spotlab.services.accounts import AccountStanding, Validation
+from spotlab.services.accounts import AccountStatus, Validation
 from spotlab.ui.common import (
     background_tasks,
     errors,
@@ -24,13 +24,13 @@ from spotlab.ui.common import (
 
 LIST: Final = "list-accounts"
 VALIDATE: Final = "validate-account"
-FOUND: Final = "account-checks"
+VALIDATION: Final = "account-checks"
 DONE: Final = "account-done"
-MARKS: Final = {True: ":green[✓ works]", False: ":red[✗ does not]"}
+MARKS: Final = {True: ":green[✓ passed]", False: ":red[✗ failed]"}
 
 
 def show_list_now() -> None:
-    """List every account again, for who may."""
+    """Shows the button that lists every account's instances again."""
     running, reason = background_tasks.current(LIST), permissions.why_not(Right.COLLECT)
     st.button(
         "List now",
@@ -44,17 +44,17 @@ def show_list_now() -> None:
 
 
 def _list_now() -> None:
-    accounts = session.desk().accounts
+    accounts = session.services().accounts
 
     def work(tell: background_tasks.Progress, _stopped: object) -> Sequence[str]:
-        tell("asking EC2 for every account's instances", 0.3)
+        tell("listing every account's instances in EC2", 0.3)
         return accounts.list_now()
 
     background_tasks.begin(LIST, "Listing", work)
 
 
 def show_outcome() -> None:
-    """What the last action gave, once, or the progress of the present one."""
+    """Shows the outcome of the last action once, or the progress of the current one."""
     done = background_tasks.take(LIST)
     if done is not None and done.result is not None:
         if done.result:
@@ -65,51 +65,54 @@ def show_outcome() -> None:
         else:
             st.toast("All accounts were listed.")
     background_tasks.watch(LIST)
-    if said := st.session_state.pop(DONE, ""):
-        st.toast(formatting.plain(said), icon=":material/check:")
+    if message := st.session_state.pop(DONE, ""):
+        st.toast(formatting.plain(message), icon=":material/check:")
 
 
-def show_details(standing: AccountStanding, now: datetime) -> None:
-    """One account: what is known of it, whether it works, and changing it."""
+def show_details(standing: AccountStatus, now: datetime) -> None:
+    """Shows one account: its role and regions, its validation, and the form to change it."""
     account = standing.account
     with st.container(border=True):
         left, right = st.columns([3, 2], gap="large")
         with left:
             st.header(formatting.plain(account.name), anchor=False)
-            st.write(formatting.plain(_told(standing, now)))
+            st.write(formatting.plain(_description(standing, now)))
             if standing.listing.error:
                 st.warning(
                     formatting.plain(standing.listing.error), title="The last listing failed"
                 )
-            _show_checks(account)
+            _show_validation(account)
         with right:
             if not permissions.caption(Right.CHANGE_ACCOUNTS):
                 return
             _show_switch(account)
             if account.from_settings:
-                st.caption("It comes from the settings: its role and regions are changed there.")
+                st.caption(
+                    "This account is defined in the settings: change its role and regions there."
+                )
             else:
-                with st.expander("Change it", icon=":material/edit:"):
+                with st.expander("Edit account", icon=":material/edit:"):
                     show_form(account)
 
 
-def _told(standing: AccountStanding, now: datetime) -> str:
+def _description(standing: AccountStatus, now: datetime) -> str:
     account = standing.account
     role = f"assumes `{account.role_arn}`" if account.role_arn else "uses its own credentials"
     external = ", with an external id" if account.external_id else ""
-    listed = formatting.ago(standing.listing.at, now) if standing.listing.at else "never"
+    at = standing.listing.at
+    listed = f"last listed {formatting.ago(at, now)}" if at else "never listed"
     return (
-        f"{account.aws_account_id} in {formatting.listed(account.regions)}: SpotLab "
-        f"{role}{external}. "
-        f"{formatting.count(standing.instances, 'instance')}, last listed {listed}."
+        f"AWS account {account.aws_account_id}; regions: "
+        f"{formatting.listed(account.regions) or 'none'}. SpotLab {role}{external}. "
+        f"{formatting.count(standing.instances, 'instance')}, {listed}."
     )
 
 
-def _show_checks(account: Account) -> None:
-    """Try it in AWS, and say in words what works."""
+def _show_validation(account: Account) -> None:
+    """Shows the button that tries the account in AWS, and the result of each check."""
     done = background_tasks.take(VALIDATE)
     if done is not None and done.result is not None:
-        st.session_state[FOUND] = done.result
+        st.session_state[VALIDATION] = done.result
     running, reason = background_tasks.current(VALIDATE), permissions.why_not(Right.CHANGE_ACCOUNTS)
     busy = running is not None and not running.finished
     st.button(
@@ -119,12 +122,12 @@ def _show_checks(account: Account) -> None:
         on_click=_validate,
         args=(account.name,),
         disabled=busy or reason is not None,
-        help=reason or "Assume the role, and list a few instances in each region.",
+        help=reason or "Assumes the role, and lists a few instances in each region.",
     )
     background_tasks.watch(VALIDATE)
-    found: Validation | None = st.session_state.get(FOUND)
-    if found is not None and found.account == account.name:
-        for check in found.checks:
+    validation: Validation | None = st.session_state.get(VALIDATION)
+    if validation is not None and validation.account == account.name:
+        for check in validation.checks:
             st.markdown(
                 f"**{formatting.plain(check.name)}** {MARKS[check.ok]}: "
                 f"{formatting.plain(check.reason)}"
@@ -132,17 +135,17 @@ def _show_checks(account: Account) -> None:
 
 
 def _validate(name: str) -> None:
-    accounts = session.desk().accounts
+    accounts = session.services().accounts
 
     def work(tell: background_tasks.Progress, _stopped: object) -> Validation:
-        tell("assuming the role, then asking each region", 0.3)
+        tell("assuming the role, then checking each region", 0.3)
         return accounts.validate(name)
 
     background_tasks.begin(VALIDATE, "Validating", work)
 
 
 def _show_switch(account: Account) -> None:
-    label = "Stop managing it" if account.active else "Manage it again"
+    label = "Stop managing" if account.active else "Manage again"
     with st.form(f"active {account.name}", border=False, enter_to_submit=False):
         st.text_input("Reason", key=f"active-reason {account.name}", max_chars=500)
         st.form_submit_button(
@@ -152,22 +155,22 @@ def _show_switch(account: Account) -> None:
             args=(account.name, not account.active),
             help="Its instances are no longer listed or evaluated; its decisions remain stored."
             if account.active
-            else "It is listed at the next listing.",
+            else "Its instances appear at the next listing.",
         )
 
 
 def _set_active(name: str, active: bool) -> None:
     reason = str(st.session_state.get(f"active-reason {name}", "")).strip()
     try:
-        session.desk().accounts.set_active(name, active, reason)
+        session.services().accounts.set_active(name, active, reason)
     except SpotlabError as exc:
         errors.explain(exc)
         return
-    st.session_state[DONE] = f"{name} is {'managed' if active else 'not managed'} now."
+    st.session_state[DONE] = f"{name} is {'managed' if active else 'no longer managed'}."
 
 
 def show_add() -> None:
-    """The form for a new account, folded away; for who may."""
+    """Shows the form for a new account, or which role may add one."""
     st.header("Add an account", anchor=False)
     if permissions.caption(Right.CHANGE_ACCOUNTS):
         with st.container(border=True):
@@ -175,7 +178,7 @@ def show_add() -> None:
 
 
 def show_form(account: Account | None) -> None:
-    """An account's fields; None: of a new one."""
+    """Shows an account's fields; None: those of a new account."""
     key = key_of(account) if account is not None else "new"
     with st.form(f"account {key}", border=False, enter_to_submit=False):
         name, number = st.columns(2)
@@ -193,15 +196,13 @@ def show_form(account: Account | None) -> None:
             max_chars=12,
         )
         st.text_input(
-            "Role to assume (ARN); empty: SpotLab's own credentials",
+            "Role to assume (ARN); leave empty to use SpotLab's own credentials",
             account.role_arn if account is not None else "",
             key=f"account-role {key}",
         )
-        external = "empty: none"
-        if account is not None and account.external_id:
-            external = "empty: as it is"
+        has_external_id = account is not None and account.external_id
         st.text_input(
-            f"External id; {external}",
+            f"External id; {'empty: unchanged' if has_external_id else 'optional'}",
             key=f"account-external {key}",
             type="password",
             autocomplete="off",
@@ -213,7 +214,7 @@ def show_form(account: Account | None) -> None:
             list(account.regions) if account is not None else [],
             key=f"account-regions {key}",
             accept_new_options=True,
-            placeholder="such as us-east-1",
+            placeholder="e.g. us-east-1",
         )
         st.text_input("Reason", key=f"account-reason {key}", max_chars=500)
         st.form_submit_button(
@@ -225,31 +226,34 @@ def show_form(account: Account | None) -> None:
 
 
 def key_of(account: Account) -> str:
-    """Of a form's fields: another when the account was changed, so that the form shows that."""
+    """Key suffix of a form's fields; a changed account gets a new one, so the form shows it."""
     shown = (account.aws_account_id, account.role_arn, account.external_id, account.regions)
     return tables.key_of(account.name, [repr(shown)])
 
 
 def known_regions() -> list[str]:
-    """The regions of the market, where there is one."""
+    """The regions of the active market; none without a market."""
     data, _ = session.market_if_any()
     return sorted(data.prices["region"].unique()) if data is not None else []
 
 
 def _save(key: str, account: Account | None) -> None:
-    def given(field: str) -> str:
+    def value(field: str) -> str:
         return str(st.session_state.get(f"account-{field} {key}", "")).strip()
 
-    desk, regions = session.desk().accounts, st.session_state.get(f"account-regions {key}", [])
-    role, external, reason = given("role"), given("external"), given("reason")
+    services, regions = (
+        session.services().accounts,
+        st.session_state.get(f"account-regions {key}", []),
+    )
+    role, external, reason = value("role"), value("external"), value("reason")
     try:
         if account is None:
-            made = Account(given("name"), given("id"), role, external, tuple(regions))
-            saved = desk.add(made, reason)
+            new = Account(value("name"), value("id"), role, external, tuple(regions))
+            saved = services.add(new, reason)
         else:
-            saved = desk.save(
+            saved = services.save(
                 account.name,
-                given("id"),
+                value("id"),
                 regions,
                 role_arn=role,
                 external_id=external or None,
@@ -266,8 +270,8 @@ def _save(key: str, account: Account | None) -> None:
 
 
 def show_none() -> None:
-    """Nothing to show."""
+    """Shows the empty state."""
     widgets.empty(
-        "No account is shown to you.",
-        "an administrator can add one below, or add accounts to your user.",
+        "There is no account that you may see.",
+        "add one below as an administrator, or ask one to add accounts to your user.",
     )

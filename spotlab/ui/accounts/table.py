@@ -1,4 +1,4 @@
-"""The accounts as a sentence and as rows."""
+"""Headline and table of the AWS accounts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from spotlab.services.accounts import AccountStanding
+from spotlab.services.accounts import AccountStatus
 from spotlab.ui.common import formatting
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
@@ -15,40 +15,39 @@ from spotlab.ui.common.theme import Palette
 STATES = {"managed": "healthy", "not listed": "down", "not managed": "unknown"}
 
 
-def headline(standings: Sequence[AccountStanding]) -> str:
-    """How many accounts hold how much, and which could not be listed."""
+def headline(standings: Sequence[AccountStatus]) -> str:
+    """How many accounts, regions and instances are managed, and which could not be listed."""
     if not standings:
-        return "0 accounts are known"
-    after = [each for each in standings if state_of(each) != "not managed"]
-    regions = {region for each in after for region in each.account.regions}
-    held = sum(each.instances for each in after)
-    told = (
-        f"{formatting.count(len(after), 'account')} in {formatting.count(len(regions), 'region')} "
-        f"hold{'s' if len(after) == 1 else ''} {formatting.count(held, 'instance')}"
+        return "0 accounts: there are no instances to evaluate"
+    managed = [each for each in standings if state_of(each) != "not managed"]
+    regions = {region for each in managed for region in each.account.regions}
+    instances = sum(each.instances for each in managed)
+    sentence = (
+        f"{formatting.count(len(managed), 'managed account')} in "
+        f"{formatting.count(len(regions), 'region')} with "
+        f"{formatting.count(instances, 'instance')}"
     )
-    failed = [each.account.name for each in after if each.listing.error]
-    return f"{told}; {formatting.listed(failed)} could not be listed" if failed else told
+    failed = [each.account.name for each in managed if each.listing.error]
+    return f"{sentence}; {formatting.listed(failed)} could not be listed" if failed else sentence
 
 
-def small_print(standings: Sequence[AccountStanding], now: datetime) -> str:
-    """How old the lists are, and what is left out."""
-    listed = [each.listing.at for each in standings if each.listing.at is not None]
-    parts = [f"Oldest list {formatting.ago(min(listed), now)}" if listed else "None was listed yet"]
-    left_out = sum(state_of(each) == "not managed" for each in standings)
-    if left_out:
-        parts.append(f"{left_out} not managed")
-    return "; ".join(parts) + "."
+def small_print(standings: Sequence[AccountStatus], now: datetime) -> str:
+    """How old the oldest listing is, and how many accounts are not managed."""
+    times = [each.listing.at for each in standings if each.listing.at is not None]
+    oldest = f"Oldest listing {formatting.ago(min(times), now)}" if times else "Not listed yet"
+    unmanaged = sum(state_of(each) == "not managed" for each in standings)
+    return f"{oldest}; {unmanaged} not managed." if unmanaged else f"{oldest}."
 
 
-def state_of(standing: AccountStanding) -> str:
-    """Whether its instances are known, in a word or two."""
-    if not standing.account.active or standing.looked_after is False:
+def state_of(standing: AccountStatus) -> str:
+    """The state of an account, one of STATES."""
+    if not standing.account.active or standing.managed is False:
         return "not managed"
     return "not listed" if standing.listing.error else "managed"
 
 
-def rows(standings: Sequence[AccountStanding]) -> pd.DataFrame:
-    """One row an account."""
+def rows(standings: Sequence[AccountStatus]) -> pd.DataFrame:
+    """One row per account."""
     return pd.DataFrame(
         [
             {
@@ -60,8 +59,8 @@ def rows(standings: Sequence[AccountStanding]) -> pd.DataFrame:
                 "listed": each.listing.at,
                 "role": each.account.role_arn.rpartition("/")[2] or "none",
                 "external": "yes" if each.account.external_id else "no",
-                "kept": "settings" if each.account.from_settings else "here",
-                "aws": "emulated" if each.account.emulated else "Amazon's",
+                "kept": "settings" if each.account.from_settings else "SpotLab",
+                "aws": "emulated" if each.account.emulated else "real",
             }
             for each in standings
         ],
@@ -84,21 +83,21 @@ COLUMN_NAMES = (
 
 
 def columns(now: datetime, palette: Palette) -> dict[str, Column]:
-    """How the accounts' columns are shown."""
+    """The columns of the table."""
     return {
         "name": Column("account"),
         "id": Column("AWS account id"),
         "state": Column(
             "state",
-            help="Not listed: the last attempt failed; its last list is kept.",
+            help="Not listed: the last attempt failed, so the previous list is shown.",
             colour=lambda state: palette.of_state(STATES[str(state)]),
             width=125,
         ),
         "regions": Column("regions", width="medium"),
         "instances": Column("instances", "{:,}".format, number=True),
         "listed": Column("last listed", at(now, formatting.ago), "“—”: never."),
-        "role": Column("role", help="That SpotLab assumes; none: its own credentials."),
+        "role": Column("role", help="The role that SpotLab assumes; none: its own credentials."),
         "external": Column("external id", help="Whether one is sent; it is never shown."),
-        "kept": Column("kept in", help="The settings (accounts file, emulator), or here."),
+        "kept": Column("defined in", help="The settings (accounts file, emulator), or SpotLab."),
         "aws": Column("AWS"),
     }

@@ -1,4 +1,4 @@
-"""What can be done with a rule: test, switch off and on, change, delete."""
+"""Actions on an alert rule: test, disable, enable, edit, delete."""
 
 from __future__ import annotations
 
@@ -13,49 +13,50 @@ from spotlab.ui.common import errors, formatting, session
 
 
 def show(rule: AlertRule) -> None:
-    """Buttons for the selected rule."""
-    desk, key = session.desk().alerts, rule.rule_id
+    """Shows the selected rule's buttons and its form."""
+    services, key = session.services().alerts, rule.rule_id
     with st.container(border=True):
         st.markdown(
-            f"**{formatting.plain(rule.name)}**: rings when "
+            f"**{formatting.plain(rule.name)}**: fires when "
             f"{formatting.plain(rule.condition.words)}."
         )
         with st.container(horizontal=True):
             if st.button("Send a test", icon=":material/send:", key=f"test {key}"):
-                _try(lambda: _test(rule))
+                _run(lambda: _send_test(rule))
             if rule.enabled:
                 if st.button("Switch off", icon=":material/notifications_off:", key=f"off {key}"):
-                    _try(lambda: desk.change(key, enabled=False), again=True)
+                    _run(lambda: services.change(key, enabled=False), rerun=True)
             elif st.button("Switch on", icon=":material/notifications:", key=f"on {key}"):
-                _try(lambda: desk.change(key, enabled=True), again=True)
+                _run(lambda: services.change(key, enabled=True), rerun=True)
             with st.popover("Signing key", icon=":material/key:"):
-                st.caption("Its receiver checks the header X-SpotLab-Signature with it.")
-                st.code(desk.signing_key(key), language=None)
+                st.caption("The receiver verifies the header X-SpotLab-Signature with this key.")
+                st.code(services.signing_key(key), language=None)
             with st.popover("Delete", icon=":material/delete:"):
                 st.write(
-                    f"“{formatting.plain(rule.name)}” is watched no longer; what waits is not sent."
+                    f"“{formatting.plain(rule.name)}” is no longer checked, and its waiting "
+                    "notifications are not sent."
                 )
-                if st.button("Delete it", key=f"delete {key}"):
-                    _try(lambda: desk.delete(key), again=True)
-        with st.expander("Change it", icon=":material/edit:"):
+                if st.button("Delete rule", key=f"delete {key}"):
+                    _run(lambda: services.delete(key), rerun=True)
+        with st.expander("Edit rule", icon=":material/edit:"):
             form.show_form(rule)
 
 
-def _test(rule: AlertRule) -> None:
-    with st.spinner(formatting.plain(f"asking {rule.shown_address}")):
-        answer = session.desk().alerts.test(rule.rule_id)
-    box = st.success if answer.ok else st.error
+def _send_test(rule: AlertRule) -> None:
+    with st.spinner(formatting.plain(f"sending a test to {rule.shown_address}")):
+        response = session.services().alerts.test(rule.rule_id)
+    box = st.success if response.ok else st.error
     box(
-        formatting.plain(answer.words),
-        title="The receiver took it" if answer.ok else "The receiver did not take it",
+        formatting.plain(response.words),
+        title="The receiver accepted it" if response.ok else "The receiver did not accept it",
     )
 
 
-def _try(act: Callable[[], object], *, again: bool = False) -> None:
+def _run(action: Callable[[], object], *, rerun: bool = False) -> None:
     try:
-        act()
+        action()
     except SpotlabError as exc:
         errors.show(exc)
         return
-    if again:
+    if rerun:
         st.rerun()

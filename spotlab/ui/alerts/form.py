@@ -1,7 +1,7 @@
-"""A rule's form, for a new one and for one that is changed.
+"""The form of an alert rule, new or existing.
 
-What is wrong with a field stands below it. Errors are kept until the form is sent again, since the
-page looks again by itself.
+An invalid field shows its error below it. Errors stay until the form is submitted again, because
+the page reruns on a timer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ADDED: Final = "added alert rule"
 DONE: Final = "alerts-done"
 CHANNELS: Final = {Channel.WEBHOOK: "JSON", Channel.SLACK: "Slack"}
 PER_HOUR, OF_ON_DEMAND = "USD per hour", "% of on-demand"
-FIRST: Final = {
+DEFAULTS: Final = {
     AlertKind.STATE: Condition(AlertKind.STATE, states=(DOWN,)),
     AlertKind.STALENESS: Condition(AlertKind.STALENESS, feed=Feed.ADVISOR, threshold=60.0),
     AlertKind.FAILURES: Condition(AlertKind.FAILURES, threshold=0.2),
@@ -32,17 +32,17 @@ FIRST: Final = {
     AlertKind.RISK: Condition(AlertKind.RISK, threshold=0.0075),
     AlertKind.PRICE: Condition(AlertKind.PRICE, threshold=1.0),
 }
-"""What the form begins with, by what is watched."""
+"""Initial values of the form, by kind of condition."""
 
 
 def show_add() -> None:
-    """The form of a new rule, folded away, and the key of the one that was just added."""
+    """Shows the form for a new rule, collapsed, and the signing key of the rule just added."""
     with st.expander("Add a rule", icon=":material/add_alert:"):
         show_form(None)
     if (added := st.session_state.pop(ADDED, None)) is not None:
         name, signing_key = added
         st.success(
-            f"“{formatting.plain(name)}” is watched from now on. Its receiver checks the header "
+            f"“{formatting.plain(name)}” is active now. The receiver verifies the header "
             "X-SpotLab-Signature with this key:",
             icon=":material/check_circle:",
         )
@@ -50,119 +50,126 @@ def show_add() -> None:
 
 
 def show_form(rule: AlertRule | None) -> None:
-    """What a rule is made of, as it is; what is asked for depends on what is watched.
+    """Shows the fields of a rule; they depend on the kind of condition.
 
     Args:
-        rule: that is changed; None: a new one.
+        rule: the rule to edit; None: a new one.
     """
     key = key_of(rule)
     kinds = [*AlertKind]
     kind = st.selectbox(
-        "Watch",
+        "Fires when",
         kinds,
         index=kinds.index(rule.condition.kind) if rule is not None else 0,
         format_func=KIND_WORDS.__getitem__,
-        key=_named("kind", key),
-        on_change=_forgive,
+        key=_key("kind", key),
+        on_change=_clear_error,
         args=(key,),
     )
-    given = FIRST[kind]
+    initial = DEFAULTS[kind]
     if rule is not None:
         same = rule.condition.kind is kind
-        given = rule.condition if same else replace(given, again_h=rule.condition.again_h)
+        initial = rule.condition if same else replace(initial, again_h=rule.condition.again_h)
     with st.form(f"alert {key}", border=False, enter_to_submit=False):
-        _show_condition(given, key)
-        _show_telling(rule, given.again_h, key)
+        _show_condition(initial, key)
+        _show_notification(rule, initial.again_h, key)
         label = "Add" if rule is None else "Save"
         st.form_submit_button(label, type="primary", on_click=_save, args=(key, rule))
-        wrong = st.session_state.get(_wrong(key))
-        if wrong is not None and not _field_of(wrong):
-            errors.explain(wrong)
+        error = st.session_state.get(_error_key(key))
+        if error is not None and not _field_of(error):
+            errors.explain(error)
 
 
-def _show_condition(given: Condition, key: str) -> None:
-    kind, (left, right) = given.kind, st.columns(2)
+def _show_condition(initial: Condition, key: str) -> None:
+    kind, (left, right) = initial.kind, st.columns(2)
+    threshold = _threshold_field(kind)
     if kind in (AlertKind.STATE, AlertKind.FAILURES):
-        _choose(left, "Part", {name: name for name in COMPONENTS}, given.component, "part", key)
+        names = {name: name for name in COMPONENTS}
+        _select(left, "Component", names, initial.component, "part", key)
     if kind is AlertKind.STATE:
         states = [DOWN, DEGRADED, UNKNOWN]
         right.multiselect(
-            "Fires when it is", states, given.states, key=_named("states", key), placeholder="none"
+            "Fires when it is", states, initial.states, key=_key("states", key), placeholder="none"
         )
-        _say_wrong(right, "states", key)
+        _show_error(right, "states", key)
     if kind is AlertKind.STALENESS:
         feeds = [*Feed]
-        left.selectbox("Data", feeds, feeds.index(Feed(given.feed)), key=_named("feed", key))
-        _ask(right, "Older than (min)", given.threshold, _bar(kind), key, least=1.0)
+        left.selectbox("Data", feeds, feeds.index(Feed(initial.feed)), key=_key("feed", key))
+        _number(right, "Older than (min)", initial.threshold, threshold, key, low=1.0)
     if kind is AlertKind.FAILURES:
-        _ask(right, "More failures than (%)", _percent(given), _bar(kind), key, least=0.1, most=99)
-        _ask(left, "Within (min)", given.window_min, "window", key, least=1.0)
-        right.number_input("Of at least", 1, None, given.least, key=_named("least", key))
-    if given.kind in (AlertKind.RISK, AlertKind.PRICE):
-        _show_instances(given, key, left, right)
+        _number(right, "Failures over (%)", _percent(initial), threshold, key, low=0.1, high=99)
+        _number(left, "Within (min)", initial.window_min, "window", key, low=1.0)
+        right.number_input("Minimum attempts", 1, None, initial.least, key=_key("least", key))
+    if kind in (AlertKind.RISK, AlertKind.PRICE):
+        _show_instances(initial, key, left, right)
     if kind is AlertKind.RISK:
-        _ask(left, "Risk over (%)", _percent(given), _bar(kind), key, least=0.001, most=99)
-        _ask(right, "Within (h)", given.horizon_h, "horizon", key, least=1.0)
+        _number(left, "Risk over (%)", _percent(initial), threshold, key, low=0.001, high=99)
+        _number(right, "Within (h)", initial.horizon_h, "horizon", key, low=1.0)
     if kind is AlertKind.PRICE:
-        _show_price(given, key, left, right)
+        _show_price(initial, key, left, right)
 
 
 def _show_instances(
-    given: Condition, key: str, left: DeltaGenerator, right: DeltaGenerator
+    initial: Condition, key: str, left: DeltaGenerator, right: DeltaGenerator
 ) -> None:
-    desk = session.desk()
-    accounts = {each.name: each.name for each in desk.accounts.list()}
-    _choose(left, "Account", accounts, given.account, "account", key)
-    names = {each.instance_id: each.name or each.instance_id for each in desk.instances.list()}
-    _choose(right, "Instance", names, given.instance_id, "instance", key)
+    services = session.services()
+    accounts = {each.name: each.name for each in services.accounts.list()}
+    _select(left, "Account", accounts, initial.account, "account", key)
+    names = {each.instance_id: each.name or each.instance_id for each in services.instances.list()}
+    _select(right, "Instance", names, initial.instance_id, "instance", key)
 
 
-def _show_price(given: Condition, key: str, left: DeltaGenerator, right: DeltaGenerator) -> None:
+def _show_price(initial: Condition, key: str, left: DeltaGenerator, right: DeltaGenerator) -> None:
     left.text_input(
         "Or a pool",
-        given.pool,
+        initial.pool,
         placeholder="us-east-1:us-east-1a:m6i.large:Linux",
-        help="region:zone:type:system, with - for no zone; then instances do not matter.",
-        key=_named("pool", key),
+        help="region:zone:type:system, with - for no zone. Account and instance are then ignored.",
+        key=_key("pool", key),
     )
-    _say_wrong(left, "pool", key)
+    _show_error(left, "pool", key)
     right.selectbox(
-        "Compare", [PER_HOUR, OF_ON_DEMAND], int(given.of_on_demand), key=_named("unit", key)
+        "Unit", [PER_HOUR, OF_ON_DEMAND], int(initial.of_on_demand), key=_key("unit", key)
     )
-    limit = _percent(given) if given.of_on_demand else given.threshold
-    _ask(right, "Price over", limit, _bar(given.kind), key, least=0.0001, digits="%.4f")
+    limit = _percent(initial) if initial.of_on_demand else initial.threshold
+    field = _threshold_field(initial.kind)
+    _number(right, "Price over", limit, field, key, low=0.0001, digits="%.4f")
 
 
-def _show_telling(rule: AlertRule | None, again_h: float, key: str) -> None:
+def _show_notification(rule: AlertRule | None, again_h: float, key: str) -> None:
     left, right = st.columns(2)
-    left.text_input("Name", rule.name if rule else "", max_chars=80, key=_named("name", key))
-    _say_wrong(left, "name", key)
-    again = "While the condition holds. 0: never again."
+    left.text_input("Name", rule.name if rule else "", max_chars=80, key=_key("name", key))
+    _show_error(left, "name", key)
     right.number_input(
-        "Tell again every (h)", 0.0, None, again_h, help=again, key=_named("again", key)
+        "Remind every (h)",
+        0.0,
+        None,
+        again_h,
+        help="While the condition holds. 0: no reminders.",
+        key=_key("again", key),
     )
-    shapes = [*Channel]
+    channels = [*Channel]
     left.selectbox(
-        "Shape",
-        shapes,
-        shapes.index(rule.channel) if rule else 0,
+        "Format",
+        channels,
+        channels.index(rule.channel) if rule else 0,
         format_func=CHANNELS.__getitem__,
-        key=_named("channel", key),
+        key=_key("channel", key),
     )
     right.text_input(
         "Receiver's address",
         type="password",
         autocomplete="off",
-        placeholder=f"stays {rule.shown_address}" if rule else "https://…",
-        help="On the public internet, or in a network that SPOTLAB_ALERT_NETWORKS names. It is "
-        "sealed before it is kept; afterwards only its host is shown.",
-        key=_named("address", key),
+        placeholder=f"unchanged: {rule.shown_address}" if rule else "https://…",
+        help="On the public internet, or in a network listed in SPOTLAB_ALERT_NETWORKS. It is "
+        "stored encrypted; only its host is shown afterwards.",
+        key=_key("address", key),
     )
-    _say_wrong(right, "address", key)
+    _show_error(right, "address", key)
 
 
 def key_of(rule: AlertRule | None) -> str:
-    """Of a form's fields: another when the rule was changed, so that the form shows that."""
+    """Key suffix of a form's fields; a changed rule gets a new one, so that the form shows it."""
     if rule is None:
         return NEW
     shown = (rule.name, rule.condition, rule.channel, rule.shown_address)
@@ -170,17 +177,17 @@ def key_of(rule: AlertRule | None) -> str:
 
 
 def _save(key: str, rule: AlertRule | None) -> None:
-    desk = session.desk().alerts
-    name, channel = _given("name", key), _given("channel", key)
-    address = str(_given("address", key) or "").strip()
-    _forgive(key)
+    services = session.services().alerts
+    name, channel = _value("name", key), _value("channel", key)
+    address = str(_value("address", key) or "").strip()
+    _clear_error(key)
     try:
         condition = _condition(key)
         if rule is None:
-            added = desk.add(name, condition, channel, address)
+            added = services.add(name, condition, channel, address)
             st.session_state[ADDED] = (added.rule.name, added.signing_key)
         else:
-            desk.change(
+            services.change(
                 rule.rule_id,
                 name=name,
                 condition=condition,
@@ -188,114 +195,119 @@ def _save(key: str, rule: AlertRule | None) -> None:
                 address=address or None,
                 expected=rule,
             )
-            st.session_state[DONE] = f"“{name}” is changed; what rang starts anew."
+            st.session_state[DONE] = f"“{name}” is changed; its alerts are evaluated afresh."
     except SpotlabError as exc:
-        st.session_state[_wrong(key)] = exc
+        st.session_state[_error_key(key)] = exc
         return
     for field in ("name", "address"):
-        st.session_state.pop(_named(field, key), None)
+        st.session_state.pop(_key(field, key), None)
 
 
 def _condition(key: str) -> Condition:
-    """As the form has it."""
-    kind = _given("kind", key)
-    whole = replace(FIRST[kind], again_h=_given("again", key))
+    """The condition that the form describes."""
+    kind = _value("kind", key)
+    condition = replace(DEFAULTS[kind], again_h=_value("again", key))
     if kind is AlertKind.STATE:
-        return replace(whole, component=_chosen("part", key), states=tuple(_given("states", key)))
+        return replace(
+            condition, component=_selected("part", key), states=tuple(_value("states", key))
+        )
     if kind is AlertKind.DRIFT:
-        return whole
-    bar = float(_given(_bar(kind), key))
+        return condition
+    threshold = float(_value(_threshold_field(kind), key))
     if kind is AlertKind.STALENESS:
-        return replace(whole, feed=_given("feed", key), threshold=bar)
+        return replace(condition, feed=_value("feed", key), threshold=threshold)
     if kind is AlertKind.FAILURES:
         return replace(
-            whole,
-            component=_chosen("part", key),
-            threshold=bar / 100,
-            window_min=_given("window", key),
-            least=_given("least", key),
+            condition,
+            component=_selected("part", key),
+            threshold=threshold / 100,
+            window_min=_value("window", key),
+            least=_value("least", key),
         )
-    whole = replace(whole, account=_chosen("account", key), instance_id=_chosen("instance", key))
+    condition = replace(
+        condition, account=_selected("account", key), instance_id=_selected("instance", key)
+    )
     if kind is AlertKind.RISK:
-        return replace(whole, threshold=bar / 100, horizon_h=_given("horizon", key))
-    share = _given("unit", key) == OF_ON_DEMAND
+        return replace(condition, threshold=threshold / 100, horizon_h=_value("horizon", key))
+    share = _value("unit", key) == OF_ON_DEMAND
     return replace(
-        whole,
-        pool=_given("pool", key).strip(),
+        condition,
+        pool=_value("pool", key).strip(),
         of_on_demand=share,
-        threshold=bar / 100 if share else bar,
+        threshold=threshold / 100 if share else threshold,
     )
 
 
-def _choose(
-    place: DeltaGenerator, label: str, names: dict[str, str], chosen: str, field: str, key: str
+def _select(
+    place: DeltaGenerator, label: str, names: dict[str, str], selected: str, field: str, key: str
 ) -> None:
-    """One of several, or any; what is chosen is offered also where it is gone."""
-    options = [ANY, *dict.fromkeys([*names, *([chosen] if chosen else [])])]
+    """Selects one of `names`, or any; the rule's own value is offered even if it is gone."""
+    options = [ANY, *dict.fromkeys([*names, *([selected] if selected else [])])]
     place.selectbox(
         label,
         options,
-        options.index(chosen or ANY),
+        options.index(selected or ANY),
         format_func=lambda each: visible(names.get(each, each) or ""),
-        key=_named(field, key),
+        key=_key(field, key),
     )
-    _say_wrong(place, field, key)
+    _show_error(place, field, key)
 
 
-def _ask(
+def _number(
     place: DeltaGenerator,
     label: str,
     value: float | None,
     field: str,
     key: str,
     *,
-    least: float,
-    most: float | None = None,
+    low: float,
+    high: float | None = None,
     digits: str | None = None,
 ) -> None:
-    # A rule that came another way may lie beyond what the form offers.
-    least = least if value is None else min(least, value)
-    top = most if most is None or value is None else max(float(most), value)
-    place.number_input(label, least, top, value, format=digits, key=_named(field, key))
-    _say_wrong(place, field.rpartition(" ")[2], key)
+    # A rule from the API or the command line may lie outside the form's limits.
+    if value is not None:
+        low = min(low, value)
+        high = None if high is None else max(float(high), value)
+    place.number_input(label, low, high, value, format=digits, key=_key(field, key))
+    _show_error(place, field.rpartition(" ")[2], key)
 
 
-def _bar(kind: AlertKind) -> str:
+def _threshold_field(kind: AlertKind) -> str:
     """The field of a kind's threshold: each has its own unit."""
     return f"{kind} threshold"
 
 
-def _percent(given: Condition) -> float:
-    return round(100 * (given.threshold or 0.0), 6)
+def _percent(condition: Condition) -> float:
+    return round(100 * (condition.threshold or 0.0), 6)
 
 
-def _say_wrong(place: DeltaGenerator, field: str, key: str) -> None:
-    wrong: SpotlabError | None = st.session_state.get(_wrong(key))
-    if wrong is not None and _field_of(wrong) == field:
-        place.error(f"{wrong.message} {wrong.remedy}", icon=":material/error:")
+def _show_error(place: DeltaGenerator, field: str, key: str) -> None:
+    error: SpotlabError | None = st.session_state.get(_error_key(key))
+    if error is not None and _field_of(error) == field:
+        place.error(f"{error.message} {error.remedy}", icon=":material/error:")
 
 
-def _field_of(wrong: SpotlabError) -> str:
-    return wrong.field if isinstance(wrong, InvalidInput) else ""
+def _field_of(error: SpotlabError) -> str:
+    return error.field if isinstance(error, InvalidInput) else ""
 
 
-def _forgive(key: str) -> None:
-    st.session_state.pop(_wrong(key), None)
+def _clear_error(key: str) -> None:
+    st.session_state.pop(_error_key(key), None)
 
 
-def _wrong(key: str) -> str:
-    """Where the error of a rule's form is kept, also when the rule has become another."""
-    return _named("wrong", key.partition(" ")[0])
+def _error_key(key: str) -> str:
+    """Session key of a form's error; it survives a change of the rule."""
+    return _key("wrong", key.partition(" ")[0])
 
 
-def _named(field: str, key: str) -> str:
+def _key(field: str, key: str) -> str:
     return f"alert-{field} {key}"
 
 
-def _given(field: str, key: str) -> Any:
-    return st.session_state[_named(field, key)]
+def _value(field: str, key: str) -> Any:
+    return st.session_state[_key(field, key)]
 
 
-def _chosen(field: str, key: str) -> str:
-    chosen = str(_given(field, key))
-    return "" if chosen == ANY else chosen
+def _selected(field: str, key: str) -> str:
+    selected = str(_value(field, key))
+    return "" if selected == ANY else selected

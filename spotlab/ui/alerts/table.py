@@ -1,4 +1,4 @@
-"""What rings now, the rules, and what was told."""
+"""Tables of firing alerts, alert rules and notifications."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
-from spotlab.domain.alerts import KIND_WORDS, AlertRule
+from spotlab.domain.alerts import AlertRule
 from spotlab.domain.ports import Delivery, DeliveryState
 from spotlab.monitoring.alerts.payloads import MARKS
 from spotlab.ui.common import export, formatting, tables, widgets
@@ -24,21 +24,22 @@ STATE_MARKS = {
 
 
 def headline(rules: Sequence[AlertRule], deliveries: Sequence[Delivery]) -> str:
-    """What rings, and is it told?"""
+    """How many alerts fire, and how many notifications could not be delivered."""
     if not rules:
         return "0 alert rules: nobody is notified when something fails"
-    ringing = sum(len(rule.rung) for rule in rules if rule.enabled)
-    watched = sum(rule.enabled for rule in rules)
-    firing = formatting.count(ringing, "alert rings", "alerts ring")
-    told = f"{firing} of {formatting.count(watched, 'rule')}"
-    failed = sum(each.state is DeliveryState.FAILED for each in deliveries)
-    return told + (
-        f"; {formatting.count(failed, 'message')} could not be delivered" if failed else ""
+    firing = sum(len(rule.rung) for rule in rules if rule.enabled)
+    enabled = sum(rule.enabled for rule in rules)
+    sentence = (
+        f"{formatting.count(firing, 'alert')} firing, {formatting.count(enabled, 'rule')} enabled"
     )
+    failed = sum(each.state is DeliveryState.FAILED for each in deliveries)
+    if not failed:
+        return sentence
+    return f"{sentence}; {formatting.count(failed, 'notification')} could not be delivered"
 
 
-def show_ringing(rules: Sequence[AlertRule], now: datetime, palette: Palette) -> None:
-    """What rings now, newest first."""
+def show_firing(rules: Sequence[AlertRule], now: datetime, palette: Palette) -> None:
+    """Shows the firing alerts, newest first."""
     rows = [
         (rule.name, each.subject, each.text, each.since, each.told_at)
         for rule in rules
@@ -46,42 +47,46 @@ def show_ringing(rules: Sequence[AlertRule], now: datetime, palette: Palette) ->
     ]
     if not rows:
         return
-    st.subheader("Rings now", anchor=False)
-    frame = pd.DataFrame(rows, columns=["rule", "subject", "text", "since", "told_at"])
+    st.subheader("Firing now", anchor=False)
+    frame = pd.DataFrame(rows, columns=["rule", "subject", "text", "since", "notified_at"])
     columns = {
-        "subject": Column("what", colour=lambda _: palette.bad, width=280),
+        "subject": Column("alert", colour=lambda _: palette.bad, width=280),
         "since": Column("since", tables.at(now, formatting.ago), width=95),
-        "text": Column("why", width=480),
+        "text": Column("reason", width=480),
         "rule": Column("rule", width=120),
-        "told_at": Column("last told", tables.at(now, formatting.ago), "“—”: not yet.", width=95),
+        "notified_at": Column(
+            "last notified", tables.at(now, formatting.ago), "“—”: not yet.", width=95
+        ),
     }
     newest = frame.sort_values("since", ascending=False)
-    tables.show(newest, columns, name="What rings now", key="ringing", max_rows=8)
+    tables.show(newest, columns, name="Firing alerts", key="ringing", max_rows=8)
 
 
 def show_rules(rules: Sequence[AlertRule], now: datetime, palette: Palette) -> AlertRule | None:
-    """Every rule; the selected one."""
+    """Shows every rule and returns the selected one."""
     frame = pd.DataFrame(
         [
             (
-                ("■ rings" if rule.rung else "● quiet") if rule.enabled else "○ off",
+                ("■ firing" if rule.rung else "● quiet") if rule.enabled else "○ off",
                 rule.name,
                 rule.condition.words,
                 f"{rule.channel} to {rule.shown_address}",
-                _again(rule.condition.again_h),
+                _reminder(rule.condition.again_h),
                 f"{rule.created_by}, {formatting.ago(rule.created_at, now)}",
             )
             for rule in rules
         ],
-        columns=["state", "name", "rings_when", "told", "again", "by"],
+        columns=["state", "name", "condition", "receiver", "reminder", "by"],
     )
     colours = {"■": palette.bad, "●": palette.good}
     columns = {
         "state": Column("state", colour=lambda text: colours.get(str(text)[:1], palette.quiet)),
         "name": Column("name"),
-        "rings_when": Column("rings when", width="large"),
-        "told": Column("told to", help="The address is sealed: only its host is shown."),
-        "again": Column("told again"),
+        "condition": Column("condition", width="large"),
+        "receiver": Column(
+            "receiver", help="The address is stored encrypted: only its host is shown."
+        ),
+        "reminder": Column("reminder after", help="While the condition holds."),
         "by": Column("added by"),
     }
     st.subheader("Rules", anchor=False)
@@ -99,34 +104,40 @@ def show_rules(rules: Sequence[AlertRule], now: datetime, palette: Palette) -> A
 def show_history(
     deliveries: Sequence[Delivery], count: int, now: datetime, palette: Palette
 ) -> None:
-    """What was told or could not be, newest first."""
-    st.subheader("What was told", anchor=False)
+    """Shows the notifications, newest first."""
+    st.subheader("Notifications", anchor=False)
     if not deliveries:
-        widgets.empty("No alerts have fired yet.", "test a rule to see that its receiver answers.")
+        widgets.empty(
+            "No alerts have fired yet.",
+            "send a test of a rule to check that its receiver responds.",
+        )
         return
     colours = {"●": palette.good, "■": palette.bad}
     columns = {
         "at": Column("when", tables.at(now, formatting.ago)),
         "event": Column("event"),
-        "subject": Column("what", width=280),
+        "subject": Column("alert", width=280),
         "state": Column(
             "state", colour=lambda text: colours.get(str(text)[:1], palette.quiet), width=100
         ),
         "rule": Column("rule"),
         "attempts": Column("attempts", number=True, help="At most 8, over about an hour."),
         "next": Column(
-            "next try", tables.at(now, _until), "“—”: none. A receiver is asked once a look."
+            "next attempt",
+            tables.at(now, _until),
+            "“—”: none. After a failed attempt, the rule's other notifications wait for the next "
+            "check.",
         ),
-        "error": Column("receiver's answer", width="large", help="“—”: it was not asked yet."),
+        "error": Column("receiver's response", width="large", help="“—”: not sent yet."),
     }
-    tables.show(history(deliveries), columns, name="What was told", key="alerts-history")
+    tables.show(history(deliveries), columns, name="Notifications", key="alerts-history")
     if count > len(deliveries):
         st.caption(f"The newest {len(deliveries):,} of {count:,}.")
     export.offer(lambda: _exported(deliveries, now), "alerts", "alerts-file")
 
 
 def history(deliveries: Sequence[Delivery]) -> pd.DataFrame:
-    """One row a message."""
+    """One row per notification."""
     rows = [
         (
             each.at,
@@ -144,18 +155,13 @@ def history(deliveries: Sequence[Delivery]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def kinds() -> dict[str, str]:
-    """What can be watched, by its word."""
-    return {kind.value: text for kind, text in KIND_WORDS.items()}
-
-
-def _again(again_h: float) -> str:
-    return f"every {again_h:g} h" if again_h else "never"
+def _reminder(again_h: float) -> str:
+    return f"{again_h:g} h" if again_h else "never"
 
 
 def _until(then: datetime, now: datetime) -> str:
-    left_s = (then - now).total_seconds()
-    return f"in {formatting.age(left_s)}" if left_s > 0 else "next look"
+    wait_s = (then - now).total_seconds()
+    return f"in {formatting.age(wait_s)}" if wait_s > 0 else "at the next check"
 
 
 def _exported(deliveries: Sequence[Delivery], now: datetime) -> export.Table:

@@ -1,4 +1,4 @@
-"""The audit log: whether its chain holds, filters, rows, one entry whole."""
+"""The audit log: state of its hash chain, filters, table, one entry, export."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import streamlit as st
 
 from spotlab.domain.access import Principal, Right
 from spotlab.domain.ports import AuditCheck, AuditEntry, AuditFilter
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.ui.common import access_labels, export, formatting, session, tables
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.experiments.table import SINCE
@@ -35,19 +35,19 @@ KINDS: Final = {
 }
 
 
-def ask(now: datetime) -> AuditFilter:
-    """One row of filters, in the URL."""
+def show_filters(now: datetime) -> AuditFilter:
+    """One row of filters; the choices are in the URL."""
     row = st.columns([2, 2, 2, 2], vertical_alignment="bottom")
-    actor = row[0].text_input("Who", key="who", bind="query-params", placeholder="everybody")
+    actor = row[0].text_input("User", key="who", bind="query-params", placeholder="all")
     action = row[1].selectbox(
         "About",
         list(KINDS),
         index=None,
         format_func=lambda kind: KINDS[kind],
         key="about",
-        placeholder="everything",
+        placeholder="all",
     )
-    target = row[2].text_input("Target", key="target", bind="query-params", placeholder="any")
+    target = row[2].text_input("Target", key="target", bind="query-params", placeholder="all")
     since = row[3].selectbox(
         "Time", list(SINCE), index=None, key="since", bind="query-params", placeholder="all"
     )
@@ -60,51 +60,50 @@ def ask(now: datetime) -> AuditFilter:
 
 
 def check() -> AuditCheck:
-    """Whether the chain holds, followed at most every 30 s."""
-    desk = session.desk()
-    desk.who.require(Right.READ_AUDIT)
-    return _check(desk)
+    """The state of the hash chain, checked at most every 30 s."""
+    services = session.services()
+    services.principal.require(Right.READ_AUDIT)
+    return _check(services)
 
 
 @st.cache_resource(show_spinner=False, ttl=CHECKED_FOR, max_entries=1)
-def _check(_desk: Desk) -> AuditCheck:
-    return _desk.audit.check()
+def _check(_services: Services) -> AuditCheck:
+    return _services.audit.check()
 
 
-def headline(found: AuditCheck) -> str:
-    """Whether what is written can be believed."""
-    told = formatting.count(found.entries, "change")
-    if found.broken_at is not None:
-        return f"The log is not as it was written, from entry {found.broken_at} on"
-    return f"{told} recorded, and the chain holds"
+def headline(check: AuditCheck) -> str:
+    """How many changes are recorded, and whether the log was altered."""
+    if check.broken_at is not None:
+        return f"The log was altered from entry {check.broken_at} onward"
+    return f"{formatting.count(check.entries, 'change')} recorded, and the hash chain is intact"
 
 
-def small_print(found: AuditCheck, who: Principal) -> str:
-    """The end of the chain, to be noted elsewhere, and what of it is not shown."""
-    if not found.head:
-        return "Nothing was changed yet."
-    kept = "" if who.accounts is None else " Those about other accounts than yours are not shown."
+def small_print(check: AuditCheck, user: Principal) -> str:
+    """The head of the chain, and whether entries are hidden from this user."""
+    if not check.head:
+        return "No changes yet."
+    hidden = "" if user.accounts is None else " Entries about other accounts are not shown to you."
     return (
-        f"Each entry holds the hash of the one before; the last one's is {found.head[:16]}…. Noted "
-        f"elsewhere, it shows later whether the end was cut off.{kept}"
+        f"Each entry contains the hash of the previous one; the head is {check.head[:16]}…. Store "
+        f"the head elsewhere: it reveals later whether entries were removed from the end.{hidden}"
     )
 
 
-def show_broken(found: AuditCheck) -> None:
-    """What is wrong with it, where something is."""
-    if found.broken_at is not None:
+def show_broken(check: AuditCheck) -> None:
+    """A message, if the chain is broken."""
+    if check.broken_at is not None:
         st.error(
-            f"{formatting.plain(found.reason)} The {found.entries:,} entries before it are as they "
-            "were written.\n\n**What to do:** find out who can write to the database; "
-            "compare with a backup.",
-            title="The chain is broken",
+            f"{formatting.plain(check.reason)} The {check.entries:,} entries before it are "
+            "unaltered.\n\n**What to do:** find out who can write to the database, and compare "
+            "the log with a backup.",
+            title="The hash chain is broken",
             icon=":material/link_off:",
         )
 
 
 def show(entries: Sequence[AuditEntry], now: datetime) -> None:
-    """Entries, and one whole where it is selected."""
-    picked = tables.show(
+    """The table of entries, and the details of the selected one."""
+    selected = tables.show(
         rows(entries),
         columns(now),
         name="Audit log",
@@ -112,16 +111,16 @@ def show(entries: Sequence[AuditEntry], now: datetime) -> None:
         select=("single-row", "single-cell"),
         rows=[str(entry.number) for entry in entries],
     )
-    if not picked:
-        st.caption("Select a row to see all of it.")
+    if not selected:
+        st.caption("Select a row to see the whole entry.")
         return
-    entry = entries[picked[0]]
+    entry = entries[selected[0]]
     with st.container(border=True):
         st.header(formatting.plain(f"#{entry.number} {entry.action}"), anchor=False)
         st.caption(
             formatting.plain(
-                f"{entry.actor} ({entry.via or 'the app itself'}), {formatting.moment(entry.at)}, "
-                "on "
+                f"{entry.actor} ({entry.via or 'the app itself'}), "
+                f"{formatting.moment(entry.at)}, target "
                 f"{entry.target or formatting.UNKNOWN}. {entry.reason}"
             )
         )
@@ -132,11 +131,11 @@ def show(entries: Sequence[AuditEntry], now: datetime) -> None:
         with after:
             st.markdown("**After**")
             st.json(entry.after if entry.after is not None else {}, expanded=2)
-        st.caption(f"SHA-256 `{entry.digest}`, after `{entry.previous or 'none'}`")
+        st.caption(f"SHA-256 `{entry.digest}`, previous entry `{entry.previous or 'none'}`")
 
 
 def rows(entries: Sequence[AuditEntry]) -> pd.DataFrame:
-    """One row an entry, newest first."""
+    """One row per entry, newest first."""
     return pd.DataFrame(
         [
             {
@@ -156,25 +155,25 @@ def rows(entries: Sequence[AuditEntry]) -> pd.DataFrame:
 
 
 def columns(now: datetime) -> dict[str, Column]:
-    """How the log's columns are shown."""
+    """The columns of the audit log."""
     return {
         "number": Column("#", str, number=True),
-        "when": Column("when", at(now, formatting.ago)),
-        "actor": Column("who", help="“spotlab” is the app itself."),
-        "via": Column("came by"),
-        "action": Column("what"),
+        "when": Column("time", at(now, formatting.ago)),
+        "actor": Column("user", help="“spotlab” is the app itself."),
+        "via": Column("via", help="Session, API token, command line, …; “itself”: the app."),
+        "action": Column("action"),
         "target": Column("target"),
         "change": Column("before → after", width="large"),
-        "reason": Column("reason", width="medium", help="“—”: none was given."),
+        "reason": Column("reason", width="medium", help="“—”: no reason was entered."),
     }
 
 
-def offer(asked: AuditFilter) -> None:
-    """What is filtered as a file."""
-    desk = session.later()
+def offer_export(filters: AuditFilter) -> None:
+    """Buttons that export the filtered entries."""
+    services = session.deferred_services()
 
     def table() -> export.Table:
-        return exported(desk().audit.list(asked, limit=MOST_EXPORTED))
+        return exported(services().audit.list(filters, limit=MOST_EXPORTED))
 
     export.offer(table, "audit", "audit-file")
 
@@ -191,13 +190,13 @@ def exported(entries: Sequence[AuditEntry]) -> export.Table:
         headers={
             "number": "Number",
             "at": "At (UTC)",
-            "actor": "Who",
-            "via": "Came by",
-            "action": "What",
+            "actor": "User",
+            "via": "Via",
+            "action": "Action",
             "target": "Target",
             "change": "Before → after",
             "reason": "Reason",
             "digest": "SHA-256",
-            "previous": "SHA-256 before",
+            "previous": "SHA-256 of the previous entry",
         },
     )

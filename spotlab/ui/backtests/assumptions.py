@@ -1,4 +1,4 @@
-"""What a sweep's figures rest on, in plain words."""
+"""The assumptions behind a sweep's figures."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from spotlab.ui.common import formatting, tables
 from spotlab.ui.common.tables import Column
 
 
-def assumptions(record: SweepRecord) -> None:
-    """What was not measured, and what was left out."""
+def show(record: SweepRecord) -> None:
+    """Shows the assumptions, the omitted policies, and the sources of the traces."""
     config = record.config
-    left_out = [
-        f"{labels.policy(name, {})} was left out: {reason}"
+    omitted = [
+        f"{labels.policy(name, {})} was omitted: {reason}"
         for name, reason in config["left_out"].items()
     ]
-    st.header("What do the figures rest on?", anchor=False)
-    st.markdown("\n".join(f"- {formatting.plain(told)}" for told in told_of(config) + left_out))
+    st.header("Assumptions", anchor=False)
+    st.markdown("\n".join(f"- {formatting.plain(line)}" for line in sentences(config) + omitted))
     with st.expander(formatting.plain(f"Traces and their sources: {labels.zones(config)}")):
-        st.caption(formatting.plain(f"Read from {config['trace_dir']}."))
+        st.caption(formatting.plain(f"Folder: {config['trace_dir']}"))
         rows = [
             {"trace": name, "source": source, "spot": price}
             for (name, source), price in zip(
@@ -33,31 +33,31 @@ def assumptions(record: SweepRecord) -> None:
         columns = {
             "trace": Column("trace", width="small"),
             "spot": Column("spot price (USD/h)", lambda price: f"{price:.4f}", number=True),
-            "source": Column("source, and what a record of it means", width="large"),
+            "source": Column("source, and the meaning of its records", width="large"),
         }
         tables.show(pd.DataFrame(rows), columns, name="Sources", key="backtest-sources")
 
 
-def told_of(config: Any) -> list[str]:
-    """Prices, workload and traces in sentences."""
-    asked = config["workloads"]
-    told = [
+def sentences(config: Any) -> list[str]:
+    """Sentences about prices, workload and traces."""
+    workloads = config["workloads"]
+    lines = [
         *config["assumptions"],
-        f"On-demand costs {config['on_demand_usd_per_hour']:.4f} USD/h wherever it is started, and "
-        "can always be had.",
-        f"A tick is {config['gap_s']:g} s; every window draws its changeover from "
-        f"{labels.span(asked['changeovers_h'])} h, with seed {config['seed']}.",
+        f"On-demand costs {config['on_demand_usd_per_hour']:.4f} USD/h in every zone, and is "
+        "always available.",
+        f"A tick is {config['gap_s']:g} s. The changeover of each window is drawn from "
+        f"{labels.span(workloads['changeovers_h'])} h, with seed {config['seed']}.",
     ]
-    if asked["kind"] == "Services":
-        told.append(f"An hour of downtime is worth {asked['downtime_usd_per_hour']:g} USD.")
-    elif asked["checkpoint_h"]:
-        told.append(
-            f"A checkpoint is written every {asked['checkpoint_h']:g} h of work; an interruption "
-            "loses what came after it."
+    if workloads["kind"] == "Services":
+        lines.append(f"An hour of downtime costs {workloads['downtime_usd_per_hour']:g} USD.")
+    elif workloads["checkpoint_h"]:
+        lines.append(
+            f"A checkpoint is written after every {workloads['checkpoint_h']:g} h of work; an "
+            "interruption loses the work since the last one."
         )
     else:
-        told.append("An interruption loses no work beside its changeover.")
+        lines.append("An interruption costs a changeover, but loses no work.")
     polarity = config["read_as"][1]
     if polarity is not None:
-        told.append(f"In the traces 1 was declared to mean {polarity}.")
-    return told
+        lines.append(f"In the traces, 1 was declared to mean {polarity}.")
+    return lines

@@ -8,7 +8,7 @@ from typing import Final
 import streamlit as st
 
 from spotlab.domain.ports.backtests import SweepRecord
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.sweeps.figures import SweepFigures
 from spotlab.ui.common import session
 
@@ -24,6 +24,6 @@ def figures(record: SweepRecord) -> SweepFigures | None:
 def _figures(  # the key changes with the sweep's progress
     key: tuple[str, int],  # noqa: ARG001
     _record: SweepRecord,
-    _desk: Desk,
+    _services: Services,
 ) -> SweepFigures | None:
-    return _desk.backtests.figures(_record)
+    return _services.backtests.figures(_record)

@@ -1,4 +1,4 @@
-"""A sweep that is not done: how far it is, a way out, and a way on."""
+"""Progress of a sweep that is not done, with buttons to cancel and resume it."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from spotlab.ui.backtests import actions, time_estimate
 from spotlab.ui.common import errors, formatting, permissions, session
 
 ACTIVE: Final = ("queued", "running")
-EVERY_S: Final = 1.0
-_TOLD: Final = {
+REFRESH_EVERY_S: Final = 1.0
+_EXPLANATIONS: Final = {
     "cancelled": "It was cancelled.",
-    "interrupted": "Whoever ran it is gone: it was killed, or the machine was restarted.",
+    "interrupted": "It was interrupted: its process was killed or the machine restarted.",
     "failed": "It failed.",
 }
 
 
 def show(record: SweepRecord) -> None:
-    """Progress while it runs; else what happened, and a button to go on, for who may."""
+    """Shows the progress of a running sweep, or why a stopped one ended and a button to resume."""
     state = actions.state(record)
     reason = permissions.why_not(Right.BACKTEST)
     if state in ACTIVE:
-        _progress(record.sweep_id, reason)
+        _show_progress(record.sweep_id, reason)
     elif state != "done":
-        _stopped(record, state, reason)
+        _show_stopped(record, state, reason)
 
 
-@st.fragment(run_every=EVERY_S)
-def _progress(sweep_id: str, reason: str | None) -> None:
+@st.fragment(run_every=REFRESH_EVERY_S)
+def _show_progress(sweep_id: str, reason: str | None) -> None:
     progress = actions.progress(sweep_id)
     record = progress.record
     if progress.state not in ACTIVE:
@@ -42,7 +42,7 @@ def _progress(sweep_id: str, reason: str | None) -> None:
         st.session_state[first] = True
         st.rerun()  # once: the first windows are complete, and have figures
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(progress.share, text=formatting.plain(_said(record, progress.text)))
+        st.progress(progress.share, text=formatting.plain(_text(record, progress.text)))
         stopping = record.cancel_requested
         if st.button(
             "Stopping…" if stopping else "Cancel",
@@ -56,38 +56,36 @@ def _progress(sweep_id: str, reason: str | None) -> None:
             st.rerun()
 
 
-def _said(record: SweepRecord, text: str) -> str:
+def _text(record: SweepRecord, text: str) -> str:
     done = f"{record.done:,} of {formatting.count(record.total, 'cell')}"
     if record.state == "queued":
         return f"Waiting for another backtest to end: {done}"
     if not record.done and text:
         return text.capitalize()
-    return f"{done}{_left(record)}"
+    return f"{done}{_time_left(record)}"
 
 
-def _left(record: SweepRecord) -> str:
-    """What is left, from how fast it went since this reader looked first."""
+def _time_left(record: SweepRecord) -> str:
+    """The estimated time left, from the rate since this browser session opened the page."""
     key = f"backtest-rate {record.sweep_id}"
-    since, then = st.session_state.setdefault(key, (time.monotonic(), record.done))
-    passed = time.monotonic() - since
-    if record.done - then < 2 or passed < 2 * EVERY_S:
+    since, done_before = st.session_state.setdefault(key, (time.monotonic(), record.done))
+    elapsed_s = time.monotonic() - since
+    if record.done - done_before < 2 or elapsed_s < 2 * REFRESH_EVERY_S:
         return ""
-    seconds = passed / (record.done - then) * (record.total - record.done)
-    return f", about {time_estimate.rounded_up(seconds)} left"
+    left_s = elapsed_s / (record.done - done_before) * (record.total - record.done)
+    return f", about {time_estimate.rounded_up(left_s)} left"
 
 
-def _stopped(record: SweepRecord, state: str, reason: str | None) -> None:
-    left = formatting.count(record.total - record.done, "cell")
+def _show_stopped(record: SweepRecord, state: str, reason: str | None) -> None:
+    explanation = f"{_EXPLANATIONS[state]} {formatting.plain(record.error)}".strip()
     st.warning(
-        f"{_TOLD[state]} {formatting.plain(record.error)} {record.done:,} of {record.total:,} "
-        "cells "
-        f"are kept, {left} left.\n\n**What to do:** let it go on; "
-        "the result is the same as if it had never stopped.",
+        f"{explanation} {record.done:,} of {record.total:,} cells are finished and stored."
+        "\n\n**What to do:** resume it; the result is the same as without a break.",
         title=f"Not finished: {state}",
         icon=":material/warning:",
     )
     if st.button(
-        "Go on",
+        "Resume",
         type="primary",
         icon=":material/play_arrow:",
         disabled=reason is not None,
@@ -95,17 +93,17 @@ def _stopped(record: SweepRecord, state: str, reason: str | None) -> None:
         key="backtest-on",
     ):
         with errors.boundary():
-            _go_on(record)
+            _resume(record)
 
 
-def _go_on(record: SweepRecord) -> None:
-    sweep = session.desk().backtests.replan(record)
+def _resume(record: SweepRecord) -> None:
+    sweep = session.services().backtests.replan(record)
     if sweep.plan.sweep_id == record.sweep_id:
         actions.begin(sweep)
     st.warning(
-        "SpotLab's code, a model or a trace has changed since, so these cells cannot be mixed with "
-        "new ones.\n\n**What to do:** set it up anew on the list of backtests; the kept cells stay "
-        "readable here.",
-        title="It cannot go on",
+        "SpotLab's code, a model or a trace has changed since then, so these cells cannot be mixed "
+        "with new ones.\n\n**What to do:** set up a new backtest on the list of backtests; the "
+        "finished cells of this one can still be viewed here.",
+        title="This backtest cannot be resumed",
         icon=":material/warning:",
     )

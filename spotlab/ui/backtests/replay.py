@@ -44,8 +44,8 @@ def choose(record: SweepRecord, figures: SweepFigures) -> dict[str, CellResult]:
     names = {name: labels.policy(name, models) for name in figures.policies}
     row = st.columns([2.4, 2, 2])
     with row[0]:
-        numbers = {str(number): _window_label(number, figures) for number in sorted(figures.windows)}
-        number = widgets.pick_one("Window", numbers, "window") or next(iter(numbers))
+        windows = {str(n): _window_label(n, figures) for n in sorted(figures.windows)}
+        number = widgets.pick_one("Window", windows, "window") or next(iter(windows))
     ordered = dict(sorted(names.items(), key=lambda item: item[0] != figures.main_policy))
     with row[1]:
         first = widgets.pick_one("Policy", ordered, "first") or figures.main_policy
@@ -168,8 +168,8 @@ def moves(cell: ReplayedCell) -> pd.DataFrame:
 
 def spells(panel: TracePanel) -> dict[str, list[tuple[float, float]]]:
     """Start and end of each period in which a zone was available, hours since the panel began."""
-        hours = panel.gap_s / 3600.0
-        by_zone = {}
+    hours = panel.gap_s / 3600.0
+    by_zone = {}
     for column, name in enumerate(panel.names):
         up = np.concatenate(([False], panel.available[:, column] == 1.0, [False]))
         edges = np.flatnonzero(up[1:] != up[:-1]) * hours

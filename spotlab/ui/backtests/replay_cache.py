@@ -16,7 +16,7 @@ from spotlab.gym.policies import SPOTLAB
 from spotlab.gym.replay import ReplayedCell, replay_cell
 from spotlab.gym.sweep_cell import CellResult
 from spotlab.gym.world import World
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.ui.backtests import labels
 from spotlab.ui.common import background_tasks, session
 
@@ -46,14 +46,14 @@ class ReplayCache:
             while len(self._cells) > _MAX_CELLS:
                 self._cells.popitem(last=False)
 
-    def world(self, record: SweepRecord, desk: Desk, *, forecasts: bool) -> World:
-        """The sweep's world, with or without forecasts. Raises as `BacktestsDesk.replan`."""
+    def world(self, record: SweepRecord, services: Services, *, forecasts: bool) -> World:
+        """The sweep's world, with or without forecasts. Raises as `BacktestService.replan`."""
         key = (record.sweep_id, forecasts)
         with self._lock:
             cached = self._worlds.get(key)
         if cached is not None:
             return cached
-        world = desk.backtests.world(record, forecasts=forecasts)
+        world = services.backtests.world(record, forecasts=forecasts)
         with self._lock:
             self._worlds[key] = world
             while len(self._worlds) > _MAX_WORLDS:
@@ -89,12 +89,12 @@ def ready(record: SweepRecord, results: Mapping[str, CellResult]) -> dict[str, R
             del st.session_state[failed]
             st.rerun()
         return None
-    desk = session.desk()
+    services = session.services()
     background_tasks.begin(
         SLOT,
         "Replaying",
         lambda tell, stopped: _replay(
-            cache, desk, record, {name: results[name] for name in missing}, tell, stopped
+            cache, services, record, {name: results[name] for name in missing}, tell, stopped
         ),
     )
     if not background_tasks.watch(SLOT):
@@ -105,7 +105,7 @@ def ready(record: SweepRecord, results: Mapping[str, CellResult]) -> dict[str, R
 
 def _replay(
     cache: ReplayCache,
-    desk: Desk,
+    services: Services,
     record: SweepRecord,
     results: Mapping[str, CellResult],
     tell: background_tasks.Progress,
@@ -113,7 +113,7 @@ def _replay(
 ) -> None:
     needs_forecasts = any(policy.startswith(SPOTLAB) for policy in results)
     tell(f"reading the traces{' and forecasting' if needs_forecasts else ''}", 0.1)
-    world = cache.world(record, desk, forecasts=needs_forecasts)
+    world = cache.world(record, services, forecasts=needs_forecasts)
     for number, (policy, result) in enumerate(results.items()):
         if stopped():
             raise Cancelled("Cancelled.")

@@ -1,4 +1,4 @@
-"""What each policy costs beside hindsight: the first line, the table, its file."""
+"""Results of a sweep: headline, chart and table of the policies, and their export."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from spotlab.ui.common.theme import Palette
 
 OBJECTIVE: Final = {
     "deadline": "Regret: cost / the oracle's cost − 1, summed over the windows.",
-    "service": "Regret: (cost + downtime at its worth) / the oracle's − 1, summed over windows.",
+    "service": "Regret: (cost + cost of downtime) / the oracle's − 1, summed over the windows.",
 }
 DIGITS: Final = {
     "cost_usd": 2,
@@ -36,7 +36,7 @@ DIGITS: Final = {
 
 
 def headline(record: SweepRecord, figures: SweepFigures | None) -> str:
-    """What SpotLab's policy, or the best one, takes for the workload, beside on-demand."""
+    """The cost of SpotLab's policy, or of the best one, compared with on-demand and the oracle."""
     config = record.config
     if figures is None:
         return (
@@ -44,69 +44,71 @@ def headline(record: SweepRecord, figures: SweepFigures | None) -> str:
             f"{labels.workload(config)}, {labels.zones(config)}"
         )
     name = figures.main_policy
-    found = figures.of(name)
-    many = len(figures.windows)
-    where = f"{formatting.count(many, 'window')} of {labels.zones(config)}"
+    policy = figures.of(name)
+    windows = len(figures.windows)
+    rows = f"{formatting.count(windows, 'window')} of {labels.zones(config)}"
     if figures.partial:
-        windows = formatting.count(figures.planned, "window")
-        where = f"{many} of {windows} so far, {labels.zones(config)},"
+        rows = (
+            f"{windows} of {formatting.count(figures.total_windows, 'window')} so far, "
+            f"{labels.zones(config)}"
+        )
     return (
-        f"On {where} {labels.policy(name, config['models'])} {_does(config, found)} for "
-        f"{labels.usd(found['cost_usd'])} USD: {_against(found)}{_last(figures, found)}"
+        f"On {rows}, {labels.policy(name, config['models'])} {_achievement(config, policy)} for "
+        f"{labels.usd(policy['cost_usd'])} USD: {_comparison(policy)}{_misses(figures, policy)}"
     )
 
 
 def small_print(record: SweepRecord, figures: SweepFigures | None, now: datetime) -> str:
-    """Which sweep it is, and what the figures are."""
-    told = which(record, now)
+    """The sweep, and how its figures are aggregated."""
+    text = describe_sweep(record, now)
     if figures is None:
-        return told
+        return text
     if not figures.main_policy.startswith(SPOTLAB):
-        told += " No model of SpotLab was replayed: the policy with the least regret is named."
-    return f"{told} Figures are means of a window."
+        text += " No SpotLab model was replayed, so the policy with the least regret is shown."
+    return f"{text} Figures are means per window."
 
 
-def which(record: SweepRecord, now: datetime) -> str:
-    """Which sweep it is."""
+def describe_sweep(record: SweepRecord, now: datetime) -> str:
+    """A sentence that identifies the sweep."""
     return (
-        f"Sweep {record.sweep_id}, asked for {formatting.ago(record.created_at, now)}: "
+        f"Sweep {record.sweep_id}, requested {formatting.ago(record.created_at, now)}: "
         f"{labels.workload(record.config)}."
     )
 
 
-def _does(config: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    asked = config["workloads"]
-    if asked["kind"] == "Jobs":
-        return f"finishes the {asked['work_h']:g} h job"
-    up = 1.0 - found["downtime_h"] / asked["hours"]
-    return f"keeps the service up {100 * up:.1f} % of {asked['hours']:g} h"
+def _achievement(config: Mapping[str, Any], policy: Mapping[str, Any]) -> str:
+    workloads = config["workloads"]
+    if workloads["kind"] == "Jobs":
+        return f"finishes the {workloads['work_h']:g} h job"
+    up = 1.0 - policy["downtime_h"] / workloads["hours"]
+    return f"keeps the service up {100 * up:.1f} % of {workloads['hours']:g} h"
 
 
-def _against(found: Mapping[str, Any]) -> str:
-    told = []
-    relative = found["relative_to_on_demand"]
+def _comparison(policy: Mapping[str, Any]) -> str:
+    comparisons = []
+    relative = policy["relative_to_on_demand"]
     if relative is not None:
-        way = "less" if relative <= 1.0 else "more"
-        told.append(f"{labels.share(abs(1.0 - relative))} % {way} than on-demand")
-    if found["regret"] is not None:
-        told.append(f"{labels.share(found['regret'])} % over hindsight")
-    return ", ".join(told)
+        direction = "less" if relative <= 1.0 else "more"
+        comparisons.append(f"{labels.share(abs(1.0 - relative))} % {direction} than on-demand")
+    if policy["regret"] is not None:
+        comparisons.append(f"{labels.share(policy['regret'])} % more than the oracle")
+    return ", ".join(comparisons)
 
 
-def _last(figures: SweepFigures, found: Mapping[str, Any]) -> str:
+def _misses(figures: SweepFigures, policy: Mapping[str, Any]) -> str:
     if figures.kind != "deadline":
-        return ", downtime counted"
-    missed = found["misses"]
-    return f", {formatting.count(missed, 'deadline') if missed else 'no deadline'} missed"
+        return ", downtime included"
+    misses = policy["misses"]
+    return f", {formatting.count(misses, 'deadline') if misses else 'no deadline'} missed"
 
 
 def show(record: SweepRecord, figures: SweepFigures, now: datetime, palette: Palette) -> None:
-    """The chart and the table, with a file to take away."""
-    title, print_, chart = _chart(record, figures, palette)
+    """Shows the chart and the table, and offers the table as a file."""
+    title, caption, chart = _chart(record, figures, palette)
     st.header(title, anchor=False)
     st.plotly_chart(chart, config=charts.CONFIG, key="backtest-tradeoff", alt=title)
-    st.caption(print_)
-    st.header("What does each policy leave on the table?", anchor=False)
+    st.caption(caption)
+    st.header("Cost of each policy compared with the oracle", anchor=False)
     tables.show(
         rows(record, figures),
         columns(figures),
@@ -114,113 +116,121 @@ def show(record: SweepRecord, figures: SweepFigures, now: datetime, palette: Pal
         key="backtest-policies",
     )
     st.caption(
-        f"{OBJECTIVE[figures.kind]} Between: its 95 % interval when windows are drawn anew, "
-        "those that begin on the same day together, every policy with its window."
+        f"{OBJECTIVE[figures.kind]} Interval: 95 %, from a paired bootstrap over windows in blocks "
+        "of one day."
     )
     export.offer(lambda: exported(record, figures, now), "backtest", "backtest-file")
 
 
 def _chart(record: SweepRecord, figures: SweepFigures, palette: Palette) -> tuple[str, str, Any]:
-    across = {"deadline": ("moves", "instances started after the first, mean of a window")}.get(
-        figures.kind, ("downtime_h", "downtime, mean of a window (h)")
-    )
-    kind = across[0]
-    outcomes = [_outcome(record, figures, name, kind) for name in figures.policies]
-    chart = charts.tradeoff(
-        outcomes, x=across[1], y="cost, mean of a window (USD)", palette=palette
-    )
-    told = (
-        "Bars: 95 % intervals; of the cost, of its paired ratio to the oracle's. The line joins "
-        "what no other policy beats on both axes; the cost axis does not begin at 0."
-    )
     if figures.kind == "deadline":
-        return "Cheaper at the price of more moves?", told, chart
-    return "Cheaper at the price of more downtime?", told, chart
+        title, figure = "Cost against moves", "moves"
+        x_label = "moves (instances started after the first), mean per window"
+    else:
+        title, figure = "Cost against downtime", "downtime_h"
+        x_label = "downtime, mean per window (h)"
+    chart = charts.tradeoff(
+        [_outcome(record, figures, name, figure) for name in figures.policies],
+        x=x_label,
+        y="cost, mean per window (USD)",
+        palette=palette,
+    )
+    caption = (
+        "Bars are 95 % intervals; those of the cost are of its paired ratio to the oracle's cost. "
+        "The line connects the policies that no other beats on both axes. The cost axis does not "
+        "begin at 0."
+    )
+    return title, caption, chart
 
 
-def _outcome(record: SweepRecord, figures: SweepFigures, name: str, kind: str) -> Outcome:
-    found = figures.of(name)
-    cost = found["cost_usd"]
-    low, high = _cost_ends(figures, name)
-    missed = found["misses"]
+def _outcome(record: SweepRecord, figures: SweepFigures, name: str, figure: str) -> Outcome:
+    policy = figures.of(name)
+    cost = policy["cost_usd"]
+    low, high = _cost_interval(figures, name)
+    misses = policy["misses"]
     ours = sum(policy.startswith(SPOTLAB) for policy in figures.policies)
-    word = labels.short(name) if ours == 1 else labels.policy(name, record.config["models"])
+    label = labels.short(name) if ours == 1 else labels.policy(name, record.config["models"])
     return Outcome(
-        name=f"{word}, {missed} missed" if missed else word,
-        x=figures.means[name][kind],
+        name=f"{label}, {misses} missed" if misses else label,
+        x=figures.means[name][figure],
         y=(cost, cost if low is None else low, cost if high is None else high),
         role="oracle" if name == ORACLE else "ours" if name.startswith(SPOTLAB) else "other",
     )
 
 
-def _cost_ends(figures: SweepFigures, name: str) -> tuple[float | None, float | None]:
-    hindsight = figures.summary["oracle"]["cost"]
+def _cost_interval(figures: SweepFigures, name: str) -> tuple[float | None, float | None]:
+    oracle_cost = figures.summary["oracle"]["cost"]
     for pair in figures.pairs:
-        if pair["low"] is None or hindsight is None:
+        if pair["low"] is None or oracle_cost is None:
             continue
         if (pair["first"], pair["second"]) == (name, ORACLE):
-            return hindsight * pair["low"], hindsight * pair["high"]
+            return oracle_cost * pair["low"], oracle_cost * pair["high"]
         if (pair["first"], pair["second"]) == (ORACLE, name) and pair["low"] > 0:
-            return hindsight / pair["high"], hindsight / pair["low"]
+            return oracle_cost / pair["high"], oracle_cost / pair["low"]
     return None, None
 
 
 def rows(record: SweepRecord, figures: SweepFigures) -> pd.DataFrame:
-    """A row a policy, least regret first."""
+    """One row per policy, the least regret first."""
     return pd.DataFrame([_row(record, figures, name) for name in figures.policies])
 
 
 def _row(record: SweepRecord, figures: SweepFigures, name: str) -> dict[str, Any]:
-    found = figures.of(name)
-    relative = found["relative_to_on_demand"]
+    policy = figures.of(name)
+    relative = policy["relative_to_on_demand"]
     mark = "★ " if name == ORACLE else "◆ " if name.startswith(SPOTLAB) else ""
     return {
         "policy": mark + labels.policy(name, record.config["models"]),
-        "cost_usd": found["cost_usd"],
+        "cost_usd": policy["cost_usd"],
         "relative_to_on_demand": relative,
         "saving": None if relative is None else 1.0 - relative,
-        "misses": found["misses"],
-        "moves": found["moves"],
-        "downtime_h": found["downtime_h"],
-        "regret": found["regret"],
-        "low": found["low"],
-        "high": found["high"],
-        "between": _between(found),
+        "misses": policy["misses"],
+        "moves": policy["moves"],
+        "downtime_h": policy["downtime_h"],
+        "regret": policy["regret"],
+        "low": policy["low"],
+        "high": policy["high"],
+        "interval": _interval(policy),
     }
 
 
-def _between(found: Mapping[str, Any]) -> str:
-    if found["low"] is None:
+def _interval(policy: Mapping[str, Any]) -> str:
+    if policy["low"] is None:
         return formatting.UNKNOWN
-    return f"{labels.share(found['low'])} to {labels.share(found['high'])}"
+    return f"{labels.share(policy['low'])} to {labels.share(policy['high'])}"
 
 
 def columns(figures: SweepFigures) -> dict[str, Column]:
-    """How the table is shown; what a workload cannot have is left out."""
-    regret = OBJECTIVE[figures.kind]
-    every = {
-        "policy": Column("policy", help="◆ SpotLab, ★ the best schedule in hindsight."),
-        "cost_usd": Column("cost (USD)", labels.usd, "Mean of a window.", number=True),
+    """The columns of the table, without those that the workload cannot have."""
+    columns = {
+        "policy": Column("policy", help="◆ SpotLab, ★ the best schedule with hindsight."),
+        "cost_usd": Column("cost (USD)", labels.usd, "Mean per window.", number=True),
         "relative_to_on_demand": Column(
-            "of on-demand (%)", labels.share, "Cost / that of one on-demand instance.", number=True
+            "of on-demand (%)",
+            labels.share,
+            "Cost / cost of one on-demand instance.",
+            number=True,
         ),
-        "saving": Column("saving (%)", labels.share, "Against on-demand alone.", number=True),
+        "saving": Column("saving (%)", labels.share, "Compared with on-demand.", number=True),
         "misses": Column("missed", str, "Windows whose job was late.", number=True),
         "moves": Column(
-            "moves", labels.number, "Instances started after the first, mean.", number=True
+            "moves",
+            labels.number,
+            "Instances started after the first, mean per window.",
+            number=True,
         ),
-        "downtime_h": Column("downtime (h)", labels.number, "Mean of a window.", number=True),
-        "regret": Column("regret (%)", labels.share, regret, number=True),
-        "between": Column(
-            "between (%)", str, "95 % interval of the regret: bootstrap over windows.", number=True
+        "downtime_h": Column("downtime (h)", labels.number, "Mean per window.", number=True),
+        "regret": Column("regret (%)", labels.share, OBJECTIVE[figures.kind], number=True),
+        "interval": Column(
+            "interval (%)", str, "95 % interval of the regret: bootstrap over windows.", number=True
         ),
     }
-    every.pop("downtime_h" if figures.kind == "deadline" else "misses")
-    return every
+    columns.pop("downtime_h" if figures.kind == "deadline" else "misses")
+    return columns
 
 
 def exported(record: SweepRecord, figures: SweepFigures, now: datetime) -> export.Table:
-    """The table as a file, with what it rests on."""
+    """The table as a file, with its assumptions."""
     config = record.config
     headers = {
         "policy": "Policy",
@@ -235,7 +245,7 @@ def exported(record: SweepRecord, figures: SweepFigures, now: datetime) -> expor
         "high": "Regret 97.5 %",
     }
     headers.pop("downtime_h" if figures.kind == "deadline" else "misses")
-    partial = f" of {figures.planned} asked for" if figures.partial else ""
+    partial = f" of {figures.total_windows}" if figures.partial else ""
     return export.Table(
         frame=rows(record, figures).assign(
             policy=[labels.policy(name, config["models"]) for name in figures.policies]
@@ -247,7 +257,7 @@ def exported(record: SweepRecord, figures: SweepFigures, now: datetime) -> expor
         headers=headers,
         digits={name: count for name, count in DIGITS.items() if name in headers},
         notes=(
-            "Means of a window; shares of 1. " + OBJECTIVE[figures.kind],
+            "Means per window; shares of 1. " + OBJECTIVE[figures.kind],
             *config["assumptions"],
             f"Sweep {record.sweep_id}, seed {config['seed']}.",
         ),
@@ -261,5 +271,5 @@ VIEWS: Final[Mapping[str, str]] = {
 
 
 def pick() -> str:
-    """The view that the URL names; the first where it names none."""
+    """The view in the URL; without one, the first."""
     return widgets.pick_view(VIEWS, "backtest-view")

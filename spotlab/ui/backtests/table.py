@@ -1,4 +1,4 @@
-"""Sweeps there are: the first line of the page, the form, and the list."""
+"""Headline, form and table of the list of sweeps."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from spotlab.ui.common import errors, formatting, permissions, session, tables, 
 from spotlab.ui.common.tables import Column, at
 
 SMALL_PRINT = (
-    "A policy sees no tick from the future; the oracle is the best schedule in hindsight. Every "
-    "finished cell is kept: what is stopped or killed goes on."
+    "A policy sees no tick from the future; the oracle is the best schedule with hindsight. Every "
+    "finished cell is stored, so a cancelled or interrupted backtest can be resumed."
 )
 
 
-def known() -> list[SweepRecord]:
-    """Every sweep that was made by this page or `spotlab backtest`, newest first."""
+def list_sweeps() -> list[SweepRecord]:
+    """Sweeps started on this page or with `spotlab backtest`, newest first."""
     return [
         record
-        for record in session.desk().backtests.list(limit=200)
+        for record in session.services().backtests.list(limit=200)
         if "workloads" in record.config and "sources" in record.config
     ]
 
 
 def headline(records: Sequence[SweepRecord]) -> str:
-    """What the newest finished sweep came to, or that there is none."""
+    """The result of the newest finished sweep, or that there is none."""
     for record in records:
         if record.state == "done":
             return results.headline(record, figures.figures(record))
@@ -42,20 +42,20 @@ def headline(records: Sequence[SweepRecord]) -> str:
             f"No backtest is finished yet: the newest has {newest.done:,} of "
             + formatting.count(newest.total, "cell")
         )
-    return "0 backtests yet: what would each policy have cost?"
+    return "0 backtests yet: start one to see what each policy would have cost"
 
 
 def show_form() -> None:
-    """Set up a sweep, see what it takes, and start it."""
+    """Shows the form of a new sweep, its estimated time, and the button that starts it."""
     st.header("Set up a backtest", anchor=False)
     if not permissions.caption(Right.BACKTEST):
         return
     if not uploads.folders(session.settings().home.absolute()):
         widgets.empty(
-            "No recorded trace is on this machine, so there is nothing to replay yet.",
-            "drop the traces of one campaign below, a file a zone: JSON "
+            "There are no recorded traces on this machine, so there is nothing to replay yet.",
+            "upload the traces of one campaign below, one file per zone: JSON "
             "`{metadata: {gap_seconds}, data: [nodes available, …]}` or CSV `tick,time,fail`; or "
-            "start the app with SPOTLAB_SHARED_DATA naming a folder that has them.",
+            "start the app with SPOTLAB_SHARED_DATA set to a folder that contains traces.",
         )
     with st.container(border=True):
         sweep = form.ask()
@@ -63,9 +63,9 @@ def show_form() -> None:
 
 
 def _show_start(sweep: Sweep | None) -> None:
-    record = actions.kept(sweep.plan.sweep_id) if sweep is not None else None
+    record = actions.find(sweep.plan.sweep_id) if sweep is not None else None
     with st.container(horizontal=True, vertical_alignment="center"):
-        label = "Start" if record is None else "Open" if record.state == "done" else "Go on"
+        label = "Start" if record is None else "Open" if record.state == "done" else "Resume"
         pressed = st.button(
             label,
             type="primary",
@@ -75,7 +75,7 @@ def _show_start(sweep: Sweep | None) -> None:
         )
         if sweep is not None and record is not None:
             st.markdown(
-                f"This one is kept already ({labels.STATE_MARKS[actions.state(record)]}, "
+                f"This backtest already exists ({labels.STATE_MARKS[actions.state(record)]}, "
                 f"{record.done:,} of {formatting.count(record.total, 'cell')})."
             )
         elif sweep is not None:
@@ -86,31 +86,33 @@ def _show_start(sweep: Sweep | None) -> None:
 
 
 def show(records: Sequence[SweepRecord], now: datetime) -> None:
-    """Past and running sweeps; a selected one is opened."""
+    """Shows past and running sweeps, and opens the selected one."""
     if not records:
         return
     st.header("All backtests", anchor=False)
     frame = rows(records)
     columns = {
         "state": Column("state", width="small"),
-        "what": Column("what", width="medium"),
+        "what": Column("workload", width="medium"),
         "traces": Column("traces", width="medium"),
-        "policies": Column("policies", str, "With the oracle.", number=True),
+        "policies": Column("policies", str, "Including the oracle.", number=True),
         "windows": Column("windows", str, number=True),
-        "done": Column("cells done", str, "Of all cells: a policy in a window.", number=True),
-        "at": Column("asked for", at(now, formatting.ago)),
-        "id": Column("id", help="The same id is the same question, answered by the same code."),
+        "done": Column(
+            "cells done", str, "Of all cells; a cell is one policy in one window.", number=True
+        ),
+        "at": Column("requested", at(now, formatting.ago)),
+        "id": Column("id", help="Equal ids mean equal inputs and equal code."),
     }
-    picked = tables.show(
+    selected = tables.show(
         frame, columns, name="Backtests", key="backtests", select=("single-row", "single-cell")
     )
     st.caption("Select a row to open it.")
-    if picked:
-        actions.show(str(frame["id"].iloc[picked[0]]))
+    if selected:
+        actions.show(str(frame["id"].iloc[selected[0]]))
 
 
 def rows(records: Sequence[SweepRecord]) -> pd.DataFrame:
-    """A row a sweep."""
+    """One row per sweep."""
     return pd.DataFrame(
         {
             "state": labels.STATE_MARKS[actions.state(record)],

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from spotlab.sweeps.plan import Sweep
-from spotlab.sweeps.process_pool import cores
+from spotlab.sweeps.process_pool import core_count
 from spotlab.sweeps.time_estimate import sweep_seconds, time_window
 from spotlab.ui.common import background_tasks, session
 
@@ -26,7 +26,7 @@ def describe_cells(sweep: Sweep) -> str:
     if run.result is None:
         return size
     seconds = sweep_seconds(sweep, run.result)
-    processes = f"{cores()} process{'es' if cores() > 1 else ''}"
+    processes = f"{core_count()} process{'es' if core_count() > 1 else ''}"
     models = ", after the model's forecasts" if sweep.models else ""
     return f"{size}, about {rounded_up(seconds)} on {processes}{models}"
 

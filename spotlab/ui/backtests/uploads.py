@@ -34,8 +34,8 @@ def folders(home: Path) -> dict[str, tuple[str, Path]]:
 
 
 def save(part: str, files: Sequence[UploadedFile]) -> Path:
-    """Store uploaded files; equal files are stored once. See `BacktestsDesk.save_files`."""
-    return session.desk().backtests.save_files(part, unique_names(files))
+    """Store uploaded files; equal files are stored once. See `BacktestService.save_files`."""
+    return session.services().backtests.save_files(part, unique_names(files))
 
 
 def unique_names(files: Sequence[UploadedFile]) -> Mapping[str, bytes]:

@@ -1,4 +1,4 @@
-"""The candidate that a reader picked, in a box below the table."""
+"""Details of the selected candidate, in a box below the table."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from spotlab.ui.common import formatting, links, widgets
 def show(
     candidate: Candidate, score: PlacementScore, instance: Instance | None, now: datetime
 ) -> None:
-    """Why it ranks where it does, AWS's placement score beside it, and where numbers come from.
+    """The reasons for its rank, its placement score, and the sources of its numbers.
 
     Args:
-        candidate: with its reasons.
+        candidate: the selected candidate.
         score: of its pool.
-        instance: whose replacement is looked for, if any.
+        instance: that the candidate would replace, if any.
         now: for ages.
     """
     with st.container(border=True):
         st.header(formatting.plain(candidate.pool.label), anchor=False)
         st.write(formatting.plain(" ".join(candidate.reasons)))
-        st.write(formatting.plain(placement_scores.sentence(score, now)))
-        asked = [score.origin] if score.origin is not None else []
-        widgets.sources([*candidate.sources, *asked], now)
-        about = {"instance": instance.instance_id} if instance else {}
+        st.write(formatting.plain(placement_scores.describe(score, now)))
+        score_source = [score.origin] if score.origin is not None else []
+        widgets.sources([*candidate.sources, *score_source], now)
+        parameters = {"instance": instance.instance_id} if instance else {}
         links.to(
             "explanations",
             "Why this risk",
             ":material/waterfall_chart:",
             pool=candidate.pool.key,
-            **about,
+            **parameters,
         )

@@ -1,4 +1,4 @@
-"""What the reader asks of a pool: one row of filters that live in the URL."""
+"""The row of filters: an instance, and requirements that replace its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from spotlab.domain.decision import Instance, Requirements
 from spotlab.domain.risk import BUCKET_LABELS
-from spotlab.ui.common.widgets import pick_instance, pick_many
+from spotlab.ui.common.widgets import pick_instance, pick_many, pick_option
 
 INSTANCE_PX: Final = 250
 WITH, WITHOUT = "with", "without"
@@ -21,31 +21,37 @@ MEMORIES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """The instance, and the row that is asked further in: it wraps where it is too narrow."""
+class FilterRow:
+    """The selected instance, and the row that further filters are added to; it wraps if needed."""
 
     instance: Instance | None
     row: DeltaGenerator
 
 
-def ask(fleet: Sequence[Instance]) -> Question:
-    """Lay out the row, and pick an instance in it."""
+def show_instance(fleet: Sequence[Instance]) -> FilterRow:
+    """The row with its first filter, the instance."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
     with row, st.container(width=INSTANCE_PX):
         chosen = pick_instance(fleet, blank="any")
-    return Question(next((i for i in fleet if i.instance_id == chosen), None), row)
+    return FilterRow(next((i for i in fleet if i.instance_id == chosen), None), row)
 
 
-def requirements(question: Question, base: Requirements, table: pd.DataFrame) -> Requirements:
-    """The requirements of an instance (or none), with what the reader sets put in their place."""
-    with question.row:
+def show_requirements(row: FilterRow, base: Requirements, table: pd.DataFrame) -> Requirements:
+    """The other filters; each one that is set replaces a requirement of `base`.
+
+    Args:
+        row: from `show_instance`.
+        base: the instance's requirements, or none.
+        table: as in ScoredMarket.table; for the options.
+    """
+    with row.row:
         regions = pick_many("Region", table["region"].unique(), "region")
-        vcpu = _at_least("vCPU from", SIZES, "vcpu")
-        memory = _at_least("GiB from", MEMORIES, "memory")
-        architecture = _one("Architecture", ["x86_64", "arm64"], "arch")
-        accelerator = _one("Accelerator", [WITH, WITHOUT], "accelerator")
+        vcpu = _at_least("Min. vCPU", SIZES, "vcpu")
+        memory = _at_least("Min. GiB", MEMORIES, "memory")
+        architecture = pick_option("Architecture", ["x86_64", "arm64"], "arch", blank="any")
+        accelerator = pick_option("Accelerator", [WITH, WITHOUT], "accelerator", blank="any")
         families = pick_many("Family", table["family"].unique(), "family")
-        bucket = _one("Interrupted", list(BUCKET_LABELS), "bucket")
+        bucket = pick_option("Interrupted at most", BUCKET_LABELS, "bucket", blank="any")
     return replace(
         base,
         regions=tuple(regions) or base.regions,
@@ -61,9 +67,5 @@ def requirements(question: Question, base: Requirements, table: pd.DataFrame) ->
 
 
 def _at_least(label: str, steps: tuple[int, ...], key: str) -> float | None:
-    chosen = _one(label, [str(step) for step in steps], key)
+    chosen = pick_option(label, [str(step) for step in steps], key, blank="any")
     return float(chosen) if chosen else None
-
-
-def _one(label: str, options: list[str], key: str) -> str | None:
-    return st.selectbox(label, options, index=None, key=key, bind="query-params", placeholder="any")

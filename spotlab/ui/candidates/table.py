@@ -1,4 +1,4 @@
-"""Candidates and dropped pools as rows, sentences and marks."""
+"""Candidates as a headline, rows, columns, chart marks and an export."""
 
 from __future__ import annotations
 
@@ -21,40 +21,39 @@ from spotlab.ui.common.theme import Palette
 TOP = 200
 CHART_TOP = 10_000
 EXPECTED_COST_HELP = (
-    "Spot price + hazard × what one interruption costs (work lost and time to recover, valued at "
-    "the on-demand price)."
+    "Spot price + hazard × cost of an interruption (work lost and time to recover, valued at the "
+    "on-demand price)."
 )
 
 
 def headline(ranking: Ranking, instance: Instance | None, current: Candidate | None) -> str:
-    """The best candidate, and what it would bring."""
+    """The best candidate, and its saving for an instance."""
     candidates = ranking.candidates
     if not len(candidates):
-        return f"None of {formatting.count(len(ranking.table), 'pool')} meets these requirements"
+        return f"None of {formatting.count(len(ranking.table), 'pool')} meets the requirements"
     best = candidates.iloc[0]
-    place = zone_of(best)
-    answer = (
-        f"{best['instance_type']} in {place} is the best of "
+    sentence = (
+        f"{best['instance_type']} in {zone_of(best)} is the best of "
         f"{formatting.count(len(candidates), 'candidate')}: "
         f"{formatting.usd_per_hour(float(best['spot_price_usd_per_hour']))}, risk "
         f"{formatting.percent(float(best['risk']))} in {ranking.policy.horizon_h:g} h"
     )
     if instance is None or current is None:
-        return answer
+        return sentence
     name, on_spot = instance.name or "the instance", instance.lifecycle is Lifecycle.SPOT
     if on_spot and same_pool(best, current):
-        return f"{answer}; it is where {name} runs"
-    paid = current.expected_cost_usd_per_hour if on_spot else current.on_demand_price_usd_per_hour
-    if paid is None or not formatting.known(paid):
-        return f"{answer}; what {name} costs now is unknown"
-    less = paid - float(best["expected_cost_usd_per_hour"])
-    than = f"{'less' if less >= 0 else 'more'} than where {name} runs"
-    return f"{answer}, {formatting.usd_per_hour(abs(less))} {than}"
+        return f"{sentence}; {name} already runs there"
+    cost = current.expected_cost_usd_per_hour if on_spot else current.on_demand_price_usd_per_hour
+    if cost is None or not formatting.known(cost):
+        return f"{sentence}; the present cost of {name} is unknown"
+    saving = cost - float(best["expected_cost_usd_per_hour"])
+    comparison = "less" if saving >= 0 else "more"
+    return f"{sentence}, {formatting.usd_per_hour(abs(saving))} {comparison} than {name} costs now"
 
 
-def asked(need: Requirements) -> str:
+def describe(requirements: Requirements) -> str:
     """The requirements in words."""
-    return ", ".join(_demands(need)) or "no demands: every Linux pool"
+    return ", ".join(_demands(requirements)) or "none (every Linux pool)"
 
 
 def _demands(need: Requirements) -> Iterator[str]:
@@ -79,11 +78,11 @@ def _demands(need: Requirements) -> Iterator[str]:
     if need.families:
         yield f"families {formatting.listed(need.families)}"
     if need.max_advisor_bucket is not None:
-        yield f"interrupted {BUCKET_LABELS[need.max_advisor_bucket]} a month at most"
+        yield f"interruption rate at most {BUCKET_LABELS[need.max_advisor_bucket]} a month"
 
 
 def rows(table: pd.DataFrame, placements: Sequence[PlacementScore]) -> pd.DataFrame:
-    """A ranking's table as it is shown, with a placement for each row."""
+    """One row per candidate, with its placement score."""
     return pd.DataFrame(
         {
             "rank": table["rank"],
@@ -107,25 +106,25 @@ def rows(table: pd.DataFrame, placements: Sequence[PlacementScore]) -> pd.DataFr
 
 
 def columns(horizon_h: float, palette: Palette) -> dict[str, Column]:
-    """How candidates' columns are shown."""
+    """The columns of the table of candidates."""
     return {
-        "rank": Column("rank", "{:,.0f}".format, "1 is the lowest expected cost.", number=True),
+        "rank": Column("rank", "{:,.0f}".format, "1: lowest expected cost.", number=True),
         "type": Column("type"),
-        "zone": Column("zone", help="A region stands for a price of the whole region."),
-        "price": Column("price USD/h", formatting.usd, "Spot price, newest known.", number=True),
+        "zone": Column("zone", help="A region: its price is known for the whole region only."),
+        "price": Column("price USD/h", formatting.usd, "Newest known spot price.", number=True),
         "cost": Column(
             "expected cost USD/h", formatting.usd_finer, EXPECTED_COST_HELP, number=True
         ),
         "risk": Column(
             f"risk {horizon_h:g} h",
             formatting.percent,
-            f"P(interrupted within {horizon_h:g} h). Green under 5 % a month, orange under 20 %, "
-            "red above.",
+            f"P(interrupted within {horizon_h:g} h). Green: below 5 % a month; orange: below "
+            "20 %; red: above.",
             colour=lambda risk: palette.of_risk(formatting.risk_level(risk, horizon_h)),
             number=True,
         ),
         "below": Column(
-            "below on-demand",
+            "discount",
             formatting.percent,
             "1 − spot / on-demand. “—”: on-demand price unknown.",
             number=True,
@@ -133,13 +132,14 @@ def columns(horizon_h: float, palette: Palette) -> dict[str, Column]:
         "on_demand": Column(
             "on-demand USD/h",
             formatting.usd,
-            "“—”: the market has no on-demand price.",
+            "“—”: not in the market data.",
             number=True,
         ),
         "bucket": Column(
             "interrupted",
             lambda bucket: BUCKET_LABELS[int(bucket)],
-            "Last month: the Spot Advisor's bucket. “—”: no record for this type here.",
+            "The Spot Advisor's bucket for the last month. “—”: no record for this type and "
+            "region.",
             number=True,
         ),
         "placement": placement_scores.COLUMN,
@@ -150,23 +150,23 @@ def columns(horizon_h: float, palette: Palette) -> dict[str, Column]:
 
 
 def current_of(ranking: Ranking, instance: Instance) -> Candidate | None:
-    """The instance's own pool, scored; its region's where no zone prices are known."""
-    here = ranking.position_of(instance.pool)
-    if here is None:
-        here = ranking.position_of(replace(instance.pool, availability_zone=None))
-    return ranking.candidate(here) if here is not None else None
+    """The instance's own pool, scored; its region's pool if no zone prices are known."""
+    position = ranking.position_of(instance.pool)
+    if position is None:
+        position = ranking.position_of(replace(instance.pool, availability_zone=None))
+    return ranking.candidate(position) if position is not None else None
 
 
 def marks(
     current: Candidate | None, best: Candidate | None, palette: Palette, word: str = "best"
 ) -> list[Mark]:
-    """The pools that are named in a chart: now, and the best or chosen one."""
-    found = []
+    """Chart marks of the current pool, and of the best or chosen one."""
+    pools = []
     if current is not None:
-        found.append(_mark(f"now: {current.pool.label}", current, "square-open", palette.bad))
+        pools.append(_mark(f"now: {current.pool.label}", current, "square-open", palette.bad))
     if best is not None and (current is None or best.pool != current.pool):
-        found.append(_mark(f"{word}: {best.pool.label}", best, "star", palette.move))
-    return found
+        pools.append(_mark(f"{word}: {best.pool.label}", best, "star", palette.move))
+    return pools
 
 
 def _mark(text: str, candidate: Candidate, symbol: str, colour: str) -> Mark:
@@ -174,7 +174,7 @@ def _mark(text: str, candidate: Candidate, symbol: str, colour: str) -> Mark:
 
 
 def zone_of(row: pd.Series) -> str:
-    """Where a row's pool is: its zone, or its region."""
+    """The zone of a row's pool, or its region."""
     zone = row["availability_zone"]
     return zone if isinstance(zone, str) else str(row["region"])
 
@@ -189,7 +189,7 @@ def same_pool(row: pd.Series, candidate: Candidate) -> bool:
 
 
 def exported(ranking: Ranking) -> pd.DataFrame:
-    """Every row of a ranking, candidates and dropped ones, with plain column names and units."""
+    """All pools of a ranking, filtered ones too, with plain column names and units."""
     table = ranking.table.drop(columns="row").copy()
     table["dropped"] = [None if reason is None else str(reason) for reason in table["dropped"]]
     table["horizon_h"] = ranking.policy.horizon_h

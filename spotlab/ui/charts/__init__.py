@@ -1,7 +1,4 @@
-"""Charts: pure functions from rows to a figure.
-
-Text, axes and grid take their colours from the page's theme; marks take them from a Palette.
-"""
+"""Charts: pure functions from data to a Plotly figure, coloured by a Palette."""
 
 from spotlab.ui.charts.backtests import Outcome, tradeoff
 from spotlab.ui.charts.base import CONFIG
@@ -13,7 +10,6 @@ from spotlab.ui.charts.calibration import (
     forest,
     precision_recall,
     reliability,
-    wilson,
 )
 from spotlab.ui.charts.explanation import changes, waterfall
 from spotlab.ui.charts.frontier import Mark, frontier, pareto
@@ -41,6 +37,5 @@ __all__ = [
     "timeline",
     "tradeoff",
     "waterfall",
-    "wilson",
     "work_done",
 ]

@@ -1,4 +1,4 @@
-"""What policies cost beside what they endure."""
+"""Chart of a backtest: cost of each policy against deadline misses or downtime."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Final, Literal
 import plotly.graph_objects as go
 
 from spotlab.ui.charts.base import figure, label, plain
-from spotlab.ui.charts.label_layout import Box, placed
+from spotlab.ui.charts.label_layout import Box, place_labels
 from spotlab.ui.common.theme import Palette
 
 Estimate3 = tuple[float, float, float]
 _SYMBOLS: Final = {"oracle": "star", "ours": "diamond", "other": "circle"}
-_ROOM: Final = 1.12
-_SEEN_DIGITS: Final = 2
-_FAR: Final = 2.0
-"""What costs more than this multiple of the middle policy is named at the edge."""
+_X_MARGIN: Final = 1.12
+_SHOWN_DIGITS: Final = 2
+_OUTLIER: Final = 2.0
+"""A policy whose y value is more than this multiple of the median is listed at the upper edge."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A policy's mark.
+    """The mark of a policy.
 
     Args:
         name: its label.
@@ -38,22 +38,22 @@ class Outcome:
 
 
 def tradeoff(outcomes: Sequence[Outcome], *, x: str, y: str, palette: Palette) -> go.Figure:
-    """Cost against what it costs in another coin; each policy is named beside its mark.
+    """Two costs of each policy, with its name next to its mark.
 
-    One that costs far more than the others is named at the upper edge, so that they can be told
-    apart.
+    Policies with a far larger y value are listed at the upper edge, so that the others remain
+    distinguishable.
 
     Args:
-        outcomes: one a policy.
-        x, y: axis titles with units; less is better on both.
+        outcomes: one per policy.
+        x, y: axis titles with units; lower is better on both.
         palette: of the theme.
     """
     chart = figure(palette, x=x, y=y, height=440)
-    first = sorted(outcomes, key=lambda one: one.role == "other")
-    inside, above = _apart(_merged(first))
-    widest = max((one.x[2] for one in inside), default=0.0) * _ROOM or 1.0
-    low, high = _reach(inside)
-    best = unbeaten(inside)
+    ordered = sorted(outcomes, key=lambda one: one.role == "other")
+    inside, outliers = _split_outliers(_merged(ordered))
+    x_max = max((one.x[2] for one in inside), default=0.0) * _X_MARGIN or 1.0
+    low, high = _y_range(inside)
+    best = pareto_front(inside)
     chart.add_trace(
         go.Scatter(
             x=[one.x[0] for one in best],
@@ -64,15 +64,16 @@ def tradeoff(outcomes: Sequence[Outcome], *, x: str, y: str, palette: Palette) -
         )
     )
     for one in inside:
-        _mark(chart, one, _colour(one, palette), x, y, palette)
-    at = [_shares(one, widest, low, high) for one in inside]
+        _add_mark(chart, one, _colour(one, palette), x, y, palette)
+    points = [(one.x[0] / x_max, (one.y[0] - low) / (high - low)) for one in inside]
     bars = [
-        (one.x[1] / widest, one.x[2] / widest, height)
-        for one, (_, height) in zip(inside, at, strict=True)
+        (one.x[1] / x_max, one.x[2] / x_max, height)
+        for one, (_, height) in zip(inside, points, strict=True)
     ]
-    for one, box in zip(inside, placed(at, [one.name for one in inside], bars), strict=True):
-        _name(chart, one, box, _colour(one, palette), palette)
-    for number, one in enumerate(above):
+    names = [one.name for one in inside]
+    for one, box in zip(inside, place_labels(points, names, bars), strict=True):
+        _add_name(chart, one, box, _colour(one, palette), palette)
+    for number, one in enumerate(outliers):
         label(
             chart,
             f"▲ above: {plain(one.name)}, {one.y[0]:,.1f} at {one.x[0]:,.1f}",
@@ -82,43 +83,39 @@ def tradeoff(outcomes: Sequence[Outcome], *, x: str, y: str, palette: Palette) -
             xshift=8,
             yshift=-14 - 20 * number,
         )
-    chart.update_xaxes(range=[-0.02 * widest, widest])
+    chart.update_xaxes(range=[-0.02 * x_max, x_max])
     chart.update_yaxes(range=[low, high])
     return chart
 
 
-def _shares(one: Outcome, widest: float, low: float, high: float) -> tuple[float, float]:
-    return one.x[0] / widest, (one.y[0] - low) / (high - low)
-
-
 def _merged(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Outcomes of one place under one mark, with all their names."""
-    found: dict[tuple[object, ...], list[Outcome]] = {}
+    """Outcomes with equal values as one, with all their names."""
+    groups: dict[tuple[object, ...], list[Outcome]] = {}
     for one in outcomes:
-        seen = tuple(round(end, _SEEN_DIGITS) for end in (*one.x, *one.y))
-        found.setdefault((one.role, *seen), []).append(one)
-    return [replace(same[0], name=" = ".join(o.name for o in same)) for same in found.values()]
+        values = tuple(round(value, _SHOWN_DIGITS) for value in (*one.x, *one.y))
+        groups.setdefault((one.role, *values), []).append(one)
+    return [replace(same[0], name=" = ".join(o.name for o in same)) for same in groups.values()]
 
 
-def _apart(outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[Outcome]]:
+def _split_outliers(outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[Outcome]]:
     middle = median([one.y[0] for one in outcomes]) if outcomes else 0.0
-    inside = [one for one in outcomes if one.y[0] <= _FAR * middle]
+    inside = [one for one in outcomes if one.y[0] <= _OUTLIER * middle]
     return inside, [one for one in outcomes if one not in inside]
 
 
-def _reach(outcomes: Sequence[Outcome]) -> tuple[float, float]:
+def _y_range(outcomes: Sequence[Outcome]) -> tuple[float, float]:
     low = min((one.y[1] for one in outcomes), default=0.0)
     high = max((one.y[2] for one in outcomes), default=1.0)
-    room = 0.12 * (high - low) or max(0.1 * high, 0.1)
-    return max(0.0, low - room), high + 2 * room
+    margin = 0.12 * (high - low) or max(0.1 * high, 0.1)
+    return max(0.0, low - margin), high + 2 * margin
 
 
-def unbeaten(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Those that no other beats on both axes, by x.
+def pareto_front(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The outcomes that no other beats on both axes, by x.
 
     >>> a, b, c = (Outcome(n, (x, x, x), (y, y, y)) for n, x, y in
     ...            [("a", 0, 9), ("b", 2, 4), ("c", 3, 5)])
-    >>> [one.name for one in unbeaten([c, b, a])]
+    >>> [one.name for one in pareto_front([c, b, a])]
     ['a', 'b']
     """
     best: list[Outcome] = []
@@ -132,7 +129,9 @@ def _colour(one: Outcome, palette: Palette) -> str:
     return {"oracle": palette.good, "ours": palette.move}.get(one.role, palette.text)
 
 
-def _mark(chart: go.Figure, one: Outcome, colour: str, x: str, y: str, palette: Palette) -> None:
+def _add_mark(
+    chart: go.Figure, one: Outcome, colour: str, x: str, y: str, palette: Palette
+) -> None:
     chart.add_trace(
         go.Scatter(
             x=[one.x[0]],
@@ -143,15 +142,15 @@ def _mark(chart: go.Figure, one: Outcome, colour: str, x: str, y: str, palette: 
                 "size": 9 if one.role == "other" else 13,
                 "symbol": _SYMBOLS[one.role],
             },
-            error_x=_ends(one.x, palette.dots),
-            error_y=_ends(one.y, palette.dots),
-            hovertemplate=f"<b>{plain(one.name)}</b><br>{x}: {_told(one.x)}<br>{y}: {_told(one.y)}"
+            error_x=_error_bar(one.x, palette.dots),
+            error_y=_error_bar(one.y, palette.dots),
+            hovertemplate=f"<b>{plain(one.name)}</b><br>{x}: {_text(one.x)}<br>{y}: {_text(one.y)}"
             "<extra></extra>",
         )
     )
 
 
-def _ends(value: Estimate3, colour: str) -> dict[str, object]:
+def _error_bar(value: Estimate3, colour: str) -> dict[str, object]:
     return {
         "type": "data",
         "symmetric": False,
@@ -163,11 +162,11 @@ def _ends(value: Estimate3, colour: str) -> dict[str, object]:
     }
 
 
-def _told(value: Estimate3) -> str:
+def _text(value: Estimate3) -> str:
     return f"{value[0]:,.2f} ({value[1]:,.2f} to {value[2]:,.2f})"
 
 
-def _name(chart: go.Figure, one: Outcome, box: Box, colour: str, palette: Palette) -> None:
+def _add_name(chart: go.Figure, one: Outcome, box: Box, colour: str, palette: Palette) -> None:
     chart.add_annotation(
         text=f"<b>{plain(one.name)}</b>" if one.role != "other" else plain(one.name),
         x=one.x[0],

@@ -1,4 +1,4 @@
-"""What every chart shares."""
+"""The base of every chart: configuration, empty figure, labels."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from spotlab.telemetry.text import visible
 from spotlab.ui.common.theme import Palette
 
 CONFIG: Final[dict[str, Any]] = {"displaylogo": False, "displayModeBar": False}
-"""Plotly's own buttons stay out of the way; zooming by dragging works without them."""
+"""Without Plotly's buttons; zooming by dragging works without them."""
 
 
 def plain(text: str) -> str:
-    """Somebody's words for Plotly, which reads some HTML, links too."""
+    """Text for Plotly, escaped: Plotly interprets some HTML, including links."""
     return html.escape(visible(text), quote=False)
 
 
 def figure(palette: Palette, *, x: str, y: str, height: int = 420, left: int = 10) -> go.Figure:
-    """An empty figure with titled axes on a transparent ground.
+    """An empty figure with axis titles on a transparent background.
 
     Args:
-        palette: of the theme; Streamlit's own text on axes is below 4.5:1 in the light one.
+        palette: of the theme; Streamlit's own axis text is below 4.5:1 in the light theme.
         x, y: axis titles, each with its unit.
         height: pixels.
-        left: left margin, pixels; tick labels make it wider where they need to.
+        left: left margin, pixels; long tick labels make it wider.
     """
     text = {"color": palette.quiet}
     axis = {"automargin": True, "zeroline": False, "tickfont": text}
-    # At once: every later update costs as much as the whole.
+    # In one call: every later update costs as much as all of this.
     return go.Figure(
         layout={
             "height": height,
@@ -50,7 +50,7 @@ def figure(palette: Palette, *, x: str, y: str, height: int = 420, left: int = 1
 def label(
     figure: go.Figure, text: str, x: float, y: float, colour: str, **placing: Any
 ) -> go.Figure:
-    """A direct label beside a mark, in the mark's colour."""
+    """A direct label next to a mark, in the mark's colour."""
     figure.add_annotation(
         text=text,
         x=x,

@@ -1,4 +1,4 @@
-"""How far a model's probabilities can be trusted."""
+"""Charts of a model's quality: reliability, precision and recall, metrics, Brier score."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from spotlab.domain.outcomes import wilson
 from spotlab.training.scores import FloatArray, ReliabilityBin
 from spotlab.ui.charts.base import figure, label, plain
 from spotlab.ui.common.theme import Palette
 
 SYMBOLS: Final = ("circle", "diamond", "square", "triangle-up")
-MOST_POINTS: Final = 400
-_Z: Final = 1.959964
+MAX_POINTS: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """One model's reliability table, and how it is told apart."""
+    """The reliability table of one model."""
 
     name: str
     bins: Sequence[ReliabilityBin]
@@ -29,7 +29,7 @@ class Reliability:
 
 @dataclass(frozen=True, slots=True)
 class PrecisionRecall:
-    """One model's precision at each recall, recall rising."""
+    """One model's precision at each recall, in order of recall."""
 
     name: str
     recall: FloatArray
@@ -38,7 +38,7 @@ class PrecisionRecall:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with its interval; low and high are NaN where it has none."""
+    """A value with its interval; low and high are NaN if it has none."""
 
     name: str
     value: float
@@ -48,16 +48,16 @@ class Estimate:
 
 
 def reliability(curves: Sequence[Reliability], palette: Palette) -> go.Figure:
-    """Observed share against forecast: on the line, the probabilities mean what they say.
+    """Observed share against predicted probability; on the diagonal, the two agree.
 
-    A bar is the 95 % interval of its rows' share (Wilson 1927); a larger mark stands for more rows.
+    A bar is the 95 % interval of the observed share (Wilson 1927); a larger mark means more rows.
 
     Args:
         curves: of the same rows; at most four.
         palette: of the theme.
     """
-    chart = figure(palette, x="forecast probability (%)", y="observed share (%)", height=360)
-    top = _reach(curves)
+    chart = figure(palette, x="predicted probability (%)", y="observed share (%)", height=360)
+    top = _upper_limit(curves)
     chart.add_trace(
         go.Scatter(
             x=[0, top],
@@ -69,31 +69,31 @@ def reliability(curves: Sequence[Reliability], palette: Palette) -> go.Figure:
     )
     for number, curve in enumerate(curves):
         _add_curve(chart, curve, _colour(number, palette), SYMBOLS[number % len(SYMBOLS)])
-    label(chart, "as forecast", top, top, palette.quiet, xanchor="right", yshift=-14, xshift=-34)
+    label(chart, "as predicted", top, top, palette.quiet, xanchor="right", yshift=-14, xshift=-34)
     chart.update_xaxes(range=[-1, top * 1.02])
     chart.update_yaxes(range=[-1, top * 1.02])
-    return _named(chart, len(curves))
+    return _with_legend(chart, len(curves))
 
 
 def precision_recall(
     curves: Sequence[PrecisionRecall], base_rate: float, palette: Palette
 ) -> go.Figure:
-    """What share of the alarms are right, for each share of the losses that is caught.
+    """Precision against recall.
 
     Args:
         curves: of the same rows.
-        base_rate: share of yes: the precision of guessing.
+        base_rate: share of positive rows: the precision of guessing.
         palette: of the theme.
     """
     chart = figure(
-        palette, x="recall: share of the losses caught (%)", y="precision (%)", height=360
+        palette, x="recall: share of losses predicted (%)", y="precision (%)", height=360
     )
     for number, curve in enumerate(curves):
-        keep = np.unique(np.linspace(0, len(curve.recall) - 1, MOST_POINTS).astype(np.intp))
+        points = np.unique(np.linspace(0, len(curve.recall) - 1, MAX_POINTS).astype(np.intp))
         chart.add_trace(
             go.Scatter(
-                x=100 * curve.recall[keep],
-                y=100 * curve.precision[keep],
+                x=100 * curve.recall[points],
+                y=100 * curve.precision[points],
                 name=plain(curve.name),
                 mode="lines",
                 line={
@@ -118,22 +118,22 @@ def precision_recall(
     )
     chart.update_xaxes(range=[0, 101])
     chart.update_yaxes(range=[0, 101])
-    return _named(chart, len(curves))
+    return _with_legend(chart, len(curves))
 
 
 def forest(estimates: Sequence[Estimate], metric: str, palette: Palette) -> go.Figure:
-    """Figures with their intervals under each other, baselines as open marks.
+    """Forest plot of values with their intervals; baselines have open marks.
 
     Args:
-        estimates: in the order to show; known ones only.
+        estimates: from top to bottom; without unknown ones.
         metric: axis title, with the direction that is better.
         palette: of the theme.
     """
     chart = figure(palette, x=metric, y="", height=70 + 30 * max(2, len(estimates)))
     for estimate in estimates:
         colour = palette.quiet if estimate.baseline else palette.move
-        ranged = np.isfinite(estimate.low) and np.isfinite(estimate.high)
-        between = f" ({estimate.low:.3f} to {estimate.high:.3f})" if ranged else ""
+        has_interval = np.isfinite(estimate.low) and np.isfinite(estimate.high)
+        interval = f" ({estimate.low:.3f} to {estimate.high:.3f})" if has_interval else ""
         chart.add_trace(
             go.Scatter(
                 x=[estimate.value],
@@ -150,14 +150,14 @@ def forest(estimates: Sequence[Estimate], metric: str, palette: Palette) -> go.F
                 },
                 error_x={
                     "type": "data",
-                    "visible": bool(ranged),
+                    "visible": bool(has_interval),
                     "symmetric": False,
-                    "array": [estimate.high - estimate.value if ranged else 0.0],
-                    "arrayminus": [estimate.value - estimate.low if ranged else 0.0],
+                    "array": [estimate.high - estimate.value if has_interval else 0.0],
+                    "arrayminus": [estimate.value - estimate.low if has_interval else 0.0],
                     "color": colour,
                     "thickness": 1.5,
                 },
-                hovertemplate=f"%{{y}}<br>{estimate.value:.3f}{between}<extra></extra>",
+                hovertemplate=f"%{{y}}<br>{estimate.value:.3f}{interval}<extra></extra>",
             )
         )
     chart.update_yaxes(autorange="reversed")
@@ -165,10 +165,10 @@ def forest(estimates: Sequence[Estimate], metric: str, palette: Palette) -> go.F
 
 
 def brier_over_time(weeks: pd.DataFrame, palette: Palette) -> go.Figure:
-    """Brier score a week beside that of always saying the base rate; lower is better.
+    """Weekly Brier score, compared with always predicting the base rate; lower is better.
 
     Args:
-        weeks: at (UTC), rows, brier, low, high and reference, a row a week, oldest first.
+        weeks: at (UTC), rows, brier, low, high and reference; one row per week, oldest first.
         palette: of the theme.
     """
     chart = figure(palette, x="week (UTC)", y="Brier score", height=300)
@@ -200,64 +200,50 @@ def brier_over_time(weeks: pd.DataFrame, palette: Palette) -> go.Figure:
     return chart
 
 
-def wilson(share: float, rows: int) -> tuple[float, float]:
-    """95 % interval of a share seen in so many rows (Wilson 1927).
-
-    >>> low, high = wilson(0.0, 20)
-    >>> round(low, 3), round(high, 3)
-    (0.0, 0.161)
-    """
-    spread = _Z**2 / rows
-    centre = (share + spread / 2) / (1 + spread)
-    half = _Z / (1 + spread) * np.sqrt(share * (1 - share) / rows + spread / (4 * rows))
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
-
-
 def _add_curve(chart: go.Figure, curve: Reliability, colour: str, symbol: str) -> None:
-    ranges = [wilson(row.observed_share, row.rows) for row in curve.bins]
-    seen = [row.observed_share for row in curve.bins]
-    most = max((row.rows for row in curve.bins), default=1)
+    intervals = [wilson(row.observed_share, row.rows) for row in curve.bins]
+    largest = max((row.rows for row in curve.bins), default=1)
     chart.add_trace(
         go.Scatter(
             x=[100 * row.mean_forecast for row in curve.bins],
-            y=[100 * share for share in seen],
+            y=[100 * interval.value for interval in intervals],
             name=plain(curve.name),
             mode="lines+markers",
             line={"color": colour, "width": 1.5},
             marker={
                 "color": colour,
                 "symbol": symbol,
-                "size": [7 + 9 * (row.rows / most) ** 0.5 for row in curve.bins],
+                "size": [7 + 9 * (row.rows / largest) ** 0.5 for row in curve.bins],
             },
             error_y={
                 "type": "data",
                 "symmetric": False,
-                "array": [100 * (r[1] - s) for r, s in zip(ranges, seen, strict=True)],
-                "arrayminus": [100 * (s - r[0]) for r, s in zip(ranges, seen, strict=True)],
+                "array": [100 * (i.high - i.value) for i in intervals],
+                "arrayminus": [100 * (i.value - i.low) for i in intervals],
                 "color": colour,
                 "thickness": 1,
             },
             customdata=[row.rows for row in curve.bins],
-            hovertemplate=f"{plain(curve.name)}<br>forecast %{{x:.1f}} %<br>observed %{{y:.1f}} %"
+            hovertemplate=f"{plain(curve.name)}<br>predicted %{{x:.1f}} %<br>observed %{{y:.1f}} %"
             "<br>%{customdata:,} rows<extra></extra>",
         )
     )
 
 
-def _reach(curves: Sequence[Reliability]) -> float:
-    reached = [
-        max(row.mean_forecast, wilson(row.observed_share, row.rows)[1])
+def _upper_limit(curves: Sequence[Reliability]) -> float:
+    ends = [
+        max(row.mean_forecast, wilson(row.observed_share, row.rows).high)
         for curve in curves
         for row in curve.bins
     ]
-    return 100 * min(1.0, max(reached, default=1.0) + 0.02)
+    return 100 * min(1.0, max(ends, default=1.0) + 0.02)
 
 
 def _colour(number: int, palette: Palette) -> str:
     return (palette.move, palette.bad, palette.good, palette.warn)[number % 4]
 
 
-def _named(chart: go.Figure, curves: int) -> go.Figure:
+def _with_legend(chart: go.Figure, curves: int) -> go.Figure:
     if curves > 1:
         chart.update_layout(
             showlegend=True, legend={"orientation": "h", "yanchor": "bottom", "y": 1.0}

@@ -1,4 +1,4 @@
-"""Why a risk is what it is, step by step in log-odds."""
+"""Charts of an explanation: waterfall of contributions, and differences of two pools."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from typing import Final
 import plotly.graph_objects as go
 
 from spotlab.inference.explain import Change, Explanation
-from spotlab.inference.explanation_text import described, phrase, signed, spoken
+from spotlab.inference.explanation_text import (
+    feature_label,
+    format_log_odds,
+    format_value,
+    labelled_value,
+)
 from spotlab.ui.charts.base import figure, plain
 from spotlab.ui.common.formatting import percent
 from spotlab.ui.common.theme import Palette
@@ -21,19 +26,19 @@ ROW_PX: Final = 34
 def waterfall(
     explanation: Explanation, palette: Palette, base_monthly_rate: float, top: int = 10
 ) -> go.Figure:
-    """From the base to this pool's score: bars to the right raise the risk.
+    """Contributions from the base value to a pool's score; bars to the right raise the risk.
 
     Args:
         explanation: of one pool.
         palette: of the theme.
-        base_monthly_rate: rate that the base stands for, 0..1.
-        top: how many features are shown by name; the others make one bar.
+        base_monthly_rate: monthly rate of the base value, 0..1.
+        top: how many features have a bar of their own; the others share one.
     """
     steps = explanation.top(top)
     risk = explanation.risk
     names = [
         f"base: {percent(base_monthly_rate)} a month",
-        *(plain(described(step.feature, step.value, step.unit)) for step in steps),
+        *(plain(labelled_value(step.feature, step.value, step.unit)) for step in steps),
         f"<b>this pool: {percent(explanation.monthly_rate)} a month, "
         f"{percent(risk.value)} in {risk.horizon_h:g} h</b>",
     ]
@@ -45,7 +50,11 @@ def waterfall(
             measure=["absolute", *("relative" for _ in steps), "total"],
             y=names,
             x=values,
-            text=[_plain(values[0]), *map(signed, values[1:-1]), f"<b>{_plain(values[-1])}</b>"],
+            text=[
+                _total(values[0]),
+                *map(format_log_odds, values[1:-1]),
+                f"<b>{_total(values[-1])}</b>",
+            ],
             textposition="outside",
             cliponaxis=False,
             increasing={"marker": {"color": palette.bad}},
@@ -55,14 +64,14 @@ def waterfall(
             hovertemplate="%{y}<br>%{x:.3f} log-odds<extra></extra>",
         )
     )
-    _frame_steps(chart, [explanation.base, *(step.log_odds for step in steps)])
+    _set_range(chart, [explanation.base, *(step.log_odds for step in steps)])
     return chart
 
 
 def changes(
     items: Sequence[Change], palette: Palette, before: str, after: str, top: int = 8
 ) -> go.Figure:
-    """What sets two pools apart: bars to the right make the second riskier.
+    """Differences of two pools; bars to the right make the second pool riskier.
 
     Args:
         items: largest effect first.
@@ -73,7 +82,7 @@ def changes(
     shown = items[:top]
     chart = figure(
         palette,
-        x=plain(f"log-odds: right makes {after} riskier than {before}"),
+        x=plain(f"log-odds; to the right: {after} is riskier than {before}"),
         y="",
         height=90 + ROW_PX * max(1, len(shown)),
     )
@@ -83,7 +92,7 @@ def changes(
             y=[plain(_change_name(change)) for change in shown],
             x=[change.log_odds for change in shown],
             marker={"color": [palette.bad if c.log_odds > 0 else palette.good for c in shown]},
-            text=[signed(change.log_odds) for change in shown],
+            text=[format_log_odds(change.log_odds) for change in shown],
             textposition="outside",
             cliponaxis=False,
             hovertemplate="%{y}<br>%{text} log-odds<extra></extra>",
@@ -96,17 +105,17 @@ def changes(
 
 
 def _change_name(change: Change) -> str:
-    before = spoken(change.feature, change.before, change.unit)
-    after = spoken(change.feature, change.after, change.unit)
-    return f"{phrase(change.feature)}: {before} → {after}"
+    before = format_value(change.feature, change.before, change.unit)
+    after = format_value(change.feature, change.after, change.unit)
+    return f"{feature_label(change.feature)}: {before} → {after}"
 
 
-def _plain(log_odds: float) -> str:
-    return signed(log_odds).removeprefix("+")
+def _total(log_odds: float) -> str:
+    return format_log_odds(log_odds).removeprefix("+")
 
 
-def _frame_steps(chart: go.Figure, steps: Sequence[float]) -> None:
-    reached = [0.0, *accumulate(steps)]
-    room = 0.12 * (max(reached) - min(reached) or 1.0)
-    chart.update_xaxes(range=[min(reached) - room, max(reached) + room], zeroline=True)
+def _set_range(chart: go.Figure, steps: Sequence[float]) -> None:
+    sums = [0.0, *accumulate(steps)]
+    margin = 0.12 * (max(sums) - min(sums) or 1.0)
+    chart.update_xaxes(range=[min(sums) - margin, max(sums) + margin], zeroline=True)
     chart.update_yaxes(autorange="reversed")

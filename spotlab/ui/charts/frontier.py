@@ -1,4 +1,4 @@
-"""Risk against price, and what cannot be beaten on both."""
+"""Chart of risk against price, with the Pareto frontier."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from spotlab.ui.common.formatting import percent, usd
 from spotlab.ui.common.theme import Palette
 
 RISK, PRICE = "risk", "spot_price_usd_per_hour"
-WIDE: Final = 30.0
-"""Prices that span more than this factor are drawn on a logarithmic axis."""
+LOG_SCALE_FROM: Final = 30.0
+"""Prices that span more than this factor have a logarithmic axis."""
 _HEIGHTS_PX: Final = (-34, 38, -62)
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A pool that is named in the chart.
+    """A pool with a label in the chart.
 
     Args:
         text: such as "now: m5.large".
         risk: 0..1.
         usd_per_hour: on the chart's price axis.
-        symbol: Plotly's name of its shape.
+        symbol: Plotly's name of the shape.
         colour: #RRGGBB.
     """
 
@@ -42,7 +42,7 @@ class Mark:
 
 
 def pareto(risk: NDArray[np.float64], usd_per_hour: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Positions that no other beats on both risk and price, by rising risk.
+    """Positions that no other beats on both risk and price, in order of risk.
 
     >>> pareto(np.array([0.1, 0.2, 0.3]), np.array([3.0, 1.0, 2.0])).tolist()
     [0, 1]
@@ -63,11 +63,11 @@ def frontier(
     price: str = PRICE,
     price_title: str = "spot price (USD/h)",
 ) -> go.Figure:
-    """Every pool by risk and price, the frontier, and the pools in question.
+    """All pools by risk and price, the frontier, and the labelled pools.
 
     Args:
-        table: columns instance_type, region, availability_zone, risk and `price`, a row a pool.
-        marks: pools to name; drawn whether or not they are in the table.
+        table: instance_type, region, availability_zone, risk and `price`; one row per pool.
+        marks: pools to label; they need not be in the table.
         palette: of the theme.
         horizon_h: of the risk, hours.
         price: column for the vertical axis.
@@ -93,7 +93,7 @@ def frontier(
         )
     )
     _draw_frontier(chart, risk, usd_per_hour, palette)
-    log = len(usd_per_hour) > 1 and usd_per_hour.max() > WIDE * usd_per_hour.min() > 0
+    log = len(usd_per_hour) > 1 and usd_per_hour.max() > LOG_SCALE_FROM * usd_per_hour.min() > 0
     middle = 50 * (risk.min() + risk.max()) if len(risk) else 0.0
     for mark, height in zip(marks, _HEIGHTS_PX, strict=False):
         _draw_mark(chart, mark, log=log, leftwards=100 * mark.risk > middle, height=height)
@@ -135,7 +135,7 @@ def _draw_frontier(
     )
     label(
         chart,
-        "dotted: the frontier, where nothing is both safer and cheaper",
+        "dotted: the frontier; no pool is both safer and cheaper",
         1,
         1,
         palette.quiet,

@@ -1,4 +1,4 @@
-"""A component's day: a strip of states, and how long its answers took."""
+"""Charts of a component's last 24 hours: states and latency."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from spotlab.ui.charts.base import figure
 from spotlab.ui.common.formatting import age, state_mark
 from spotlab.ui.common.theme import Palette
 
-MOST_POINTS = 1500
+MAX_POINTS = 1500
 
 
 def states(spells: Sequence[Spell], since: datetime, now: datetime, palette: Palette) -> go.Figure:
-    """One lane a state, each time span where it was; so that no colour is needed to read it.
+    """One lane per state, so that the chart is readable without colour.
 
     Args:
         spells: oldest first, without a gap.
@@ -28,18 +28,18 @@ def states(spells: Sequence[Spell], since: datetime, now: datetime, palette: Pal
     """
     chart = figure(palette, x="time (UTC)", y="", height=190)
     for state in reversed(STATES):
-        mine = [spell for spell in spells if spell.state == state]
+        matching = [spell for spell in spells if spell.state == state]
         chart.add_trace(
             go.Bar(
                 orientation="h",
-                base=[spell.since for spell in mine],
-                x=[spell.seconds * 1e3 for spell in mine],
-                y=[state_mark(state)] * len(mine),
+                base=[spell.since for spell in matching],
+                x=[spell.seconds * 1e3 for spell in matching],
+                y=[state_mark(state)] * len(matching),
                 width=0.7,
                 marker={"color": palette.of_state(state), "line": {"width": 0}},
                 customdata=[
                     (f"{spell.since:%H:%M:%S}", f"{spell.until:%H:%M:%S}", age(spell.seconds))
-                    for spell in mine
+                    for spell in matching
                 ],
                 hovertemplate=f"{state}<br>%{{customdata[0]}} to %{{customdata[1]}} UTC"
                 "<br>%{customdata[2]}<extra></extra>",
@@ -54,7 +54,7 @@ def states(spells: Sequence[Spell], since: datetime, now: datetime, palette: Pal
 
 
 def latency(probes: Sequence[Probe], since: datetime, now: datetime, palette: Palette) -> go.Figure:
-    """How long answers took; the line breaks where nobody asked, or nothing was answered.
+    """Latency of the probes; the line has gaps where there was no probe or no response.
 
     Args:
         probes: oldest first.
@@ -62,10 +62,10 @@ def latency(probes: Sequence[Probe], since: datetime, now: datetime, palette: Pa
         palette: of the theme.
     """
     chart = figure(palette, x="time (UTC)", y="latency (ms)", height=260)
-    kept = probes[:: max(1, len(probes) // MOST_POINTS)]
+    thinned = probes[:: max(1, len(probes) // MAX_POINTS)]
     times: list[datetime] = []
     values: list[float | None] = []
-    for before, probe in pairwise((None, *kept)):
+    for before, probe in pairwise((None, *thinned)):
         if before is not None and probe is not None and probe.at - before.at > 2 * MAX_HOLD:
             times.append(before.at + MAX_HOLD)
             values.append(None)

@@ -1,4 +1,4 @@
-"""Where names stand beside their marks without covering each other."""
+"""Positions of labels next to their marks, with as little overlap as possible."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from dataclasses import dataclass
 from typing import Final
 
 WIDE_PX: Final = 760.0
-"""The narrowest chart that names are placed for: in a wider one they are further apart."""
+"""Width of the narrowest chart; in a wider one, labels are further apart."""
 HIGH_PX: Final = 360.0
 LETTER_PX: Final = 7.4
 LINE_PX: Final = 18.0
 
 _STEPS_PX: Final = (0.0, -20.0, 20.0, -40.0, 40.0, -60.0, 60.0, -80.0, 80.0, -100.0, 100.0)
-_OUT_PX: Final = (14.0, -14.0, 60.0, -60.0, 120.0, -120.0)
+_OFFSETS_PX: Final = (14.0, -14.0, 60.0, -60.0, 120.0, -120.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Where a name begins, in pixels from its mark; negative: to the left, or above."""
+    """Where a label begins, in pixels from its mark; negative: to the left, or above."""
 
     right_px: float
     down_px: float
 
 
-def placed(
+def place_labels(
     marks: Sequence[tuple[float, float]],
     names: Sequence[str],
     bars: Sequence[tuple[float, float, float]] = (),
 ) -> list[Box]:
-    """A place for each name, near its mark, off the other marks and names as far as can be.
+    """A position for each label: near its mark, and clear of other marks and labels if possible.
 
     Args:
         marks: (x, y) as shares of the chart's width and height.
-        names: of the marks.
-        bars: horizontal lines to stay off: (from x, to x, y), in the same shares.
+        names: texts of the labels.
+        bars: horizontal lines to avoid: (from x, to x, y), in the same shares.
     """
     points = [(x * WIDE_PX, (1.0 - y) * HIGH_PX) for x, y in marks]
     taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
@@ -42,12 +42,12 @@ def placed(
         (left * WIDE_PX, (1.0 - y) * HIGH_PX - 3, right * WIDE_PX, (1.0 - y) * HIGH_PX + 3)
         for left, right, y in bars
     ]
-    found = []
+    boxes = []
     for (x, y), name in zip(points, names, strict=True):
         box, rectangle = _best(x, y, LETTER_PX * len(name), taken, len(points))
         taken += [rectangle, *_leader(x, y, box)]
-        found.append(box)
-    return found
+        boxes.append(box)
+    return boxes
 
 
 _Rectangle = tuple[float, float, float, float]
@@ -57,33 +57,33 @@ def _best(
     x: float, y: float, width: float, taken: Sequence[_Rectangle], marks: int
 ) -> tuple[Box, _Rectangle]:
     options = []
-    for out in _OUT_PX:
+    for offset in _OFFSETS_PX:
         for step in _STEPS_PX:
-            left = x + out if out > 0 else x + out - width
+            left = x + offset if offset > 0 else x + offset - width
             rectangle = (left, y + step - LINE_PX / 2, left + width, y + step + LINE_PX / 2)
-            far = abs(out) + 1.5 * abs(step)
-            box = Box(out, step)
-            crossed = sum(_covered(dot, taken[marks:]) for dot in _leader(x, y, box))
-            options.append((_covered(rectangle, taken) + crossed, far, box, rectangle))
+            distance = abs(offset) + 1.5 * abs(step)
+            box = Box(offset, step)
+            crossed = sum(_overlap(dot, taken[marks:]) for dot in _leader(x, y, box))
+            options.append((_overlap(rectangle, taken) + crossed, distance, box, rectangle))
     _, _, box, rectangle = min(options, key=lambda option: option[:2])
     return box, rectangle
 
 
 def _leader(x: float, y: float, box: Box) -> list[_Rectangle]:
-    """The line from a mark to its name, as dots; the first third is the mark's own ground."""
-    found = []
+    """The line from a mark to its label as dots, without the first third, which is the mark's."""
+    dots = []
     for share in (0.4, 0.6, 0.8, 0.95):
         across, down = x + share * box.right_px, y + share * box.down_px
-        found.append((across - 2, down - 2, across + 2, down + 2))
-    return found
+        dots.append((across - 2, down - 2, across + 2, down + 2))
+    return dots
 
 
-def _covered(rectangle: _Rectangle, taken: Sequence[_Rectangle]) -> float:
+def _overlap(rectangle: _Rectangle, taken: Sequence[_Rectangle]) -> float:
     left, top, right, bottom = rectangle
     outside = max(0.0, -left) + max(0.0, right - WIDE_PX) + 10 * max(0.0, -top)
     outside += 10 * max(0.0, bottom - HIGH_PX)
-    over = sum(
+    overlap = sum(
         max(0.0, min(right, x1) - max(left, x0)) * max(0.0, min(bottom, y1) - max(top, y0))
         for x0, y0, x1, y1 in taken
     )
-    return over + 20 * outside
+    return overlap + 20 * outside

@@ -1,4 +1,4 @@
-"""Prices over time, buckets by region and family, and what was dropped."""
+"""Charts of the market: price history, advisor buckets, filtered pools by reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from spotlab.domain.risk import BUCKET_LABELS
 from spotlab.ui.charts.base import figure, label, plain
-from spotlab.ui.common.formatting import usd
+from spotlab.ui.common.formatting import drop_reason, usd
 from spotlab.ui.common.theme import Palette
 
 
@@ -21,13 +21,13 @@ def price_history(
     until: datetime,
     on_demand_usd_per_hour: float | None = None,
 ) -> go.Figure:
-    """One pool's spot price as steps, with the on-demand price above it.
+    """A pool's spot price as steps, with the on-demand price as a line.
 
     Args:
-        history: event_time and spot_price_usd_per_hour, change points, oldest first.
+        history: event_time and spot_price_usd_per_hour of each change, oldest first.
         palette: of the theme.
-        until: the last price holds until then.
-        on_demand_usd_per_hour: None where unknown.
+        until: end of the last step.
+        on_demand_usd_per_hour: None if unknown.
     """
     chart = figure(palette, x="time (UTC)", y="spot price (USD/h)", height=300)
     times = [*history["event_time"], until]
@@ -53,23 +53,24 @@ def price_history(
 def heat_map(
     advisor: pd.DataFrame, palette: Palette, regions: int = 12, families: int = 48
 ) -> go.Figure:
-    """Mean interruption bucket by region and family series, 0 to 4.
+    """Mean advisor bucket by region and family, 0 to 4.
 
     Args:
-        advisor: region, family and bucket, a row a type.
+        advisor: region, family and bucket; one row per type.
         palette: of the theme.
-        regions, families: at most so many rows and columns, those with most types.
+        regions, families: limits of rows and columns; those with the most types are shown.
     """
     mean = advisor.pivot_table(index="region", columns="family", values="bucket", aggfunc="mean")
-    most = advisor["region"].value_counts().index[:regions]
-    mean = mean.loc[sorted(most)].dropna(axis="columns", how="all")
-    widest = advisor.loc[advisor["region"].isin(most), "family"].value_counts().index[:families]
-    found = mean.shape[1]
-    mean = mean[[family for family in mean.columns if family in widest]]
+    largest = advisor["region"].value_counts().index[:regions]
+    mean = mean.loc[sorted(largest)].dropna(axis="columns", how="all")
+    in_regions = advisor.loc[advisor["region"].isin(largest), "family"]
+    largest_families = in_regions.value_counts().index[:families]
+    family_count = mean.shape[1]
+    mean = mean[[family for family in mean.columns if family in largest_families]]
     chart = figure(
         palette,
-        x=f"instance family{_part(mean.shape[1], found)}",
-        y=f"region{_part(len(mean), advisor['region'].nunique())}",
+        x=f"instance family{_limit(mean.shape[1], family_count)}",
+        y=f"region{_limit(len(mean), advisor['region'].nunique())}",
         height=max(300, 110 + 26 * len(mean)),
     )
     steps = len(palette.scale) - 1
@@ -98,17 +99,22 @@ def heat_map(
     return chart
 
 
-def _part(shown: int, of: int) -> str:
-    return "" if shown == of else f" ({shown} of {of}, those with most types)"
+def _limit(shown: int, of: int) -> str:
+    return "" if shown == of else f" ({shown} of {of}, those with the most types)"
 
 
 def drops(counts: Mapping[str, int], palette: Palette) -> go.Figure:
-    """How many pools each reason dropped."""
-    chart = figure(palette, x="pools dropped", y="", height=80 + 30 * max(1, len(counts)))
+    """Number of filtered pools by reason.
+
+    Args:
+        counts: by the stored text of the reason.
+        palette: of the theme.
+    """
+    chart = figure(palette, x="filtered pools", y="", height=80 + 30 * max(1, len(counts)))
     chart.add_trace(
         go.Bar(
             orientation="h",
-            y=[*map(plain, counts)],
+            y=[plain(drop_reason(reason)) for reason in counts],
             x=list(counts.values()),
             text=[f"{count:,}" for count in counts.values()],
             textposition="outside",

@@ -1,4 +1,4 @@
-"""One window of a backtest: where instances ran, and the work done."""
+"""Charts of one backtest window: where instances ran, and the work done."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ ON_DEMAND: Final = "on-demand"
 NOWHERE: Final = "nothing runs"
 ROW_PX: Final = 30
 _PATTERNS: Final = {"on spot": "", "on-demand": "x", "starting": "/", "nothing": ""}
-"""How each state is filled; "nothing" is an outline."""
+"""Fill pattern of each state; "nothing" is an outline."""
 _BAND: Final = 0.86
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How one policy went through a window.
+    """The course of one policy in a window.
 
     Args:
-        name: its label.
-        spans: where instances were.
-        progress: (hours since the window began, hours of work done).
+        name: label of the policy.
+        spans: where instances ran, and when.
+        progress: (hours since the start of the window, hours of work done).
     """
 
     name: str
@@ -48,17 +48,17 @@ def timeline(
     """A window: light bands where a zone was available, bold bars where a policy ran.
 
     Args:
-        zones: by name: from and to, hours since the window began.
-        courses: at most two; the first one's bars are above the second's.
+        zones: by name: start and end of each available period, hours since the window's start.
+        courses: at most two; the bars of the first are above those of the second.
         length_h: of the window.
-        deadline: whether its end is a deadline.
+        deadline: whether the window ends with a deadline.
         palette: of the theme.
     """
     places = [*zones, ON_DEMAND, NOWHERE]
     chart = figure(
         palette, x="hours since the window began", y="", height=110 + ROW_PX * len(places)
     )
-    spells = [(zone, start, end) for zone, known in zones.items() for start, end in known]
+    spells = [(zone, start, end) for zone, periods in zones.items() for start, end in periods]
     chart.add_trace(
         go.Bar(
             name="available",
@@ -74,7 +74,7 @@ def timeline(
     )
     lanes = (0.0,) if len(courses) < 2 else (-0.21, 0.21)
     for course, lane, colour in zip(courses, lanes, (palette.move, palette.bad), strict=False):
-        _course(chart, course, places, lane, 0.72 / len(courses), colour, palette)
+        _add_course(chart, course, places, lane, 0.72 / len(courses), colour, palette)
     if deadline:
         chart.add_vline(length_h, line={"color": palette.text, "width": 1, "dash": "dash"})
     chart.update_layout(
@@ -93,7 +93,7 @@ def timeline(
     return chart
 
 
-def _course(
+def _add_course(
     chart: go.Figure,
     course: Course,
     places: Sequence[str],
@@ -143,7 +143,7 @@ def _state(span: Span) -> str:
 def work_done(
     courses: Sequence[Course], *, work_h: float, deadline_h: float, palette: Palette
 ) -> go.Figure:
-    """Hours of work done as time went by, beside the pace that just meets the deadline.
+    """Hours of work done over time, with the even pace that just meets the deadline.
 
     Args:
         courses: at most two, with progress.

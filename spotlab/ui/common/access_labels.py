@@ -1,4 +1,4 @@
-"""Roles, accounts and changes in words."""
+"""Labels of roles, of users' accounts and states, and of changes in the audit log."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from typing import Any, Final
 from spotlab.domain.access import MEANINGS, RIGHTS, Right, Role
 from spotlab.domain.ports import User
 from spotlab.ui.common import formatting
+from spotlab.ui.common.permissions import A_ROLE
 
-OFFERED: Final = (Role.VIEWER, Role.RESEARCHER, Role.OPERATOR, Role.ADMIN)
-MOST_TOLD: Final = 160
+ASSIGNABLE_ROLES: Final = (Role.VIEWER, Role.RESEARCHER, Role.OPERATOR, Role.ADMIN)
+MAX_CHANGE_CHARACTERS: Final = 160
 
 
-def allows(role: Role) -> str:
-    """What a role allows beyond the one below it: "may …, … and what a viewer may"."""
-    order = list(Role)
-    below = order[order.index(role) - 1] if role not in (Role.DEMO, Role.VIEWER) else None
-    more = RIGHTS[role] - (RIGHTS[below] if below is not None else frozenset())
-    told = [MEANINGS[right] for right in Right if right in more]
+def rights_of_role(role: Role) -> str:
+    """What a role allows: its own rights, then a reference to the role below."""
+    roles = list(Role)
+    below = roles[roles.index(role) - 1] if role not in (Role.DEMO, Role.VIEWER) else None
+    added = RIGHTS[role] - (RIGHTS[below] if below is not None else frozenset())
+    texts = [MEANINGS[right] for right in Right if right in added]
     if below is not None:
-        told.append(f"all that a {below} may")
-    return formatting.listed(told, most=20)
+        texts.append(f"everything that {A_ROLE[below].lower()} may do")
+    return formatting.listed(texts, most=20)
 
 
-def accounts(seen: Sequence[str] | None) -> str:
-    """Whose instances somebody sees."""
-    return "all" if seen is None else ", ".join(seen) or "none"
+def accounts(names: Sequence[str] | None) -> str:
+    """The accounts that a user sees; None: all."""
+    return "all" if names is None else ", ".join(names) or "none"
 
 
-def standing(user: User, now: datetime) -> str:
-    """Whether somebody may sign in, in a word or two."""
+def sign_in_state(user: User, now: datetime) -> str:
+    """Whether a user can sign in, in a word or two."""
     if not user.active:
         return "disabled"
     if user.locked_until is not None and user.locked_until > now:
@@ -43,24 +44,24 @@ def standing(user: User, now: datetime) -> str:
 
 
 def change(before: Any, after: Any) -> str:
-    """What an entry of the audit log changed, short: `shadow: true → false`."""
+    """The change of an audit entry in short: `shadow: true → false`."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-        told = "; ".join(
-            f"{name}: {_plain(before.get(name))} → {_plain(after.get(name))}" for name in names
+        text = "; ".join(
+            f"{name}: {_text(before.get(name))} → {_text(after.get(name))}" for name in names
         )
     elif before is None:
-        told = _plain(after) if after is not None else ""
+        text = _text(after) if after is not None else ""
     else:
-        told = f"{_plain(before)} → {_plain(after)}"
-    return told if len(told) <= MOST_TOLD else f"{told[:MOST_TOLD]}…"
+        text = f"{_text(before)} → {_text(after)}"
+    return text if len(text) <= MAX_CHANGE_CHARACTERS else f"{text[:MAX_CHANGE_CHARACTERS]}…"
 
 
-def _plain(value: Any) -> str:
+def _text(value: Any) -> str:
     if value is None or value == "":
         return formatting.UNKNOWN
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_plain(each)}" for name, each in value.items())
+        return ", ".join(f"{name} {_text(each)}" for name, each in value.items())
     return json.dumps(value, ensure_ascii=False)

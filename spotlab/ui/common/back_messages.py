@@ -1,7 +1,7 @@
-"""What a browser may ask of Streamlit over its websocket: to run a page, and what belongs to one.
+"""The messages that a browser may send to Streamlit over its websocket.
 
-Streamlit carries out whatever message it knows, for whoever is connected. One
-empties the caches of every user: the server gets ready anew, and decides about instances.
+Streamlit carries out every message that it knows, for anyone who is connected. One of them clears
+the caches of all users: the server would run its first run again, and evaluate instances.
 """
 
 from __future__ import annotations
@@ -9,34 +9,27 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.runtime.app_session import AppSession
+from spotlab.ui.common import streamlit_internals
 
 log = logging.getLogger("spotlab.ui")
 
-KINDS: Final = frozenset({"rerun_script", "stop_script", "file_urls_request", "app_heartbeat"})
-_PART: Final = "backend_operation_request"
-PARTS: Final = frozenset({"deferred_file", "dataframe_chunk"})
-"""Of `backend_operation_request`: an export that is clicked on, more rows of a table."""
-
-_handle = AppSession.handle_backmsg
+ALLOWED: Final = frozenset(
+    {
+        "rerun_script",
+        "stop_script",
+        "file_urls_request",
+        "app_heartbeat",
+        "backend_operation_request.deferred_file",
+        "backend_operation_request.dataframe_chunk",
+    }
+)
+"""Of the backend operations: building an export that is clicked, and more rows of a table."""
 
 
 def limit() -> None:
-    """Have Streamlit leave everything else undone, in every session of this process."""
-    AppSession.handle_backmsg = _handle_known  # type: ignore[method-assign,assignment]
+    """Make Streamlit ignore all other messages, in every session of this process."""
+    streamlit_internals.filter_messages(ALLOWED, _log_rejected)
 
 
-def is_known(message: BackMsg) -> bool:
-    """Whether a message asks for something that pages need."""
-    kind = message.WhichOneof("type")
-    if kind == _PART:
-        return message.backend_operation_request.WhichOneof("payload") in PARTS
-    return kind in KINDS
-
-
-def _handle_known(session: AppSession, message: BackMsg) -> None:
-    if is_known(message):
-        _handle(session, message)
-    else:
-        log.warning("a browser asked for %s, which no page does", message.WhichOneof("type"))
+def _log_rejected(kind: str) -> None:
+    log.warning("message %s of a browser ignored: no page sends it", kind)

@@ -1,7 +1,6 @@
-"""Long work beside the page: progress, a way out, and an end that is noticed.
+"""Background tasks of a page, with progress, cancellation and a result.
 
-The work runs in a thread of its own, so it survives a reload and a change of page; the page only
-looks at it.
+A task runs in its own thread, so it continues when the page is reloaded or left.
 """
 
 from __future__ import annotations
@@ -14,8 +13,9 @@ from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.telemetry import logs
-from spotlab.ui.common import errors, identity
+from spotlab.ui.common import errors, identity, permissions
 from spotlab.ui.common.formatting import plain
 
 T = TypeVar("T")
@@ -26,15 +26,15 @@ LOOK_EVERY_S = 0.4
 
 @dataclass(slots=True)
 class Run(Generic[T]):
-    """One piece of work, running or done.
+    """One background task, running or finished.
 
     Args:
-        title: what it does, for a person.
-        text: what is being done now.
-        share: how much is done, 0..1.
-        result: what it gave; None while running or when it failed.
+        title: for a person.
+        text: the present step.
+        share: progress, 0..1.
+        result: of the work; None while running, or if it failed.
         error: why it failed.
-        correlation_id: on every log line of it; "" before it began.
+        correlation_id: of its log lines; "" before it starts.
     """
 
     title: str
@@ -48,24 +48,24 @@ class Run(Generic[T]):
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether it has ended."""
         return self._done.is_set()
 
     @property
     def stopping(self) -> bool:
-        """Whether it was asked to stop."""
+        """Whether it was requested to stop."""
         return self._stop.is_set()
 
     def stop(self) -> None:
-        """Ask it to stop at the next safe point."""
+        """Request it to stop at the next safe point."""
         self._stop.set()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for its end; False when it has not come by then."""
+        """Wait for its end; False after a timeout."""
         return self._done.wait(timeout_s)
 
     def tell(self, text: str, share: float) -> None:
-        """Called by the work: what is being done, and how much is done."""
+        """Report progress; called by the work."""
         self.text, self.share = text, min(1.0, max(0.0, share))
 
     def _work(self, work: Work[T]) -> None:
@@ -79,28 +79,53 @@ class Run(Generic[T]):
 
 
 def start(title: str, work: Work[T]) -> Run[T]:
-    """Start work in a thread of its own."""
+    """Start work in its own thread."""
     run: Run[T] = Run(title)
-    about = contextvars.copy_context()  # its log lines belong to the click that began it
-    threading.Thread(target=about.run, args=(run._work, work), name=title, daemon=True).start()
+    context = contextvars.copy_context()  # its log lines belong to the click that started it
+    threading.Thread(target=context.run, args=(run._work, work), name=title, daemon=True).start()
     return run
 
 
 def current(slot: str) -> Run[Any] | None:
-    """This reader's run in a slot, if there is one."""
+    """This session's run in a slot, if there is one."""
     run: Run[Any] | None = st.session_state.get(f"run:{slot}")
     return run
 
 
 def begin(slot: str, title: str, work: Work[Any]) -> None:
-    """Start work in a slot, unless some is running there."""
-    running = current(slot)
-    if running is None or running.finished:
+    """Start work in a slot, unless the slot is busy."""
+    run = current(slot)
+    if run is None or run.finished:
         st.session_state[f"run:{slot}"] = start(title, work)
 
 
+def start_button(
+    label: str,
+    slot: str,
+    right: Right,
+    on_click: Callable[..., None],
+    args: tuple[object, ...] = (),
+    *,
+    icon: str,
+    key: str | None = None,
+) -> None:
+    """The main button of a page, which starts a run; disabled during a run or without the right."""
+    run, reason = current(slot), permissions.why_not(right)
+    st.button(
+        label,
+        type="primary",
+        icon=icon,
+        on_click=on_click,
+        args=args,
+        disabled=reason is not None or (run is not None and not run.finished),
+        help=reason,
+        key=key,
+        width="stretch",
+    )
+
+
 def take(slot: str) -> Run[Any] | None:
-    """The finished run of a slot, once; what it failed with is shown."""
+    """The finished run of a slot, once; its error is shown."""
     run = current(slot)
     if run is None or not run.finished:
         return None
@@ -111,10 +136,10 @@ def take(slot: str) -> Run[Any] | None:
 
 
 def watch(slot: str) -> bool:
-    """Show the running work of a slot, with a way out; the page reruns when it ends.
+    """Show the progress of a slot's run, with a button to cancel it; the page reruns at its end.
 
     Returns:
-        Whether work is running.
+        Whether a run is in progress.
     """
     run = current(slot)
     if run is None or run.finished:
@@ -125,7 +150,7 @@ def watch(slot: str) -> bool:
 
 @st.fragment(run_every=LOOK_EVERY_S)
 def look(run: Run[Any], *, stoppable: bool = False) -> None:
-    """A run's progress; the page reruns when it ends."""
+    """Show a run's progress; the page reruns at its end."""
     if run.finished:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -138,6 +163,5 @@ def look(run: Run[Any], *, stoppable: bool = False) -> None:
 
 
 def _stop(run: Run[Any]) -> None:
-    """For who clicks now: they may be signed out since the button was drawn."""
-    identity.current()
+    identity.current()  # raises if the session has ended since the button was shown
     run.stop()

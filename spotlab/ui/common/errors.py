@@ -1,6 +1,6 @@
-"""What a reader sees when something fails: what happened, what it means, what to do.
+"""Error messages on screens: what happened, what it means, what to do.
 
-No traceback reaches the browser: it goes to the log, under a short reference.
+No traceback reaches the browser: it is written to the log, with a short reference.
 """
 
 from __future__ import annotations
@@ -36,34 +36,34 @@ log = logging.getLogger("spotlab.ui")
 TITLES: Final[dict[type[SpotlabError], str]] = {
     Cancelled: "Stopped",
     NoMarketData: "No market data yet",
-    DatabaseDown: "The database does not answer",
-    OnlineStoreDown: "The online store does not answer",
+    DatabaseDown: "The database does not respond",
+    OnlineStoreDown: "The online store does not respond",
     ModelFailed: "The model cannot be used",
     NotAvailable: "A component that this page needs is unavailable",
-    FeedRefused: "A market feed was refused",
+    FeedRefused: "A market feed was rejected",
     ArtefactRefused: "The model cannot be used",
     NotFound: "Not found",
     NotSignedIn: "Signed out",
-    InvalidInput: "That cannot be used",
-    AwsError: "AWS refused",
-    SpotlabError: "That did not work",
+    InvalidInput: "Invalid input",
+    AwsError: "AWS returned an error",
+    SpotlabError: "The action failed",
 }
-"""The first class that fits names the error; narrower ones come first."""
+"""The first matching class names the error; subclasses come first."""
 
 MEANINGS: Final[dict[type[SpotlabError], str]] = {
-    Cancelled: "Work completed until then is kept.",
-    NoMarketData: "Without prices nothing can be scored or compared.",
-    DatabaseDown: "Nothing can be read or recorded until it does; nothing recorded is lost.",
-    OnlineStoreDown: "Evaluation continues from the SQL archive.",
+    Cancelled: "Completed work is preserved.",
+    NoMarketData: "Without prices, no pool can be scored or compared.",
+    DatabaseDown: "Until it does, nothing can be read or recorded; recorded data is not lost.",
+    OnlineStoreDown: "Evaluation continues with data from the SQL archive.",
     FeedRefused: "The last good data stays in use.",
-    ModelFailed: "The server and every other model go on; evaluations use the champion instead.",
+    ModelFailed: "The server and all other models continue; evaluations use the champion instead.",
     ArtefactRefused: "Risks cannot be computed with it; recorded decisions can still be opened.",
 }
 
 
 @contextmanager
 def boundary() -> Iterator[None]:
-    """Turns whatever fails inside into a message; the rest of the page stays."""
+    """Shows any exception raised inside as a message; the rest of the page stays."""
     try:
         yield
     except Exception as exc:
@@ -71,10 +71,10 @@ def boundary() -> Iterator[None]:
 
 
 def show(exc: Exception) -> bool:
-    """A designed message for an error.
+    """Show an error as a message.
 
     Returns:
-        True: the error has been shown (as Streamlit's on_script_error wants it).
+        True: the error has been shown (as Streamlit's on_script_error expects).
     """
     if isinstance(exc, SpotlabError):
         explain(exc)
@@ -82,27 +82,27 @@ def show(exc: Exception) -> bool:
     with logs.correlated() as reference:
         log.error("unexpected error %s", reference, exc_info=exc)
     st.error(
-        "This page could not be finished. Nothing was changed by showing it; recorded decisions "
-        f"are kept.\n\n**What to do:** reload the page. If it stays, look for `{reference}` on "
-        "the Logs page or in the server's log (stderr).",
-        title="SpotLab made a mistake",
+        "The page could not be completed. Opening it changed nothing, and recorded decisions are "
+        "not affected.\n\n**What to do:** reload the page. If the error persists, search for "
+        f"`{reference}` on the Logs page or in the server's log (stderr).",
+        title="Unexpected error",
         icon=":material/bug_report:",
     )
-    with suppress(Exception):  # a link that cannot be drawn must not hide the message
+    with suppress(Exception):  # a link that cannot be shown must not hide the message
         links.of_logs(reference)
     return True
 
 
 def explain(exc: SpotlabError) -> None:
-    """What happened, what it means and what to do, as one calm box."""
-    meaning = _of(exc, MEANINGS)
+    """What happened, what it means and what to do, in one box."""
+    meaning = _text_for(exc, MEANINGS)
     remedy = f"**What to do:** {plain(exc.remedy)}" if exc.remedy else ""
     lines = [plain(exc.message), meaning, remedy]
     box = st.info if isinstance(exc, Cancelled) else st.warning if _mild(exc) else st.error
     signed_out = isinstance(exc, NotSignedIn)
     icon = "info" if box is st.info else "lock" if signed_out else "warning"
-    told = "\n\n".join(line for line in lines if line)
-    box(told, title=_of(exc, TITLES), icon=f":material/{icon}:")
+    text = "\n\n".join(line for line in lines if line)
+    box(text, title=_text_for(exc, TITLES), icon=f":material/{icon}:")
     if signed_out:
         links.to_sign_in()
 
@@ -111,5 +111,5 @@ def _mild(exc: SpotlabError) -> bool:
     return isinstance(exc, NoMarketData | OnlineStoreDown | NotFound | InvalidInput)
 
 
-def _of(exc: SpotlabError, words: dict[type[SpotlabError], str]) -> str:
-    return next((text for kind, text in words.items() if isinstance(exc, kind)), "")
+def _text_for(exc: SpotlabError, texts: dict[type[SpotlabError], str]) -> str:
+    return next((text for kind, text in texts.items() if isinstance(exc, kind)), "")

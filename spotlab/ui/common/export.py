@@ -1,4 +1,4 @@
-"""A table as a file: CSV for programs, LaTeX for a paper, HTML for a report."""
+"""Export of a table: CSV for programs, LaTeX for papers, HTML for reports."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What is exported.
+    """A table to export.
 
     Args:
-        frame: one row a thing; NaN and None are unknown.
-        caption: what the table shows, with its units and dates.
-        headers: words for the columns, in order; only these are exported.
-        digits: decimals of a column's numbers in LaTeX and HTML; CSV keeps them whole.
+        frame: the rows; NaN and None are unknown.
+        caption: what the table shows, with units and dates.
+        headers: header by column name, in order; only these columns are exported.
+        digits: decimals of a column's numbers in LaTeX and HTML; CSV has all digits.
         notes: sources and limits, one sentence each.
     """
 
@@ -50,15 +50,15 @@ class Table:
 
 
 def as_csv(table: Table) -> bytes:
-    """Every number whole; unknown is an empty field; headers are the columns' own names."""
+    """CSV with all digits; unknown is an empty field; headers are the column names."""
     return csv_of(table.frame[list(table.headers)])
 
 
 def csv_of(frame: pd.DataFrame) -> bytes:
-    """A frame as CSV that a spreadsheet may open: no text in it is a formula.
+    """A frame as CSV that is safe in a spreadsheet: no text in it is a formula.
 
-    A text that begins like one gets an apostrophe, which spreadsheets take for "this is text"; a
-    text that is a number, such as -0.5, stays one.
+    A text that begins like a formula gets an apostrophe, which spreadsheets read as "this is
+    text"; a text that is a number, such as -0.5, is unchanged.
     """
     changed = frame.rename(columns=lambda name: _no_formula(str(name)))
     for number, name in enumerate(frame.columns):
@@ -70,16 +70,16 @@ def csv_of(frame: pd.DataFrame) -> bytes:
 
 
 def _no_formula(text: str) -> str:
-    seen = visible(text)
-    return f"'{seen}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else seen
+    escaped = visible(text)
+    return f"'{escaped}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else escaped
 
 
 def as_latex(table: Table) -> bytes:
-    """A `table` environment in booktabs style, ready to be included; text is escaped.
+    """A `table` environment in booktabs style, ready to include; text is escaped.
 
-    The notes stand below the rules, so that a figure never travels without its source.
+    The notes are below the rules, so that numbers are never without their source.
     """
-    style = _read(table, escape="latex").hide(axis="index")
+    style = _styled(table, escape="latex").hide(axis="index")
     rows = style.to_latex(
         hrules=True,
         position="t",
@@ -93,8 +93,8 @@ def as_latex(table: Table) -> bytes:
 
 
 def as_html(table: Table) -> bytes:
-    """A whole document that needs nothing else; text is escaped."""
-    style = _read(table, escape="html").hide(axis="index").set_caption(html.escape(table.caption))
+    """A self-contained document; text is escaped."""
+    style = _styled(table, escape="html").hide(axis="index").set_caption(html.escape(table.caption))
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in table.notes)
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -104,46 +104,46 @@ def as_html(table: Table) -> bytes:
 
 
 def offer(table: Callable[[], Table], file_name: str, key: str) -> None:
-    """Three buttons that build their file when clicked, not before.
+    """Three buttons that build their file when they are clicked.
 
     Args:
-        table: makes what is exported.
-        file_name: without ending.
+        table: builds the table.
+        file_name: without suffix.
         key: of the widgets.
     """
-    kinds = (
+    formats = (
         ("CSV", "csv", "text/csv", as_csv),
         ("LaTeX", "tex", "application/x-tex", as_latex),
         ("HTML", "html", "text/html", as_html),
     )
     with st.container(horizontal=True):
-        for word, ending, mime, write in kinds:
+        for label, suffix, mime, write in formats:
             st.download_button(
-                word,
-                data=_later(write, table),
-                file_name=f"{file_name}.{ending}",
+                label,
+                data=_deferred(write, table),
+                file_name=f"{file_name}.{suffix}",
                 mime=mime,
                 icon=":material/download:",
                 on_click="ignore",
-                key=f"{key}-{ending}",
+                key=f"{key}-{suffix}",
             )
 
 
-def _later(write: Callable[[Table], bytes], table: Callable[[], Table]) -> Callable[[], bytes]:
-    asked = identity.later()
+def _deferred(write: Callable[[Table], bytes], table: Callable[[], Table]) -> Callable[[], bytes]:
+    reader = identity.deferred_reader()
 
-    def made() -> bytes:
-        asked().require(Right.READ)
+    def build() -> bytes:
+        reader().require(Right.READ)
         return write(table())
 
-    return made
+    return build
 
 
-def _read(table: Table, escape: str) -> pd.io.formats.style.Styler:
-    """The rows as they are read: headers in words, sensible digits, unknown as a dash."""
+def _styled(table: Table, escape: str) -> pd.io.formats.style.Styler:
+    """The rows as on the screen: header texts, sensible digits, unknown as a dash."""
     plain = _latex if escape == "latex" else html.escape
     shown = as_seen(table.frame[list(table.headers)]).rename(
-        columns={name: plain(word) for name, word in table.headers.items()}
+        columns={name: plain(header) for name, header in table.headers.items()}
     )
     style = shown.style.format(na_rep=UNKNOWN, escape=escape, precision=3)
     for name, digits in table.digits.items():

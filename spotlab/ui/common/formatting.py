@@ -1,4 +1,4 @@
-"""Numbers, times and states as a person reads them."""
+"""Text for numbers, times, states and decisions; escaping of text for Markdown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-from spotlab.domain.decision import Decision
+from spotlab.domain.decision import Decision, DropReason
 from spotlab.domain.market import MarketName
 from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.inference.explanation_text import percent as _percent
@@ -37,8 +37,22 @@ MARKET_WORDS: Final = {
 }
 
 
+DROP_REASONS: Final[dict[str, str]] = {
+    DropReason.VCPU: "vCPU outside the required range",
+    DropReason.MEMORY: "memory outside the required range",
+    DropReason.ARCHITECTURE: "processor architecture not allowed",
+    DropReason.ACCELERATOR: "accelerator does not match the requirements",
+    DropReason.REGION: "region not allowed",
+    DropReason.OPERATING_SYSTEM: "operating system does not match the requirements",
+    DropReason.STALE_PRICE: "spot price is stale",
+    DropReason.NO_RISK: "risk unknown: the model rejected the pool's features",
+    DropReason.RISK_CEILING: "risk above the risk ceiling",
+}
+"""Labels of those reasons whose stored text is not what screens show."""
+
+
 class RiskLevel(StrEnum):
-    """How a risk is spoken of; the borders are the advisor's 5 % and 20 % a month."""
+    """Level of a risk; the limits are the advisor's 5 % and 20 % a month."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -49,7 +63,7 @@ LOW_BELOW, HIGH_FROM = 0.05, 0.20
 
 
 _CODE: Final = re.compile(r"((?<![`\\])`(?!`)[^`]+`(?!`))")
-"""What stands between two backticks is shown as it is."""
+"""Text between two backticks is shown unchanged."""
 _MARKUP: Final = re.compile(
     r"([\\`*\[\]<$~|]|(?<!\w)_|_(?!\w)|(?<!\w):(?=[A-Za-z])|:(?=[A-Za-z][\w-]*[\[{])|&(?=#?\w+;)"
     r"|^\s*(?:[>=]|[-+](?=[\s+-])|#{1,6}(?=\s|$)|[0-9]+[.)](?=\s)))"
@@ -57,9 +71,9 @@ _MARKUP: Final = re.compile(
 
 
 def plain(text: str) -> str:
-    r"""Somebody's words for Markdown: nothing in them is markup, and what is not seen is an escape.
+    r"""Text for Markdown without markup; invisible characters become escapes.
 
-    Code stays code, as in the remedies of errors; nothing in it is markup either.
+    Code between backticks stays code, as in the remedies of errors.
 
     >>> plain("[x](http://y) *z*")
     '\\[x\\](http://y) \\*z\\*'
@@ -75,17 +89,17 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def known(value: float | None) -> bool:
-    """A number that is there: neither None, nor NaN, nor infinite."""
+    """Whether a number is neither None, NaN nor infinite."""
     return value is not None and math.isfinite(value)
 
 
 def usd(value: float | None, *, sign: bool = False, finer: int = 0) -> str:
-    """USD per hour without the unit: below a dollar four digits, dollars three, above 100 two.
+    """USD per hour without the unit: 4 decimals below 1, 3 below 100, else 2.
 
     Args:
         value: USD per hour; None or NaN: unknown.
-        sign: with a plus sign too.
-        finer: more digits, for values whose difference is the point.
+        sign: also show a plus sign.
+        finer: additional decimals, for values that are compared.
 
     >>> usd(0.0432), usd(12.3456), usd(-0.5, sign=True), usd(None)
     ('0.0432', '12.346', '−0.5000', '—')
@@ -98,18 +112,18 @@ def usd(value: float | None, *, sign: bool = False, finer: int = 0) -> str:
 
 
 def usd_finer(value: float | None) -> str:
-    """With one digit more: an expected cost beside the price it is made of."""
+    """USD per hour with one more decimal: an expected cost next to the price it includes."""
     return usd(value, finer=1)
 
 
 def usd_per_hour(value: float | None, *, sign: bool = False) -> str:
-    """The same with its unit: `0.0432 USD/h`."""
+    """USD per hour with the unit: `0.0432 USD/h`."""
     text = usd(value, sign=sign)
     return text if text == UNKNOWN else f"{text} USD/h"
 
 
 def percent(share: float | None) -> str:
-    """A share of 1 as percent with sensible digits: `0.41 %`, `12 %`."""
+    """A share as percent with sensible digits: `0.41 %`, `12 %`."""
     return _percent(share) if share is not None and math.isfinite(share) else UNKNOWN
 
 
@@ -125,7 +139,7 @@ def listed(items: Sequence[str], most: int = 3) -> str:
 
 
 def age(age_s: float | None) -> str:
-    """How long ago, from seconds: `12 s`, `5 min`, `3.2 h`, `4 days`."""
+    """An age in seconds as text: `12 s`, `5 min`, `3.2 h`, `4 days`."""
     if age_s is None or not math.isfinite(age_s):
         return UNKNOWN
     if age_s < 90:
@@ -138,7 +152,7 @@ def age(age_s: float | None) -> str:
 
 
 def ago(then: datetime | None, now: datetime) -> str:
-    """`5 min ago`; `never` where there is no time."""
+    """`5 min ago`; `never` for None."""
     if then is None:
         return "never"
     age_s = (now - then).total_seconds()
@@ -160,22 +174,27 @@ def milliseconds(value: float | None) -> str:
 
 
 def decision_mark(decision: Decision | None) -> str:
-    """A shape and a word, so that colour is never needed to read it."""
+    """A decision as a shape and a word, readable without colour."""
     return DECISION_MARKS[decision] if decision is not None else NOT_DECIDED
 
 
+def drop_reason(stored: str) -> str:
+    """The label of a reason why a pool was filtered, from its stored text."""
+    return DROP_REASONS.get(stored, stored)
+
+
 def state_mark(state: str) -> str:
-    """A component's state with its shape."""
+    """A component's state as a shape and a word."""
     return STATE_MARKS.get(state, STATE_MARKS["unknown"])
 
 
 def interruptions_a_month(risk: float, horizon_h: float) -> float:
-    """Expected interruptions in an average month at this risk, by the constant hazard."""
+    """Expected interruptions in an average month at this risk, with a constant hazard."""
     return -math.log1p(-min(risk, 0.999_999)) / horizon_h * HOURS_PER_MONTH
 
 
 def risk_level(risk: float | None, horizon_h: float) -> RiskLevel | None:
-    """The level of a risk within its horizon; None where it is unknown."""
+    """The level of a risk within its horizon; None if it is unknown."""
     if risk is None or not math.isfinite(risk):
         return None
     monthly = -math.expm1(-interruptions_a_month(risk, horizon_h))

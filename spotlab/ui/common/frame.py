@@ -1,7 +1,7 @@
-"""The frame around every page: page table, first run, mode badge, error boundary.
+"""The frame around every page: navigation, first run, mode badge, error boundary.
 
-It is the main script. Pages are named by absolute path: a `pages/` folder beside the main script
-would let Streamlit run a page alone, without the frame.
+It is the main script. Pages are given by absolute path: if the `pages/` folder were next to the
+main script, Streamlit would run a page without the frame.
 """
 
 from __future__ import annotations
@@ -32,44 +32,43 @@ STYLE = """<style>
 [data-testid="stBaseButton-primary"],
 [data-testid="stMultiSelect"] span[title] {{ color: {on_primary}; }}
 </style>"""
-"""What the theme cannot say: Streamlit leaves six rem above the first line, where the answer
-belongs, and writes white on a primary button and on what is picked of many, which is unreadable
-(2.3:1) on the dark theme's."""
+"""What the theme cannot set: Streamlit leaves six rem above the headline, and uses white text on
+primary buttons and selected options, which is unreadable (2.3:1) on the dark theme."""
 
 
 def main() -> None:
-    """One run of the app: the frame, then the page; its log lines have one id, and it is timed."""
+    """One run of the app: the frame, then the page, with one correlation id and its duration."""
     st.set_page_config(page_title="SpotLab", page_icon=ICON, layout="wide")
     st.html(STYLE.format(on_primary=theme.palette().background))
-    who = guard.require(Right.READ)
-    page = st.navigation(_sections(who), position="top")
-    began, name = time.perf_counter(), page.url_path or "instances"
+    user = guard.require(Right.READ)
+    page = st.navigation(_sections(user), position="top")
+    started, name = time.perf_counter(), page.url_path or "instances"
     try:
         with logs.correlated():
-            _show(page, who)
+            _show(page, user)
     finally:
-        st.session_state.pop(identity.BY_ITSELF, None)
+        st.session_state.pop(identity.AUTOMATIC_RERUN, None)
         metrics.SCRIPT_RUNS.labels(page=name).inc()
-        metrics.SCRIPT_SECONDS.labels(page=name).observe(time.perf_counter() - began)
+        metrics.SCRIPT_SECONDS.labels(page=name).observe(time.perf_counter() - started)
 
 
-def _show(page: StreamlitPage, who: Principal) -> None:
+def _show(page: StreamlitPage, user: Principal) -> None:
     with errors.boundary():
-        first = session.first_run()
-        if not first.finished:
-            _show_first_run(first)
+        first_run = session.first_run()
+        if not first_run.finished:
+            _show_first_run(first_run)
             st.stop()
         with st.container(horizontal=True, vertical_alignment="center", key="top"):
             mode_badge.show()
-            user_menu.show(who)
-        if first.error is not None:
-            _show_failed_start(first.error)
+            user_menu.show(user)
+        if first_run.error is not None:
+            _show_failed_first_run(first_run.error)
         page.run()
 
 
-def _sections(who: Principal) -> dict[str, list[st.Page]]:
-    """The pages by section. One that this reader may not open is not listed, yet known: its
-    address leads to the guard's reason, not to another page."""
+def _sections(user: Principal) -> dict[str, list[st.Page]]:
+    """The pages by section. Pages that the user may not open are hidden, not absent: their
+    address shows the guard's reason instead of another page."""
     sections: dict[str, list[st.Page]] = {}
     for name, title, icon, section, right in links.PAGE_TABLE:
         page = st.Page(
@@ -77,25 +76,25 @@ def _sections(who: Principal) -> dict[str, list[st.Page]]:
             title=title,
             icon=icon,
             default=name == links.PAGE_TABLE[0].name,
-            visibility="visible" if section != links.MENU and who.may(right) else "hidden",
+            visibility="visible" if section != links.MENU and user.may(right) else "hidden",
         )
         sections.setdefault(section, []).append(page)
     return sections
 
 
 def _show_first_run(run: background_tasks.Run[None]) -> None:
-    st.title("Getting SpotLab ready")
+    st.title("Preparing SpotLab")
     st.write(
-        "First SpotLab lists the fleet, collects the market and decides once about each instance. "
-        "This takes some seconds, once; the page opens automatically."
+        "SpotLab lists the fleet, collects the market and evaluates each instance once. This "
+        "takes a few seconds and happens only once; the page then opens automatically."
     )
     background_tasks.look(run)
     st.skeleton(280)
 
 
-def _show_failed_start(error: Exception) -> None:
+def _show_failed_first_run(error: Exception) -> None:
     with st.container(border=True):
-        st.markdown("**Getting ready did not finish.** What was recorded before is shown below.")
+        st.markdown("**The first run failed.** Data that was recorded before is shown below.")
         errors.show(error)
         if st.button("Try again", icon=":material/refresh:"):
             session.first_run.clear()

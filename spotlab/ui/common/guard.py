@@ -1,8 +1,7 @@
-"""Who looks, and whether a page is for them: the first statement of each one.
+"""The guard of a page, its first statement: is a user signed in, and do they have the right?
 
-It is a lock of its own. Middleware in front of Streamlit refuses whoever is not signed in; this
-asks again, at every run of a page, so that neither a deep link nor a connection that stays open
-outlives a session.
+The middleware in front of Streamlit already rejects requests without a session. The guard checks
+again at every run of a page, so that neither a deep link nor an open connection outlives a session.
 """
 
 from __future__ import annotations
@@ -13,38 +12,37 @@ import streamlit as st
 
 from spotlab.domain.access import MEANINGS, RIGHTS, Principal, Right, Role
 from spotlab.errors import SpotlabError
-from spotlab.ui.common import errors, identity, screen_files
+from spotlab.ui.common import errors, identity, screen_files, streamlit_internals
 
-WHOSE: Final = "whose screen this is"
+USER: Final = "user of this screen"
 
 
 def require(right: Right) -> Principal:
-    """Who looks, if the page is for them; else the page stops here with the reason."""
+    """The user, if they have this right; else the page stops here and shows the reason."""
     try:
-        who = identity.reader(used=identity.BY_ITSELF not in st.session_state)
+        user = identity.reader(used=identity.AUTOMATIC_RERUN not in st.session_state)
     except SpotlabError as exc:
         errors.show(exc)
         st.stop()
-    _keep_to(who)
-    if not who.may(right):
-        may = ", ".join(role for role in Role if right in RIGHTS[role])
-        st.title("This page is not for your role", anchor=False)
+    _bind_screen(user)
+    if not user.may(right):
+        roles = ", ".join(role for role in Role if right in RIGHTS[role])
+        st.title("Your role does not allow this page", anchor=False)
         st.error(
-            f"This page is for those who may {MEANINGS[right]}: {may}. You are signed in as "
-            f"{who.name} ({who.role}).",
-            title="Refused",
+            f"This page requires the right to {MEANINGS[right]}. Roles with this right: {roles}. "
+            f"You are signed in as {user.name} ({user.role}).",
+            title="Access denied",
             icon=":material/lock:",
         )
         st.stop()
-    return who
+    return user
 
 
-def _keep_to(who: Principal) -> None:
-    """A screen's state is its user's: a tab that was left open and connects again as somebody else,
-    who signed in in the same browser, begins anew."""
-    if st.session_state.get(WHOSE, who.name) != who.name:
+def _bind_screen(user: Principal) -> None:
+    """Clears the state of a screen that another user left open in the same browser."""
+    if st.session_state.get(USER, user.name) != user.name:
         st.session_state.clear()
-        st.session_state[WHOSE] = who.name
+        st.session_state[USER] = user.name
         st.rerun()
-    st.session_state[WHOSE] = who.name
-    screen_files.KNOWN.opened(screen_files.this_screen(), who.name)
+    st.session_state[USER] = user.name
+    screen_files.KNOWN.opened(streamlit_internals.session_id(), user.name)

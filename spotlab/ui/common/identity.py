@@ -1,6 +1,6 @@
-"""Who uses this browser connection, by its session cookie.
+"""The user of this browser connection, from its session cookie.
 
-Streamlit keeps a connection open for hours: the session is looked up each time somebody acts.
+Streamlit keeps a connection open for hours, so the session is looked up for every action.
 """
 
 from __future__ import annotations
@@ -16,52 +16,53 @@ from spotlab.domain.access import Principal
 from spotlab.errors import NotSignedIn
 from spotlab.runtime import app_process
 
-BY_ITSELF: Final = "run by itself"
-"""In the session's state while a page runs because of news: nobody did something, so a screen that
-is left open does not keep its session alive."""
+AUTOMATIC_RERUN: Final = "automatic rerun"
+"""In the session state while a page reruns after a live update: without an action of the user, an
+open screen must not keep its session alive."""
 
 
 def current() -> Principal:
-    """Who looks.
+    """The user; does not count as an action of theirs.
 
     Raises:
-        NotSignedIn: nobody any more.
+        NotSignedIn: no user, or their session has ended.
     """
     return reader(used=False)
 
 
 def reader(*, used: bool) -> Principal:
-    """Who looks, by the cookie of this browser's connection; tests put another in its place.
+    """The user, from the cookie of this browser's connection; replaced in tests.
 
     Args:
-        used: whether they do something now, which keeps their session from idling.
+        used: whether this is an action of the user, which keeps their session from idling.
     Raises:
-        NotSignedIn: nobody that is known.
-        DatabaseDown: that cannot be looked up now.
+        NotSignedIn: no user, or their session has ended.
+        DatabaseDown: the session cannot be looked up now.
     """
-    return _of(st.context.cookies.get(SESSION_COOKIE), used=used)
+    return _from_cookie(st.context.cookies.get(SESSION_COOKIE), used=used)
 
 
-def later() -> Callable[[], Principal]:
-    """Who looks, to be asked when a file is made that is clicked on: that happens outside of a
-    page's run, where no cookie is seen, and maybe after the session has ended. Raises as `reader`
-    when it is called.
+def deferred_reader() -> Callable[[], Principal]:
+    """A function that returns the user when a deferred file is built.
+
+    That happens outside of a page's run, where there are no cookies, and possibly after the session
+    has ended. The function raises the errors of `reader`.
     """
     cookie = st.context.cookies.get(SESSION_COOKIE)
-    return lambda: _of(cookie, used=True)
+    return lambda: _from_cookie(cookie, used=True)
 
 
-def _of(cookie: str | None, *, used: bool) -> Principal:
+def _from_cookie(cookie: str | None, *, used: bool) -> Principal:
     lab = app_process.lab()
     gate = Gate(lab)
     if cookie is not None and lab.settings.auth != "off":
         return gate.session(cookie, expired_too=True, used=used)
     if lab.settings.auth == "off" and not is_loopback(st.get_option("server.address")):
         raise NotSignedIn(
-            f"The server listens on {st.get_option('server.address') or 'every address'}, and "
-            "there is no sign-in: anyone who reaches it would be administrator.",
-            remedy="Set SPOTLAB_AUTH=accounts, or start it with `spotlab serve`, which listens on "
-            "127.0.0.1.",
+            f"The server listens on {st.get_option('server.address') or 'every address'} without "
+            "sign-in: anyone who can reach it would be administrator.",
+            remedy="Set SPOTLAB_AUTH=accounts, or start the server with `spotlab serve`, which "
+            "listens on 127.0.0.1.",
         )
     visitor = gate.visitor()
     if visitor is None:

@@ -1,4 +1,4 @@
-"""The page table, and links from a number to its why."""
+"""The page table, and links between pages."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ SIGN_IN: Final = "/sign-in"
 OUTSIDE: Final = (
     '<a href="{href}" style="color:inherit;font-size:0.95rem;text-decoration:underline">{text}</a>'
 )
-"""A link of the same tab, to a page that is not Streamlit's."""
+"""A link in the same tab, to a page that is not Streamlit's."""
 MENU: Final = ""
-"""Of the menu under the reader's name, not of the navigation."""
+"""Section of pages that are in the user's menu, not in the navigation."""
 
 
 class PageEntry(NamedTuple):
     """A page of the app.
 
     Args:
-        name: of its script, and of its address.
+        name: of its script, and its path in the address.
         title: in the navigation.
-        icon: beside the title.
+        icon: next to the title.
         section: of the navigation.
-        right: whoever has it may open the page; its guard asks for the same.
+        right: required to open the page; its guard requires the same.
     """
 
     name: str
@@ -60,7 +60,7 @@ PAGE_TABLE: Final = (
     PageEntry("audit", "Audit", ":material/policy:", ADMINISTER, Right.READ_AUDIT),
     PageEntry("me", "My account", ":material/manage_accounts:", MENU, Right.READ),
 )
-"""Every page there is, in the order of the navigation."""
+"""All pages, in the order of the navigation."""
 
 
 def page(name: str) -> Path:
@@ -69,39 +69,39 @@ def page(name: str) -> Path:
 
 
 def to_sign_in() -> None:
-    """To the page on which one signs in, and back here; in this tab, unlike a link button."""
+    """A link to the sign-in page, which leads back here; in this tab, unlike a link button."""
     here = urlsplit(st.context.url or "/")
     back = quote(f"{here.path or '/'}{'?' * bool(here.query)}{here.query}", safe="")
     st.html(OUTSIDE.format(href=f"{SIGN_IN}?next={back}", text="Sign in"))
 
 
-def to(name: str, label: str, icon: str, **about: str | int) -> None:
-    """A link to a page about something."""
+def to(name: str, label: str, icon: str, **parameters: str | int) -> None:
+    """A link to a page with query parameters."""
     st.page_link(
         page(name),
         label=label,
         icon=icon,
-        query_params={key: str(value) for key, value in about.items()},
+        query_params={key: str(value) for key, value in parameters.items()},
     )
 
 
 def of_instance(instance_id: str, experiment_id: int | None) -> None:
-    """Where to go from an instance."""
+    """Links from an instance to its decision, candidates and explanation."""
     with st.container(horizontal=True):
         if experiment_id is not None:
             to("experiments", "Open the decision", ":material/history:", id=experiment_id)
-        to("candidates", "Its candidates", ":material/leaderboard:", instance=instance_id)
+        to("candidates", "Candidates", ":material/leaderboard:", instance=instance_id)
         to("explanations", "Why this risk", ":material/waterfall_chart:", instance=instance_id)
 
 
 def of_experiment(experiment_id: int, instance_id: str) -> None:
-    """Where to go from a decision."""
+    """Links from a decision to its explanation and the present candidates."""
     with st.container(horizontal=True):
         to("explanations", "Why these risks", ":material/waterfall_chart:", decision=experiment_id)
-        to("candidates", "Its candidates now", ":material/leaderboard:", instance=instance_id)
+        to("candidates", "Candidates now", ":material/leaderboard:", instance=instance_id)
 
 
-def of_logs(correlation_id: str, label: str = "Its log lines") -> None:
-    """Where to go from what was done to what it said; nothing for who may not read that."""
+def of_logs(correlation_id: str, label: str = "Log lines") -> None:
+    """A link to the log lines with this id, if the user may read them."""
     if correlation_id and identity.current().may(Right.READ_LOGS):
         to("logs", label, ":material/list_alt:", id=correlation_id)

@@ -1,9 +1,9 @@
-"""Open screens that follow what happens elsewhere: on this server or on another.
+"""Live updates of open screens after changes on this server or another one.
 
-A fragment without any element looks at the news now and then, in this process's memory. Where
-something moved, the page is run again, or the one fragment that shows it; where rows that are being
-read would move, a quiet button says what is new instead. A reader whose session has ended is shown
-nothing any more, although their connection is still open.
+A fragment without elements compares the versions of bus topics every second. After a change it
+reruns the page, or the one fragment that shows the changed data. If that would move rows that the
+user is reading, a button offers the update instead. A user whose session has ended is shown
+nothing more, even while the connection is open.
 """
 
 from __future__ import annotations
@@ -14,26 +14,24 @@ from dataclasses import dataclass
 from typing import Final
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
-from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 
 from spotlab.domain.ports import Topic
 from spotlab.errors import NotSignedIn, SpotlabError
-from spotlab.ui.common import identity, session
+from spotlab.ui.common import identity, session, streamlit_internals
 
-LOOK_EVERY_S: Final = 1.2
-"""With the time a page takes to run, a change is on every open screen within two seconds."""
-REST_S: Final = 1.0
-"""A page that has just been run is left alone for this long, and for as long as it took twice."""
-_SAID: Final = "news that is held"
+CHECK_EVERY_S: Final = 1.2
+"""Together with the time of a run, a change is on every open screen within two seconds."""
+MIN_REST_S: Final = 1.0
+"""A page is not rerun for this long after a run, nor for twice the time that the run took."""
+_LABEL: Final = "label of the update button"
 Hold = Callable[[], str | None]
-"""Words of a button that the reader may press instead ("2 new decisions: show"); "": the page may
-be run again by itself; None: nothing of it concerns this page."""
+"""Label of a button that offers the update ("2 new decisions: show"); "": rerun without asking;
+None: the change does not concern this page."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """How far the news had come when a page began to read.
+class TopicVersions:
+    """The versions of some topics when a page began to read.
 
     Args:
         versions: by topic.
@@ -43,115 +41,98 @@ class Seen:
     versions: Mapping[Topic, int]
     at: float
 
-    def moved(self) -> list[Topic]:
-        """The topics that something happened in since."""
+    def changed_topics(self) -> list[Topic]:
+        """The topics with a newer version."""
         bus = session.lab().bus
         return [topic for topic, version in self.versions.items() if bus.version(topic) != version]
 
 
-def seen(*topics: Topic) -> Seen:
-    """Where the news is now; ask before the page reads anything."""
+def topic_versions(*topics: Topic) -> TopicVersions:
+    """The present versions of topics; call it before the page reads anything."""
     bus = session.lab().bus
-    return Seen({topic: bus.version(topic) for topic in topics}, time.monotonic())
+    return TopicVersions({topic: bus.version(topic) for topic in topics}, time.monotonic())
 
 
-def refresh_on(*topics: Topic) -> None:
-    """Run the page again when one of these topics moved; call it before the page reads anything."""
-    follow(seen(*topics))
-
-
-def follow(since: Seen, hold: Hold | None = None) -> None:
-    """Run the page again when something moved since.
+def rerun_page_on_change(since: TopicVersions, hold: Hold | None = None) -> None:
+    """Rerun the page after a change.
 
     Args:
-        since: see `seen`.
-        hold: asked when something moved.
+        since: from `topic_versions`.
+        hold: called after a change.
     """
-    took_s = time.monotonic() - since.at
-    _look(since, time.monotonic() + max(REST_S, 2.0 * took_s), hold)
+    _check_for_page(since, _rest_until(since), hold)
 
 
-def follow_here(since: Seen, concerns: Callable[[], bool] = lambda: True) -> None:
-    """Run the fragment that this is called in again when something moved since; not the page.
-
-    Args:
-        since: see `seen`.
-        concerns: asked when something moved: whether it is about what the fragment shows.
-    """
-    took_s = time.monotonic() - since.at
-    rest_until = time.monotonic() + max(REST_S, 2.0 * took_s)
-    _look_for(ThreadState.get().fragment_id or "", since, rest_until, concerns)
-
-
-@st.fragment(run_every=LOOK_EVERY_S)
-def _look_for(
-    fragment_id: str, since: Seen, rest_until: float, concerns: Callable[[], bool]
+def rerun_fragment_on_change(
+    since: TopicVersions, concerns: Callable[[], bool] = lambda: True
 ) -> None:
-    """One look for a fragment, without an element."""
-    _leave_if_ended()
-    if since.moved() and time.monotonic() >= rest_until and concerns():
-        _run_fragment(fragment_id)
+    """Rerun the fragment that calls this after a change, but not the page.
+
+    Args:
+        since: from `topic_versions`.
+        concerns: called after a change: whether it affects the fragment.
+    """
+    _check_for_fragment(streamlit_internals.fragment_id(), since, _rest_until(since), concerns)
 
 
-def _run_fragment(fragment_id: str) -> None:
-    """Ask for a fragment's run as a browser's timer does: st.rerun cannot name another here."""
-    ctx = get_script_run_ctx()
-    if ctx is not None and ctx.script_requests is not None:
-        again = RerunData(
-            query_string=ctx.query_string,
-            page_script_hash=ctx.page_script_hash,
-            fragment_id_queue=[fragment_id],
-            is_fragment_scoped_rerun=True,
-            context_info=ctx.context_info,
-        )
-        ctx.script_requests.request_rerun(again)
+def _rest_until(since: TopicVersions) -> float:
+    now = time.monotonic()
+    return now + max(MIN_REST_S, 2.0 * (now - since.at))
 
 
-def selected(key: str) -> bool:
-    """Whether a row of a table is selected: what is read beside it must not change rows."""
-    chosen = st.session_state.get(key, {}).get("selection", {})
-    return bool(chosen.get("rows") or chosen.get("cells"))
+@st.fragment(run_every=CHECK_EVERY_S)
+def _check_for_fragment(
+    fragment_id: str, since: TopicVersions, rest_until: float, concerns: Callable[[], bool]
+) -> None:
+    _rerun_if_session_ended()
+    if since.changed_topics() and time.monotonic() >= rest_until and concerns():
+        streamlit_internals.rerun_fragment(fragment_id)
 
 
-@st.fragment(run_every=LOOK_EVERY_S)
-def _look(since: Seen, rest_until: float, hold: Hold | None) -> None:
-    """One look, without an element unless something is to be said."""
-    _leave_if_ended()
-    moved = since.moved()
-    if not moved or time.monotonic() < rest_until:
+def has_selection(key: str) -> bool:
+    """Whether a row of a table is selected: its rows must not move then."""
+    selection = st.session_state.get(key, {}).get("selection", {})
+    return bool(selection.get("rows") or selection.get("cells"))
+
+
+@st.fragment(run_every=CHECK_EVERY_S)
+def _check_for_page(since: TopicVersions, rest_until: float, hold: Hold | None) -> None:
+    _rerun_if_session_ended()
+    topics = since.changed_topics()
+    if not topics or time.monotonic() < rest_until:
         return
-    words = _held(since, hold) if hold is not None else ""
-    if words is None or (words and not _pressed(words)):
+    label = _label(since, hold) if hold is not None else ""
+    if label is None or (label and not _is_clicked(label)):
         return
-    if Topic.MARKET in moved:
+    if Topic.MARKET in topics:
         session.forget_market_of(session.lab().bus.version(Topic.MARKET))
-    if not words:
-        st.session_state[identity.BY_ITSELF] = True
+    if not label:
+        st.session_state[identity.AUTOMATIC_RERUN] = True
     st.rerun()
 
 
-def _leave_if_ended() -> None:
-    """Run the page again where its reader's session has ended: its guard then clears the screen."""
+def _rerun_if_session_ended() -> None:
+    """The guard of the page then clears the screen."""
     try:
         identity.current()
     except NotSignedIn:
         st.rerun()
-    except SpotlabError:  # it cannot be looked up now: the next look asks again
+    except SpotlabError:  # unknown for now: checked again next time
         return
 
 
-def _held(since: Seen, hold: Hold) -> str | None:
-    """What `hold` says; asked again when more moved, or when the reader may have let go."""
+def _label(since: TopicVersions, hold: Hold) -> str | None:
+    """The result of `hold`; called again after more changes, or if there was no label yet."""
     bus = session.lab().bus
-    now = (since.at, *(bus.version(topic) for topic in since.versions))
-    kept: tuple[object, str | None] = st.session_state.get(_SAID, (None, None))
-    if kept[0] != now or not kept[1]:
-        kept = (now, hold())
-        st.session_state[_SAID] = kept
-    return kept[1]
+    versions = (since.at, *(bus.version(topic) for topic in since.versions))
+    cached: tuple[object, str | None] = st.session_state.get(_LABEL, (None, None))
+    if cached[0] != versions or not cached[1]:
+        cached = (versions, hold())
+        st.session_state[_LABEL] = cached
+    return cached[1]
 
 
-def _pressed(words: str) -> bool:
+def _is_clicked(label: str) -> bool:
     return st.button(
-        f":primary[{words}]", type="tertiary", icon=":material/refresh:", key="show-news"
+        f":primary[{label}]", type="tertiary", icon=":material/refresh:", key="show-news"
     )

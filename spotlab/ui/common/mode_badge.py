@@ -1,4 +1,4 @@
-"""The quiet line above every page: what is real here, and how old."""
+"""The mode badge above every page: emulated or real AWS, market, execution, age of prices."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from spotlab.ui.common.formatting import age, ago, moment
 
 PRICES = (FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY)
 STALE_AFTER = 3.0
-"""A live market that was read longer ago than this many collect intervals is called stale."""
+"""A live market is stale if it was read longer ago than this many collection intervals."""
 
 AWS_WORDS = {"emulated": "Emulated AWS", "account": "AWS account"}
 SIMULATED_NOTE = (
-    "Prices, interruption buckets and instances come from a simulation. They behave like the real "
-    "market but are not it: do not act on them."
+    "Prices, interruption buckets and instances are simulated. They resemble the real market, but "
+    "do not base real decisions on them."
 )
 
 
 def show() -> None:
-    """What is real here, and how old prices are; always there, even where it cannot be read."""
+    """Show the badges; if the mode cannot be read, they say so."""
     try:
-        _show(session.desk().market.mode())
+        _show(session.services().market.mode())
     except SpotlabError as exc:
         st.badge("■ mode unknown", color="red", help=formatting.plain(str(exc)))
 
@@ -35,19 +35,19 @@ def _show(mode: Mode) -> None:
             AWS_WORDS.get(mode.aws, mode.aws),
             icon=":material/cloud:",
             color="gray",
-            help="Where instances live: emulated EC2 on this machine, or your AWS accounts.",
+            help="Where instances run: emulated EC2 on this machine, or your AWS accounts.",
         )
         st.badge(
             mode.label,
             icon=":material/science:" if mode.simulated else ":material/rss_feed:",
             color="orange" if mode.simulated else "gray",
-            help=SIMULATED_NOTE if mode.simulated else "Where prices and buckets come from.",
+            help=SIMULATED_NOTE if mode.simulated else "Source of prices and buckets.",
         )
         st.badge(
             f"Execution {mode.execution}",
             icon=":material/block:",
             color="gray",
-            help="Decisions are recorded and never carried out in AWS.",
+            help="Decisions are recorded, but not executed in AWS.",
         )
         _show_age(mode)
 
@@ -59,9 +59,9 @@ def _show_age(mode: Mode) -> None:
         return
     now = session.now()
     read_at = max(info.fetched_at for info in infos)
-    true_at = max((i.event_time for i in infos if i.kind in PRICES), default=read_at)
-    text = f"prices {age((now - true_at).total_seconds())} old"
-    help_text = f"True at {moment(true_at)}, read at {moment(read_at)}."
+    event_time = max((i.event_time for i in infos if i.kind in PRICES), default=read_at)
+    text = f"prices {age((now - event_time).total_seconds())} old"
+    help_text = f"Event time {moment(event_time)}, read at {moment(read_at)}."
     live = mode.market is not MarketName.RECORDED
     stale_s = STALE_AFTER * session.settings().collect_max_age_s
     if live and (now - read_at).total_seconds() > stale_s:

@@ -1,8 +1,8 @@
-"""Streamlit's own login with an OpenID Connect provider, from our settings.
+"""Streamlit's login with an OpenID Connect provider, configured from our settings.
 
-Streamlit speaks with the provider and keeps what it says in a signed cookie; api/sign_in/oidc.py
-exchanges that, at once, for a session of ours. The cookie's secret is derived from our secret key,
-so every replica reads it.
+Streamlit communicates with the provider and stores the claims in a signed cookie;
+api/sign_in/oidc.py immediately exchanges the cookie for a SpotLab session. The cookie's secret is
+derived from our secret key, so every replica can read it.
 """
 
 from __future__ import annotations
@@ -12,22 +12,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from streamlit.auth_util import encode_provider_token, get_cookie_with_chunks
-from streamlit.web.server.server_util import get_cookie_secret
-from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
-from streamlit.web.server.starlette.starlette_server_config import (
-    TOKENS_COOKIE_NAME,
-    USER_COOKIE_NAME,
-)
-
 from spotlab.access.oidc_users import login_section
 from spotlab.settings import load
+from spotlab.ui.common import streamlit_internals
 
 PROVIDER: Final = "default"
 
 
 def secrets() -> dict[str, Any] | None:
-    """What `st.App` is to know of the provider; None: users have accounts of this server.
+    """Streamlit secrets for the provider; None: users sign in with passwords of this server.
 
     Raises:
         InvalidSetting: SPOTLAB_AUTH is oidc, and one of its settings is missing.
@@ -38,26 +31,19 @@ def secrets() -> dict[str, Any] | None:
 
 
 class StreamlitLogin:
-    """Implements api/sign_in/oidc.py's Login."""
+    """Implements `Login` of api/sign_in/oidc.py."""
 
     def path(self) -> str:
-        """Where it begins, for two minutes."""
-        return f"/auth/login?{urlencode({'provider': encode_provider_token(PROVIDER)})}"
+        """Path of the login; valid for two minutes."""
+        token = streamlit_internals.login_token(PROVIDER)
+        return f"/auth/login?{urlencode({'provider': token})}"
 
     def claims(self, sent: Mapping[str, str]) -> dict[str, object] | None:
-        """What its cookies say of somebody; None: nothing, or their signature does not hold."""
+        """The claims in the login's cookies; None: none, or their signature is not valid."""
+        content = streamlit_internals.login_cookie(sent)
+        claims = json.loads(content) if content else None
+        return claims if isinstance(claims, dict) and claims.get("is_logged_in") is True else None
 
-        def read(name: str) -> bytes | None:
-            value = sent.get(name)
-            if value is None:
-                return None
-            return decode_signed_value(get_cookie_secret(), name, value.encode("latin-1"))
-
-        text = get_cookie_with_chunks(read, USER_COOKIE_NAME)
-        told = json.loads(text) if text else None
-        return told if isinstance(told, dict) and told.get("is_logged_in") is True else None
-
-    def kept_in(self, sent: Mapping[str, str]) -> Sequence[str]:
-        """The names of its cookies among those that were sent."""
-        prefixes = (USER_COOKIE_NAME, TOKENS_COOKIE_NAME)
-        return [name for name in sent if name.startswith(prefixes)]
+    def cookie_names(self, sent: Mapping[str, str]) -> Sequence[str]:
+        """The names of the login's cookies among those that were sent."""
+        return [name for name in sent if name.startswith(streamlit_internals.LOGIN_COOKIES)]

@@ -1,4 +1,4 @@
-"""What a reader may not do is shown as such, with who may."""
+"""Explanations for actions that a user's role does not allow."""
 
 from __future__ import annotations
 
@@ -19,19 +19,18 @@ A_ROLE: Final[dict[Role, str]] = {
 
 
 def why_not(right: Right) -> str | None:
-    """Who may do it, where this reader may not: "An operator may evaluate instances."; None: they
-    may themselves."""
+    """Who may do it: "An operator may evaluate instances."; None: this user may."""
     return None if identity.current().may(right) else who_may(right)
 
 
 def who_may(right: Right) -> str:
-    """The least role that has a right, in a sentence."""
-    least = next(role for role in Role if right in RIGHTS[role])
-    return f"{A_ROLE[least]} may {MEANINGS[right]}."
+    """A sentence that names the lowest role with a right."""
+    lowest = next(role for role in Role if right in RIGHTS[role])
+    return f"{A_ROLE[lowest]} may {MEANINGS[right]}."
 
 
 def caption(right: Right) -> bool:
-    """Whether this reader may; where not, a line says who may."""
+    """Whether this user may; if not, a caption says who may."""
     reason = why_not(right)
     if reason is not None:
         st.caption(f":material/lock: {reason}")

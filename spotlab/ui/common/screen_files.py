@@ -1,7 +1,7 @@
-"""Whose screens and files are whose, as Streamlit makes them.
+"""The user of each open screen, and of each file that was made for one.
 
-Implements api/screen_files.py's Owners. Streamlit knows which screen a file is made for, and the
-guard whose screen it is: its manager of files is watched, as it tells nobody.
+Implements `FileOwners` of api/screen_files.py. Streamlit knows for which screen it makes a file,
+and the guard knows whose screen that is.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ from collections import OrderedDict
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from streamlit.runtime.media_file_manager import MediaFileManager
-from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
+from spotlab.ui.common import streamlit_internals
 
-MOST_SCREENS: Final = 10_000
-MOST_FILES: Final = 50_000
-"""Of which the oldest are forgotten: their pages have to be opened anew."""
+MAX_SCREENS: Final = 10_000
+MAX_FILES: Final = 50_000
+"""Beyond these, the oldest are forgotten: their pages have to be opened again."""
 
 
 class ScreenFiles:
-    """What this process knows of its screens."""
+    """The screens and files of this process, with their users."""
 
     def __init__(self) -> None:
         self._screens: OrderedDict[str, str] = OrderedDict()
@@ -29,78 +28,53 @@ class ScreenFiles:
         self._lock = threading.Lock()
 
     def opened(self, session_id: str, user: str) -> None:
-        """A screen is this user's from now on."""
+        """Record the user of a screen."""
         with self._lock:
-            _put(self._screens, session_id, user, MOST_SCREENS)
+            _put(self._screens, session_id, user, MAX_SCREENS)
 
     def waits(self, placeholder: str, session_id: str) -> None:
-        """A file will be made for a screen when it is clicked on."""
+        """Record the screen of a file that will be made when it is clicked."""
         with self._lock:
-            _put(self._waiting, placeholder, session_id, MOST_FILES)
+            _put(self._waiting, placeholder, session_id, MAX_FILES)
 
     def screen_of(self, placeholder: str) -> str:
-        """The screen that such a file is for; "": unknown."""
+        """The screen of such a file; "": unknown."""
         return self._waiting.get(placeholder, "")
 
     def made(self, address: str, session_id: str) -> None:
-        """A file was made for a screen."""
+        """Record that a file was made for a screen."""
         user = self._screens.get(session_id)
         if user is None:
             return
         file_id = PurePosixPath(address).name.partition(".")[0]
         with self._lock:
             users = self._files.get(file_id, frozenset()) | {user}
-            _put(self._files, file_id, users, MOST_FILES)
+            _put(self._files, file_id, users, MAX_FILES)
 
     def made_for(self, file_id: str, user: str) -> bool:
-        """Whether a file was made for a screen of theirs."""
+        """Whether a file was made for a screen of this user."""
         return user in self._files.get(file_id, ())
 
     def is_screen_of(self, session_id: str, user: str) -> bool:
-        """Whether a screen is theirs."""
+        """Whether a screen is this user's."""
         return self._screens.get(session_id) == user
 
 
-def _put(into: OrderedDict[str, Any], key: str, value: Any, most: int) -> None:
-    into[key] = value
-    into.move_to_end(key)
-    while len(into) > most:
-        into.popitem(last=False)
+def _put(entries: OrderedDict[str, Any], key: str, value: Any, max_entries: int) -> None:
+    entries[key] = value
+    entries.move_to_end(key)
+    while len(entries) > max_entries:
+        entries.popitem(last=False)
 
 
 KNOWN: Final = ScreenFiles()
-_add = MediaFileManager.add
-_add_deferred = MediaFileManager.add_deferred
-_execute_deferred = MediaFileManager.execute_deferred
 
 
 def watch() -> ScreenFiles:
-    """Have every file of this process noted; gives what is known of them."""
-    MediaFileManager.add = _noting_add  # type: ignore[method-assign,assignment]
-    MediaFileManager.add_deferred = _noting_deferred  # type: ignore[method-assign,assignment]
-    MediaFileManager.execute_deferred = _noting_executed  # type: ignore[method-assign,assignment]
+    """Record every file that this process makes from now on; returns the record."""
+    streamlit_internals.observe_files(
+        added=lambda address: KNOWN.made(address, streamlit_internals.session_id()),
+        deferred=lambda placeholder: KNOWN.waits(placeholder, streamlit_internals.session_id()),
+        executed=lambda placeholder, address: KNOWN.made(address, KNOWN.screen_of(placeholder)),
+    )
     return KNOWN
-
-
-def this_screen() -> str:
-    """Streamlit's id of the screen whose page runs; "": none runs."""
-    running = get_script_run_ctx(suppress_warning=True)
-    return running.session_id if running is not None else ""
-
-
-def _noting_add(manager: MediaFileManager, *values: Any, **named: Any) -> str:
-    address = _add(manager, *values, **named)
-    KNOWN.made(address, this_screen())
-    return address
-
-
-def _noting_deferred(manager: MediaFileManager, *values: Any, **named: Any) -> str:
-    placeholder = _add_deferred(manager, *values, **named)
-    KNOWN.waits(placeholder, this_screen())
-    return placeholder
-
-
-def _noting_executed(manager: MediaFileManager, file_id: str) -> str:
-    address = _execute_deferred(manager, file_id)
-    KNOWN.made(address, KNOWN.screen_of(file_id))
-    return address

@@ -1,7 +1,7 @@
-"""The lab and what pages share of it, each for a limited time.
+"""The lab, the services of this user, and cached reads that pages share.
 
-Pages reach the lab through `desk()` alone. What is cached is shared between readers: who asks is
-asked before the cache, and what belongs to an account again after it.
+Pages reach the lab only through `services()`. Caches are shared by users: the right to read is
+checked before a cache is used, and access to an account again afterwards.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from spotlab.pipeline.rank import Ranking
 from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
 from spotlab.scheduling.first_run import get_ready
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.settings import Settings
 from spotlab.ui.common import background_tasks, identity
 
@@ -31,66 +31,66 @@ HEALTH_FOR = timedelta(seconds=15)
 
 @st.cache_resource(show_spinner=False, max_entries=1)
 def lab() -> Lab:
-    """The one lab of this server."""
+    """The lab of this server."""
     return app_process.lab()
 
 
-def desk() -> Desk:
-    """What this reader may see and do."""
-    return Desk(lab(), identity.current())
+def services() -> Services:
+    """The services, with the rights of this user."""
+    return Services(lab(), identity.current())
 
 
-def later() -> Callable[[], Desk]:
-    """The same, for a file that is made when it is clicked on: whoever asks is asked anew then."""
-    asked = identity.later()
-    return lambda: Desk(app_process.lab(), asked())
+def deferred_services() -> Callable[[], Services]:
+    """A function that returns the services when a deferred file is built; checks the user then."""
+    reader = identity.deferred_reader()
+    return lambda: Services(app_process.lab(), reader())
 
 
-def reader() -> Desk:
-    """The same, of somebody who may read: asked before a cache that others fill too.
+def reader() -> Services:
+    """The services, if this user may read; called before a shared cache is used.
 
     Raises:
         Forbidden: they may not.
     """
-    mine = desk()
-    mine.who.require(Right.READ)
-    return mine
+    allowed = services()
+    allowed.principal.require(Right.READ)
+    return allowed
 
 
 @st.cache_resource(show_spinner=False, max_entries=1)
 def first_run() -> background_tasks.Run[None]:
-    """Fleet, market and first decisions, once a server; every reader sees the same progress."""
-    opened = lab()
-    return background_tasks.start("Getting ready", lambda tell, _stopped: get_ready(opened, tell))
+    """The server's first run: fleet, market and first decisions; all users see its progress."""
+    shared_lab = lab()
+    return background_tasks.start("Preparing", lambda tell, _stopped: get_ready(shared_lab, tell))
 
 
-def by_accounts(desk: Desk) -> object:
-    """The key of a cache that only those share who see the same accounts."""
-    return desk.who.accounts
+def by_accounts(services: Services) -> object:
+    """The key of a cache that is shared by users who see the same accounts."""
+    return services.principal.accounts
 
 
 def now() -> datetime:
-    """The time, as the lab has it."""
+    """The time of the lab's clock."""
     return lab().clock.now()
 
 
 def settings() -> Settings:
-    """As loaded; secrets in it are masked where they are shown."""
+    """The settings as loaded; secrets in them are masked when shown."""
     return lab().settings
 
 
 def market() -> MarketData:
-    """The active market, read at most every 30 s. Shared: not to be changed."""
+    """The active market, read at most every 30 s. Shared: do not modify."""
     return _market(reader())
 
 
 @st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=2)
-def _market(_desk: Desk) -> MarketData:
-    return _desk.market.read()
+def _market(_services: Services) -> MarketData:
+    return _services.market.read()
 
 
 def market_if_any() -> tuple[MarketData | None, tuple[str, ...]]:
-    """The market, and why it is less than it should be; None where nothing was collected."""
+    """The market and why it is degraded; None and the reason if no market has been collected."""
     try:
         data = market()
     except NoMarketData as exc:
@@ -99,16 +99,16 @@ def market_if_any() -> tuple[MarketData | None, tuple[str, ...]]:
 
 
 def health() -> Health:
-    """Every component and its last 24 hours, read at most every 15 s for those who see the same
-    accounts. Shared: not to be changed."""
+    """All components and their last 24 hours, read at most every 15 s. Shared by users who see the
+    same accounts: do not modify."""
     return _health(reader(), lab().bus.version(Topic.HEALTH))
 
 
 @st.cache_resource(
-    show_spinner=False, ttl=HEALTH_FOR, max_entries=8, hash_funcs={Desk: by_accounts}
+    show_spinner=False, ttl=HEALTH_FOR, max_entries=8, hash_funcs={Services: by_accounts}
 )
-def _health(desk: Desk, news: int) -> Health:  # noqa: ARG001  (a state that changed is read anew)
-    return desk.health.read()
+def _health(services: Services, version: int) -> Health:  # noqa: ARG001  (reads again after a change)
+    return services.health.read()
 
 
 def ranking(
@@ -120,59 +120,62 @@ def ranking(
 
 @st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=8)
 def _ranking(
-    requirements: Requirements, model: str | None, workload_usd_per_hour: float | None, _desk: Desk
+    requirements: Requirements,
+    model: str | None,
+    workload_usd_per_hour: float | None,
+    _services: Services,
 ) -> Ranking:
-    return _desk.market.rank(requirements, None, model, workload_usd_per_hour)
+    return _services.market.rank(requirements, None, model, workload_usd_per_hour)
 
 
 def forget_market() -> None:
-    """After a collect: the next read is a new one."""
+    """Clear the cached market; called after a collection."""
     _market.clear()
     _ranking.clear()
     _snapshots.clear()
 
 
 def forget_market_of(version: int) -> None:
-    """After another process collected: the first who hears of it forgets, for everybody."""
-    known = _market_version()
-    if known != [version]:
-        known[:] = [version]
+    """Clear the cached market of all users, unless it was cleared for this version already."""
+    cleared_for = _market_version()
+    if cleared_for != [version]:
+        cleared_for[:] = [version]
         forget_market()
 
 
 @st.cache_resource(show_spinner=False, max_entries=1)
 def _market_version() -> list[int]:
-    """Which news of the market this server has read."""
+    """The version of the market topic for which the cache was last cleared."""
     return []
 
 
 def fleet() -> list[Instance]:
-    """The instances that are managed, as far as this reader sees them."""
-    return desk().instances.list()
+    """The managed instances that this user may see."""
+    return services().instances.list()
 
 
 def decisions() -> Mapping[str, ExperimentSummary]:
-    """The newest decision about each instance that this reader sees."""
-    return desk().decisions.latest_per_instance()
+    """The newest decision about each instance that this user may see."""
+    return services().experiments.latest_per_instance()
 
 
 def experiment(experiment_id: int) -> Experiment:
-    """One decision, whole. Raises NotFound, also where this reader does not see its account."""
-    asked = reader()
-    return asked.decisions.shown(_experiment(experiment_id, asked))
+    """One decision with all its inputs. Raises NotFound, also if this user may not see it."""
+    services = reader()
+    return services.experiments.if_visible(_experiment(experiment_id, services))
 
 
 @st.cache_resource(show_spinner=False, ttl=timedelta(minutes=10), max_entries=16)
-def _experiment(experiment_id: int, _desk: Desk) -> Experiment:
-    """It never changes; whoever asks is asked who they are again, after this cache."""
-    return _desk.decisions.get(experiment_id)
+def _experiment(experiment_id: int, _services: Services) -> Experiment:
+    """Decisions never change; access is checked again after this cache."""
+    return _services.experiments.get(experiment_id)
 
 
 def snapshots() -> Sequence[SnapshotInfo]:
-    """What has been collected for the active market, newest first."""
+    """The snapshots of the active market, newest first."""
     return _snapshots(reader())
 
 
 @st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=1)
-def _snapshots(_desk: Desk) -> Sequence[SnapshotInfo]:
-    return _desk.market.snapshots()
+def _snapshots(_services: Services) -> Sequence[SnapshotInfo]:
+    return _services.market.snapshots()

@@ -1,7 +1,7 @@
-"""Tables: numbers right-aligned with their unit in the header, sortable as numbers.
+"""Tables with right-aligned numbers, units in the header, and sorting by value.
 
-Cells are shown through a Styler, so that what is read (a minus sign, sensible digits, a relative
-time) and what is sorted (the number, the moment) are two things.
+Cells are formatted by a Styler, so that the shown text (a minus sign, sensible digits, a relative
+time) and the sorted value (the number, the time) can differ.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Column:
     Args:
         label: header, with the unit.
         show: value to text; not called for an unknown one.
-        help: on hover over the header: what it is, its source, and what "—" means.
-        colour: value to #RRGGBB, where the colour carries meaning.
-        width: pixels or Streamlit's word.
-        number: right-aligned; None: decided by the values.
+        help: on hover over the header: meaning, source, and what "—" means.
+        colour: value to #RRGGBB, if the colour carries meaning.
+        width: pixels, or one of Streamlit's names.
+        number: right-aligned; None: depends on the values.
     """
 
     label: str
@@ -56,14 +56,14 @@ def show(
     """Show a table.
 
     Args:
-        frame: has every column named in `columns`; only those are shown, in that order.
+        frame: has at least the columns in `columns`; only those are shown, in that order.
         columns: by name.
         name: accessible name of the table.
         key: of the widget.
         select: what can be selected; empty: nothing.
         max_rows: a longer table scrolls.
-        rows: ids of the rows, where something can be done with a selected one: when other rows
-            take their places, the selection is let go rather than moved to another.
+        rows: ids of the rows, if there are actions on a selected row: when the rows change, the
+            selection is cleared instead of moving to another row.
     Returns:
         Positions of the selected rows; a clicked cell counts as its row, first.
     """
@@ -83,12 +83,12 @@ def show(
 
 
 def key_of(key: str, rows: Sequence[str]) -> str:
-    """A key that changes with what is shown: a table's rows by their ids, a form's contents."""
+    """A widget key that changes with the ids of a table's rows, or with a form's values."""
     return f"{key} {crc32('|'.join(rows).encode()):08x}" if rows else key
 
 
 def styled(frame: pd.DataFrame, columns: Mapping[str, Column]) -> Any:
-    """The frame with each cell's text and colour."""
+    """The frame with the text and colour of each cell."""
     texts: dict[Any, Any] = {
         column: spec.show for column, spec in columns.items() if spec.show is not str
     }
@@ -100,7 +100,7 @@ def styled(frame: pd.DataFrame, columns: Mapping[str, Column]) -> Any:
 
 
 def as_seen(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with what is not seen in its texts as escapes."""
+    """The frame with invisible characters in its texts as escapes."""
     changed = {}
     for name in frame.columns:
         column = frame[name]
@@ -111,9 +111,9 @@ def as_seen(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**changed) if changed else frame
 
 
-def at(now: datetime, say: Callable[[datetime, datetime], str]) -> Callable[[Any], str]:
-    """A column's `show` for moments, relative to now."""
-    return lambda value: say(pd.Timestamp(value).to_pydatetime(), now)
+def at(now: datetime, text_of: Callable[[datetime, datetime], str]) -> Callable[[Any], str]:
+    """A column's `show` for times relative to now."""
+    return lambda value: text_of(pd.Timestamp(value).to_pydatetime(), now)
 
 
 def _css(colour: Callable[[Any], str]) -> Callable[[Any], str]:

@@ -1,8 +1,8 @@
-"""One small palette, in two themes.
+"""The palette, for the light and the dark theme.
 
-The colours are Okabe and Ito's (2008), which stay apart for colour-blind readers, darkened or
-lightened until they meet WCAG AA on their background. A colour means one thing, and never alone:
-a word or a shape says the same.
+The colours are those of Okabe and Ito (2008), which colour-blind readers can distinguish, darkened
+or lightened until they meet WCAG AA on their background. Each colour has one meaning, which a word
+or a shape also conveys.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Palette:
     """The colours of one theme, as #RRGGBB.
 
     Args:
-        background: behind everything.
+        background: of the page.
         text: most text, at least 7:1 on the background.
         quiet: secondary text and axes, at least 4.5:1.
         line: grid lines and borders.
@@ -29,8 +29,8 @@ class Palette:
         move: SWITCH and the chosen pool.
         warn: medium risk, degraded.
         bad: high risk, FALLBACK_ONDEMAND, down.
-        dots: marks that mean nothing by themselves, at least 3:1.
-        scale: five steps from least to most, for ordered values.
+        dots: marks without a meaning of their own, at least 3:1.
+        scale: five steps for ordered values, lowest first.
     """
 
     background: str
@@ -98,7 +98,7 @@ DARK: Final = Palette(
 
 
 def palette() -> Palette:
-    """The palette of the theme that the reader's browser shows."""
+    """The palette of the browser's theme."""
     return DARK if st.context.theme.type == "dark" else LIGHT
 
 

@@ -1,4 +1,4 @@
-"""What a trace file does not say itself, and its sender declares."""
+"""Form fields for facts that a trace file does not contain: polarity and gap."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ from streamlit.delta_generator import DeltaGenerator
 
 from spotlab.recorded.traces import POLARITIES, Polarity
 
-UNDECLARED = "as the file says"
+UNDECLARED = "as in the file"
 
 
 def polarity(place: DeltaGenerator, key: str) -> Polarity | None:
-    """What 1 means in the file; None: the file says it."""
+    """What 1 means in the file; None: the file states it."""
     return place.selectbox(
         "1 means",
         POLARITIES,
         index=None,
         placeholder=UNDECLARED,
         key=key,
-        help="A CSV does not say what 1 means: declare it. JSON counts what is available.",
+        help="A CSV file does not state what 1 means, so choose it here. A JSON file "
+        "counts what is available.",
     )
 
 
 def gap_s(place: DeltaGenerator, key: str) -> float | None:
-    """Seconds from tick to tick; None: the file says it."""
+    """Seconds between ticks; None: the file states them."""
     return place.number_input(
         "Gap, s",
         min_value=1.0,
         value=None,
         placeholder=UNDECLARED,
         key=key,
-        help="Seconds from tick to tick, where the file does not say.",
+        help="Seconds between ticks, if the file does not state them.",
     )

@@ -1,4 +1,4 @@
-"""Who looks, at the end of the line above every page: name, role, own account, sign out."""
+"""The user's menu at the top of every page: name, role, own account, sign out."""
 
 from __future__ import annotations
 
@@ -18,22 +18,24 @@ ROLE_WORDS: Final[dict[Role, str]] = {
 }
 
 
-def show(who: Principal) -> None:
-    """A quiet button with the name, and what is behind it."""
-    with st.popover(who.name, icon=":material/account_circle:", type="tertiary", key="menu"):
-        st.markdown(f"**{formatting.plain(who.name)}**")
-        st.caption(f"{ROLE_WORDS[who.role].capitalize()}, {formatting.plain(seen(who))}")
+def show(user: Principal) -> None:
+    """A button with the user's name, and the menu."""
+    with st.popover(user.name, icon=":material/account_circle:", type="tertiary", key="menu"):
+        st.markdown(f"**{formatting.plain(user.name)}**")
+        st.caption(
+            f"{ROLE_WORDS[user.role].capitalize()}, {formatting.plain(visible_accounts(user))}"
+        )
         links.to("me", "My account", ":material/manage_accounts:")
-        if who.session_id:
+        if user.session_id:
             st.html(links.OUTSIDE.format(href="/sign-out", text="Sign out"))
         elif session.settings().auth != "off":
             links.to_sign_in()
         else:
-            st.caption("This server has no sign-in: whoever reaches it is administrator.")
+            st.caption("This server has no sign-in: anyone who can reach it is administrator.")
 
 
-def seen(who: Principal) -> str:
-    """Whose instances they see."""
-    if who.accounts is None:
-        return "sees every account"
-    return f"sees {', '.join(who.accounts)}" if who.accounts else "sees no account"
+def visible_accounts(user: Principal) -> str:
+    """The accounts that a user sees, in words."""
+    if user.accounts is None:
+        return "sees all accounts"
+    return f"sees {', '.join(user.accounts)}" if user.accounts else "sees no accounts"

@@ -1,8 +1,9 @@
-"""Small parts that several pages share."""
+"""Small elements that several pages share: headline, filters, exports, empty states."""
 
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -23,26 +24,26 @@ _NUMBER: Final = re.compile(r"[1-9][0-9]{0,9}")
 
 
 def headline(sentence: str, details: str = "") -> None:
-    """The page's answer, in a sentence with numbers, and one line of small print."""
+    """The page's answer, a sentence with numbers, and one line of small print."""
     st.title(plain(sentence), anchor=False)
     if details:
         st.caption(plain(details))
 
 
 def degraded(reasons: Sequence[str], meaning: str) -> None:
-    """Says why what is shown is less than it should be, and what that means here."""
+    """A warning that says why the page's data is degraded, and what that means here."""
     if reasons:
-        told = "\n\n".join(map(plain, [*reasons, meaning]))
-        st.warning(told, title="Degraded", icon=":material/warning:")
+        text = "\n\n".join(map(plain, [*reasons, meaning]))
+        st.warning(text, title="Degraded", icon=":material/warning:")
 
 
 def empty(what: str, do: str) -> None:
-    """Nothing to show: what that means, and what to do."""
+    """An empty state: what is missing, and what to do."""
     st.info(f"{plain(what)}\n\n**What to do:** {plain(do)}", icon=":material/inbox:")
 
 
 def pick_many(label: str, options: Iterable[str], key: str) -> list[str]:
-    """A filter that lives in the URL; nothing picked means all."""
+    """A filter whose values are in the URL; nothing selected means all."""
     return st.multiselect(
         label,
         sorted(options),
@@ -53,34 +54,41 @@ def pick_many(label: str, options: Iterable[str], key: str) -> list[str]:
     )
 
 
-def rows_left(shown: int, of: int, noun: str) -> None:
+def row_count(shown: int, of: int, noun: str) -> None:
     """How many rows the filters leave."""
-    every = f"{shown:,} of " if shown != of else "all " if of > 1 else ""
-    st.caption(f"{every}{count(of, noun)}", width="content")
+    share = f"{shown:,} of " if shown != of else "all " if of > 1 else ""
+    st.caption(f"{share}{count(of, noun)}", width="content")
+
+
+def page_offset(total: int, page_rows: int) -> int:
+    """Offset of the first row of the page in the URL; shows page numbers if there are several."""
+    pages = max(1, math.ceil(total / page_rows))
+    number = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
+    return (min(number, pages) - 1) * page_rows
 
 
 def number_asked(key: str) -> int | None:
-    """The number of something that the URL names; None where it names none that there can be."""
-    asked = st.query_params.get(key, "")
-    return int(asked) if _NUMBER.fullmatch(asked) else None
+    """A positive number from the URL; None if the parameter is missing or no such number."""
+    value = st.query_params.get(key, "")
+    return int(value) if _NUMBER.fullmatch(value) else None
 
 
 def pick_one(label: str, names: Mapping[str, str], key: str, *, blank: str = "") -> str | None:
-    """One of some things that have an id and a name; the URL carries the id.
+    """A selection box over ids with names; the URL contains the id.
 
-    Streamlit's own binding would write the name there, which may change from run to run.
+    Streamlit's own binding would write the name, which may change from run to run.
 
     Args:
         label: of the widget.
         names: name by id, in order.
         key: of the query parameter.
-        blank: offers none under that name; "": the first one is picked.
+        blank: placeholder if nothing needs to be selected; "": the first one is preselected.
     """
     widget, first = f"pick {key}", None if blank else next(iter(names), None)
-    asked = st.query_params.get(key)
-    if asked not in names:
+    in_url = st.query_params.get(key)
+    if in_url not in names:
         st.query_params.pop(key, None)
-    chosen = asked if asked in names else first
+    chosen = in_url if in_url in names else first
     if st.session_state.get(widget, chosen) != chosen:
         st.session_state[widget] = chosen
     return st.selectbox(
@@ -88,7 +96,7 @@ def pick_one(label: str, names: Mapping[str, str], key: str, *, blank: str = "")
         list(names),
         index=list(names).index(chosen) if chosen is not None else None,
         format_func=lambda option: visible(names.get(option, option)),
-        placeholder=blank or "nothing to choose from",
+        placeholder=blank or "no options",
         key=widget,
         on_change=_write_to_url,
         args=(key, widget),
@@ -103,15 +111,20 @@ def _write_to_url(key: str, widget: str) -> None:
         st.query_params[key] = chosen
 
 
+def pick_option(label: str, options: Sequence[str], key: str, *, blank: str = "all") -> str | None:
+    """One of some texts, in the URL; None, shown as `blank`, if nothing is selected."""
+    return st.selectbox(label, options, index=None, key=key, bind="query-params", placeholder=blank)
+
+
 def pick_view(views: Mapping[str, str], widget: str) -> str:
-    """One of a page's views, in the URL; the first where it names none.
+    """The page's view that the URL names, or the first one.
 
     Args:
         views: name by id, in order.
         widget: key of the control.
     """
-    asked = st.query_params.get("view", "")
-    chosen = asked if asked in views else next(iter(views))
+    in_url = st.query_params.get("view", "")
+    chosen = in_url if in_url in views else next(iter(views))
     if st.session_state.get(widget) != chosen:
         st.session_state[widget] = chosen
     st.segmented_control(
@@ -128,7 +141,7 @@ def pick_view(views: Mapping[str, str], widget: str) -> str:
 
 
 def pick_instance(fleet: Sequence[Instance], blank: str = "") -> str | None:
-    """One instance by id, in the URL; `blank` offers none under that name."""
+    """An instance id, in the URL; `blank` as in `pick_one`."""
     names = {i.instance_id: instance_name(i) for i in fleet}
     return pick_one("Instance", names, "instance", blank=blank)
 
@@ -139,7 +152,7 @@ def instance_name(instance: Instance) -> str:
 
 
 def sources(origins: Iterable[Provenance], now: datetime) -> None:
-    """Where the numbers on the page come from, with ages; absolute times on hover."""
+    """The sources of the page's numbers, with ages; absolute times on hover."""
     known = list(dict.fromkeys(origins))
     if not known:
         return
@@ -152,11 +165,11 @@ def sources(origins: Iterable[Provenance], now: datetime) -> None:
 
 
 def export(frame: Callable[[], pd.DataFrame], file_name: str, key: str) -> None:
-    """Two buttons that build a file of all rows when clicked, not before."""
-    asked = identity.later()
+    """Two buttons that build a file of all rows when they are clicked."""
+    reader = identity.deferred_reader()
 
     def rows() -> pd.DataFrame:
-        asked().require(Right.READ)
+        reader().require(Right.READ)
         return frame()
 
     with st.container(horizontal=True):

@@ -1,4 +1,4 @@
-"""One decision, opened whole: what was decided, from what, and how."""
+"""One decision in detail: reason, candidates, filtered pools, stages, features, sources."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.decision import Candidate, Decision, Experiment
+from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.ui import charts
 from spotlab.ui.candidates import table
 from spotlab.ui.common import formatting, links, session, tables, widgets
@@ -18,7 +19,7 @@ from spotlab.ui.common.theme import Palette
 
 
 def headline(experiment: Experiment) -> str:
-    """What was decided about which instance."""
+    """The decision, the instance and the saving."""
     instance, verdict = experiment.instance, experiment.verdict
     name = instance.name or instance.instance_id
     if verdict is None:
@@ -38,7 +39,7 @@ def headline(experiment: Experiment) -> str:
 
 
 def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
-    """Everything that was stored."""
+    """Everything that was recorded."""
     verdict = experiment.verdict
     widgets.headline(
         headline(experiment),
@@ -46,9 +47,9 @@ def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
         f"{formatting.moment(experiment.created_at)} "
         f"({formatting.ago(experiment.created_at, now)}) · "
         f"{formatting.MARKET_WORDS[experiment.market]} · {experiment.model} · "
-        f"{'shadow: recorded only' if experiment.shadow else 'live'}",
+        f"{'shadow mode: recorded only' if experiment.shadow else 'live'}",
     )
-    widgets.degraded(experiment.degraded, "The decision was made from what was left.")
+    widgets.degraded(experiment.degraded, "The decision was made with the data that was available.")
     if verdict is None:
         st.error(
             formatting.plain(experiment.error),
@@ -59,20 +60,20 @@ def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
         st.write(formatting.plain(verdict.reason))
         _show_sides(verdict.current, verdict.chosen)
     links.of_experiment(experiment.experiment_id, experiment.instance.instance_id)
-    links.of_logs(session.desk().decisions.correlation_id(experiment))
-    tabs = st.tabs(["Candidates", "Dropped", "How it was made", "Features", "Sources"])
+    links.of_logs(session.services().experiments.correlation_id(experiment))
+    tabs = st.tabs(["Candidates", "Filtered", "Evaluation", "Features", "Sources"])
     with tabs[0]:
         _show_candidates(experiment, palette)
     with tabs[1]:
-        _show_dropped(experiment, palette)
+        _show_filtered(experiment, palette)
     with tabs[2]:
-        _show_making(experiment)
+        _show_evaluation(experiment)
     with tabs[3]:
         _show_features(experiment)
     with tabs[4]:
         _show_sources(experiment)
     st.download_button(
-        "Whole decision as JSON",
+        "Decision as JSON",
         data=lambda: as_json(experiment),
         file_name=f"decision-{experiment.experiment_id}.json",
         mime="application/json",
@@ -82,16 +83,17 @@ def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
 
 
 def as_json(experiment: Experiment) -> bytes:
-    """All that was stored, with names and units as in the code; unknown numbers are null."""
+    """Everything that was recorded, with names and units as in the code; unknown numbers are
+    null."""
     return msgspec.json.format(msgspec.json.encode(experiment), indent=2)
 
 
 def _show_sides(current: Candidate | None, chosen: Candidate | None) -> None:
-    """The current pool and the chosen one, number by number, with their reasons."""
+    """The current and the chosen pool side by side, with their reasons."""
     sides = {"current": current, "chosen": chosen}
     known = {title: facts(side) for title, side in sides.items() if side is not None}
     if not known:
-        st.caption("Price or risk of the current pool was unknown, and no other was chosen.")
+        st.caption("Price or risk of the current pool was unknown, and no other pool was chosen.")
         return
     frame = pd.DataFrame(known).rename_axis("what").reset_index()
     columns = {"what": Column("")} | {
@@ -107,11 +109,11 @@ def _show_sides(current: Candidate | None, chosen: Candidate | None) -> None:
 
 
 def facts(side: Candidate) -> dict[str, str]:
-    """A pool's numbers with their units, one a line."""
+    """A pool's numbers with their units, by label."""
     return {
         "spot price": formatting.usd_per_hour(side.spot_price_usd_per_hour),
         f"risk in {side.horizon_h:g} h": formatting.percent(side.risk),
-        "interruptions a month": f"{730.5 * side.hazard_per_hour:.2f}",
+        "interruptions a month": f"{HOURS_PER_MONTH * side.hazard_per_hour:.2f}",
         "expected cost": f"{formatting.usd_finer(side.expected_cost_usd_per_hour)} USD/h",
         "on-demand price": formatting.usd_per_hour(side.on_demand_price_usd_per_hour),
         "rank": f"{side.rank:,}" if side.rank else "not ranked",
@@ -122,13 +124,18 @@ def _show_candidates(experiment: Experiment, palette: Palette) -> None:
     frame = candidate_rows(experiment)
     horizon_h = experiment.policy.horizon_h
     shown = frame.head(table.TOP)
-    widgets.rows_left(len(shown), len(frame), "candidate")
+    widgets.row_count(len(shown), len(frame), "scored pool")
     verdict = experiment.verdict
     current, chosen = (verdict.current, verdict.chosen) if verdict else (None, None)
     ranked = {name: c for name, c in table.columns(horizon_h, palette).items() if name in frame}
     tables.show(
         shown,
-        ranked | {"dropped": Column("not used because", help="“—”: it was a candidate.")},
+        ranked
+        | {
+            "dropped": Column(
+                "filtered because", formatting.drop_reason, "“—”: it was a candidate."
+            )
+        },
         name="Candidates of this decision",
         key="decision-candidates",
         max_rows=10,
@@ -153,7 +160,7 @@ def _show_candidates(experiment: Experiment, palette: Palette) -> None:
 
 
 def candidate_rows(experiment: Experiment) -> pd.DataFrame:
-    """A decision's candidates as rows, ranked ones first."""
+    """One row per scored pool of a decision, ranked candidates first."""
     ranked = sorted(experiment.candidates, key=lambda c: (c.rank == 0, c.rank))
     return pd.DataFrame(
         [
@@ -174,22 +181,22 @@ def candidate_rows(experiment: Experiment) -> pd.DataFrame:
     ).astype({"on_demand": "float64", "rank": "float64"})
 
 
-def _show_dropped(experiment: Experiment, palette: Palette) -> None:
+def _show_filtered(experiment: Experiment, palette: Palette) -> None:
     if not experiment.dropped:
-        st.caption("No pool was dropped.")
+        st.caption("No pools were filtered.")
         return
     st.caption(
-        f"{formatting.count(sum(experiment.dropped.values()), 'pool')} dropped, by first reason."
+        f"{formatting.count(sum(experiment.dropped.values()), 'pool')} filtered, by first reason."
     )
     st.plotly_chart(
         charts.drops(experiment.dropped, palette),
         config=charts.CONFIG,
         key="decision-drops",
-        alt="Pools dropped by reason",
+        alt="Filtered pools by reason",
     )
 
 
-def _show_making(experiment: Experiment) -> None:
+def _show_evaluation(experiment: Experiment) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(
@@ -206,18 +213,20 @@ def _show_making(experiment: Experiment) -> None:
             "out": Column("rows out", "{:,}".format, number=True),
         }
         tables.show(frame, columns, name="Stages", key="stages")
-        st.caption("collect, features and risk are done once for all instances of a run.")
+        st.caption("collect, features and risk run once for all instances of an evaluation.")
     with right:
         st.markdown("**Policy parameters**")
         _show_parameters(experiment.policy.as_dict())
-        st.markdown("**Asked for**")
-        st.caption(formatting.plain(table.asked(experiment.requirements)))
+        st.markdown("**Requirements**")
+        st.caption(formatting.plain(table.describe(experiment.requirements)))
 
 
 def _show_parameters(values: Mapping[str, float]) -> None:
     frame = pd.DataFrame({"parameter": [*values], "value": [*values.values()]})
     columns = {
-        "parameter": Column("parameter", help="The ending is the unit: _h hours, _fraction 0..1."),
+        "parameter": Column(
+            "parameter", help="The suffix is the unit: _h hours, _fraction a share of 1."
+        ),
         "value": Column("value", "{:g}".format, number=True),
     }
     tables.show(frame, columns, name="Policy parameters", key="policy", max_rows=20)
@@ -234,7 +243,7 @@ def _show_features(experiment: Experiment) -> None:
         if side is not None
     }
     if not sides:
-        st.caption("Neither the current pool nor another was scored.")
+        st.caption("Neither the current pool nor another pool was scored.")
         return
     frame = pd.DataFrame({"feature": list(experiment.feature_names)})
     for title, side in sides.items():
@@ -243,10 +252,10 @@ def _show_features(experiment: Experiment) -> None:
         frame.astype(dict.fromkeys(sides, "float64")),
         {"feature": Column("feature")}
         | {
-            title: Column(title, "{:,.4g}".format, "“—”: unknown then.", number=True)
+            title: Column(title, "{:,.4g}".format, "“—”: unknown at that time.", number=True)
             for title in sides
         },
-        name="Features then",
+        name="Features",
         key="decision-features",
         max_rows=30,
     )
@@ -257,15 +266,17 @@ def _show_sources(experiment: Experiment) -> None:
     sides = [s for s in (verdict.chosen, verdict.current) if s] if verdict else []
     origins = list(dict.fromkeys(o for side in sides for o in side.sources))
     if not origins:
-        st.caption("No source was stored: nothing could be scored.")
+        st.caption("No sources were recorded, because no pool could be scored.")
         return
     st.table(
         pd.DataFrame(
             {
-                "true at": [formatting.moment(o.event_time) for o in origins],
-                "age then": [formatting.age(o.age_s(experiment.created_at)) for o in origins],
+                "event time": [formatting.moment(o.event_time) for o in origins],
+                "age at decision": [
+                    formatting.age(o.age_s(experiment.created_at)) for o in origins
+                ],
                 "read at": [formatting.moment(o.fetched_at) for o in origins],
-                "kind": [
+                "quality": [
                     ", ".join(
                         word
                         for word, is_so in (("approximate", o.approximate), ("stale", o.stale))

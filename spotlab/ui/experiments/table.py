@@ -1,4 +1,4 @@
-"""The history of decisions: filters and rows."""
+"""The table of decisions: filters, headline, rows and columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spotlab.domain.ports import ExperimentFilter, ExperimentSummary
 from spotlab.ui.common import formatting
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
-from spotlab.ui.common.widgets import pick_instance
+from spotlab.ui.common.widgets import pick_instance, pick_option
 from spotlab.ui.instances.table import DECISION_PX
 
 PAGE_ROWS: Final = 50
@@ -29,21 +29,23 @@ SINCE: Final = {
 YES_NO: Final = {"yes": True, "no": False}
 
 
-def ask(fleet: Sequence[Instance], models: Sequence[str], now: datetime) -> ExperimentFilter:
-    """One row of filters, in the URL."""
+def show_filters(
+    fleet: Sequence[Instance], models: Sequence[str], now: datetime
+) -> ExperimentFilter:
+    """One row of filters; the values are in the URL."""
     row = st.columns([3, 2, 2, 2, 1.5, 1.5], vertical_alignment="bottom")
     with row[0]:
         instance = pick_instance(fleet, blank="all")
     with row[1]:
-        decision = _one("Decision", [d.value for d in Decision], "made")
+        decision = pick_option("Decision", [d.value for d in Decision], "made")
     with row[2]:
-        model = _one("Model", list(models), "model")
+        model = pick_option("Model", models, "model")
     with row[3]:
-        since = _one("Time", list(SINCE), "since")
+        since = pick_option("Time", list(SINCE), "since")
     with row[4]:
-        degraded = _one("Degraded", list(YES_NO), "degraded")
+        degraded = pick_option("Degraded", list(YES_NO), "degraded")
     with row[5]:
-        shadow = _one("Shadow", list(YES_NO), "shadow")
+        shadow = pick_option("Shadow", list(YES_NO), "shadow")
     return ExperimentFilter(
         instance_id=instance,
         decision=Decision(decision) if decision else None,
@@ -54,29 +56,25 @@ def ask(fleet: Sequence[Instance], models: Sequence[str], now: datetime) -> Expe
     )
 
 
-def _one(label: str, options: list[str], key: str) -> str | None:
-    return st.selectbox(label, options, index=None, key=key, bind="query-params", placeholder="all")
-
-
-def headline(found: int, newest: Sequence[ExperimentSummary], now: datetime) -> str:
-    """How many decisions, and how the newest went."""
-    if not found:
-        return "No decision matches"
+def headline(total: int, newest: Sequence[ExperimentSummary], now: datetime) -> str:
+    """How many decisions match, and how many of those shown would move an instance."""
+    if not total:
+        return "No decisions match the filters"
     moves = sum(row.decision in (Decision.SWITCH, Decision.FALLBACK_ONDEMAND) for row in newest)
     return (
-        f"{formatting.count(found, 'decision')}, the newest "
+        f"{formatting.count(total, 'decision')}, the newest "
         f"{formatting.ago(newest[0].created_at, now)}; "
-        f"{moves} of the last {len(newest)} would move an instance"
+        f"{moves} of the {len(newest)} shown would move an instance"
     )
 
 
-def news(more: int) -> str | None:
-    """What a reader may press when decisions were made since; None: none that the filters leave."""
-    return f"{formatting.count(more, 'new decision')}: show" if more > 0 else None
+def new_decisions(count: int) -> str | None:
+    """Label of the button that shows new decisions; None if there are none."""
+    return f"{formatting.count(count, 'new decision')}: show" if count > 0 else None
 
 
-def rows(found: Sequence[ExperimentSummary], fleet: Sequence[Instance]) -> pd.DataFrame:
-    """One row a decision; an instance that is gone goes by its id."""
+def rows(decisions: Sequence[ExperimentSummary], fleet: Sequence[Instance]) -> pd.DataFrame:
+    """One row per decision; an instance that no longer exists is shown by its id."""
     names = {i.instance_id: i.name or i.instance_id for i in fleet}
     return pd.DataFrame(
         [
@@ -95,7 +93,7 @@ def rows(found: Sequence[ExperimentSummary], fleet: Sequence[Instance]) -> pd.Da
                 "shadow": "shadow" if e.shadow else "live",
                 "state": "not decided" if e.error else "degraded" if e.degraded else "healthy",
             }
-            for e in found
+            for e in decisions
         ],
         columns=[
             "id",
@@ -116,31 +114,31 @@ def rows(found: Sequence[ExperimentSummary], fleet: Sequence[Instance]) -> pd.Da
 
 
 def columns(now: datetime, palette: Palette) -> dict[str, Column]:
-    """How the history's columns are shown."""
+    """The columns of the table of decisions."""
     marks = {mark: decision for decision, mark in formatting.DECISION_MARKS.items()}
     return {
         "id": Column("#", str, "Select a row to open the decision.", number=True),
-        "when": Column("decided", at(now, formatting.ago)),
+        "when": Column("time", at(now, formatting.ago)),
         "instance": Column("instance"),
         "decision": Column(
             "decision", colour=lambda mark: palette.of_decision(marks.get(mark)), width=DECISION_PX
         ),
         "from": Column("from", width=POOL_PX),
-        "to": Column("to", help="“—”: it stays, or falls back to on-demand.", width=POOL_PX),
+        "to": Column("to", help="“—”: STAY or FALLBACK.", width=POOL_PX),
         "risk": Column(
             "risk before", formatting.percent, "Within the decision's horizon.", number=True
         ),
         "after": Column("risk after", formatting.percent, "“—”: no other pool.", number=True),
         "saving": Column(
-            "saves USD/h",
+            "saving USD/h",
             lambda value: formatting.usd(value, sign=True),
-            "Expected cost now minus after. “—”: a price or a risk is unknown.",
+            "Expected cost before minus after. “—”: a price or a risk is unknown.",
             number=True,
         ),
         "model": Column("model"),
         "state": Column(
             "inputs",
-            help="Degraded: made from less than it should have been; the decision says from what.",
+            help="Degraded: made with less data than usual; the decision says what was missing.",
             colour=lambda state: palette.of_state({"not decided": "down"}.get(state, state)),
         ),
         "market": Column("market"),

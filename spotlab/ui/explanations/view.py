@@ -1,7 +1,6 @@
-"""What there is to explain: a past decision or the market now.
+"""The subject of an explanation: a past decision, or an instance in the market now.
 
-A past decision is explained from the features it stored, so that the explanation is of what was
-decided then.
+A past decision is explained from the features that were recorded with it.
 """
 
 from __future__ import annotations
@@ -27,23 +26,23 @@ from spotlab.ui.common import session, widgets
 from spotlab.ui.common.formatting import ago, decision_mark, plain
 
 NOW = "now"
-MOST_POOLS = 100
-MOST_DECISIONS = 20
+MAX_POOLS = 100
+MAX_DECISIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What the explanations are taken from.
+    """What explanations are computed from.
 
     Args:
-        instance_id: what it is about.
-        title: in words.
-        frame: features, as they were.
+        instance_id: the instance.
+        title: for a person, such as "decision #7 (● STAY)".
+        frame: features of the pools at that time.
         model: "name@version".
         horizon_h: of the risks, hours.
-        current: the pool it is (or was) on; None where it was not scored.
-        chosen: the pool decided for, or the best candidate now.
-        pools: what can be explained, best first.
+        current: the instance's pool; None if it was not scored.
+        chosen: the chosen pool of the decision, or the best candidate now.
+        pools: the pools to choose from, best first.
     """
 
     instance_id: str
@@ -60,7 +59,7 @@ def of_experiment(experiment: Experiment) -> Subject:
     """A past decision.
 
     Raises:
-        NotFound: it stored no candidate.
+        NotFound: no candidate was recorded with it.
     """
     if not experiment.candidates:
         raise NotFound(
@@ -69,7 +68,6 @@ def of_experiment(experiment: Experiment) -> Subject:
         )
     verdict = experiment.verdict
     ranked = sorted(experiment.candidates, key=lambda c: (c.rank == 0, c.rank))
-    known = [candidate.pool for candidate in ranked]
     current = verdict.current.pool if verdict and verdict.current else None
     chosen = verdict.chosen.pool if verdict and verdict.chosen else None
     decision = decision_mark(verdict.decision if verdict else None)
@@ -81,7 +79,7 @@ def of_experiment(experiment: Experiment) -> Subject:
         horizon_h=experiment.policy.horizon_h,
         current=current,
         chosen=chosen,
-        pools=_offered(known, current, chosen),
+        pools=_options([candidate.pool for candidate in ranked], current, chosen),
     )
 
 
@@ -89,36 +87,36 @@ def of_now(instance: Instance) -> Subject:
     """An instance in the market now.
 
     Raises:
-        NoMarketData: nothing was collected yet.
+        NoMarketData: no market has been collected.
     """
-    market = session.desk().market
-    model, instead = market.in_force(instance)
-    widgets.degraded([instead] if instead else [], "The champion's risks are explained.")
+    market = session.services().market
+    model, problem = market.deciding_model(instance)
+    widgets.degraded([problem] if problem else [], "The champion's risks are explained instead.")
     ranking = session.ranking(market.requirements_of(instance), model, None)
-    current = table.current_of(ranking, instance)
-    best = ranking.take(range(min(MOST_POOLS, len(ranking.candidates))))
-    known = [candidate.pool for candidate in best]
-    here = current.pool if current else None
+    scored = table.current_of(ranking, instance)
+    current = scored.pool if scored else None
+    best = ranking.take(range(min(MAX_POOLS, len(ranking.candidates))))
+    pools = [candidate.pool for candidate in best]
     return Subject(
         instance_id=instance.instance_id,
         title="the market now",
         frame=ranking.scored.frame,
         model=ranking.scored.model,
         horizon_h=ranking.policy.horizon_h,
-        current=here,
-        chosen=next((pool for pool in known if pool != here), None),
-        pools=_offered(known, here, None),
+        current=current,
+        chosen=next((pool for pool in pools if pool != current), None),
+        pools=_options(pools, current, None),
     )
 
 
 def base_rate(model: RiskModel, explanation: Explanation) -> float:
-    """The monthly rate that an explanation's base stands for."""
+    """The monthly interruption rate that corresponds to an explanation's base value."""
     spec = msgspec.convert(with_kinds(dict(model.card)), CardSpec)
     return float(calibration.monthly_rate(spec, np.array([explanation.base]))[0])
 
 
 def pick() -> tuple[Subject, Pool]:
-    """One row of choices, in the URL: an instance, now or one of its decisions, and a pool.
+    """One row of selections, in the URL: an instance, now or one of its decisions, and a pool.
 
     Raises:
         NotFound: there is no instance, or no such decision.
@@ -129,62 +127,63 @@ def pick() -> tuple[Subject, Pool]:
     with left:
         instance_id = widgets.pick_instance(fleet)
     if instance_id is None:
-        raise NotFound("No instance is known yet.", remedy="Evaluate the fleet first.")
+        raise NotFound("There are no instances yet.", remedy="Evaluate the fleet first.")
     with middle:
-        when = widgets.pick_one("When", _recent(instance_id) | {NOW: "the market now"}, "decision")
+        options = _decisions(instance_id) | {NOW: "the market now"}
+        when = widgets.pick_one("Based on", options, "decision")
     if when is not None and when != NOW:
         subject = of_experiment(session.experiment(int(when)))
     else:
-        subject = of_now(session.desk().instances.get(instance_id))
+        subject = of_now(session.services().instances.get(instance_id))
     with right:
         return subject, _pick_pool(subject)
 
 
 def _pick_pool(subject: Subject) -> Pool:
-    """Which of its pools to explain; the chosen one first."""
-    role = {subject.chosen: " (best)", subject.current: " (where it runs)"}
-    names = {pool.key: pool.label + role.get(pool, "") for pool in subject.pools}
+    """The pool to explain; by default the chosen one."""
+    roles = {subject.chosen: " (best)", subject.current: " (current)"}
+    names = {pool.key: pool.label + roles.get(pool, "") for pool in subject.pools}
     key = widgets.pick_one("Pool", names, "pool")
     return next((pool for pool in subject.pools if pool.key == key), subject.pools[0])
 
 
 def _follow_decision() -> None:
-    """A link names a decision alone: its instance is picked with it."""
-    asked = widgets.number_asked("decision")
-    if asked is not None and "instance" not in st.query_params:
-        about = session.experiment(asked).instance
-        st.query_params["instance"] = about.instance_id
+    """Selects the instance of a link that names only a decision."""
+    experiment_id = widgets.number_asked("decision")
+    if experiment_id is not None and "instance" not in st.query_params:
+        instance = session.experiment(experiment_id).instance
+        st.query_params["instance"] = instance.instance_id
 
 
-def _recent(instance_id: str) -> dict[str, str]:
-    """An instance's recent decisions, id to words, newest first, and the one in the URL."""
+def _decisions(instance_id: str) -> dict[str, str]:
+    """Labels of an instance's recent decisions by id, newest first, and of the one in the URL."""
     now = session.now()
-    where = ExperimentFilter(instance_id=instance_id)
-    found = {
+    filters = ExperimentFilter(instance_id=instance_id)
+    labels = {
         str(e.experiment_id): f"decision #{e.experiment_id}, {ago(e.created_at, now)}: "
         f"{decision_mark(e.decision)}"
-        for e in session.desk().decisions.list(where, limit=MOST_DECISIONS)
+        for e in session.services().experiments.list(filters, limit=MAX_DECISIONS)
     }
-    asked = widgets.number_asked("decision")
-    if asked is not None and str(asked) not in found:
-        older = session.experiment(asked)
+    experiment_id = widgets.number_asked("decision")
+    if experiment_id is not None and str(experiment_id) not in labels:
+        older = session.experiment(experiment_id)
         if older.instance.instance_id == instance_id:
-            found[str(asked)] = f"decision #{asked}, {ago(older.created_at, now)}"
-    return found
+            labels[str(experiment_id)] = f"decision #{experiment_id}, {ago(older.created_at, now)}"
+    return labels
 
 
-def show_notes(model: RiskModel, in_log_odds: str) -> None:
-    """What the risk is and is not, and the model card."""
+def show_notes(model: RiskModel, log_odds_note: str) -> None:
+    """The limits of the risk, and the model card."""
     st.caption(
-        f"{plain(in_log_odds)} The risk is a model's estimate of how often AWS reclaims capacity, "
-        "learnt from the advisor's monthly buckets and spread evenly over the month. It is no "
-        "promise for the next hours, and a contribution says what moved the model, not "
-        "what causes it."
+        f"{plain(log_odds_note)} The risk is a model's estimate of how often AWS reclaims "
+        "capacity. The model is trained on the advisor's monthly buckets; the risk is spread "
+        "evenly over the month. It does not predict the next hours, and a contribution shows what "
+        "influenced the model, not what causes interruptions."
     )
     with st.expander(f"Model card of {model.name}@{model.version}", icon=":material/description:"):
         st.json(dict(model.card), expanded=1)
 
 
-def _offered(known: Sequence[Pool], current: Pool | None, chosen: Pool | None) -> tuple[Pool, ...]:
+def _options(pools: Sequence[Pool], current: Pool | None, chosen: Pool | None) -> tuple[Pool, ...]:
     first = [pool for pool in (chosen, current) if pool is not None]
-    return tuple(dict.fromkeys([*first, *known[:MOST_POOLS]]))
+    return tuple(dict.fromkeys([*first, *pools[:MAX_POOLS]]))

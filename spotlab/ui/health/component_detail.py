@@ -1,4 +1,4 @@
-"""One component's day: states, latency, failures with reasons, and what depends on it."""
+"""One component's last 24 hours: states, latency, failures, and its dependencies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.components import COMPONENTS, MEANINGS, depends_on, needed_by
-from spotlab.monitoring.health.report import Health, PartDay
+from spotlab.monitoring.health.report import ComponentDay, Health
 from spotlab.ui.common import export, formatting, session, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
@@ -17,32 +17,36 @@ MOST_FAILURES = 50
 
 
 def pick() -> str | None:
-    """The part whose day is shown, in the URL."""
+    """The component whose details are shown; the choice is in the URL."""
     names = {name: f"{name}: {MEANINGS[name]}" for name in COMPONENTS}
-    return widgets.pick_one("Look at one part", names, "part", blank="pick a part to see its day")
+    return widgets.pick_one(
+        "Component details", names, "part", blank="choose a component to see its last 24 hours"
+    )
 
 
 def show(name: str, health: Health, palette: Palette) -> None:
-    """Everything about one part. Raises DatabaseDown."""
-    part, day = health.part(name), session.desk().health.day(name)
+    """The details of one component. Raises DatabaseDown."""
+    day = session.services().health.day(name)
     with st.container(border=True):
         st.header(name, anchor=False)
         _show_charts(name, health, day, palette)
-        st.subheader("What went wrong", anchor=False)
+        st.subheader("Failures", anchor=False)
         if day.failures:
             _show_failures(day, palette, health.now)
+        elif day.probes:
+            count = formatting.count(len(day.probes), "probe")
+            st.write(f"No failures: it was healthy in {count} of the last 24 h.")
         else:
-            probes = formatting.count(len(day.probes), "probe")
-            st.write(f"None of {probes} of the last 24 h found it worse than the one before.")
+            st.write("No probes were recorded in the last 24 h.")
         _show_needs(name)
-    export.offer(lambda: _exported(day, name), f"health-{part.state.name}", "part-file")
+    export.offer(lambda: _exported(day, name), f"health-{name}", "part-file")
 
 
-def _show_charts(name: str, health: Health, day: PartDay, palette: Palette) -> None:
+def _show_charts(name: str, health: Health, day: ComponentDay, palette: Palette) -> None:
     from spotlab.ui import charts
     from spotlab.ui.charts.health import latency, states
 
-    spells = health.part(name).spells
+    spells = health.component(name).spells
     st.plotly_chart(
         states(spells, day.since, day.now, palette),
         config=charts.CONFIG,
@@ -58,7 +62,7 @@ def _show_charts(name: str, health: Health, day: PartDay, palette: Palette) -> N
         )
 
 
-def _show_failures(day: PartDay, palette: Palette, now: datetime) -> None:
+def _show_failures(day: ComponentDay, palette: Palette, now: datetime) -> None:
     frame = pd.DataFrame(
         [(each.at, each.state, each.reason) for each in day.failures[:MOST_FAILURES]],
         columns=["at", "state", "reason"],
@@ -66,11 +70,11 @@ def _show_failures(day: PartDay, palette: Palette, now: datetime) -> None:
     tables.show(
         frame,
         {
-            "at": Column("since", tables.at(now, formatting.ago), "When it was first found."),
+            "at": Column("since", tables.at(now, formatting.ago), "When a probe first found it."),
             "state": Column(
                 "state", formatting.state_mark, colour=lambda state: palette.of_state(str(state))
             ),
-            "reason": Column("why", width="large"),
+            "reason": Column("reason", width="large"),
         },
         name="Failures",
         key="part-failures",
@@ -83,22 +87,24 @@ def _show_needs(name: str) -> None:
     with left:
         st.subheader("Depends on", anchor=False)
         for need in depends_on(name):
-            st.markdown(f"**{need.on}**{_stops(need.stops)}. Without it: {need.without}")
+            st.markdown(f"**{need.on}**{_required(need.stops)}. Without it: {need.without}")
         if not depends_on(name):
-            st.write("Nothing of SpotLab.")
+            st.write("No other component.")
     with right:
         st.subheader("Needed by", anchor=False)
         for need in needed_by(name):
-            st.markdown(f"**{need.part}**{_stops(need.stops)}. Without {name}: {need.without}")
+            st.markdown(
+                f"**{need.component}**{_required(need.stops)}. Without {name}: {need.without}"
+            )
         if not needed_by(name):
-            st.write("Nothing of SpotLab.")
+            st.write("No other component.")
 
 
-def _stops(stops: bool) -> str:
-    return " (cannot do without)" if stops else ""
+def _required(stops: bool) -> str:
+    return " (required)" if stops else ""
 
 
-def _exported(day: PartDay, name: str) -> export.Table:
+def _exported(day: ComponentDay, name: str) -> export.Table:
     rows = [(p.at.isoformat(), p.state, p.latency_ms, p.reason) for p in day.probes]
     return export.Table(
         frame=pd.DataFrame(rows, columns=["at", "state", "latency_ms", "reason"]),

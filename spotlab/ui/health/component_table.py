@@ -1,4 +1,4 @@
-"""Components' states as a sentence and as rows."""
+"""The headline, table and export of component states."""
 
 from __future__ import annotations
 
@@ -12,81 +12,88 @@ import streamlit as st
 
 from spotlab.domain.components import DEGRADED, DOWN, HEALTHY, MEANINGS, UNKNOWN, needed_by
 from spotlab.domain.uptime import MAX_HOLD, Rate
-from spotlab.monitoring.health.report import Health, PartHealth, Slot
+from spotlab.monitoring.health.report import ComponentHealth, Health, Slot
 from spotlab.ui.common import export, formatting
 from spotlab.ui.common.theme import Palette
 
 COLOURS: Final = {HEALTHY: "green", DEGRADED: "orange", DOWN: "red"}
 WIDTHS: Final = (4.7, 1.1, 1.8, 1.8, 2.2)
+SUCCESS_RATE: Final = "success rate"
+LATENCY: Final = "p50, p95 · p99"
+UPTIME: Final = "uptime"
 HEADS: Final = (
-    ("part, its state, and why", ""),
+    ("component, state and reason", ""),
     (
-        "worked",
-        "Of what it did in 24 h: collects, listings, evaluations, jobs, and requests that all app "
-        "servers answered (below 500; without monitors' own); else answers to probes.",
+        SUCCESS_RATE,
+        "Share of its work that succeeded in 24 h: collections, listings, evaluations and jobs; "
+        "for the app servers, requests with a status below 500, without those of monitoring. For "
+        "a component without recorded work: share of probes that it answered.",
     ),
     (
-        "p50, p95 · p99",
-        "Latency in 24 h, of what worked: the smallest value that 50, 95 or 99 % do not exceed "
-        "(nearest rank); of requests, at most 5 % too high, until the answer begins.",
+        LATENCY,
+        "Latency of successful work in 24 h: 50, 95 or 99 % of the values are at or below it "
+        "(nearest rank). For requests: time until the response begins, at most 5 % too high.",
     ),
     (
-        "up",
+        UPTIME,
         "Share of the known time of the last 24 h in which recorded probes found it healthy or "
-        f"degraded. A probe holds until the next, at most {MAX_HOLD.total_seconds():.0f} s; "
-        "what is beyond is unknown, and counts neither as up nor as down.",
+        "degraded. A probe is valid until the next one, at most "
+        f"{MAX_HOLD.total_seconds():.0f} s. Time without a valid probe is unknown, and counts "
+        "neither as up nor as down.",
     ),
-    ("24 h", "Half hours: colour and height are the worst state; a gap is unknown."),
+    ("24 h", "One bar per half hour: colour and height show the worst state; a gap is unknown."),
 )
 _HEIGHTS: Final = {HEALTHY: 8, DEGRADED: 15, DOWN: 22}
 _SLOT_PX, _HEIGHT_PX = 4, 24
 
 
 def states(health: Health) -> list[str]:
-    """Each part's state."""
-    return [part.state.state for part in health.parts]
+    """The state of each component."""
+    return [part.state.state for part in health.components]
 
 
 def headline(health: Health) -> str:
-    """Does every part work?"""
-    states = [part.state for part in health.parts]
-    wrong = [s for s in states if s.state in (DOWN, DEGRADED)]
+    """How many components work, and which do not."""
+    states = [part.state for part in health.components]
+    failing = [s for s in states if s.state in (DOWN, DEGRADED)]
     unknown = [s for s in states if s.state == UNKNOWN]
-    total = formatting.count(len(states), "part")
-    if not wrong and not unknown:
+    total = formatting.count(len(states), "component")
+    if not failing and not unknown:
         return f"All {total} work"
-    found = [f"{s.name} is {s.state}" for s in sorted(wrong, key=lambda s: s.state != DOWN)]
+    problems = [f"{s.name} is {s.state}" for s in sorted(failing, key=lambda s: s.state != DOWN)]
     if unknown:
-        found.append(f"{formatting.listed([s.name for s in unknown])} unknown")
-    healthy = len(states) - len(wrong) - len(unknown)
-    return f"{healthy} of {total} work: {formatting.listed(found)}"
+        problems.append(f"{formatting.listed([s.name for s in unknown])} unknown")
+    healthy = len(states) - len(failing) - len(unknown)
+    return f"{healthy} of {total} healthy: {formatting.listed(problems)}"
 
 
 def small_print(health: Health) -> str:
-    """How this is known."""
+    """When components were probed, and how many probes are recorded."""
     if health.unread:
-        return f"Probed within 15 s. What was recorded cannot be read: {health.unread}"
+        return f"Probed at most 15 s ago. The recorded probes cannot be read: {health.unread}"
     if not health.probes:
         return (
-            "Probed within 15 s, and again every 30 s. Nothing was recorded in the last 24 h, so "
-            "uptime is unknown: the scheduler records a probe every 30 s while it runs."
+            "Probed at most 15 s ago, and again every 30 s. No probe was recorded in the last "
+            "24 h, so uptime is unknown: the scheduler records one every 30 s while it runs."
         )
-    return f"Probed within 15 s, and again every 30 s; {health.probes:,} probes recorded in 24 h."
+    return (
+        f"Probed at most 15 s ago, and again every 30 s; {health.probes:,} probes recorded in 24 h."
+    )
 
 
 def show(health: Health, palette: Palette) -> None:
-    """A row a component."""
+    """One row per component."""
     for column, (text, help_text) in zip(st.columns(WIDTHS), HEADS, strict=True):
         column.caption(
             text,
             help=help_text or None,
-            text_alignment="right" if text in ("worked", "p50, p95 · p99", "up") else "left",
+            text_alignment="right" if text in (SUCCESS_RATE, LATENCY, UPTIME) else "left",
         )
-    for part in health.parts:
-        _show_part(part, health, palette)
+    for part in health.components:
+        _show_row(part, health, palette)
 
 
-def _show_part(part: PartHealth, health: Health, palette: Palette) -> None:
+def _show_row(part: ComponentHealth, health: Health, palette: Palette) -> None:
     state, done = part.state, part.done
     row = st.columns(WIDTHS, vertical_alignment="center")
     with row[0]:
@@ -95,12 +102,12 @@ def _show_part(part: PartHealth, health: Health, palette: Palette) -> None:
             f"{badge} **{state.name}** {formatting.plain(state.reason)}{_consequence(part)}"
         )
         st.caption(
-            f"last success {formatting.ago(part.last_success_at, health.now)}",
+            f"last success: {formatting.ago(part.last_success_at, health.now)}",
             help=formatting.moment(part.last_success_at),
         )
     row[1].markdown(
-        f"{formatting.percent(done.rate.success)}{_small(worked(done.rate))}",
-        help=None if done.rate.total else "It was not tried in 24 h.",
+        f"{formatting.percent(done.rate.success)}{_small(successes(done.rate))}",
+        help=None if done.rate.total else "No attempt in 24 h.",
         text_alignment="right",
     )
     p50, p95, p99 = (formatting.milliseconds(value) for value in done.latency_ms)
@@ -108,21 +115,21 @@ def _show_part(part: PartHealth, health: Health, palette: Palette) -> None:
         p50 + _small(f"{p95} · {p99}" if done.measured else ""),
         help=None
         if done.measured
-        else "Nothing was measured: it was not asked, or is judged by signs of life.",
+        else "No latency was measured: it was not used, or is judged by its heartbeats.",
         text_alignment="right",
     )
     row[3].markdown(
         f"{share(part.uptime.up)}{_small(f'{share(part.uptime.unknown)} unknown')}",
-        help=None if part.uptime.up is not None else "No probe of the last 24 h knows its state.",
+        help=None if part.uptime.up is not None else "No probe of the last 24 h found its state.",
         text_alignment="right",
     )
-    told = f"{state.name}, 24 h: {_counted(part.slots)}"
+    text = f"{state.name}, 24 h: {_hours_by_state(part.slots)}"
     with row[4]:
-        st.image(sparkline(told, part.slots, palette), width=len(part.slots) * _SLOT_PX, alt=told)
+        st.image(sparkline(text, part.slots, palette), width=len(part.slots) * _SLOT_PX, alt=text)
 
 
 def share(value: float | None) -> str:
-    """A share with two digits near 0 and 100 %, where they are the point; never rounded to either.
+    """A share in percent, with two digits near 0 and 100 %; never rounded to either end.
 
     >>> share(0.99987), share(0.99999), share(0.00001), share(1.0), share(0.5), share(None)
     ('99.98 %', '99.99 %', '0.01 %', '100 %', '50 %', '—')
@@ -135,16 +142,16 @@ def share(value: float | None) -> str:
     return f"{rounded(round(value * 10_000, 6)) / 100:.2f} %"
 
 
-def worked(rate: Rate) -> str:
-    """`412 of 415`."""
+def successes(rate: Rate) -> str:
+    """`412 of 415`; "" without an attempt."""
     return f"{rate.ok:,} of {rate.total:,}" if rate.total else ""
 
 
-def sparkline(told: str, slots: Sequence[Slot], palette: Palette) -> str:
-    """A day as bars, an SVG: a taller bar is a worse state, none is unknown.
+def sparkline(text: str, slots: Sequence[Slot], palette: Palette) -> str:
+    """A day as bars, an SVG: a taller bar is a worse state, no bar is unknown.
 
     Args:
-        told: the same in words, for who cannot see it.
+        text: alternative text for screen readers.
         slots: half hours, oldest first.
         palette: of the theme.
     """
@@ -156,10 +163,10 @@ def sparkline(told: str, slots: Sequence[Slot], palette: Palette) -> str:
         if slot.state in _HEIGHTS
     )
     width = len(slots) * _SLOT_PX
-    told = html.escape(told)
+    text = html.escape(text)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{told}" width="{width}" '
-        f'height="{_HEIGHT_PX + 1}" viewBox="0 0 {width} {_HEIGHT_PX + 1}"><title>{told}</title>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{text}" width="{width}" '
+        f'height="{_HEIGHT_PX + 1}" viewBox="0 0 {width} {_HEIGHT_PX + 1}"><title>{text}</title>'
         f'<rect x="0" y="{_HEIGHT_PX}" width="{width}" height="1" fill="{palette.line}"/>'
         f"{bars}</svg>"
     )
@@ -168,11 +175,11 @@ def sparkline(told: str, slots: Sequence[Slot], palette: Palette) -> str:
 def exported(health: Health) -> export.Table:
     """The rows as a file."""
     headers = {
-        "part": "Part",
+        "part": "Component",
         "state": "State",
         "reason": "Reason",
         "last_success": "Last success (UTC)",
-        "worked": "Worked",
+        "worked": "Succeeded",
         "failed": "Failed",
         "p50_ms": "p50 (ms)",
         "p95_ms": "p95 (ms)",
@@ -181,19 +188,19 @@ def exported(health: Health) -> export.Table:
         "unknown_percent": "Unknown (% of 24 h)",
     }
     return export.Table(
-        frame=pd.DataFrame([_row(part) for part in health.parts], columns=list(headers)),
-        caption=f"Health of SpotLab's parts, 24 h until {formatting.moment(health.now)}",
+        frame=pd.DataFrame([_row(part) for part in health.components], columns=list(headers)),
+        caption=f"Health of SpotLab's components, 24 h until {formatting.moment(health.now)}",
         headers=headers,
         digits={name: 2 for name in headers if name.endswith(("_ms", "_percent"))},
         notes=(
             "Up: share of the known time in which probes found it healthy or degraded; a probe "
-            f"holds until the next, at most {MAX_HOLD.total_seconds():.0f} s.",
-            "Percentiles by nearest rank, of what worked.",
+            f"is valid until the next one, at most {MAX_HOLD.total_seconds():.0f} s.",
+            "Percentiles of successful work, by nearest rank.",
         ),
     )
 
 
-def _row(part: PartHealth) -> dict[str, object]:
+def _row(part: ComponentHealth) -> dict[str, object]:
     p50, p95, p99 = part.done.latency_ms
     up_share = part.uptime.up
     return {
@@ -211,19 +218,19 @@ def _row(part: PartHealth) -> dict[str, object]:
     }
 
 
-def _consequence(part: PartHealth) -> str:
-    """What it means that a part does not work: what it is for, and who needs it."""
+def _consequence(part: ComponentHealth) -> str:
+    """What a component that is not healthy is for, and what stops or degrades without it."""
     if part.state.state == HEALTHY:
         return ""
     if part.state.state != DOWN:
         return f" {MEANINGS[part.state.name]}"
-    stopped = [need.part for need in needed_by(part.state.name) if need.stops]
-    slowed = [need for need in needed_by(part.state.name) if not need.stops]
-    told = [MEANINGS[part.state.name]]
+    stopped = [need.component for need in needed_by(part.state.name) if need.stops]
+    degraded = [need for need in needed_by(part.state.name) if not need.stops]
+    sentences = [MEANINGS[part.state.name]]
     if stopped:
-        told.append(f"Without it these stop: {', '.join(stopped)}.")
-    told += dict.fromkeys(need.without for need in slowed[:1])
-    return " " + " ".join(told)
+        sentences.append(f"Without it, these stop: {', '.join(stopped)}.")
+    sentences += [need.without for need in degraded[:1]]
+    return " " + " ".join(sentences)
 
 
 def _small(text: str) -> str:
@@ -231,7 +238,6 @@ def _small(text: str) -> str:
     return f"  \n:small[:gray[{text}]]" if text else ""
 
 
-def _counted(slots: Sequence[Slot]) -> str:
+def _hours_by_state(slots: Sequence[Slot]) -> str:
     counts = {state: sum(slot.state == state for slot in slots) for state in (*_HEIGHTS, UNKNOWN)}
-    told = [f"{count / 2:g} h {state}" for state, count in counts.items() if count]
-    return ", ".join(told)
+    return ", ".join(f"{count / 2:g} h {state}" for state, count in counts.items() if count)

@@ -1,4 +1,4 @@
-"""What can be done with instances on their page."""
+"""Actions on the Instances page: evaluate, assign a model, set shadow mode."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import streamlit as st
 
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment
-from spotlab.domain.model_lifecycle import unusable
+from spotlab.domain.model_lifecycle import unusable_reason
 from spotlab.domain.ports import ExperimentSummary
 from spotlab.errors import SpotlabError
 from spotlab.runtime.model_selection import RISK_TASK
@@ -31,48 +31,43 @@ CHAMPION: Final = "champion"
 
 
 def show_button(ids: Sequence[str]) -> None:
-    """The page's one action, for who may: evaluate what is selected, or all."""
-    running, reason = background_tasks.current(SLOT), permissions.why_not(Right.EVALUATE)
-    busy = running is not None and not running.finished
-    label = f"Evaluate {len(ids)} selected" if ids else "Evaluate all"
-    st.button(
-        label,
-        type="primary",
+    """The page's main action: evaluate the selected instances, or all."""
+    background_tasks.start_button(
+        f"Evaluate {len(ids)} selected" if ids else "Evaluate all",
+        SLOT,
+        Right.EVALUATE,
+        _evaluate,
+        (list(ids) or None,),
         icon=":material/play_arrow:",
-        on_click=_evaluate,
-        args=(list(ids) or None,),
-        disabled=busy or reason is not None,
-        help=reason,
         key="evaluate-now",
-        width="stretch",
     )
 
 
 def _evaluate(ids: list[str] | None) -> None:
-    desk = session.desk().instances
+    services = session.services().instances
     background_tasks.begin(
         SLOT,
         "Evaluating",
-        lambda tell, stopped: desk.evaluate(ids, progress=tell, cancelled=stopped),
+        lambda tell, stopped: services.evaluate(ids, progress=tell, cancelled=stopped),
     )
 
 
 def show_outcome() -> None:
-    """What the last evaluation gave, once."""
+    """A toast with the result of the last evaluation, once."""
     run = background_tasks.take(SLOT)
     if run is None:
         return
     session.forget_market()
-    made: list[Experiment] | None = run.result
-    if made is not None:
-        failed = sum(bool(experiment.error) for experiment in made)
-        note = f"{count(len(made), 'decision')} recorded"
-        st.toast(note + (f", {failed} could not be decided." if failed else "."))
+    experiments: list[Experiment] | None = run.result
+    if experiments is not None:
+        failed = sum(bool(experiment.error) for experiment in experiments)
+        text = f"{count(len(experiments), 'decision')} recorded"
+        st.toast(text + (f"; {failed} failed." if failed else "."))
 
 
 def show_details(instance_id: str, last: ExperimentSummary | None, now: datetime) -> None:
-    """Why, for one instance; and what a user may set on it."""
-    instance = session.desk().instances.get(instance_id)
+    """The last decision about one instance with its reason, and its settings."""
+    instance = session.services().instances.get(instance_id)
     with st.container(border=True):
         why, settings = st.columns([3, 2], gap="large")
         with why:
@@ -85,7 +80,7 @@ def show_details(instance_id: str, last: ExperimentSummary | None, now: datetime
                     f"{formatting.plain(last.reason or last.error)}"
                 )
                 st.caption(
-                    f"{instance_id} · decided {ago(last.created_at, now)} by {last.model} from "
+                    f"{instance_id} · evaluated {ago(last.created_at, now)} with {last.model}, "
                     f"{count(last.candidates_evaluated, 'candidate')}",
                     help=moment(last.created_at),
                 )
@@ -97,8 +92,8 @@ def show_details(instance_id: str, last: ExperimentSummary | None, now: datetime
 def _show_settings(instance_id: str, model: str | None, shadow: bool) -> None:
     known = [
         record.reference
-        for record in session.desk().models.records()
-        if record.task == RISK_TASK and not unusable(record.state, record.enabled)
+        for record in session.services().models.records()
+        if record.task == RISK_TASK and not unusable_reason(record.state, record.enabled)
     ]
     options = list(dict.fromkeys([CHAMPION, *known, *([model] if model else [])]))
     may = identity.current().may(Right.CHANGE_INSTANCES)
@@ -110,16 +105,16 @@ def _show_settings(instance_id: str, model: str | None, shadow: bool) -> None:
         key=f"model {instance_id}",
         on_change=_assign,
         args=(instance_id,),
-        help="Which model's risk the next evaluation uses.",
+        help="The model whose risks the next evaluation uses.",
         disabled=not may,
     )
     st.toggle(
-        "Shadow: decide and record only",
+        "Shadow mode: decide and record only",
         value=shadow,
         key=f"shadow {instance_id}",
         on_change=_set_shadow,
         args=(instance_id,),
-        help="Execution is off in this version, so nothing is carried out either way.",
+        help="Execution is off in this version: no decision is carried out, with or without it.",
         disabled=not may,
     )
     permissions.caption(Right.CHANGE_INSTANCES)
@@ -129,7 +124,7 @@ def _assign(instance_id: str) -> None:
     chosen = st.session_state[f"model {instance_id}"]
     try:
         reference = None if chosen == CHAMPION else chosen
-        session.desk().instances.assign(instance_id, reference)
+        session.services().instances.assign(instance_id, reference)
     except SpotlabError as exc:
         errors.explain(exc)
 
@@ -137,6 +132,6 @@ def _assign(instance_id: str) -> None:
 def _set_shadow(instance_id: str) -> None:
     try:
         shadow = st.session_state[f"shadow {instance_id}"]
-        session.desk().instances.set_shadow(instance_id, shadow)
+        session.services().instances.set_shadow(instance_id, shadow)
     except SpotlabError as exc:
         errors.explain(exc)

@@ -1,4 +1,4 @@
-"""The fleet as rows and as a sentence."""
+"""The fleet as a headline, rows and columns."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
 
 DECISION_PX = 118
-NEWS = "Decisions, fleet or prices changed: show"
+NEWS = "New decisions, instances or prices: show"
 MOVES = (Decision.SWITCH, Decision.FALLBACK_ONDEMAND)
 
 
 def headline(fleet: Sequence[Instance], decisions: Mapping[str, ExperimentSummary]) -> str:
-    """Which instances should move, and what that would bring."""
+    """How many instances should move, what that saves, and its effect on interruptions."""
     total = formatting.count(len(fleet), "instance")
-    made = [decisions[i.instance_id] for i in fleet if i.instance_id in decisions]
-    decided = [d for d in made if d.decision is not None]
+    latest = [decisions[i.instance_id] for i in fleet if i.instance_id in decisions]
+    decided = [d for d in latest if d.decision is not None]
     if not decided:
         return f"{total}, none evaluated yet"
     moving = [d for d in decided if d.decision in MOVES]
@@ -37,7 +37,7 @@ def headline(fleet: Sequence[Instance], decisions: Mapping[str, ExperimentSummar
 
 
 def _effect(moving: Sequence[ExperimentSummary]) -> str:
-    """What the moves save; those that cost more, for less risk, are named apart."""
+    """What the moves save; moves that cost more for less risk are named separately."""
     savings = [d.saving_usd_per_hour for d in moving if d.saving_usd_per_hour is not None]
     saving, costing = [s for s in savings if s >= 0], [-s for s in savings if s < 0]
     if not costing:
@@ -51,18 +51,18 @@ def _effect(moving: Sequence[ExperimentSummary]) -> str:
 def small_print(
     fleet: Sequence[Instance], decisions: Mapping[str, ExperimentSummary], now: datetime
 ) -> str:
-    """How old the decisions are, and what is missing."""
-    made = [decisions[i.instance_id] for i in fleet if i.instance_id in decisions]
-    if not made:
+    """Age of the oldest decision, and how many are missing."""
+    latest = [decisions[i.instance_id] for i in fleet if i.instance_id in decisions]
+    if not latest:
         return "Evaluate the fleet to see which instances should move."
-    parts = [f"Oldest decision {formatting.ago(min(d.created_at for d in made), now)}"]
-    failed = sum(d.decision is None for d in made)
+    parts = [f"Oldest decision {formatting.ago(min(d.created_at for d in latest), now)}"]
+    failed = sum(d.decision is None for d in latest)
     if failed:
-        parts.append(f"{failed} could not be decided")
-    missing = len(fleet) - len(made)
+        parts.append(f"{formatting.count(failed, 'evaluation')} failed")
+    missing = len(fleet) - len(latest)
     if missing:
         parts.append(f"{missing} never evaluated")
-    unknown = sum(d.decision in MOVES and d.saving_usd_per_hour is None for d in made)
+    unknown = sum(d.decision in MOVES and d.saving_usd_per_hour is None for d in latest)
     if unknown:
         parts.append(f"saving unknown for {unknown}, not counted")
     return "; ".join(parts) + "."
@@ -85,7 +85,7 @@ def rows(
     decisions: Mapping[str, ExperimentSummary],
     market: MarketData | None,
 ) -> pd.DataFrame:
-    """One row an instance."""
+    """One row per instance."""
     prices = _prices(fleet, market)
     return pd.DataFrame(
         [_row(i, decisions.get(i.instance_id), prices.get(i.instance_id)) for i in fleet],
@@ -134,7 +134,7 @@ COLUMN_NAMES = (
 
 
 def columns(horizon_h: float, now: datetime, palette: Palette) -> dict[str, Column]:
-    """How the fleet's columns are shown."""
+    """The columns of the fleet's table."""
     marks = {mark: decision for decision, mark in formatting.DECISION_MARKS.items()}
     return {
         "name": Column("name", help="Name tag, or the instance id."),
@@ -145,36 +145,34 @@ def columns(horizon_h: float, now: datetime, palette: Palette) -> dict[str, Colu
         "price": Column(
             "price USD/h",
             formatting.usd,
-            "What it costs now: the spot price of its pool, or the on-demand price. "
-            "“—”: the market does not know it.",
+            "The present spot price of its pool, or the on-demand price. “—”: not in the market "
+            "data.",
             number=True,
         ),
         "risk": Column(
             f"risk {horizon_h:g} h",
             formatting.percent,
-            f"P(interrupted within {horizon_h:g} h) when it was last evaluated. Green under 5 % "
-            "a month, orange under 20 %, red above. “—”: on-demand (not interrupted), or unknown.",
+            f"P(interrupted within {horizon_h:g} h) at the last evaluation. Green: below 5 % a "
+            "month; orange: below 20 %; red: above. “—”: on-demand (not interrupted), or unknown.",
             colour=lambda risk: palette.of_risk(formatting.risk_level(risk, horizon_h)),
             number=True,
         ),
         "decision": Column(
             "decision",
-            help="The last one. Select a row to see why.",
+            help="The last decision. Select a row to see the reason.",
             colour=lambda mark: palette.of_decision(marks.get(mark)),
             width=DECISION_PX,
         ),
         "saving": Column(
-            "saves USD/h",
+            "saving USD/h",
             formatting.usd,
-            "Expected cost now minus after, interruptions counted. “—”: nothing is to be moved, "
-            "or a price is unknown.",
+            "Expected cost before minus after, including interruptions. “—”: STAY, or a price is "
+            "unknown.",
             number=True,
         ),
-        "evaluated": Column(
-            "evaluated", at(now, formatting.ago), "When it was last decided about."
-        ),
-        "model": Column("model", help="Assigned model; champion unless you choose another."),
-        "shadow": Column("shadow", help="Shadow: decided and recorded, never carried out."),
+        "evaluated": Column("evaluated", at(now, formatting.ago), "Time of the last evaluation."),
+        "model": Column("model", help="The assigned model; by default the champion."),
+        "shadow": Column("shadow", help="Shadow: decisions are recorded, but not executed."),
         "mode": Column("pipeline"),
     }
 
@@ -198,20 +196,20 @@ def matching(
 
 
 def _prices(fleet: Sequence[Instance], market: MarketData | None) -> dict[str, float]:
-    """What each instance costs now, USD per hour; absent where unknown."""
+    """The present price of each instance, USD per hour; absent if unknown."""
     if market is None or not len(market.prices):
         return {}
     types = {i.pool.instance_type for i in fleet}
-    near = market.prices[market.prices["instance_type"].isin(types)]
-    spot = dict(zip(_keys(near), near["spot_price_usd_per_hour"].astype("float64"), strict=True))
-    same = market.on_demand[market.on_demand["instance_type"].isin(types)]
+    pools = market.prices[market.prices["instance_type"].isin(types)]
+    spot = dict(zip(_keys(pools), pools["spot_price_usd_per_hour"].astype("float64"), strict=True))
+    offers = market.on_demand[market.on_demand["instance_type"].isin(types)]
     on_demand = {
         (region, name): float(usd)
-        for region, name, usd in same[
+        for region, name, usd in offers[
             ["region", "instance_type", "on_demand_price_usd_per_hour"]
         ].itertuples(index=False, name=None)
     }
-    found = {}
+    prices = {}
     for instance in fleet:
         pool = instance.pool
         if instance.lifecycle is Lifecycle.ON_DEMAND:
@@ -219,8 +217,8 @@ def _prices(fleet: Sequence[Instance], market: MarketData | None) -> dict[str, f
         else:
             usd = spot.get(_key(pool), spot.get((*_key(pool)[:1], "", *_key(pool)[2:])))
         if usd is not None:
-            found[instance.instance_id] = usd
-    return found
+            prices[instance.instance_id] = usd
+    return prices
 
 
 def _key(pool: Pool) -> tuple[str, str, str, str]:

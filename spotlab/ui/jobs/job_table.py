@@ -1,4 +1,4 @@
-"""How the jobs stand, who runs them, and which processes there are."""
+"""Headline, table of jobs and table of processes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from spotlab.domain.ports import ProcessInfo, RunState
+from spotlab.domain.ports import RunState
 from spotlab.scheduling.overview import JobsOverview, JobView, Leader, Standing
 from spotlab.ui.common import formatting, tables
 from spotlab.ui.common.tables import Column
@@ -32,56 +32,56 @@ RUN_MARKS: Final = {
 
 
 def colour_of(palette: Palette) -> Any:
-    """The colour of a mark, by its shape."""
+    """The colour of a mark, by its shape: a function of the cell's text."""
     colours = {"●": palette.good, "▶": palette.move, "■": palette.bad, "▲": palette.warn}
     return lambda text: colours.get(str(text)[:1], palette.quiet)
 
 
-def headline(seen: JobsOverview) -> str:
-    """Do the jobs run?"""
-    if seen.leader is None:
-        return f"0 of {formatting.count(len(seen.jobs), 'job')} run: no process leads"
-    well = sum(view.well for view in seen.jobs)
-    paused = sum(view.standing is Standing.PAUSED for view in seen.jobs)
-    found = f"{well} of {formatting.count(len(seen.jobs), 'job')} on schedule"
-    if paused and well + paused == len(seen.jobs):
-        found += ", the others paused"
-    led = f"{named(seen.leader)} has led for {formatting.age(_age_s(seen.leader.since, seen.at))}"
-    coming = seen.upcoming
-    after = f"; next: {coming.job.title}, {until(coming.next_at, seen.at)}" if coming else ""
-    return f"{found}; {led}{after}"
+def headline(overview: JobsOverview) -> str:
+    """How many jobs are on schedule, which process leads, and which job is next."""
+    jobs = formatting.count(len(overview.jobs), "job")
+    if overview.leader is None:
+        return f"0 of {jobs} running: no process is the leader"
+    on_schedule = sum(view.is_on_schedule for view in overview.jobs)
+    paused = sum(view.standing is Standing.PAUSED for view in overview.jobs)
+    sentence = f"{on_schedule} of {jobs} on schedule"
+    if paused and on_schedule + paused == len(overview.jobs):
+        sentence += ", the others paused"
+    led_for = formatting.age(_age_s(overview.leader.since, overview.at))
+    sentence += f"; {leader_name(overview.leader)} has been the leader for {led_for}"
+    if (upcoming := overview.upcoming) is not None:
+        sentence += f"; next: {upcoming.job.title}, {until(upcoming.next_at, overview.at)}"
+    return sentence
 
 
-def small_print(seen: JobsOverview) -> str:
-    """What the headline leaves out."""
-    if seen.leader is None:
+def small_print(overview: JobsOverview) -> str:
+    """When the page refreshes; without a leader, what starts the jobs."""
+    if overview.leader is None:
         return (
-            "An app server with SPOTLAB_SCHEDULER=on or a `spotlab worker` takes the lead within "
-            "seconds. What is due meanwhile waits, or is skipped when it gets too late."
+            "An app server with SPOTLAB_SCHEDULER=on or a `spotlab worker` becomes the leader "
+            "within seconds. Jobs that are due until then wait, or are skipped if too late."
         )
-    return "Looked at just now; again when a run begins or ends, and every 30 s. Times are UTC."
+    return "Refreshes when a run begins or ends, and every 30 s. Times are UTC."
 
 
-def named(leader: Leader) -> str:
-    """The leader for a person: its role and where it runs."""
-    return named_process(leader.process) if leader.process else leader.holder
-
-
-def named_process(process: ProcessInfo) -> str:
-    """`worker on host-a (pid 12)`."""
+def leader_name(leader: Leader) -> str:
+    """`worker on host-a (pid 12)`; the process id of a leader without heartbeats."""
+    process = leader.process
+    if process is None:
+        return leader.holder
     return f"{process.role} on {process.host} (pid {process.pid})"
 
 
 def until(then: datetime | None, now: datetime) -> str:
-    """`in 12 s`; `due now`; `—` where nothing is planned."""
+    """`in 12 s`; `due now`; `—` if nothing is planned."""
     if then is None:
         return formatting.UNKNOWN
-    left_s = (then - now).total_seconds()
-    return f"in {formatting.age(left_s)}" if left_s >= 1 else "due now"
+    wait_s = (then - now).total_seconds()
+    return f"in {formatting.age(wait_s)}" if wait_s >= 1 else "due now"
 
 
 def seconds(value: float) -> str:
-    """`0.04`, `5.3`, `1,024.0`: below a second two digits.
+    """Seconds with one digit, two below one second.
 
     >>> seconds(0.043), seconds(5.31)
     ('0.04', '5.3')
@@ -89,11 +89,11 @@ def seconds(value: float) -> str:
     return f"{value:,.2f}" if value < 1 else f"{value:,.1f}"
 
 
-def runs(schedule: str) -> str:
-    """A schedule as it is written, but an hour of every day in words.
+def schedule_text(schedule: str) -> str:
+    """A schedule as it is written, except that a daily cron line becomes `daily at HH:MM`.
 
-    >>> runs("40 3 * * *"), runs("every 5 min"), runs("15 3 * * mon-fri")
-    ('daily at 03:40', 'every 5 min', '15 3 * * mon-fri')
+    >>> [schedule_text(each) for each in ("40 3 * * *", "every 5 min", "15 3 * * mon-fri")]
+    ['daily at 03:40', 'every 5 min', '15 3 * * mon-fri']
     """
     minute, hour, *days = schedule.split() if schedule.count(" ") == 4 else ("", "")
     if minute.isdecimal() and hour.isdecimal() and days == ["*"] * 3:
@@ -101,78 +101,81 @@ def runs(schedule: str) -> str:
     return schedule
 
 
-def show_jobs(seen: JobsOverview, palette: Palette) -> None:
-    """A row a job."""
+def show_jobs(overview: JobsOverview, palette: Palette) -> None:
+    """Shows one row per job."""
     columns = {
         "title": Column("job", width=190),
         "standing": Column("state", colour=colour_of(palette), width=125),
-        "schedule": Column("runs", width=110, help="In UTC; * where it was changed."),
+        "schedule": Column("schedule", width=110, help="In UTC; * means that it was changed."),
         "last_at": Column(
-            "last run", tables.at(seen.at, formatting.ago), "When it began. — : never.", width=95
+            "last run",
+            tables.at(overview.at, formatting.ago),
+            "When it began. “—”: never.",
+            width=95,
         ),
-        "took_s": Column("took (s)", seconds, number=True, width=80),
-        "next": Column("next run", help="— : paused, or at the next start.", width=95),
+        "took_s": Column("duration (s)", seconds, number=True, width=100),
+        "next": Column("next run", help="“—”: paused, or at the next start.", width=95),
         "cause": Column("remark", width="large"),
     }
-    tables.show(_rows(seen), columns, name="Scheduled jobs", key="jobs", max_rows=20)
+    tables.show(_rows(overview), columns, name="Scheduled jobs", key="jobs", max_rows=20)
 
 
-def _rows(seen: JobsOverview) -> pd.DataFrame:
+def _rows(overview: JobsOverview) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
                 "title": view.job.title,
                 "standing": MARKS[view.standing],
-                "schedule": runs(view.schedule) + ("*" if view.setting.schedule else ""),
+                "schedule": schedule_text(view.schedule) + ("*" if view.setting.schedule else ""),
                 "last_at": view.last.started_at if view.last else None,
                 "took_s": view.last.duration_s if view.last else None,
-                "next": _next(view, seen.at),
-                "cause": _cause(view, seen.at),
+                "next": _next_run(view, overview.at),
+                "cause": _remark(view, overview.at),
             }
-            for view in seen.jobs
+            for view in overview.jobs
         ]
     )
 
 
-def _next(view: JobView, now: datetime) -> str:
+def _next_run(view: JobView, now: datetime) -> str:
     if view.setting.asked_at is not None:
-        return "asked for"
+        return "requested"
     return until(view.next_at, now)
 
 
-def _cause(view: JobView, now: datetime) -> str:
+def _remark(view: JobView, now: datetime) -> str:
     if view.running is not None and view.running.started_at is not None:
-        since = f"Runs for {formatting.age(_age_s(view.running.started_at, now))}."
-        asked = f" {view.running.asked_by} asked for it." if view.running.asked_by else ""
-        return since + asked
+        running = f"Running for {formatting.age(_age_s(view.running.started_at, now))}"
+        by = view.running.asked_by
+        return f"{running}, requested by {by}." if by else f"{running}."
     return view.last.cause if view.last else ""
 
 
-def show_processes(seen: JobsOverview, palette: Palette) -> None:
-    """A row a process."""
-    leads = seen.leader.holder if seen.leader else ""
+def show_processes(overview: JobsOverview, palette: Palette) -> None:
+    """Shows one row per process."""
+    leader_id = overview.leader.holder if overview.leader else ""
     rows = [
         {
             "role": each.role,
-            "state": "▲ gone" if seen.is_gone(each) else "● here",
-            "leads": "leads" if each.process_id == leads else "",
+            "state": "▲ lost" if overview.is_lost(each) else "● alive",
+            "leads": "leader" if each.process_id == leader_id else "",
             "host": each.host,
             "pid": str(each.pid),
             "version": each.version,
             "started_at": each.started_at,
             "seen_at": each.seen_at,
         }
-        for each in seen.processes
+        for each in overview.processes
     ]
     columns = {
         "role": Column("process", width="small"),
         "state": Column("state", colour=colour_of(palette), width="small"),
-        "leads": Column("leads", width="small"),
+        "leads": Column("leader", width="small"),
         "host": Column("host", width="medium"),
         "pid": Column("pid", number=True, width="small"),
         "version": Column("version", width="small"),
-        "started_at": Column("started", tables.at(seen.at, formatting.ago), width="small"),
-        "seen_at": Column("last seen", tables.at(seen.at, formatting.ago), width="small"),
+        "started_at": Column("started", tables.at(overview.at, formatting.ago), width="small"),
+        "seen_at": Column("last heartbeat", tables.at(overview.at, formatting.ago), width="small"),
     }
     frame = pd.DataFrame(rows, columns=list(columns))
     tables.show(frame, columns, name="Processes", key="processes")

@@ -1,4 +1,4 @@
-"""The market as a sentence, as rows and as one pool's history."""
+"""The market: headline, table of regions, price history of a pool, sources."""
 
 from __future__ import annotations
 
@@ -12,85 +12,82 @@ from spotlab.domain.access import Right
 from spotlab.domain.market import FeedKind, MarketData, Pool
 from spotlab.domain.ports import SnapshotInfo
 from spotlab.ui import charts
-from spotlab.ui.common import background_tasks, formatting, permissions, session, tables
+from spotlab.ui.common import background_tasks, formatting, session, tables
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
 
 SLOT = "collect"
 EVERYWHERE = ("", FeedKind.ADVISOR)
-"""Scopes that are no region: the Spot Advisor carries specifications of all of them."""
+"""Scopes that are not a region: the Spot Advisor feed has specifications for all regions."""
 OFTEN = 3
-"""Advisor buckets from this one on (15 % a month and more) are called "often"."""
+"""Advisor buckets from this one upward (15 % a month and more) count as "often"."""
 
 
 def headline(data: MarketData) -> str:
-    """How large the market is, how cheap and how safe."""
+    """Size of the market, typical discount, and share of types that are interrupted often."""
     pools, regions = len(data.prices), data.prices["region"].nunique()
     parts = [f"{formatting.count(pools, 'pool')} in {formatting.count(regions, 'region')}"]
     depth = _discounts(data).median()
     if formatting.known(depth):
-        parts.append(f"half cost at least {formatting.percent(float(depth))} below on-demand")
+        parts.append(f"half cost at least {formatting.percent(float(depth))} less than on-demand")
     if len(data.advisor):
         often = (data.advisor["bucket"] >= OFTEN).mean()
         parts.append(
-            f"{formatting.percent(float(often))} of types interrupted over 15 % last month"
+            f"{formatting.percent(float(often))} of types were interrupted at a rate over 15 % "
+            "last month"
         )
     return f"{parts[0]}: {', '.join(parts[1:])}" if len(parts) > 1 else parts[0]
 
 
 def ages(data: MarketData, now: datetime) -> str:
-    """How old the prices and the buckets are."""
-    told = {FeedKind.PRICE_HISTORY: "zone prices", FeedKind.SPOT_PRICES: "region prices"}
-    told[FeedKind.ADVISOR] = "interruption buckets"
-    known = [
-        f"{word} {formatting.age(data.origins[kind].age_s(now))} old"
-        for kind, word in told.items()
+    """Age of the prices and of the buckets."""
+    labels = {
+        FeedKind.PRICE_HISTORY: "zone prices",
+        FeedKind.SPOT_PRICES: "region prices",
+        FeedKind.ADVISOR: "interruption buckets",
+    }
+    texts = [
+        f"{label} {formatting.age(data.origins[kind].age_s(now))} old"
+        for kind, label in labels.items()
         if kind in data.origins
     ]
-    told_first = ", ".join(known)
-    return f"{told_first[:1].upper()}{told_first[1:]}; every source is listed below."
+    text = ", ".join(texts)
+    return f"{text[:1].upper()}{text[1:]}; all sources are listed below."
 
 
 def show_outcome() -> None:
-    """What the last collect gave, once, or the progress of the present one."""
-    done = background_tasks.take(SLOT)
-    if done is not None:
+    """The result of the last collection, once, or the progress of the running one."""
+    run = background_tasks.take(SLOT)
+    if run is not None:
         session.forget_market()
-        report = done.result
+        report = run.result
         if report is not None and report.errors:
             st.warning(
                 "\n\n".join(map(formatting.plain, report.errors)),
-                title="Some sources failed; the last good data stays",
+                title="Some sources failed; the last good data stays in use",
             )
         elif report is not None:
-            what = "nothing had changed" if report.unchanged else "new data is in use"
-            st.toast(f"{formatting.count(len(report.sources), 'snapshot')} read; {what}.")
+            result = "nothing had changed" if report.unchanged else "new data is in use"
+            st.toast(f"{formatting.count(len(report.sources), 'snapshot')} read; {result}.")
     background_tasks.watch(SLOT)
 
 
 def show_collect() -> None:
-    """The page's one action, for who may."""
-    running, reason = background_tasks.current(SLOT), permissions.why_not(Right.COLLECT)
-    st.button(
-        "Collect now",
-        type="primary",
-        icon=":material/sync:",
-        on_click=_collect,
-        disabled=reason is not None or (running is not None and not running.finished),
-        help=reason,
-        width="stretch",
+    """The page's main action: collect the market."""
+    background_tasks.start_button(
+        "Collect now", SLOT, Right.COLLECT, _collect, icon=":material/sync:"
     )
 
 
 def _collect() -> None:
-    market = session.desk().market
+    market = session.services().market
     background_tasks.begin(
         SLOT, "Collecting", lambda tell, stopped: market.collect(progress=tell, cancelled=stopped)
     )
 
 
 def by_region(data: MarketData) -> pd.DataFrame:
-    """One row a region: pools, types, typical discount and how often types are interrupted."""
+    """One row per region: pools, types, median discount, share of types interrupted often."""
     prices = data.prices.assign(discount=_discounts(data))
     frame = prices.groupby("region").agg(
         pools=("instance_type", "size"),
@@ -105,22 +102,22 @@ def by_region(data: MarketData) -> pd.DataFrame:
 
 
 def region_columns(now: datetime) -> dict[str, Column]:
-    """How the regions' columns are shown."""
+    """The columns of the table of regions."""
     return {
         "region": Column("region"),
         "pools": Column("pools", "{:,}".format, number=True),
         "types": Column("types", "{:,}".format, number=True),
-        "price": Column("median price USD/h", formatting.usd, "Of all its pools.", number=True),
+        "price": Column("median price USD/h", formatting.usd, "Over all pools.", number=True),
         "discount": Column(
-            "median below on-demand",
+            "median discount",
             formatting.percent,
-            "1 − spot / on-demand. “—”: no on-demand price is known there.",
+            "1 − spot / on-demand. “—”: no on-demand price is known for the region.",
             number=True,
         ),
         "often": Column(
             "interrupted over 15 %",
             formatting.percent,
-            "Share of types in advisor bucket 15-20 % or >20 % last month. “—”: no record.",
+            "Share of types in the advisor buckets 15-20 % and >20 % last month. “—”: no record.",
             number=True,
         ),
         "newest": Column("newest price", at(now, formatting.ago)),
@@ -128,12 +125,12 @@ def region_columns(now: datetime) -> dict[str, Column]:
 
 
 def advisor_by_family(data: MarketData) -> pd.DataFrame:
-    """Advisor rows with their family's series, for the heat map."""
+    """Advisor rows with the family of their type, for the heat map."""
     return data.advisor.assign(family=data.advisor["instance_type"].str.split(".").str[0])
 
 
 def show_pool(data: MarketData, palette: Palette) -> None:
-    """One pool's price over time; the pool is in the URL."""
+    """The price of one pool over time; the pool is in the URL."""
     regions = sorted(data.prices["region"].unique())
     row = st.columns(3)
     with row[0]:
@@ -152,16 +149,15 @@ def show_pool(data: MarketData, palette: Palette) -> None:
     pool = Pool(region, None if zone == "all zones" else zone, name)
     history = history_of(data, pool)
     if not len(history):
-        st.caption(f"No price of {pool.label} is known.")
+        st.caption(f"The price of {pool.label} is unknown.")
         return
     on_demand = _on_demand(data, pool)
     if len(history) == 1:
         st.write(
             f"{pool.label} costs "
             f"{formatting.usd_per_hour(history['spot_price_usd_per_hour'].iloc[0])}, "
-            f"on-demand {formatting.usd_per_hour(on_demand)}. One price is known: this market has "
-            "no "
-            "history of the pool yet."
+            f"on-demand {formatting.usd_per_hour(on_demand)}. Only one price is known: the market "
+            "has no price history of this pool yet."
         )
         return
     st.plotly_chart(
@@ -173,14 +169,14 @@ def show_pool(data: MarketData, palette: Palette) -> None:
 
 
 def history_of(data: MarketData, pool: Pool) -> pd.DataFrame:
-    """A pool's change points, oldest first; its newest price alone where there is no history."""
-    known = [_of(data.price_history, pool), _of(data.prices, pool)]
-    both = pd.concat([part for part in known if len(part)]) if any(map(len, known)) else known[0]
-    return both.drop_duplicates("event_time").sort_values("event_time")
+    """A pool's price changes, oldest first; only the newest price if there is no history."""
+    prices = [_of(data.price_history, pool), _of(data.prices, pool)]
+    frames = [frame for frame in prices if len(frame)] or prices[:1]
+    return pd.concat(frames).drop_duplicates("event_time").sort_values("event_time")
 
 
 def source_rows(infos: Sequence[SnapshotInfo]) -> pd.DataFrame:
-    """One row a snapshot, newest of each kind and scope first."""
+    """One row per snapshot."""
     return pd.DataFrame(
         [
             {
@@ -199,33 +195,34 @@ def source_rows(infos: Sequence[SnapshotInfo]) -> pd.DataFrame:
 
 
 def source_columns(now: datetime) -> dict[str, Column]:
-    """How the sources' columns are shown."""
+    """The columns of the table of sources."""
     return {
-        "kind": Column("what"),
+        "kind": Column("data"),
         "source": Column("source"),
         "scope": Column("region"),
-        "event": Column("true", at(now, formatting.ago), "When it was true at the source."),
-        "fetched": Column("read", at(now, formatting.ago), "When SpotLab read it last."),
+        "event": Column("event time", at(now, formatting.ago), "When it was true at the source."),
+        "fetched": Column("read", at(now, formatting.ago), "When SpotLab last read it."),
         "records": Column("rows", "{:,}".format, number=True),
-        "digest": Column("SHA-256", help="First 12 digits; equal content has an equal digest."),
+        "digest": Column("SHA-256", help="First 12 digits; equal content has the same digest."),
     }
 
 
 def show_sources(infos: Sequence[SnapshotInfo], now: datetime) -> None:
-    """The age and the source of everything that is in use."""
+    """Source and age of all data in use."""
     newest = {(i.kind, i.scope): i for i in reversed(infos)}
     frame = source_rows(sorted(newest.values(), key=lambda i: (i.kind, i.scope)))
     st.caption(
-        f"{formatting.count(len(infos), 'snapshot')} kept; the newest of each kind and region."
+        f"The newest snapshot of each kind and region; {formatting.count(len(infos), 'snapshot')} "
+        "stored."
     )
     tables.show(frame, source_columns(now), name="Sources", key="sources", max_rows=12)
 
 
 def _discounts(data: MarketData) -> pd.Series:
-    """1 − spot/on-demand of each row of `prices`; NaN where unknown."""
-    known = data.on_demand.drop_duplicates(["region", "instance_type"])
+    """1 − spot / on-demand of each row of `prices`; NaN if unknown."""
+    on_demand = data.on_demand.drop_duplicates(["region", "instance_type"])
     merged = data.prices[["region", "instance_type", "spot_price_usd_per_hour"]].merge(
-        known[["region", "instance_type", "on_demand_price_usd_per_hour"]],
+        on_demand[["region", "instance_type", "on_demand_price_usd_per_hour"]],
         on=["region", "instance_type"],
         how="left",
     )
@@ -234,18 +231,18 @@ def _discounts(data: MarketData) -> pd.Series:
 
 
 def _on_demand(data: MarketData, pool: Pool) -> float | None:
-    same = data.on_demand[
+    prices = data.on_demand[
         (data.on_demand["region"] == pool.region)
         & (data.on_demand["instance_type"] == pool.instance_type)
     ]["on_demand_price_usd_per_hour"].dropna()
-    return float(same.iloc[0]) if len(same) else None
+    return float(prices.iloc[0]) if len(prices) else None
 
 
 def _of(prices: pd.DataFrame, pool: Pool) -> pd.DataFrame:
     zone = prices["availability_zone"]
-    same = (
+    matches = (
         (prices["region"] == pool.region)
         & (prices["instance_type"] == pool.instance_type)
         & (zone.isna() if pool.availability_zone is None else zone == pool.availability_zone)
     )
-    return prices.loc[same, ["event_time", "spot_price_usd_per_hour"]]
+    return prices.loc[matches, ["event_time", "spot_price_usd_per_hour"]]

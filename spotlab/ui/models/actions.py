@@ -1,8 +1,8 @@
-"""What may be done with a model version: said before it is done, and why it was."""
+"""Actions on a model version, each with its effect and a reason."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import streamlit as st
@@ -12,7 +12,6 @@ from spotlab.domain.model_lifecycle import ModelAction
 from spotlab.domain.ports import ModelRecord
 from spotlab.errors import SpotlabError
 from spotlab.runtime.model_selection import RISK_TASK
-from spotlab.services import Desk
 from spotlab.services.models import ModelEntry
 from spotlab.telemetry.text import visible
 from spotlab.ui.common import errors, formatting, permissions, session, widgets
@@ -41,11 +40,11 @@ RIGHT_FOR: Final[Mapping[ModelAction, Right]] = {
     for action in ModelAction
 }
 DONE: Final = "models:done"
-REASON_AT_LEAST: Final = 3
+MIN_REASON_CHARS: Final = 3
 
 
 def offered(entry: ModelEntry) -> tuple[ModelAction, ...]:
-    """The moves that this version may make now."""
+    """The actions that the version allows now."""
     usable = entry.record.enabled and entry.record.state in ("candidate", "graduated", "champion")
     if entry.record.task == RISK_TASK and usable and not entry.refused:
         return (*entry.moves, ModelAction.ASSIGN)
@@ -55,68 +54,68 @@ def offered(entry: ModelEntry) -> tuple[ModelAction, ...]:
 def consequence(
     action: ModelAction, entry: ModelEntry, champion: ModelRecord | None, without_own: int
 ) -> str:
-    """What a move will change, before it is made.
+    """What an action will change.
 
     Args:
-        action: the move.
+        action: the action.
         entry: the version.
-        champion: of its task now; None: none.
-        without_own: instances that the champion evaluates.
+        champion: the current champion of its task; None: there is none.
+        without_own: number of instances that the champion evaluates.
     """
     name, task = entry.record.reference, card_facts.task_words(entry.record.task)
     decides = entry.record.task == RISK_TASK
-    who = formatting.count(without_own, "instance")
-    assigned = formatting.count(len(entry.instances), "instance")
-    back = (
-        f" {assigned} with this version will be evaluated by the champion, and say so."
+    assigned = (
+        f" {formatting.count(len(entry.instances), 'instance')} with this version will be "
+        "evaluated by the champion, and their decisions say so."
         if entry.instances
         else ""
     )
     if action is ModelAction.CHAMPION:
-        before = f" instead of {champion.reference}, which becomes graduated" if champion else ""
-        effect = f" {who} without a model of their own will be evaluated by it." if decides else ""
-        return f"{name} gives the forecast of {task}{before}.{effect}"
+        replaced = f", replacing {champion.reference}, which becomes graduated" if champion else ""
+        instances = formatting.count(without_own, "instance")
+        effect = f" {instances} without an assigned model will use it." if decides else ""
+        return f"{name} becomes the champion for {task}{replaced}.{effect}"
     if action is ModelAction.GRADUATE:
-        shadow = " and runs in shadow beside the champion" if decides else ""
-        where = " It leaves its own process and runs inside the server's." if entry.isolated else ""
-        return f"{name} may become champion{shadow}. No decision changes.{where}"
+        shadow = " and runs in shadow alongside the champion" if decides else ""
+        process = " It moves from its separate process into the server's." if entry.isolated else ""
+        return f"{name} may become champion{shadow}. No decision changes.{process}"
     if action is ModelAction.REJECT:
-        return f"No evaluation uses {name} any more; it can be graduated later.{back}"
+        return f"No evaluation uses {name} any more; it can be graduated later.{assigned}"
     if action is ModelAction.ARCHIVE:
-        return f"{name} is archived: no evaluation uses it; it can be graduated later.{back}"
+        return f"{name} is archived: no evaluation uses it; it can be graduated later.{assigned}"
     if action is ModelAction.DISABLE:
-        return f"No evaluation uses {name} until it is enabled again.{back}"
+        return f"No evaluation uses {name} until it is enabled again.{assigned}"
     if action is ModelAction.ENABLE:
         return f"Evaluations may use {name} again, as its state allows."
-    return f"From its next evaluation on, the instance is decided about by {name}."
+    return f"The instance is evaluated by {name} from its next evaluation on."
 
 
 def show(entry: ModelEntry, user: Principal) -> None:
-    """The moves that are allowed, what each would change, and a field for the reason."""
-    st.header("Decide", anchor=False)
+    """Shows the allowed actions, their effect, and a field for the reason."""
+    st.header("Actions", anchor=False)
     if entry.refused:
         st.warning(formatting.plain(entry.refused), title="Its files cannot be used")
-    moves = {LABELS[action]: action for action in offered(entry) if user.may(RIGHT_FOR[action])}
+    allowed = {LABELS[action]: action for action in offered(entry) if user.may(RIGHT_FOR[action])}
     if not user.may(Right.DECIDE_MODELS):
         permissions.caption(Right.DECIDE_MODELS)
     if entry.record.state == "champion":
         st.caption(
-            "It is the champion: make another version champion first; then it can be rejected, "
-            "archived or disabled."
+            "This is the champion. To reject, archive or disable it, make another version "
+            "champion first."
         )
-    if not moves:
+    if not allowed:
         return
-    picked = st.pills("What to do", [*moves], key=f"move {entry.record.reference}")
-    if picked is not None:
-        _ask(moves[picked], entry)
+    selected = st.pills("Action", [*allowed], key=f"move {entry.record.reference}")
+    if selected is not None:
+        _show_form(allowed[selected], entry)
 
 
-def _ask(action: ModelAction, entry: ModelEntry) -> None:
-    """What will change, why, and the button."""
+def _show_form(action: ModelAction, entry: ModelEntry) -> None:
+    """Shows the effect of an action, a field for the reason, and the button."""
     reference = entry.record.reference
     fleet = session.fleet()
     without_own = sum(instance.model is None for instance in fleet)
-    champion = session.desk().models.champion(entry.record.task)
+    champion = session.services().models.champion(entry.record.task)
     instance_id = None
     if action is ModelAction.ASSIGN:
         names = {i.instance_id: widgets.instance_name(i) for i in fleet}
@@ -137,51 +136,42 @@ def _ask(action: ModelAction, entry: ModelEntry) -> None:
             "Reason",
             key=f"reason {reference}",
             max_chars=500,
-            placeholder="kept in the history, with your name and the time",
+            placeholder="recorded in the history with your name and the time",
         )
         st.form_submit_button(
             LABELS[action],
             type="primary",
-            on_click=_do,
+            on_click=_run,
             args=(action, reference, instance_id),
             disabled=action is ModelAction.ASSIGN and instance_id is None,
         )
 
 
-def _do(action: ModelAction, reference: str, instance_id: str | None) -> None:
+def _run(action: ModelAction, reference: str, instance_id: str | None) -> None:
     reason = str(st.session_state.get(f"reason {reference}", "")).strip()
-    if len(reason) < REASON_AT_LEAST:
-        st.session_state[DONE] = (False, "Nothing was changed: say why first, in a few words.")
+    if len(reason) < MIN_REASON_CHARS:
+        st.session_state[DONE] = (False, "Nothing was changed: enter a reason first.")
         return
-    done = f"{reference} {PAST[action]}."
-
-    def move(desk: Desk) -> None:
-        if action is ModelAction.ASSIGN:
-            desk.instances.assign(instance_id or "", reference, reason)
-        else:
-            desk.models.act(action, reference, reason)
-
-    if _tried(move):
-        st.session_state[DONE] = (True, done)
-        for key in (f"move {reference}", f"reason {reference}"):
-            st.session_state.pop(key, None)
-
-
-def _tried(move: Callable[[Desk], None]) -> bool:
+    services = session.services()
     try:
-        move(session.desk())
+        if action is ModelAction.ASSIGN:
+            services.instances.assign(instance_id or "", reference, reason)
+        else:
+            services.models.act(action, reference, reason)
     except SpotlabError as exc:
         errors.explain(exc)
-        return False
+        return
     finally:
         queries.forget()
-    return True
+    st.session_state[DONE] = (True, f"{reference} {PAST[action]}.")
+    for key in (f"move {reference}", f"reason {reference}"):
+        st.session_state.pop(key, None)
 
 
 def show_outcome() -> None:
-    """What the last move did, once."""
-    well, said = st.session_state.pop(DONE, (True, ""))
-    if said and well:
-        st.toast(formatting.plain(said), icon=":material/check:")
-    elif said:
-        st.warning(formatting.plain(said), icon=":material/edit:")
+    """Shows what the last action did, once."""
+    succeeded, message = st.session_state.pop(DONE, (True, ""))
+    if message and succeeded:
+        st.toast(formatting.plain(message), icon=":material/check:")
+    elif message:
+        st.warning(formatting.plain(message), icon=":material/edit:")

@@ -1,4 +1,4 @@
-"""One model version: what it is, how good it is, where it ends."""
+"""A model version's card: label, quality, data, features and limits."""
 
 from __future__ import annotations
 
@@ -19,61 +19,61 @@ from spotlab.ui.common import formatting, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
 from spotlab.ui.models import card_facts, leaderboard
-from spotlab.ui.models.card_facts import METRIC_WORDS, METRICS, Facts, Measured
+from spotlab.ui.models.card_facts import METRIC_WORDS, METRICS, CardFacts, Measured
 
 SOURCE_KEYS = ("data", "published_by", "licence")
 FORESTS = {"auc": "AUC: higher is better", "brier": "Brier: lower is better"}
 
 
-def headline(record: ModelRecord, told: Facts) -> str:
-    """How good the model is at what, beside the best baseline."""
-    name, main = record.reference, told.main
+def headline(record: ModelRecord, facts: CardFacts) -> str:
+    """The model's task, AUC and Brier score, compared with the best baseline."""
+    name, main = record.reference, facts.main
     if main is None:
         return f"{name} for {card_facts.task_words(record.task)}: its card has no figures"
     brier, best = main.figure("brier"), main.best_baseline("brier")
-    beside = f"{card_facts.number(main.base_rate_brier)} of the base rate"
+    reference = f"{card_facts.number(main.base_rate_brier)} for the base rate"
     if best is not None:
-        beside = f"{card_facts.number(best[1].value)} of {best[0]}"
+        reference = f"{card_facts.number(best[1].value)} for {best[0]}"
     return (
         f"{name} for {card_facts.task_words(record.task)}: AUC {main.figure('auc')}, "
-        f"Brier {card_facts.number(brier.value)} against {beside}"
+        f"Brier {card_facts.number(brier.value)}, compared with {reference}"
     )
 
 
 def small_print(entry: ModelEntry, now: datetime) -> str:
-    """State, age and digest, and where it runs if that is not the server's own process."""
+    """State, age and digest, and whether the model runs in a separate process."""
     record = entry.record
-    where = " · runs in a process of its own until it is graduated" if entry.isolated else ""
+    process = " · runs in a separate process until it is graduated" if entry.isolated else ""
     return (
         f"{leaderboard.mark(record)} · registered {formatting.ago(record.registered_at, now)} · "
-        f"SHA-256 {record.digest[:12]} · {record.path}{where}"
+        f"SHA-256 {record.digest[:12]} · {record.path}{process}"
     )
 
 
-def show_label(told: Facts) -> None:
-    """What is forecast, and what is not."""
-    st.header("What it forecasts", anchor=False)
-    st.markdown(formatting.plain(told.summary or "The card says nothing about it."))
-    if told.label:
-        st.markdown(f"**Label.** {formatting.plain(told.label)}")
-    if told.not_label:
-        st.markdown("**What it is not**")
-        st.markdown("\n".join(f"- {formatting.plain(line)}" for line in told.not_label))
+def show_label(facts: CardFacts) -> None:
+    """Shows the label: what the model forecasts, and what it does not."""
+    st.header("Forecast", anchor=False)
+    st.markdown(formatting.plain(facts.summary or "The card has no summary."))
+    if facts.label:
+        st.markdown(f"**Label.** {formatting.plain(facts.label)}")
+    if facts.not_label:
+        st.markdown("**Not the label**")
+        st.markdown("\n".join(f"- {formatting.plain(line)}" for line in facts.not_label))
 
 
-def show_figures(told: Facts, palette: Palette) -> None:
-    """How good it is beside baselines, and whether its probabilities mean what they say."""
-    st.header("How good it is", anchor=False)
-    if told.main is None:
+def show_figures(facts: CardFacts, palette: Palette) -> None:
+    """Shows the model's quality compared with baselines, and its calibration."""
+    st.header("Quality", anchor=False)
+    if facts.main is None:
         widgets.empty(
             "The card has no figures, so the quality of this model is unknown.",
-            "put it beside another on files of this machine, under Head to head.",
+            "compare it with another model on files of this machine, under Head to head.",
         )
         return
-    test = _pick_test(told.measured)
+    test = _select_test(facts.measured)
     rows = f"{formatting.count(test.rows, 'row')}, " if test.rows else ""
     st.caption(
-        f"Measured on {formatting.plain(test.on)}: {rows}base rate "
+        f"Test: {formatting.plain(test.on)}: {rows}base rate "
         f"{formatting.percent(test.base_rate)}. "
         "Intervals are 95 %."
     )
@@ -85,8 +85,8 @@ def show_figures(told: Facts, palette: Palette) -> None:
     show_table(test)
 
 
-def _pick_test(tests: Sequence[Measured]) -> Measured:
-    """Which test to look at, where the card has several."""
+def _select_test(tests: Sequence[Measured]) -> Measured:
+    """The test to show; the user selects one if the card has several."""
     if len(tests) == 1:
         return tests[0]
     names = {str(number): test.on for number, test in enumerate(tests, start=1)}
@@ -108,9 +108,9 @@ def _show_forests(test: Measured, palette: Palette) -> None:
 
 
 def estimates(test: Measured, metric: str) -> list[charts.Estimate]:
-    """A metric of the model, then of its baselines; what is unknown is left out."""
+    """A metric of the model, then of its baselines; unknown values are omitted."""
     figures = {"this model": test.figure(metric)}
-    figures |= {name: said.get(metric, card_facts.UNKNOWN) for name, said in test.baselines.items()}
+    figures |= {name: each.get(metric, card_facts.UNKNOWN) for name, each in test.baselines.items()}
     if metric == "brier":
         figures["base rate"] = card_facts.Figure(test.base_rate_brier)
     return [
@@ -128,17 +128,17 @@ def _show_reliability(test: Measured, palette: Palette) -> None:
         charts.reliability([charts.Reliability("this model", test.reliability)], palette),
         config=charts.CONFIG,
         key="reliability",
-        alt="Observed share against forecast probability",
+        alt="Observed share against predicted probability",
     )
 
 
 def show_table(test: Measured) -> None:
-    """Every figure of the model and its baselines."""
-    named = {"this model": test.figures, **test.baselines}
+    """Shows every figure of the model and its baselines."""
+    by_name = {"this model": test.figures, **test.baselines}
     frame = pd.DataFrame(
         [
-            {"who": name, **{m: str(said[m]) if m in said else None for m in METRICS}}
-            for name, said in named.items()
+            {"who": name, **{m: str(figures[m]) if m in figures else None for m in METRICS}}
+            for name, figures in by_name.items()
         ]
     )
     spec = {"who": Column("")} | {
@@ -149,29 +149,30 @@ def show_table(test: Measured) -> None:
 
 
 DIRECTIONS: Mapping[str, str] = {
-    "auc": "P(a yes is forecast higher than a no); 0.5 is guessing.",
-    "pr_auc": "Average precision; the base rate is guessing.",
+    "auc": "P(a positive row is scored higher than a negative one); guessing gives 0.5.",
+    "pr_auc": "Average precision; guessing gives the base rate.",
     "brier": "Mean squared error of the probability; lower is better.",
-    "brier_skill": "1 is perfect, 0 no better than always saying the base rate.",
+    "brier_skill": "1 is perfect; 0 is no better than always predicting the base rate.",
     "log_loss": "Mean negative log likelihood in nats; lower is better.",
-    "ece": "Mean distance of forecast and observed share over ten bins; lower is better.",
+    "ece": "Mean distance between predicted probability and observed share, over ten bins; lower "
+    "is better.",
 }
 
 
-def show_subgroups(told: Facts) -> None:
-    """How well it does on parts of the rows."""
-    main = told.main
+def show_subgroups(facts: CardFacts) -> None:
+    """Shows the model's figures for subgroups of the rows."""
+    main = facts.main
     if main is None or not main.subgroups:
-        st.caption("The card has no figures of subgroups.")
+        st.caption("The card has no figures for subgroups.")
         return
     frame = pd.DataFrame(
         [
-            {"part": name} | {key: said.get(key) for key in ("rows", "base_rate", *METRICS)}
-            for name, said in main.subgroups.items()
+            {"part": name} | {key: figures.get(key) for key in ("rows", "base_rate", *METRICS)}
+            for name, figures in main.subgroups.items()
         ]
     )
     spec = {
-        "part": Column("rows where", width="medium"),
+        "part": Column("subgroup", width="medium"),
         "rows": Column("rows", "{:,}".format, number=True),
         "base_rate": Column("base rate", formatting.percent, number=True),
     } | {
@@ -179,19 +180,16 @@ def show_subgroups(told: Facts) -> None:
         for metric, word in METRIC_WORDS.items()
     }
     tables.show(frame, spec, name="Subgroups", key="card-subgroups", max_rows=18)
-    st.caption("Parts overlap. Small parts have wide intervals, which the card does not carry.")
+    st.caption("Subgroups overlap. Small ones have wide intervals, which are not in the card.")
 
 
-def show_data(told: Facts) -> None:
-    """Where the training data comes from, under which licence, and how it was split."""
-    if told.sources:
+def show_data(facts: CardFacts) -> None:
+    """Shows where the training data comes from, under which licence, and how it was split."""
+    if facts.sources:
         frame = pd.DataFrame(
             [
-                {
-                    key: str(source.get(key, "")) or None
-                    for key in ("data", "published_by", "licence")
-                }
-                for source in told.sources
+                {key: str(source.get(key, "")) or None for key in SOURCE_KEYS}
+                for source in facts.sources
             ]
         )
         spec = {
@@ -201,38 +199,38 @@ def show_data(told: Facts) -> None:
         }
         tables.show(frame, spec, name="Sources of the training data", key="card-sources")
     else:
-        st.caption("The card names no source.")
-    if told.training:
+        st.caption("The card names no sources.")
+    if facts.training:
         st.markdown("**Training**")
-        show_pairs(told.training, "card-training")
+        show_pairs(facts.training, "card-training")
 
 
-def show_pairs(said: Mapping[str, Any], key: str) -> None:
-    """A part of the card as names and values; a part of a part has its rows of its own."""
-    frame = pd.DataFrame([{"name": name, "value": value} for name, value in flat(said)])
+def show_pairs(section: Mapping[str, Any], key: str) -> None:
+    """Shows a section of the card as a table of names and values; nested sections are flattened."""
+    frame = pd.DataFrame([{"name": name, "value": value} for name, value in flat(section)])
     tables.show(
         frame,
-        {"name": Column("what", width="medium"), "value": Column("value", width="large")},
+        {"name": Column("name", width="medium"), "value": Column("value", width="large")},
         name=key.replace("card-", "").capitalize(),
         key=key,
         max_rows=24,
     )
 
 
-def flat(said: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    """Names and values in words, one a line: `settings: rounds`, `300`."""
-    for name, value in said.items():
-        told = before + card_facts.spoken(str(name))
+def flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Names and values of a section as text: `settings: rounds`, `300`."""
+    for name, value in section.items():
+        label = prefix + card_facts.readable(str(name))
         if isinstance(value, Mapping):
-            yield from flat(value, f"{told}: ")
+            yield from flat(value, f"{label}: ")
         elif value is not None:
-            yield told, in_words(value)
+            yield label, value_text(value)
 
 
-def in_words(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A card's value in one line."""
     if isinstance(value, list | tuple):
-        return ", ".join(map(in_words, value))
+        return ", ".join(map(value_text, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
@@ -240,8 +238,8 @@ def in_words(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def show_features(told: Facts) -> None:
-    """What it looks at: unit, bounds, and whether unknown is an answer."""
+def show_features(facts: CardFacts) -> None:
+    """Shows the model's features: unit, bounds, and whether they may be unknown."""
     frame = pd.DataFrame(
         [
             {
@@ -252,34 +250,34 @@ def show_features(told: Facts) -> None:
                 "nullable": "yes" if feature.get("nullable") else "no",
                 "meaning": str(feature.get("meaning", "")) or None,
             }
-            for feature in told.features
+            for feature in facts.features
         ]
     ).astype({"low": "float64", "high": "float64"})
     spec = {
         "name": Column("feature", width="medium"),
         "unit": Column("unit"),
-        "low": Column("lowest", "{:,g}".format, "“—”: unbounded.", number=True),
-        "high": Column("highest", "{:,g}".format, "“—”: unbounded.", number=True),
-        "nullable": Column("may be unknown", help="Else a row without it gets no risk."),
+        "low": Column("minimum", "{:,g}".format, "“—”: unbounded.", number=True),
+        "high": Column("maximum", "{:,g}".format, "“—”: unbounded.", number=True),
+        "nullable": Column("may be unknown", help="No: a row without it gets no risk."),
         "meaning": Column("meaning", width="large"),
     }
     tables.show(frame, spec, name="Features", key="card-features", max_rows=24)
-    st.caption("A row outside these bounds is refused: it gets no risk rather than a wrong one.")
+    st.caption("A row outside these bounds is rejected: it gets no risk rather than a wrong one.")
 
 
-def show_limits(told: Facts) -> None:
-    """Where it ends."""
-    if told.limits:
-        st.markdown("\n".join(f"- {formatting.plain(line)}" for line in told.limits))
+def show_limits(facts: CardFacts) -> None:
+    """Shows the model's limits."""
+    if facts.limits:
+        st.markdown("\n".join(f"- {formatting.plain(line)}" for line in facts.limits))
     else:
-        st.caption("The card names no limits, which does not mean that there are none.")
-    if told.formula:
+        st.caption("The card names no limits; there may still be some.")
+    if facts.formula:
         st.markdown("**From the score to the risk**")
-        st.code("\n".join(map(visible, told.formula)), language=None)
+        st.code("\n".join(map(visible, facts.formula)), language=None)
 
 
 def show_whole(record: ModelRecord) -> None:
-    """The card as it is written."""
+    """Shows the whole card as JSON."""
     st.download_button(
         "card.json",
         data=lambda: json.dumps(dict(record.card), indent=1, ensure_ascii=False).encode(),
@@ -288,5 +286,5 @@ def show_whole(record: ModelRecord) -> None:
         icon=":material/download:",
         on_click="ignore",
     )
-    st.caption(f"SHA-256 over the artefact's checksums file: `{record.digest}`")
+    st.caption(f"SHA-256 of the artefact's checksums file: `{record.digest}`")
     st.json(dict(record.card), expanded=1)

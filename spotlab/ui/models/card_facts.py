@@ -1,4 +1,4 @@
-"""What a model card says, as figures and sentences."""
+"""The contents of a model card: figures with intervals, and sentences."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class Figure:
         return math.isfinite(self.low) and math.isfinite(self.high)
 
     def __str__(self) -> str:
-        """Three digits: `0.788 (0.757 to 0.817)`; `—` where unknown."""
+        """Three digits: `0.788 (0.757 to 0.817)`; `—` if unknown."""
         if not math.isfinite(self.value):
             return "—"
-        between = f" ({number(self.low)} to {number(self.high)})" if self.ranged else ""
-        return number(self.value) + between
+        interval = f" ({number(self.low)} to {number(self.high)})" if self.ranged else ""
+        return number(self.value) + interval
 
 
 UNKNOWN: Final = Figure(NAN)
@@ -56,16 +56,16 @@ UNKNOWN: Final = Figure(NAN)
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One test of a model: on which rows, and what came out.
+    """One test of a model: its rows and its figures.
 
     Args:
-        on: which rows, in words.
-        rows: how many; 0 where the card does not say.
-        base_rate: share of yes, 0..1; NaN where unknown.
-        figures: of the model, by METRICS.
-        baselines: each baseline's figures, by its name in words.
-        reliability: the reliability table; empty where the card has none.
-        subgroups: figures of parts of the rows (rows, base_rate and METRICS), by name.
+        on: description of the rows.
+        rows: number of rows; 0: unknown.
+        base_rate: share of positive rows, 0..1; NaN: unknown.
+        figures: the model's figures, by metric.
+        baselines: figures by metric, by the readable name of the baseline.
+        reliability: the reliability table; empty: the card has none.
+        subgroups: figures of subgroups of the rows (rows, base_rate and METRICS), by name.
     """
 
     on: str
@@ -77,16 +77,16 @@ class Measured:
     subgroups: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def figure(self, metric: str) -> Figure:
-        """The model's figure; unknown where the card has none."""
+        """The model's figure for a metric; UNKNOWN if the card has none."""
         return self.figures.get(metric, UNKNOWN)
 
     @property
     def base_rate_brier(self) -> float:
-        """Brier score of always saying the base rate."""
+        """Brier score of always predicting the base rate."""
         return self.base_rate * (1.0 - self.base_rate)
 
     def best_baseline(self, metric: str) -> tuple[str, Figure] | None:
-        """The baseline that does best at a metric; None where the card has none."""
+        """Name and figure of the best baseline for a metric; None: the card has none."""
         known = [
             (name, figures[metric])
             for name, figures in self.baselines.items()
@@ -97,17 +97,17 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What people read of a card.
+class CardFacts:
+    """The contents of a model card; what the card lacks is empty.
 
     Args:
         summary: one sentence.
-        label: what the label is.
-        not_label: what it is not.
-        measured: its tests, the one it stands for first.
+        label: definition of the label.
+        not_label: what the label is often mistaken for.
+        measured: the tests, the main one first.
         sources: data, published_by and licence of each source.
-        features: name, unit, low, high, nullable and meaning of each.
-        training: what it was trained on and how, by the card's own names.
+        features: name, unit, low, high, nullable and meaning of each feature.
+        training: training data and settings, by the card's own names.
         limits: sentences.
         formula: from the score to the risk, line by line.
     """
@@ -124,12 +124,12 @@ class Facts:
 
     @property
     def main(self) -> Measured | None:
-        """The test the model stands for; None where the card has no figures."""
+        """The main test; None: the card has no figures."""
         return self.measured[0] if self.measured else None
 
 
 def number(value: float) -> str:
-    """Three digits behind the point, with a real minus sign; `—` where unknown."""
+    """Three decimal places, with a real minus sign; `—` if unknown."""
     if not math.isfinite(value):
         return "—"
     text = f"{value:.3f}".replace("-", "−")
@@ -137,7 +137,7 @@ def number(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """The same with its sign, for differences: `+0.012`, `−0.004`."""
+    """The same with a sign, for differences: `+0.012`, `−0.004`."""
     if not math.isfinite(value):
         return "—"
     text = f"{value:+.3f}".replace("-", "−")
@@ -145,27 +145,27 @@ def signed(value: float) -> str:
 
 
 def task_words(task: str) -> str:
-    """What a task forecasts, in words."""
+    """What a task predicts, for people; an unknown task's own name."""
     return TASK_WORDS.get(task, task)
 
 
-def spoken(name: str) -> str:
-    """A card's name as words: `last_bucket_only` is `last bucket only`."""
+def readable(name: str) -> str:
+    """A card's name without underscores: `last_bucket_only` becomes `last bucket only`."""
     return name.replace("_", " ")
 
 
-def trained_on(told: Facts) -> str:
-    """Dates and rows of the training data in a few words."""
-    training = told.training
+def trained_on(facts: CardFacts) -> str:
+    """Short description of the training data: rows, traces and dates."""
+    training = facts.training
     rows = training.get("rows")
     if isinstance(rows, Mapping):
         rows = rows.get(MAIN_HORIZON)
     parts = [f"{rows:,} rows"] if isinstance(rows, int) else []
-    traces = [str(source["data"]) for source in told.sources if "licence" in source]
+    traces = [str(source["data"]) for source in facts.sources if "licence" in source]
     if traces and traces[0].startswith("availability trace"):
         parts.append(count(len(traces), "availability trace"))
     if "features_as_of" in training:
-        parts.append(f"features of {training['features_as_of']}")
+        parts.append(f"features as of {training['features_as_of']}")
     if "label_of" in training:
         parts.append(f"label of {training['label_of']}")
     return ", ".join(parts)

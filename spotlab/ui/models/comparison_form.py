@@ -19,7 +19,7 @@ OWN: Final = "own"
 MOST_MB: Final = 50
 
 
-def rivals(entries: Sequence[ModelEntry]) -> dict[str, list[ModelEntry]]:
+def comparable_models(entries: Sequence[ModelEntry]) -> dict[str, list[ModelEntry]]:
     """Models with usable files by task, for tasks with at least two of them."""
     by_task: dict[str, list[ModelEntry]] = {}
     for entry in sorted(entries, key=lambda e: [*leaderboard.STATE_MARKS].index(e.record.state)):

@@ -16,13 +16,13 @@ _SHOWN: Final = "versus:shown"
 
 def begin(request: ComparisonRequest) -> None:
     """Start the comparison. Raises Forbidden."""
-    desk = session.desk()
-    desk.who.require(Right.BACKTEST)
+    services = session.services()
+    services.principal.require(Right.BACKTEST)
     st.session_state[_SHOWN] = (request, "")
     background_tasks.begin(
         SLOT,
         f"{request.first} against {request.second}",
-        lambda tell, stopped: desk.comparisons.compare(request, tell, stopped),
+        lambda tell, stopped: services.comparisons.compare(request, tell, stopped),
     )
 
 
@@ -33,4 +33,4 @@ def outcome(request: ComparisonRequest | None) -> ComparisonResult | None:
     if run is not None and run.result is not None:
         key = run.result.digest
         st.session_state[_SHOWN] = (shown, key)
-    return session.desk().comparisons.result(key) if key and shown == request else None
+    return session.services().comparisons.result(key) if key and shown == request else None

@@ -1,4 +1,4 @@
-"""The rows where two models differ most, with what happened."""
+"""The rows where two models differ most, with their outcomes."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from spotlab.ui.common.theme import Palette
 from spotlab.ui.models import card_facts
 
 _OUTCOMES: Final[Mapping[str, tuple[str, str]]] = {
-    "capacity": ("● kept", "■ lost"),
+    "capacity": ("● not lost", "■ lost"),
     "advisor": ("● bucket 0-2", "■ bucket 3-4"),
 }
 
 
 def show(result: ComparisonResult, task: str, palette: Palette) -> None:
-    places = result.comparison.disagreements
-    st.header("Where they differ most", anchor=False)
-    if not len(places):
-        st.caption("Both models forecast the same for every row.")
+    """Shows the rows with the largest difference between the two predictions."""
+    indexes = result.comparison.disagreements
+    st.header("Largest differences", anchor=False)
+    if not len(indexes):
+        st.caption("Both models make the same prediction for every row.")
         return
     frame = rows_of(result, task)
-    nearer = frame["nearer"].value_counts()
-    told = ", ".join(f"{name} nearer to what happened in {count}" for name, count in nearer.items())
+    counts = frame["nearer"].value_counts()
+    closer = ", ".join(f"{name} closer to the outcome in {count}" for name, count in counts.items())
     st.caption(
-        f"The {len(places):,} of {result.comparison.rows:,} rows where the forecasts are farthest "
-        f"apart: {formatting.plain(told)}."
+        f"The {len(indexes):,} of {result.comparison.rows:,} rows where the predictions differ "
+        f"most: {formatting.plain(closer)}."
     )
     tables.show(
         frame,
@@ -45,58 +46,59 @@ def show(result: ComparisonResult, task: str, palette: Palette) -> None:
 
 
 def rows_of(result: ComparisonResult, task: str) -> pd.DataFrame:
-    """One row a disagreement, the largest first."""
-    places = result.comparison.disagreements
+    """One row per disagreement, the largest first."""
+    indexes = result.comparison.disagreements
     rows = result.rows
-    frame = rows.table.iloc[places].reset_index(drop=True)
-    frame["first"], frame["second"] = rows.first[places], rows.second[places]
+    frame = rows.table.iloc[indexes].reset_index(drop=True)
+    frame["first"], frame["second"] = rows.first[indexes], rows.second[indexes]
     frame["gap"] = frame["first"] - frame["second"]
-    seen = rows.outcome[places]
+    outcomes = rows.outcome[indexes]
     no, yes = _OUTCOMES.get(task, ("● no", "■ yes"))
-    frame["outcome"] = np.where(seen > 0, yes, no)
-    closer = np.abs(frame["first"] - seen) < np.abs(frame["second"] - seen)
-    frame["nearer"] = np.where(closer, *result.comparison.names)
+    frame["outcome"] = np.where(outcomes > 0, yes, no)
+    first_closer = np.abs(frame["first"] - outcomes) < np.abs(frame["second"] - outcomes)
+    frame["nearer"] = np.where(first_closer, *result.comparison.names)
     return frame
 
 
 def columns(result: ComparisonResult, task: str, palette: Palette) -> dict[str, Column]:
-    """How the disagreements are shown."""
+    """The columns of the table, by task."""
     first, second = result.comparison.names
-    about = {
+    row = {
         "trace": Column("trace"),
         "at": Column(
             "at (UTC)",
             lambda v: f"{pd.Timestamp(v):%Y-%m-%d %H:%M}",
-            "“—”: the files carry no time.",
+            "“—”: the files have no times.",
         ),
         "elapsed_h": Column("hour", "{:,.1f}".format, "Since the first tick.", number=True),
     }
     if task != "capacity":
         bucket = "{:.0f}".format
-        about = {
+        row = {
             "type": Column("type"),
             "region": Column("region"),
             "bucket_before": Column("bucket before", bucket, "“—”: not listed.", number=True),
             "bucket_after": Column("bucket after", bucket, number=True),
         }
-    return about | {
-        "first": Column(first, formatting.percent, "Its forecast.", number=True),
-        "second": Column(second, formatting.percent, "Its forecast.", number=True),
+    return row | {
+        "first": Column(first, formatting.percent, "Prediction.", number=True),
+        "second": Column(second, formatting.percent, "Prediction.", number=True),
         "gap": Column(
-            "difference, points",
+            "difference (points)",
             lambda v: f"{100 * v:+.0f}".replace("-", "−"),
-            "First minus second, percentage points.",
+            "First minus second, in percentage points.",
             number=True,
         ),
         "outcome": Column(
-            "what happened",
+            "outcome",
             colour=lambda text: palette.bad if str(text)[:1] == "■" else palette.good,
         ),
-        "nearer": Column("nearer"),
+        "nearer": Column("closer model"),
     }
 
 
 def exported(frame: pd.DataFrame, result: ComparisonResult) -> export.Table:
+    """The disagreements as a file."""
     first, second = result.comparison.names
     plain = frame.assign(at=frame["at"].astype("string")) if "at" in frame else frame
     names = {"first": first, "second": second, "gap": "Difference"}
@@ -104,7 +106,7 @@ def exported(frame: pd.DataFrame, result: ComparisonResult) -> export.Table:
         frame=plain,
         caption=f"Where {first} and {second} differ most",
         headers={
-            name: names.get(name, card_facts.spoken(name).capitalize()) for name in plain.columns
+            name: names.get(name, card_facts.readable(name).capitalize()) for name in plain.columns
         },
         digits={"first": 3, "second": 3, "gap": 3},
         notes=(f"Outcome: {result.rows.label}.", *result.rows.warnings),

@@ -1,4 +1,4 @@
-"""Whether the market, the predictions or their reasons have moved."""
+"""Drift of features, predictions and contributions."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from spotlab.ui.models import card_facts
 
 
 def show(report: DriftReport | None, now: datetime, palette: Palette) -> None:
-    """Whether the market, the predictions or their reasons have moved."""
+    """Shows the drift of each feature, of the predictions and of their contributions."""
     if report is None:
-        widgets.empty("No market was collected, so nothing can have moved.", "collect one.")
+        widgets.empty(
+            "No market has been collected, so drift is unknown.",
+            "press “Collect now” on the Market page.",
+        )
         return
     if not report.moved:
         st.info(
-            f"{formatting.plain(report.words)} A market is noted at every evaluation, at most "
-            "once an "
-            "hour; the first days of it are the reference.",
+            f"{formatting.plain(report.words)} A market is recorded at every evaluation, at most "
+            "once an hour; the first days are the reference.",
             icon=":material/hourglass_empty:",
         )
         return
@@ -31,46 +33,48 @@ def show(report: DriftReport | None, now: datetime, palette: Palette) -> None:
     box = st.warning if report.alarm else st.success
     box(formatting.plain(report.words), icon=icon)
     first, last = report.reference_from, report.reference_until
-    since = f" ({first:%Y-%m-%d} to {last:%Y-%m-%d})" if first and last else ""
+    dates = f" ({first:%Y-%m-%d} to {last:%Y-%m-%d})" if first and last else ""
     st.caption(
-        f"The newest scored market ({formatting.ago(report.at, now)}) beside the first "
-        f"{formatting.count(report.reference_days, 'day')} of them{since}. “Usual” is what 95 % "
-        "of the "
-        "reference's own days stay under."
+        f"Compares the newest scored market ({formatting.ago(report.at, now)}) with the reference: "
+        f"the first {formatting.count(report.reference_days, 'day')}{dates}. “Usual” is the 95th "
+        "percentile over the days of the reference."
     )
     tables.show(rows(report), columns(palette), name="Drift", key="drift", max_rows=12)
     export.offer(lambda: exported(report, now), "drift", "drift-file")
 
 
 def rows(report: DriftReport) -> pd.DataFrame:
-    """One row a feature, the prediction first."""
+    """One row per feature, the prediction first."""
     frame = report.frame()
-    frame["state"] = ["▲ moved" if alarm else "● as usual" for alarm in frame["alarm"]]
+    frame["state"] = ["▲ drifted" if alarm else "● as usual" for alarm in frame["alarm"]]
     frame.loc[frame["ks"].isna(), "state"] = "○ unknown"
-    frame["name"] = [card_facts.spoken(name) for name in frame["name"]]
+    frame["name"] = [card_facts.readable(name) for name in frame["name"]]
     return frame
 
 
 def columns(palette: Palette) -> dict[str, Column]:
-    """How the drift's columns are shown."""
+    """The columns of the table."""
     colours = {"▲": palette.warn, "●": palette.good}
-    psi = "Population stability index over deciles of the reference: 0.1 is a little, 0.25 a lot."
+    psi = "Population stability index over deciles of the reference: 0.1 is small, 0.25 is large."
     return {
-        "name": Column("what", width="medium"),
+        "name": Column("feature", width="medium"),
         "state": Column("state", colour=lambda text: colours.get(str(text)[:1], palette.quiet)),
         "psi": Column("PSI", card_facts.number, psi, number=True),
         "psi_usual": Column("usual PSI", card_facts.number, number=True),
         "ks": Column(
-            "KS", card_facts.number, "Largest distance of the distributions.", number=True
+            "KS",
+            card_facts.number,
+            "Kolmogorov-Smirnov statistic: largest distance between the two distributions.",
+            number=True,
         ),
         "ks_usual": Column("usual KS", card_facts.number, number=True),
         "importance": Column(
-            "importance now",
+            "importance",
             card_facts.number,
             "Mean |SHAP value| over a sample of pools, in log-odds.",
             number=True,
         ),
-        "importance_before": Column("in the reference", card_facts.number, number=True),
+        "importance_before": Column("importance, reference", card_facts.number, number=True),
     }
 
 

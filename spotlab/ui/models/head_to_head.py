@@ -24,8 +24,8 @@ from spotlab.ui.models.card_facts import METRIC_WORDS, Figure
 
 FEW_BLOCKS: Final = 10
 SMALL_PRINT: Final = (
-    "Both models predict the same rows. Intervals of differences are bootstrapped over whole days or "
-    "families, with the same draws for both models."
+    "Both models predict the same rows. Intervals of differences are bootstrapped over whole days "
+    "or families, with the same draws for both models."
 )
 
 
@@ -87,7 +87,7 @@ def show(
     result: ComparisonResult, request: ComparisonRequest, now: datetime, palette: Palette
 ) -> None:
     """Figures, differences, curves and disagreements."""
-        comparison = result.comparison
+    comparison = result.comparison
     if warnings := warnings_of(result):
         st.warning("\n\n".join(map(formatting.plain, warnings)), icon=":material/warning:")
     st.caption(
@@ -132,14 +132,14 @@ def show(
 
 def warnings_of(result: ComparisonResult) -> list[str]:
     """Limits of the comparison."""
-        comparison, warnings = result.comparison, list(result.rows.warnings)
-        if comparison.refused:
-            warnings.append(
-                f"{formatting.count(comparison.refused, 'row')} not compared: rejected by a model."
-            )
-        if comparison.blocks < FEW_BLOCKS:
-            blocks = formatting.count(comparison.blocks, result.rows.block, _plural(result.rows.block))
-            warnings.append(f"Only {blocks}: the intervals are imprecise.")
+    comparison, warnings = result.comparison, list(result.rows.warnings)
+    if comparison.refused:
+        warnings.append(
+            f"{formatting.count(comparison.refused, 'row')} not compared: rejected by a model."
+        )
+    if comparison.blocks < FEW_BLOCKS:
+        blocks = formatting.count(comparison.blocks, result.rows.block, _plural(result.rows.block))
+        warnings.append(f"Only {blocks}: the intervals are imprecise.")
     return warnings
 
 
@@ -149,10 +149,10 @@ def _plural(word: str) -> str:
 
 def figure_rows(result: ComparisonResult) -> pd.DataFrame:
     """One row per metric: both models, the difference, and the verdict."""
-        comparison = result.comparison
-        rows = []
-        for metric, gap in comparison.differences.items():
-            one, other = comparison.intervals[0][metric], comparison.intervals[1][metric]
+    comparison = result.comparison
+    rows = []
+    for metric, gap in comparison.differences.items():
+        one, other = comparison.intervals[0][metric], comparison.intervals[1][metric]
         rows.append(
             {
                 "metric": METRIC_WORDS[metric],
@@ -200,9 +200,9 @@ def figure_columns(result: ComparisonResult) -> dict[str, Column]:
 
 def exported(result: ComparisonResult, now: datetime) -> export.Table:
     """Both models' figures and the paired differences, for export."""
-        comparison = result.comparison
-        rows = []
-        for metric, gap in comparison.differences.items():
+    comparison = result.comparison
+    rows = []
+    for metric, gap in comparison.differences.items():
         row: dict[str, object] = {"metric": METRIC_WORDS[metric]}
         for name, each in (
             ("first", comparison.intervals[0][metric]),
@@ -224,7 +224,8 @@ def exported(result: ComparisonResult, now: datetime) -> export.Table:
         headers=headers,
         digits=dict.fromkeys([*headers][1:], 4),
         notes=(
-            f"Outcome: {formatting.plain(result.rows.label)}. Base rate {comparison.base_rate:.3f}.",
+            f"Outcome: {formatting.plain(result.rows.label)}.",
+            f"Base rate {comparison.base_rate:.3f}.",
             f"Paired bootstrap over {comparison.blocks} blocks ({result.rows.block}), 95 %.",
             *result.rows.warnings,
             *result.rows.notes,
@@ -235,7 +236,7 @@ def exported(result: ComparisonResult, now: datetime) -> export.Table:
 
 def choose(entries: Sequence[ModelEntry]) -> ComparisonRequest | None:
     """Two rows of inputs, for models and data; None while one is missing."""
-    known = comparison_form.rivals(entries)
+    known = comparison_form.comparable_models(entries)
     if known:
         return comparison_form.pick_data(*comparison_form.pick_models(known))
     widgets.empty(

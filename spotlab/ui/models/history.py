@@ -1,4 +1,4 @@
-"""What happened to a model version, and which was in force at a moment."""
+"""Event history of model versions, and the champion at a given time."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from spotlab.ui.common import export, formatting, session, tables
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.models import card_facts
 
-MOST_EVENTS: Final = 200
+MAX_EVENTS: Final = 200
 
 
 def show(record: ModelRecord, now: datetime) -> None:
-    """The audit trail of a version, and what was live when."""
-    events = session.desk().models.history(record.reference)
+    """Shows the events of a version, and the champion of its task at a given time."""
+    events = session.services().models.history(record.reference)
     if events:
         tables.show(rows(events), columns(now), name="History", key="card-history", max_rows=12)
         export.offer(
             lambda: exported(events, record.reference), f"{record.name}-history", "history-file"
         )
     else:
-        st.caption("It has no history yet.")
-    _show_live_at(record, now)
+        st.caption("This version has no history yet.")
+    _show_champion_at(record, now)
 
 
 def show_all(now: datetime) -> None:
-    """The newest events of every model, refused uploads too; read when it is opened."""
+    """Shows the newest events of all models and rejected uploads; read when expanded."""
     box = st.expander(
         "History of all models", icon=":material/history:", key="all-history", on_change="rerun"
     )
     if not box.open:
         return
     with box:
-        events = session.desk().models.history(limit=MOST_EVENTS)
+        events = session.services().models.history(limit=MAX_EVENTS)
         if not events:
             st.caption("There is no history yet.")
             return
@@ -47,14 +47,14 @@ def show_all(now: datetime) -> None:
         spec = columns(now)
         shown = {
             "when": spec["when"],
-            "model": Column("model", help="“—”: a refused file."),
+            "model": Column("model", help="“—”: a rejected file."),
             **spec,
         }
         tables.show(frame, shown, name="History of all models", key="history-all", max_rows=12)
 
 
 def rows(events: Sequence[ModelEvent]) -> pd.DataFrame:
-    """One row an event, newest first."""
+    """One row per event, newest first."""
     return pd.DataFrame(
         [
             {
@@ -72,20 +72,20 @@ def rows(events: Sequence[ModelEvent]) -> pd.DataFrame:
 
 
 def columns(now: datetime) -> dict[str, Column]:
-    """How the history's columns are shown."""
+    """The columns of the table."""
     return {
         "when": Column("when", at(now, formatting.ago)),
-        "at": Column("at (UTC)", lambda value: f"{pd.Timestamp(value):%Y-%m-%d %H:%M:%S}"),
-        "actor": Column("who", help="“spotlab” is the app itself."),
-        "action": Column("what"),
+        "at": Column("time (UTC)", lambda value: f"{pd.Timestamp(value):%Y-%m-%d %H:%M:%S}"),
+        "actor": Column("user", help="“spotlab” is the app itself."),
+        "action": Column("action"),
         "change": Column("before → after", width="medium"),
-        "instance": Column("instance", help="“—”: it is about the version, not an instance."),
-        "reason": Column("reason", width="large", help="“—”: none was given."),
+        "instance": Column("instance", help="“—”: concerns the version, not an instance."),
+        "reason": Column("reason", width="large", help="“—”: no reason was entered."),
     }
 
 
 def exported(events: Sequence[ModelEvent], reference: str) -> export.Table:
-    """The trail as a file."""
+    """The events as a file."""
     frame = rows(events)
     frame["at"] = [f"{event.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}" for event in events]
     return export.Table(
@@ -102,7 +102,7 @@ def exported(events: Sequence[ModelEvent], reference: str) -> export.Table:
     )
 
 
-def _show_live_at(record: ModelRecord, now: datetime) -> None:
+def _show_champion_at(record: ModelRecord, now: datetime) -> None:
     st.markdown("**Champion at a given time**")
     row = st.columns([1, 1, 4], vertical_alignment="bottom")
     day = row[0].date_input("Day (UTC)", now.date(), max_value=now.date(), key="live-day")
@@ -111,18 +111,23 @@ def _show_live_at(record: ModelRecord, now: datetime) -> None:
     )
     if isinstance(day, date) and isinstance(hour, time):
         moment = datetime.combine(day, hour, tzinfo=UTC).replace(second=59)
-        event = session.desk().models.live_at(record.task, moment)
-        row[2].markdown(live_at(record.task, moment, event))
+        event = session.services().models.live_at(record.task, moment)
+        row[2].markdown(champion_at(record.task, moment, event))
 
 
-def live_at(task: str, moment: datetime, event: ModelEvent | None) -> str:
-    """Which version was in force, since when and through whom."""
-    told = f"{moment:%Y-%m-%d %H:%M} UTC"
+def champion_at(task: str, moment: datetime, event: ModelEvent | None) -> str:
+    """A sentence that names the champion of a task at a time, and who made it champion.
+
+    Args:
+        task: name of the task.
+        moment: aware UTC.
+        event: the event that made the version champion; None: there was no champion.
+    """
+    period = f"{card_facts.task_words(task)} at {moment:%Y-%m-%d %H:%M} UTC"
     if event is None:
-        return f"At {told} no model was in force for {card_facts.task_words(task)}."
-    why = f": {formatting.plain(event.reason)}" if event.reason else "."
+        return f"No model was champion for {period}."
+    reason = f": {formatting.plain(event.reason)}" if event.reason else "."
     return (
-        f"At {told} **{event.name}@{event.version}** was in force for "
-        f"{card_facts.task_words(task)}, "
-        f"made champion by {formatting.plain(event.actor)} at {formatting.moment(event.at)}{why}"
+        f"**{event.name}@{event.version}** was champion for {period}. "
+        f"{formatting.plain(event.actor)} made it champion at {formatting.moment(event.at)}{reason}"
     )

@@ -1,4 +1,4 @@
-"""Challengers in shadow, beside the models that decided."""
+"""Challengers in shadow, compared with the models that decided."""
 
 from __future__ import annotations
 
@@ -18,68 +18,68 @@ from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
 from spotlab.ui.models import tabs
 
-MOST_LISTED: Final = 200
+MAX_LISTED: Final = 200
 SMALL_PRINT: Final = (
-    "Challengers decide in shadow at every evaluation; nothing they decide is carried out."
+    "Challengers decide in shadow at every evaluation; their decisions are never executed."
 )
 
 
-def headline(seen: OutcomesView | None) -> str:
-    """Whether another model would have decided otherwise, and how much is known of what came."""
-    known = sum(card.rows for card in seen.cards) if seen else 0
-    came = f"{formatting.count(known, 'outcome')} known"
-    compared = seen.comparisons if seen else ()
-    if not compared:
-        return f"No challenger has run in shadow yet; {came}"
-    told = [
+def headline(view: OutcomesView | None) -> str:
+    """How often the challengers agree with the champion, and how many outcomes are known."""
+    known = sum(card.rows for card in view.cards) if view else 0
+    outcomes = f"{formatting.count(known, 'outcome')} known"
+    comparisons = view.comparisons if view else ()
+    if not comparisons:
+        return f"No challenger has run in shadow yet; {outcomes}"
+    agreements = [
         f"{each.model} agrees in {formatting.percent(each.agreement.value)} of "
         f"{formatting.count(each.decided, 'decision')}"
-        for each in compared[:2]
+        for each in comparisons[:2]
     ]
-    return f"In shadow {', '.join(told)}; {came}"
+    return f"In shadow, {', '.join(agreements)}; {outcomes}"
 
 
 def show(
-    seen: OutcomesView | None, names: Mapping[str, str], now: datetime, palette: Palette
+    view: OutcomesView | None, names: Mapping[str, str], now: datetime, palette: Palette
 ) -> None:
-    """Every challenger beside the models that decided, and where they parted.
+    """Shows every challenger compared with the models that decided, and its disagreements.
 
     Args:
-        seen: None: there is no market.
+        view: None: there is no market.
         names: of instances, by id.
         now: aware UTC.
         palette: of the theme.
     """
     st.header("Challengers in shadow", anchor=False)
-    compared = seen.comparisons if seen else ()
-    if not compared:
+    comparisons = view.comparisons if view else ()
+    if not comparisons:
         widgets.empty(
-            "No challenger has decided beside the champion.",
-            "graduate a model of the champion's task: from then on it decides in shadow at every "
-            "evaluation, and nothing it decides is carried out.",
+            "No challenger has run in shadow yet.",
+            "graduate a model of the champion's task: it then decides in shadow at every "
+            "evaluation, and its decisions are never executed.",
         )
         return
-    picked = tables.show(
-        shadow_rows(compared),
+    selected = tables.show(
+        shadow_rows(comparisons),
         shadow_columns(),
         name="Challengers in shadow",
         key="shadows",
         select=("single-row", "single-cell"),
     )
-    chosen = compared[picked[0] if picked else 0]
-    export.offer(lambda: shadow_table(compared, now), "challengers", "shadows-file")
-    apart = chosen.disagreements
-    if not apart:
-        st.caption(f"{formatting.plain(chosen.model)} decided as the champion every time.")
+    comparison = comparisons[selected[0] if selected else 0]
+    export.offer(lambda: shadow_table(comparisons, now), "challengers", "shadows-file")
+    disagreements = comparison.disagreements
+    if not disagreements:
+        st.caption(f"{formatting.plain(comparison.model)} always made the champion's decision.")
         return
     st.markdown(
-        f"**Where {formatting.plain(chosen.model)} would have decided otherwise**: "
-        f"{formatting.count(len(apart), 'decision')}. Select a row to open the decision."
+        f"**{formatting.plain(comparison.model)} would have decided differently in "
+        f"{formatting.count(len(disagreements), 'decision')}.** Select a row to open the decision."
     )
-    listed = apart[:MOST_LISTED]
+    listed = disagreements[:MAX_LISTED]
     opened = tables.show(
-        apart_rows(listed, names),
-        apart_columns(now, palette),
+        disagreement_rows(listed, names),
+        disagreement_columns(now, palette),
         name="Disagreements",
         key="apart",
         select=("single-row", "single-cell"),
@@ -89,8 +89,8 @@ def show(
         tabs.open_decision(listed[opened[0]].experiment_id)
 
 
-def shadow_rows(compared: Sequence[Comparison]) -> pd.DataFrame:
-    """One row a challenger."""
+def shadow_rows(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """One row per challenger."""
     return pd.DataFrame(
         [
             {
@@ -102,36 +102,46 @@ def shadow_rows(compared: Sequence[Comparison]) -> pd.DataFrame:
                 "own": money(each.own_cost_difference_usd_per_hour),
                 "failures": each.failures,
             }
-            for each in compared
+            for each in comparisons
         ]
     )
 
 
 def shadow_columns() -> dict[str, Column]:
-    """How the challengers' columns are shown."""
-    beside = "Mean expected cost after its decisions minus after those made, USD an hour a decision"
+    """The columns of the challengers' table."""
+    difference = (
+        "Mean difference per decision: expected cost after the challenger's decision minus after "
+        "the champion's"
+    )
     return {
         "model": Column("challenger"),
-        "decided": Column("decisions", "{:,}".format, "That both reached.", number=True),
+        "decided": Column("decisions", "{:,}".format, "Made by both models.", number=True),
         "agreement": Column(
             "agrees",
-            help="Same decision and pool; 95 % interval by day, from 5 days on.",
+            help="Same decision and pool; 95 % interval over days, from 5 days on.",
             number=True,
         ),
         "apart": Column("differs", "{:,}".format, number=True),
         "cost": Column(
-            "dearer by the champion's risk, USD/h",
-            help=f"{beside}, by the champion's risks.",
+            "cost difference by champion's risk (USD/h)",
+            help=f"{difference}, both computed with the champion's risks.",
             number=True,
         ),
         "own": Column(
-            "dearer by its own risk, USD/h", help=f"{beside}, by its own risks.", number=True
+            "cost difference by its own risk (USD/h)",
+            help=f"{difference}, both computed with the challenger's risks.",
+            number=True,
         ),
-        "failures": Column("failed", "{:,}".format, "It could not decide.", number=True),
+        "failures": Column(
+            "failed",
+            "{:,}".format,
+            "Evaluations without a decision of the challenger.",
+            number=True,
+        ),
     }
 
 
-def shadow_table(compared: Sequence[Comparison], now: datetime) -> export.Table:
+def shadow_table(comparisons: Sequence[Comparison], now: datetime) -> export.Table:
     """The challengers as a file."""
     return export.Table(
         frame=pd.DataFrame(
@@ -146,7 +156,7 @@ def shadow_table(compared: Sequence[Comparison], now: datetime) -> export.Table:
                     "cost": each.cost_difference_usd_per_hour.value,
                     "own_cost": each.own_cost_difference_usd_per_hour.value,
                 }
-                for each in compared
+                for each in comparisons
             ]
         ),
         caption=f"Challengers in shadow until {now:%Y-%m-%d}",
@@ -161,7 +171,9 @@ def shadow_table(compared: Sequence[Comparison], now: datetime) -> export.Table:
             "own_cost": "by its own risk",
         },
         digits={"agreement": 3, "agreement_low": 3, "agreement_high": 3, "cost": 5, "own_cost": 5},
-        notes=("Intervals draw whole days. Positive: the challenger's decisions cost more.",),
+        notes=(
+            "Intervals: bootstrap over whole days. Positive: the challenger's decisions cost more.",
+        ),
     )
 
 
@@ -169,25 +181,27 @@ def shares(estimate: Estimate) -> str | None:
     """`96 % (92 % to 99 %)`."""
     if not math.isfinite(estimate.value):
         return None
-    between = ""
+    interval = ""
     if math.isfinite(estimate.low):
-        between = f" ({formatting.percent(estimate.low)} to {formatting.percent(estimate.high)})"
-    return formatting.percent(estimate.value) + between
+        interval = f" ({formatting.percent(estimate.low)} to {formatting.percent(estimate.high)})"
+    return formatting.percent(estimate.value) + interval
 
 
 def money(estimate: Estimate) -> str | None:
     """`−0.0012 (−0.0020 to −0.0004)`."""
     if not math.isfinite(estimate.value):
         return None
-    between = ""
+    interval = ""
     if math.isfinite(estimate.low):
         low, high = (formatting.usd(each, sign=True) for each in (estimate.low, estimate.high))
-        between = f" ({low} to {high})"
-    return formatting.usd(estimate.value, sign=True) + between
+        interval = f" ({low} to {high})"
+    return formatting.usd(estimate.value, sign=True) + interval
 
 
-def apart_rows(apart: Sequence[ShadowDecision], names: Mapping[str, str]) -> pd.DataFrame:
-    """One row a disagreement, newest first."""
+def disagreement_rows(
+    disagreements: Sequence[ShadowDecision], names: Mapping[str, str]
+) -> pd.DataFrame:
+    """One row per disagreement, newest first."""
     frame = pd.DataFrame(
         [
             {
@@ -201,14 +215,14 @@ def apart_rows(apart: Sequence[ShadowDecision], names: Mapping[str, str]) -> pd.
                 "chosen_risk": each.chosen_risk,
                 "cost": each.cost_difference_usd_per_hour,
             }
-            for each in apart
+            for each in disagreements
         ]
     )
     return frame.astype({"risk": "float64", "chosen_risk": "float64", "cost": "float64"})
 
 
-def apart_columns(now: datetime, palette: Palette) -> dict[str, Column]:
-    """How the disagreements' columns are shown."""
+def disagreement_columns(now: datetime, palette: Palette) -> dict[str, Column]:
+    """The columns of the disagreements' table."""
     colours = {
         formatting.decision_mark(decision): palette.of_decision(decision)
         for decision in formatting.DECISION_MARKS
@@ -223,17 +237,24 @@ def apart_columns(now: datetime, palette: Palette) -> dict[str, Column]:
         "instance": Column("instance"),
         "made": Column("champion", colour=colour),
         "would": Column("challenger", colour=colour),
-        "pool": Column("to", width="medium", help="“—”: it would not switch."),
+        "pool": Column("challenger's pool", width="medium", help="“—”: it would not switch."),
         "risk": Column(
-            "its risk there", formatting.percent, "Where it runs, by the challenger.", number=True
+            "risk, current pool",
+            formatting.percent,
+            "Risk of the current pool, by the challenger.",
+            number=True,
         ),
         "chosen_risk": Column(
-            "its risk after", formatting.percent, "“—”: it would not switch.", number=True
+            "risk, chosen pool",
+            formatting.percent,
+            "Risk of the challenger's pool, by the challenger. “—”: it would not switch.",
+            number=True,
         ),
         "cost": Column(
-            "dearer USD/h",
+            "cost difference (USD/h)",
             lambda v: formatting.usd(v, sign=True),
-            "Expected cost after its decision minus after the one made, by the champion's risks.",
+            "Expected cost after the challenger's decision minus after the champion's, by the "
+            "champion's risks.",
             number=True,
         ),
     }

@@ -1,4 +1,4 @@
-"""Every model version as a row, and which is trusted for what."""
+"""Leaderboard: one row per model version, the champions first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spotlab.ui.common import export, formatting, tables, widgets
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
 from spotlab.ui.models import card_facts, card_parser
-from spotlab.ui.models.card_facts import Facts
+from spotlab.ui.models.card_facts import CardFacts
 
 STATE_MARKS: Final[Mapping[str, str]] = {
     "champion": "★ champion",
@@ -26,42 +26,41 @@ STATE_MARKS: Final[Mapping[str, str]] = {
 }
 _NOUNS: Final = frozenset({"champion", "candidate"})
 SHOWN: Final = ("auc", "pr_auc", "brier")
-OWN_ROWS: Final = (
-    "Figures are from each model's own card: two are comparable only where “measured on” is the "
-    "same. Head to head puts two models on the same rows."
+COMPARABILITY: Final = (
+    "Figures are from each model's own card: they are comparable only if “measured on” is the "
+    "same. Head to head compares two models on the same rows."
 )
 
 
 def headline(records: Sequence[ModelRecord]) -> str:
-    """Which model is trusted for what, and how good it is."""
+    """The champion of each task with its AUC."""
     champions = [record for record in records if record.state == "champion"]
     if not champions:
-        return f"No model is trusted yet: {formatting.count(len(records), 'version')}, no champion"
-    told = [f"{r.name} for {card_facts.task_words(r.task)} ({how_good(r)})" for r in champions]
-    verb = "is" if len(champions) == 1 else "are"
-    return f"{formatting.count(len(champions), 'model')} {verb} trusted: {'; '.join(told)}"
+        return f"No champion yet: {formatting.count(len(records), 'version')}"
+    texts = [f"{r.name} for {card_facts.task_words(r.task)} ({quality(r)})" for r in champions]
+    return f"{formatting.count(len(champions), 'champion')}: {'; '.join(texts)}"
 
 
-def how_good(record: ModelRecord) -> str:
-    """AUC with its interval, or that nobody measured it."""
+def quality(record: ModelRecord) -> str:
+    """AUC with its interval, or that the card has no figures."""
     main = card_parser.read(record.card).main
     if main is None:
         return "its card has no figures"
     auc = main.figure("auc")
-    between = (
+    interval = (
         f", {card_facts.number(auc.low)} to {card_facts.number(auc.high)}" if auc.ranged else ""
     )
-    return f"AUC {card_facts.number(auc.value)}{between}"
+    return f"AUC {card_facts.number(auc.value)}{interval}"
 
 
 def small_print(records: Sequence[ModelRecord]) -> str:
-    """How many versions there are, in which state."""
+    """The number of versions by state."""
     states = pd.Series([record.state for record in records]).value_counts()
-    told = [_counted(int(states[state]), state) for state in STATE_MARKS if state in states]
+    counts = [_counted(int(states[state]), state) for state in STATE_MARKS if state in states]
+    by_state = f": {', '.join(counts)}" if counts else ""
     return (
-        f"{formatting.count(len(records), 'version')}: {', '.join(told)}. Ranges are 95 % "
-        "intervals; "
-        "figures are from the cards."
+        f"{formatting.count(len(records), 'version')}{by_state}. Figures are from the cards, with "
+        "95 % intervals."
     )
 
 
@@ -70,18 +69,18 @@ def _counted(number: int, state: str) -> str:
 
 
 def mark(record: ModelRecord) -> str:
-    """A shape and a word for the state, and whether it is switched off."""
+    """A shape and a word for the state, and whether the version is disabled."""
     known = STATE_MARKS.get(record.state, record.state)
     return known if record.enabled else f"{known}, off"
 
 
 def rows(entries: Sequence[ModelEntry]) -> pd.DataFrame:
-    """One row a version; entries of one task, at least one."""
+    """One row per version; entries of one task, at least one."""
     return pd.DataFrame([_row(entry, card_parser.read(entry.record.card)) for entry in entries])
 
 
-def _row(entry: ModelEntry, told: Facts) -> dict[str, object]:
-    main, record = told.main, entry.record
+def _row(entry: ModelEntry, facts: CardFacts) -> dict[str, object]:
+    main, record = facts.main, entry.record
     best = main.best_baseline("brier") if main else None
     return {
         "model": record.reference,
@@ -91,66 +90,68 @@ def _row(entry: ModelEntry, told: Facts) -> dict[str, object]:
         "baseline": f"{card_facts.number(best[1].value)} {best[0]}" if best else None,
         "rows": main.rows or None if main else None,
         "on": main.on if main else None,
-        "trained": card_facts.trained_on(told) or None,
+        "trained": card_facts.trained_on(facts) or None,
         "used": len(entry.instances),
         "registered": record.registered_at,
     }
 
 
 def columns(now: datetime, palette: Palette) -> dict[str, Column]:
-    """How the leaderboard's columns are shown."""
+    """The columns of the leaderboard."""
     in_card = "From the card, with its 95 % interval. “—”: the card has no figure."
     return {
         "model": Column("model"),
         "state": Column(
             "state",
             colour=lambda text: state_colour(str(text), palette),
-            help="★ champion, ● graduated, ○ candidate, ■ rejected by "
-            "a person, □ archived. “off”: no evaluation uses it.",
+            help="★ champion, ● graduated, ○ candidate, ■ rejected, □ archived. “off”: disabled, "
+            "so no evaluation uses it.",
             width=140,
         ),
-        "auc": Column("AUC", help=f"Higher is better, 0.5 is guessing. {in_card}", number=True),
+        "auc": Column("AUC", help=f"Higher is better; guessing gives 0.5. {in_card}", number=True),
         "pr_auc": Column(
-            "PR-AUC", help=f"Higher is better; the base rate is guessing. {in_card}", number=True
+            "PR-AUC", help=f"Higher is better; guessing gives the base rate. {in_card}", number=True
         ),
         "brier": Column("Brier", help=f"Lower is better. {in_card}", number=True),
         "reference": Column(
             "base rate's Brier",
             card_facts.number,
-            "Brier score of always saying the base rate: a model must be below it.",
+            "Brier score of always predicting the base rate: a useful model is below it.",
             number=True,
         ),
         "baseline": Column(
-            "best baseline's Brier", help="The simple rule that does best.", number=True
+            "best baseline's Brier", help="The simple method with the best score.", number=True
         ),
-        "rows": Column("rows", "{:,.0f}".format, "Of the test.", number=True),
+        "rows": Column("rows", "{:,.0f}".format, "Rows of the test.", number=True),
         "on": Column("measured on", width="medium"),
         "trained": Column("trained on", width="medium"),
-        "used": Column("instances", "{:,}".format, "That were given this version.", number=True),
+        "used": Column(
+            "instances", "{:,}".format, "Instances assigned to this version.", number=True
+        ),
         "registered": Column("registered", at(now, formatting.ago)),
     }
 
 
 def state_colour(text: str, palette: Palette) -> str:
-    """The colour of a state's mark; a version that is off is quiet."""
+    """The colour of a state's mark; a disabled version's is the palette's quiet one."""
     if text.endswith("off"):
         return palette.quiet
-    chosen = {"★": palette.good, "●": palette.move, "■": palette.bad}
-    return chosen.get(text[:1], palette.quiet)
+    colours = {"★": palette.good, "●": palette.move, "■": palette.bad}
+    return colours.get(text[:1], palette.quiet)
 
 
 def show(entries: Sequence[ModelEntry], now: datetime, palette: Palette) -> str | None:
-    """A table a task.
+    """Shows one table per task.
 
     Returns:
-        "name@version" of the row that was selected; None: none was.
+        "name@version" of the selected row; None: no selection.
     """
-    chosen = None
+    reference = None
     for task in sorted({entry.record.task for entry in entries}):
         of_task = [entry for entry in entries if entry.record.task == task]
         ordered = sorted(of_task, key=lambda entry: [*STATE_MARKS].index(entry.record.state))
         st.header(card_facts.task_words(task).capitalize(), anchor=False)
-        picked = tables.show(
+        selected = tables.show(
             rows(ordered),
             columns(now, palette),
             name=f"Models for {card_facts.task_words(task)}",
@@ -158,22 +159,21 @@ def show(entries: Sequence[ModelEntry], now: datetime, palette: Palette) -> str 
             select=("single-row", "single-cell"),
             max_rows=10,
         )
-        if picked:
-            chosen = ordered[picked[0]].record.reference
-    return chosen
+        if selected:
+            reference = ordered[selected[0]].record.reference
+    return reference
 
 
 def show_export(records: Sequence[ModelRecord], now: datetime) -> None:
-    """The leaderboard as files."""
+    """Offers the leaderboard as files."""
     export.offer(lambda: exported(records, now), "models", "models-file")
 
 
 def exported(records: Sequence[ModelRecord], now: datetime) -> export.Table:
-    """Every version, with figures as numbers."""
+    """The leaderboard as a file: every version, with figures as numbers."""
     table = []
     for record in records:
-        told = card_parser.read(record.card)
-        main = told.main
+        main = card_parser.read(record.card).main
         best = main.best_baseline("brier") if main else None
         row: dict[str, object] = {"model": record.reference, "task": record.task}
         row |= {"state": record.state, "enabled": "yes" if record.enabled else "no"}
@@ -211,13 +211,13 @@ def exported(records: Sequence[ModelRecord], now: datetime) -> export.Table:
             "registered": "Registered",
         },
         digits=dict.fromkeys([*ends, "base_rate_brier", "baseline_brier"], 3),
-        notes=(OWN_ROWS,),
+        notes=(COMPARABILITY,),
     )
 
 
 def show_empty() -> None:
-    """No model is registered."""
+    """Shows the empty state."""
     widgets.empty(
-        "No model is registered: no risk can be computed, and no decision made.",
+        "No model is registered, so no risk can be computed and no decision made.",
         "train one with `spotlab train`, or upload one below.",
     )

@@ -1,4 +1,4 @@
-"""Predictions beside what happened."""
+"""Predictions compared with their outcomes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import streamlit as st
 from spotlab.domain.access import Right
 from spotlab.domain.outcomes import ReliabilityBin, Target
 from spotlab.domain.ports import ExperimentSummary
-from spotlab.pipeline.outcomes import Settled
+from spotlab.pipeline.outcomes import OutcomeCounts
 from spotlab.pipeline.scorecards import Scorecard
 from spotlab.runtime.outcomes import OutcomesView
 from spotlab.training import scores
@@ -33,55 +33,55 @@ from spotlab.ui.models import card_facts, queries
 
 TARGET_WORDS: Final[Mapping[Target, str]] = {
     Target.INTERRUPTION: "interrupted within the horizon",
-    Target.BUCKET: "next advisor bucket 3 or 4",
+    Target.BUCKET: "next month's advisor bucket is 3 or 4",
     Target.PRICE: "price a day later",
 }
 SLOT: Final = "settle"
-MOST_CURVES: Final = 4
+MAX_CURVES: Final = 4
 
 
 def show(
-    seen: OutcomesView | None, oldest: ExperimentSummary | None, now: datetime, palette: Palette
+    view: OutcomesView | None, oldest: ExperimentSummary | None, now: datetime, palette: Palette
 ) -> None:
-    """How every model's probabilities did, by target.
+    """Shows how good each model's predicted probabilities were, by target.
 
     Args:
-        seen: None: there is no market.
-        oldest: the first decision that was made; None: there is none.
+        view: None: there is no market.
+        oldest: the first decision made; None: there is none.
         now: aware UTC.
         palette: of the theme.
     """
     st.header("Outcomes of predictions", anchor=False)
-    cards = seen.cards if seen else ()
+    cards = view.cards if view else ()
     known = [card for card in cards if card.rows]
     if not known:
-        widgets.empty(first_known(oldest, now), _what_to_do(oldest))
+        widgets.empty(first_outcome(oldest, now), _remedy(oldest))
     else:
         _show_known(known, palette)
     _show_settle()
     if known:
         export.offer(lambda: exported(cards, now), "outcomes", "outcomes-file")
-    if seen is not None and seen.price is not None:
+    if view is not None and view.price is not None:
         st.caption(
-            f"{formatting.plain(seen.price.words)} The forecast is that a price stays as it was."
+            f"{formatting.plain(view.price.words)} The prediction is that a price does not change."
         )
 
 
 def _show_settle() -> None:
-    """Join what can be known by now with the decisions, in a run of its own."""
+    """Shows the button that joins decisions with their outcomes, as a background task."""
     done = background_tasks.take(SLOT)
     if done is not None and done.result is not None:
         queries.forget()
-        found, pending = sum(done.result.new.values()), done.result.pending
+        new, pending = sum(done.result.new.values()), done.result.pending
         waiting = f"; {sum(pending.values()):,} not known yet" if pending else ""
-        st.toast(f"{formatting.count(found, 'new outcome')}{waiting}.")
+        st.toast(f"{formatting.count(new, 'new outcome')}{waiting}.")
     running = background_tasks.current(SLOT)
     busy = running is not None and not running.finished
     if running is not None and busy:
         background_tasks.look(running)
     reason = permissions.why_not(Right.EVALUATE)
     st.button(
-        "Look for outcomes now",
+        "Check for outcomes now",
         icon=":material/search:",
         on_click=_settle,
         disabled=busy or reason is not None,
@@ -91,50 +91,48 @@ def _show_settle() -> None:
 
 
 def _settle() -> None:
-    outcomes = session.desk().outcomes
+    outcomes = session.services().outcomes
 
-    def work(tell: background_tasks.Progress, _stopped: object) -> Settled:
-        tell("joining decisions with what happened", 0.5)
+    def work(tell: background_tasks.Progress, _stopped: object) -> OutcomeCounts:
+        tell("joining decisions with their outcomes", 0.5)
         return outcomes.settle()
 
-    background_tasks.begin(SLOT, "Looking for outcomes", work)
+    background_tasks.begin(SLOT, "Checking for outcomes", work)
 
 
-def first_known(oldest: ExperimentSummary | None, now: datetime) -> str:
-    """When the first outcome will be known."""
+def first_outcome(oldest: ExperimentSummary | None, now: datetime) -> str:
+    """A sentence that says when the first outcome will be known."""
     if oldest is None:
-        return "No outcome is known: nothing has been predicted in this market yet."
+        return "No outcome is known: no prediction has been made in this market yet."
     due = oldest.created_at + timedelta(hours=oldest.horizon_h)
-    told = f"{oldest.horizon_h:g} h after decision #{oldest.experiment_id}"
-    wait_h = (due - now).total_seconds() / 3600.0
-    when = f"in {formatting.age(3600 * wait_h)}" if wait_h > 0 else "at the next look"
+    wait_s = (due - now).total_seconds()
+    when = f"in {formatting.age(wait_s)}" if wait_s > 0 else "at the next check"
     return (
-        f"No outcome is known yet: the first is known {told}, {when} ({formatting.moment(due)}). "
-        "Advisor buckets are known a month after a prediction."
+        f"No outcome is known yet. The first will be known {when} ({formatting.moment(due)}), "
+        f"{oldest.horizon_h:g} h after decision #{oldest.experiment_id}. Advisor buckets are known "
+        "a month after a prediction."
     )
 
 
-def _what_to_do(oldest: ExperimentSummary | None) -> str:
+def _remedy(oldest: ExperimentSummary | None) -> str:
     if oldest is None:
         return "evaluate the fleet on the Instances page; each decision is a prediction."
-    return "come back then and press “Look for outcomes now”, or run `spotlab outcomes`."
+    return "come back then and press “Check for outcomes now”, or run `spotlab outcomes`."
 
 
 def _show_known(cards: Sequence[Scorecard], palette: Palette) -> None:
     targets = {str(t): TARGET_WORDS[t] for t in Target if any(c.target is t for c in cards)}
-    chosen = widgets.pick_one("Predicted", targets, "target") if len(targets) > 1 else None
+    chosen = widgets.pick_one("Target", targets, "target") if len(targets) > 1 else None
     target = Target(chosen) if chosen else cards[0].target
-    here = [card for card in cards if card.target is target]
-    tables.show(rows(here), columns(), name="Predicted and realised", key="realised")
-    st.caption(
-        f"Predicted: {TARGET_WORDS[target]}. "
-        + " ".join(formatting.plain(_said(card)) for card in here[:2])
-    )
+    of_target = [card for card in cards if card.target is target]
+    tables.show(rows(of_target), columns(), name="Predictions and outcomes", key="realised")
+    summaries = [formatting.plain(f"{card.model}: {card.words}") for card in of_target[:2]]
+    st.caption(" ".join([f"Target: {TARGET_WORDS[target]}.", *summaries]))
     left, right = st.columns(2, gap="large")
     with left:
         st.plotly_chart(
             charts.reliability(
-                [charts.Reliability(c.model, bins(c.reliability)) for c in here[:MOST_CURVES]],
+                [charts.Reliability(c.model, bins(c.reliability)) for c in of_target[:MAX_CURVES]],
                 palette,
             ),
             config=charts.CONFIG,
@@ -142,34 +140,30 @@ def _show_known(cards: Sequence[Scorecard], palette: Palette) -> None:
             alt="Observed share against predicted probability",
         )
     with right:
-        _show_weeks(here, palette)
+        _show_weeks(of_target, palette)
 
 
-def _show_weeks(here: Sequence[Scorecard], palette: Palette) -> None:
-    """The Brier score over time of the model with most rows: one that decides."""
-    card = max(here, key=lambda each: (not each.challenger, each.rows))
+def _show_weeks(cards: Sequence[Scorecard], palette: Palette) -> None:
+    """Shows the weekly Brier score of the deciding model with the most rows."""
+    card = max(cards, key=lambda each: (not each.challenger, each.rows))
     frame = weeks(card)
     if len(frame) < 2:
         st.caption(
-            f"Brier score over time: one week of {card.model} is known, "
-            f"{card_facts.number(card.brier.value)}; a line needs two."
+            f"Brier score over time: only one week of {card.model} is known "
+            f"({card_facts.number(card.brier.value)}); the chart needs two."
         )
         return
     st.plotly_chart(
         charts.brier_over_time(frame, palette),
         config=charts.CONFIG,
         key="realised-brier",
-        alt=f"Brier score of {card.model} a week, beside the base rate's",
+        alt=f"Weekly Brier score of {card.model}, compared with the base rate's",
     )
-    st.caption(f"{card.model}; the band is the 95 % interval by day, where there are 5 days.")
-
-
-def _said(card: Scorecard) -> str:
-    return f"{card.model}: {card.words}"
+    st.caption(f"{card.model}; the band is the 95 % interval over days, for weeks with 5 days.")
 
 
 def weeks(card: Scorecard) -> pd.DataFrame:
-    """at, rows, brier, low, high and reference (the base rate's Brier) of each week."""
+    """Per week: at, rows, brier, low, high and reference (the base rate's Brier)."""
     return pd.DataFrame(
         [
             {
@@ -185,16 +179,16 @@ def weeks(card: Scorecard) -> pd.DataFrame:
     )
 
 
-def bins(found: Sequence[ReliabilityBin]) -> tuple[scores.ReliabilityBin, ...]:
-    """Bins as the chart takes them."""
+def bins(table: Sequence[ReliabilityBin]) -> tuple[scores.ReliabilityBin, ...]:
+    """The bins in the chart's type."""
     return tuple(
         scores.ReliabilityBin(b.low, b.high, b.rows, b.mean_predicted, b.observed.value)
-        for b in found
+        for b in table
     )
 
 
 def rows(cards: Sequence[Scorecard]) -> pd.DataFrame:
-    """One row a model."""
+    """One row per model."""
     return pd.DataFrame(
         [
             {
@@ -214,26 +208,26 @@ def rows(cards: Sequence[Scorecard]) -> pd.DataFrame:
 
 
 def columns() -> dict[str, Column]:
-    """How the realised predictions are shown."""
+    """The columns of the table."""
     return {
         "model": Column("model"),
         "role": Column("role"),
         "rows": Column("known", "{:,}".format, "Predictions whose outcome is known.", number=True),
         "censored": Column(
-            "never known",
+            "censored",
             "{:,}".format,
-            "The instance was gone before then, or was not observed.",
+            "The instance was terminated before the horizon, or was not observed.",
             number=True,
         ),
         "predicted": Column("mean predicted", formatting.percent, number=True),
-        "realised": Column("came true", formatting.percent, "The base rate.", number=True),
+        "realised": Column("observed", formatting.percent, "The base rate.", number=True),
         "brier": Column(
-            "Brier", help="Lower is better; 95 % interval by day, from 5 days on.", number=True
+            "Brier", help="Lower is better; 95 % interval over days, from 5 days on.", number=True
         ),
         "reference": Column("base rate's Brier", card_facts.number, number=True),
         "skill": Column(
             "Brier skill",
-            help="1 is perfect, 0 as good as the base rate, known only afterwards.",
+            help="1 is perfect; 0 is as good as the base rate, which is known only afterwards.",
             number=True,
         ),
     }
@@ -261,8 +255,8 @@ def exported(cards: Sequence[Scorecard], now: datetime) -> export.Table:
     )
     return export.Table(
         frame=frame,
-        caption=f"Predicted and realised until {now:%Y-%m-%d}",
-        headers={name: card_facts.spoken(name).capitalize() for name in frame.columns},
+        caption=f"Predictions and outcomes until {now:%Y-%m-%d}",
+        headers={name: card_facts.readable(name).capitalize() for name in frame.columns},
         digits=dict.fromkeys(frame.columns[4:], 4),
-        notes=("Intervals are 95 %, drawing whole days.",),
+        notes=("95 % intervals: bootstrap over whole days.",),
     )

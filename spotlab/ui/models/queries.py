@@ -1,4 +1,4 @@
-"""What the Models page reads, shared between readers for some seconds."""
+"""Cached reads of the Models page, shared between users for some seconds."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import streamlit as st
 from spotlab.errors import NoMarketData, NotFound
 from spotlab.pipeline.drift import DriftReport
 from spotlab.runtime.outcomes import OutcomesView
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.services.models import ModelEntry
 from spotlab.ui.common import session
 
 ENTRIES_FOR: Final = timedelta(seconds=10)
 WORK_FOR: Final = timedelta(seconds=30)
-BY_ACCOUNTS: Final[dict[str | type[Any], Callable[[Any], Any]]] = {Desk: session.by_accounts}
+BY_ACCOUNTS: Final[dict[str | type[Any], Callable[[Any], Any]]] = {Services: session.by_accounts}
 
 
 def entries() -> Sequence[ModelEntry]:
-    """Every version, with its files checked; at most 10 s old. Shared: not to be changed."""
+    """Every version with its files checked, at most 10 s old. Shared: do not modify."""
     return _entries(session.reader())
 
 
 @st.cache_resource(show_spinner=False, ttl=ENTRIES_FOR, max_entries=16, hash_funcs=BY_ACCOUNTS)
-def _entries(desk: Desk) -> Sequence[ModelEntry]:
-    return desk.models.entries()
+def _entries(services: Services) -> Sequence[ModelEntry]:
+    return services.models.entries()
 
 
 def forget() -> None:
-    """After a change: the next read is a new one."""
+    """Clear the caches after a change."""
     _entries.clear()
     _outcomes.clear()
 
@@ -40,7 +40,7 @@ def entry(reference: str) -> ModelEntry:
     """One version by "name@version".
 
     Raises:
-        NotFound: no such version; says which there are.
+        NotFound: no such version; its remedy lists the known ones.
     """
     known = {found.record.reference: found for found in entries()}
     if reference not in known:
@@ -52,8 +52,10 @@ def entry(reference: str) -> ModelEntry:
 
 
 def outcomes() -> OutcomesView | None:
-    """Predictions and shadow decisions of the active market; None: there is no market. Shared
-    between those who see the same accounts."""
+    """Predictions and shadow decisions of the active market; None: there is no market.
+
+    Shared between users who see the same accounts.
+    """
     try:
         return _outcomes(session.reader())
     except NoMarketData:
@@ -61,12 +63,12 @@ def outcomes() -> OutcomesView | None:
 
 
 @st.cache_resource(show_spinner=False, ttl=WORK_FOR, max_entries=16, hash_funcs=BY_ACCOUNTS)
-def _outcomes(desk: Desk) -> OutcomesView:
-    return desk.outcomes.view()
+def _outcomes(services: Services) -> OutcomesView:
+    return services.outcomes.view()
 
 
 def drifted(model: str) -> DriftReport | None:
-    """Drift of a model in the active market; None: there is no market. Shared, as above."""
+    """Drift of a model in the active market; None: there is no market. Shared by all users."""
     try:
         return _drifted(model, session.reader())
     except NoMarketData:
@@ -74,10 +76,10 @@ def drifted(model: str) -> DriftReport | None:
 
 
 @st.cache_resource(show_spinner=False, ttl=WORK_FOR, max_entries=8)
-def _drifted(model: str, _desk: Desk) -> DriftReport:
-    return _desk.outcomes.drift(model)
+def _drifted(model: str, _services: Services) -> DriftReport:
+    return _services.outcomes.drift(model)
 
 
 def instance_names() -> dict[str, str]:
-    """Names of the instances that are managed, by id."""
+    """Names of the managed instances, by id."""
     return {each.instance_id: each.name or each.instance_id for each in session.fleet()}

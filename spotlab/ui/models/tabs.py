@@ -1,4 +1,4 @@
-"""The views of the Models page, each with an address of its own."""
+"""The views of the Models page, each with its own URL."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ VIEWS: Final[Mapping[str, str]] = {
 
 
 def pick() -> str:
-    """The view that the URL names; the first where it names none."""
+    """The view in the URL; without one, the first."""
     return widgets.pick_view(VIEWS, "models-view")
 
 
 def open_card(reference: str) -> NoReturn:
-    """Go to a version's card."""
+    """Open a version's card."""
     st.switch_page(links.page("models"), query_params={"view": "card", "model": reference})
 
 
 def open_decision(experiment_id: int) -> NoReturn:
-    """Go to a decision on the Experiments page."""
+    """Open a decision on the Experiments page."""
     st.switch_page(links.page("experiments"), query_params={"id": str(experiment_id)})
 
 
 def pick_model(entries: Sequence[ModelEntry]) -> str:
-    """Which card: "name@version", champions first."""
+    """Select the model whose card is shown, champions first; gives "name@version"."""
     order = [*leaderboard.STATE_MARKS]
     ordered = sorted(entries, key=lambda entry: order.index(entry.record.state))
     names = {entry.record.reference: entry.record.reference for entry in ordered}
@@ -45,10 +45,13 @@ def pick_model(entries: Sequence[ModelEntry]) -> str:
 
 
 def pick_working(entries: Sequence[ModelEntry]) -> str:
-    """Which model's drift: champions first, then those that run in shadow."""
-    working = [e.record for e in entries if e.record.state in ("champion", "graduated")]
-    risk = [record for record in working if record.task == RISK_TASK]
-    ordered = sorted(risk, key=lambda record: record.state != "champion")
+    """Select the model whose drift is shown, the champion first, then the challengers."""
+    records = [
+        entry.record
+        for entry in entries
+        if entry.record.state in ("champion", "graduated") and entry.record.task == RISK_TASK
+    ]
+    ordered = sorted(records, key=lambda record: record.state != "champion")
     names = {record.reference: record.reference for record in ordered}
     if len(names) < 2:
         return next(iter(names), "")

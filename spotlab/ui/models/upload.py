@@ -1,4 +1,4 @@
-"""A model from a file: what is wanted, what the quarantine found."""
+"""Upload of a model artefact, with its validation report."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from spotlab.ui.models import card_facts, queries
 
 SLOT: Final = "upload-model"
 MOST_MB: Final = 64
-WANTED: Final = (
-    "A zip with the three files of an artefact: the model in a text format (LightGBM's, or "
-    "skops), `card.json` and `SHA256SUMS`. A pickle, and anything else that runs code when it is "
-    "read, is refused. The files are checked in quarantine, where another process asks the model "
-    "for a first prediction under limits of time and memory; only then it becomes a candidate. "
-    "No decision changes by an upload."
+REQUIREMENTS: Final = (
+    "A zip with the three files of an artefact: the model as LightGBM text or as skops, "
+    "`card.json` and `SHA256SUMS`. A pickle, or any other format that runs code when it is read, "
+    "is rejected. The files are validated in quarantine; then a separate process makes a trial "
+    "prediction under limits of time and memory. A model that passes becomes a candidate. An "
+    "upload changes no decision."
 )
 
 
 def show() -> None:
-    """The upload, folded away until it is wanted."""
+    """Shows the upload form, collapsed, and the result of the last upload."""
     report = _outcome()
     with st.expander(
         "Upload a model", icon=":material/upload_file:", key="upload", on_change="rerun"
     ):
         if not permissions.caption(Right.UPLOAD_MODELS):
             return
-        st.caption(WANTED)
+        st.caption(REQUIREMENTS)
         left, right = st.columns(2)
         with left:
             file = st.file_uploader(
@@ -42,42 +42,42 @@ def show() -> None:
                 "Reason",
                 key="upload-reason",
                 max_chars=500,
-                placeholder="where it comes from, and what it is for; kept in the history",
+                placeholder="its origin and purpose; recorded in the history",
             )
             running = background_tasks.current(SLOT)
             busy = running is not None and not running.finished
             if running is not None and busy:
                 background_tasks.look(running)
             st.button(
-                "Check and register",
+                "Validate and register",
                 key="upload-now",
                 on_click=_begin,
                 args=(file.getvalue() if file is not None else b"",),
                 disabled=busy or file is None,
             )
         if isinstance(report, SpotlabError):
-            _show_refusal(report)
+            _show_rejection(report)
         elif report is not None:
             _show_report(report)
 
 
 def _begin(content: bytes) -> None:
-    desk = session.desk().models
-    # Read here: a click commits what was typed last, after the button got its arguments.
+    services = session.services().models
+    # Read here, not as an argument: the click itself commits the text that was typed last.
     reason = str(st.session_state.get("upload-reason", "")).strip()
 
     def work(tell: background_tasks.Progress, _stopped: object) -> UploadReport | SpotlabError:
-        tell("in quarantine: its files, then a first prediction", 0.3)
+        tell("in quarantine: checking the files, then a trial prediction", 0.3)
         try:
-            return desk.upload(content, reason)
+            return services.upload(content, reason)
         except SpotlabError as exc:
             return exc
 
-    background_tasks.begin(SLOT, "Checking the upload", work)
+    background_tasks.begin(SLOT, "Validating the upload", work)
 
 
 def _outcome() -> UploadReport | SpotlabError | None:
-    """What the last upload gave; None: there is nothing new."""
+    """The result of the last upload, once; None: there is nothing new."""
     run = background_tasks.take(SLOT)
     if run is None:
         return None
@@ -86,12 +86,12 @@ def _outcome() -> UploadReport | SpotlabError | None:
     return report
 
 
-def _show_refusal(refused: SpotlabError) -> None:
-    remedy = f"\n\n**What to do:** {formatting.plain(refused.remedy)}" if refused.remedy else ""
+def _show_rejection(error: SpotlabError) -> None:
+    remedy = f"\n\n**What to do:** {formatting.plain(error.remedy)}" if error.remedy else ""
     st.warning(
-        f"{formatting.plain(refused.message)}\n\nNothing of it was kept, and the refusal is in the "
-        f"history.{remedy}",
-        title="Refused",
+        f"{formatting.plain(error.message)}\n\nThe upload was deleted, and the history records the "
+        f"rejection.{remedy}",
+        title="Rejected",
         icon=":material/block:",
     )
 
@@ -101,18 +101,19 @@ def _show_report(report: UploadReport) -> None:
     st.success(
         f"{formatting.plain(record.reference)} is a candidate for "
         f"{card_facts.task_words(record.task)}. "
-        f"Files, checksums and card agree; {first_words(report)}. SHA-256 `{record.digest[:12]}`.",
+        f"Files, checksums and card agree. {trial_text(report)} "
+        f"SHA-256 `{record.digest[:12]}`.",
         title="Registered",
         icon=":material/verified:",
     )
 
 
-def first_words(report: UploadReport) -> str:
-    """What the first prediction gave."""
-    first = report.first
+def trial_text(report: UploadReport) -> str:
+    """A sentence about the trial prediction."""
+    trial = report.first
     return (
-        f"of {formatting.count(first.rows, 'made-up row')} it gave risks from "
-        f"{formatting.percent(first.risk_low)} to {formatting.percent(first.risk_high)} in 24 h, "
-        "within "
-        f"{formatting.milliseconds(1000 * first.seconds)}"
+        f"The trial prediction on {formatting.count(trial.rows, 'synthetic row')} took "
+        f"{formatting.milliseconds(1000 * trial.seconds)} and gave risks from "
+        f"{formatting.percent(trial.risk_low)} to {formatting.percent(trial.risk_high)} within "
+        "24 h."
     )

@@ -1,6 +1,6 @@
 """First tables: accounts, experiments, health, instances, market, models.
 
-Revision r0001, after none. Types are spelled out, so that it stays what it was when tables change.
+Revision r0001, after none. Column types are explicit, independent of later table definitions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """To this revision."""
+    """Upgrade to this revision."""
     op.create_table(
         "accounts",
         sa.Column("name", sa.String(), nullable=False),
@@ -158,7 +158,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Back to the one before."""
+    """Drop all tables."""
     op.drop_table("model_versions")
     op.drop_table("market_snapshots")
     op.drop_table("instances")

@@ -1,6 +1,6 @@
 """Model states, their history and uploads.
 
-Revision r0002, after r0001. Types are spelled out, so that it stays what it was when tables change.
+Revision r0002, after r0001. Column types are explicit, independent of later table definitions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BEGAN: Final = "The history begins here: earlier moves were not recorded."
 
 
 def upgrade() -> None:
-    """To this revision: a switch on every version, and a history that begins with what there is."""
+    """Upgrade: an `enabled` flag per version, and a history that begins with the existing ones."""
     op.add_column(
         "model_versions",
         sa.Column("enabled", sa.Boolean(), server_default=sa.true(), nullable=False),
@@ -66,6 +66,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Back to r0001."""
+    """Downgrade to r0001."""
     op.drop_table("model_events")
     op.drop_column("model_versions", "enabled")

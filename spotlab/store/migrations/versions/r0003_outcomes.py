@@ -1,6 +1,6 @@
 """Interruption events, shadow decisions, realised outcomes and drift.
 
-Revision r0003, after r0002. Types are spelled out, so that it stays what it was when tables change.
+Revision r0003, after r0002. Column types are explicit, independent of later table definitions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """To this revision."""
+    """Upgrade to this revision."""
     op.create_table(
         "interruption_events",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -127,7 +127,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Back to r0002."""
+    """Downgrade to r0002."""
     op.drop_table("drift_snapshots")
     op.drop_table("realised_outcomes")
     op.drop_table("shadow_decisions")

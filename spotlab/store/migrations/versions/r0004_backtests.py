@@ -1,6 +1,6 @@
 """Backtest sweeps and their finished cells.
 
-Revision r0004, after r0003. Types are spelled out, so that it stays what it was when tables change.
+Revision r0004, after r0003. Column types are explicit, independent of later table definitions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """To this revision."""
+    """Upgrade to this revision."""
     op.create_table(
         "sweeps",
         sa.Column("sweep_id", sa.String(), nullable=False),
@@ -37,6 +37,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Back to r0003."""
+    """Downgrade to r0003."""
     op.drop_table("sweep_cells")
     op.drop_table("sweeps")

@@ -1,6 +1,6 @@
 """Users, sessions, tokens, links, the audit log and answered writes.
 
-Revision r0005, after r0004. Types are spelled out, so that it stays what it was when tables change.
+Revision r0005, after r0004. Column types are explicit, independent of later table definitions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """To this revision."""
+    """Upgrade to this revision."""
     op.create_table(
         "answered_writes",
         sa.Column("user", sa.String(), nullable=False),
@@ -125,7 +125,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Back to r0004."""
+    """Downgrade to r0004."""
     with op.batch_alter_table("accounts") as accounts:
         for name in ("from_settings", "listed_at", "listing_error"):
             accounts.drop_column(name)

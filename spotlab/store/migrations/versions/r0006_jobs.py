@@ -1,6 +1,6 @@
 """Leases, jobs, their runs and processes.
 
-Revision r0006, after r0005. Types are spelled out, so that it stays what it was when tables change.
+Revision r0006, after r0005. Column types are explicit, independent of later table definitions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """To this revision."""
+    """Upgrade to this revision."""
     op.create_table(
         "job_runs",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -69,7 +69,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Back to r0005."""
+    """Downgrade to r0005."""
     op.drop_table("processes")
     op.drop_table("leases")
     op.drop_table("jobs")

@@ -1,6 +1,6 @@
 """Health probes, alert rules and alerts.
 
-Revision r0007, after r0006. Types are spelled out, so that it stays what it was when tables change.
+Revision r0007, after r0006. Column types are explicit, independent of later table definitions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """To this revision."""
+    """Upgrade to this revision."""
     op.create_table(
         "alert_rules",
         sa.Column("rule_id", sa.String(), nullable=False),
@@ -62,7 +62,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Back to r0006."""
+    """Downgrade to r0006."""
     op.drop_table("probes")
     op.drop_table("alerts")
     op.drop_table("alert_rules")

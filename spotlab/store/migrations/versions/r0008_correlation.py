@@ -1,6 +1,6 @@
-"""Which log lines belong to a decision.
+"""Correlation ids of experiments.
 
-Revision r0008, after r0007. Types are spelled out, so that it stays what it was when tables change.
+Revision r0008, after r0007. Column types are explicit, independent of later table definitions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """To this revision; of decisions made before it is unknown: ""."""
+    """Upgrade to this revision; the id of earlier experiments is unknown: ""."""
     op.add_column(
         "experiments",
         sa.Column("correlation_id", sa.String(), server_default=sa.text("''"), nullable=False),
@@ -23,5 +23,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Back to r0007."""
+    """Downgrade to r0007."""
     op.drop_column("experiments", "correlation_id")

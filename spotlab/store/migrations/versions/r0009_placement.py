@@ -1,6 +1,6 @@
-"""What AWS answered about spot placement.
+"""Placement scores.
 
-Revision r0009, after r0008. Types are spelled out, so that it stays what it was when tables change.
+Revision r0009, after r0008. Column types are explicit, independent of later table definitions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """To this revision."""
+    """Upgrade to this revision."""
     op.create_table(
         "placement_answers",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -33,5 +33,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Back to r0008."""
+    """Downgrade to r0008."""
     op.drop_table("placement_answers")

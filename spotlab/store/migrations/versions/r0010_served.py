@@ -1,6 +1,6 @@
-"""Requests that app servers answered.
+"""Request counts of app servers.
 
-Revision r0010, after r0009. Types are spelled out, so that it stays what it was when tables change.
+Revision r0010, after r0009. Column types are explicit, independent of later table definitions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """To this revision."""
+    """Upgrade to this revision."""
     op.create_table(
         "served_requests",
         sa.Column("process_id", sa.String(), nullable=False),
@@ -28,5 +28,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Back to r0009."""
+    """Downgrade to r0009."""
     op.drop_table("served_requests")

@@ -1,6 +1,6 @@
-"""Who made a token or a link.
+"""Grantors of tokens and links.
 
-Revision r0011, after r0010. Types are spelled out, so that it stays what it was when tables change.
+Revision r0011, after r0010. Column types are explicit, independent of later table definitions.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ TABLES = ("api_tokens", "one_time_links")
 
 
 def upgrade() -> None:
-    """To this revision; who made a token before it is read from the audit log. A link ends within a
-    day: one that was made before has no grantor."""
+    """Upgrade to this revision; creators of existing tokens are read from the audit log. Links
+    expire within a day: existing ones get no grantor."""
     for table in TABLES:
         op.add_column(table, sa.Column("grantors", sa.JSON(none_as_null=True), nullable=True))
     made = sa.text(
@@ -34,6 +34,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Back to r0010."""
+    """Downgrade to r0010."""
     for table in TABLES:
         op.drop_column(table, "grantors")

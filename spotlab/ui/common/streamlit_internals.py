@@ -1,0 +1,147 @@
+"""Streamlit's undocumented interfaces behind functions: sessions, messages, files, login cookies.
+
+No other module imports them (`tests/test_architecture.py`), so this one is all that has to be
+checked when Streamlit is upgraded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping
+from typing import Any, Final
+
+from streamlit.auth_util import encode_provider_token, get_cookie_with_chunks
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.runtime import Runtime
+from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.media_file_manager import MediaFileManager
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
+from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
+from streamlit.web.server.server_util import get_cookie_secret
+from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
+from streamlit.web.server.starlette.starlette_server_config import (
+    TOKENS_COOKIE_NAME,
+    USER_COOKIE_NAME,
+)
+
+LOGIN_COOKIES: Final = (USER_COOKIE_NAME, TOKENS_COOKIE_NAME)
+"""What the names of the login's cookies begin with; a long value is split over several."""
+
+_handle_message = AppSession.handle_backmsg
+_add_file = MediaFileManager.add
+_add_deferred = MediaFileManager.add_deferred
+_execute_deferred = MediaFileManager.execute_deferred
+
+
+def session_id() -> str:
+    """Id of the session whose page is running; "" outside of a run."""
+    context = get_script_run_ctx(suppress_warning=True)
+    return context.session_id if context is not None else ""
+
+
+def fragment_id() -> str:
+    """Id of the fragment that is running; "" outside of a fragment."""
+    return ThreadState.get().fragment_id or ""
+
+
+def rerun_fragment(fragment_id: str) -> None:
+    """Request a run of one fragment, as a browser's timer does; `st.rerun` cannot name another."""
+    context = get_script_run_ctx()
+    if context is not None and context.script_requests is not None:
+        context.script_requests.request_rerun(
+            RerunData(
+                query_string=context.query_string,
+                page_script_hash=context.page_script_hash,
+                fragment_id_queue=[fragment_id],
+                is_fragment_scoped_rerun=True,
+                context_info=context.context_info,
+            )
+        )
+
+
+def filter_messages(allowed: Container[str], rejected: Callable[[str], None]) -> None:
+    """Make every session of this process ignore other messages of its browser.
+
+    Args:
+        allowed: types of BackMsg, such as "rerun_script"; for a backend operation with its
+            payload, such as "backend_operation_request.deferred_file".
+        rejected: called with the type of an ignored message.
+    """
+
+    def handle(session: AppSession, message: BackMsg) -> None:
+        kind = _type_of(message)
+        if kind in allowed:
+            _handle_message(session, message)
+        else:
+            rejected(kind)
+
+    AppSession.handle_backmsg = handle  # type: ignore[method-assign,assignment]
+
+
+def _type_of(message: BackMsg) -> str:
+    kind = message.WhichOneof("type")
+    if kind == "backend_operation_request":
+        return f"{kind}.{message.backend_operation_request.WhichOneof('payload')}"
+    return str(kind)
+
+
+def observe_files(
+    added: Callable[[str], None],
+    deferred: Callable[[str], None],
+    executed: Callable[[str, str], None],
+) -> None:
+    """Report every media file that pages of this process make.
+
+    Args:
+        added: called with a file's address.
+        deferred: called with the placeholder of a file that is made when it is clicked.
+        executed: called with placeholder and address once that file is made.
+    """
+
+    def add(manager: MediaFileManager, *values: Any, **named: Any) -> str:
+        address = _add_file(manager, *values, **named)
+        added(address)
+        return address
+
+    def add_deferred(manager: MediaFileManager, *values: Any, **named: Any) -> str:
+        placeholder = _add_deferred(manager, *values, **named)
+        deferred(placeholder)
+        return placeholder
+
+    def execute_deferred(manager: MediaFileManager, placeholder: str) -> str:
+        address = _execute_deferred(manager, placeholder)
+        executed(placeholder, address)
+        return address
+
+    MediaFileManager.add = add  # type: ignore[method-assign,assignment]
+    MediaFileManager.add_deferred = add_deferred  # type: ignore[method-assign,assignment]
+    MediaFileManager.execute_deferred = execute_deferred  # type: ignore[method-assign,assignment]
+
+
+def uploaded_bytes(session_id: str) -> tuple[int, int]:
+    """Bytes of uploaded files in memory: of one session, and of all sessions."""
+    manager = Runtime.instance().uploaded_file_mgr if Runtime.exists() else None
+    if not isinstance(manager, MemoryUploadedFileManager):
+        return 0, 0
+    sizes = {
+        session: sum(len(file.data) for file in list(files.values()))
+        for session, files in list(manager.file_storage.items())
+    }
+    return sizes.get(session_id, 0), sum(sizes.values())
+
+
+def login_token(provider: str) -> str:
+    """The signed name of an OpenID Connect provider, valid for two minutes."""
+    return encode_provider_token(provider)
+
+
+def login_cookie(cookies: Mapping[str, str]) -> bytes | None:
+    """Content of the login's cookie; None: it is missing, or its signature is not valid."""
+
+    def read(name: str) -> bytes | None:
+        value = cookies.get(name)
+        if value is None:
+            return None
+        return decode_signed_value(get_cookie_secret(), name, value.encode("latin-1"))
+
+    return get_cookie_with_chunks(read, USER_COOKIE_NAME)
