@@ -19,8 +19,7 @@ model, problem = market.deciding_model(instance)
 scored = market.scored(model)
 base = market.requirements_of(instance) if instance else Requirements()
 requirements = filters.show_requirements(row, base, scored.table)
-workload_usd_per_hour = scored.on_demand_usd_per_hour(instance.pool) if instance else None
-ranking = session.ranking(requirements, model, workload_usd_per_hour)
+ranking = session.ranking(requirements, model, instance)
 current = table.current_of(ranking, instance) if instance else None
 candidates = ranking.candidates
 
@@ -28,7 +27,7 @@ with top:
     widgets.headline(
         table.headline(ranking, instance, current),
         f"Requirements: {table.describe(requirements)}. Ranked by expected cost, with the risks "
-        f"of {scored.model}.",
+        f"of {scored.model}. {filters.describe_workload(instance)}",
     )
     widgets.degraded(scored.data.degraded, "Candidates are ranked from the last good data.")
     widgets.degraded([problem] if problem else [], "The champion's risks are used instead.")
@@ -44,7 +43,7 @@ else:
     placements = placement_scores.of_rows(shown, market.placements())
     selected = tables.show(
         table.rows(shown, placements),
-        table.columns(ranking.policy.horizon_h, colours),
+        table.columns(ranking.workload.horizon_h, colours),
         name="Candidates",
         key="candidates",
         select=("single-row", "single-cell"),
@@ -64,7 +63,7 @@ with left:
             candidates.head(table.CHART_TOP),
             table.marks(current, best, colours),
             colours,
-            horizon_h=ranking.policy.horizon_h,
+            horizon_h=ranking.workload.horizon_h,
         ),
         config=charts.CONFIG,
         key="frontier",

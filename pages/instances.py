@@ -3,8 +3,8 @@
 import streamlit as st
 
 from spotlab.domain.access import Right
-from spotlab.domain.decision import PolicyParams
 from spotlab.domain.ports import Topic
+from spotlab.domain.workload import DEFAULT_WORKLOAD
 from spotlab.ui.common import (
     background_tasks,
     formatting,
@@ -53,7 +53,7 @@ with st.container(horizontal=True, vertical_alignment="center", height=40, borde
     )
 selected = tables.show(
     shown,
-    table.columns(PolicyParams().horizon_h, now, palette()),
+    table.columns(DEFAULT_WORKLOAD.horizon_h, now, palette()),
     name="Fleet",
     key="fleet",
     select=("multi-row", "single-cell"),

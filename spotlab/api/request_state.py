@@ -196,7 +196,7 @@ def service_of(connection: HTTPConnection) -> Service:
     return service
 
 
-async def _desk_of(request: Request) -> Services:
+async def _services_of(request: Request) -> Services:
     """The services of the user who sends the request, which was admitted before."""
     return Services(service_of(request).lab, request.scope["spotlab.who"])
 
@@ -206,7 +206,7 @@ async def _service_of(request: Request) -> Service:
 
 
 # Both are async because FastAPI runs other dependencies in a thread, which costs more than they do.
-DeskDep = Annotated[Services, Depends(_desk_of)]
+ServicesDep = Annotated[Services, Depends(_services_of)]
 ServiceDep = Annotated[Service, Depends(_service_of)]
 
 

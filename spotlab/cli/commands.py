@@ -34,8 +34,10 @@ from spotlab.cli.tokens import TOKENS
 from spotlab.cli.train import TRAIN
 from spotlab.cli.users import USERS
 from spotlab.cli.worker import WORKER
+from spotlab.cli.workloads import WORKLOADS
 from spotlab.domain.decision import PolicyParams, Requirements
 from spotlab.domain.market import FeedKind
+from spotlab.domain.workload import DEFAULT_NAME
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
 
@@ -114,8 +116,7 @@ def _score_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--horizon-h",
         type=hours,
-        default=PolicyParams().horizon_h,
-        help="horizon of the risk, hours (default 24)",
+        help="horizon of the risk, hours (default: the workload's)",
     )
     share = options.number(0, 1, above=True)
     add(
@@ -123,7 +124,13 @@ def _score_arguments(parser: argparse.ArgumentParser) -> None:
         type=share,
         default=PolicyParams().risk_ceiling,
         metavar="P",
-        help=f"highest allowed risk, 0 to 1 (default {PolicyParams().risk_ceiling:g})",
+        help=f"highest allowed risk within 24 h, 0 to 1 (default {PolicyParams().risk_ceiling:g})",
+    )
+    add(
+        "--workload",
+        default=DEFAULT_NAME,
+        metavar="NAME",
+        help="workload that says what an interruption costs (default: default)",
     )
     add("--model", help="name or name@version (default: the champion)")
     add("--top", type=options.integer(1), default=10, help="number of pools to show (default 10)")
@@ -143,9 +150,12 @@ def _score(args: argparse.Namespace, settings: Settings) -> Result:
         burstable=args.burstable,
         max_advisor_bucket=args.max_bucket,
     )
-    policy = replace(PolicyParams(), horizon_h=args.horizon_h, risk_ceiling=args.risk_ceiling)
+    policy = replace(PolicyParams(), risk_ceiling=args.risk_ceiling)
     with open_services(settings) as services:
-        ranking = services.market.rank(requirements, policy, args.model)
+        workload = services.workloads.get(args.workload)
+        if args.horizon_h is not None:
+            workload = replace(workload, horizon_h=args.horizon_h)
+        ranking = services.market.rank(requirements, policy, args.model, workload=workload)
         now = services.lab.clock.now()
     _check_regions(args.region, set(ranking.table["region"]))
     return Result(score_document(ranking, args.top, now), score_text(ranking, args.top))
@@ -225,6 +235,7 @@ COMMANDS = (
         "evaluate", "Evaluate instances and record the decisions.", _evaluate_arguments, _evaluate
     ),
     Command("score", "Rank the pools that meet the requirements.", _score_arguments, _score),
+    WORKLOADS,
     TRAIN,
     DATA,
     MODELS,

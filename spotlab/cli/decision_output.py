@@ -8,6 +8,7 @@ from typing import Any
 
 from spotlab.cli.command import iso
 from spotlab.domain.decision import Candidate, Experiment
+from spotlab.domain.market import Pool
 from spotlab.pipeline.collect import CollectReport
 from spotlab.pipeline.rank import Ranking
 from spotlab.telemetry.text import in_lines
@@ -109,7 +110,7 @@ def score_text(ranking: Ranking, top: int) -> str:
     market = ranking.scored.data
     lines.append(
         f"{len(ranking.candidates):,} of {len(ranking.table):,} pools; risk within "
-        f"{ranking.policy.horizon_h:g} h by {ranking.scored.model}; {market.market} market as of "
+        f"{ranking.workload.horizon_h:g} h by {ranking.scored.model}; {market.market} market as of "
         f"{market.as_of:%Y-%m-%d %H:%M} UTC"
     )
     if filtered:
@@ -133,6 +134,9 @@ def evaluate_document(experiments: Sequence[Experiment]) -> dict[str, Any]:
                 "shadow": experiment.shadow,
                 "market": experiment.market,
                 "model": experiment.model,
+                "workload": experiment.workload.workload.reference,
+                "current": _place(experiment.instance.pool),
+                "chosen": _chosen(experiment),
                 "saving_usd_per_hour": _saving(experiment),
                 "candidates_evaluated": len(experiment.candidates),
                 "duration_ms": round(experiment.duration_ms, 2),
@@ -153,6 +157,19 @@ def evaluate_text(experiments: Sequence[Experiment]) -> str:
     ]
     degraded = sorted({reason for experiment in experiments for reason in experiment.degraded})
     return in_lines([*lines, *(f"Degraded: {reason}" for reason in degraded)])
+
+
+def _chosen(experiment: Experiment) -> dict[str, Any] | None:
+    verdict = experiment.verdict
+    return _place(verdict.chosen.pool) if verdict and verdict.chosen else None
+
+
+def _place(pool: Pool) -> dict[str, Any]:
+    return {
+        "region": pool.region,
+        "availability_zone": pool.availability_zone,
+        "instance_type": pool.instance_type,
+    }
 
 
 def _saving(experiment: Experiment) -> float | None:

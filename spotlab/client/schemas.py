@@ -167,6 +167,16 @@ class Verdict(msgspec.Struct, frozen=True):
     saving_usd_per_hour: float | None
 
 
+class AppliedWorkload(msgspec.Struct, frozen=True):
+    """A workload and the rule that chose it."""
+
+    name: str
+    version: int
+    scope: str
+    key: str
+    parameters: dict[str, Any]
+
+
 class Experiment(msgspec.Struct, frozen=True):
     """A decision with its inputs; `experiments.candidates` returns further candidates."""
 
@@ -176,6 +186,7 @@ class Experiment(msgspec.Struct, frozen=True):
     market: str
     model: str
     policy: dict[str, float]
+    workload: AppliedWorkload
     requirements: dict[str, Any]
     verdict: Verdict | None
     candidates: tuple[Candidate, ...]

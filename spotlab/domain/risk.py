@@ -77,6 +77,15 @@ def risk_within(hazard_per_hour: float | FloatArray, horizon_h: float) -> FloatA
     return np.asarray(-np.expm1(-hazard * horizon_h), dtype=np.float64)
 
 
+def risk_at(risk: float, horizon_h: float, other_horizon_h: float) -> float:
+    """The same hazard's risk over another horizon.
+
+    >>> round(risk_at(0.19, 48.0, 24.0), 6)
+    0.1
+    """
+    return float(1.0 - (1.0 - risk) ** (other_horizon_h / horizon_h))
+
+
 def learned_hazard(
     prior_hazard_per_hour: float | FloatArray,
     events: float | FloatArray,

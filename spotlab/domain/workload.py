@@ -12,9 +12,10 @@ where the value of an hour is `value_usd_per_hour`, or the on-demand price of th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from spotlab.domain.hardware import HardwareRule
 from spotlab.errors import InvalidInput
@@ -122,6 +123,44 @@ class Workload:
         """
         hours = self.work_lost_h + self.recovery_h
         return self.fixed_usd + hours * self.hour_usd(on_demand_usd_per_hour)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadVersion:
+    """A version with its author.
+
+    Args:
+        workload: its parameters.
+        created_at: aware UTC; None: a preset.
+        created_by: a user's name; "" for a preset.
+        reason: why, in the author's words.
+    """
+
+    workload: Workload
+    created_at: datetime | None = None
+    created_by: str = ""
+    reason: str = ""
+
+
+def to_parameters(workload: Workload) -> dict[str, Any]:
+    """A workload as JSON values."""
+    values = asdict(workload)
+    values["regions"], values["zones"] = list(workload.regions), list(workload.zones)
+    values["hardware"]["equal_gpus"] = sorted(workload.hardware.equal_gpus)
+    return values
+
+
+def describe_cost(workload: Workload) -> str:
+    """What an interruption costs, as a sentence.
+
+    >>> describe_cost(DEFAULT_WORKLOAD)
+    'An interruption costs 0.6 h at the on-demand price.'
+    """
+    hours = workload.work_lost_h + workload.recovery_h
+    value = workload.value_usd_per_hour
+    price = "the on-demand price" if value is None else f"{value:g} USD"
+    fixed = f"{workload.fixed_usd:g} USD and " if workload.fixed_usd else ""
+    return f"An interruption costs {fixed}{hours:g} h at {price}."
 
 
 @dataclass(frozen=True, slots=True)

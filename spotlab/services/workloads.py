@@ -12,11 +12,11 @@ from spotlab.domain.workload import (
     Assignment,
     AssignmentScope,
     Workload,
+    WorkloadVersion,
     applied_workload,
 )
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.services.base import Service
-from spotlab.store.workloads import WorkloadVersion
 
 
 class WorkloadService(Service):

@@ -22,11 +22,10 @@ from spotlab.domain.decision import (
 )
 from spotlab.domain.market import MarketName
 from spotlab.domain.ports import ExperimentSummary
-from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload
+from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, to_parameters
 from spotlab.store import candidate_codec
 from spotlab.store.tables.core import ExperimentRow
 from spotlab.store.types import require_aware
-from spotlab.store.workloads import to_parameters
 from spotlab.telemetry import logs
 
 _COLUMN_OF: Final = {"experiment_id": "id"}
@@ -115,12 +114,14 @@ def _workload(row: ExperimentRow) -> AppliedWorkload:
     """The workload of a decision; decisions before workloads existed had it in the policy."""
     if row.workload is not None:
         return msgspec.convert(row.workload, AppliedWorkload)
-    former = {
-        name: row.policy[name]
-        for name in ("horizon_h", "work_lost_h", "recovery_h")
-        if name in row.policy
-    }
-    return replace(NO_WORKLOAD, workload=replace(NO_WORKLOAD.workload, **former))
+    default, former = NO_WORKLOAD.workload, row.policy
+    workload = replace(
+        default,
+        horizon_h=former.get("horizon_h", default.horizon_h),
+        work_lost_h=former.get("work_lost_h", default.work_lost_h),
+        recovery_h=former.get("recovery_h", default.recovery_h),
+    )
+    return replace(NO_WORKLOAD, workload=workload)
 
 
 def to_summary(row: Row[Any]) -> ExperimentSummary:

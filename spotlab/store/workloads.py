@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -11,30 +10,20 @@ from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from spotlab.domain.ports import By
-from spotlab.domain.workload import PRESETS, Assignment, AssignmentScope, Workload
+from spotlab.domain.workload import (
+    PRESETS,
+    Assignment,
+    AssignmentScope,
+    Workload,
+    WorkloadVersion,
+    to_parameters,
+)
 from spotlab.errors import ChangedMeanwhile, NotFound
 from spotlab.store.audit import append
-from spotlab.store.engine import one_at_a_time, reading, writing
+from spotlab.store.engine import lock_until_commit, reading, writing
 from spotlab.store.tables.workloads import WorkloadAssignmentRow, WorkloadRow
 
 _ONE_WRITER = "workloads"
-
-
-@dataclass(frozen=True, slots=True)
-class WorkloadVersion:
-    """A version with its author.
-
-    Args:
-        workload: its parameters.
-        created_at: aware UTC; None: a preset.
-        created_by: a user's name; "" for a preset.
-        reason: why, in the author's words.
-    """
-
-    workload: Workload
-    created_at: datetime | None = None
-    created_by: str = ""
-    reason: str = ""
 
 
 class SqlWorkloads:
@@ -80,7 +69,7 @@ class SqlWorkloads:
             ChangedMeanwhile: the newest version is another.
         """
         with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_WRITER)
+            lock_until_commit(session, _ONE_WRITER)
             newest = _newest(session, workload.name)
             current = newest.version if newest is not None else 0
             if expected_version is not None and expected_version != current:
@@ -122,7 +111,7 @@ class SqlWorkloads:
             NotFound: no workload of that name, or no rule to remove.
         """
         with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_WRITER)
+            lock_until_commit(session, _ONE_WRITER)
             row = session.get(WorkloadAssignmentRow, (scope.value, key))
             before = row.workload if row is not None else None
             if workload is None:
@@ -160,10 +149,3 @@ def _version(row: WorkloadRow) -> WorkloadVersion:
     return WorkloadVersion(
         msgspec.convert(parameters, Workload), row.created_at, row.created_by, row.reason
     )
-
-
-def to_parameters(workload: Workload) -> dict[str, Any]:
-    """A workload as JSON values."""
-    values: dict[str, Any] = msgspec.to_builtins(workload)
-    values["hardware"]["equal_gpus"] = sorted(workload.hardware.equal_gpus)
-    return values

@@ -10,7 +10,7 @@ from spotlab.api import etags
 from spotlab.api.etags import IfMatch
 from spotlab.api.operation import AWS_REFUSED, Operation, cacheable
 from spotlab.api.paging import Page, PageDep
-from spotlab.api.request_state import DeskDep
+from spotlab.api.request_state import ServicesDep
 from spotlab.api.views.accounts import (
     AccountChangeRequest,
     AccountRequest,
@@ -64,7 +64,7 @@ def _tagged(response: Response, account: Account) -> AccountView:
     openapi_extra=cacheable(Topic.FLEET),
 )
 def list_accounts(
-    services: DeskDep,
+    services: ServicesDep,
     page: PageDep,
     active: Annotated[
         bool | None, Query(description="true: only managed accounts; false: only others.")
@@ -80,7 +80,7 @@ def list_accounts(
     summary="Add an account",
     status_code=201,
 )
-def create_account(services: DeskDep, response: Response, body: AccountRequest) -> AccountView:
+def create_account(services: ServicesDep, response: Response, body: AccountRequest) -> AccountView:
     """Its instances appear after the next fleet sync. Validate the account to check access."""
     account = Account(
         name=body.name,
@@ -99,7 +99,7 @@ def create_account(services: DeskDep, response: Response, body: AccountRequest) 
     summary="Get an account",
     openapi_extra=cacheable(Topic.FLEET),
 )
-def get_account(services: DeskDep, response: Response, name: Name) -> AccountView:
+def get_account(services: ServicesDep, response: Response, name: Name) -> AccountView:
     """Use the ETag of the response as If-Match to change the account."""
     return _tagged(response, services.accounts.get(name))
 
@@ -109,7 +109,7 @@ def get_account(services: DeskDep, response: Response, name: Name) -> AccountVie
     summary="Change an account, or stop managing it",
 )
 def change_account(
-    services: DeskDep,
+    services: ServicesDep,
     response: Response,
     name: Name,
     body: AccountChangeRequest,
@@ -148,7 +148,7 @@ def _change(services: Services, current: Account, body: AccountChangeRequest) ->
     summary="Validate access to an account",
     responses=AWS_REFUSED,
 )
-def validate_account(services: DeskDep, name: Name) -> ValidationView:
+def validate_account(services: ServicesDep, name: Name) -> ValidationView:
     """Assumes its role and lists instances in each region; changes nothing. Failed checks are part
     of the response, not errors."""
     validation = services.accounts.validate(name)

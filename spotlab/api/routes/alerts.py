@@ -13,7 +13,7 @@ from spotlab.api import etags
 from spotlab.api.etags import IfMatch
 from spotlab.api.operation import NOT_FOUND, Operation, cacheable
 from spotlab.api.paging import Page, PageDep, decode_number
-from spotlab.api.request_state import DeskDep
+from spotlab.api.request_state import ServicesDep
 from spotlab.api.views.alerts import (
     AlertView,
     ConditionView,
@@ -88,7 +88,7 @@ def _tagged(response: Response, rule: AlertRule) -> RuleView:
     summary="List firing alerts",
     openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
-def list_alerts(services: DeskDep, page: PageDep) -> Page[AlertView]:
+def list_alerts(services: ServicesDep, page: PageDep) -> Page[AlertView]:
     """Alerts of the rules that you may see, sorted by rule and subject."""
     alerts = sorted(
         (
@@ -116,7 +116,7 @@ def list_alerts(services: DeskDep, page: PageDep) -> Page[AlertView]:
     summary="List notifications",
     openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
-def list_alert_deliveries(services: DeskDep, page: PageDep) -> Page[NotificationView]:
+def list_alert_deliveries(services: ServicesDep, page: PageDep) -> Page[NotificationView]:
     """Sent, pending and failed notifications of the rules that you may see, newest first."""
     total = services.alerts.count()
     deliveries = services.alerts.history(before=decode_number(page.cursor), limit=page.limit + 1)
@@ -131,7 +131,7 @@ def list_alert_deliveries(services: DeskDep, page: PageDep) -> Page[Notification
     openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
 def list_alert_rules(
-    services: DeskDep,
+    services: ServicesDep,
     page: PageDep,
     enabled: Annotated[
         bool | None, Query(description="true: only enabled rules; false: only disabled rules.")
@@ -151,7 +151,7 @@ def list_alert_rules(
     status_code=201,
     responses=NOT_FOUND,
 )
-def create_alert_rule(services: DeskDep, response: Response, body: RuleRequest) -> RuleView:
+def create_alert_rule(services: ServicesDep, response: Response, body: RuleRequest) -> RuleView:
     """The rule covers only instances that you may see."""
     rule = services.alerts.add(
         body.name, body.condition.condition(), body.channel, body.address, body.reason
@@ -165,7 +165,7 @@ def create_alert_rule(services: DeskDep, response: Response, body: RuleRequest) 
     summary="Get an alert rule",
     openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
-def get_alert_rule(services: DeskDep, response: Response, rule_id: Id) -> RuleView:
+def get_alert_rule(services: ServicesDep, response: Response, rule_id: Id) -> RuleView:
     """Use the ETag of the response as If-Match to change the rule."""
     return _tagged(response, services.alerts.rule(rule_id))
 
@@ -175,7 +175,7 @@ def get_alert_rule(services: DeskDep, response: Response, rule_id: Id) -> RuleVi
     summary="Change, enable or disable an alert rule",
 )
 def change_alert_rule(
-    services: DeskDep,
+    services: ServicesDep,
     response: Response,
     rule_id: Id,
     body: RuleChangeRequest,
@@ -206,7 +206,7 @@ def change_alert_rule(
     summary="Delete an alert rule",
 )
 def delete_alert_rule(
-    services: DeskDep,
+    services: ServicesDep,
     rule_id: Id,
     reason: Annotated[
         str, Query(max_length=500, pattern=LABEL, description="Reason for the change.")
@@ -223,7 +223,7 @@ def delete_alert_rule(
     "/alerts/rules/{rule_id}/test",
     summary="Send a test notification",
 )
-def test_alert_rule(services: DeskDep, rule_id: Id) -> TestNotificationView:
+def test_alert_rule(services: ServicesDep, rule_id: Id) -> TestNotificationView:
     """Sends one real notification, even if the rule is disabled. A failure is part of the
     response, not an error."""
     return TestNotificationView.model_validate(services.alerts.test(rule_id))
@@ -233,7 +233,7 @@ def test_alert_rule(services: DeskDep, rule_id: Id) -> TestNotificationView:
     "/alerts/rules/{rule_id}/signing-key",
     summary="Get the signing key of an alert rule",
 )
-def get_alert_signing_key(services: DeskDep, response: Response, rule_id: Id) -> SigningKeyView:
+def get_alert_signing_key(services: ServicesDep, response: Response, rule_id: Id) -> SigningKeyView:
     """The receiver verifies notifications with it. Needs the right to change rules."""
     response.headers["Cache-Control"] = "no-store"
     return SigningKeyView(rule_id=rule_id, signing_key=services.alerts.signing_key(rule_id))

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 
 from spotlab.api.operation import Operation
 from spotlab.api.paging import Page, PageDep, decode_number
-from spotlab.api.request_state import DeskDep, ServiceDep
+from spotlab.api.request_state import ServiceDep, ServicesDep
 from spotlab.api.views.audit import AuditCheckView, EntryView
 from spotlab.api.views.base import Moment
 from spotlab.domain.access import Right
@@ -27,7 +27,7 @@ Text = Annotated[str | None, Query(min_length=1, max_length=100, pattern=LABEL)]
     summary="List the audit log",
 )
 def list_audit(
-    services: DeskDep,
+    services: ServicesDep,
     page: PageDep,
     actor: Annotated[
         Text, Query(description="Only changes by this user.", examples=["ana"])
@@ -57,7 +57,7 @@ def list_audit(
     "/audit/check",
     summary="Check the hash chain of the audit log",
 )
-def check_audit(services: DeskDep, service: ServiceDep) -> AuditCheckView:
+def check_audit(services: ServicesDep, service: ServiceDep) -> AuditCheckView:
     """Checks all entries; the result is cached for 10 seconds."""
     services.principal.require(Right.READ_AUDIT)
     return AuditCheckView.model_validate(

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from spotlab.api.operation import Operation, cacheable
 from spotlab.api.paging import Cursor, Limit, Page, PageRequest
-from spotlab.api.request_state import DeskDep, ServiceDep
+from spotlab.api.request_state import ServiceDep, ServicesDep
 from spotlab.api.views.base import MODEL_REFERENCE, POOL_KEY, PlainName, field, pool_of
 from spotlab.api.views.experiments import CandidateView, candidate_view
 from spotlab.api.views.explanations import ExplanationView, explanation_view
@@ -101,7 +101,7 @@ def requirements_from_query(
 def list_candidates(
     request: Request,
     response: Response,
-    services: DeskDep,
+    services: ServicesDep,
     service: ServiceDep,
     requirements: Annotated[Requirements, Depends(requirements_from_query)],
     limit: Limit = 20,
@@ -163,7 +163,7 @@ def list_candidates(
     openapi_extra=cacheable(Topic.MARKET, Topic.MODELS),
 )
 def explain_pool(
-    services: DeskDep,
+    services: ServicesDep,
     pool: PoolKey,
     model: Model = None,
     horizon_h: Annotated[

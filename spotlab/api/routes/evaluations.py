@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from spotlab.api.operation import NOT_FOUND, Operation
-from spotlab.api.request_state import DeskDep
+from spotlab.api.request_state import ServicesDep
 from spotlab.api.routes.instances import InstanceId
 from spotlab.api.views.base import View, field
 from spotlab.api.views.experiments import SummaryView
@@ -32,7 +32,7 @@ class EvaluationsView(View):
     status_code=201,
 )
 def evaluate_instance(
-    services: DeskDep, response: Response, instance_id: InstanceId
+    services: ServicesDep, response: Response, instance_id: InstanceId
 ) -> SummaryView:
     """Collects the market first if it is stale. The decision is recorded; an evaluation that fails
     is recorded as well, with its error."""
@@ -47,7 +47,7 @@ def evaluate_instance(
     status_code=201,
     responses=NOT_FOUND,
 )
-def evaluate_many(services: DeskDep, body: EvaluateRequest) -> EvaluationsView:
+def evaluate_many(services: ServicesDep, body: EvaluateRequest) -> EvaluationsView:
     """At most 100 instances by id, or all that you may see and whose pipeline is on."""
     experiments = services.instances.evaluate_summaries(body.instance_ids)
     return EvaluationsView(

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Query
 
 from spotlab.api.operation import Operation, cacheable
 from spotlab.api.paging import Page, PageDep, PageRequest, decode_cursor, no_such_page
-from spotlab.api.request_state import DeskDep
+from spotlab.api.request_state import ServicesDep
 from spotlab.api.routes.candidates import PoolKey
 from spotlab.api.routes.instances import InstanceId
 from spotlab.api.views.base import (
@@ -29,6 +29,7 @@ from spotlab.api.views.experiments import (
     SummaryView,
     VerdictView,
     candidate_view,
+    workload_view,
 )
 from spotlab.api.views.explanations import ExplanationView, explanation_view
 from spotlab.domain.decision import Candidate, Decision, Experiment
@@ -105,7 +106,7 @@ def _position(cursor: str) -> tuple[datetime, int]:
     openapi_extra=cacheable(Topic.EXPERIMENTS),
 )
 def list_experiments(
-    services: DeskDep,
+    services: ServicesDep,
     page: PageDep,
     instance_id: Annotated[Text, Query(description="Only decisions about this instance.")] = None,
     account: Annotated[
@@ -145,7 +146,7 @@ def list_experiments(
     openapi_extra=cacheable(Topic.EXPERIMENTS, Topic.FLEET),
 )
 def list_instance_experiments(
-    services: DeskDep,
+    services: ServicesDep,
     instance_id: InstanceId,
     page: PageDep,
 ) -> Page[SummaryView]:
@@ -160,7 +161,7 @@ def list_instance_experiments(
     openapi_extra=IMMUTABLE,
 )
 def get_experiment(
-    services: DeskDep,
+    services: ServicesDep,
     experiment_id: Number,
     candidates: Annotated[
         int, Query(ge=0, le=500, description="Number of candidates to include.", examples=[10])
@@ -177,7 +178,7 @@ def get_experiment(
     openapi_extra=IMMUTABLE,
 )
 def list_experiment_candidates(
-    services: DeskDep,
+    services: ServicesDep,
     experiment_id: Number,
     page: PageDep,
     features: Annotated[bool, Query(description="Include the features.")] = False,
@@ -194,7 +195,7 @@ def list_experiment_candidates(
     summary="List the outcomes of a decision's predictions",
 )
 def list_experiment_outcomes(
-    services: DeskDep,
+    services: ServicesDep,
     experiment_id: Number,
     page: PageDep,
 ) -> Page[OutcomeView]:
@@ -213,7 +214,9 @@ def list_experiment_outcomes(
     summary="Explain the risk of a pool in a decision",
     openapi_extra=IMMUTABLE,
 )
-def explain_experiment(services: DeskDep, experiment_id: Number, pool: PoolKey) -> ExplanationView:
+def explain_experiment(
+    services: ServicesDep, experiment_id: Number, pool: PoolKey
+) -> ExplanationView:
     """Computed from the stored features, with the model of the decision."""
     explanation = services.explanations.then(experiment_id, pool_of(pool))
     return explanation_view(explanation, f"experiment {experiment_id}")
@@ -240,6 +243,7 @@ def experiment_view(experiment: Experiment, limit: int, features: bool) -> Exper
         market=experiment.market,
         model=experiment.model,
         policy=experiment.policy.as_dict(),
+        workload=workload_view(experiment.workload),
         requirements=msgspec.to_builtins(experiment.requirements),
         verdict=None
         if verdict is None

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Request, Response
 from spotlab import __version__
 from spotlab.api.operation import Operation, cacheable
 from spotlab.api.paging import Cursor, Limit, Page, PageDep, PageRequest
-from spotlab.api.request_state import DeskDep, Service, ServiceDep
+from spotlab.api.request_state import Service, ServiceDep, ServicesDep
 from spotlab.api.views.health import (
     ComponentDayPage,
     ComponentView,
@@ -98,7 +98,9 @@ def get_health(service: ServiceDep) -> HealthView:
     "/health/components",
     summary="List the components with state and reason",
 )
-def list_components(services: DeskDep, service: ServiceDep, page: PageDep) -> Page[ComponentView]:
+def list_components(
+    services: ServicesDep, service: ServiceDep, page: PageDep
+) -> Page[ComponentView]:
     """Components are probed at most every five seconds."""
     services.market.may_read()
     components = sorted(
@@ -114,7 +116,7 @@ def list_components(services: DeskDep, service: ServiceDep, page: PageDep) -> Pa
     summary="List uptime, success rates and latencies over 24 hours",
     openapi_extra=cacheable(Topic.HEALTH, max_age_s=PROBE_CACHE_S),
 )
-def list_uptime(services: DeskDep, page: PageDep) -> UptimePage:
+def list_uptime(services: ServicesDep, page: PageDep) -> UptimePage:
     """Based on recorded probes. Unknown time counts neither as up nor as down."""
     health = services.health.read()
     parts = sorted(health.components, key=lambda part: part.state.name)
@@ -138,7 +140,7 @@ def list_uptime(services: DeskDep, page: PageDep) -> UptimePage:
 def list_component_day(
     request: Request,
     response: Response,
-    services: DeskDep,
+    services: ServicesDep,
     key: Key,
     limit: Limit = 500,
     cursor: Cursor = None,

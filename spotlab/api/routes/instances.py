@@ -11,7 +11,7 @@ from spotlab.api import etags
 from spotlab.api.etags import IfMatch
 from spotlab.api.operation import Operation, cacheable
 from spotlab.api.paging import Page, PageDep
-from spotlab.api.request_state import DeskDep
+from spotlab.api.request_state import ServicesDep
 from spotlab.api.views.base import MODEL_REFERENCE
 from spotlab.api.views.experiments import SummaryView
 from spotlab.api.views.instances import (
@@ -57,7 +57,7 @@ def tag_of(instance: Instance) -> str:
     openapi_extra=cacheable(Topic.FLEET, Topic.EXPERIMENTS),
 )
 def list_instances(
-    services: DeskDep,
+    services: ServicesDep,
     page: PageDep,
     account: Annotated[
         Text, Query(description="Only instances of this account.", examples=["acme"])
@@ -111,7 +111,7 @@ def list_instances(
     summary="Get an instance",
     openapi_extra=cacheable(Topic.FLEET, Topic.EXPERIMENTS),
 )
-def get_instance(services: DeskDep, instance_id: InstanceId) -> InstanceView:
+def get_instance(services: ServicesDep, instance_id: InstanceId) -> InstanceView:
     """Use the ETag of the response as If-Match to change the instance."""
     return view(services.instances.get(instance_id))
 
@@ -121,7 +121,7 @@ def get_instance(services: DeskDep, instance_id: InstanceId) -> InstanceView:
     summary="Assign a model to an instance",
 )
 def assign_model(
-    services: DeskDep,
+    services: ServicesDep,
     response: Response,
     instance_id: InstanceId,
     body: AssignModelRequest,
@@ -138,7 +138,7 @@ def assign_model(
     summary="Set the pipeline of an instance",
 )
 def set_mode(
-    services: DeskDep,
+    services: ServicesDep,
     response: Response,
     instance_id: InstanceId,
     body: SetModeRequest,
@@ -155,7 +155,7 @@ def set_mode(
     summary="Turn shadow mode of an instance on or off",
 )
 def set_shadow(
-    services: DeskDep,
+    services: ServicesDep,
     response: Response,
     instance_id: InstanceId,
     body: SetShadowRequest,
@@ -172,7 +172,7 @@ def set_shadow(
     summary="Get the requirements of an instance",
     openapi_extra=cacheable(Topic.FLEET, Topic.MARKET, Topic.MODELS),
 )
-def get_requirements(services: DeskDep, instance_id: InstanceId) -> InstanceRequirementsView:
+def get_requirements(services: ServicesDep, instance_id: InstanceId) -> InstanceRequirementsView:
     """As set by a user, or derived from the instance's type."""
     instance = services.instances.get(instance_id)
     if instance.requirements is not None:
@@ -189,7 +189,7 @@ def get_requirements(services: DeskDep, instance_id: InstanceId) -> InstanceRequ
     summary="Set the requirements of an instance",
 )
 def set_requirements(
-    services: DeskDep,
+    services: ServicesDep,
     response: Response,
     instance_id: InstanceId,
     body: SetRequirementsRequest,
@@ -207,7 +207,7 @@ def set_requirements(
     summary="Get the pipeline status of an instance",
     openapi_extra=cacheable(Topic.FLEET, Topic.EXPERIMENTS, Topic.MODELS),
 )
-def get_pipeline(services: DeskDep, instance_id: InstanceId) -> PipelineView:
+def get_pipeline(services: ServicesDep, instance_id: InstanceId) -> PipelineView:
     """Pipeline, active model and newest decision of the instance."""
     status = services.instances.pipeline(instance_id)
     return PipelineView(

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Response
 
 from spotlab.api.operation import Operation, cacheable
 from spotlab.api.paging import Page, PageDep
-from spotlab.api.request_state import DeskDep
+from spotlab.api.request_state import ServicesDep
 from spotlab.api.views.base import ChangeRequest
 from spotlab.api.views.jobs import JobChangeRequest, JobView, RunAcceptedView, RunView
 from spotlab.domain.ports import Topic
@@ -47,7 +47,7 @@ def view(status: JobStatus) -> JobView:
     summary="List the scheduled jobs",
     openapi_extra=cacheable(Topic.JOBS),
 )
-def list_jobs(services: DeskDep, page: PageDep) -> Page[JobView]:
+def list_jobs(services: ServicesDep, page: PageDep) -> Page[JobView]:
     """Jobs with schedule, state and latest run, sorted by name."""
     jobs = sorted(services.jobs.overview().jobs, key=lambda each: each.job.name)
     return page.from_list(jobs, lambda each: [each.job.name], view, Page[JobView])
@@ -58,7 +58,7 @@ def list_jobs(services: DeskDep, page: PageDep) -> Page[JobView]:
     summary="Get a job",
     openapi_extra=cacheable(Topic.JOBS),
 )
-def get_job(services: DeskDep, name: Name) -> JobView:
+def get_job(services: ServicesDep, name: Name) -> JobView:
     """Schedule, state and latest run of the job."""
     return view(services.jobs.get(name))
 
@@ -67,7 +67,7 @@ def get_job(services: DeskDep, name: Name) -> JobView:
     "/jobs/{name}",
     summary="Pause, resume or reschedule a job",
 )
-def change_job(services: DeskDep, name: Name, body: JobChangeRequest) -> JobView:
+def change_job(services: ServicesDep, name: Name, body: JobChangeRequest) -> JobView:
     """Omitted fields keep their value."""
     if body.schedule is not None:
         services.jobs.schedule(name, body.schedule, body.reason)
@@ -82,7 +82,7 @@ def change_job(services: DeskDep, name: Name, body: JobChangeRequest) -> JobView
     status_code=202,
 )
 def run_job(
-    services: DeskDep, response: Response, name: Name, body: ChangeRequest
+    services: ServicesDep, response: Response, name: Name, body: ChangeRequest
 ) -> RunAcceptedView:
     """The leader starts the run within seconds, even if the job is paused."""
     services.jobs.run(name, body.reason)
@@ -96,7 +96,7 @@ def run_job(
     summary="List the runs of a job",
     openapi_extra=cacheable(Topic.JOBS),
 )
-def list_job_runs(services: DeskDep, name: Name, page: PageDep) -> Page[RunView]:
+def list_job_runs(services: ServicesDep, name: Name, page: PageDep) -> Page[RunView]:
     """Newest first."""
     total = services.jobs.count(name)
     start = page.offset(total)

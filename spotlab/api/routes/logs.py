@@ -24,7 +24,7 @@ from spotlab.api.paging import (
     decode_cursor,
     no_such_page,
 )
-from spotlab.api.request_state import DeskDep, Service, ServiceDep
+from spotlab.api.request_state import Service, ServiceDep, ServicesDep
 from spotlab.api.views.base import Moment, View, field
 from spotlab.api.views.logs import LineView, MetricView, SampleView
 from spotlab.domain.access import Right
@@ -79,7 +79,7 @@ class LogPage(View):
 def list_logs(
     request: Request,
     response: Response,
-    services: DeskDep,
+    services: ServicesDep,
     limit: Limit = 100,
     cursor: Cursor = None,
     component: Component = "",
@@ -124,7 +124,7 @@ def list_logs(
 )
 async def stream_logs(
     request: Request,
-    services: DeskDep,
+    services: ServicesDep,
     service: ServiceDep,
     component: Component = "",
     level: MinLevel = None,
@@ -229,7 +229,7 @@ def event(line: LogLine) -> bytes:
 def list_metrics(
     request: Request,
     response: Response,
-    services: DeskDep,
+    services: ServicesDep,
     service: ServiceDep,
     limit: Limit = 500,
     cursor: Cursor = None,

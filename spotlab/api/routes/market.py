@@ -8,7 +8,7 @@ from typing import Final
 from fastapi import APIRouter
 
 from spotlab.api.operation import AWS_REFUSED, Operation, cacheable
-from spotlab.api.request_state import DeskDep
+from spotlab.api.request_state import ServicesDep
 from spotlab.api.views.market import CollectedView, FeedView, MarketView, SourceReportView
 from spotlab.domain.ports import SnapshotInfo, Topic
 from spotlab.errors import Cancelled, NotAvailable
@@ -25,7 +25,7 @@ MAX_COLLECT_S: Final = 60.0
     summary="Get the active market with its sources and their age",
     openapi_extra=cacheable(Topic.MARKET),
 )
-def get_market(services: DeskDep) -> MarketView:
+def get_market(services: ServicesDep) -> MarketView:
     """The newest snapshot of each feed; older ones are in the archive."""
     mode, now = services.market.mode(), services.lab.clock.now()
     newest: dict[tuple[str, str], SnapshotInfo] = {}
@@ -60,7 +60,7 @@ def get_market(services: DeskDep) -> MarketView:
     summary="Collect the live market now",
     responses=AWS_REFUSED,
 )
-def collect_market(services: DeskDep) -> CollectedView:
+def collect_market(services: ServicesDep) -> CollectedView:
     """Reads all sources within the request. A source that fails is reported in the response, and
     the others are still read. After a minute, no further source is read: the response is then 503,
     and the data read so far is stored."""

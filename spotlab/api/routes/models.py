@@ -10,7 +10,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 
 from spotlab.api.operation import ZIP, Operation, cacheable
 from spotlab.api.paging import Page, PageDep
-from spotlab.api.request_state import DeskDep, ServiceDep
+from spotlab.api.request_state import ServiceDep, ServicesDep
 from spotlab.api.routes.experiments import experiment_page
 from spotlab.api.views.base import MODEL_REFERENCE, ChangeRequest
 from spotlab.api.views.experiments import (
@@ -90,7 +90,7 @@ def fields(entry: ModelEntry, visible: set[str]) -> dict[str, Any]:
     openapi_extra=cacheable(Topic.MODELS, Topic.FLEET),
 )
 def list_models(
-    services: DeskDep,
+    services: ServicesDep,
     page: PageDep,
     task: Annotated[
         str | None, Query(min_length=1, max_length=40, description="Only models for this task.")
@@ -132,7 +132,7 @@ def list_models(
 async def upload_model(
     request: Request,
     response: Response,
-    services: DeskDep,
+    services: ServicesDep,
     reason: Annotated[
         str, Query(max_length=500, pattern=LABEL, description="Reason for the change.")
     ] = "",
@@ -151,7 +151,7 @@ async def upload_model(
     summary="Get a model version with its card",
     openapi_extra=cacheable(Topic.MODELS, Topic.FLEET),
 )
-def get_model(services: DeskDep, reference: Reference) -> ModelCardView:
+def get_model(services: ServicesDep, reference: Reference) -> ModelCardView:
     """State, metrics and model card of the version."""
     entry = services.models.entry(reference)
     visible = _visible_instances(services)
@@ -164,7 +164,7 @@ def get_model(services: DeskDep, reference: Reference) -> ModelCardView:
     summary="Accept, graduate, enable, disable, activate, reject or archive a model version",
 )
 def decide_model(
-    services: DeskDep,
+    services: ServicesDep,
     reference: Reference,
     step: Annotated[
         Step,
@@ -187,7 +187,7 @@ def decide_model(
     openapi_extra=cacheable(Topic.MODELS, Topic.FLEET),
 )
 def list_model_events(
-    services: DeskDep, reference: Reference, page: PageDep
+    services: ServicesDep, reference: Reference, page: PageDep
 ) -> Page[ModelEventView]:
     """Changes with user, time and reason, newest first: of one version if given name@version, of
     all versions if given a name."""
@@ -209,7 +209,7 @@ def list_model_events(
     summary="Get the performance of a model",
 )
 def get_performance(
-    services: DeskDep, service: ServiceDep, reference: Reference
+    services: ServicesDep, service: ServiceDep, reference: Reference
 ) -> PerformanceView:
     """Predictions compared with outcomes: number of known outcomes, scores, and 95 % intervals by
     day. At most a minute old."""
@@ -231,7 +231,7 @@ def get_performance(
     openapi_extra=cacheable(Topic.EXPERIMENTS),
 )
 def list_model_experiments(
-    services: DeskDep,
+    services: ServicesDep,
     reference: Reference,
     page: PageDep,
 ) -> Page[ExperimentOutcomesView]:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from spotlab.api.operation import NOT_FOUND, SECRET, Operation
 from spotlab.api.paging import Page, PageDep
-from spotlab.api.request_state import DeskDep
+from spotlab.api.request_state import ServicesDep
 from spotlab.api.views.users import (
     USER,
     TokenCreatedView,
@@ -39,7 +39,7 @@ TokenId = Annotated[
     summary="List users",
     tags=["users"],
 )
-def list_users(services: DeskDep, page: PageDep) -> Page[UserView]:
+def list_users(services: ServicesDep, page: PageDep) -> Page[UserView]:
     """All users, sorted by name."""
     users = sorted(services.users.list(), key=lambda each: each.name)
     return page.from_list(users, lambda each: [each.name], UserView.model_validate, Page[UserView])
@@ -52,7 +52,7 @@ def list_users(services: DeskDep, page: PageDep) -> Page[UserView]:
     status_code=201,
     openapi_extra=SECRET,
 )
-def create_user(services: DeskDep, response: Response, body: UserRequest) -> UserAddedView:
+def create_user(services: ServicesDep, response: Response, body: UserRequest) -> UserAddedView:
     """The user chooses a password with the returned link, which works once."""
     user, path = services.users.add(
         body.name,
@@ -70,7 +70,7 @@ def create_user(services: DeskDep, response: Response, body: UserRequest) -> Use
     summary="Get a user",
     tags=["users"],
 )
-def get_user(services: DeskDep, name: Name) -> UserView:
+def get_user(services: ServicesDep, name: Name) -> UserView:
     """Role, accounts and state of the user."""
     return UserView.model_validate(services.users.get(name))
 
@@ -80,7 +80,7 @@ def get_user(services: DeskDep, name: Name) -> UserView:
     summary="Change a user's role or accounts, or enable or disable a user",
     tags=["users"],
 )
-def change_user(services: DeskDep, name: Name, body: UserChangeRequest) -> UserView:
+def change_user(services: ServicesDep, name: Name, body: UserChangeRequest) -> UserView:
     """Omitted fields keep their value. A user who may no longer sign in is signed out."""
     sent_fields = body.model_fields_set
     changed = services.users.set(
@@ -99,7 +99,7 @@ def change_user(services: DeskDep, name: Name, body: UserChangeRequest) -> UserV
     tags=["tokens"],
 )
 def list_tokens(
-    services: DeskDep,
+    services: ServicesDep,
     page: PageDep,
     user: Annotated[
         str | None, Query(pattern=USER, description="Only tokens of this user.")
@@ -120,7 +120,7 @@ def list_tokens(
     responses=NOT_FOUND,
     openapi_extra=SECRET,
 )
-def create_token(services: DeskDep, body: TokenRequest) -> TokenCreatedView:
+def create_token(services: ServicesDep, body: TokenRequest) -> TokenCreatedView:
     """The token is returned only once."""
     created, token = services.api_tokens.create(
         body.user, body.name, body.scopes, timedelta(days=body.valid_days)
@@ -133,6 +133,6 @@ def create_token(services: DeskDep, body: TokenRequest) -> TokenCreatedView:
     summary="Revoke an API token",
     tags=["tokens"],
 )
-def revoke_token(services: DeskDep, token_id: TokenId) -> TokenView:
+def revoke_token(services: ServicesDep, token_id: TokenId) -> TokenView:
     """Takes effect within seconds on every replica."""
     return TokenView.model_validate(services.api_tokens.revoke(token_id))

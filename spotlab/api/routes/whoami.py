@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from spotlab.api.operation import Operation
-from spotlab.api.request_state import DeskDep
+from spotlab.api.request_state import ServicesDep
 from spotlab.api.views.users import MeView
 
 router = APIRouter(route_class=Operation)
@@ -16,7 +16,7 @@ router = APIRouter(route_class=Operation)
     summary="Get the signed-in user and their rights",
     tags=["me"],
 )
-async def get_me(services: DeskDep) -> MeView:
+async def get_me(services: ServicesDep) -> MeView:
     """User, role, accounts and rights of the token or session."""
     who = services.principal
     return MeView(

@@ -11,6 +11,7 @@ from spotlab.api.views.base import Number, PoolView, SourceView, View, field
 from spotlab.domain.decision import Candidate, Decision
 from spotlab.domain.market import MarketName
 from spotlab.domain.placement import PlacementScore, PlacementState
+from spotlab.domain.workload import AppliedWorkload, AssignmentScope, to_parameters
 
 
 class SummaryView(View):
@@ -119,6 +120,29 @@ class StageView(View):
     rows_out: int = field("Output rows.", 12, "rows")
 
 
+class AppliedWorkloadView(View):
+    """A workload and the rule that chose it."""
+
+    name: str = field("Name.", "queue-worker")
+    version: int = field("Version.", 1)
+    scope: AssignmentScope = field("What the rule is about; default: no rule matched.", "account")
+    key: str = field("Instance id, tag or account of the rule.", "research")
+    parameters: dict[str, Any] = field("Its parameters.", {"recovery_h": 0.05})
+
+
+def workload_view(applied: AppliedWorkload) -> AppliedWorkloadView:
+    """An applied workload in a response."""
+    workload = applied.workload
+    parameters = to_parameters(workload)
+    return AppliedWorkloadView(
+        name=workload.name,
+        version=workload.version,
+        scope=applied.scope,
+        key=applied.key,
+        parameters={k: v for k, v in parameters.items() if k not in ("name", "version")},
+    )
+
+
 class ExperimentView(View):
     """One decision with all its inputs: enough to replay it."""
 
@@ -127,7 +151,8 @@ class ExperimentView(View):
     instance: dict[str, Any] = field("The instance at that time.", {"instance_id": "i-0a1"})
     market: MarketName = field("Market that the decision used.", "simulated")
     model: str = field("Model that was used, as name@version.", "advisor-lgbm@1.2.0")
-    policy: dict[str, float] = field("Policy parameters.", {"horizon_h": 24.0})
+    policy: dict[str, float] = field("Policy parameters.", {"risk_ceiling": 0.0075})
+    workload: AppliedWorkloadView = Field(description="Workload that applied.")
     requirements: dict[str, Any] = field(
         "Requirements for a replacement pool.", {"regions": ["us-east-1"]}
     )

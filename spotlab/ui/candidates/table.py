@@ -36,7 +36,7 @@ def headline(ranking: Ranking, instance: Instance | None, current: Candidate | N
         f"{best['instance_type']} in {zone_of(best)} is the best of "
         f"{formatting.count(len(candidates), 'candidate')}: "
         f"{formatting.usd_per_hour(float(best['spot_price_usd_per_hour']))}, risk "
-        f"{formatting.percent(float(best['risk']))} in {ranking.policy.horizon_h:g} h"
+        f"{formatting.percent(float(best['risk']))} in {ranking.workload.horizon_h:g} h"
     )
     if instance is None or current is None:
         return sentence
@@ -192,7 +192,7 @@ def exported(ranking: Ranking) -> pd.DataFrame:
     """All pools of a ranking, filtered ones too, with plain column names and units."""
     table = ranking.table.drop(columns="row").copy()
     table["dropped"] = [None if reason is None else str(reason) for reason in table["dropped"]]
-    table["horizon_h"] = ranking.policy.horizon_h
+    table["horizon_h"] = ranking.workload.horizon_h
     table["model"] = ranking.scored.model
     table["market"] = ranking.scored.data.market.value
     table["as_of"] = ranking.scored.data.as_of

@@ -13,8 +13,9 @@ import streamlit as st
 
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment, Instance, Requirements
-from spotlab.domain.market import MarketData
+from spotlab.domain.market import MarketData, Pool
 from spotlab.domain.ports import ExperimentSummary, SnapshotInfo, Topic
+from spotlab.domain.workload import Workload
 from spotlab.errors import NoMarketData
 from spotlab.monitoring.health.report import Health
 from spotlab.pipeline.rank import Ranking
@@ -111,21 +112,32 @@ def _health(services: Services, version: int) -> Health:  # noqa: ARG001  (reads
     return services.health.read()
 
 
-def ranking(
-    requirements: Requirements, model: str | None, workload_usd_per_hour: float | None
-) -> Ranking:
-    """Every pool of the market now, ranked for these requirements. Shared: not to be changed."""
-    return _ranking(requirements, model, workload_usd_per_hour, reader())
+def ranking(requirements: Requirements, model: str | None, instance: Instance | None) -> Ranking:
+    """Every pool of the market now, ranked for these requirements. Shared: not to be changed.
+
+    Args:
+        requirements: what a pool must offer.
+        model: "name@version"; None: the champion.
+        instance: rank for its hardware and its workload; None: for no instance.
+    """
+    allowed = reader()
+    if instance is None:
+        return _ranking(requirements, model, None, None, None, allowed)
+    workload = allowed.workloads.applied([instance])[instance.instance_id].workload
+    key = (instance.instance_id, instance.pool, instance.requirements)
+    return _ranking(requirements, model, key, workload, instance, allowed)
 
 
 @st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=8)
 def _ranking(
     requirements: Requirements,
     model: str | None,
-    workload_usd_per_hour: float | None,
+    key: tuple[str, Pool, Requirements | None] | None,  # noqa: ARG001  stands for the instance
+    workload: Workload | None,
+    _instance: Instance | None,
     _services: Services,
 ) -> Ranking:
-    return _services.market.rank(requirements, None, model, workload_usd_per_hour)
+    return _services.market.rank(requirements, None, model, _instance, workload)
 
 
 def forget_market() -> None:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from spotlab.domain.decision import Candidate, Decision, Experiment
 from spotlab.domain.risk import HOURS_PER_MONTH
+from spotlab.domain.workload import describe_cost
 from spotlab.ui import charts
 from spotlab.ui.candidates import table
 from spotlab.ui.common import formatting, links, session, tables, widgets
@@ -122,7 +123,7 @@ def facts(side: Candidate) -> dict[str, str]:
 
 def _show_candidates(experiment: Experiment, palette: Palette) -> None:
     frame = candidate_rows(experiment)
-    horizon_h = experiment.policy.horizon_h
+    horizon_h = experiment.workload.workload.horizon_h
     shown = frame.head(table.TOP)
     widgets.row_count(len(shown), len(frame), "scored pool")
     verdict = experiment.verdict
@@ -217,6 +218,9 @@ def _show_evaluation(experiment: Experiment) -> None:
     with right:
         st.markdown("**Policy parameters**")
         _show_parameters(experiment.policy.as_dict())
+        st.markdown("**Workload**")
+        applied = experiment.workload
+        st.caption(formatting.plain(f"{applied.reason} {describe_cost(applied.workload)}"))
         st.markdown("**Requirements**")
         st.caption(formatting.plain(table.describe(experiment.requirements)))
 

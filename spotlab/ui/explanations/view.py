@@ -76,7 +76,7 @@ def of_experiment(experiment: Experiment) -> Subject:
         title=f"decision #{experiment.experiment_id} ({decision})",
         frame=frame_of(experiment),
         model=experiment.model,
-        horizon_h=experiment.policy.horizon_h,
+        horizon_h=experiment.workload.workload.horizon_h,
         current=current,
         chosen=chosen,
         pools=_options([candidate.pool for candidate in ranked], current, chosen),
@@ -92,7 +92,7 @@ def of_now(instance: Instance) -> Subject:
     market = session.services().market
     model, problem = market.deciding_model(instance)
     widgets.degraded([problem] if problem else [], "The champion's risks are explained instead.")
-    ranking = session.ranking(market.requirements_of(instance), model, None)
+    ranking = session.ranking(market.requirements_of(instance), model, instance)
     scored = table.current_of(ranking, instance)
     current = scored.pool if scored else None
     best = ranking.take(range(min(MAX_POOLS, len(ranking.candidates))))
@@ -102,7 +102,7 @@ def of_now(instance: Instance) -> Subject:
         title="the market now",
         frame=ranking.scored.frame,
         model=ranking.scored.model,
-        horizon_h=ranking.policy.horizon_h,
+        horizon_h=ranking.workload.horizon_h,
         current=current,
         chosen=next((pool for pool in pools if pool != current), None),
         pools=_options(pools, current, None),

@@ -10,6 +10,8 @@ import pandas as pd
 from spotlab.domain.decision import Decision, Instance, Lifecycle
 from spotlab.domain.market import MarketData, Pool
 from spotlab.domain.ports import ExperimentSummary
+from spotlab.domain.risk import risk_at
+from spotlab.domain.workload import DEFAULT_WORKLOAD
 from spotlab.ui.common import formatting
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
@@ -103,7 +105,7 @@ def _row(
         "zone": instance.pool.availability_zone or instance.pool.region,
         "lifecycle": instance.lifecycle.value,
         "price": price,
-        "risk": last.risk if last and instance.lifecycle is Lifecycle.SPOT else None,
+        "risk": _risk(last) if last and instance.lifecycle is Lifecycle.SPOT else None,
         "decision": formatting.decision_mark(last.decision if last else None),
         "saving": last.saving_usd_per_hour if last and last.decision in MOVES else None,
         "evaluated": last.created_at if last else None,
@@ -131,6 +133,13 @@ COLUMN_NAMES = (
     "shadow",
     "mode",
 )
+
+
+def _risk(decision: ExperimentSummary) -> float | None:
+    """Its risk over the default horizon: workloads have horizons of their own."""
+    if decision.risk is None:
+        return None
+    return risk_at(decision.risk, decision.horizon_h, DEFAULT_WORKLOAD.horizon_h)
 
 
 def columns(horizon_h: float, now: datetime, palette: Palette) -> dict[str, Column]:

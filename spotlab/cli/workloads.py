@@ -1,0 +1,201 @@
+"""`spotlab workloads …`: workloads, their versions, and which instances have them."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields, replace
+from typing import Any
+
+from spotlab.cli import options
+from spotlab.cli.command import Command, Result, command_group, iso, no_arguments
+from spotlab.cli.local_session import open_services
+from spotlab.domain.hardware import HardwareRule
+from spotlab.domain.workload import (
+    AssignmentScope,
+    Workload,
+    WorkloadVersion,
+    describe_cost,
+    to_parameters,
+)
+from spotlab.errors import InvalidSetting
+from spotlab.settings import Settings
+from spotlab.telemetry.text import in_lines
+
+
+def _list(_args: argparse.Namespace, settings: Settings) -> Result:
+    with open_services(settings) as services:
+        versions = services.workloads.versions()
+        rules = services.workloads.assignments()
+    newest: dict[str, WorkloadVersion] = {}
+    for each in versions:
+        newest.setdefault(each.workload.name, each)
+    document = {
+        "workloads": [_document(each) for each in newest.values()],
+        "assignments": [
+            {"scope": rule.scope.value, "key": rule.key, "workload": rule.workload}
+            for rule in rules
+        ],
+    }
+    head = f"{'workload':<28}{'interruption':<36}{'horizon':>8}"
+    lines = [
+        f"{each.workload.reference:<28}{_cost(each.workload):<36}{each.workload.horizon_h:>6g} h"
+        for each in newest.values()
+    ]
+    assigned = [f"{rule.scope.value} {rule.key}: {rule.workload}" for rule in rules]
+    return Result(document, in_lines([head, *lines, *(assigned or ["No assignments."])]))
+
+
+def _name_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="workload, such as queue-worker")
+
+
+def _show(args: argparse.Namespace, settings: Settings) -> Result:
+    with open_services(settings) as services:
+        versions = services.workloads.versions(args.name)
+    newest = versions[0].workload
+    lines = [
+        f"{newest.reference}: {newest.description}",
+        f"An interruption costs {_cost(newest)}.",
+        *(f"{name}: {value}" for name, value in to_parameters(newest).items() if name != "name"),
+        *(
+            f"version {each.workload.version}: "
+            f"{_origin(each)}{f', {each.reason}' if each.reason else ''}"
+            for each in versions
+        ),
+    ]
+    return Result({"versions": [_document(each) for each in versions]}, in_lines(lines))
+
+
+_PRICED = options.number(0, 1e9, "USD")
+_HOURS = options.number(0, options.HOURS_OF_A_YEAR, "hours")
+_NUMBERS = {
+    "work_lost_h": (_HOURS, "mean hours of work that an interruption destroys"),
+    "recovery_h": (_HOURS, "hours until a replacement does useful work"),
+    "fixed_usd": (_PRICED, "cost of each interruption that does not depend on time, USD"),
+    "value_usd_per_hour": (_PRICED, "value of an hour of work, USD; default: the on-demand price"),
+    "horizon_h": (options.number(0, options.HOURS_OF_A_YEAR, "hours", above=True), "horizon"),
+    "max_pool_share": (
+        options.number(0, 1, above=True),
+        "largest share of its group on one pool; recorded, not applied yet",
+    ),
+}
+_FLAGS = {
+    "allow_weaker_gpu": "accept weaker GPUs",
+    "allow_older_generation": "accept older CPU generations",
+    "allow_burstable": "accept burstable and flex types",
+    "same_cpu_maker": "require the same CPU maker",
+    "uses_local_storage": "require as much local storage",
+    "keeps_bandwidth": "require as much network and EBS bandwidth",
+}
+
+
+def _set_arguments(parser: argparse.ArgumentParser) -> None:
+    _name_argument(parser)
+    add = parser.add_argument
+    add("--base", metavar="NAME", help="workload to start from (default: its newest version)")
+    add("--description", help="what it assumes, in a sentence")
+    for name, (kind, text) in _NUMBERS.items():
+        add(_option(name), type=kind, help=text)
+    add("--region", action="append", help="region where it may run; repeatable")
+    add("--zone", action="append", help="zone where it may run; repeatable")
+    share = options.number(0, 0.5)
+    add("--memory-tolerance", type=share, help="share of memory that a replacement may lack")
+    add("--equal-gpus", nargs="+", metavar="MODEL", help="GPU models that count as equal")
+    for name, text in _FLAGS.items():
+        add(_option(name), action=argparse.BooleanOptionalAction, help=text)
+    options.add_reason(parser)
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _set(args: argparse.Namespace, settings: Settings) -> Result:
+    changes: dict[str, Any] = {
+        name: getattr(args, name)
+        for name in (*_NUMBERS, "description")
+        if getattr(args, name) is not None
+    }
+    for name, values in (("regions", args.region), ("zones", args.zone)):
+        if values is not None:
+            changes[name] = tuple(values)
+    rule = {field.name for field in fields(HardwareRule)}
+    hardware = {name: getattr(args, name) for name in rule if getattr(args, name) is not None}
+    if "equal_gpus" in hardware:
+        hardware["equal_gpus"] = frozenset(model.lower() for model in hardware["equal_gpus"])
+    if not changes and not hardware and args.base is None:
+        raise InvalidSetting("Nothing was given to set.", remedy="See `spotlab workloads set -h`.")
+    with open_services(settings) as services:
+        known = sorted({each.workload.name for each in services.workloads.versions()})
+        if args.base is None and args.name not in known:
+            raise InvalidSetting(
+                f"There is no workload {args.name!r} yet.",
+                remedy=f"Name one to start from with --base: {', '.join(known)}.",
+            )
+        base = services.workloads.get(args.base or args.name)
+        workload = replace(
+            base, name=args.name, hardware=replace(base.hardware, **hardware), **changes
+        )
+        saved = services.workloads.save(workload, args.reason)
+    text = f"Saved {saved.reference}: an interruption costs {_cost(saved)}."
+    return Result({"workload": to_parameters(saved)}, text)
+
+
+def _assign_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "name", metavar="NAME", help='workload, or "default" to remove the assignment'
+    )
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--instance", metavar="INSTANCE_ID", help="assign to one instance")
+    where.add_argument("--tag", metavar="NAME=VALUE", help="assign to instances with this tag")
+    where.add_argument("--account", metavar="ACCOUNT", help="assign to an account's instances")
+    options.add_reason(parser)
+
+
+def _assign(args: argparse.Namespace, settings: Settings) -> Result:
+    scope, key = next(
+        (scope, getattr(args, scope.value))
+        for scope in (AssignmentScope.INSTANCE, AssignmentScope.TAG, AssignmentScope.ACCOUNT)
+        if getattr(args, scope.value) is not None
+    )
+    workload = None if args.name == "default" else args.name
+    with open_services(settings) as services:
+        services.workloads.assign(scope, key, workload, args.reason)
+    text = (
+        f"{scope.value} {key}: {workload}." if workload else f"{scope.value} {key}: not assigned."
+    )
+    return Result({"scope": scope.value, "key": key, "workload": workload}, text)
+
+
+def _document(version: WorkloadVersion) -> dict[str, Any]:
+    return {
+        **to_parameters(version.workload),
+        "created_at": iso(version.created_at),
+        "created_by": version.created_by or None,
+        "reason": version.reason or None,
+    }
+
+
+def _origin(version: WorkloadVersion) -> str:
+    if version.created_at is None:
+        return "preset"
+    return f"{version.created_by}, {version.created_at:%Y-%m-%d %H:%M} UTC"
+
+
+def _cost(workload: Workload) -> str:
+    return describe_cost(workload).removeprefix("An interruption costs ").removesuffix(".")
+
+
+COMMANDS = (
+    Command("list", "List workloads and their assignments.", no_arguments, _list),
+    Command("show", "Show a workload and its versions.", _name_argument, _show),
+    Command("set", "Save a new version of a workload, or a new workload.", _set_arguments, _set),
+    Command(
+        "assign", "Assign a workload to an instance, tag or account.", _assign_arguments, _assign
+    ),
+)
+WORKLOADS = command_group(
+    "workloads",
+    "Workloads: what an interruption costs, and what counts as equal hardware.",
+    lambda: COMMANDS,
+)

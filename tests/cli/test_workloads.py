@@ -1,0 +1,91 @@
+"""`workloads`: presets, new versions and assignments, with errors that say what would be right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spotlab.cli import main
+
+Run = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    monkeypatch.setenv("SPOTLAB_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SPOTLAB_MARKET", "simulated")
+
+    def run_command(*argv: str) -> tuple[int, dict[str, Any]]:
+        code = main(["workloads", *argv, "--json"])
+        return code, json.loads(capsys.readouterr().out)
+
+    return run_command
+
+
+def test_every_installation_has_the_presets(run: Run) -> None:
+    code, document = run("list")
+    assert code == 0
+    names = [each["name"] for each in document["workloads"]]
+    assert names == sorted(names)
+    assert {"checkpointed-training", "default", "queue-worker", "stateless-service"} <= set(names)
+    assert {each["version"] for each in document["workloads"]} == {1}
+    assert document["assignments"] == []
+
+
+def test_a_changed_workload_is_a_new_version_and_the_old_one_stays(run: Run) -> None:
+    code, document = run(
+        "set", "queue-worker", "--fixed-usd", "2.5", "--keeps-bandwidth", "--reason", "measured"
+    )
+    assert code == 0
+    saved = document["workload"]
+    assert (saved["name"], saved["version"], saved["fixed_usd"]) == ("queue-worker", 2, 2.5)
+    assert saved["hardware"]["keeps_bandwidth"] is True
+    assert saved["recovery_h"] == 0.05, "what is not named stays"
+    _, shown = run("show", "queue-worker")
+    newest, preset = shown["versions"]
+    assert (newest["version"], newest["reason"]) == (2, "measured")
+    assert (preset["version"], preset["fixed_usd"], preset["created_by"]) == (1, 0.0, None)
+
+
+def test_a_new_workload_starts_from_another(run: Run) -> None:
+    code, document = run("set", "render", "--base", "queue-worker", "--work-lost-h", "2")
+    assert (code, document["workload"]["version"]) == (0, 1)
+    assert document["workload"]["work_lost_h"] == 2.0
+
+
+def test_a_tag_gets_a_workload_and_loses_it(run: Run) -> None:
+    assert run("assign", "stateful-server", "--tag", "role=db")[0] == 0
+    assert run("list")[1]["assignments"] == [
+        {"scope": "tag", "key": "role=db", "workload": "stateful-server"}
+    ]
+    assert run("assign", "default", "--tag", "role=db")[0] == 0
+    assert run("list")[1]["assignments"] == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "said"),
+    [
+        (("show", "laundry"), 1, "There is no workload 'laundry'. Available: checkpointed"),
+        (("set", "laundry", "--fixed-usd", "1"), 2, "Name one to start from with --base"),
+        (("set", "queue-worker"), 2, "Nothing was given to set"),
+        (("set", "a b", "--base", "default"), 1, "is not a workload's name"),
+        (("assign", "laundry", "--tag", "a=b"), 1, "There is no workload 'laundry'"),
+        (("assign", "queue-worker", "--tag", "a"), 1, "is not a tag rule"),
+        (("assign", "queue-worker", "--account", "nowhere"), 1, "There is no account 'nowhere'"),
+        (("assign", "queue-worker", "--instance", "i-1"), 1, "Instance 'i-1' is not in the fleet"),
+        (("assign", "default", "--tag", "a=b"), 1, "No workload is assigned by tag 'a=b'"),
+    ],
+)
+def test_wrong_input_is_named_and_nothing_is_saved(
+    run: Run, argv: tuple[str, ...], code: int, said: str
+) -> None:
+    found, document = run(*argv)
+    assert found == code
+    assert said in document["error"]
+    listed = run("list")[1]
+    assert listed["assignments"] == []
+    assert {each["version"] for each in listed["workloads"]} == {1}
