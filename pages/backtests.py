@@ -45,7 +45,7 @@ def show_sweep(sweep_id: str) -> None:
     if figures is None:
         widgets.empty(
             "No window is complete yet, so there is nothing to compare.",
-            "wait for the first ones; they appear here automatically.",
+            "wait for the first ones, or resume the backtest if it has stopped.",
         )
         return
     results.show(record, figures, now, colours)

@@ -27,7 +27,7 @@ market, problems = session.market_if_any()
 
 widgets.headline(table.headline(instances, decisions), table.small_print(instances, decisions, now))
 actions.show_outcome()
-widgets.degraded(problems, "Prices are the last good ones; each decision names its own data.")
+widgets.degraded(problems, "Prices are the last good ones; each decision names the data it used.")
 if not instances:
     widgets.empty(
         "No instances yet: the accounts have none, or could not be read.",
@@ -66,4 +66,4 @@ with progress:
 if len(ids) == 1:
     actions.show_details(ids[0], decisions.get(ids[0]), now)
 elif not ids and len(shown):
-    st.caption("Select a row to see the reason, to assign a model, or to evaluate only it.")
+    st.caption("Select a row to see the reason, assign a model, or evaluate only that instance.")

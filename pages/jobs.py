@@ -21,7 +21,7 @@ def show() -> None:
         overview = session.services().jobs.overview()
         widgets.headline(job_table.headline(overview), job_table.small_print(overview))
         job_table.show_jobs(overview, colours)
-        st.subheader("One job", anchor=False)
+        st.subheader("Job details", anchor=False)
         names = {view.job.name: view.job.title for view in overview.jobs}
         with st.container(horizontal=True, vertical_alignment="bottom"):
             chosen = widgets.pick_one("Job", names, "job") or next(iter(names))

@@ -66,7 +66,7 @@ def _verify_arguments(parser: argparse.ArgumentParser) -> None:
         "--head",
         default="",
         metavar="DIGEST",
-        help="head printed by an earlier check; reveals whether entries were cut off since then",
+        help="head printed by an earlier check; reveals whether entries were removed since",
     )
 
 
@@ -75,8 +75,8 @@ def _verify(args: argparse.Namespace, settings: Settings) -> Result:
         check = services.audit.check(args.head)
         document = asdict(check) | {"holds": check.broken_at is None}
         if check.broken_at is not None:
-            error = f"The audit log was changed: {check.reason}"
-            return Result(document, f"{check.entries} entries before it are intact.", 1, error)
+            error = f"The audit log was altered: {check.reason}"
+            return Result(document, f"Consistent up to entry {check.entries}.", 1, error)
         text = f"{check.entries} entries, and the hash chain is intact. Keep the head: {check.head}"
         return Result(document, text)
 

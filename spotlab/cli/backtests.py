@@ -158,7 +158,7 @@ def _spec(args: argparse.Namespace) -> SweepSpec:
         price is not None for price in prices_given
     ):
         raise InvalidSetting(
-            "Both sides of the comparison need a price.",
+            "On-demand and spot prices must be specified together.",
             remedy="Use --on-demand-usd together with --spot-usd or --prices-file.",
         )
     prices = Prices(args.on_demand_usd or 0.0, args.spot_usd or 0.0, args.prices_file)

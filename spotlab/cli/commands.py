@@ -174,7 +174,7 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "instance_ids", nargs="*", metavar="INSTANCE_ID", help="instance to evaluate"
     )
-    parser.add_argument("--all", action="store_true", help="evaluate the whole fleet")
+    parser.add_argument("--all", action="store_true", help="all instances whose pipeline is on")
 
 
 def _evaluate(args: argparse.Namespace, settings: Settings) -> Result:

@@ -68,9 +68,9 @@ def _data_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="FILE",
-        help="Spot Advisor JSON to compute the features from; older ones serve as history",
+        help="earlier Spot Advisor JSON: the newest has the buckets, others are history",
     )
-    add("--advisor-after", type=Path, metavar="FILE", help="Spot Advisor JSON of a month later")
+    add("--advisor-after", type=Path, metavar="FILE", help="Spot Advisor JSON from a month later")
     add(
         "--spot-prices",
         nargs="+",
@@ -78,7 +78,7 @@ def _data_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="FILE",
-        help="spot.json files of the same time as --advisor-before",
+        help="spot.json files, dated over 30 days before --advisor-after",
     )
 
 
@@ -158,7 +158,7 @@ def _check(args: argparse.Namespace) -> None:
         )
     if advisor and not (args.advisor_before and args.advisor_after):
         raise InvalidSetting(
-            "An advisor model needs a snapshot before and a snapshot after.",
+            "Advisor models are measured on an earlier and a later snapshot.",
             remedy="Use --advisor-before A --advisor-after B.",
         )
     trace_options = {

@@ -74,7 +74,7 @@ def _health_text(health: Health) -> str:
             f"{'—' if uptime is None else f'{uptime:.2%}':>9}{part.uptime.unknown:>9.1%}"
             f"  {part.state.reason}"
         )
-    lines.append(f"{health.probes:,} probes in 24 h; uptime is the share of the known time")
+    lines.append(f"{health.probes:,} probes in 24 h; uptime is a share of the known time")
     return in_lines(lines)
 
 
@@ -168,7 +168,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--least",
-        type=options.integer(1, MAX_ATTEMPTS, "tries"),
+        type=options.integer(1, MAX_ATTEMPTS, "attempts"),
         default=5,
         metavar="N",
         help="minimum number of attempts, for failures (default 5)",

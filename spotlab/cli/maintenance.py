@@ -73,7 +73,7 @@ def _restore_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replace",
         action="store_true",
-        help="replace the existing data, which is moved aside",
+        help="replace the existing data; it is preserved under another name",
     )
 
 

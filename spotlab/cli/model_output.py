@@ -110,6 +110,7 @@ def upload_text(report: UploadReport) -> str:
     first = report.first
     return (
         f"{report.record.reference} is now a candidate model for the task {report.record.task}. "
-        f"The trial prediction of {first.rows} rows gave risks from {first.risk_low:.2%} to "
+        f"The trial prediction on {first.rows} synthetic rows "
+        f"gave risks from {first.risk_low:.2%} to "
         f"{first.risk_high:.2%} within 24 h."
     )

@@ -56,7 +56,8 @@ def _outcomes_text(settled: OutcomeCounts, view: OutcomesView) -> str:
         lines.append(f"{card.target} by {card.model}{role}: {card.words}")
         if card.rows:
             lines.append(
-                f"  Brier {_estimate(card.brier)}, of the base rate {card.brier_of_base_rate:.4f}; "
+                f"  Brier {_estimate(card.brier)}, "
+                f"base rate's Brier {card.brier_of_base_rate:.4f}; "
                 f"base rate {_estimate(card.base_rate)}, mean predicted {card.mean_predicted:.4f}"
             )
     if view.price:

@@ -256,7 +256,7 @@ def roles_table() -> str:
     """The README's table of roles, in Markdown; a test compares the two."""
     roles = list(Role)
     lines = [
-        f"| right | allows to | {' | '.join(roles)} |",
+        f"| right | allows a user to | {' | '.join(roles)} |",
         f"| --- | --- | {' | '.join('---' for _ in roles)} |",
     ]
     for right in Right:

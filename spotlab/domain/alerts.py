@@ -26,10 +26,10 @@ class AlertKind(StrEnum):
 
 
 KIND_WORDS: Final = {
-    AlertKind.STATE: "a component's state changes",
+    AlertKind.STATE: "a component is not healthy",
     AlertKind.STALENESS: "data is stale",
     AlertKind.FAILURES: "a component fails often",
-    AlertKind.DRIFT: "the market drifts from the model's training data",
+    AlertKind.DRIFT: "the market or the predictions drift",
     AlertKind.RISK: "an instance's risk is high",
     AlertKind.PRICE: "a price is high",
 }
@@ -161,7 +161,7 @@ def validated(condition: Condition) -> Condition:
             Pool.parse(condition.pool)
         except ValueError:
             raise InvalidInput(
-                f"{condition.pool!r} is not of the form region:zone:type:system.",
+                f"{condition.pool!r} is not of the form region:zone:type:os.",
                 remedy="Example: us-east-1:us-east-1a:m6i.large:Linux, with - for no zone.",
                 field="pool",
             ) from None

@@ -84,7 +84,7 @@ RECORDED_PRICES: Final = Prices(
     3.06,
     0.918,
     told="On-demand is 3.06 USD/h, the price of p3.2xlarge in us-east-1; spot 0.918 USD/h, the "
-    "lowest that was recorded of it in us-east-1, us-east-2 and us-west-2 from 2019-12-20 to "
+    "lowest price recorded for it in us-east-1, us-east-2 and us-west-2 from 2019-12-20 to "
     "2020-03-23.",
 )
 """Default prices: those of the type that the recorded campaigns probed."""

@@ -54,6 +54,7 @@ def specs_of(*infos: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_specifications_of_a_type() -> None:
     (spec,) = specs_of(M5)
+    assert math.isnan(spec.pop("gpu_memory_gb")), "it has no GPU"
     assert spec == {
         "instance_type": "m5d.large",
         "vcpu": 2.0,
@@ -65,7 +66,28 @@ def test_specifications_of_a_type() -> None:
         "ebs_mbps": 4750.0,
         "clock_mhz": 3100.0,
         "local_nvme_gb": 75.0,
+        "gpu_model": None,
+        "accelerator_model": None,
+        "cpu_maker": None,
     }
+
+
+def test_the_gpu_the_accelerator_and_the_cpu_maker_of_a_type() -> None:
+    (gpu,) = specs_of(
+        M5
+        | {
+            "GpuInfo": {
+                "Gpus": [{"Count": 4, "Name": "A10G", "MemoryInfo": {"SizeInMiB": 22_888}}]
+            },
+            "ProcessorInfo": {"Manufacturer": "AMD", "SupportedArchitectures": ["x86_64"]},
+        }
+    )
+    assert (gpu["gpu_model"], gpu["gpu_count"], gpu["cpu_maker"]) == ("a10g", 4.0, "amd")
+    assert gpu["gpu_memory_gb"] == pytest.approx(22.352, abs=1e-3)
+    (chip,) = specs_of(
+        M5 | {"NeuronInfo": {"NeuronDevices": [{"Count": 1, "Name": "Inferentia2"}]}}
+    )
+    assert (chip["accelerator_model"], chip["accelerator_count"]) == ("inferentia2", 1.0)
 
 
 def test_what_ec2_does_not_say_is_unknown_not_zero() -> None:

@@ -99,7 +99,7 @@ def test_models_of_another_task_are_not_compared(run: Run) -> None:
     [
         ([], 2, "either trace files or advisor files"),
         (["--trace", "a.json", "--advisor-after", "b.json"], 2, "either trace files"),
-        (["--advisor-after", "b.json"], 2, "a snapshot before and a snapshot after"),
+        (["--advisor-after", "b.json"], 2, "measured on an earlier and a later snapshot"),
         (
             ["--advisor-before", "a", "--advisor-after", "b", "--nodes", "2"],
             2,

@@ -54,7 +54,7 @@ def test_a_rule_is_added_tested_listed_and_deleted(
         rule_id = document["rule"]["rule_id"]  # type: ignore[index]
         assert run(capsys, "alerts", "test", rule_id) == (
             0,
-            {"taken": True, "answer": "It answered 200 OK."},
+            {"taken": True, "answer": "It responded 200 OK."},
         )
     assert run(capsys, "alerts", "test", rule_id)[0] == 1
     assert main(["alerts", "list"]) == 0

@@ -75,13 +75,13 @@ def test_what_became_of_an_attempt(store: Store) -> None:
     store.alerts.add(rule(), "sealed", BY)
     store.alerts.record_firing("r1", {}, [message("a"), message("b")])
     one, other = store.alerts.due(NOW, 10)
-    store.alerts.settle(one.alert_id, NOW, "It answered 200.", final=True)
-    store.alerts.settle(other.alert_id, None, "It answered 503.", final=False)
+    store.alerts.settle(one.alert_id, NOW, "It responded 200.", final=True)
+    store.alerts.settle(other.alert_id, None, "It responded 503.", final=False)
     assert [(d.state, d.error) for d in store.alerts.history()] == [
-        (DeliveryState.WAITING, "It answered 503."),
-        (DeliveryState.SENT, "It answered 200."),
+        (DeliveryState.WAITING, "It responded 503."),
+        (DeliveryState.SENT, "It responded 200."),
     ]
-    store.alerts.settle(other.alert_id, None, "It answered 410.", final=True)
+    store.alerts.settle(other.alert_id, None, "It responded 410.", final=True)
     assert store.alerts.history()[0].state is DeliveryState.FAILED
     assert store.alerts.due(NOW + timedelta(days=1), 10) == []
     assert store.alerts.count() == 2

@@ -52,7 +52,7 @@ def test_from_sent_traces_to_a_replayed_window(page: Page, app_url: str, tmp_pat
 
     page.get_by_text("One window replayed").click()
     expect(page.locator("h1")).to_contain_text("In window 1", timeout=30_000)
-    expect(page.get_by_text("Why did it move?")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Why did each policy move?")).to_be_visible(timeout=60_000)
     settle(page)
     assert "view=replay" in page.url
     assert serious_violations(page) == []

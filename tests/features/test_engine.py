@@ -34,7 +34,8 @@ def spec(name: str, vcpu: float, memory_gb: float, **known: float) -> tuple[obje
     """A row of specifications; what is not given is unknown."""
     numbers = ("gpu_count", "accelerator_count", "network_mbps", "ebs_mbps", "clock_mhz")
     facts = [known.get(column, math.nan) for column in (*numbers, "local_nvme_gb")]
-    return (name, vcpu, memory_gb, "arm64" if "g." in name else "x86_64", *facts)
+    architecture = "arm64" if "g." in name else "x86_64"
+    return (name, vcpu, memory_gb, architecture, *facts, None, math.nan, None, None)
 
 
 @pytest.fixture

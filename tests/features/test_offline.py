@@ -46,7 +46,7 @@ def bucket(value: int, at: datetime, savings: float = 50, name: str = "c5.large"
 
 
 def specs(at: datetime, scope: str, vcpu: float) -> Snapshot:
-    row = ("c5.large", vcpu, 4.0, "x86_64", *(np.nan,) * 6)
+    row = ("c5.large", vcpu, 4.0, "x86_64", *(np.nan,) * 6, None, np.nan, None, None)
     return snapshot_of(FeedKind.SPECS, frame(FeedKind.SPECS, [row]), at, scope)
 
 

@@ -162,7 +162,7 @@ def test_a_test_says_the_status_alone(lab: Lab) -> None:
         receiver.response_body = "no_service"
         rule = alert_service(lab).add("slack", REDIS_DOWN, Channel.SLACK, receiver.address).rule
         answer = alert_service(lab).test(rule.rule_id)
-    assert (answer.ok, answer.words) == (False, "It answered 404 Not Found.")
+    assert (answer.ok, answer.words) == (False, "It responded 404 Not Found.")
     assert receiver.messages[0]["blocks"][0]["text"]["text"] == "○ Test: a test of this receiver"
     gone = alert_service(lab).test(rule.rule_id)
     assert (gone.ok, gone.words) == (False, "It refused the connection.")
@@ -179,7 +179,7 @@ def test_what_is_not_taken_is_tried_again_later_and_later(lab: Lab, online: Dict
     assert (sent.state, sent.attempts, sent.error) == (
         DeliveryState.SENT,
         4,
-        "It answered 200 OK.",
+        "It responded 200 OK.",
     )
 
 
@@ -268,7 +268,7 @@ def test_a_receiver_that_hangs_did_not_answer_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as hung:
         address = f"http://127.0.0.1:{hung.getsockname()[1]}/hook"
         answer = webhook_client.post(address, b"{}", "00", 0, 0.02, networks=LOOPBACK)
-    assert (answer.ok, answer.final, answer.words) == (False, False, "It did not answer in time.")
+    assert (answer.ok, answer.final, answer.words) == (False, False, "It did not respond in time.")
 
 
 def test_the_address_is_nowhere_to_be_read(

@@ -203,7 +203,7 @@ def test_open_and_closed_ports_are_told_alike_where_no_receiver_may_be() -> None
 def test_nothing_that_a_receiver_writes_is_told() -> None:
     with serving(b"HTTP/1.1 403 hunter2\r\nX: hunter2\r\n\r\nhunter2") as port:
         answer = post(f"http://127.0.0.1:{port}/", networks=LOOPBACK)
-    assert answer == WebhookResponse(False, True, "It answered 403 Forbidden.")
+    assert answer == WebhookResponse(False, True, "It responded 403 Forbidden.")
 
 
 def test_the_environment_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,14 +280,14 @@ def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch
         return found(PUBLIC)
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
-    assert post("http://hooks.example.com/", 0.02).words == "It did not answer in time."
+    assert post("http://hooks.example.com/", 0.02).words == "It did not respond in time."
     answered.set()
 
 
 def test_a_handshake_that_hangs_is_not_waited_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"https://127.0.0.1:{silent.getsockname()[1]}/"
-        assert post(address, 0.1, LOOPBACK).words == "It did not answer in time."
+        assert post(address, 0.1, LOOPBACK).words == "It did not respond in time."
 
 
 @pytest.fixture
@@ -320,8 +320,8 @@ def certified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext
 @pytest.mark.parametrize(
     ("host", "words"),
     [
-        ("hooks.example.com", "It answered 200 OK."),
-        ("hooks.example.com.", "It answered 200 OK."),
+        ("hooks.example.com", "It responded 200 OK."),
+        ("hooks.example.com.", "It responded 200 OK."),
         ("other.example.com", "Its certificate cannot be trusted: "),
     ],
 )

@@ -31,7 +31,7 @@ def receiver() -> Iterator[Receiver]:
 
 def test_without_rules_it_says_what_to_do(lab: Lab, open_page: Open) -> None:
     app = open_page("alerts")
-    assert app.title[0].value == "0 alert rules: nobody is notified when something fails"
+    assert app.title[0].value == "0 alert rules: no one is notified when something fails"
     assert app.expander[0].label == "Add a rule"
 
 
@@ -48,7 +48,7 @@ def test_firing_alerts_and_notifications(
     assert list(ringing["subject"]) == ["Redis cache is down"]
     assert list(rules["receiver"]) == [f"webhook to http://127.0.0.1:{receiver.port}/…"]
     assert list(history["state"]) == ["● sent"]
-    assert list(history["error"]) == ["It answered 200 OK."]
+    assert list(history["error"]) == ["It responded 200 OK."]
     assert SECRET_PATH not in said(app) + rules.to_csv() + history.to_csv()
 
 
@@ -98,7 +98,7 @@ def test_a_rule_is_changed_tested_silenced_and_deleted(
     app.text_input(key=f"alert-pool {form}").set_value("somewhere")
     app.number_input(key=f"alert-price threshold {form}").set_value(0.25)
     button(app, "Save").click().run()
-    assert "'somewhere' is not of the form region:zone:type:system." in app.error[0].value
+    assert "'somewhere' is not of the form region:zone:type:os." in app.error[0].value
     assert services.rule(key) == rule
 
     services.change(key, condition=(asked := replace(asked, again_h=12)))
@@ -120,7 +120,7 @@ def test_a_rule_is_changed_tested_silenced_and_deleted(
 
     button(app, "Send a test").click().run()
     assert receiver.events == ["test"]
-    assert "It answered 200 OK" in app.success[0].value
+    assert "It responded 200 OK" in app.success[0].value
     button(app, "Switch off").click().run()
     assert not services.rule(key).enabled
     assert list(app.dataframe[0].value["state"]) == ["○ off"]

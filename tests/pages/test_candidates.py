@@ -54,7 +54,7 @@ def test_filters_from_the_url_narrow_the_market(lab: Lab, open_page: Open) -> No
 
 def test_no_pool_left_says_what_to_do(lab: Lab, open_page: Open) -> None:
     app = open_page("candidates", vcpu="192")
-    assert app.title[0].value == "None of 12 pools meets the requirements"
+    assert app.title[0].value == "None of the 12 pools meets the requirements"
     assert "What to do" in app.info[0].value
 
 

@@ -66,7 +66,7 @@ def test_without_a_model_the_fleet_is_shown_undecided(
     lab_without_model: Lab, open_page: Open
 ) -> None:
     app = open_page("instances")
-    assert app.title[0].value == "4 instances, none evaluated yet"
+    assert app.title[0].value == "4 instances, no decisions yet"
     assert set(app.dataframe[0].value["decision"]) == {"○ not decided"}
     assert "The first run failed" in said(app)
     assert "No champion model is registered." in said(app)

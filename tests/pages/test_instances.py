@@ -25,7 +25,7 @@ def test_first_line_counts_the_moves_and_sums_the_savings(lab: Lab, open_page: O
     assert moving
     saved = sum(d.saving_usd_per_hour or 0 for d in moving)
     assert app.title[0].value.startswith(
-        f"{len(moving)} of 4 instances should move: saves {saved:.4f} USD/h, expected"
+        f"{len(moving)} of 4 instances should move: this saves {saved:.4f} USD/h, expected"
     )
     assert "a month" in app.title[0].value
 
@@ -110,7 +110,7 @@ def test_old_decisions_show_their_age(lab: Lab, open_page: Open) -> None:
 def test_first_day_without_aws_is_explained(bare_lab: Lab, open_page: Open) -> None:
     app = open_page("instances")
     assert not app.exception
-    assert app.title[0].value == "0 instances, none evaluated yet"
+    assert app.title[0].value == "0 instances, no decisions yet"
     assert "No AWS in this test." in said(app)
     assert "What to do" in said(app)
     assert any(button.label == "Try again" for button in app.button)

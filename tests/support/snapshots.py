@@ -90,6 +90,7 @@ def specs(at: datetime, scope: str, names: Sequence[str] = tuple(TYPES)) -> Snap
             *TYPES[name][:2],
             "arm64" if name.startswith("m6g") else "x86_64",
             *((nan,) * 6 if scope == "advisor" else full),
+            *(None, nan, None, None),
         )
         for name in names
     ]

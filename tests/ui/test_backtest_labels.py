@@ -56,7 +56,7 @@ def test_workloads_in_words() -> None:
     [
         ((-0.1, -0.2, -0.05), "▼ cheaper"),
         ((0.1, 0.05, 0.2), "▲ more expensive"),
-        ((0.1, -0.05, 0.2), "○ do not differ significantly"),
+        ((0.1, -0.05, 0.2), "○ no significant difference"),
         ((0.1, None, None), "—"),
     ],
     ids=["cheaper", "more expensive", "alike", "unknown"],

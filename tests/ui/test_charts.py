@@ -95,7 +95,7 @@ def test_waterfall_adds_up_from_base_to_score(palette: Palette) -> None:
     assert steps.measure[0] == "absolute"
     assert steps.measure[-1] == "total"
     assert "16 % a month" in steps.y[0]
-    assert "0.48 % in 24 h" in steps.y[-1]
+    assert "0.48 % within 24 h" in steps.y[-1]
     assert "log-odds" in chart.layout.xaxis.title.text
     assert steps.increasing.marker.color == palette.bad
 

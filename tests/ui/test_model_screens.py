@@ -89,7 +89,11 @@ def test_results_are_kept_by_digest_and_the_oldest_goes() -> None:
         (ModelAction.CHAMPION, "advisor", "replacing toy@1.0.0, which becomes graduated"),
         (ModelAction.CHAMPION, "advisor", "3 instances without an assigned model"),
         (ModelAction.GRADUATE, "advisor", "runs in shadow alongside the champion"),
-        (ModelAction.REJECT, "advisor", "2 instances with this version will be evaluated by"),
+        (
+            ModelAction.REJECT,
+            "advisor",
+            "2 instances assigned to this version will be evaluated by",
+        ),
         (ModelAction.ARCHIVE, "capacity", "is archived"),
         (ModelAction.DISABLE, "advisor", "until it is enabled again"),
         (ModelAction.ENABLE, "advisor", "may use toy@1.1.0 again"),

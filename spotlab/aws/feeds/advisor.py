@@ -102,7 +102,7 @@ def _rates(advisor: _Advisor, feed: str) -> Iterator[tuple[str, str, str, int, f
                 yield region, system, instance_type, rate.r, rate.s
 
 
-def _spec(instance_type: str, size: _Size, feed: str) -> tuple[str | float, ...]:
+def _spec(instance_type: str, size: _Size, feed: str) -> tuple[str | float | None, ...]:
     unknown = float("nan")
     if not (0 < size.cores <= 10_000 and 0 < size.ram_gb <= 1_000_000):
         reject(
@@ -120,4 +120,8 @@ def _spec(instance_type: str, size: _Size, feed: str) -> tuple[str | float, ...]
         accelerators,
         accelerators,
         *(unknown,) * 4,
+        None,
+        unknown,
+        None,
+        None,
     )

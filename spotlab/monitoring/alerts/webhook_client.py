@@ -127,9 +127,9 @@ def post(
 
 def _response_of(status: int) -> WebhookResponse:
     if 300 <= status < 400:
-        return WebhookResponse(False, True, f"It answered {status}: redirects are not followed.")
+        return WebhookResponse(False, True, f"It responded {status}: redirects are not followed.")
     phrase = next((f" {each.phrase}" for each in HTTPStatus if each == status), "")
-    words = f"It answered {status}{phrase}."
+    words = f"It responded {status}{phrase}."
     if 200 <= status < 300:
         return WebhookResponse(True, True, words)
     return WebhookResponse(False, 400 <= status < 500 and status not in _RETRYABLE, words)
@@ -137,7 +137,7 @@ def _response_of(status: int) -> WebhookResponse:
 
 def _error_text(exc: Exception) -> str:
     if isinstance(exc, TimeoutError):
-        return "It did not answer in time."
+        return "It did not respond in time."
     if isinstance(exc, ssl.SSLCertVerificationError):
         return f"Its certificate cannot be trusted: {exc.verify_message}."
     if isinstance(exc, ConnectionRefusedError):

@@ -273,5 +273,5 @@ def show_none() -> None:
     """Shows the empty state."""
     widgets.empty(
         "There is no account that you may see.",
-        "add one below as an administrator, or ask one to add accounts to your user.",
+        "ask an administrator to assign accounts to your user, or to add one below.",
     )

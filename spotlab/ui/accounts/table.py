@@ -98,6 +98,6 @@ def columns(now: datetime, palette: Palette) -> dict[str, Column]:
         "listed": Column("last listed", at(now, formatting.ago), "“—”: never."),
         "role": Column("role", help="The role that SpotLab assumes; none: its own credentials."),
         "external": Column("external id", help="Whether one is sent; it is never shown."),
-        "kept": Column("defined in", help="The settings (accounts file, emulator), or SpotLab."),
+        "kept": Column("defined in", help="Settings: accounts file, emulator. SpotLab: this page."),
         "aws": Column("AWS"),
     }

@@ -29,12 +29,12 @@ def show(rule: AlertRule) -> None:
             elif st.button("Switch on", icon=":material/notifications:", key=f"on {key}"):
                 _run(lambda: services.change(key, enabled=True), rerun=True)
             with st.popover("Signing key", icon=":material/key:"):
-                st.caption("The receiver verifies the header X-SpotLab-Signature with this key.")
+                st.caption("With this key, the receiver can verify the header X-SpotLab-Signature.")
                 st.code(services.signing_key(key), language=None)
             with st.popover("Delete", icon=":material/delete:"):
                 st.write(
-                    f"“{formatting.plain(rule.name)}” is no longer checked, and its waiting "
-                    "notifications are not sent."
+                    f"“{formatting.plain(rule.name)}” will no longer be evaluated, and its waiting "
+                    "notifications will not be sent."
                 )
                 if st.button("Delete rule", key=f"delete {key}"):
                     _run(lambda: services.delete(key), rerun=True)

@@ -42,7 +42,7 @@ def show_add() -> None:
     if (added := st.session_state.pop(ADDED, None)) is not None:
         name, signing_key = added
         st.success(
-            f"“{formatting.plain(name)}” is active now. The receiver verifies the header "
+            f"“{formatting.plain(name)}” is active now. The receiver can verify the header "
             "X-SpotLab-Signature with this key:",
             icon=":material/check_circle:",
         )
@@ -124,7 +124,7 @@ def _show_price(initial: Condition, key: str, left: DeltaGenerator, right: Delta
         "Or a pool",
         initial.pool,
         placeholder="us-east-1:us-east-1a:m6i.large:Linux",
-        help="region:zone:type:system, with - for no zone. Account and instance are then ignored.",
+        help="region:zone:type:os, with - for no zone. Account and instance are then ignored.",
         key=_key("pool", key),
     )
     _show_error(left, "pool", key)

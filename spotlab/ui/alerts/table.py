@@ -26,7 +26,7 @@ STATE_MARKS = {
 def headline(rules: Sequence[AlertRule], deliveries: Sequence[Delivery]) -> str:
     """How many alerts fire, and how many notifications could not be delivered."""
     if not rules:
-        return "0 alert rules: nobody is notified when something fails"
+        return "0 alert rules: no one is notified when something fails"
     firing = sum(len(rule.rung) for rule in rules if rule.enabled)
     enabled = sum(rule.enabled for rule in rules)
     sentence = (
@@ -86,7 +86,7 @@ def show_rules(rules: Sequence[AlertRule], now: datetime, palette: Palette) -> A
         "receiver": Column(
             "receiver", help="The address is stored encrypted: only its host is shown."
         ),
-        "reminder": Column("reminder after", help="While the condition holds."),
+        "reminder": Column("reminder every", help="While the condition holds."),
         "by": Column("added by"),
     }
     st.subheader("Rules", anchor=False)
@@ -108,7 +108,7 @@ def show_history(
     st.subheader("Notifications", anchor=False)
     if not deliveries:
         widgets.empty(
-            "No alerts have fired yet.",
+            "There are no notifications yet.",
             "send a test of a rule to check that its receiver responds.",
         )
         return
@@ -173,7 +173,7 @@ def _exported(deliveries: Sequence[Delivery], now: datetime) -> export.Table:
         "subject": "What",
         "state": "State",
         "attempts": "Attempts",
-        "error": "Receiver's answer",
+        "error": "Receiver's response",
     }
     frame["at"] = [formatting.moment(at) for at in frame["at"]]
     return export.Table(frame, f"Alerts until {formatting.moment(now)}", headers)

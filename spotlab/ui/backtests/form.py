@@ -45,7 +45,7 @@ def ask() -> Sweep | None:
     known = uploads.folders(session.settings().home.absolute())
     with row[1]:
         names = {name: label for name, (label, _) in known.items()} | {OWN: "upload files"}
-        chosen = widgets.pick_one("Traces (sibling zones together)", names, "data") or OWN
+        chosen = widgets.pick_one("Traces (all zones of one campaign)", names, "data") or OWN
     traces = _uploaded_traces() if chosen == OWN else TraceChoice(known[chosen][1])
     prices = _prices()
     workloads = _job() if kind == "deadline" else _service(prices)
@@ -73,7 +73,7 @@ def _with_policies(spec: SweepSpec) -> Sweep | None:
             key=f"backtest-policies {' '.join(fitting)}",
             help="\n\n".join(
                 f"**{labels.policy(name, models)}**: "
-                f"{labels.POLICY_RULES.get(name, 'decides by the forecasts of the model')}."
+                f"{labels.POLICY_RULES.get(name, 'uses the forecasts of the model')}."
                 for name in sweep.policies
             ),
         )
@@ -131,7 +131,7 @@ def _windows() -> tuple[int, int]:
         max_value=500,
         value=20,
         key="backtest-windows",
-        help="Each begins at a random place of the traces, with a workload drawn at random.",
+        help="Each begins at a random point in the traces, with a workload drawn at random.",
     )
     seed = row[1].number_input(
         "Seed", min_value=0, value=7, key="backtest-seed", help="Of the random draws."
@@ -185,7 +185,7 @@ def _prices() -> Prices | None:
 
 def _uploaded_traces() -> TraceChoice | None:
     files = st.file_uploader(
-        "Availability traces in JSON or CSV, one file per zone; sibling zones together",
+        "Availability traces in JSON or CSV, one file per zone; upload all zones of one campaign",
         type=["json", "csv", "gz"],
         accept_multiple_files=True,
         key="backtest-traces",

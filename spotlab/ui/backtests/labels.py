@@ -23,7 +23,7 @@ POLICY_RULES: Final[Mapping[str, str]] = {
     "spot_greedy": "the cheapest available pool, until it is lost",
     "cheapest_pool": "always the cheapest available pool",
     "lowest_advisor_bucket": "the available pool with the lowest advisor bucket, until it is lost",
-    "eager_failover": "another pool immediately, on-demand if none is available, and back",
+    "eager_failover": "after a loss, another pool immediately; on-demand while none is available",
     "uniform_progress": "Wu et al., NSDI 2024, in one zone",
     "uniform_progress_multi": "Wu et al., NSDI 2024, across all zones",
     ORACLE: "the best schedule with hindsight; no policy can do better",

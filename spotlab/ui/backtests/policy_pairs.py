@@ -58,7 +58,7 @@ def columns(figures: SweepFigures) -> dict[str, Column]:
         "policy": Column("policy"),
         "cost": Column("cost (Δ %)", labels.share, number=True),
         "cost_between": Column(
-            "between (%)", str, "95 % interval: paired bootstrap over windows.", number=True
+            "interval (%)", str, "95 % interval: paired bootstrap over windows.", number=True
         ),
         "verdict": Column("verdict", help="Based on the paired interval only."),
     }
@@ -69,7 +69,7 @@ def columns(figures: SweepFigures) -> dict[str, Column]:
             "“—”: the selected policy has no downtime to compare with.",
             number=True,
         )
-        shown["downtime_between"] = Column("between (%) ", str, number=True)
+        shown["downtime_between"] = Column("interval (%) ", str, number=True)
     return shown
 
 
@@ -88,4 +88,4 @@ def verdict(difference: Difference) -> str:
         return formatting.UNKNOWN
     if high < 0.0:
         return "▼ cheaper"
-    return "▲ more expensive" if low > 0.0 else "○ do not differ significantly"
+    return "▲ more expensive" if low > 0.0 else "○ no significant difference"

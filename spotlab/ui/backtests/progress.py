@@ -102,7 +102,7 @@ def _resume(record: SweepRecord) -> None:
         actions.begin(sweep)
     st.warning(
         "SpotLab's code, a model or a trace has changed since then, so these cells cannot be mixed "
-        "with new ones.\n\n**What to do:** set up a new backtest on the list of backtests; the "
+        "with new ones.\n\n**What to do:** set up a new backtest under “All backtests”; the "
         "finished cells of this one can still be viewed here.",
         title="This backtest cannot be resumed",
         icon=":material/warning:",

@@ -77,7 +77,7 @@ def headline(record: SweepRecord, figures: SweepFigures, chosen: Mapping[str, Ce
     models = record.config["models"]
     (first, result), *others = chosen.items()
     number = number_of(figures, chosen)
-    answer = f"In window {number} {labels.policy(first, models)} {_result_text(result)}"
+    answer = f"In window {number}, {labels.policy(first, models)} {_result_text(result)}"
     for name, other in others:
         answer += f"; {labels.policy(name, models)} {_result_text(other, short=True)}"
     return answer
@@ -87,9 +87,9 @@ def _result_text(result: CellResult, *, short: bool = False) -> str:
     workload = result.cell.workload
     cost = f"{labels.usd(result.cost_usd)} USD, {formatting.count(result.moves, 'move')}"
     if isinstance(workload, DeadlineJob):
-        late = "misses its deadline" if result.missed else "is in time"
+        late = "misses its deadline" if result.missed else "meets its deadline"
         return cost if short and not result.missed else f"{late}: {cost}"
-    return f"{'' if short else 'takes '}{cost}, {labels.number(result.downtime_h)} h down"
+    return f"{'' if short else 'costs '}{cost}, {labels.number(result.downtime_h)} h of downtime"
 
 
 def show(record: SweepRecord, chosen: Mapping[str, CellResult], palette: Palette) -> None:
@@ -107,7 +107,7 @@ def show(record: SweepRecord, chosen: Mapping[str, CellResult], palette: Palette
     workload = next(iter(chosen.values())).cell.workload
     length_h = len(panel.elapsed_h) * panel.gap_s / 3600.0
     _warn(ready)
-    st.header("Where did it run?", anchor=False)
+    st.header("Where did each policy run?", anchor=False)
     st.plotly_chart(
         charts.timeline(
             spells(panel),
@@ -131,7 +131,7 @@ def show(record: SweepRecord, chosen: Mapping[str, CellResult], palette: Palette
             key="replay-progress",
             alt="Work done over time, and the deadline",
         )
-    st.header("Why did it move?", anchor=False)
+    st.header("Why did each policy move?", anchor=False)
     for name, cell in ready.items():
         _show_moves(labels.policy(name, models), name, cell)
 

@@ -136,7 +136,7 @@ def _chart(record: SweepRecord, figures: SweepFigures, palette: Palette) -> tupl
         palette=palette,
     )
     caption = (
-        "Bars are 95 % intervals; those of the cost are of its paired ratio to the oracle's cost. "
+        "Bars: 95 % intervals; those of the cost come from the paired ratio to the oracle's cost. "
         "The line connects the policies that no other beats on both axes. The cost axis does not "
         "begin at 0."
     )

@@ -39,7 +39,7 @@ def headline(records: Sequence[SweepRecord]) -> str:
     if records:
         newest = records[0]
         return (
-            f"No backtest is finished yet: the newest has {newest.done:,} of "
+            f"No backtest has finished yet: the newest has completed {newest.done:,} of "
             + formatting.count(newest.total, "cell")
         )
     return "0 backtests yet: start one to see what each policy would have cost"

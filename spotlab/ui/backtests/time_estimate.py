@@ -27,7 +27,7 @@ def describe_cells(sweep: Sweep) -> str:
         return size
     seconds = sweep_seconds(sweep, run.result)
     processes = f"{core_count()} process{'es' if core_count() > 1 else ''}"
-    models = ", after the model's forecasts" if sweep.models else ""
+    models = ", plus the time for the model's forecasts" if sweep.models else ""
     return f"{size}, about {rounded_up(seconds)} on {processes}{models}"
 
 

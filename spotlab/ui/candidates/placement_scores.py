@@ -17,7 +17,7 @@ from spotlab.ui.common.tables import Column
 COLUMN: Final = Column(
     "placement",
     "{:.0f}".format,
-    "AWS's placement score, from 1 (a spot request would hardly be fulfilled now) to 10. It is the "
+    "AWS's placement score, from 1 (a request is unlikely to be fulfilled now) to 10. It is the "
     "score of a group of types that are requested together. It is no guarantee, and is not used "
     "for risk or expected cost. “—”: unknown, or refused by quota; select a row for the reason, "
     "the group and the age.",

@@ -30,7 +30,7 @@ def headline(ranking: Ranking, instance: Instance | None, current: Candidate | N
     """The best candidate, and its saving for an instance."""
     candidates = ranking.candidates
     if not len(candidates):
-        return f"None of {formatting.count(len(ranking.table), 'pool')} meets the requirements"
+        return f"None of the {formatting.count(len(ranking.table), 'pool')} meets the requirements"
     best = candidates.iloc[0]
     sentence = (
         f"{best['instance_type']} in {zone_of(best)} is the best of "
@@ -110,7 +110,7 @@ def columns(horizon_h: float, palette: Palette) -> dict[str, Column]:
     return {
         "rank": Column("rank", "{:,.0f}".format, "1: lowest expected cost.", number=True),
         "type": Column("type"),
-        "zone": Column("zone", help="A region: its price is known for the whole region only."),
+        "zone": Column("zone", help="A region, if prices are known only per region."),
         "price": Column("price USD/h", formatting.usd, "Newest known spot price.", number=True),
         "cost": Column(
             "expected cost USD/h", formatting.usd_finer, EXPECTED_COST_HELP, number=True

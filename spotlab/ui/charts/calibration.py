@@ -86,7 +86,7 @@ def precision_recall(
         palette: of the theme.
     """
     chart = figure(
-        palette, x="recall: share of losses predicted (%)", y="precision (%)", height=360
+        palette, x="recall: share of positive rows predicted (%)", y="precision (%)", height=360
     )
     for number, curve in enumerate(curves):
         points = np.unique(np.linspace(0, len(curve.recall) - 1, MAX_POINTS).astype(np.intp))

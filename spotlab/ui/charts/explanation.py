@@ -40,7 +40,7 @@ def waterfall(
         f"base: {percent(base_monthly_rate)} a month",
         *(plain(labelled_value(step.feature, step.value, step.unit)) for step in steps),
         f"<b>this pool: {percent(explanation.monthly_rate)} a month, "
-        f"{percent(risk.value)} in {risk.horizon_h:g} h</b>",
+        f"{percent(risk.value)} within {risk.horizon_h:g} h</b>",
     ]
     values = [explanation.base, *(step.log_odds for step in steps), explanation.raw_score]
     chart = figure(palette, x=UNIT, y="", height=90 + ROW_PX * len(names))

@@ -135,7 +135,7 @@ def _draw_frontier(
     )
     label(
         chart,
-        "dotted: the frontier; no pool is both safer and cheaper",
+        "dotted: the frontier; no pool is both safer and cheaper than those on it",
         1,
         1,
         palette.quiet,

@@ -23,7 +23,7 @@ def rights_of_role(role: Role) -> str:
     added = RIGHTS[role] - (RIGHTS[below] if below is not None else frozenset())
     texts = [MEANINGS[right] for right in Right if right in added]
     if below is not None:
-        texts.append(f"everything that {A_ROLE[below].lower()} may do")
+        texts.append(f"and everything that {A_ROLE[below].lower()} may do")
     return formatting.listed(texts, most=20)
 
 
@@ -39,7 +39,7 @@ def sign_in_state(user: User, now: datetime) -> str:
     if user.locked_until is not None and user.locked_until > now:
         return "locked"
     if user.must_change:
-        return "to choose a password"
+        return "must choose a password"
     return "active" if user.last_sign_in_at is not None else "not signed in yet"
 
 

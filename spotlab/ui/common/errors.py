@@ -34,7 +34,7 @@ from spotlab.ui.common.formatting import plain
 log = logging.getLogger("spotlab.ui")
 
 TITLES: Final[dict[type[SpotlabError], str]] = {
-    Cancelled: "Stopped",
+    Cancelled: "Cancelled",
     NoMarketData: "No market data yet",
     DatabaseDown: "The database does not respond",
     OnlineStoreDown: "The online store does not respond",
@@ -82,7 +82,7 @@ def show(exc: Exception) -> bool:
     with logs.correlated() as reference:
         log.error("unexpected error %s", reference, exc_info=exc)
     st.error(
-        "The page could not be completed. Opening it changed nothing, and recorded decisions are "
+        "The page, or an action on it, could not be completed. Recorded decisions are "
         "not affected.\n\n**What to do:** reload the page. If the error persists, search for "
         f"`{reference}` on the Logs page or in the server's log (stderr).",
         title="Unexpected error",

@@ -85,8 +85,8 @@ def _sections(user: Principal) -> dict[str, list[st.Page]]:
 def _show_first_run(run: background_tasks.Run[None]) -> None:
     st.title("Preparing SpotLab")
     st.write(
-        "SpotLab lists the fleet, collects the market and evaluates each instance once. This "
-        "takes a few seconds and happens only once; the page then opens automatically."
+        "SpotLab lists the fleet, collects the market and evaluates new instances. This "
+        "usually takes a few seconds; the page then opens automatically."
     )
     background_tasks.look(run)
     st.skeleton(280)

@@ -60,7 +60,7 @@ def _from_cookie(cookie: str | None, *, used: bool) -> Principal:
     if lab.settings.auth == "off" and not is_loopback(st.get_option("server.address")):
         raise NotSignedIn(
             f"The server listens on {st.get_option('server.address') or 'every address'} without "
-            "sign-in: anyone who can reach it would be administrator.",
+            "sign-in: anyone who can reach it would be its administrator.",
             remedy="Set SPOTLAB_AUTH=accounts, or start the server with `spotlab serve`, which "
             "listens on 127.0.0.1.",
         )

@@ -18,14 +18,14 @@ def polarity(place: DeltaGenerator, key: str) -> Polarity | None:
         placeholder=UNDECLARED,
         key=key,
         help="A CSV file does not state what 1 means, so choose it here. A JSON file "
-        "counts what is available.",
+        "contains the number of available nodes.",
     )
 
 
 def gap_s(place: DeltaGenerator, key: str) -> float | None:
     """Seconds between ticks; None: the file states them."""
     return place.number_input(
-        "Gap, s",
+        "Gap (s)",
         min_value=1.0,
         value=None,
         placeholder=UNDECLARED,

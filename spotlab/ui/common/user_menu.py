@@ -31,7 +31,7 @@ def show(user: Principal) -> None:
         elif session.settings().auth != "off":
             links.to_sign_in()
         else:
-            st.caption("This server has no sign-in: anyone who can reach it is administrator.")
+            st.caption("This server has no sign-in: anyone who can reach it is its administrator.")
 
 
 def visible_accounts(user: Principal) -> str:

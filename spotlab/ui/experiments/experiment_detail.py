@@ -113,7 +113,7 @@ def facts(side: Candidate) -> dict[str, str]:
     """A pool's numbers with their units, by label."""
     return {
         "spot price": formatting.usd_per_hour(side.spot_price_usd_per_hour),
-        f"risk in {side.horizon_h:g} h": formatting.percent(side.risk),
+        f"risk within {side.horizon_h:g} h": formatting.percent(side.risk),
         "interruptions a month": f"{HOURS_PER_MONTH * side.hazard_per_hour:.2f}",
         "expected cost": f"{formatting.usd_finer(side.expected_cost_usd_per_hour)} USD/h",
         "on-demand price": formatting.usd_per_hour(side.on_demand_price_usd_per_hour),
@@ -270,7 +270,7 @@ def _show_sources(experiment: Experiment) -> None:
     sides = [s for s in (verdict.chosen, verdict.current) if s] if verdict else []
     origins = list(dict.fromkeys(o for side in sides for o in side.sources))
     if not origins:
-        st.caption("No sources were recorded, because no pool could be scored.")
+        st.caption("No sources: the current pool was not scored, and no other was chosen.")
         return
     st.table(
         pd.DataFrame(

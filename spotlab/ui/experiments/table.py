@@ -59,7 +59,7 @@ def show_filters(
 def headline(total: int, newest: Sequence[ExperimentSummary], now: datetime) -> str:
     """How many decisions match, and how many of those shown would move an instance."""
     if not total:
-        return "No decisions match the filters"
+        return "0 decisions to show"
     moves = sum(row.decision in (Decision.SWITCH, Decision.FALLBACK_ONDEMAND) for row in newest)
     return (
         f"{formatting.count(total, 'decision')}, the newest "
@@ -138,7 +138,7 @@ def columns(now: datetime, palette: Palette) -> dict[str, Column]:
         "model": Column("model"),
         "state": Column(
             "inputs",
-            help="Degraded: made with less data than usual; the decision says what was missing.",
+            help="Degraded: made with less data than usual; the reason says what was unavailable.",
             colour=lambda state: palette.of_state({"not decided": "down"}.get(state, state)),
         ),
         "market": Column("market"),

@@ -27,7 +27,7 @@ HEADS: Final = (
         SUCCESS_RATE,
         "Share of its work that succeeded in 24 h: collections, listings, evaluations and jobs; "
         "for the app servers, requests with a status below 500, without those of monitoring. For "
-        "a component without recorded work: share of probes that it answered.",
+        "a component without recorded work: share of probes to which it responded.",
     ),
     (
         LATENCY,
@@ -59,7 +59,7 @@ def headline(health: Health) -> str:
     unknown = [s for s in states if s.state == UNKNOWN]
     total = formatting.count(len(states), "component")
     if not failing and not unknown:
-        return f"All {total} work"
+        return f"All {total} are healthy"
     problems = [f"{s.name} is {s.state}" for s in sorted(failing, key=lambda s: s.state != DOWN)]
     if unknown:
         problems.append(f"{formatting.listed([s.name for s in unknown])} unknown")
@@ -115,7 +115,7 @@ def _show_row(part: ComponentHealth, health: Health, palette: Palette) -> None:
         p50 + _small(f"{p95} · {p99}" if done.measured else ""),
         help=None
         if done.measured
-        else "No latency was measured: it was not used, or is judged by its heartbeats.",
+        else "No latency was measured: it was not used, or its state is known from its heartbeats.",
         text_alignment="right",
     )
     row[3].markdown(

@@ -27,10 +27,10 @@ def headline(fleet: Sequence[Instance], decisions: Mapping[str, ExperimentSummar
     latest = [decisions[i.instance_id] for i in fleet if i.instance_id in decisions]
     decided = [d for d in latest if d.decision is not None]
     if not decided:
-        return f"{total}, none evaluated yet"
+        return f"{total}, no decisions yet"
     moving = [d for d in decided if d.decision in MOVES]
     if not moving:
-        return f"None of {total} should move"
+        return f"None of the {total} should move"
     before, after = _interruptions(moving)
     return (
         f"{len(moving)} of {total} should move: {_effect(moving)}, expected interruptions "
@@ -43,11 +43,11 @@ def _effect(moving: Sequence[ExperimentSummary]) -> str:
     savings = [d.saving_usd_per_hour for d in moving if d.saving_usd_per_hour is not None]
     saving, costing = [s for s in savings if s >= 0], [-s for s in savings if s < 0]
     if not costing:
-        return f"saves {formatting.usd_per_hour(sum(saving))}"
-    safer = f"{len(costing)} for safety at {formatting.usd_per_hour(sum(costing))} more"
+        return f"this saves {formatting.usd_per_hour(sum(saving))}"
+    safer = f"{len(costing)} to reduce risk at {formatting.usd_per_hour(sum(costing))} more"
     if not saving:
         return safer
-    return f"{len(saving)} save {formatting.usd_per_hour(sum(saving))}, {safer}"
+    return f"{len(saving)} to save {formatting.usd_per_hour(sum(saving))}, {safer}"
 
 
 def small_print(

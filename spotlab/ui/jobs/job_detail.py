@@ -44,7 +44,7 @@ def show_actions(view: JobView) -> None:
         args=(
             JobService.resume if paused else JobService.pause,
             name,
-            f"{view.job.title} {'is on its schedule again' if paused else 'is paused'}.",
+            f"{view.job.title} {'is back on schedule' if paused else 'is paused'}.",
         ),
         disabled=not may,
         key="pause-job",

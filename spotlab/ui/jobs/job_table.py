@@ -59,7 +59,7 @@ def small_print(overview: JobsOverview) -> str:
     if overview.leader is None:
         return (
             "An app server with SPOTLAB_SCHEDULER=on or a `spotlab worker` becomes the leader "
-            "within seconds. Jobs that are due until then wait, or are skipped if too late."
+            "within seconds. Jobs that become due by then wait, or are skipped if too late."
         )
     return "Refreshes when a run begins or ends, and every 30 s. Times are UTC."
 
@@ -106,7 +106,7 @@ def show_jobs(overview: JobsOverview, palette: Palette) -> None:
     columns = {
         "title": Column("job", width=190),
         "standing": Column("state", colour=colour_of(palette), width=125),
-        "schedule": Column("schedule", width=110, help="In UTC; * means that it was changed."),
+        "schedule": Column("schedule", width=110, help="In UTC; a final * means it was changed."),
         "last_at": Column(
             "last run",
             tables.at(overview.at, formatting.ago),

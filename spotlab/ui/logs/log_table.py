@@ -113,7 +113,7 @@ def headline(tail: Tail, now: datetime) -> str:
     levels = Counter(line.level for line in lines)
     errors, warnings = levels["ERROR"] + levels["CRITICAL"], levels["WARNING"]
     processes = len({line.process for line in lines})
-    more = "more than " if tail.truncated and len(lines) == len(tail.lines) else ""
+    more = "More than " if tail.truncated and len(lines) == len(tail.lines) else ""
     return (
         f"{more}{formatting.count(len(lines), 'log line')}{when}: "
         f"{formatting.count(errors, 'error')}, {formatting.count(warnings, 'warning')}, from "
@@ -245,7 +245,7 @@ def show_download(filters: LogFilter, max_lines: int) -> None:
         mime="application/jsonl",
         icon=":material/download:",
         on_click="ignore",
-        help=f"The filtered lines as JSON lines, newest first, at most {max_lines:,}.",
+        help=f"All lines that match, as JSON lines, newest first, at most {max_lines:,}.",
     )
 
 

@@ -68,7 +68,7 @@ def show_outcome() -> None:
             )
         elif report is not None:
             result = "nothing had changed" if report.unchanged else "new data is in use"
-            st.toast(f"{formatting.count(len(report.sources), 'snapshot')} read; {result}.")
+            st.toast(f"{formatting.count(len(report.sources), 'source')} read; {result}.")
     background_tasks.watch(SLOT)
 
 

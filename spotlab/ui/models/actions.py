@@ -65,8 +65,8 @@ def consequence(
     name, task = entry.record.reference, card_facts.task_words(entry.record.task)
     decides = entry.record.task == RISK_TASK
     assigned = (
-        f" {formatting.count(len(entry.instances), 'instance')} with this version will be "
-        "evaluated by the champion, and their decisions say so."
+        f" {formatting.count(len(entry.instances), 'instance')} assigned to this version will be "
+        "evaluated by the champion, and their decisions marked as degraded."
         if entry.instances
         else ""
     )

@@ -52,7 +52,7 @@ def small_print(entry: ModelEntry, now: datetime) -> str:
 
 def show_label(facts: CardFacts) -> None:
     """Shows the label: what the model forecasts, and what it does not."""
-    st.header("Forecast", anchor=False)
+    st.header("Prediction", anchor=False)
     st.markdown(formatting.plain(facts.summary or "The card has no summary."))
     if facts.label:
         st.markdown(f"**Label.** {formatting.plain(facts.label)}")

@@ -23,7 +23,7 @@ METRIC_WORDS: Final[Mapping[str, str]] = {
 }
 TASK_WORDS: Final[Mapping[str, str]] = {
     "advisor": "interruptions next month",
-    "capacity": "capacity lost within hours",
+    "capacity": "capacity loss within hours",
 }
 MAIN_HORIZON: Final = "1 h"
 

@@ -60,7 +60,7 @@ def _traces(first: str, second: str) -> ComparisonRequest | None:
     with row[0]:
         chosen = widgets.pick_one("Traces", names, "data")
     horizon_h = row[1].number_input(
-        "Horizon, h",
+        "Horizon (h)",
         min_value=0.25,
         max_value=168.0,
         value=1.0,
@@ -77,7 +77,7 @@ def _traces(first: str, second: str) -> ComparisonRequest | None:
     polarity = trace_form.polarity(row[2], "versus-polarity")
     gap_s = trace_form.gap_s(row[3], "versus-gap")
     uploads = st.file_uploader(
-        "Availability traces, JSON or CSV; upload all zones of a pool together",
+        "Availability traces, JSON or CSV; upload all zones of one campaign together",
         type=["json", "csv", "gz"],
         accept_multiple_files=True,
         key="versus-traces",

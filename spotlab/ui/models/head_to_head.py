@@ -63,7 +63,9 @@ def _ends(gap: Interval) -> str:
     return f"{card_facts.signed(gap.low)} to {card_facts.signed(gap.high)}"
 
 
-NEEDS_RESEARCHER: Final = "Comparing models uses server time and needs the role researcher."
+NEEDS_RESEARCHER: Final = (
+    "Comparing models uses server time and requires the role researcher or higher."
+)
 
 
 def show_button(request: ComparisonRequest | None) -> None:
@@ -112,7 +114,7 @@ def show(
             alt="Observed share against prediction, both models",
         )
     with right:
-        st.header("How many warnings are right?", anchor=False)
+        st.header("How precise are the predictions?", anchor=False)
         lines = [
             charts.PrecisionRecall(name, curve.recall, curve.precision)
             for name, curve in zip(comparison.names, comparison.curves, strict=True)
@@ -178,7 +180,7 @@ def _metric_verdict(comparison: Comparison, metric: str) -> str:
     if not np.isfinite(comparison.differences[metric].low):
         return comparison.differences[metric].reason
     if not winner:
-        return "do not differ significantly"
+        return "no significant difference"
     return f"{comparison.names[0 if winner > 0 else 1]} is better"
 
 

@@ -93,8 +93,8 @@ def exported(events: Sequence[ModelEvent], reference: str) -> export.Table:
         caption=f"History of {reference}",
         headers={
             "at": "At (UTC)",
-            "actor": "Who",
-            "action": "What",
+            "actor": "User",
+            "action": "Action",
             "change": "Before → after",
             "instance": "Instance",
             "reason": "Reason",

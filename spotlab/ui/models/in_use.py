@@ -70,7 +70,7 @@ def show(
     export.offer(lambda: shadow_table(comparisons, now), "challengers", "shadows-file")
     disagreements = comparison.disagreements
     if not disagreements:
-        st.caption(f"{formatting.plain(comparison.model)} always made the champion's decision.")
+        st.caption(f"{formatting.plain(comparison.model)} always decided as the champion did.")
         return
     st.markdown(
         f"**{formatting.plain(comparison.model)} would have decided differently in "
@@ -118,7 +118,7 @@ def shadow_columns() -> dict[str, Column]:
         "decided": Column("decisions", "{:,}".format, "Made by both models.", number=True),
         "agreement": Column(
             "agrees",
-            help="Same decision and pool; 95 % interval over days, from 5 days on.",
+            help="Same decision and pool; 95 % interval over 5 or more days.",
             number=True,
         ),
         "apart": Column("differs", "{:,}".format, number=True),

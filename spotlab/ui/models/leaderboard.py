@@ -84,7 +84,7 @@ def _row(entry: ModelEntry, facts: CardFacts) -> dict[str, object]:
     best = main.best_baseline("brier") if main else None
     return {
         "model": record.reference,
-        "state": mark(record) if not entry.refused else f"{mark(record)}, no files",
+        "state": mark(record) if not entry.refused else f"{mark(record)}, unusable",
         **{name: str(main.figure(name)) if main else None for name in SHOWN},
         "reference": main.base_rate_brier if main else None,
         "baseline": f"{card_facts.number(best[1].value)} {best[0]}" if best else None,

@@ -159,7 +159,7 @@ def _show_weeks(cards: Sequence[Scorecard], palette: Palette) -> None:
         key="realised-brier",
         alt=f"Weekly Brier score of {card.model}, compared with the base rate's",
     )
-    st.caption(f"{card.model}; the band is the 95 % interval over days, for weeks with 5 days.")
+    st.caption(f"{card.model}; the band is the 95 % interval over days, for weeks with 5+ days.")
 
 
 def weeks(card: Scorecard) -> pd.DataFrame:
@@ -216,13 +216,13 @@ def columns() -> dict[str, Column]:
         "censored": Column(
             "censored",
             "{:,}".format,
-            "The instance was terminated before the horizon, or was not observed.",
+            "The instance was terminated within the horizon, or was not observed.",
             number=True,
         ),
         "predicted": Column("mean predicted", formatting.percent, number=True),
         "realised": Column("observed", formatting.percent, "The base rate.", number=True),
         "brier": Column(
-            "Brier", help="Lower is better; 95 % interval over days, from 5 days on.", number=True
+            "Brier", help="Lower is better; 95 % interval over 5 or more days.", number=True
         ),
         "reference": Column("base rate's Brier", card_facts.number, number=True),
         "skill": Column(

@@ -67,7 +67,7 @@ def _begin(content: bytes) -> None:
     reason = str(st.session_state.get("upload-reason", "")).strip()
 
     def work(tell: background_tasks.Progress, _stopped: object) -> UploadReport | SpotlabError:
-        tell("in quarantine: checking the files, then a trial prediction", 0.3)
+        tell("checking the files in quarantine, then a trial prediction", 0.3)
         try:
             return services.upload(content, reason)
         except SpotlabError as exc:

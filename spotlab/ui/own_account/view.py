@@ -84,7 +84,7 @@ def show_password(user: User) -> None:
     """Shows the form that changes the password, unless an identity provider has it."""
     st.header("Password", anchor=False)
     if user.subject is not None or session.settings().auth == "oidc":
-        st.caption("Your identity provider authenticates you: SpotLab stores no password of yours.")
+        st.caption("Your identity provider authenticates you: SpotLab does not store a password.")
         return
     with st.form("password", clear_on_submit=True, enter_to_submit=False):
         for label, key, autocomplete in (
@@ -95,7 +95,7 @@ def show_password(user: User) -> None:
             st.text_input(label, type="password", key=key, autocomplete=autocomplete, max_chars=256)
         st.form_submit_button("Change password", type="primary", on_click=_change_password)
     st.caption(
-        "At least 12 characters. A change signs out your other browsers; API tokens stay valid "
+        "At least 12 characters. This signs you out in your other browsers; API tokens stay valid "
         "until you revoke them above."
     )
 
@@ -122,7 +122,7 @@ def show_sessions(sessions: Sequence[UserSession], who: Principal, now: datetime
             help=f"Expires {formatting.moment(each.expires_at)}.",
         )
         if here:
-            row[1].caption("Sign out in the menu above.")
+            row[1].caption("Use the menu above to sign out.")
             continue
         row[1].button(
             "End session",

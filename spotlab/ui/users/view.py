@@ -32,7 +32,7 @@ DONE: Final = "users-done"
 STATES: Final = {
     "active": "healthy",
     "not signed in yet": "degraded",
-    "to choose a password": "degraded",
+    "must choose a password": "degraded",
     "locked": "down",
     "disabled": "unknown",
 }
