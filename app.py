@@ -2,15 +2,15 @@
 
 import streamlit as st
 
-from spotlab.api import screen_files, server
+from spotlab.api import file_access, server
 from spotlab.api.sign_in import oidc as sign_in_oidc
-from spotlab.ui.common import back_messages, oidc, streamlit_internals
-from spotlab.ui.common import screen_files as screens
+from spotlab.ui.common import browser_message_filter, oidc, streamlit_internals
+from spotlab.ui.common import file_owners as screens
 from spotlab.ui.common.errors import show
 
 sign_in_oidc.register_login(oidc.StreamlitLogin())
-back_messages.limit()
-screen_files.register(screens.watch(), streamlit_internals.uploaded_bytes)
+browser_message_filter.limit()
+file_access.register(screens.watch(), streamlit_internals.uploaded_bytes)
 app = st.App(
     "spotlab/ui/common/frame.py",
     secrets=oidc.secrets(),

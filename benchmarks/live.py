@@ -29,7 +29,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from benchmarks._server import Server
 from benchmarks._sessions import Session, Tally
-from spotlab.features.embedded import join_server
+from spotlab.features.embedded_valkey import join_server
 from tests.support.databases import fresh_postgres
 
 ON_REQUEST = True

@@ -23,7 +23,7 @@ import redis
 
 from benchmarks._timing import best_s
 from spotlab.domain.ports import OnlineRow
-from spotlab.features.embedded import join_server
+from spotlab.features.embedded_valkey import join_server
 from spotlab.features.redis_online import RedisOnlineStore, connect
 from spotlab.features.views import POOL, SPOT_RISK
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from spotlab.domain.traces import TracePanel
+from spotlab.domain.availability_traces import TracePanel
 from spotlab.gym.sweep_cell import Cell, run_cell
 from spotlab.gym.workloads import DeadlineJob
 from spotlab.gym.world import World

@@ -9,10 +9,10 @@ from spotlab.ui.models import (
     actions,
     card,
     card_parser,
+    challengers,
     drift,
     head_to_head,
     history,
-    in_use,
     leaderboard,
     outcomes,
     queries,
@@ -87,8 +87,8 @@ def show_use() -> None:
     """Shows challengers, outcomes and drift."""
     view = queries.outcomes()
     with answer:
-        widgets.headline(in_use.headline(view), in_use.SMALL_PRINT)
-    in_use.show(view, queries.instance_names(), now, colours)
+        widgets.headline(challengers.headline(view), challengers.SMALL_PRINT)
+    challengers.show(view, queries.instance_names(), now, colours)
     outcomes.show(view, session.services().experiments.oldest(), now, colours)
     st.header("Drift", anchor=False)
     drift.show(queries.drifted(tabs.pick_working(queries.entries())), now, colours)

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from spotlab.access.authentication import SESSION_COOKIE, Gate
 from spotlab.access.sessions import SignedIn
 from spotlab.access.sign_in import SignIn
-from spotlab.api import screen_files
+from spotlab.api import file_access
 from spotlab.api.identity import is_same_origin, visitor_of
 from spotlab.api.problems import status_of
 from spotlab.api.sign_in import cookies, oidc
@@ -122,7 +122,7 @@ def _admit(connection: HTTPConnection) -> _Admission:
         raise Forbidden("This websocket was opened by another site.")
     admission = _identify(connection, lab)
     if admission.principal is not None:
-        screen_files.require_file_access(path, admission.principal)
+        file_access.require_file_access(path, admission.principal)
     if path.startswith(CLOSED_PREFIX):
         raise Forbidden("This path is closed.", remedy="Programs use the API; see /api/docs.")
     return admission

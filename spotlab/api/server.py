@@ -13,12 +13,12 @@ from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route
 
 from spotlab.api.auth_middleware import AuthMiddleware
+from spotlab.api.file_access import UploadLimitMiddleware
 from spotlab.api.graceful_shutdown import handle_sigterm, wait_for_work
 from spotlab.api.health_routes import HEALTH_ROUTES
-from spotlab.api.metrics import METRICS_ROUTES
+from spotlab.api.metrics_routes import METRICS_ROUTES
 from spotlab.api.mount import LabApi
-from spotlab.api.request_metrics import RequestMetricsMiddleware
-from spotlab.api.screen_files import UploadLimitMiddleware
+from spotlab.api.request_middleware import RequestMetricsMiddleware
 from spotlab.api.sign_in.first_admin_link import announce_first_admin
 from spotlab.api.sign_in.routes import SIGN_IN_ROUTES
 from spotlab.api.tcp_nodelay import disable_nagle

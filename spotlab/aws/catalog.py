@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 
 from spotlab.aws.failures import translated
+from spotlab.aws.feed_checks import check_names, price_of, reject
 from spotlab.aws.region_source import RegionSource
-from spotlab.aws.snapshots import check_names, price_of, reject
 from spotlab.domain.instance_types import Architecture
 from spotlab.domain.market import LINUX, FeedKind, Snapshot
 

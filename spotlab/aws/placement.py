@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from spotlab.aws.failures import translated
-from spotlab.aws.snapshots import reject, source_name
+from spotlab.aws.feed_checks import reject, source_name
 from spotlab.domain.market import MarketName
 from spotlab.domain.placement import MIN_TYPES, TARGET_CAPACITY, PlacementResponse
 from spotlab.domain.ports import Clock

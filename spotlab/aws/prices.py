@@ -13,8 +13,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from spotlab.aws.failures import translated
+from spotlab.aws.feed_checks import check_names, price_of, reject
 from spotlab.aws.region_source import RegionSource
-from spotlab.aws.snapshots import check_names, price_of, reject
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Snapshot
 from spotlab.domain.ports import Clock
 

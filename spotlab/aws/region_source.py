@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from spotlab.aws.snapshots import snapshot_of, source_name
+from spotlab.aws.feed_checks import snapshot_of, source_name
 from spotlab.domain.market import FeedKind, MarketName, Provenance, Snapshot
 from spotlab.domain.ports import Clock
 

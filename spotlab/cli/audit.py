@@ -12,7 +12,7 @@ from spotlab.cli.command import Command, Result, command_group
 from spotlab.cli.local_session import open_services
 from spotlab.domain.ports import AuditEntry, AuditFilter
 from spotlab.settings import Settings
-from spotlab.telemetry.text import in_lines
+from spotlab.telemetry.invisible_characters import in_lines
 
 LIMIT: Final = 50
 

@@ -35,8 +35,9 @@ from spotlab.cli.train import TRAIN
 from spotlab.cli.users import USERS
 from spotlab.cli.worker import WORKER
 from spotlab.cli.workloads import WORKLOADS
-from spotlab.domain.decision import PolicyParams, Requirements
+from spotlab.domain.decision import Requirements
 from spotlab.domain.market import FeedKind
+from spotlab.domain.policy import PolicyParams
 from spotlab.domain.workload import DEFAULT_NAME
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings

@@ -11,7 +11,7 @@ from spotlab.domain.decision import Candidate, Experiment
 from spotlab.domain.market import Pool
 from spotlab.pipeline.collect import CollectReport
 from spotlab.pipeline.rank import Ranking
-from spotlab.telemetry.text import in_lines
+from spotlab.telemetry.invisible_characters import in_lines
 
 
 def collect_document(report: CollectReport) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from spotlab.domain.alerts import (
 from spotlab.domain.components import COMPONENTS, DEGRADED, DOWN, UNKNOWN
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
-from spotlab.telemetry.text import in_lines
+from spotlab.telemetry.invisible_characters import in_lines
 
 if TYPE_CHECKING:
     from spotlab.monitoring.health.report import ComponentHealth, Health

@@ -11,7 +11,7 @@ from spotlab.cli import options
 from spotlab.cli.command import Command, Result, command_group, iso, no_arguments
 from spotlab.cli.local_session import open_services
 from spotlab.settings import Settings
-from spotlab.telemetry.text import in_lines
+from spotlab.telemetry.invisible_characters import in_lines
 
 if TYPE_CHECKING:
     from spotlab.domain.ports import JobRun

@@ -15,7 +15,7 @@ from spotlab.cli.command import EPILOG, HOME_HELP, JSON_HELP, Result
 from spotlab.errors import InvalidSetting, NotAvailable, SpotlabError
 from spotlab.settings import load, unknown_variables
 from spotlab.telemetry import logs
-from spotlab.telemetry.text import visible
+from spotlab.telemetry.invisible_characters import visible
 
 SUCCESS, FAILURE, USAGE, NOT_AVAILABLE = 0, 1, 2, 3
 

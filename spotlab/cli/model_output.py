@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from spotlab.domain.ports import ModelEvent
-from spotlab.telemetry.text import in_lines, visible
+from spotlab.telemetry.invisible_characters import in_lines, visible
 
 if TYPE_CHECKING:
     from spotlab.runtime.model_upload import UploadReport

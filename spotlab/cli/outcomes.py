@@ -16,7 +16,7 @@ from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
 from spotlab.domain.market import Pool
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
-from spotlab.telemetry.text import in_lines
+from spotlab.telemetry.invisible_characters import in_lines
 
 if TYPE_CHECKING:
     from spotlab.domain.outcomes import Estimate

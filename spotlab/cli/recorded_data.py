@@ -9,7 +9,7 @@ from typing import Any
 from spotlab.cli import options
 from spotlab.cli.command import Command, Result
 from spotlab.settings import Settings
-from spotlab.telemetry.text import in_lines
+from spotlab.telemetry.invisible_characters import in_lines
 
 Document = dict[str, Any]
 
@@ -66,7 +66,7 @@ def _formats() -> Result:
 
 
 def _description(path: Path, args: argparse.Namespace) -> Document:
-    from spotlab.recorded.content import digest_of_file
+    from spotlab.recorded.file_reading import digest_of_file
     from spotlab.recorded.formats import EVALUATION_ONLY, recognise_format
 
     form = recognise_format(path)

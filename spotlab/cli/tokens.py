@@ -12,7 +12,7 @@ from spotlab.cli.local_session import open_services
 from spotlab.domain.access import Right, rights_of
 from spotlab.domain.ports import ApiToken
 from spotlab.settings import Settings
-from spotlab.telemetry.text import in_lines
+from spotlab.telemetry.invisible_characters import in_lines
 
 DAYS: Final = 90.0
 LONGEST_DAYS: Final = 366.0

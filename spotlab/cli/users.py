@@ -14,7 +14,7 @@ from spotlab.domain.access import Role
 from spotlab.domain.ports import User
 from spotlab.errors import InvalidInput, InvalidSetting
 from spotlab.settings import Settings
-from spotlab.telemetry.text import in_lines
+from spotlab.telemetry.invisible_characters import in_lines
 
 ROLES: Final = [role.value for role in Role if role is not Role.DEMO]
 

@@ -19,7 +19,7 @@ from spotlab.domain.workload import (
 )
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
-from spotlab.telemetry.text import in_lines
+from spotlab.telemetry.invisible_characters import in_lines
 
 
 def _list(_args: argparse.Namespace, settings: Settings) -> Result:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from spotlab.domain.traces import TracePanel
+from spotlab.domain.availability_traces import TracePanel
 from spotlab.gym.clock import clock_for
 from spotlab.gym.simulator import Step
 from spotlab.gym.sweep_cell import Cell, CellResult, run_cell

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from spotlab.domain.traces import TracePanel
+from spotlab.domain.availability_traces import TracePanel
 from spotlab.errors import InvalidInput
 from spotlab.gym.workloads import DeadlineJob, Service, Workload
 

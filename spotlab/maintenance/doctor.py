@@ -15,7 +15,7 @@ from spotlab.errors import SpotlabError
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_registration import notices
 from spotlab.settings import Settings
-from spotlab.telemetry.text import in_lines
+from spotlab.telemetry.invisible_characters import in_lines
 
 
 def examine(lab: Lab, components: Sequence[ComponentState]) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from spotlab.domain.decision import (
     Experiment,
     Instance,
     Lifecycle,
-    PolicyParams,
     Requirements,
     StageTrace,
     Verdict,
 )
+from spotlab.domain.policy import PolicyParams
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope, Workload
 from spotlab.errors import SpotlabError
 from spotlab.pipeline.filter import hardware_shortfalls, requirements_of

@@ -20,7 +20,7 @@ from spotlab.domain.market import MarketName
 from spotlab.domain.outcomes import Outcome, OutcomeState, ShadowDecision, Target
 from spotlab.domain.ports import BucketModel, ExperimentFilter, ExperimentSummary, RiskModel
 from spotlab.errors import SpotlabError
-from spotlab.pipeline.hindsight import PastMarket
+from spotlab.pipeline.past_market import PastMarket
 from spotlab.store import Store
 
 T = TypeVar("T", InterruptionEvent, Exposure)

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from spotlab.domain.decision import (
-    CEILING_HORIZON_H,
     Candidate,
     Decision,
     Instance,
     Lifecycle,
-    PolicyParams,
     Verdict,
 )
+from spotlab.domain.policy import CEILING_HORIZON_H, PolicyParams
 from spotlab.domain.workload import Workload
 
 

@@ -10,15 +10,10 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from spotlab.domain.decision import (
-    CEILING_HORIZON_H,
-    Candidate,
-    DropReason,
-    PolicyParams,
-    Requirements,
-)
+from spotlab.domain.decision import Candidate, DropReason, Requirements
 from spotlab.domain.hardware import Shortfall
 from spotlab.domain.market import MarketName, Pool
+from spotlab.domain.policy import CEILING_HORIZON_H, PolicyParams
 from spotlab.domain.risk import expected_cost, risk_within
 from spotlab.domain.workload import DEFAULT_WORKLOAD, Workload
 from spotlab.pipeline.candidates import candidate_of

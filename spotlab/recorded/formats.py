@@ -9,7 +9,7 @@ from typing import Final
 
 from spotlab.errors import InvalidInput
 from spotlab.recorded import price_history, spotlake, trace_csv
-from spotlab.recorded.content import RecordedTable, read_file, reject
+from spotlab.recorded.file_reading import RecordedTable, read_file, reject
 from spotlab.recorded.price_history import read_price_history
 from spotlab.recorded.spotlake import NOTICE, read_spotlake
 

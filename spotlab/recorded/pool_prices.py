@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from spotlab.recorded.content import csv_lines, read_file, reject
+from spotlab.recorded.file_reading import csv_lines, read_file, reject
 
 FloatArray = NDArray[np.float64]
 COLUMNS: Final = ("trace", "spot_usd_per_hour")

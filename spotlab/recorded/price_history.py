@@ -21,7 +21,7 @@ import pandas as pd
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.market import FEED_COLUMNS, LINUX, FeedKind
 from spotlab.errors import InvalidInput
-from spotlab.recorded.content import (
+from spotlab.recorded.file_reading import (
     MAX_BYTES,
     RecordedTable,
     csv_lines,

@@ -18,7 +18,7 @@ from typing import Final
 import pandas as pd
 
 from spotlab.domain.instance_types import parse_type
-from spotlab.recorded.content import MAX_BYTES, RecordedTable, csv_lines, read_file, reject
+from spotlab.recorded.file_reading import MAX_BYTES, RecordedTable, csv_lines, read_file, reject
 
 NOTICE: Final = (
     "SpotLake data (spotlake.ddps.cloud) is licensed under CC BY-NC 4.0: name SpotLake as the "

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from spotlab.recorded.content import csv_lines, reject, utc
+from spotlab.recorded.file_reading import csv_lines, reject, utc
 
 FloatArray = NDArray[np.float64]
 

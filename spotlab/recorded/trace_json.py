@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.domain.market import Pool
-from spotlab.recorded.content import reject, utc
+from spotlab.recorded.file_reading import reject, utc
 
 FloatArray = NDArray[np.float64]
 

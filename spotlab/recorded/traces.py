@@ -20,10 +20,10 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from spotlab.domain.availability_traces import Trace, TracePanel, align
 from spotlab.domain.market import Pool
-from spotlab.domain.traces import Trace, TracePanel, align
 from spotlab.errors import InvalidInput
-from spotlab.recorded.content import read_file, read_json, reject
+from spotlab.recorded.file_reading import read_file, read_json, reject
 from spotlab.recorded.trace_csv import MAX_TICKS, read_csv_ticks
 from spotlab.recorded.trace_json import MAX_GAP_S, MIN_GAP_S, Ticks, read_json_ticks
 

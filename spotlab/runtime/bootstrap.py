@@ -22,7 +22,7 @@ from spotlab.aws.session import Sessions
 from spotlab.domain.market import MarketName
 from spotlab.domain.ports import Bus, Clock, LocalBus, OnlineStore
 from spotlab.errors import NotAvailable, OnlineStoreDown
-from spotlab.features.embedded import join_server, running_server
+from spotlab.features.embedded_valkey import join_server, running_server
 from spotlab.features.redis_online import RedisOnlineStore, connect, connect_without_retries
 from spotlab.inference.model_process import WorkerLimits
 from spotlab.inference.model_workers import ModelWorkers

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from spotlab.domain.decision import Experiment, Instance, PolicyParams, StageTrace
+from spotlab.domain.decision import Experiment, Instance, StageTrace
 from spotlab.domain.interruptions import OwnRecord
 from spotlab.domain.market import MarketData
 from spotlab.domain.outcomes import ShadowDecision
+from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import ModelRecord, RiskModel, Topic
 from spotlab.domain.workload import Assignment, Workload, applied_workload
 from spotlab.errors import Cancelled, SpotlabError

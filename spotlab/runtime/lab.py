@@ -12,9 +12,10 @@ from typing import Final, TypeVar
 import httpx
 from limits.storage import Storage
 
-from spotlab.domain.decision import Instance, PipelineMode, PolicyParams, Requirements
+from spotlab.domain.decision import Instance, PipelineMode, Requirements
 from spotlab.domain.interruptions import OwnRecord
 from spotlab.domain.market import FeedKind, MarketData, MarketName
+from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import (
     Bus,
     Clock,

@@ -17,7 +17,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from spotlab.errors import InvalidInput
 from spotlab.scheduling.job_catalogue import AT_START
-from spotlab.telemetry.text import visible
+from spotlab.telemetry.invisible_characters import visible
 
 _EVERY: Final = re.compile(r"every\s+(\d+(?:\.\d+)?)\s*(s|min|h|d)")
 _SECONDS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86400}

@@ -16,7 +16,7 @@ from spotlab.monitoring.alerts import webhook_client
 from spotlab.monitoring.alerts.address_encryption import address_cipher
 from spotlab.monitoring.alerts.delivery import send_now
 from spotlab.services.base import Service
-from spotlab.telemetry.text import hides_something, visible
+from spotlab.telemetry.invisible_characters import hides_something, visible
 
 LONGEST_NAME = 80
 

@@ -11,12 +11,12 @@ from spotlab.domain.ports.backtests import SweepRecord
 from spotlab.gym.world import World
 from spotlab.services.base import Service
 from spotlab.sweeps.backtest import SweepReport, start_or_resume
-from spotlab.sweeps.figures import SweepFigures, figures_of
 from spotlab.sweeps.plan import Sweep, plan_sweep, spec_of
 from spotlab.sweeps.process_pool import Workers
 from spotlab.sweeps.queue import SweepProgress, SweepQueue
 from spotlab.sweeps.run import Progress, choose_workers
 from spotlab.sweeps.spec import SweepSpec
+from spotlab.sweeps.sweep_summary import SweepFigures, figures_of
 from spotlab.sweeps.uploaded_files import store_files
 
 

@@ -8,7 +8,7 @@ from spotlab.domain.access import Principal, Reach, Right
 from spotlab.domain.ports import By
 from spotlab.errors import InvalidInput
 from spotlab.runtime.lab import Lab
-from spotlab.telemetry.text import hides_something, visible
+from spotlab.telemetry.invisible_characters import hides_something, visible
 
 LONGEST_REASON = 500
 

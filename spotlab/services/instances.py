@@ -6,8 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from spotlab.domain.access import Right
-from spotlab.domain.decision import Experiment, Instance, PipelineMode, PolicyParams, Requirements
+from spotlab.domain.decision import (
+    Experiment,
+    Instance,
+    PipelineMode,
+    Requirements,
+)
 from spotlab.domain.model_lifecycle import ModelState
+from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import ExperimentFilter, ExperimentSummary, ModelRecord, Topic
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.pipeline.collect import Progress

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from spotlab.access.name_redaction import name_redactor
 from spotlab.domain.access import Right
-from spotlab.domain.decision import Instance, PolicyParams, Requirements
+from spotlab.domain.decision import Instance, Requirements
 from spotlab.domain.market import MarketData
 from spotlab.domain.placement import Placements
+from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import ComponentState, FeedSource, SnapshotInfo
 from spotlab.domain.workload import DEFAULT_WORKLOAD, Workload
 from spotlab.monitoring.health.prober import probe_all

@@ -13,7 +13,7 @@ from spotlab.domain.access import Right
 from spotlab.domain.ports import ApiToken, User, UserSession
 from spotlab.errors import Forbidden, InvalidInput, NotFound
 from spotlab.services.base import Service
-from spotlab.telemetry.text import hides_something, visible
+from spotlab.telemetry.invisible_characters import hides_something, visible
 
 LONGEST: Final = timedelta(days=366)
 NAME_CHARS: Final = 80

@@ -15,12 +15,12 @@ from spotlab.domain.decision import (
     Decision,
     Experiment,
     Instance,
-    PolicyParams,
     Requirements,
     StageTrace,
     Verdict,
 )
 from spotlab.domain.market import MarketName
+from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import ExperimentSummary
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, to_parameters
 from spotlab.store import candidate_codec

@@ -12,7 +12,6 @@ from sqlalchemy import Engine, text
 
 from spotlab.store import migrate
 from spotlab.store.alerts import SqlAlerts
-from spotlab.store.archive import SqlArchive
 from spotlab.store.audit import SqlAudit
 from spotlab.store.backtests import SqlSweeps
 from spotlab.store.engine import connect, reading, write_failure
@@ -25,6 +24,7 @@ from spotlab.store.interruptions import SqlInterruptions
 from spotlab.store.jobs import SqlJobs
 from spotlab.store.leases import SqlLeases
 from spotlab.store.ledger import SqlLedger
+from spotlab.store.market_snapshots import SqlArchive
 from spotlab.store.one_time_links import SqlLinks
 from spotlab.store.outcomes import SqlDriftLog, SqlOutcomes, SqlShadowLog
 from spotlab.store.placement import SqlPlacement

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from spotlab.domain.traces import TracePanel
+from spotlab.domain.availability_traces import TracePanel
 from spotlab.gym.world import Forecast
 from spotlab.inference.capacity import CapacityModel
 from spotlab.pipeline.capacity import loss_risks

@@ -17,7 +17,7 @@ from spotlab.gym.policies import ORACLE, SPOTLAB, create_policy, policies_for
 from spotlab.gym.sweep_cell import Cell
 from spotlab.gym.windows import Window
 from spotlab.gym.world import World
-from spotlab.recorded.content import digest_of_file
+from spotlab.recorded.file_reading import digest_of_file
 from spotlab.recorded.pool_prices import read_pool_prices
 from spotlab.recorded.traces import read_panel, trace_files
 from spotlab.runtime.lab import Lab

@@ -22,8 +22,8 @@ from functools import cache
 from typing import Any, Final
 
 from spotlab.telemetry import metrics
+from spotlab.telemetry.invisible_characters import json_visible
 from spotlab.telemetry.redaction import redact, redacted
-from spotlab.telemetry.text import json_visible
 
 __all__ = [
     "add_context",

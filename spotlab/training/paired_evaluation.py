@@ -19,11 +19,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spotlab.domain.availability_traces import TracePanel
 from spotlab.domain.market import FeedKind
 from spotlab.domain.ports import Clock
-from spotlab.domain.traces import TracePanel
 from spotlab.errors import Cancelled
-from spotlab.recorded.content import digest_of_file
+from spotlab.recorded.file_reading import digest_of_file
 from spotlab.recorded.formats import EVALUATION_ONLY
 from spotlab.recorded.traces import trace_files
 from spotlab.training.advisor.evaluation import (

@@ -16,8 +16,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from spotlab.domain.traces import Trace
-from spotlab.recorded.content import digest_of_file
+from spotlab.domain.availability_traces import Trace
+from spotlab.recorded.file_reading import digest_of_file
 
 FloatArray = NDArray[np.float64]
 

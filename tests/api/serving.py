@@ -19,7 +19,7 @@ from starlette.requests import HTTPConnection
 
 from spotlab.api.application import build
 from spotlab.api.mount import LabApi
-from spotlab.api.request_metrics import RequestMetricsMiddleware
+from spotlab.api.request_middleware import RequestMetricsMiddleware
 from spotlab.domain.access import Principal, Role
 from spotlab.errors import NotSignedIn
 from spotlab.services import Services

@@ -12,7 +12,7 @@ import pytest
 from spotlab.domain.access import Principal, Role
 from spotlab.runtime.lab import Lab
 from spotlab.services import Services
-from spotlab.telemetry.text import hides_something
+from spotlab.telemetry.invisible_characters import hides_something
 from tests.api.conftest import ApiClient, OnBothDatabases
 from tests.support.databases import KINDS, postgres_url
 from tests.support.lab import FLEET, save_toy_model, small_lab

@@ -19,7 +19,7 @@ from spotlab.access import sign_in as signing_in
 from spotlab.access.one_time_links import first_administrator_link
 from spotlab.access.passwords import passwords
 from spotlab.access.sign_in_throttle import PER_ADDRESS, FailureCounter
-from spotlab.api import identity, screen_files
+from spotlab.api import file_access, identity
 from spotlab.api.auth_middleware import AuthMiddleware
 from spotlab.api.sign_in import routes
 from spotlab.api.sign_in.cookies import device_cookie
@@ -29,7 +29,7 @@ from spotlab.errors import DatabaseDown, SpotlabError
 from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
 from spotlab.services import Services
-from spotlab.ui.common.screen_files import ScreenFiles
+from spotlab.ui.common.file_owners import ScreenFiles
 from tests.support.access import PASSWORD, add_user, lab, migrated, quick_passwords
 from tests.support.browser import Browser
 from tests.support.market import StillClock
@@ -212,7 +212,7 @@ def test_a_screen_takes_and_gives_files_of_its_own_user_alone(
 ) -> None:
     """Users without a right to upload cannot send files."""
     owners = ScreenFiles()
-    monkeypatch.setattr(screen_files, "_owners", [owners])
+    monkeypatch.setattr(file_access, "_owners", [owners])
     for name, user in (("own", "ana"), ("foreign", "ben")):
         owners.opened(name, user)
         owners.made(f"/media/{name}.csv", name)

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from spotlab.api import screen_files, server
-from spotlab.api.screen_files import MAX_CONCURRENT_UPLOADS, MAX_FILE_BYTES, UploadLimitMiddleware
+from spotlab.api import file_access, server
+from spotlab.api.file_access import MAX_CONCURRENT_UPLOADS, MAX_FILE_BYTES, UploadLimitMiddleware
 from spotlab.ui.backtests import form as backtests
 from spotlab.ui.models import comparison_form as comparisons
 from spotlab.ui.models import upload
@@ -50,10 +50,10 @@ class Streamlit:
 
 @pytest.fixture
 def streamlit() -> Iterator[Streamlit]:
-    before, kept = list(screen_files._stored_bytes), Streamlit()
-    screen_files._stored_bytes[:] = [kept.held]
+    before, kept = list(file_access._stored_bytes), Streamlit()
+    file_access._stored_bytes[:] = [kept.held]
     yield kept
-    screen_files._stored_bytes[:] = before
+    file_access._stored_bytes[:] = before
 
 
 async def put(app: UploadLimitMiddleware, session: str, size: int, *, chunked: bool = False) -> int:

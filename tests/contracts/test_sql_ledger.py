@@ -16,10 +16,10 @@ from spotlab.domain.decision import (
     DropReason,
     Experiment,
     PipelineMode,
-    PolicyParams,
     Requirements,
 )
 from spotlab.domain.market import MarketName
+from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import ExperimentFilter
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.store import Store

@@ -35,12 +35,12 @@ pytestmark = pytest.mark.timeout(120)
 
 APP = """
 import streamlit as st
-from spotlab.api import screen_files, server
-from spotlab.ui.common import back_messages, screen_files as screens
+from spotlab.api import file_access, server
+from spotlab.ui.common import browser_message_filter, file_owners as screens
 from spotlab.ui.common.upload_memory import held
 
-back_messages.limit()
-screen_files.register(screens.watch(), held)
+browser_message_filter.limit()
+file_access.register(screens.watch(), held)
 app = st.App("screen.py", routes=server.ROUTES, middleware=server.MIDDLEWARE)
 """
 SCREEN = """

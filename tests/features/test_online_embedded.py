@@ -16,8 +16,8 @@ import pytest
 
 from spotlab.domain.ports import OnlineRow, OnlineView
 from spotlab.errors import NotAvailable
-from spotlab.features import embedded
-from spotlab.features.embedded import find_server, join_server
+from spotlab.features import embedded_valkey
+from spotlab.features.embedded_valkey import find_server, join_server
 from spotlab.features.redis_online import RedisOnlineStore, connect
 from spotlab.processes import run_dir, socket_dir
 from tests.support.online import embedded_server, is_running, wait_until
@@ -42,7 +42,7 @@ def binaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr(embedded, "find_spec", lambda _name: None)
+    monkeypatch.setattr(embedded_valkey, "find_spec", lambda _name: None)
     return folder
 
 
@@ -80,7 +80,7 @@ def test_the_wheel_has_a_folder_a_platform(
     (package / "_binaries" / folder).mkdir(parents=True)
     carried = executable(package / "_binaries" / folder / "valkey-server")
     spec = type("Spec", (), {"origin": str(package / "__init__.py")})
-    monkeypatch.setattr(embedded, "find_spec", lambda _name: spec)
+    monkeypatch.setattr(embedded_valkey, "find_spec", lambda _name: spec)
     monkeypatch.setattr(platform, "system", lambda: system)
     monkeypatch.setattr(platform, "machine", lambda: machine)
     assert find_server() == carried
@@ -182,7 +182,7 @@ def test_a_redis_server_on_the_path_serves_as_well(
 ) -> None:
     if shutil.which("redis-server") is None:
         pytest.skip("no redis-server on PATH")
-    monkeypatch.setattr(embedded, "find_spec", lambda _name: None)
+    monkeypatch.setattr(embedded_valkey, "find_spec", lambda _name: None)
     with embedded_server(tmp_path) as (url, membership), connect(url) as client:
         store = RedisOnlineStore(client)
         assert store.info()["server"] in {"Redis", "Valkey"}

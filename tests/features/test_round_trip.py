@@ -14,7 +14,7 @@ from spotlab.domain.ports import Archive, OnlineStore
 from spotlab.errors import NotAvailable
 from spotlab.features import offline, online
 from spotlab.features.canonical_tables import COLUMNS
-from spotlab.features.embedded import join_server
+from spotlab.features.embedded_valkey import join_server
 from spotlab.features.engine import compute
 from spotlab.features.redis_online import RedisOnlineStore, connect
 from spotlab.store import open_store

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from spotlab.domain.traces import TracePanel
+from spotlab.domain.availability_traces import TracePanel
 from spotlab.gym.workloads import DeadlineJob, Service
 from spotlab.gym.world import FloatArray, Forecast, World
 

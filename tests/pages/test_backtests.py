@@ -8,8 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from spotlab.runtime.lab import Lab
-from spotlab.sweeps.figures import figures_of
 from spotlab.sweeps.plan import ALL_POLICIES, Sweep, plan_sweep
+from spotlab.sweeps.sweep_summary import figures_of
 from spotlab.training.advisor.datasets import DATA_VARIABLE
 from spotlab.ui.backtests import actions, replay_cache, results
 from spotlab.ui.common.export import as_csv, as_html, as_latex

@@ -8,8 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from spotlab.domain.decision import Decision, Experiment, Instance, Lifecycle, PolicyParams
+from spotlab.domain.decision import (
+    Decision,
+    Experiment,
+    Instance,
+    Lifecycle,
+)
 from spotlab.domain.market import Pool
+from spotlab.domain.policy import PolicyParams
 from spotlab.pipeline.evaluate import Evaluation, with_workload
 from spotlab.pipeline.policy import Situation, decide
 from spotlab.pipeline.score import score_market

@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from spotlab.domain.decision import Decision, Experiment, Instance, Lifecycle, PolicyParams
+from spotlab.domain.decision import (
+    Decision,
+    Experiment,
+    Instance,
+    Lifecycle,
+)
 from spotlab.domain.interruptions import OwnRecord, Record
 from spotlab.domain.market import Pool
+from spotlab.domain.policy import PolicyParams
 from spotlab.domain.risk import Evidence, hazard_from_monthly_rate, risk_within
 from spotlab.pipeline.evaluate import Evaluation
 from spotlab.pipeline.score import ScoredMarket, score_market

@@ -10,9 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spotlab.domain.decision import Decision, Experiment, Instance, Lifecycle, PolicyParams
+from spotlab.domain.decision import (
+    Decision,
+    Experiment,
+    Instance,
+    Lifecycle,
+)
 from spotlab.domain.hardware import HardwareRule
 from spotlab.domain.market import MarketData, Pool
+from spotlab.domain.policy import PolicyParams
 from spotlab.domain.workload import (
     DEFAULT_WORKLOAD,
     NO_WORKLOAD,

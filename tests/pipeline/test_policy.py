@@ -7,8 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from spotlab.domain.decision import Candidate, Decision, Instance, Lifecycle, PolicyParams
+from spotlab.domain.decision import (
+    Candidate,
+    Decision,
+    Instance,
+    Lifecycle,
+)
 from spotlab.domain.market import Pool
+from spotlab.domain.policy import PolicyParams
 from spotlab.domain.workload import DEFAULT_WORKLOAD
 from spotlab.pipeline.policy import Situation, decide
 from tests.support.market import NOW

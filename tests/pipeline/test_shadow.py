@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from spotlab.domain.decision import Decision, Instance, Lifecycle, PolicyParams
+from spotlab.domain.decision import Decision, Instance, Lifecycle
 from spotlab.domain.features import Matrix
 from spotlab.domain.market import Pool
 from spotlab.domain.outcomes import ShadowDecision
+from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import ModelRecord
 from spotlab.domain.risk import hazard_from_monthly_rate
 from spotlab.pipeline.evaluate import Evaluation, evaluate

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from spotlab.domain import traces as domain
+from spotlab.domain import availability_traces as domain
 from spotlab.errors import InvalidInput, SpotlabError
 from spotlab.recorded import traces
 from spotlab.recorded.formats import recognise_format

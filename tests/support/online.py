@@ -18,7 +18,7 @@ import redis
 
 from spotlab.domain.ports import Clock, OnlineRow, OnlineStore, OnlineView
 from spotlab.errors import OnlineStoreDown
-from spotlab.features.embedded import join_server
+from spotlab.features.embedded_valkey import join_server
 from spotlab.features.redis_online import RedisOnlineStore, connect
 from spotlab.features.redis_rows import decode_hash, decode_string, encoder, key_of, name_of
 from spotlab.processes import Membership, socket_dir

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spotlab.domain.traces import Trace, TracePanel, align
+from spotlab.domain.availability_traces import Trace, TracePanel, align
 
 FloatArray = NDArray[np.float64]
 START = datetime(2023, 2, 15, 22, tzinfo=UTC)

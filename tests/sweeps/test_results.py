@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from spotlab.domain.traces import TracePanel
-from spotlab.recorded.content import digest_of_file
+from spotlab.domain.availability_traces import TracePanel
+from spotlab.recorded.file_reading import digest_of_file
 from spotlab.recorded.traces import read_traces, trace_files
 from spotlab.sweeps.results import advisor, capacity, champions, measure
 from spotlab.sweeps.results.document import Figure, Results, Section, Target

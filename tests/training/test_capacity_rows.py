@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spotlab.domain.traces import TracePanel, align
+from spotlab.domain.availability_traces import TracePanel, align
 from spotlab.errors import InvalidInput
 from spotlab.recorded.traces import read_panel as read_panel
 from spotlab.training.capacity.rows import capacity_rows, sample_every, time_split

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from spotlab.domain.availability_traces import Trace, TracePanel
 from spotlab.domain.features import Matrix
-from spotlab.domain.traces import Trace, TracePanel
 from spotlab.errors import InvalidInput
 from spotlab.recorded.traces import read_traces
 from spotlab.training.advisor.evaluation import evaluate_advisor

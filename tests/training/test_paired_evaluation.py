@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spotlab.domain.traces import TracePanel
+from spotlab.domain.availability_traces import TracePanel
 from spotlab.errors import Cancelled
 from spotlab.recorded.traces import read_traces
 from spotlab.training.capacity.evaluation import TraceOptions

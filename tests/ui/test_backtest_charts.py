@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from spotlab.domain.traces import TracePanel
+from spotlab.domain.availability_traces import TracePanel
 from spotlab.gym.replay import Span
 from spotlab.ui import charts
 from spotlab.ui.backtests.replay import spells

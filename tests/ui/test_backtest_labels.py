@@ -10,7 +10,7 @@ import pytest
 
 from spotlab.gym.policies import SPOTLAB, policies_for
 from spotlab.gym.workloads import DeadlineJob
-from spotlab.sweeps.figures import Difference
+from spotlab.sweeps.sweep_summary import Difference
 from spotlab.sweeps.uploaded_files import store_files
 from spotlab.training.advisor.datasets import DATA_VARIABLE
 from spotlab.training.comparison_files import UploadedFile

@@ -27,7 +27,7 @@ from spotlab.api.views.alerts import (
 from spotlab.domain.access import Right
 from spotlab.domain.alerts import AlertRule
 from spotlab.domain.ports import Delivery, Topic
-from spotlab.telemetry.text import LABEL
+from spotlab.telemetry.invisible_characters import LABEL
 
 router = APIRouter(route_class=Operation, tags=["alerts"])
 

@@ -14,7 +14,7 @@ from spotlab.api.views.audit import AuditCheckView, EntryView
 from spotlab.api.views.base import Moment
 from spotlab.domain.access import Right
 from spotlab.domain.ports import AuditFilter
-from spotlab.telemetry.text import LABEL
+from spotlab.telemetry.invisible_characters import LABEL
 
 router = APIRouter(route_class=Operation, tags=["audit"])
 

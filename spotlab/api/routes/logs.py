@@ -29,11 +29,11 @@ from spotlab.api.views.base import Moment, View, field
 from spotlab.api.views.logs import LineView, MetricView, SampleView
 from spotlab.domain.access import Right
 from spotlab.errors import SpotlabError
-from spotlab.monitoring.metrics import Metrics
+from spotlab.monitoring.metrics_document import Metrics
 from spotlab.runtime.shutdown import SHUTDOWN
 from spotlab.services import Services
 from spotlab.services.logs import LogFilter, LogLine
-from spotlab.telemetry.text import LABEL
+from spotlab.telemetry.invisible_characters import LABEL
 
 router = APIRouter(route_class=Operation)
 

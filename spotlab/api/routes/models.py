@@ -30,7 +30,7 @@ from spotlab.domain.model_lifecycle import ModelState
 from spotlab.domain.ports import ExperimentFilter, Topic
 from spotlab.services import Services
 from spotlab.services.models import ModelEntry, Step
-from spotlab.telemetry.text import LABEL
+from spotlab.telemetry.invisible_characters import LABEL
 
 
 class StepConvertor(StringConvertor):

@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import Field
 
 from spotlab.api.views.base import ChangeRequest, PlainName, View, field
-from spotlab.telemetry.text import LABEL
+from spotlab.telemetry.invisible_characters import LABEL
 
 
 class AccountView(View):

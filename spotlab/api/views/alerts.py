@@ -19,7 +19,7 @@ from spotlab.domain.alerts import (
     Condition,
 )
 from spotlab.domain.ports import DeliveryState
-from spotlab.telemetry.text import LABEL
+from spotlab.telemetry.invisible_characters import LABEL
 
 BadState = Literal["degraded", "down", "unknown"]
 Name = Annotated[str, Field(min_length=1, max_length=80, pattern=LABEL)]

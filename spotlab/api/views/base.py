@@ -10,7 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from spotlab.domain.market import Pool
 from spotlab.errors import NotFound
-from spotlab.telemetry.text import LABEL
+from spotlab.telemetry.invisible_characters import LABEL
 
 InstanceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,40}$")]
 PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,39}$")]

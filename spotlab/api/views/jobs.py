@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from spotlab.api.views.base import ChangeRequest, View, field
-from spotlab.telemetry.text import LABEL
+from spotlab.telemetry.invisible_characters import LABEL
 
 
 class RunView(View):

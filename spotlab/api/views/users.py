@@ -8,7 +8,7 @@ from pydantic import Field
 
 from spotlab.api.views.base import AccountName, ChangeRequest, RequestBody, View, field
 from spotlab.domain.access import Right, Role
-from spotlab.telemetry.text import LABEL
+from spotlab.telemetry.invisible_characters import LABEL
 
 USER = r"^[a-z0-9][a-z0-9._@+-]{0,63}$"
 

@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
-from spotlab.aws.feeds.content import MAX_BYTES, decode, uncompress
-from spotlab.aws.snapshots import check_names, digest_of, feed_table, reject
+from spotlab.aws.feed_checks import check_names, digest_of, feed_table, reject
+from spotlab.aws.feeds.feed_decoding import MAX_BYTES, decode, uncompress
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
 

@@ -14,11 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from spotlab.aws.feed_checks import check_names, digest_of, feed_table, price_of, reject
 from spotlab.aws.feeds.advisor import SPECS_SCOPE, parse_advisor
-from spotlab.aws.feeds.content import MAX_BYTES, uncompress
+from spotlab.aws.feeds.feed_decoding import MAX_BYTES, uncompress
 from spotlab.aws.feeds.spot import parse_spot_prices
-from spotlab.aws.snapshots import check_names, digest_of, feed_table, price_of, reject
-from spotlab.domain.content import csv_lines
+from spotlab.domain.bounded_decoding import csv_lines
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
 from spotlab.domain.ports import Clock
 from spotlab.errors import InvalidInput

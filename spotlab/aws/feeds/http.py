@@ -17,8 +17,8 @@ from typing import Final, TypedDict, Unpack
 
 import httpx
 
-from spotlab.aws.feeds.content import MAX_BYTES
-from spotlab.aws.snapshots import reject
+from spotlab.aws.feed_checks import reject
+from spotlab.aws.feeds.feed_decoding import MAX_BYTES
 from spotlab.domain.market import FeedKind, MarketName, Provenance, Snapshot
 from spotlab.domain.ports import Clock
 from spotlab.errors import NotAvailable

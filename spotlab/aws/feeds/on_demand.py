@@ -13,9 +13,9 @@ from typing import Annotated
 
 import msgspec
 
-from spotlab.aws.feeds.content import MAX_BYTES, decode, uncompress
+from spotlab.aws.feed_checks import check_names, digest_of, feed_table, price_of, reject
+from spotlab.aws.feeds.feed_decoding import MAX_BYTES, decode, uncompress
 from spotlab.aws.regions import location_of, same_location
-from spotlab.aws.snapshots import check_names, digest_of, feed_table, price_of, reject
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
 
 

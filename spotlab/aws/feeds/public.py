@@ -8,12 +8,12 @@ from urllib.parse import quote
 
 import httpx
 
+from spotlab.aws.feed_checks import source_name
 from spotlab.aws.feeds.advisor import SPECS_SCOPE, parse_advisor
 from spotlab.aws.feeds.http import HttpFeed, Limits
 from spotlab.aws.feeds.on_demand import parse_on_demand
 from spotlab.aws.feeds.spot import parse_spot_prices
 from spotlab.aws.regions import location_of
-from spotlab.aws.snapshots import source_name
 from spotlab.domain.market import FeedKind, MarketName, Provenance, Snapshot
 from spotlab.domain.ports import Clock
 

@@ -11,9 +11,9 @@ from typing import Final
 
 import msgspec
 
+from spotlab.aws.feed_checks import check_names, digest_of, feed_table, price_of, reject
 from spotlab.aws.feeds.advisor import WINDOWS
-from spotlab.aws.feeds.content import MAX_BYTES, decode, uncompress
-from spotlab.aws.snapshots import check_names, digest_of, feed_table, price_of, reject
+from spotlab.aws.feeds.feed_decoding import MAX_BYTES, decode, uncompress
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
 
 _SYSTEM_OF_COLUMN: Final = {"linux": LINUX, "mswin": WINDOWS}

@@ -18,8 +18,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from spotlab.domain.availability_traces import TracePanel
 from spotlab.domain.features import Matrix
-from spotlab.domain.traces import TracePanel
 from spotlab.errors import InvalidInput
 from spotlab.features.capacity_model.history import (
     DAY_WEIGHT,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from spotlab.domain.alert_state import Event
 from spotlab.domain.alerts import Channel
-from spotlab.telemetry.text import visible
+from spotlab.telemetry.invisible_characters import visible
 
 MARKS: Final = {
     Event.FIRING: "■ Alert",

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from spotlab.domain.traces import TracePanel
+from spotlab.domain.availability_traces import TracePanel
 from spotlab.recorded.traces import read_panel as read_panel
 from spotlab.sweeps.results.document import Figure, Section, Table, Target, interval, number
 from spotlab.training.capacity.baselines import fit_baselines, forecast_baselines

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from spotlab.domain.traces import TracePanel
+from spotlab.domain.availability_traces import TracePanel
 from spotlab.errors import InvalidInput
 from spotlab.gym.policies import policies_for
 from spotlab.gym.sweep_cell import Cell, CellResult, run_cell

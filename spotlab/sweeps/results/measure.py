@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from spotlab import __version__
 from spotlab.errors import SpotlabError
-from spotlab.recorded.content import digest_of_file
+from spotlab.recorded.file_reading import digest_of_file
 from spotlab.recorded.formats import EVALUATION_ONLY
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_catalogue import find_model

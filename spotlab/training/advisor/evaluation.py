@@ -23,7 +23,7 @@ from spotlab.domain.ports import Clock
 from spotlab.errors import InvalidInput
 from spotlab.features.engine import compute
 from spotlab.inference.calibration import HIGH_BUCKET
-from spotlab.recorded.content import digest_of_file
+from spotlab.recorded.file_reading import digest_of_file
 from spotlab.training.advisor.datasets import Dataset, market_of_snapshots, pools_of, with_labels
 from spotlab.training.advisor.labels import TRAILING, high
 from spotlab.training.evaluation_report import SEED, ModelWithCard, assess

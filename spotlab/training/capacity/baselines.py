@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from spotlab.domain.traces import TracePanel
+from spotlab.domain.availability_traces import TracePanel
 from spotlab.errors import InvalidInput
 from spotlab.features.capacity_model.history import running_counts
 from spotlab.training.capacity.rows import CapacityRows

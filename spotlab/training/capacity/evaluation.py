@@ -15,8 +15,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from spotlab.domain.availability_traces import Trace, TracePanel, align
 from spotlab.domain.features import Matrix
-from spotlab.domain.traces import Trace, TracePanel, align
 from spotlab.features.capacity_model.features import compute_capacity
 from spotlab.recorded.traces import (
     Polarity,

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from spotlab.domain.traces import TracePanel
+from spotlab.domain.availability_traces import TracePanel
 from spotlab.errors import InvalidInput
 from spotlab.training.capacity import recipe
 from spotlab.training.capacity.baselines import fit_baselines, forecast_baselines

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from spotlab.domain.traces import Trace, TracePanel
+from spotlab.domain.availability_traces import Trace, TracePanel
 from spotlab.inference.capacity import CapacityModel
 from spotlab.inference.card import parse_card
 from spotlab.recorded.traces import trace_files

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spotlab.domain.availability_traces import TracePanel
 from spotlab.domain.features import Matrix
-from spotlab.domain.traces import TracePanel
 from spotlab.errors import InvalidInput
 from spotlab.features.capacity_model.features import compute_capacity
 from spotlab.training.capacity import recipe

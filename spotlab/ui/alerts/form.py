@@ -15,7 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 from spotlab.domain.alerts import KIND_WORDS, AlertKind, AlertRule, Channel, Condition, Feed
 from spotlab.domain.components import COMPONENTS, DEGRADED, DOWN, UNKNOWN
 from spotlab.errors import InvalidInput, SpotlabError
-from spotlab.telemetry.text import visible
+from spotlab.telemetry.invisible_characters import visible
 from spotlab.ui.common import errors, formatting, session, tables
 
 ANY: Final = "any"

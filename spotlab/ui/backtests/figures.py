@@ -9,7 +9,7 @@ import streamlit as st
 
 from spotlab.domain.ports.backtests import SweepRecord
 from spotlab.services import Services
-from spotlab.sweeps.figures import SweepFigures
+from spotlab.sweeps.sweep_summary import SweepFigures
 from spotlab.ui.common import session
 
 _CACHED_FOR: Final = timedelta(minutes=30)

@@ -7,7 +7,7 @@ import streamlit as st
 
 from spotlab.domain.ports.backtests import SweepRecord
 from spotlab.gym.policies import ORACLE
-from spotlab.sweeps.figures import Difference, SweepFigures
+from spotlab.sweeps.sweep_summary import Difference, SweepFigures
 from spotlab.ui.backtests import labels
 from spotlab.ui.common import formatting, tables, widgets
 from spotlab.ui.common.tables import Column

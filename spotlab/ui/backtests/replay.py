@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from spotlab.domain.availability_traces import TracePanel
 from spotlab.domain.ports.backtests import SweepRecord
-from spotlab.domain.traces import TracePanel
 from spotlab.gym.policies import ORACLE, SPOTLAB
 from spotlab.gym.replay import ReplayedCell
 from spotlab.gym.sweep_cell import CellResult
 from spotlab.gym.workloads import DeadlineJob
-from spotlab.sweeps.figures import SweepFigures
+from spotlab.sweeps.sweep_summary import SweepFigures
 from spotlab.ui import charts
 from spotlab.ui.backtests import labels, replay_cache
 from spotlab.ui.charts import Course

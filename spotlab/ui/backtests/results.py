@@ -11,7 +11,7 @@ import streamlit as st
 
 from spotlab.domain.ports.backtests import SweepRecord
 from spotlab.gym.policies import ORACLE, SPOTLAB
-from spotlab.sweeps.figures import SweepFigures
+from spotlab.sweeps.sweep_summary import SweepFigures
 from spotlab.ui import charts
 from spotlab.ui.backtests import labels
 from spotlab.ui.charts import Outcome

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import plotly.graph_objects as go
 
-from spotlab.telemetry.text import visible
+from spotlab.telemetry.invisible_characters import visible
 from spotlab.ui.common.theme import Palette
 
 CONFIG: Final[dict[str, Any]] = {"displaylogo": False, "displayModeBar": False}

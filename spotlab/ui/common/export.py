@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.access import Right
-from spotlab.telemetry.text import visible
+from spotlab.telemetry.invisible_characters import visible
 from spotlab.ui.common import identity
 from spotlab.ui.common.formatting import UNKNOWN
 from spotlab.ui.common.tables import as_seen

@@ -13,7 +13,7 @@ from spotlab.domain.decision import Decision, DropReason
 from spotlab.domain.market import MarketName
 from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.inference.explanation_text import percent as _percent
-from spotlab.telemetry.text import visible
+from spotlab.telemetry.invisible_characters import visible
 
 UNKNOWN: Final = "—"
 MINUS: Final = "−"

@@ -12,7 +12,7 @@ import streamlit as st
 
 from spotlab.domain.access import MEANINGS, RIGHTS, Principal, Right, Role
 from spotlab.errors import SpotlabError
-from spotlab.ui.common import errors, identity, screen_files, streamlit_internals
+from spotlab.ui.common import errors, file_owners, identity, streamlit_internals
 
 USER: Final = "user of this screen"
 
@@ -45,4 +45,4 @@ def _bind_screen(user: Principal) -> None:
         st.session_state[USER] = user.name
         st.rerun()
     st.session_state[USER] = user.name
-    screen_files.KNOWN.opened(streamlit_internals.session_id(), user.name)
+    file_owners.KNOWN.opened(streamlit_internals.session_id(), user.name)

@@ -15,7 +15,7 @@ from zlib import crc32
 import pandas as pd
 import streamlit as st
 
-from spotlab.telemetry.text import visible
+from spotlab.telemetry.invisible_characters import visible
 from spotlab.ui.common.formatting import UNKNOWN
 
 ROW_PX: Final = 33

@@ -15,7 +15,7 @@ import streamlit as st
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Instance
 from spotlab.domain.market import Provenance
-from spotlab.telemetry.text import visible
+from spotlab.telemetry.invisible_characters import visible
 from spotlab.ui.common import export as common_export
 from spotlab.ui.common import identity
 from spotlab.ui.common.formatting import age, count, listed, moment, plain

@@ -14,7 +14,7 @@ from spotlab.domain.model_lifecycle import unusable_reason
 from spotlab.domain.ports import ExperimentSummary
 from spotlab.errors import SpotlabError
 from spotlab.runtime.model_selection import RISK_TASK
-from spotlab.telemetry.text import visible
+from spotlab.telemetry.invisible_characters import visible
 from spotlab.ui.common import (
     background_tasks,
     errors,

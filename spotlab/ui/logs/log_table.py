@@ -14,7 +14,7 @@ import streamlit as st
 
 from spotlab.domain.access import Principal
 from spotlab.services.logs import LEVELS, LogFilter, LogLine
-from spotlab.telemetry.text import visible
+from spotlab.telemetry.invisible_characters import visible
 from spotlab.ui.common import formatting, links, session, tables, widgets
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette

@@ -13,7 +13,7 @@ from spotlab.domain.ports import ModelRecord
 from spotlab.errors import SpotlabError
 from spotlab.runtime.model_selection import RISK_TASK
 from spotlab.services.models import ModelEntry
-from spotlab.telemetry.text import visible
+from spotlab.telemetry.invisible_characters import visible
 from spotlab.ui.common import errors, formatting, permissions, session, widgets
 from spotlab.ui.models import card_facts, queries
 

@@ -13,7 +13,7 @@ import streamlit as st
 
 from spotlab.domain.ports import ModelRecord
 from spotlab.services.models import ModelEntry
-from spotlab.telemetry.text import visible
+from spotlab.telemetry.invisible_characters import visible
 from spotlab.ui import charts
 from spotlab.ui.common import formatting, tables, widgets
 from spotlab.ui.common.tables import Column

@@ -13,7 +13,7 @@ from spotlab.domain.access import Role
 from spotlab.domain.ports import User
 from spotlab.errors import SpotlabError
 from spotlab.services.users import UserService
-from spotlab.telemetry.text import visible
+from spotlab.telemetry.invisible_characters import visible
 from spotlab.ui.common import (
     access_labels,
     errors,

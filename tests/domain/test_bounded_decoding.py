@@ -8,8 +8,8 @@ from typing import NoReturn
 
 import pytest
 
-from spotlab.domain import content
-from spotlab.domain.content import csv_lines, gunzip, parse_json
+from spotlab.domain import bounded_decoding
+from spotlab.domain.bounded_decoding import csv_lines, gunzip, parse_json
 from spotlab.errors import InvalidInput
 
 
@@ -27,8 +27,8 @@ def refuse(wrong: str, right: str) -> NoReturn:
         (b"\xff\xfe[", "not JSON|not readable JSON"),
         (b"[1,", "truncated or not JSON"),
         (b"", "truncated or not JSON"),
-        (b"[" + b"[]," * (content.MAX_CONTAINERS + 1) + b"0]", "too many values"),
-        (b"[" + b"1," * (content.MAX_VALUES + 1) + b"0]", "too many values"),
+        (b"[" + b"[]," * (bounded_decoding.MAX_CONTAINERS + 1) + b"0]", "too many values"),
+        (b"[" + b"1," * (bounded_decoding.MAX_VALUES + 1) + b"0]", "too many values"),
     ],
     ids=lambda text: str(text)[:20],
 )

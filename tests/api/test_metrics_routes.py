@@ -15,15 +15,15 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from spotlab.api import metrics as metrics_route
-from spotlab.api import request_metrics
-from spotlab.api.request_metrics import RequestMetricsMiddleware
+from spotlab.api import metrics_routes as metrics_route
+from spotlab.api import request_middleware
+from spotlab.api.request_middleware import RequestMetricsMiddleware
 from spotlab.domain.access import Principal, Role
 from spotlab.domain.components import APP_SERVER
 from spotlab.errors import NotSignedIn
 from spotlab.monitoring.health import report as health
 from spotlab.monitoring.health.request_stats import RequestCounter
-from spotlab.monitoring.metrics import Metrics
+from spotlab.monitoring.metrics_document import Metrics
 from spotlab.runtime import app_process
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
@@ -114,7 +114,7 @@ def test_asks_for_its_token(client: Client, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_says_what_was_done(lab: Lab, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     counting = RequestCounter()
-    monkeypatch.setattr(request_metrics, "COUNTING", counting)
+    monkeypatch.setattr(request_middleware, "COUNTING", counting)
     before = families(client.get("/metrics", headers=sent(TOKEN)).text)
     evaluate_instances(lab)
     client.get("/says")

@@ -9,8 +9,8 @@ import unicodedata
 
 import pytest
 
+from spotlab.telemetry.invisible_characters import LABEL, hides_something, json_visible, visible
 from spotlab.telemetry.logs import JsonFormatter
-from spotlab.telemetry.text import LABEL, hides_something, json_visible, visible
 
 UNSEEN = [
     *map(chr, range(0x20)),

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 from spotlab.api.identity import principal_of
 from spotlab.domain.access import Right
 from spotlab.errors import Forbidden, NotSignedIn, SpotlabError
-from spotlab.monitoring.metrics import CONTENT_TYPE, Metrics
+from spotlab.monitoring.metrics_document import CONTENT_TYPE, Metrics
 from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
 

@@ -8,8 +8,8 @@ from typing import Any, Final, TypeVar, get_args, get_origin
 
 import msgspec
 
-from spotlab.aws.snapshots import reject
-from spotlab.domain.content import GZIP_MAGIC, gunzip, parse_json
+from spotlab.aws.feed_checks import reject
+from spotlab.domain.bounded_decoding import GZIP_MAGIC, gunzip, parse_json
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from typing import Any, Final, NoReturn
 
 import pandas as pd
 
-from spotlab.domain.content import GZIP_MAGIC, gunzip, parse_json
-from spotlab.domain.content import csv_lines as text_lines
+from spotlab.domain.bounded_decoding import GZIP_MAGIC, gunzip, parse_json
+from spotlab.domain.bounded_decoding import csv_lines as text_lines
 from spotlab.errors import InvalidInput
 
 MAX_BYTES: Final = 256_000_000
