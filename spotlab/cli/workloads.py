@@ -9,7 +9,7 @@ from typing import Any
 from spotlab.cli import options
 from spotlab.cli.command import Command, Result, command_group, iso, no_arguments
 from spotlab.cli.local_session import open_services
-from spotlab.domain.hardware import HardwareRule
+from spotlab.domain.like_for_like import HardwareRule
 from spotlab.domain.workload import (
     AssignmentScope,
     Workload,

@@ -17,7 +17,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
-from spotlab.domain.hardware import HardwareRule
+from spotlab.domain.like_for_like import HardwareRule
 from spotlab.errors import InvalidInput
 
 DEFAULT_NAME: Final = "default"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.domain.decision import Candidate, DropReason
-from spotlab.domain.hardware import Shortfall
+from spotlab.domain.like_for_like import Shortfall
 from spotlab.domain.market import FeedKind, Pool, Provenance
 from spotlab.domain.risk import BUCKET_LABELS, Evidence, risk_within
 from spotlab.pipeline.filter import HARDWARE_REASONS

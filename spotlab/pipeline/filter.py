@@ -12,15 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spotlab.domain.decision import DropReason, Instance, Requirements
-from spotlab.domain.hardware import (
-    Hardware,
+from spotlab.domain.hardware import Hardware, complete
+from spotlab.domain.instance_types import parse_type
+from spotlab.domain.like_for_like import (
     HardwareFact,
     HardwareRule,
     Shortfall,
-    complete,
     shortfall,
 )
-from spotlab.domain.instance_types import parse_type
 from spotlab.domain.workload import DEFAULT_WORKLOAD, Workload
 
 Mask = NDArray[np.bool_]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from spotlab.domain.decision import Candidate, DropReason, Requirements
-from spotlab.domain.hardware import Shortfall
+from spotlab.domain.like_for_like import Shortfall
 from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.policy import CEILING_HORIZON_H, PolicyParams
 from spotlab.domain.risk import expected_cost, risk_within

@@ -16,7 +16,7 @@ from spotlab.domain.decision import (
     Instance,
     Lifecycle,
 )
-from spotlab.domain.hardware import HardwareRule
+from spotlab.domain.like_for_like import HardwareRule
 from spotlab.domain.market import MarketData, Pool
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.workload import (

@@ -9,7 +9,7 @@ import streamlit as st
 from spotlab.ui.common import formatting
 
 
-def store(slot: str, title: str, secret: str) -> None:
+def save(slot: str, title: str, secret: str) -> None:
     """Show a secret from the next run on."""
     st.session_state[f"once:{slot}"] = (title, secret)
 

@@ -210,7 +210,7 @@ def _create_token() -> None:
         token, secret = mine.create_token(
             state["token-name"], state["token-scopes"], EXPIRIES[state["token-expiry"]]
         )
-        one_time_secret.store(SLOT, f"The token “{token.name}”.", secret)
+        one_time_secret.save(SLOT, f"The token “{token.name}”.", secret)
         state.pop("token-name", None)
 
     _try("The token is created.", act)

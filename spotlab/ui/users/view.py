@@ -228,7 +228,7 @@ def _button(label: str, icon: str, done: str, act: Callable[[UserService], objec
 def _reset(name: str) -> None:
     def act(users: UserService) -> None:
         path = users.reset_password(name)
-        one_time_secret.store(
+        one_time_secret.save(
             LINK, f"Send {name} this link; it is valid for a day.", one_time_secret.address(path)
         )
 
@@ -265,7 +265,7 @@ def _add() -> None:
         )
         if path:
             link = one_time_secret.address(path)
-            one_time_secret.store(LINK, f"Send {user.name} this link; it is valid for a day.", link)
+            one_time_secret.save(LINK, f"Send {user.name} this link; it is valid for a day.", link)
         for key in ("new-user-name", "new-user-email", "new-user-accounts"):
             state.pop(key, None)
 

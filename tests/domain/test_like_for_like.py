@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from spotlab.domain.hardware import (
-    GPUS,
-    Hardware,
+from spotlab.domain.hardware import GPUS, Hardware
+from spotlab.domain.like_for_like import (
     HardwareFact,
     HardwareRule,
     shortfall,
