@@ -55,13 +55,13 @@ class Screen(Session):
         """Time at which a button first announced new decisions; empty if none did."""
         return [at for at, label in self.buttons if "new decision" in label][:1]
 
-    def _hear_element(self, message: ForwardMsg) -> None:
+    def _handle_element(self, message: ForwardMsg) -> None:
         super()._handle_element(message)
         element = message.delta.new_element
         if element.WhichOneof("type") == "button":
             self.buttons.append((time.perf_counter(), element.button.label))
 
-    def _hear_end(self, status: int) -> None:
+    def _handle_end(self, status: int) -> None:
         opened = self._done is not None and self._done.done()
         super()._handle_end(status)
         if opened and status == ForwardMsg.FINISHED_SUCCESSFULLY:
@@ -156,7 +156,7 @@ async def measure_delays(reader: Server, write: Callable[[], object], decisions:
             await asyncio.to_thread(write)
             answered = time.perf_counter()
             delays.instances.append(await wait_for(answered, lambda: instances.rerun_at[-1:]))
-            delays.experiments.append(await wait_for(answered, experiments.named))
+            delays.experiments.append(await wait_for(answered, experiments.first_notice))
             await asyncio.sleep(PAUSE_S)
         errors = [*instances.tally.errors, *experiments.tally.errors]
         if errors:

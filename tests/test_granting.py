@@ -193,7 +193,7 @@ GRANTING: Final = {
 }
 """Methods that are tried here."""
 ASKING: Final = {
-    UserService: {"list", "get", "theirs", "sessions"},
+    UserService: {"list", "get", "changeable", "sessions"},
     ApiTokenService: {"list"},
     OwnAccountService: {
         "user",

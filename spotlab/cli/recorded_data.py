@@ -88,7 +88,7 @@ def _table(path: Path, form: Any) -> Document:
         "rows": len(reading.rows),
         "from": times.min().isoformat(),
         "to": times.max().isoformat(),
-        "refused": list(reading.refused),
+        "refused": list(reading.rejected),
         "source": reading.source,
     }
 

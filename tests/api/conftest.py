@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -37,6 +38,8 @@ class ApiClient:
         self.people = people
         self.app = LabApi(lambda: build(lambda: lab, lambda each: self._who(each), lambda _: True))
         self._loop: asyncio.Runner | None = None
+        self._busy = False  # a request may send another one from a thread of its own
+        self._busy_lock = threading.Lock()
 
     def __enter__(self) -> Self:
         self._loop = asyncio.Runner()
@@ -47,7 +50,13 @@ class ApiClient:
             self._loop.close()
 
     def _run(self, request: Coroutine[Any, Any, Result]) -> Result:
-        return asyncio.run(request) if self._loop is None else self._loop.run(request)
+        with self._busy_lock:
+            free, self._busy = not self._busy, True
+        try:
+            return self._loop.run(request) if free and self._loop else asyncio.run(request)
+        finally:
+            if free:
+                self._busy = False
 
     def _who(self, connection: HTTPConnection) -> Principal:
         name = connection.headers.get("authorization", "").removeprefix("Bearer ")

@@ -129,11 +129,14 @@ def test_streamlit_takes_no_larger_file_than_is_counted_with() -> None:
     config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
 
     assert config["server"]["maxUploadSize"] * MB == MAX_FILE_BYTES
-    for most_mb in (backtests.MOST_MB, comparisons.MOST_MB, upload.MOST_MB):
+    for most_mb in (backtests.MAX_MB, comparisons.MOST_MB, upload.MOST_MB):
         assert most_mb * MB <= MAX_FILE_BYTES
 
 
 def test_the_server_counts_behind_its_door() -> None:
     kinds = [middleware.cls.__name__ for middleware in server.MIDDLEWARE]
     assert kinds.index("AuthMiddleware") < kinds.index("UploadLimitMiddleware")
-    assert "screen_files.register(screens.watch(), held)" in (ROOT / "app.py").read_text()
+    assert (
+        "file_access.register(screens.watch(), streamlit_internals.uploaded_bytes)"
+        in (ROOT / "app.py").read_text()
+    )

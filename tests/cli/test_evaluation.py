@@ -91,7 +91,7 @@ def test_two_models_are_compared_on_the_same_rows(
 def test_models_of_another_task_are_not_compared(run: Run) -> None:
     code, document, _ = run("models", "compare", "toy", "toy", "--trace", "a.json")
     assert code == 2
-    assert "is for the task advisor" in document["error"]
+    assert "has the task advisor" in document["error"]
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_drift_says_what_it_needs(home: Path, capsys: pytest.CaptureFixture[str]
     assert (document["model"], document["alarm"]) == ("toy@1.0.0", False)
     assert document["words"].startswith("Unknown: drift needs 5 earlier days")
     assert main(["drift", "--model", "nobody"]) == 1
-    assert "No model 'nobody'" in capsys.readouterr().err
+    assert "There is no model 'nobody'" in capsys.readouterr().err
 
 
 def test_a_file_of_no_events_is_named(

@@ -73,7 +73,7 @@ def test_requests_of_every_process_add_up_and_a_database_that_is_away_loses_none
     one.count(ok=False, took_s=3.0, at=at(50))
     monkeypatch.setattr(request_stats, "process_id", lambda: "one")
     with monkeypatch.context() as patch:
-        patch.setattr(type(store.request_stats), "keep", refuse)
+        patch.setattr(type(store.request_stats), "record", refuse)
         with pytest.raises(DatabaseDown):
             one.save(lab)
     one.count(ok=False, took_s=3.0, at=at(400))

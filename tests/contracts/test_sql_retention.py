@@ -12,6 +12,7 @@ from sqlmodel import SQLModel
 from spotlab.domain.decision import Decision
 from spotlab.domain.market import FeedKind, MarketName
 from spotlab.domain.ports import ExperimentFilter
+from spotlab.domain.workload import NO_WORKLOAD
 from spotlab.store import Store
 from spotlab.store.engine import reading, writing
 from spotlab.store.retention import SqlRetention
@@ -94,8 +95,8 @@ def test_an_instances_newest_decision_and_its_last_switch_stay(store: Store) -> 
 def test_a_decision_that_is_not_settled_yet_stays_however_short_they_are_kept(
     store: Store,
 ) -> None:
-    month = replace(make.experiment().policy, horizon_h=24.0 * 60)
-    decide(store, 61, policy=month)
+    two_months = replace(NO_WORKLOAD, workload=replace(NO_WORKLOAD.workload, horizon_h=24.0 * 60))
+    decide(store, 61, workload=two_months)
     decide(store, 40)
     decide(store, 31)
     decide(store, 1)

@@ -72,7 +72,7 @@ def test_a_server_that_is_ended_says_so_first_and_leaves_nothing_behind(tmp_path
         began = time.monotonic()
         server.send_signal(signal.SIGTERM)
         told = json.loads(wait_for(f"{url}/readyz", 503, within_s=5))
-        assert told["reasons"] == {"server": "It is shutting down."}
+        assert told["reasons"] == {"server": "The server is shutting down."}
         assert ask(f"{url}/healthz")[0] == 200
         code = server.wait(20)
         took_s = time.monotonic() - began

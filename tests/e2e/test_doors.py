@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -36,11 +37,10 @@ pytestmark = pytest.mark.timeout(120)
 APP = """
 import streamlit as st
 from spotlab.api import file_access, server
-from spotlab.ui.common import browser_message_filter, file_owners as screens
-from spotlab.ui.common.upload_memory import held
+from spotlab.ui.common import browser_message_filter, file_owners as screens, streamlit_internals
 
 browser_message_filter.limit()
-file_access.register(screens.watch(), held)
+file_access.register(screens.watch(), streamlit_internals.uploaded_bytes)
 app = st.App("screen.py", routes=server.ROUTES, middleware=server.MIDDLEWARE)
 """
 SCREEN = """
@@ -72,6 +72,10 @@ class Doors:
 
     url: str
     cookies: dict[str, str] = field(default_factory=dict)
+    log: Path | None = None
+
+    def written(self) -> str:
+        return self.log.read_text(errors="replace") if self.log else ""
 
     def headers(self, who: str) -> dict[str, str]:
         return {"Cookie": f"spotlab_session={self.cookies[who]}"} if who else {}
@@ -108,7 +112,7 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    made = Doors(f"http://127.0.0.1:{port}")
+    made = Doors(f"http://127.0.0.1:{port}", log=folder / "log")
     env = {
         "SPOTLAB_HOME": str(home),
         "SPOTLAB_MODELS_DIR": str(models),

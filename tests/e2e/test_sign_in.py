@@ -132,7 +132,7 @@ def test_a_provider_signs_in(tmp_path: Path, models: Path, monkeypatch: pytest.M
             provider.claims = {"sub": "7", "email": "eve@example.org", "email_verified": True}
             refused, client = _through(app.url)
             assert refused.status_code == 403
-            assert "no account here" in refused.text
+            assert "are not a user here" in refused.text
             assert not client.cookies
             provider.claims = {"sub": "42", "email": "Ana@example.org", "email_verified": True}
             entered, client = _through(app.url)

@@ -186,7 +186,7 @@ def test_a_place_that_is_taken_is_left_alone_unless_it_is_to_be_replaced(
     store.close()
     (other.home / "models" / "own").mkdir(parents=True)
 
-    with pytest.raises(Conflict, match="a database and uploaded models already"):
+    with pytest.raises(Conflict, match="a database and uploaded models"):
         other.restore(made.path)
     store = other.open()
     assert store.ledger.count() == 1
@@ -246,7 +246,7 @@ def test_a_backup_that_is_not_as_it_was_made_touches_nothing(
     other = new_place("second")
 
     flipped = rewritten(made, tmp_path / "a", "database", lambda d: d[:-9] + b"x" + d[-8:])
-    refused(other, flipped, "database is not as it was backed up")
+    refused(other, flipped, "database is damaged")
     cut = tmp_path / "b"
     cut.write_bytes(made.read_bytes()[: made.stat().st_size // 2])
     refused(other, cut, "not a complete backup")
@@ -265,7 +265,7 @@ def test_a_backup_that_is_not_as_it_was_made_touches_nothing(
     refused(other, climbing, "names files or tables that no backup has")
     text_file = tmp_path / "g"
     text_file.write_text("no backup")
-    refused(other, text_file, "no whole backup|no backup")
+    refused(other, text_file, "not a SpotLab backup")
 
 
 def test_a_step_that_fails_leaves_all_as_it_was(
@@ -313,7 +313,7 @@ def test_a_database_in_use_is_not_replaced(
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.ADMIN])
 def test_only_an_administrator_may_restore(role: Role, tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home")
-    with pytest.raises(Forbidden, match="restore it"):
+    with pytest.raises(Forbidden, match="restore data"):
         restore(settings, CLOCK, tmp_path / "none.tar", person(role))
     assert not settings.home.exists()
 
@@ -500,7 +500,7 @@ HEADERS = {
 def test_an_entry_that_is_no_plain_file_is_refused(what: str, tmp_path: Path) -> None:
     made = Place(tmp_path / "here", None).backup(tmp_path / "one.tar").path
     changed = tampered(HEADERS[what])(made, tmp_path / "two.tar")
-    refused(Place(tmp_path / "there", None), changed, "no whole backup|is something else")
+    refused(Place(tmp_path / "there", None), changed, "not a complete backup|is in the place of")
 
 
 def test_files_that_the_manifest_does_not_name_are_refused(tmp_path: Path) -> None:
@@ -555,7 +555,7 @@ LIES = {
 def test_a_manifest_that_lies_is_refused(what: str, tmp_path: Path) -> None:
     made = Place(tmp_path / "here", None).backup(tmp_path / "one.tar").path
     changed = rewritten(made, tmp_path / "two.tar", "manifest.json", LIES[what])
-    refused(Place(tmp_path / "there", None), changed, "no whole backup|manifest|has format 2")
+    refused(Place(tmp_path / "there", None), changed, "not a complete backup|manifest|has format 2")
 
 
 def test_a_pipe_in_the_place_of_a_backup_is_not_waited_for(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_it_says_how_many_of_what_went_and_leaves_it_in_the_audit_log(lab: Lab) 
         assert lab.store.ledger.count() == 1
         (entry,) = lab.store.audit.entries(AuditFilter(action="data.retention"))
         assert (entry.actor, entry.after) == ("ana", {"decisions": 2, "outcomes of components": 2})
-        assert keeping.sweep().summary == "Deleted nothing: all is young enough or needed."
+        assert keeping.sweep().summary == "Deleted nothing: no data is both old and unused."
         assert lab.store.audit.count(AuditFilter(action="data.retention")) == 1
         assert lab.store.audit.check().broken_at is None
 

@@ -205,7 +205,7 @@ def test_a_window_is_replayed_with_the_reason_of_every_move(
     )
     app = finish(app, replay_cache.SLOT)
     assert not app.exception
-    assert app.title[0].value.startswith("In window 2 spot greedy meets its deadline: ")
+    assert app.title[0].value.startswith("In window 2, spot greedy meets its deadline: ")
     greedy, oracle = (table.value for table in app.dataframe)
     assert greedy["what"].iloc[0] == "▶ start"
     assert greedy["why"].str.len().gt(0).all()

@@ -87,5 +87,5 @@ def test_the_json_holds_the_whole_decision(lab: Lab) -> None:
     document = json.loads(experiment_detail.as_json(experiment))
     assert document["experiment_id"] == 1
     assert len(document["candidates"]) == len(experiment.candidates)
-    assert document["policy"]["horizon_h"] == 24.0
+    assert document["workload"]["workload"]["horizon_h"] == 24.0
     assert document["verdict"]["decision"] in ("STAY", "SWITCH", "FALLBACK_ONDEMAND")

@@ -88,7 +88,7 @@ def test_a_challenger_that_fails_is_recorded_and_disturbs_nothing(
     assert [each.verdict for each in experiments] == before
     beside = lab.store.shadow_decisions.of([each.experiment_id for each in experiments])
     assert len(beside) == len(experiments)
-    assert all("No model 'toy@2.0.0'" in each.error for each in beside)
+    assert all("There is no model 'toy@2.0.0'" in each.error for each in beside)
     (comparison,) = outcomes_view(lab).comparisons
     assert comparison.failures == len(experiments)
 

@@ -218,7 +218,9 @@ def test_an_instance_whose_model_has_lost_its_files_falls_back(
         shutil.rmtree(models_dir / "toy" / "1.1.0")
         [experiment] = evaluate_instances(lab, [WEB])
     assert experiment.model == "toy@1.0.0"
-    assert any("toy@1.1.0 cannot be used (No model" in reason for reason in experiment.degraded)
+    assert any(
+        "toy@1.1.0 cannot be used (There is no model" in reason for reason in experiment.degraded
+    )
 
 
 def test_invalid_actions_on_models_are_refused(tmp_path: Path, models_dir: Path) -> None:

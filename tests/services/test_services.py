@@ -46,7 +46,7 @@ def test_a_foreign_account_is_not_there(lab: Lab) -> None:
         lambda services: services.instances.set_shadow(WEB, False),
         lambda services: services.instances.assign(WEB, None),
         lambda services: services.instances.evaluate([WEB]),
-        lambda services: services.decisions.get(1),
+        lambda services: services.experiments.get(1),
         lambda services: services.accounts.get("acme"),
     ],
 )
