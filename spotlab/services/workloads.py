@@ -17,6 +17,7 @@ from spotlab.domain.workload import (
 )
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.services.base import Service
+from spotlab.telemetry.invisible_characters import hides_something, visible
 
 
 class WorkloadService(Service):
@@ -66,10 +67,18 @@ class WorkloadService(Service):
         Returns:
             The workload with its version.
         Raises:
+            InvalidInput: the description has invisible characters.
             ChangedMeanwhile: the newest version is another.
             Forbidden: they may not change instances of every account.
         """
         self.principal.require_everywhere(Right.CHANGE_INSTANCES)
+        if hides_something(workload.description):
+            raise InvalidInput(
+                f"The description has invisible characters: "
+                f"{visible(workload.description[:40])!r}.",
+                remedy="Leave out what is shown as an escape.",
+                field="description",
+            )
         saved = self.lab.store.workloads.save(workload, self.by(reason), expected_version)
         self.lab.bus.publish(Topic.FLEET)
         return saved

@@ -73,6 +73,7 @@ def test_a_tag_gets_a_workload_and_loses_it(run: Run) -> None:
         (("set", "laundry", "--fixed-usd", "1"), 2, "Name one to start from with --base"),
         (("set", "queue-worker"), 2, "Nothing was given to set"),
         (("set", "a b", "--base", "default"), 1, "is not a workload's name"),
+        (("set", "default", "--description", "a\u202eb"), 1, "has invisible characters"),
         (("assign", "laundry", "--tag", "a=b"), 1, "There is no workload 'laundry'"),
         (("assign", "queue-worker", "--tag", "a"), 1, "is not a tag rule"),
         (("assign", "queue-worker", "--account", "nowhere"), 1, "There is no account 'nowhere'"),
