@@ -1,9 +1,10 @@
 """SpotLab's policy, with the forecasts of any model.
 
-It minimises the expected cost of domain/risk.py: an hour in a pool costs its price + hazard × the cost of
-an interruption, with the model's hazard. A move must save more, within the model's horizon, than
-the changeover costs while both instances are paid. A job with slack waits for an hour that is cheap
-compared with the recent past, and changes to on-demand early enough to be able to return to spot.
+It minimises the expected cost of domain/risk.py: an hour in a pool costs its price + hazard × the
+cost of an interruption, with the model's hazard. A move must save more, within the model's horizon,
+than the changeover costs while both instances are paid. A job with slack waits for an hour that is
+cheap compared with the recent past, and changes to on-demand early enough to be able to return to
+spot.
 """
 
 from __future__ import annotations
