@@ -4,6 +4,7 @@ import streamlit as st
 
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Requirements
+from spotlab.domain.workload import describe_cost
 from spotlab.ui import charts
 from spotlab.ui.candidates import details, filters, placement_scores, table
 from spotlab.ui.common import formatting, guard, session, tables, widgets
@@ -19,7 +20,8 @@ model, problem = market.deciding_model(instance)
 scored = market.scored(model)
 base = market.requirements_of(instance) if instance else Requirements()
 requirements = filters.show_requirements(row, base, scored.table)
-ranking = session.ranking(requirements, model, instance)
+applied = session.applied_workload(instance)
+ranking = session.ranking(requirements, model, instance, applied.workload)
 current = table.current_of(ranking, instance) if instance else None
 candidates = ranking.candidates
 
@@ -27,7 +29,7 @@ with top:
     widgets.headline(
         table.headline(ranking, instance, current),
         f"Requirements: {table.describe(requirements)}. Ranked by expected cost, with the risks "
-        f"of {scored.model}. {filters.describe_workload(instance)}",
+        f"of {scored.model}. {applied.reason} {describe_cost(applied.workload)}",
     )
     widgets.degraded(scored.data.degraded, "Candidates are ranked from the last good data.")
     widgets.degraded([problem] if problem else [], "The champion's risks are used instead.")

@@ -15,10 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from spotlab.domain.like_for_like import HardwareRule
+from spotlab.domain.risk import FloatArray
 from spotlab.errors import InvalidInput
+
+Price = TypeVar("Price", float, FloatArray)
+"""USD per hour: of one pool, or of many."""
 
 DEFAULT_NAME: Final = "default"
 MAX_NAME: Final = 64
@@ -110,13 +114,13 @@ class Workload:
         """ "name@version"."""
         return f"{self.name}@{self.version}"
 
-    def hour_usd(self, on_demand_usd_per_hour: float) -> float:
+    def hour_usd(self, on_demand_usd_per_hour: Price) -> Price | float:
         """Value of an hour of work: its own, or the on-demand price of the instance's type."""
         value = self.value_usd_per_hour
         return on_demand_usd_per_hour if value is None else value
 
-    def interruption_usd(self, on_demand_usd_per_hour: float) -> float:
-        """Cost of one interruption, USD.
+    def interruption_usd(self, on_demand_usd_per_hour: Price) -> Price | float:
+        """Cost of one interruption, USD, elementwise.
 
         Args:
             on_demand_usd_per_hour: of the instance's type; used where the workload gives no value.

@@ -116,7 +116,7 @@ def rank(
     table["risk"] = risk_within(table["hazard_per_hour"].to_numpy(), workload.horizon_h)
     if on_demand_usd_per_hour is None:
         on_demand = table["on_demand_price_usd_per_hour"].fillna(table["spot_price_usd_per_hour"])
-        table["interruption_usd"] = [workload.interruption_usd(price) for price in on_demand]
+        table["interruption_usd"] = workload.interruption_usd(on_demand.to_numpy(np.float64))
     else:
         table["interruption_usd"] = workload.interruption_usd(on_demand_usd_per_hour)
     table["expected_cost_usd_per_hour"] = expected_cost(

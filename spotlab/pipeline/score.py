@@ -166,7 +166,8 @@ def hardware_of(specs: pd.DataFrame, table: pd.DataFrame) -> dict[str, Hardware]
         specs: FEED_COLUMNS[SPECS]; columns that are missing or NaN are unknown.
         table: with a column instance_type.
     """
-    rows = {row["instance_type"]: row for row in specs.to_dict("records")}
+    priced = specs[specs["instance_type"].isin(table["instance_type"])]
+    rows = {row["instance_type"]: row for row in priced.to_dict("records")}
     found = {}
     for name in table["instance_type"].unique():
         if _parsed(name) is not None:

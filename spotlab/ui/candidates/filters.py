@@ -12,8 +12,6 @@ from streamlit.delta_generator import DeltaGenerator
 
 from spotlab.domain.decision import Instance, Requirements
 from spotlab.domain.risk import BUCKET_LABELS
-from spotlab.domain.workload import DEFAULT_WORKLOAD, describe_cost
-from spotlab.ui.common import session
 from spotlab.ui.common.widgets import pick_instance, pick_many, pick_option
 
 INSTANCE_PX: Final = 250
@@ -71,11 +69,3 @@ def show_requirements(row: FilterRow, base: Requirements, table: pd.DataFrame) -
 def _at_least(label: str, steps: tuple[int, ...], key: str) -> float | None:
     chosen = pick_option(label, [str(step) for step in steps], key, blank="any")
     return float(chosen) if chosen else None
-
-
-def describe_workload(instance: Instance | None) -> str:
-    """The workload that the ranking uses, and what an interruption costs it."""
-    if instance is None:
-        return describe_cost(DEFAULT_WORKLOAD)
-    applied = session.services().workloads.applied([instance])[instance.instance_id]
-    return f"{applied.reason} {describe_cost(applied.workload)}"

@@ -15,7 +15,7 @@ from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment, Instance, Requirements
 from spotlab.domain.market import MarketData, Pool
 from spotlab.domain.ports import ExperimentSummary, SnapshotInfo, Topic
-from spotlab.domain.workload import Workload
+from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, Workload
 from spotlab.errors import NoMarketData
 from spotlab.monitoring.health.report import Health
 from spotlab.pipeline.rank import Ranking
@@ -112,20 +112,28 @@ def _health(services: Services, version: int) -> Health:  # noqa: ARG001  (reads
     return services.health.read()
 
 
-def ranking(requirements: Requirements, model: str | None, instance: Instance | None) -> Ranking:
+def applied_workload(instance: Instance | None) -> AppliedWorkload:
+    """The workload of an instance, and the rule that chose it; the default for no instance."""
+    if instance is None:
+        return NO_WORKLOAD
+    return reader().workloads.applied([instance])[instance.instance_id]
+
+
+def ranking(
+    requirements: Requirements, model: str | None, instance: Instance | None, workload: Workload
+) -> Ranking:
     """Every pool of the market now, ranked for these requirements. Shared: not to be changed.
 
     Args:
         requirements: what a pool must offer.
         model: "name@version"; None: the champion.
-        instance: rank for its hardware and its workload; None: for no instance.
+        instance: rank for its hardware; None: for no instance.
+        workload: rank for what an interruption costs it.
     """
-    allowed = reader()
-    if instance is None:
-        return _ranking(requirements, model, None, None, None, allowed)
-    workload = allowed.workloads.applied([instance])[instance.instance_id].workload
-    key = (instance.instance_id, instance.pool, instance.requirements)
-    return _ranking(requirements, model, key, workload, instance, allowed)
+    key = None
+    if instance is not None:
+        key = (instance.instance_id, instance.pool, instance.requirements)
+    return _ranking(requirements, model, key, workload, instance, reader())
 
 
 @st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=8)
@@ -133,7 +141,7 @@ def _ranking(
     requirements: Requirements,
     model: str | None,
     key: tuple[str, Pool, Requirements | None] | None,  # noqa: ARG001  stands for the instance
-    workload: Workload | None,
+    workload: Workload,
     _instance: Instance | None,
     _services: Services,
 ) -> Ranking:

@@ -92,7 +92,12 @@ def of_now(instance: Instance) -> Subject:
     market = session.services().market
     model, problem = market.deciding_model(instance)
     widgets.degraded([problem] if problem else [], "The champion's risks are explained instead.")
-    ranking = session.ranking(market.requirements_of(instance), model, instance)
+    ranking = session.ranking(
+        market.requirements_of(instance),
+        model,
+        instance,
+        session.applied_workload(instance).workload,
+    )
     scored = table.current_of(ranking, instance)
     current = scored.pool if scored else None
     best = ranking.take(range(min(MAX_POOLS, len(ranking.candidates))))
