@@ -60,6 +60,7 @@ def candidate_of(
             if np.isfinite(value)
         },
         evidence=evidence,
+        performance=float(row["performance"]),
     )
 
 

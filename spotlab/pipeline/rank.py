@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from spotlab.domain.decision import Candidate, DropReason, Requirements
 from spotlab.domain.like_for_like import Shortfall
@@ -18,7 +19,7 @@ from spotlab.domain.risk import expected_cost, risk_within
 from spotlab.domain.workload import DEFAULT_WORKLOAD, Workload
 from spotlab.pipeline.candidates import candidate_of
 from spotlab.pipeline.filter import drop_reasons
-from spotlab.pipeline.score import ScoredMarket, price_read_at
+from spotlab.pipeline.score import POOL_COLUMNS, ScoredMarket, price_read_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Ranking:
         policy: parameters used.
         workload: its horizon and the cost of an interruption.
         shortfalls: types that are not like for like, by name.
-        table: ScoredMarket.table's columns and interruption_usd, risk,
+        table: ScoredMarket.table's columns and performance, interruption_usd, risk,
             expected_cost_usd_per_hour, rank (0: filtered out), dropped (DropReason or None) and
             row (position in scored.table); candidates by rank, then those filtered out.
     """
@@ -98,8 +99,10 @@ def rank(
     *,
     on_demand_usd_per_hour: float | None = None,
     shortfalls: Mapping[str, Shortfall] = MappingProxyType({}),
+    performance: NDArray[np.float64] | None = None,
+    unavailable: Collection[str] = (),
 ) -> Ranking:
-    """Rank the pools that meet the requirements by expected cost.
+    """Rank the pools that meet the requirements by the expected cost of an hour's work.
 
     Args:
         scored: a scored market.
@@ -110,6 +113,9 @@ def rank(
             gives no value; None: each pool's own on-demand price, or its spot price if that is
             unknown (the candidate's reasons say so).
         shortfalls: types that may not replace the instance's own, by name.
+        performance: (n,) work per hour of each pool's type relative to the instance's own, or None:
+            equal.
+        unavailable: keys of pools that are left to other instances.
     """
     table = scored.table.copy()
     table["row"] = np.arange(len(table))
@@ -119,10 +125,14 @@ def rank(
         table["interruption_usd"] = workload.interruption_usd(on_demand.to_numpy(np.float64))
     else:
         table["interruption_usd"] = workload.interruption_usd(on_demand_usd_per_hour)
-    table["expected_cost_usd_per_hour"] = expected_cost(
-        table["spot_price_usd_per_hour"].to_numpy(),
-        table["hazard_per_hour"].to_numpy(),
-        table["interruption_usd"].to_numpy(),
+    table["performance"] = 1.0 if performance is None else performance
+    table["expected_cost_usd_per_hour"] = (
+        expected_cost(
+            table["spot_price_usd_per_hour"].to_numpy(),
+            table["hazard_per_hour"].to_numpy(),
+            table["interruption_usd"].to_numpy(),
+        )
+        / table["performance"].to_numpy()
     )
     reasons = drop_reasons(table, requirements, shortfalls)
     suitable = np.asarray([reason is None for reason in reasons], dtype=bool)
@@ -132,6 +142,9 @@ def rank(
         ceiling_risk = risk_within(table["hazard_per_hour"].to_numpy(), CEILING_HORIZON_H)
         over = suitable & (ceiling_risk > policy.risk_ceiling)
         reasons[over] = DropReason.RISK_CEILING
+        if unavailable:
+            taken = np.fromiter((key in unavailable for key in _keys(table)), bool, len(table))
+            reasons[suitable & ~over & taken] = DropReason.SPREAD
     table["dropped"] = pd.Series(list(reasons), index=table.index, dtype=object)
     is_candidate = table["dropped"].isna()
     order = ["expected_cost_usd_per_hour", "risk", "region", "availability_zone", "instance_type"]
@@ -146,6 +159,12 @@ def rank(
         shortfalls,
         pd.concat([candidates, rest], ignore_index=True) if len(table) else table.assign(rank=0),
     )
+
+
+def _keys(table: pd.DataFrame) -> Iterator[str]:
+    columns = (table[name] for name in POOL_COLUMNS)
+    for region, zone, instance_type, system in zip(*columns, strict=True):
+        yield Pool(region, zone if isinstance(zone, str) else None, instance_type, system).key
 
 
 def _is_stale(scored: ScoredMarket, policy: PolicyParams) -> bool:
