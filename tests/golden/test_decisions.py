@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -160,9 +160,13 @@ def decided(situation: Mapping[str, Any]) -> Experiment:
     evaluation = Evaluation(scored, replace(PolicyParams(), **situation.get("policy", {})))
     lifecycle = Lifecycle(situation.get("lifecycle", "spot"))
     instance = Instance("i-1", "test", pool_of(situation["instance"]), lifecycle)
-    last = situation.get("last_switch_h_ago")
-    last_switch_at = None if last is None else NOW - timedelta(hours=last)
+    last_switch_at = last_switch(situation.get("last_switch_h_ago"))
     return evaluate(instance, evaluation, last_switch_at, NOW, _workload(situation)).experiment
+
+
+def last_switch(hours_ago: float | None) -> datetime | None:
+    """When the last switch was decided."""
+    return None if hours_ago is None else NOW - timedelta(hours=hours_ago)
 
 
 def _workload(situation: Mapping[str, Any]) -> AppliedWorkload:
