@@ -18,6 +18,8 @@ from spotlab.cli.decision_output import (
     collect_text,
     evaluate_document,
     evaluate_text,
+    explain_document,
+    explain_text,
     score_document,
     score_text,
 )
@@ -194,6 +196,27 @@ def _evaluate(args: argparse.Namespace, settings: Settings) -> Result:
     )
 
 
+def _explain_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "instance", metavar="INSTANCE", nargs="?", help="id or name: its newest decision"
+    )
+    parser.add_argument(
+        "--experiment", type=options.integer(1), metavar="ID", help="a decision instead"
+    )
+
+
+def _explain(args: argparse.Namespace, settings: Settings) -> Result:
+    if (args.instance is None) == (args.experiment is None):
+        raise InvalidSetting("Specify either INSTANCE or --experiment ID.")
+    with open_services(settings) as services:
+        if args.experiment is not None:
+            explanation = services.explanations.of_decision(args.experiment)
+        else:
+            explanation = services.explanations.of_instance(args.instance)
+        now = services.lab.clock.now()
+    return Result(explain_document(explanation, now), explain_text(explanation))
+
+
 def _migrate(_args: argparse.Namespace, settings: Settings) -> Result:
     from spotlab.runtime.bootstrap import migrate
 
@@ -234,6 +257,12 @@ COMMANDS = (
     ),
     Command(
         "evaluate", "Evaluate instances and record the decisions.", _evaluate_arguments, _evaluate
+    ),
+    Command(
+        "explain",
+        "Explain a decision: its margin, its runner-up, and what would change it.",
+        _explain_arguments,
+        _explain,
     ),
     Command("score", "Rank the pools that meet the requirements.", _score_arguments, _score),
     WORKLOADS,

@@ -152,7 +152,7 @@ class DecisionCase:
             staying, unsafe = on_demand, False
         else:
             staying = current.expected_cost_usd_per_hour if current is not None else None
-            unsafe = current is not None and current.ceiling_risk > policy.risk_ceiling
+            unsafe = current is not None and current.ceiling_risk > policy.leaving_risk
         best = self._candidate(int(costs.argmin()), costs, prices, hazards) if len(costs) else None
         situation = self._situation(current, best, None, on_demand, workload)
         moving = limits(staying or 0.0, situation, policy).moving_usd_per_hour

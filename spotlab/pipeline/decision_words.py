@@ -8,7 +8,9 @@ from typing import Final
 from spotlab.domain.decision import Decision, Experiment, Lifecycle, Verdict
 from spotlab.domain.decision_explanation import Flip, FlipKind
 from spotlab.domain.margin import Margin, MarginRule
+from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.domain.workload import describe_cost
+from spotlab.inference.explanation_text import format_value
 from spotlab.pipeline.policy_text import percent, usd
 
 TOP_FLIPS: Final = 3
@@ -32,7 +34,12 @@ def words(experiment: Experiment, flips: Sequence[Flip]) -> tuple[str, ...]:
     if verdict.runner_up is not None and verdict.decision is not Decision.STAY:
         sentences.append(f"Runner-up: {verdict.runner_up.reason}")
     found = [flip for flip in flips if flip.after is not None]
-    by_data = [flip for flip in found if flip.kind is not FlipKind.FEATURE]
+    # A limit on the age of prices can always be set below their age: that explains nothing.
+    by_data = [
+        flip
+        for flip in found
+        if flip.kind is not FlipKind.FEATURE and flip.parameter != "policy.max_price_age_h"
+    ]
     sentences += [flip_sentence(flip) for flip in by_data[:TOP_FLIPS]]
     costs = [
         flip for flip in flips if flip.kind is FlipKind.WORKLOAD and flip.parameter.endswith("usd")
@@ -69,7 +76,7 @@ def margin_sentence(verdict: Verdict, margin: Margin) -> str:
     amount = usd(margin.saving)
     if margin.saving < 0:
         verb, amount = verb.replace("save", "cost"), f"{usd(-margin.saving)} more"
-    sentence = f"{move} {verb} {amount}"
+    sentence = f"{move} {verb} {amount} ({abs(margin.saving) * HOURS_PER_MONTH:,.2f} USD a month)"
     if told:
         sentence += f": {', '.join(told)}"
     if margin.guards:
@@ -89,9 +96,14 @@ def flip_sentence(flip: Flip) -> str:
         return f"No {flip.label} from {span} changes the decision (now {before})."
     where = f" to {flip.pool.label}" if flip.pool is not None else ""
     change = ""
-    if isinstance(flip.after, float) and isinstance(flip.before, float) and flip.before > 0:
-        share = flip.after / flip.before - 1
-        change = f" ({'+' if share >= 0 else '−'}{abs(share):.0%})"
+    was, now = flip.before, flip.after
+    if isinstance(was, float) and isinstance(now, float) and was > 0:
+        share = now / was - 1
+        change = (
+            ""
+            if flip.kind is FlipKind.FEATURE
+            else f" ({'+' if share >= 0 else '−'}{abs(share):.0%})"
+        )
     return (
         f"{flip.decision}{where} if the {flip.label} were {_value(flip, flip.after)} instead of "
         f"{before}{change}."
@@ -131,6 +143,8 @@ def _value(flip: Flip, value: float | str | None) -> str:
         return "unknown"
     if isinstance(value, str):
         return value
+    if flip.kind is FlipKind.FEATURE:
+        return format_value(flip.parameter.rpartition(".")[2], value, flip.unit)
     if flip.parameter.endswith(("fraction", "ceiling", "tolerance")):
         return f"{100 * value:.3g} %"
     return f"{value:.4g}{f' {flip.unit}' if flip.unit else ''}"

@@ -285,6 +285,7 @@ def _of_pool(
             for hazard in hazards
         ]
 
+    units = {each["name"]: str(each["unit"]) for each in model.card.get("features", ())}
     for column, name in enumerate(model.feature_names):
         before = float(matrix[row, column])
         seen = np.unique(matrix[:, column])
@@ -308,7 +309,7 @@ def _of_pool(
             FlipKind.FEATURE,
             f"feature.{role}.{name}",
             f"{feature_label(name)} of {pool.label}",
-            "",
+            units.get(name, ""),
             before,
             after,
             verdict.decision if verdict else None,

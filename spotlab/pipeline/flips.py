@@ -30,6 +30,7 @@ _MONOTONE: Final = (
     ("min_saving_fraction", "minimum saving, share of the cost", "", 0.0, 1.0),
     ("min_saving_usd_per_hour", "minimum saving", "USD/h", 0.0, 1e3),
     ("hysteresis_fraction", "additional minimum saving after a switch", "", 0.0, 1.0),
+    ("ceiling_hysteresis_fraction", "margin above the risk ceiling", "", 0.0, 1.0),
     ("cooldown_h", "cooldown after a switch", "h", 0.0, 8_760.0),
     ("switch_downtime_h", "downtime of a switch", "h", 0.0, 8_760.0),
     ("expected_stay_h", "expected stay on a pool", "h", 0.01, 8_760.0),
@@ -162,9 +163,15 @@ def searched(
         values: to try.
         changes: what each of them changes.
     """
+    same: set[tuple[float | None, float | None]] = set()
     for index in np.argsort(np.abs(np.asarray(values) - before), kind="stable"):
-        if case.verdict(changes[int(index)]).decision is not base.decision:
+        change = changes[int(index)]
+        hazards = (change.own_hazard, change.other_hazard)
+        if hazards in same:
+            continue
+        if case.verdict(change).decision is not base.decision:
             return int(index)
+        same.add(hazards)
     return None
 
 
@@ -190,7 +197,10 @@ def _ceiling_flip(case: DecisionCase, base: Verdict) -> Flip:
     def setter(value: float) -> Changed:
         return Changed(policy=replace(case.policy, risk_ceiling=value))
 
-    own = [case.current.ceiling_risk] if case.current is not None else []
+    own = []
+    if case.current is not None:
+        left_from = case.current.ceiling_risk / (1 + case.policy.ceiling_hysteresis_fraction)
+        own = [left_from * (1 - 1e-15), left_from * (1 + 1e-15)]  # either side of its rounding
     risks = np.unique([*case.ceiling_risks(), *own])
     steps = [float(risk) if risk > before else float(np.nextafter(risk, -1.0)) for risk in risks]
     after = next(
