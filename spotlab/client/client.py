@@ -230,6 +230,11 @@ class Experiments(Resource):
         path = f"/experiments/{experiment_id}/explanation"
         return self._transport.get(path, schemas.Explanation, pool=pool)
 
+    def explain_decision(self, experiment_id: int) -> schemas.DecisionExplanation:
+        """The decision's margin, its runner-up, and what would change it."""
+        path = f"/experiments/{experiment_id}/decision-explanation"
+        return self._transport.get(path, schemas.DecisionExplanation)
+
 
 class Models(Resource):
     """Model versions."""

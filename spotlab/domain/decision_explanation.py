@@ -81,9 +81,16 @@ class DecisionExplanation:
         experiment: the decision; its verdict has the margin and the runner-up.
         flips: one for each value that matters, smallest relative change first; those without a
             flip last.
-        words: sentences, the most important first.
+        reasons: sentences about why, the most important first.
+        changes: sentences about what would change it.
     """
 
     experiment: Experiment
     flips: tuple[Flip, ...]
-    words: tuple[str, ...]
+    reasons: tuple[str, ...]
+    changes: tuple[str, ...]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All sentences."""
+        return (*self.reasons, *self.changes)

@@ -18,12 +18,11 @@ _NOTABLE: Final = 5e-7
 """USD per hour below which a part of a margin is left out of the sentence."""
 
 
-def words(experiment: Experiment, flips: Sequence[Flip]) -> tuple[str, ...]:
-    """Sentences that explain a decision, the most important first.
+def reasons(experiment: Experiment) -> tuple[str, ...]:
+    """Sentences about why a decision was made, the most important first.
 
     Args:
         experiment: with a verdict.
-        flips: smallest relative change first.
     """
     verdict = experiment.verdict
     assert verdict is not None, "an explained decision has a verdict"
@@ -33,6 +32,15 @@ def words(experiment: Experiment, flips: Sequence[Flip]) -> tuple[str, ...]:
         sentences += _interruption_sentences(experiment, verdict)
     if verdict.runner_up is not None and verdict.decision is not Decision.STAY:
         sentences.append(f"Runner-up: {verdict.runner_up.reason}")
+    return tuple(sentences)
+
+
+def changes(flips: Sequence[Flip]) -> tuple[str, ...]:
+    """Sentences about what would change a decision.
+
+    Args:
+        flips: smallest relative change first.
+    """
     found = [flip for flip in flips if flip.after is not None]
     # A limit on the age of prices can always be set below their age: that explains nothing.
     by_data = [
@@ -40,13 +48,11 @@ def words(experiment: Experiment, flips: Sequence[Flip]) -> tuple[str, ...]:
         for flip in found
         if flip.kind is not FlipKind.FEATURE and flip.parameter != "policy.max_price_age_h"
     ]
-    sentences += [flip_sentence(flip) for flip in by_data[:TOP_FLIPS]]
-    costs = [
-        flip for flip in flips if flip.kind is FlipKind.WORKLOAD and flip.parameter.endswith("usd")
-    ]
-    sentences += [flip_sentence(flip) for flip in costs if flip.after is None]
+    sentences = [flip_sentence(flip) for flip in by_data[:TOP_FLIPS]]
     if not by_data:
         sentences.append("No single price or parameter within its range changes the decision.")
+    fixed = [flip for flip in flips if flip.parameter == "workload.fixed_usd"]
+    sentences += [flip_sentence(flip) for flip in fixed if flip.after is None]
     features = [flip for flip in found if flip.kind is FlipKind.FEATURE]
     if features:
         sentences.append(flip_sentence(features[0]))
@@ -88,11 +94,11 @@ def margin_sentence(verdict: Verdict, margin: Margin) -> str:
 
 def flip_sentence(flip: Flip) -> str:
     """What has to change for another decision, or that nothing does."""
-    before = _value(flip, flip.before)
+    before = flip_value(flip, flip.before)
     if flip.after is None:
         if flip.low is None or flip.high is None:
             return f"The {flip.label} (now {before}) does not change the decision."
-        span = f"{_value(flip, flip.low)} to {_value(flip, flip.high)}"
+        span = f"{flip_value(flip, flip.low)} to {flip_value(flip, flip.high)}"
         return f"No {flip.label} from {span} changes the decision (now {before})."
     where = f" to {flip.pool.label}" if flip.pool is not None else ""
     change = ""
@@ -105,8 +111,8 @@ def flip_sentence(flip: Flip) -> str:
             else f" ({'+' if share >= 0 else '−'}{abs(share):.0%})"
         )
     return (
-        f"{flip.decision}{where} if the {flip.label} were {_value(flip, flip.after)} instead of "
-        f"{before}{change}."
+        f"{flip.decision}{where} if the {flip.label} were {flip_value(flip, flip.after)} instead "
+        f"of {before}{change}."
     )
 
 
@@ -138,7 +144,8 @@ def _alternative(verdict: Verdict) -> str:
     return f"Moving to {runner_up.pool.label}"
 
 
-def _value(flip: Flip, value: float | str | None) -> str:
+def flip_value(flip: Flip, value: float | str | None) -> str:
+    """A value of a flip with its unit."""
     if value is None:
         return "unknown"
     if isinstance(value, str):

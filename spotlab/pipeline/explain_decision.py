@@ -20,7 +20,7 @@ from spotlab.domain.workload import MAX_MEMORY_TOLERANCE, Workload
 from spotlab.errors import InvalidInput
 from spotlab.inference.explanation_text import feature_label
 from spotlab.pipeline.decision_case import Changed, DecisionCase
-from spotlab.pipeline.decision_words import words
+from spotlab.pipeline.decision_words import changes, reasons
 from spotlab.pipeline.evaluate import Evaluation, current_and_best, evaluate, rank_for
 from spotlab.pipeline.filter import requirements_of
 from spotlab.pipeline.flips import best_other, policy_flips, price_flips, searched, workload_flips
@@ -93,7 +93,21 @@ def explain_decision(experiment: Experiment, decided: DecidedWith) -> DecisionEx
         *_feature_flips(case, decided),
     ]
     flips.sort(key=lambda flip: flip.relative_change)
-    return DecisionExplanation(same, tuple(flips), words(same, flips))
+    return DecisionExplanation(
+        same, tuple(flips), (*_otherwise(experiment, same), *reasons(same)), changes(flips)
+    )
+
+
+def _otherwise(recorded: Experiment, again: Experiment) -> tuple[str, ...]:
+    """Says so if deciding again gave another decision than was recorded."""
+    before, after = recorded.verdict, again.verdict
+    assert after is not None, "it was decided again"
+    if before is None or (before.decision, before.reason) == (after.decision, after.reason):
+        return ()
+    return (
+        f"Recorded as {before.decision}; this is {after.decision}, decided again with what is "
+        "known today, because not everything that it was made with was kept.",
+    )
 
 
 def _case(experiment: Experiment, ranking: Ranking, decided: DecidedWith) -> DecisionCase:
@@ -267,7 +281,7 @@ def _of_pool(
     evidence = scored.evidence.get(row)
     pool = scored.frame.pools[row]
 
-    def changes(column: int, values: NDArray[np.float64]) -> list[Changed | None]:
+    def changed_by(column: int, values: NDArray[np.float64]) -> list[Changed | None]:
         """What each value changes; None: the model refuses it."""
         rows = np.repeat(matrix[row : row + 1], len(values), axis=0)
         rows[:, column] = values
@@ -294,7 +308,7 @@ def _of_pool(
             continue
         if len(seen) > MAX_VALUES:
             seen = seen[np.unique(np.linspace(0, len(seen) - 1, MAX_VALUES).astype(int))]
-        tried = changes(column, seen)
+        tried = changed_by(column, seen)
         accepted = [index for index, each in enumerate(tried) if each is not None]
         values = [float(seen[index]) for index in accepted]
         found = searched(case, base, before, values, [each for each in tried if each is not None])
@@ -302,8 +316,8 @@ def _of_pool(
         if found is not None:
             after = values[found]
             if not np.all(seen == np.round(seen)):
-                after = _approached(case, base, before, after, partial(changes, column))
-            (change,) = changes(column, np.array([after]))
+                after = _approached(case, base, before, after, partial(changed_by, column))
+            (change,) = changed_by(column, np.array([after]))
             verdict = case.verdict(change) if change is not None else None
         yield Flip(
             FlipKind.FEATURE,
@@ -324,12 +338,12 @@ def _approached(
     base: Verdict,
     same: float,
     other: float,
-    changes: Callable[[NDArray[np.float64]], list[Changed | None]],
+    changed_by: Callable[[NDArray[np.float64]], list[Changed | None]],
 ) -> float:
     """A value nearer to `same` than `other` that still gives another decision."""
     for _ in range(_BISECTIONS):
         middle = 0.5 * (same + other)
-        (change,) = changes(np.array([middle]))
+        (change,) = changed_by(np.array([middle]))
         if middle in (same, other) or change is None:
             break
         if case.verdict(change).decision is base.decision:

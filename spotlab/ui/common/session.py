@@ -13,6 +13,7 @@ import streamlit as st
 
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment, Instance, Requirements
+from spotlab.domain.decision_explanation import DecisionExplanation
 from spotlab.domain.market import MarketData, Pool
 from spotlab.domain.ports import ExperimentSummary, SnapshotInfo, Topic
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, Workload
@@ -189,6 +190,21 @@ def experiment(experiment_id: int) -> Experiment:
 def _experiment(experiment_id: int, _services: Services) -> Experiment:
     """Decisions never change; access is checked again after this cache."""
     return _services.experiments.get(experiment_id)
+
+
+def decision_explanation(experiment_id: int) -> DecisionExplanation:
+    """Why a decision was made, and what would change it. Raises NotFound, InvalidInput."""
+    services = reader()
+    services.experiments.if_visible(_experiment(experiment_id, services))
+    return _decision_explanation(experiment_id, services)
+
+
+@st.cache_resource(
+    show_spinner="Looking for what would change it", ttl=timedelta(minutes=10), max_entries=64
+)
+def _decision_explanation(experiment_id: int, _services: Services) -> DecisionExplanation:
+    """Decisions never change; access is checked before this cache."""
+    return _services.explanations.of_decision(experiment_id)
 
 
 def snapshots() -> Sequence[SnapshotInfo]:
