@@ -27,7 +27,7 @@ def test_a_decision_is_explained_in_words_first(lab: Lab, open_page: Open) -> No
     assert "web-1 moves to m6i.large in us-east-1a: saves" in app.title[0].value
     assert "Runner-up" in said(app)
     assert "instead of" in said(app)
-    assert "the policy demands" in said(app)
+    assert "USD a month)" in said(app)
     assert "interruption bucket last month" in said(app)
     assert "not shares of the" in said(app)
     assert "toy@1.0.0" in said(app)
