@@ -16,9 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
 from enum import StrEnum
-from functools import cached_property
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -27,13 +26,8 @@ from spotlab.domain.hardware import Hardware
 from spotlab.domain.instance_types import family_of
 from spotlab.domain.performance_claims import CLAIMS_VERSION, Claim, claim_paths
 from spotlab.domain.risk import FloatArray
+from spotlab.domain.throughputs import ALL_WORKLOADS, ANY_WORKLOAD, ThroughputSet
 from spotlab.errors import InvalidInput
-
-ALL_WORKLOADS: Final = ""
-"""Instead of a workload's name: throughputs that count for every workload."""
-MAX_THROUGHPUT: Final = 1e15
-_ANY: Final = "*"
-"""How a fingerprint writes ALL_WORKLOADS: no workload can have this name."""
 
 
 class Basis(StrEnum):
@@ -43,81 +37,6 @@ class Basis(StrEnum):
     MEASURED = "measured"
     CLAIMED = "claimed"
     UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Throughput:
-    """Units of work that a type does in a unit of time, as a user measured it.
-
-    Args:
-        name: an instance type such as "m7g.large", or a family such as "m7g".
-        value: of a type: the whole instance's; of a family: per vCPU, or per GPU or accelerator
-            if it has any. Above 0.
-        measured_at: None if the user did not say.
-        note: how, in the user's words.
-    """
-
-    name: str
-    value: float
-    measured_at: date | None = None
-    note: str = ""
-
-    def __post_init__(self) -> None:
-        """Check the value. Raises InvalidInput."""
-        if not 0.0 < self.value <= MAX_THROUGHPUT:  # NaN is rejected too
-            raise InvalidInput(
-                f"The throughput of {self.name} is {self.value}.",
-                remedy=f"Use a number above 0, up to {MAX_THROUGHPUT:g}.",
-                field="throughput",
-            )
-
-    @property
-    def of_family(self) -> bool:
-        """Whether it is the throughput of a family, per vCPU, GPU or accelerator."""
-        return "." not in self.name
-
-
-@dataclass(frozen=True)
-class ThroughputSet:
-    """One version of the throughputs of a workload; versions never change.
-
-    Args:
-        workload: its name; ALL_WORKLOADS: they count for every workload.
-        version: 1, 2, …
-        throughputs: by name, each name once.
-        unit: of every value, such as "images/s"; "": not said.
-        created_at: aware UTC.
-        created_by: a user's name.
-        reason: why, in the author's words.
-    """
-
-    workload: str
-    version: int
-    throughputs: tuple[Throughput, ...]
-    unit: str = ""
-    created_at: datetime | None = None
-    created_by: str = ""
-    reason: str = ""
-
-    @property
-    def reference(self) -> str:
-        """ "workload@version"; "*@version" for every workload."""
-        return f"{self.workload or _ANY}@{self.version}"
-
-    @property
-    def label(self) -> str:
-        """Where its figures come from, for a sentence."""
-        whose = f"of {self.workload}" if self.workload else "of all workloads"
-        return f"throughputs {whose}, version {self.version}"
-
-    @cached_property
-    def by_name(self) -> Mapping[str, Throughput]:
-        """The throughputs by type or family."""
-        return {each.name: each for each in self.throughputs}
-
-    def of(self, instance_type: str) -> Throughput | None:
-        """The throughput of a type: its own, else that of its family, else None."""
-        return self.by_name.get(instance_type) or self.by_name.get(family_of(instance_type))
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +160,29 @@ EQUAL: Final = PerformanceIndex((), claims_version=0)
 """All hardware counts as equal: of decisions that were made before there was an index."""
 
 
+def index_for(
+    workload: str,
+    newest: Mapping[str, ThroughputSet],
+    hardware: Mapping[str, Hardware] = MappingProxyType({}),
+    *,
+    use_claims: bool = True,
+) -> PerformanceIndex:
+    """The index of a workload: its own throughputs, then those of all workloads, then claims.
+
+    Args:
+        workload: its name.
+        newest: the newest set of each workload, by name.
+        hardware: facts of the types that will be compared.
+        use_claims: whether AWS's statements count.
+    """
+    names = dict.fromkeys((workload, ALL_WORKLOADS))
+    sets = (newest[name] for name in names if name in newest)
+    version = CLAIMS_VERSION if use_claims else 0
+    return PerformanceIndex(
+        tuple(each for each in sets if each.throughputs), version, sizes_of(hardware)
+    )
+
+
 def sizes_of(hardware: Mapping[str, Hardware]) -> dict[str, float]:
     """Accelerators or GPUs of each type, or its vCPUs if it has none; unknown ones are left out."""
     found = {}
@@ -269,7 +211,9 @@ def read_fingerprint(fingerprint: str) -> tuple[tuple[tuple[str, int], ...], int
     *sets, claims = _references(fingerprint)
     if claims[0] != "claims":
         raise _no_fingerprint(fingerprint)
-    return tuple(("" if name == _ANY else name, version) for name, version in sets), claims[1]
+    return tuple(("" if name == ANY_WORKLOAD else name, version) for name, version in sets), claims[
+        1
+    ]
 
 
 def _references(fingerprint: str) -> Iterator[tuple[str, int]]:

@@ -13,12 +13,11 @@ from spotlab.domain.performance import (
     EQUAL,
     Basis,
     PerformanceIndex,
-    Throughput,
-    ThroughputSet,
     read_fingerprint,
     sizes_of,
 )
 from spotlab.domain.performance_claims import CLAIMS, CLAIMS_VERSION, claim_paths
+from spotlab.domain.throughputs import Throughput, ThroughputSet
 from spotlab.errors import InvalidInput
 
 
