@@ -244,7 +244,7 @@ def _measured(
         return None
     size, unit = 1.0, figures.unit
     if own.of_family and other.of_family:
-        unit = f"{unit} per vCPU or GPU".strip()
+        unit = figures.unit_of(own)
     elif own.of_family or other.of_family:
         if own_size is None:
             return None

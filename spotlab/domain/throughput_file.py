@@ -139,7 +139,7 @@ def _throughput(line: int, fields: Mapping[str, str]) -> Throughput:
             fields["note"],
         )
     except InvalidInput as exc:
-        raise InvalidInput(f"Line {line}: {exc}", remedy=exc.remedy, field="file") from exc
+        raise InvalidInput(f"Line {line}: {exc.message}", remedy=exc.remedy, field="file") from exc
 
 
 def _date(line: int, text: str) -> date | None:

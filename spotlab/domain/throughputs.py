@@ -20,6 +20,7 @@ MAX_THROUGHPUT: Final = 1e15
 MAX_NOTE: Final = 200
 MAX_UNIT: Final = 40
 MAX_THROUGHPUTS: Final = 2_000
+PER_UNIT: Final = "per vCPU or GPU"
 ANY_WORKLOAD: Final = "*"
 """How a reference writes ALL_WORKLOADS: no workload can have this name."""
 _SIZE: Final = re.compile(r"([1-9]\d{0,2})?(nano|micro|small|medium|large|xlarge)|metal(-\d+xl)?")
@@ -116,6 +117,10 @@ class ThroughputSet:
         whose = f"of {self.workload}" if self.workload else "of all workloads"
         return f"throughputs {whose}, version {self.version}"
 
+    def unit_of(self, throughput: Throughput) -> str:
+        """The unit of one of its values: a family's is per vCPU, GPU or accelerator."""
+        return f"{self.unit} {PER_UNIT if throughput.of_family else ''}".strip()
+
     @cached_property
     def by_name(self) -> Mapping[str, Throughput]:
         """The throughputs by type or family."""
@@ -128,9 +133,10 @@ class ThroughputSet:
 
 def _is_family(name: str) -> bool:
     try:
-        return parse_type(f"{name}.large").family == name and name[0].islower()
+        known = parse_type(f"{name}.large").family == name
     except ValueError:
         return False
+    return known and name[0].islower() and any(map(str.isdigit, name))
 
 
 def _check_text(name: str, text: str, longest: int) -> None:
