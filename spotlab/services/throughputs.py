@@ -36,6 +36,10 @@ class ThroughputService(Service):
 
     __slots__ = ()
 
+    def may_read(self) -> None:
+        """Check the right to read, for what is the same for all users. Raises Forbidden."""
+        self.require(Right.READ)
+
     def newest(self) -> Mapping[str, ThroughputSet]:
         """The newest set of each workload that has one, by workload; "": of all workloads.
 
@@ -139,9 +143,11 @@ class ThroughputService(Service):
         self.lab.bus.publish(Topic.FLEET)
         return Import(saved, not_in_market)
 
-    def remove(self, workload: str = ALL_WORKLOADS, reason: str = "") -> None:
+    def remove(self, workload: str = ALL_WORKLOADS, reason: str = "") -> ThroughputSet:
         """Remove a workload's throughputs. Earlier versions stay, for recorded decisions.
 
+        Returns:
+            The set that was removed.
         Raises:
             NotFound: it has none.
             Forbidden: they may not change instances of every account.
@@ -156,6 +162,7 @@ class ThroughputService(Service):
             )
         self.lab.store.throughputs.save(workload, (), "", self.by(reason))
         self.lab.bus.publish(Topic.FLEET)
+        return newest[workload]
 
     def _require_workload(self, workload: str) -> None:
         names = self.lab.store.workloads.newest()
