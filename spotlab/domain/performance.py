@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spotlab.domain.hardware import Hardware
 from spotlab.domain.instance_types import family_of
@@ -28,6 +29,8 @@ from spotlab.domain.performance_claims import CLAIMS_VERSION, Claim, claim_paths
 from spotlab.domain.risk import FloatArray
 from spotlab.domain.throughputs import ALL_WORKLOADS, ANY_WORKLOAD, ThroughputSet
 from spotlab.errors import InvalidInput
+
+BoolArray = NDArray[np.bool_]
 
 
 class Basis(StrEnum):
@@ -136,6 +139,11 @@ class PerformanceIndex:
             found.setflags(write=False)
             self._ratios[key] = found
         return found
+
+    def is_claimed(self, own_type: str, types: Sequence[str]) -> BoolArray:
+        """Which of the `ratios` rest on a claim only; (n,)."""
+        bases = {each: self.relative(own_type, each).basis for each in set(types)}
+        return np.array([bases[each] is Basis.CLAIMED for each in types], dtype=np.bool_)
 
     def _compare(self, own_type: str, other_type: str) -> RelativePerformance:
         if own_type == other_type:

@@ -197,6 +197,11 @@ def test_ratios_are_those_of_each_pair_and_fast() -> None:
     pools = tuple(types[i % len(types)] for i in range(15_341))
     index = PerformanceIndex((measured(m6g=500, m7g=600),))
     owns = types[:24]
+    assert index.is_claimed("m6g.large", ("m6g.large", "m7g.large", "c7g.large")).tolist() == [
+        False,
+        False,
+        True,
+    ]
     for own in owns:
         ratios = index.ratios(own, pools)
         assert ratios.shape == (15_341,)

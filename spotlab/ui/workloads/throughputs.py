@@ -76,8 +76,8 @@ def claim_rows() -> pd.DataFrame:
     return pd.DataFrame(
         {
             "faster": [", ".join(each.faster) for each in CLAIMS],
-            "slower": [", ".join(each.slower) for each in CLAIMS],
             "ratio": [each.ratio for each in CLAIMS],
+            "slower": [", ".join(each.slower) for each in CLAIMS],
             "statement": [each.statement for each in CLAIMS],
             "title": [each.title for each in CLAIMS],
             "published": [each.published for each in CLAIMS],
@@ -215,11 +215,11 @@ def _columns(unit: str) -> dict[str, Column]:
 
 
 _CLAIM_COLUMNS: Final[dict[str, Any]] = {
-    "faster": Column("faster"),
-    "slower": Column("than", help="Families that AWS compares with.", width="medium"),
+    "faster": Column("families"),
     "ratio": Column("times", lambda value: f"{value:.4g}", number=True),
+    "slower": Column("as fast as", help="Families that AWS compares with.", width="medium"),
     "statement": Column("AWS's words", width="large"),
     "title": Column("announcement", width="medium"),
     "published": Column("date"),
-    "url": Column("address", width="medium"),
+    "url": Column("source", width="medium", link=True),
 }
