@@ -32,6 +32,7 @@ from spotlab.api.routes import (
     logs,
     market,
     models,
+    throughputs,
     users,
     whoami,
 )
@@ -53,6 +54,7 @@ ROUTERS = (
     jobs.router,
     logs.router,
     alerts.router,
+    throughputs.router,
     users.router,
     audit.router,
 )

@@ -32,6 +32,7 @@ from spotlab.cli.outcomes import DRIFT, EVENTS, OUTCOMES
 from spotlab.cli.recorded_data import DATA
 from spotlab.cli.results import RESULTS
 from spotlab.cli.serve import SERVE
+from spotlab.cli.throughputs import THROUGHPUTS
 from spotlab.cli.tokens import TOKENS
 from spotlab.cli.train import TRAIN
 from spotlab.cli.users import USERS
@@ -266,6 +267,7 @@ COMMANDS = (
     ),
     Command("score", "Rank the pools that meet the requirements.", _score_arguments, _score),
     WORKLOADS,
+    THROUGHPUTS,
     TRAIN,
     DATA,
     MODELS,

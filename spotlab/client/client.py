@@ -11,6 +11,7 @@ import httpx
 
 from spotlab.client import monitoring_schemas, schemas
 from spotlab.client.monitoring import Alerts, Audit, Logs, Market
+from spotlab.client.throughputs import Throughputs
 from spotlab.client.transport import ANY_STATE, Resource, Transport, path_segment
 
 
@@ -56,6 +57,7 @@ class SpotLab:
         self.alerts = Alerts(self._transport)
         self.audit = Audit(self._transport)
         self.market = Market(self._transport)
+        self.throughputs = Throughputs(self._transport)
 
     def me(self) -> schemas.Me:
         """The signed-in user."""

@@ -34,6 +34,7 @@ from spotlab.store.registry import SqlModelRegistry
 from spotlab.store.request_stats import SqlRequestStats
 from spotlab.store.sessions import SqlSessions
 from spotlab.store.sign_ins import SqlSignIns
+from spotlab.store.throughputs import SqlThroughputs
 from spotlab.store.tokens import SqlTokens
 from spotlab.store.users import SqlUsers
 from spotlab.store.workloads import SqlWorkloads
@@ -72,6 +73,7 @@ class Store:
     idempotency_keys: SqlIdempotencyKeys
     placement: SqlPlacement
     workloads: SqlWorkloads
+    throughputs: SqlThroughputs
 
     @classmethod
     def of(cls, engine: Engine) -> Store:
@@ -104,6 +106,7 @@ class Store:
             idempotency_keys=SqlIdempotencyKeys(engine),
             placement=SqlPlacement(engine),
             workloads=SqlWorkloads(engine),
+            throughputs=SqlThroughputs(engine),
         )
 
     def ping(self) -> float:
