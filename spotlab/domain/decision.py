@@ -270,6 +270,7 @@ class Experiment:
         workload: the version that applied, and the rule that chose it.
         policy_version: "name@version" of the policy.
         unavailable: pools that were left to other instances of the run, by key, and why.
+        performance: fingerprint of the performance index; "": all hardware counted as equal.
     """
 
     experiment_id: int
@@ -291,3 +292,4 @@ class Experiment:
     workload: AppliedWorkload = NO_WORKLOAD
     policy_version: str = "default@1"
     unavailable: Mapping[str, str] = field(default_factory=dict)
+    performance: str = ""

@@ -109,6 +109,8 @@ def unknown_facts(own: Hardware, other: Hardware) -> tuple[str, ...]:
         for label, attribute in _COMPARED
         if getattr(own, attribute) is None or getattr(other, attribute) is None
     ]
+    if _is_cpu_only(own) and _is_cpu_only(other):
+        unknown = [each for each in unknown if each != "GPUs"]
     if _has_gpu(own) and _has_gpu(other):
         if own.gpu_model is None or other.gpu_model is None:
             unknown.append("GPU model")

@@ -108,6 +108,8 @@ class PerformanceIndex:
         >>> PerformanceIndex((ThroughputSet("training", 3, ()),)).fingerprint
         'training@3+claims@1'
         """
+        if not self.sets and not self.claims_version:
+            return ""
         return "+".join([*(each.reference for each in self.sets), f"claims@{self.claims_version}"])
 
     def with_sizes(self, hardware: Mapping[str, Hardware]) -> PerformanceIndex:

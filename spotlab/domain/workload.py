@@ -67,6 +67,8 @@ class Workload:
         max_pool_share: largest share of its group that may run on one pool, above 0 to 1.
         regions, zones: where it may run; empty: its own region, any zone.
         hardware: what counts as equal hardware.
+        use_claims: faster hardware finishes the work sooner, and what AWS claims about its
+            performance counts where nothing was measured.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Workload:
     regions: tuple[str, ...] = ()
     zones: tuple[str, ...] = ()
     hardware: HardwareRule = field(default_factory=HardwareRule)
+    use_claims: bool = False
 
     def __post_init__(self) -> None:
         """Check the ranges. Raises InvalidInput: names the field and what would be right."""
@@ -251,6 +254,7 @@ PRESETS: Final[tuple[Workload, ...]] = (
         recovery_h=0.05,
         max_pool_share=0.75,
         hardware=HardwareRule(memory_tolerance=0.07),
+        use_claims=True,
     ),
     Workload(
         "checkpointed-training",
@@ -259,6 +263,7 @@ PRESETS: Final[tuple[Workload, ...]] = (
         "checkpoint takes 15 minutes. The same GPU or a better one.",
         work_lost_h=0.5,
         recovery_h=0.25,
+        use_claims=True,
     ),
     Workload(
         "stateful-server",

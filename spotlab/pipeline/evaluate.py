@@ -20,6 +20,8 @@ from spotlab.domain.decision import (
     StageTrace,
     Verdict,
 )
+from spotlab.domain.like_for_like import unknown_facts
+from spotlab.domain.performance import EQUAL, PerformanceIndex
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope, Workload
 from spotlab.errors import SpotlabError
@@ -75,6 +77,7 @@ def rank_for(
     policy: PolicyParams,
     workload: Workload,
     unavailable: Collection[str] = (),
+    performance: PerformanceIndex = EQUAL,
 ) -> Ranking:
     """The pools that could take over an instance's work, by expected cost.
 
@@ -85,6 +88,7 @@ def rank_for(
         policy: parameters.
         workload: the one that applies to the instance.
         unavailable: keys of pools that are left to other instances.
+        performance: of types, for the workload.
     Raises:
         ValueError: the instance's type is no instance type.
     """
@@ -99,6 +103,8 @@ def rank_for(
         on_demand_usd_per_hour=scored.on_demand_usd_per_hour(instance.pool),
         shortfalls=shortfalls,
         unavailable=unavailable,
+        own_type=instance.pool.instance_type,
+        performance=performance,
     )
 
 
@@ -109,6 +115,7 @@ def evaluate(
     now: datetime,
     applied: AppliedWorkload = NO_WORKLOAD,
     unavailable: Mapping[str, str] = MappingProxyType({}),
+    performance: PerformanceIndex = EQUAL,
 ) -> Unrecorded:
     """Filter, rank and decide for one instance. Nothing is recorded here.
 
@@ -121,6 +128,7 @@ def evaluate(
         now: aware UTC.
         applied: the workload that applies to the instance, and the rule that chose it.
         unavailable: pools that are left to other instances of the run, by key, and why.
+        performance: of types, for the workload.
     """
     started = time.perf_counter()
     scored, policy, workload = evaluation.scored, evaluation.policy, applied.workload
@@ -131,15 +139,17 @@ def evaluate(
         requirements = requirements_of(instance, scored.table, workload)
         on_demand = scored.on_demand_usd_per_hour(instance.pool)
         with tracer.stage("filter", rows_in=len(scored.table)) as stage:
-            ranking = rank_for(instance, requirements, scored, policy, workload, unavailable)
+            ranking = rank_for(
+                instance, requirements, scored, policy, workload, unavailable, performance
+            )
             stage.rows_out = len(ranking.candidates)
         with tracer.stage("policy", rows_in=len(ranking.candidates)) as stage:
             current, best, second = current_and_best(instance, ranking)
             situation = Situation(
                 instance, current, best, on_demand, workload, last_switch_at, now, second
             )
-            verdict = with_workload(decide(situation, policy), applied)
-            verdict = _with_spread(verdict, ranking, unavailable)
+            verdict = _with_hardware(decide(situation, policy), ranking)
+            verdict = _with_spread(with_workload(verdict, applied), ranking, unavailable)
             stage.rows_out = 1
     except (SpotlabError, ValueError) as exc:
         error = str(exc)
@@ -163,6 +173,7 @@ def evaluate(
         workload=applied,
         policy_version=evaluation.policy_version,
         unavailable=dict(unavailable),
+        performance=performance.fingerprint,
     )
     return Unrecorded(experiment, ranking)
 
@@ -172,6 +183,21 @@ def with_workload(verdict: Verdict, applied: AppliedWorkload) -> Verdict:
     if applied.scope is not AssignmentScope.DEFAULT:
         return verdict
     return replace(verdict, reason=f"{verdict.reason} {applied.reason}")
+
+
+def _with_hardware(verdict: Verdict, ranking: Ranking) -> Verdict:
+    """The same verdict; its reason says what is known about another type's performance."""
+    own, chosen = ranking.own_type, verdict.chosen
+    if own is None or chosen is None or chosen.pool.instance_type == own:
+        return verdict
+    there = chosen.pool.instance_type
+    sentences = [verdict.reason, ranking.performance.relative(own, there).sentence]
+    hardware = ranking.scored.hardware
+    if own in hardware and there in hardware:
+        unknown = unknown_facts(hardware[own], hardware[there])
+        if unknown:
+            sentences.append(f"Unknown, so counted as equal: {', '.join(unknown)}.")
+    return replace(verdict, reason=" ".join(each for each in sentences if each))
 
 
 def _with_spread(verdict: Verdict, ranking: Ranking, unavailable: Mapping[str, str]) -> Verdict:

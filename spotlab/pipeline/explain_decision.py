@@ -15,6 +15,7 @@ from spotlab.domain.decision import Experiment, Lifecycle, Verdict
 from spotlab.domain.decision_explanation import DecisionExplanation, Flip, FlipKind
 from spotlab.domain.like_for_like import HardwareRule
 from spotlab.domain.market import MarketName
+from spotlab.domain.performance import EQUAL, PerformanceIndex
 from spotlab.domain.ports import RiskModel
 from spotlab.domain.workload import MAX_MEMORY_TOLERANCE, Workload
 from spotlab.errors import InvalidInput
@@ -48,11 +49,13 @@ class DecidedWith:
         evaluation: the scored market and the policy.
         last_switch_at: when the instance's last switch was decided, or None.
         model: the model that scored the market.
+        performance: of types, for the workload.
     """
 
     evaluation: Evaluation
     last_switch_at: datetime | None
     model: RiskModel
+    performance: PerformanceIndex = EQUAL
 
 
 def explain_decision(experiment: Experiment, decided: DecidedWith) -> DecisionExplanation:
@@ -72,6 +75,7 @@ def explain_decision(experiment: Experiment, decided: DecidedWith) -> DecisionEx
         experiment.created_at,
         experiment.workload,
         experiment.unavailable,
+        decided.performance,
     )
     ranking, verdict = again.ranking, again.experiment.verdict
     if ranking is None or verdict is None:
@@ -129,6 +133,7 @@ def _with_workload(
         decided.evaluation.policy,
         workload,
         experiment.unavailable,
+        decided.performance,
     )
     return _case(experiment, ranking, decided)
 

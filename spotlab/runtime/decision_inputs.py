@@ -16,8 +16,8 @@ def decided_with(lab: Lab, experiment: Experiment) -> DecidedWith:
         NoMarketData: its market is gone.
     """
     model = lab.model(experiment.model)
-    evaluation = Evaluation(
-        lab.scored(experiment.model), experiment.policy, (), experiment.policy_version
-    )
+    scored = lab.scored(experiment.model)
+    evaluation = Evaluation(scored, experiment.policy, (), experiment.policy_version)
+    performance = lab.store.throughputs.index_at(experiment.performance)
     last_switch_at = lab.store.ledger.last_switch_at(experiment.instance.instance_id)
-    return DecidedWith(evaluation, last_switch_at, model)
+    return DecidedWith(evaluation, last_switch_at, model, performance.with_sizes(scored.hardware))
