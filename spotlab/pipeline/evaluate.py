@@ -21,7 +21,7 @@ from spotlab.domain.decision import (
     Verdict,
 )
 from spotlab.domain.like_for_like import unknown_facts
-from spotlab.domain.performance import EQUAL, PerformanceIndex
+from spotlab.domain.performance import EQUAL, Basis, PerformanceIndex
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope, Workload
 from spotlab.errors import SpotlabError
@@ -191,7 +191,10 @@ def _with_hardware(verdict: Verdict, ranking: Ranking) -> Verdict:
     if own is None or chosen is None or chosen.pool.instance_type == own:
         return verdict
     there = chosen.pool.instance_type
-    sentences = [verdict.reason, ranking.performance.relative(own, there).sentence]
+    performance = ranking.performance.relative(own, there)
+    sentences = [verdict.reason]
+    if performance.basis is not Basis.SAME:
+        sentences.append(performance.sentence)
     hardware = ranking.scored.hardware
     if own in hardware and there in hardware:
         unknown = unknown_facts(hardware[own], hardware[there])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,12 @@ from tests.support.market import BucketModel
 
 
 def explained(situation: dict[str, Any]) -> tuple[DecisionExplanation, DecidedWith]:
+    return _explained(str(situation["name"]))
+
+
+@cache
+def _explained(name: str) -> tuple[DecisionExplanation, DecidedWith]:
+    (situation,) = [each for each in golden.SITUATIONS if each["name"] == name]
     scored = score_market(golden.market(situation), BucketModel(), Tracer())
     params = replace(PolicyParams(), **situation.get("policy", {}))
     experiment = golden.decided(situation)
