@@ -14,10 +14,12 @@ import pytest
 
 from spotlab.domain.decision import Decision, Experiment, Instance, Lifecycle
 from spotlab.domain.market import FeedKind, MarketData, MarketName, Pool, Provenance
+from spotlab.domain.performance import PerformanceIndex, index_for
 from spotlab.domain.policy import PolicyParams
+from spotlab.domain.throughputs import Throughput, ThroughputSet
 from spotlab.domain.workload import NO_WORKLOAD, PRESETS, AppliedWorkload, AssignmentScope
 from spotlab.pipeline.evaluate import Evaluation, evaluate
-from spotlab.pipeline.score import score_market
+from spotlab.pipeline.score import ScoredMarket, score_market
 from spotlab.pipeline.stage_trace import Tracer
 from tests.support.market import NOW, BucketModel
 
@@ -161,7 +163,26 @@ def decided(situation: Mapping[str, Any]) -> Experiment:
     lifecycle = Lifecycle(situation.get("lifecycle", "spot"))
     instance = Instance("i-1", "test", pool_of(situation["instance"]), lifecycle)
     last_switch_at = last_switch(situation.get("last_switch_h_ago"))
-    return evaluate(instance, evaluation, last_switch_at, NOW, _workload(situation)).experiment
+    applied = _workload(situation)
+    return evaluate(
+        instance,
+        evaluation,
+        last_switch_at,
+        NOW,
+        applied,
+        performance=performance_of(situation, applied, scored),
+    ).experiment
+
+
+def performance_of(
+    situation: Mapping[str, Any], applied: AppliedWorkload, scored: ScoredMarket
+) -> PerformanceIndex:
+    """The index of the workload, with the throughputs of the situation."""
+    measured = situation.get("throughputs", {})
+    throughputs = tuple(Throughput(name, float(value)) for name, value in measured.items())
+    newest = {"": ThroughputSet("", 1, throughputs)} if throughputs else {}
+    workload = applied.workload
+    return index_for(workload.name, newest, scored.hardware, use_claims=workload.use_claims)
 
 
 def last_switch(hours_ago: float | None) -> datetime | None:

@@ -34,7 +34,12 @@ def _explained(name: str) -> tuple[DecisionExplanation, DecidedWith]:
     params = replace(PolicyParams(), **situation.get("policy", {}))
     experiment = golden.decided(situation)
     last = situation.get("last_switch_h_ago")
-    decided = DecidedWith(Evaluation(scored, params), golden.last_switch(last), BucketModel())
+    decided = DecidedWith(
+        Evaluation(scored, params),
+        golden.last_switch(last),
+        BucketModel(),
+        golden.performance_of(situation, experiment.workload, scored),
+    )
     return explain_decision(experiment, decided), decided
 
 
@@ -70,7 +75,12 @@ def with_value(
     else:
         applied = replace(applied, workload=replace(applied.workload, **changes))
     again = evaluate(
-        experiment.instance, evaluation, decided.last_switch_at, experiment.created_at, applied
+        experiment.instance,
+        evaluation,
+        decided.last_switch_at,
+        experiment.created_at,
+        applied,
+        performance=decided.performance,
     )
     return again.experiment.verdict.decision if again.experiment.verdict else None
 
@@ -105,6 +115,7 @@ def case_of(explanation: DecisionExplanation, decided: DecidedWith) -> DecisionC
         decided.last_switch_at,
         experiment.created_at,
         experiment.workload,
+        performance=decided.performance,
     )
     assert again.ranking is not None
     current, *_ = current_and_best(experiment.instance, again.ranking)
