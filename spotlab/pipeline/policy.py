@@ -69,7 +69,9 @@ def _from_on_demand(situation: Situation, params: PolicyParams) -> Verdict:
     if on_demand is None:
         reason = "The on-demand price is unknown, so no saving can be computed; stays on-demand."
         return Verdict(Decision.STAY, reason, situation.current, None, None)
-    saving = on_demand - _cost_with_switch(best, situation.workload.hour_usd(on_demand), params)
+    saving = on_demand - _cost_with_switch(
+        best, situation.workload.downtime_usd_per_hour(on_demand), params
+    )
     limits = _switch_limits(on_demand, situation, params)
     if saving < limits.min_saving_usd_per_hour:
         reason = (
@@ -124,7 +126,9 @@ def _compare_costs(situation: Situation, current: Candidate, params: PolicyParam
     saving = None
     if best is not None:
         worth = on_demand if on_demand is not None else best.spot_price_usd_per_hour
-        saving = cost - _cost_with_switch(best, situation.workload.hour_usd(worth), params)
+        saving = cost - _cost_with_switch(
+            best, situation.workload.downtime_usd_per_hour(worth), params
+        )
         cheaper_than_on_demand = on_demand is None or best.expected_cost_usd_per_hour < on_demand
         if saving >= limits.min_saving_usd_per_hour and cheaper_than_on_demand:
             if limits.cooldown_left_h > 0:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
+from spotlab.aws.regions import LOCATIONS
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Instance
+from spotlab.domain.places import check_regions, check_zones
 from spotlab.domain.ports import Topic
 from spotlab.domain.workload import (
     AppliedWorkload,
@@ -15,7 +18,7 @@ from spotlab.domain.workload import (
     WorkloadVersion,
     applied_workload,
 )
-from spotlab.errors import InvalidInput, NotFound
+from spotlab.errors import InvalidInput, NoMarketData, NotFound
 from spotlab.services.base import Service
 from spotlab.telemetry.invisible_characters import hides_something, visible
 
@@ -67,21 +70,48 @@ class WorkloadService(Service):
         Returns:
             The workload with its version.
         Raises:
-            InvalidInput: the description has invisible characters.
+            InvalidInput: the description has invisible characters, or a region or zone is unknown.
             ChangedMeanwhile: the newest version is another.
             Forbidden: they may not change instances of every account.
         """
         self.principal.require_everywhere(Right.CHANGE_INSTANCES)
-        if hides_something(workload.description):
-            raise InvalidInput(
-                f"The description has invisible characters: "
-                f"{visible(workload.description[:40])!r}.",
-                remedy="Leave out what is shown as an escape.",
-                field="description",
-            )
+        self.check(workload)
         saved = self.lab.store.workloads.save(workload, self.by(reason), expected_version)
         self.lab.bus.publish(Topic.FLEET)
         return saved
+
+    def check(self, workload: Workload) -> None:
+        """Check what a workload names.
+
+        Raises:
+            InvalidInput: a text has invisible characters, or a region or zone is unknown.
+        """
+        for field in ("description", "group_tag"):
+            text = getattr(workload, field)
+            if hides_something(text):
+                raise InvalidInput(
+                    f"The {field} has invisible characters: {visible(text[:40])!r}.",
+                    remedy="Leave out what is shown as an escape.",
+                    field=field,
+                )
+        if workload.regions or workload.zones:
+            known = self.known_regions(workload.regions)
+            check_regions(workload.regions, known)
+            check_zones(workload.zones, workload.regions or known)
+
+    def known_regions(self, wanted: Sequence[str] = ()) -> set[str]:
+        """The regions of AWS's price lists, of the fleet and of the market.
+
+        Args:
+            wanted: the market is read only if one of these is not known without it.
+        """
+        fleet = self.lab.store.fleet
+        known = {*LOCATIONS, *(each.pool.region for each in fleet.instances(active_only=False))}
+        known |= {region for account in fleet.accounts() for region in account.regions}
+        if not known.issuperset(wanted):
+            with contextlib.suppress(NoMarketData):
+                known |= set(self.lab.market().prices["region"].unique())
+        return known
 
     def assignments(self) -> Sequence[Assignment]:
         """The rules that the user sees: tags, and their own accounts and instances.

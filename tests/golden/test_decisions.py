@@ -15,7 +15,8 @@ import pytest
 from spotlab.domain.decision import Decision, Experiment, Instance, Lifecycle
 from spotlab.domain.market import FeedKind, MarketData, MarketName, Pool, Provenance
 from spotlab.domain.policy import PolicyParams
-from spotlab.domain.workload import NO_WORKLOAD, PRESETS, AppliedWorkload, AssignmentScope
+from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope
+from spotlab.domain.workload_presets import PRESETS
 from spotlab.pipeline.evaluate import Evaluation, evaluate
 from spotlab.pipeline.score import score_market
 from spotlab.pipeline.stage_trace import Tracer
