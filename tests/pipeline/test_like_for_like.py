@@ -203,7 +203,7 @@ def test_requirements_of_the_workload_win_over_derived_ones_and_lose_to_the_inst
 
 
 def test_requirements_of_the_workload_filter_pools() -> None:
-    market = scored({"m6i.large": 0.2, "m6a.large": 0.05})  # of 2 vCPU each
+    market = scored({"m6i.large": 0.06, "m6a.large": 0.05})  # of 2 vCPU each
     own = Instance("i-1", "a", Pool("us-east-1", "us-east-1a", "m6i.large"), Lifecycle.SPOT)
     larger = replace(DEFAULT_WORKLOAD, requirements=Requirements(vcpu_min=4))
     for workload, decision in ((DEFAULT_WORKLOAD, Decision.SWITCH), (larger, Decision.STAY)):
