@@ -34,6 +34,7 @@ from spotlab.api.routes import (
     models,
     users,
     whoami,
+    workloads,
 )
 from spotlab.domain.access import Principal
 from spotlab.errors import SpotlabError
@@ -50,6 +51,7 @@ ROUTERS = (
     candidates.router,
     experiments.router,
     models.router,
+    workloads.router,
     jobs.router,
     logs.router,
     alerts.router,

@@ -12,6 +12,7 @@ import httpx
 from spotlab.client import monitoring_schemas, schemas
 from spotlab.client.monitoring import Alerts, Audit, Logs, Market
 from spotlab.client.transport import ANY_STATE, Resource, Transport, path_segment
+from spotlab.client.workloads import Workloads
 
 
 class SpotLab:
@@ -56,6 +57,7 @@ class SpotLab:
         self.alerts = Alerts(self._transport)
         self.audit = Audit(self._transport)
         self.market = Market(self._transport)
+        self.workloads = Workloads(self._transport)
 
     def me(self) -> schemas.Me:
         """The signed-in user."""
