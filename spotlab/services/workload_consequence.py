@@ -55,11 +55,18 @@ class InstanceConsequence:
     @property
     def interruptions_usd_per_hour(self) -> float | None:
         """Expected cost of interruptions on its own pool; None as for the price."""
-        if self.price_usd_per_hour is None or self.interruption_usd is None:
+        return self._expected(self.interruption_usd)
+
+    @property
+    def former_interruptions_usd_per_hour(self) -> float | None:
+        """The same with the present workload."""
+        return self._expected(self.former_interruption_usd)
+
+    def _expected(self, interruption_usd: float | None) -> float | None:
+        current = self.after.current if self.after is not None else None
+        if self.instance.lifecycle is not Lifecycle.SPOT or current is None:
             return None
-        assert self.after is not None
-        assert self.after.current is not None, "its price is known"
-        return self.after.current.hazard_per_hour * self.interruption_usd
+        return None if interruption_usd is None else current.hazard_per_hour * interruption_usd
 
 
 @dataclass(frozen=True, slots=True)
