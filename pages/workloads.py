@@ -1,5 +1,7 @@
 """The Workloads page: what does an interruption cost, and for which instances is that known?"""
 
+import streamlit as st
+
 from spotlab.domain.access import Right
 from spotlab.domain.ports import Topic
 from spotlab.ui.common import guard, live_updates, session, tables, widgets
@@ -28,8 +30,8 @@ table.select(
     ),
     [*by_name],
 )
-chosen = widgets.pick_one(
-    "Workload", {name: name for name in by_name}, "workload", blank="select one to open it"
-)
+with st.columns([3, 2])[0]:
+    names = {name: name for name in by_name}
+    chosen = widgets.pick_one("Open a workload", names, "workload", blank="select one")
 if chosen is not None:
     editor.show(by_name[chosen], fleet, now)

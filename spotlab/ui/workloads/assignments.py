@@ -32,7 +32,8 @@ def show(workload: Workload, fleet: Sequence[Instance]) -> None:
     rules = [r for r in session.services().workloads.assignments() if r.workload == workload.name]
     _show_rules(rules, fleet)
     if permissions.caption(Right.CHANGE_INSTANCES):
-        _show_form(workload, fleet)
+        with st.columns([3, 2])[0]:
+            _show_form(workload, fleet)
 
 
 def _show_rules(rules: Sequence[Assignment], fleet: Sequence[Instance]) -> None:
@@ -67,7 +68,7 @@ def _show_rules(rules: Sequence[Assignment], fleet: Sequence[Instance]) -> None:
         rule = rules[chosen[0]]
         with st.form(f"remove {rule.scope} {rule.key}", border=False, enter_to_submit=False):
             st.text_input("Reason for removing it", max_chars=500, key="unassign-reason")
-            label = f"Remove the rule about {rule.scope.value} {visible(rule.key)}"
+            label = formatting.plain(f"Remove the rule about {rule.scope.value} {rule.key}")
             st.form_submit_button(label, on_click=_remove, args=(rule,))
 
 

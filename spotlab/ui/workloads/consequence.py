@@ -1,19 +1,21 @@
-"""What an edited workload would change, in words and as a table."""
+"""What an edited workload would change, in words."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
-import pandas as pd
 import streamlit as st
 
 from spotlab.domain.decision import Verdict
 from spotlab.domain.workload import Workload, describe_cost
 from spotlab.errors import NoMarketData
 from spotlab.services.workload_consequence import Consequence, InstanceConsequence
-from spotlab.ui.common import formatting, session, tables
-from spotlab.ui.common.tables import Column
+from spotlab.ui.common import formatting, session
+
+MOST: Final = 8
+"""Instances listed at once."""
 
 
 def show(draft: Workload) -> None:
@@ -28,7 +30,7 @@ def show(draft: Workload) -> None:
     for sentence in sentences(found):
         st.write(formatting.plain(sentence))
     if found.changed:
-        tables.show(rows(found), COLUMNS, name="Other decisions", key="consequence", max_rows=10)
+        _show_changed(found.changed)
     if found.degraded:
         st.caption(formatting.plain(" ".join(found.degraded)))
     st.caption("Computed with the prices, risks and instances of now. Nothing is recorded.")
@@ -90,32 +92,17 @@ def _example(each: InstanceConsequence) -> str:
     )
 
 
-def rows(found: Consequence) -> pd.DataFrame:
-    """One row per instance about which the decision would be another."""
-    return pd.DataFrame(
-        [
-            {
-                "instance": each.instance.name or each.instance.instance_id,
-                "now": outcome(each.before),
-                "then": outcome(each.after),
-                "saving": each.after.saving_usd_per_hour if each.after is not None else None,
-            }
-            for each in found.changed
-        ]
-    )
-
-
-COLUMNS = {
-    "instance": Column("instance"),
-    "now": Column("now", help="The decision with the present workload.", width=170),
-    "then": Column("with this workload", width=170),
-    "saving": Column(
-        "saving USD/h",
-        formatting.usd,
-        "Expected cost before minus after, with this workload.",
-        number=True,
-    ),
-}
+def _show_changed(changed: Sequence[InstanceConsequence]) -> None:
+    """The instances about which the decision would be another, as a list that wraps."""
+    lines = [
+        f"- **{formatting.plain(each.instance.name or each.instance.instance_id)}**: "
+        f"{formatting.plain(outcome(each.before))} → {formatting.plain(outcome(each.after))}"
+        for each in changed
+    ]
+    st.markdown("\n".join(lines[:MOST]))
+    if len(lines) > MOST:
+        with st.expander(f"{len(lines) - MOST} more"):
+            st.markdown("\n".join(lines[MOST:]))
 
 
 def outcome(verdict: Verdict | None) -> str:
@@ -123,7 +110,7 @@ def outcome(verdict: Verdict | None) -> str:
     if verdict is None:
         return formatting.NOT_DECIDED
     mark = formatting.decision_mark(verdict.decision)
-    return mark if verdict.chosen is None else f"{mark} {verdict.chosen.pool.label}"
+    return mark if verdict.chosen is None else f"{mark} to {verdict.chosen.pool.label}"
 
 
 def _usd(value: float | None) -> str:

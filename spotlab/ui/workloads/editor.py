@@ -54,7 +54,7 @@ def _show_form(newest: Workload) -> None:
                 draft: Workload | None = form.show(newest, regions, zones)
             except InvalidInput as exc:
                 draft = None
-                st.error(formatting.plain(f"{exc.message} {exc.remedy}"))
+                st.error(formatting.plain(form.explained(exc)))
         with effect, st.container(border=True):
             if draft is None:
                 st.caption("No consequence can be computed until the form is valid.")

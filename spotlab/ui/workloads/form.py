@@ -20,11 +20,25 @@ from spotlab.domain.workload import (
     Workload,
     with_work_lost,
 )
+from spotlab.errors import InvalidInput
+from spotlab.telemetry.invisible_characters import visible
 from spotlab.ui.common import tables
 
 CHECKPOINTS, MEAN_LOSS = "Checkpoints", "Mean loss"
 ANY, REQUIRED, EXCLUDED = "any", "required", "excluded"
 _CHOICES: Final[Mapping[str, bool | None]] = {ANY: None, REQUIRED: True, EXCLUDED: False}
+LABELS: Final = {
+    "checkpoint_interval_h": "Checkpoint interval (h)",
+    "work_lost_h": "Work lost (h)",
+    "recovery_h": "Recovery (h)",
+    "fixed_usd": "Fixed cost (USD)",
+    "outage_usd_per_hour": "Always up: outage (USD/h)",
+    "value_usd_per_hour": "Value of an hour (USD)",
+    "deadline_slack_h": "Deadline: slack (h)",
+    "late_usd_per_hour": "Deadline: cost when late (USD/h)",
+    "horizon_h": "Horizon (h)",
+}
+"""Labels of the numbers, by field."""
 _FLAGS: Final = {
     "allow_older_generation": "Accept older CPU generations",
     "allow_burstable": "Accept burstable and flex types",
@@ -93,7 +107,6 @@ def _costs(base: Workload, key: str) -> Workload:
             interval = base.checkpoint_interval_h
             interval_h = _number(
                 "checkpoint_interval_h",
-                "Checkpoint interval (h)",
                 2 * base.work_lost_h if interval is None else interval,
                 "Hours between checkpoints. Half of it is lost on average.",
                 key,
@@ -102,7 +115,6 @@ def _costs(base: Workload, key: str) -> Workload:
         else:
             lost_h = _number(
                 "work_lost_h",
-                "Work lost (h)",
                 base.work_lost_h,
                 "Mean hours of work that an interruption destroys, such as half a job.",
                 key,
@@ -111,21 +123,18 @@ def _costs(base: Workload, key: str) -> Workload:
     with left:
         recovery_h = _number(
             "recovery_h",
-            "Recovery (h)",
             base.recovery_h,
             "Hours until a replacement does useful work.",
             key,
         )
         fixed = _number(
             "fixed_usd",
-            "Fixed cost (USD)",
             base.fixed_usd,
             "Cost of each interruption that does not depend on time, such as a person's attention.",
             key,
         )
         outage = _number(
             "outage_usd_per_hour",
-            "Always up: outage (USD/h)",
             base.outage_usd_per_hour,
             "Cost of each hour without the instance, in addition to the value of the hour; counts "
             "during a recovery and a switch. 0: it need not always be up.",
@@ -134,7 +143,6 @@ def _costs(base: Workload, key: str) -> Workload:
     with right:
         value = _optional(
             "value_usd_per_hour",
-            "Value of an hour (USD)",
             base.value_usd_per_hour,
             "the on-demand price",
             "Value of an hour of work. Empty: the on-demand price of the instance's type.",
@@ -142,7 +150,6 @@ def _costs(base: Workload, key: str) -> Workload:
         )
         slack_h = _optional(
             "deadline_slack_h",
-            "Deadline: slack (h)",
             base.deadline_slack_h,
             "no deadline",
             "Hours by which the work may be delayed and still be in time. Empty: no deadline.",
@@ -150,7 +157,6 @@ def _costs(base: Workload, key: str) -> Workload:
         )
         late = _number(
             "late_usd_per_hour",
-            "Deadline: cost when late (USD/h)",
             base.late_usd_per_hour,
             "Cost of each hour after the deadline.",
             key,
@@ -171,13 +177,12 @@ def _places(base: Workload, regions: Sequence[str], zones: Sequence[str], key: s
     """The fields of horizon, spread, regions and zones."""
     left, right = st.columns(2)
     with left:
-        horizon_h = _number(
-            "horizon_h", "Horizon (h)", base.horizon_h, "Horizon of the risks that it shows.", key
-        )
+        horizon_h = _number("horizon_h", base.horizon_h, "Horizon of the risks that it shows.", key)
         chosen_regions = st.multiselect(
             "Regions",
             sorted({*regions, *base.regions}),
             base.regions,
+            format_func=visible,
             accept_new_options=True,
             placeholder="its own region",
             key=f"{key} regions",
@@ -210,6 +215,7 @@ def _places(base: Workload, regions: Sequence[str], zones: Sequence[str], key: s
             "Zones",
             sorted({*in_regions, *base.zones}),
             base.zones,
+            format_func=visible,
             accept_new_options=True,
             placeholder="any zone",
             key=f"{key} zones",
@@ -243,7 +249,7 @@ def _hardware(base: Workload, key: str) -> Workload:
         "Equal GPUs",
         sorted({*GPUS, *rule.equal_gpus}),
         sorted(rule.equal_gpus),
-        format_func=lambda name: GPUS[name].label if name in GPUS else name,
+        format_func=lambda name: GPUS[name].label if name in GPUS else visible(name),
         accept_new_options=True,
         placeholder="none",
         key=f"{key} gpus",
@@ -299,6 +305,7 @@ def _requirements(base: Requirements, key: str) -> Requirements:
         "Families",
         base.families,
         base.families,
+        format_func=visible,
         accept_new_options=True,
         placeholder="any",
         key=f"{key} families",
@@ -321,12 +328,18 @@ def _requirements(base: Requirements, key: str) -> Requirements:
     )
 
 
-def _number(
-    name: str, label: str, value: float, meaning: str, key: str, *, disabled: bool = False
-) -> float:
+def explained(error: InvalidInput) -> str:
+    """The message of an error, with the labels of the fields instead of their names."""
+    text = f"{error.message} {error.remedy}"
+    for name, label in LABELS.items():
+        text = text.replace(name, f"“{label}”")
+    return text
+
+
+def _number(name: str, value: float, meaning: str, key: str, *, disabled: bool = False) -> float:
     low, high = LIMITS[name]
     return st.number_input(
-        label,
+        LABELS[name],
         low,
         high,
         value,
@@ -338,12 +351,10 @@ def _number(
     )
 
 
-def _optional(
-    name: str, label: str, value: float | None, blank: str, meaning: str, key: str
-) -> float | None:
+def _optional(name: str, value: float | None, blank: str, meaning: str, key: str) -> float | None:
     low, high = LIMITS[name]
     return st.number_input(
-        label,
+        LABELS[name],
         low,
         high,
         value,
