@@ -39,9 +39,9 @@ def _list(_args: argparse.Namespace, settings: Settings) -> Result:
             for rule in rules
         ],
     }
-    head = f"{'workload':<28}{'interruption':<36}{'horizon':>8}"
+    head = f"{'workload':<28}{'horizon':>8}  an interruption costs"
     lines = [
-        f"{each.workload.reference:<28}{_cost(each.workload):<36}{each.workload.horizon_h:>6g} h"
+        f"{each.workload.reference:<28}{each.workload.horizon_h:>6g} h  {_cost(each.workload)}"
         for each in newest.values()
     ]
     assigned = [f"{rule.scope.value} {rule.key}: {rule.workload}" for rule in rules]
@@ -59,7 +59,7 @@ def _show(args: argparse.Namespace, settings: Settings) -> Result:
     lines = [
         f"{newest.reference}: {newest.description}",
         f"An interruption costs {_cost(newest)}.",
-        *(f"{name}: {value}" for name, value in to_parameters(newest).items() if name != "name"),
+        *(f"{name}: {_text(value)}" for name, value in to_parameters(newest).items()),
         *(
             f"version {each.workload.version}: "
             f"{_origin(each)}{f', {each.reason}' if each.reason else ''}"
@@ -232,6 +232,15 @@ def _origin(version: WorkloadVersion) -> str:
     if version.created_at is None:
         return "preset"
     return f"{version.created_by}, {version.created_at:%Y-%m-%d %H:%M} UTC"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        given = {name: each for name, each in value.items() if each not in (None, [], False)}
+        return ", ".join(f"{name} {_text(each)}" for name, each in given.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value in (None, "") else str(value)
 
 
 def _cost(workload: Workload) -> str:

@@ -91,6 +91,66 @@ def show(base: Workload, regions: Sequence[str], zones: Sequence[str]) -> Worklo
 def _costs(base: Workload, key: str) -> Workload:
     """The fields of what an interruption costs."""
     st.markdown("**An interruption costs**")
+    base = _work_lost(base, key)
+    left, right = st.columns(2)
+    with left:
+        recovery_h = _number(
+            "recovery_h", base.recovery_h, "Hours until a replacement does useful work.", key
+        )
+    with right:
+        value = _optional(
+            "value_usd_per_hour",
+            base.value_usd_per_hour,
+            "the on-demand price",
+            "Value of an hour of work. Empty: the on-demand price of the instance's type.",
+            key,
+        )
+    left, right = st.columns(2)
+    with left:
+        fixed = _number(
+            "fixed_usd",
+            base.fixed_usd,
+            "Cost of each interruption that does not depend on time, such as a person's attention.",
+            key,
+        )
+    with right:
+        outage = _number(
+            "outage_usd_per_hour",
+            base.outage_usd_per_hour,
+            "Cost of each hour without the instance, in addition to the value of the hour; counts "
+            "during a recovery and a switch. 0: it need not always be up.",
+            key,
+        )
+    left, right = st.columns(2)
+    with left:
+        slack_h = _optional(
+            "deadline_slack_h",
+            base.deadline_slack_h,
+            "no deadline",
+            "Hours by which the work may be delayed and still be in time. Empty: no deadline.",
+            key,
+        )
+    with right:
+        late = _number(
+            "late_usd_per_hour",
+            base.late_usd_per_hour,
+            "Cost of each hour after the deadline.",
+            key,
+            disabled=slack_h is None,
+        )
+    return replace(
+        base,
+        recovery_h=recovery_h,
+        fixed_usd=fixed,
+        value_usd_per_hour=value,
+        outage_usd_per_hour=outage,
+        deadline_slack_h=slack_h,
+        late_usd_per_hour=0.0 if slack_h is None else late,
+    )
+
+
+def _work_lost(base: Workload, key: str) -> Workload:
+    """The loss of work, as a checkpoint interval or as its mean."""
     left, right = st.columns(2)
     kinds = [CHECKPOINTS, MEAN_LOSS]
     with left:
@@ -111,66 +171,14 @@ def _costs(base: Workload, key: str) -> Workload:
                 "Hours between checkpoints. Half of it is lost on average.",
                 key,
             )
-            base = with_work_lost(base, None, interval_h)
-        else:
-            lost_h = _number(
-                "work_lost_h",
-                base.work_lost_h,
-                "Mean hours of work that an interruption destroys, such as half a job.",
-                key,
-            )
-            base = with_work_lost(base, lost_h, None)
-    with left:
-        recovery_h = _number(
-            "recovery_h",
-            base.recovery_h,
-            "Hours until a replacement does useful work.",
+            return with_work_lost(base, None, interval_h)
+        lost_h = _number(
+            "work_lost_h",
+            base.work_lost_h,
+            "Mean hours of work that an interruption destroys, such as half a job.",
             key,
         )
-        fixed = _number(
-            "fixed_usd",
-            base.fixed_usd,
-            "Cost of each interruption that does not depend on time, such as a person's attention.",
-            key,
-        )
-        outage = _number(
-            "outage_usd_per_hour",
-            base.outage_usd_per_hour,
-            "Cost of each hour without the instance, in addition to the value of the hour; counts "
-            "during a recovery and a switch. 0: it need not always be up.",
-            key,
-        )
-    with right:
-        value = _optional(
-            "value_usd_per_hour",
-            base.value_usd_per_hour,
-            "the on-demand price",
-            "Value of an hour of work. Empty: the on-demand price of the instance's type.",
-            key,
-        )
-        slack_h = _optional(
-            "deadline_slack_h",
-            base.deadline_slack_h,
-            "no deadline",
-            "Hours by which the work may be delayed and still be in time. Empty: no deadline.",
-            key,
-        )
-        late = _number(
-            "late_usd_per_hour",
-            base.late_usd_per_hour,
-            "Cost of each hour after the deadline.",
-            key,
-            disabled=slack_h is None,
-        )
-    return replace(
-        base,
-        recovery_h=recovery_h,
-        fixed_usd=fixed,
-        value_usd_per_hour=value,
-        outage_usd_per_hour=outage,
-        deadline_slack_h=slack_h,
-        late_usd_per_hour=0.0 if slack_h is None else late,
-    )
+        return with_work_lost(base, lost_h, None)
 
 
 def _places(base: Workload, regions: Sequence[str], zones: Sequence[str], key: str) -> Workload:
