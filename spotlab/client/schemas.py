@@ -231,6 +231,41 @@ class AppliedWorkload(msgspec.Struct, frozen=True):
     parameters: dict[str, Any]
 
 
+class Workload(msgspec.Struct, frozen=True):
+    """One version of a workload, with its author."""
+
+    name: str
+    version: int
+    description: str
+    words: str
+    work_lost_h: float
+    checkpoint_interval_h: float | None
+    recovery_h: float
+    fixed_usd: float
+    value_usd_per_hour: float | None
+    outage_usd_per_hour: float
+    deadline_slack_h: float | None
+    late_usd_per_hour: float
+    horizon_h: float
+    max_pool_share: float
+    group_tag: str
+    regions: tuple[str, ...]
+    zones: tuple[str, ...]
+    hardware: dict[str, Any]
+    requirements: dict[str, Any] | None
+    created_at: datetime | None
+    created_by: str | None
+    reason: str | None
+
+
+class WorkloadAssignment(msgspec.Struct, frozen=True):
+    """A rule that gives instances a workload."""
+
+    scope: str
+    key: str
+    workload: str
+
+
 class Experiment(msgspec.Struct, frozen=True):
     """A decision with its inputs; `experiments.candidates` returns further candidates."""
 

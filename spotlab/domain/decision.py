@@ -1,4 +1,4 @@
-"""Instances, requirements, candidates, policy parameters, decisions and experiments."""
+"""Instances, candidates, decisions and experiments."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from spotlab.domain.margin import Margin
-from spotlab.domain.market import LINUX, MarketName, Pool, Provenance
+from spotlab.domain.market import MarketName, Pool, Provenance
 from spotlab.domain.policy import CEILING_HORIZON_H, PolicyParams
+from spotlab.domain.requirements import Requirements as Requirements
 from spotlab.domain.risk import Evidence, risk_within
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload
 
@@ -63,37 +64,6 @@ class DropReason(StrEnum):
     RISK_CEILING = "risk over the ceiling"
     SPREAD = "left to other instances, to spread the fleet"
     ABOVE_ON_DEMAND = "costs no less than on-demand"
-
-
-@dataclass(frozen=True, slots=True)
-class Requirements:
-    """What a pool must offer. None: no requirement; an empty tuple: any.
-
-    Args:
-        regions: allowed regions.
-        zones: allowed availability zones.
-        families: allowed instance families.
-        vcpu_min, vcpu_max: virtual CPUs.
-        memory_gb_min, memory_gb_max: GiB.
-        architecture: "x86_64" or "arm64".
-        accelerator: True: required; False: not allowed; None: either.
-        burstable: True: only t series types; False: none of them; None: either.
-        max_advisor_bucket: highest allowed advisor bucket, 0..4.
-        operating_system: "Linux" or "Windows".
-    """
-
-    regions: tuple[str, ...] = ()
-    zones: tuple[str, ...] = ()
-    families: tuple[str, ...] = ()
-    vcpu_min: float | None = None
-    vcpu_max: float | None = None
-    memory_gb_min: float | None = None
-    memory_gb_max: float | None = None
-    architecture: str | None = None
-    accelerator: bool | None = None
-    burstable: bool | None = None
-    max_advisor_bucket: int | None = None
-    operating_system: str = LINUX
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,6 @@ from spotlab.pipeline.rank import Ranking
 from spotlab.pipeline.score import POOL_COLUMNS
 
 FloatArray = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class Changed:
         other: position in the case's arrays of a pool with another price or hazard.
         other_price, other_hazard: of that pool.
         on_demand: on-demand price of the instance's type, USD per hour.
-        only: (n,) the pools that may be chosen.
+        interruption_usd: added to the cost of an interruption.
     """
 
     policy: PolicyParams | None = None
@@ -48,7 +47,7 @@ class Changed:
     other_price: float | None = None
     other_hazard: float | None = None
     on_demand: float | None = None
-    only: Mask | None = None
+    interruption_usd: float = 0.0
 
 
 UNCHANGED = Changed()
@@ -142,10 +141,9 @@ class DecisionCase:
             interruption: FloatArray | float = workload.interruption_usd(self._listed)
         else:
             interruption = workload.interruption_usd(on_demand)
+        interruption = interruption + changed.interruption_usd
         costs = expected_cost(prices, hazards, interruption) / self.performance
         blocked = risk_within(hazards, CEILING_HORIZON_H) > policy.risk_ceiling
-        if changed.only is not None:
-            blocked |= ~changed.only
         costs = np.where(blocked, np.inf, costs)
         current = self._current(changed, workload, on_demand)
         if self.instance.lifecycle is Lifecycle.ON_DEMAND:
@@ -209,7 +207,8 @@ class DecisionCase:
         price = current.spot_price_usd_per_hour if changed.own_price is None else changed.own_price
         hazard = current.hazard_per_hour if changed.own_hazard is None else changed.own_hazard
         worth = self._own_listed if on_demand is None else on_demand
-        cost = expected_cost(price, hazard, workload.interruption_usd(worth))
+        interruption = workload.interruption_usd(worth) + changed.interruption_usd
+        cost = expected_cost(price, hazard, interruption)
         return replace(
             current,
             spot_price_usd_per_hour=price,

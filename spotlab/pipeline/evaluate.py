@@ -93,7 +93,10 @@ def rank_for(
         ValueError: the instance's type is no instance type.
     """
     shortfalls = hardware_shortfalls(
-        instance.pool.instance_type, scored.hardware, workload.hardware, instance.requirements
+        instance.pool.instance_type,
+        scored.hardware,
+        workload.hardware,
+        instance.requirements or workload.requirements,
     )
     return rank(
         scored,

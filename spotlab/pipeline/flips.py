@@ -36,11 +36,17 @@ _MONOTONE: Final = (
     ("expected_stay_h", "expected stay on a pool", "h", 0.01, 8_760.0),
 )
 _COSTS: Final = (
+    ("checkpoint_interval_h", "time between checkpoints", "h"),
     ("work_lost_h", "work lost in an interruption", "h"),
     ("recovery_h", "recovery from an interruption", "h"),
     ("fixed_usd", "fixed cost of an interruption", "USD"),
     ("value_usd_per_hour", "value of an hour of work", "USD/h"),
+    ("outage_usd_per_hour", "cost of an outage", "USD/h"),
+    ("deadline_slack_h", "slack before the deadline", "h"),
+    ("late_usd_per_hour", "cost of being late", "USD/h"),
 )
+_DELAYING: Final = ("checkpoint_interval_h", "work_lost_h", "recovery_h", "deadline_slack_h")
+"""With a deadline, the cost of an interruption is monotone in these, but not affine."""
 
 
 def policy_flips(case: DecisionCase) -> list[Flip]:
@@ -62,18 +68,23 @@ def policy_flips(case: DecisionCase) -> list[Flip]:
 
 def workload_flips(case: DecisionCase) -> list[Flip]:
     """For each part of the cost of an interruption, and the value of an hour."""
-    base, flips = case.verdict(), []
+    base, flips, workload = case.verdict(), [], case.workload
     for name, label, unit in _COSTS:
         low, high = LIMITS[name]
-        own = getattr(case.workload, name)
-        before = case.on_demand if own is None else float(own)
-        if before is None:
-            continue  # each pool is valued at a price of its own
+        own = getattr(workload, name)
+        if name == "value_usd_per_hour" and own is None:
+            own = case.on_demand
+        if own is None or _is_of_other(workload, name):
+            continue
+        before = float(own)
 
         def setter(value: float, name: str = name) -> Changed:
             return Changed(workload=_costing(case.workload, name, value))
 
-        after = _nearest(case, base, setter, before, low, high)
+        if workload.deadline_slack_h is not None and name in _DELAYING:
+            after = _nearest_by_interruption(case, base, setter, before, low, high)
+        else:
+            after = _nearest(case, base, setter, before, low, high)
         flips.append(
             _flip(case, FlipKind.WORKLOAD, name, label, unit, before, after, setter, low, high)
         )
@@ -253,6 +264,42 @@ def _nearest(
     return None
 
 
+def _nearest_by_interruption(
+    case: DecisionCase, base: Verdict, setter: Setter, before: float, low: float, high: float
+) -> float | None:
+    """The same for a value in which the cost of an interruption is monotone, but not affine."""
+    on_demand = 0.0 if case.on_demand is None else case.on_demand
+
+    def cost(value: float) -> float:
+        workload = setter(value).workload or case.workload
+        return workload.interruption_usd(on_demand)
+
+    step, now = 1.0, cost(before)
+    ends = _ends(case, case.terms(), case.terms(Changed(interruption_usd=step)), step)
+    found = []
+    for offset in ends:
+        at = _solved(cost, now + offset, low, high)
+        beyond = [at, *(min(max(at + s * _NEAR * max(abs(at), 1e-3), low), high) for s in (-1, 1))]
+        found += [
+            _boundary(case, base.decision, setter, before, value)
+            for value in beyond
+            if value != before and case.verdict(setter(value)).decision is not base.decision
+        ]
+    return min(found, key=lambda value: abs(value - before), default=None)
+
+
+def _solved(cost: Callable[[float], float], wanted: float, low: float, high: float) -> float:
+    """Where a monotone cost has the wanted value, or the nearer end of the range."""
+    rises = cost(high) >= cost(low)
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        if (cost(middle) < wanted) is rises:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
 def _boundary(
     case: DecisionCase, decision: Decision, setter: Setter, same: float, other: float
 ) -> float:
@@ -357,7 +404,18 @@ def _with(policy: PolicyParams, name: str, value: float) -> PolicyParams:
 
 def _costing(workload: Workload, name: str, value: float) -> Workload:
     changes: dict[str, Any] = {name: value}
+    if name == "checkpoint_interval_h":
+        changes["work_lost_h"] = value / 2
     return replace(workload, **changes)
+
+
+def _is_of_other(workload: Workload, name: str) -> bool:
+    """Whether a part is determined by another one, or goes with one that is not given."""
+    if name == "work_lost_h":
+        return workload.checkpoint_interval_h is not None
+    if name == "late_usd_per_hour":
+        return workload.deadline_slack_h is None
+    return False
 
 
 def _flip(

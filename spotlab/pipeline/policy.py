@@ -153,11 +153,11 @@ def preferred(
 
 
 def _hour_usd(situation: Situation) -> float:
-    """Value of an hour of the instance's work."""
+    """Cost of an hour without the instance."""
     on_demand, best = situation.on_demand_usd_per_hour, situation.best
     if on_demand is None:
         on_demand = best.spot_price_usd_per_hour if best is not None else 0.0
-    return situation.workload.hour_usd(on_demand)
+    return situation.workload.downtime_usd_per_hour(on_demand)
 
 
 def _move(

@@ -17,7 +17,8 @@ from spotlab.domain.market import FeedKind, MarketData, MarketName, Pool, Proven
 from spotlab.domain.performance import PerformanceIndex, index_for
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.throughputs import Throughput, ThroughputSet
-from spotlab.domain.workload import NO_WORKLOAD, PRESETS, AppliedWorkload, AssignmentScope
+from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope
+from spotlab.domain.workload_presets import PRESETS
 from spotlab.pipeline.evaluate import Evaluation, evaluate
 from spotlab.pipeline.score import ScoredMarket, score_market
 from spotlab.pipeline.stage_trace import Tracer

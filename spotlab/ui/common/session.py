@@ -24,6 +24,7 @@ from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
 from spotlab.scheduling.first_run import get_ready
 from spotlab.services import Services
+from spotlab.services.workload_consequence import Consequence
 from spotlab.settings import Settings
 from spotlab.ui.common import background_tasks, identity
 
@@ -147,6 +148,25 @@ def _ranking(
     _services: Services,
 ) -> Ranking:
     return _services.market.rank(requirements, None, model, _instance, workload)
+
+
+def workload_consequence(workload: Workload) -> Consequence:
+    """What a workload would change now; computed at most every 30 s for the same workload."""
+    bus = lab().bus
+    versions = (bus.version(Topic.MARKET), bus.version(Topic.FLEET))
+    return _workload_consequence(repr(workload), versions, workload, reader())
+
+
+@st.cache_resource(
+    show_spinner=False, ttl=MARKET_FOR, max_entries=32, hash_funcs={Services: by_accounts}
+)
+def _workload_consequence(
+    key: str,  # noqa: ARG001  stands for the workload
+    versions: tuple[int, int],  # noqa: ARG001  computed again after a change
+    _workload: Workload,
+    services: Services,
+) -> Consequence:
+    return services.workloads.consequence(_workload)
 
 
 def forget_market() -> None:
