@@ -5,7 +5,7 @@ import streamlit as st
 from spotlab.domain.access import Right
 from spotlab.domain.ports import Topic
 from spotlab.ui.common import guard, live_updates, session, tables, widgets
-from spotlab.ui.workloads import editor, table
+from spotlab.ui.workloads import editor, table, throughputs
 
 guard.require(Right.READ)
 
@@ -35,3 +35,4 @@ with st.columns([3, 2])[0]:
     chosen = widgets.pick_one("Open a workload", names, "workload", blank="select one")
 if chosen is not None:
     editor.show(by_name[chosen], fleet, now)
+throughputs.show([*by_name])

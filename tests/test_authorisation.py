@@ -73,6 +73,7 @@ OPERATIONS: Final[dict[str, Right | None]] = {
             "get_experiment",
             "list_experiment_candidates",
             "list_experiment_outcomes",
+            "explain_decision",
             "explain_experiment",
             "list_models",
             "get_model",

@@ -107,6 +107,7 @@ _FLAGS = {
     "same_cpu_maker": "require the same CPU maker",
     "uses_local_storage": "require as much local storage",
     "keeps_bandwidth": "require as much network and EBS bandwidth",
+    "use_claims": "count what AWS claims about performance where nothing was measured",
 }
 
 

@@ -77,8 +77,6 @@ class Workload:
         max_pool_share: largest share of its group on one pool, above 0 to 1.
         regions, zones: where it may run; empty: its own region, any zone.
         hardware: what counts as equal hardware.
-        use_claims: faster hardware finishes the work sooner, and what AWS claims about its
-            performance counts where nothing was measured.
         checkpoint_interval_h: hours between checkpoints, if that is how work_lost_h was given;
             then work_lost_h is half of it.
         outage_usd_per_hour: for work that must always be up: cost of each hour without the
@@ -104,7 +102,6 @@ class Workload:
     regions: tuple[str, ...] = ()
     zones: tuple[str, ...] = ()
     hardware: HardwareRule = field(default_factory=HardwareRule)
-    use_claims: bool = False
     checkpoint_interval_h: float | None = None
     outage_usd_per_hour: float = 0.0
     deadline_slack_h: float | None = None

@@ -28,8 +28,7 @@ PRESETS: Final[tuple[Workload, ...]] = (
         work_lost_h=0.25,
         recovery_h=0.05,
         max_pool_share=0.75,
-        hardware=HardwareRule(memory_tolerance=0.07),
-        use_claims=True,
+        hardware=HardwareRule(memory_tolerance=0.07, use_claims=True),
     ),
     Workload(
         "checkpointed-training",
@@ -39,7 +38,7 @@ PRESETS: Final[tuple[Workload, ...]] = (
         work_lost_h=0.5,
         recovery_h=0.25,
         checkpoint_interval_h=1.0,
-        use_claims=True,
+        hardware=HardwareRule(use_claims=True),
     ),
     Workload(
         "stateful-server",

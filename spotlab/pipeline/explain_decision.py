@@ -16,6 +16,7 @@ from spotlab.domain.decision_explanation import DecisionExplanation, Flip, FlipK
 from spotlab.domain.like_for_like import HardwareRule
 from spotlab.domain.market import MarketName
 from spotlab.domain.performance import EQUAL, PerformanceIndex
+from spotlab.domain.performance_claims import CLAIMS_VERSION
 from spotlab.domain.ports import RiskModel
 from spotlab.domain.workload import MAX_MEMORY_TOLERANCE, Workload
 from spotlab.errors import InvalidInput
@@ -38,6 +39,7 @@ _HARDWARE: Final[Mapping[str, str]] = {
     "same_cpu_maker": "the CPU maker must be the same",
     "uses_local_storage": "it uses local storage",
     "keeps_bandwidth": "it needs its network and EBS bandwidth",
+    "use_claims": "what AWS claims about performance counts",
 }
 
 
@@ -126,6 +128,8 @@ def _with_workload(
 ) -> DecisionCase:
     """The case with another workload, its hardware rule and regions included."""
     scored = decided.evaluation.scored
+    claims = CLAIMS_VERSION if workload.hardware.use_claims else 0
+    performance = replace(decided.performance, claims_version=claims)
     ranking = rank_for(
         experiment.instance,
         requirements_of(experiment.instance, scored.table, workload),
@@ -133,7 +137,7 @@ def _with_workload(
         decided.evaluation.policy,
         workload,
         experiment.unavailable,
-        decided.performance,
+        performance,
     )
     return _case(experiment, ranking, decided)
 

@@ -134,10 +134,13 @@ class _Run:
 
     def performance(self, workload: Workload, scored: ScoredMarket) -> PerformanceIndex:
         """The performance index of a workload, the same for all its instances."""
-        key = (workload.name, workload.use_claims)
+        key = (workload.name, workload.hardware.use_claims)
         if key not in self.indices:
             self.indices[key] = index_for(
-                workload.name, self.throughputs, scored.hardware, use_claims=workload.use_claims
+                workload.name,
+                self.throughputs,
+                scored.hardware,
+                use_claims=workload.hardware.use_claims,
             )
         return self.indices[key]
 

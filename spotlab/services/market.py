@@ -73,7 +73,7 @@ class MarketService(Service):
             applied.name,
             self.lab.store.throughputs.newest(),
             scored.hardware,
-            use_claims=applied.use_claims,
+            use_claims=applied.hardware.use_claims,
         )
         return rank_for(
             instance, requirements, scored, parameters, applied, performance=performance

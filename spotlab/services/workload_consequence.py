@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from spotlab.domain.decision import Experiment, Instance, Lifecycle, Verdict
+from spotlab.domain.performance import index_for
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.workload import AppliedWorkload, Workload
 from spotlab.pipeline.evaluate import Evaluation, evaluate
@@ -129,11 +130,25 @@ def _of_instance(
     scored = lab.scored(lab.deciding_model(instance)[0])
     on_demand = scored.on_demand_usd_per_hour(instance.pool)
     last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)
+    throughputs = lab.store.throughputs.newest()
     other = AppliedWorkload(workload, present.scope, present.key)
 
     def decided(applied: AppliedWorkload) -> Experiment:
         evaluation = Evaluation(scored, PolicyParams())
-        return evaluate(instance, evaluation, last_switch_at, lab.clock.now(), applied).experiment
+        performance = index_for(
+            applied.workload.name,
+            throughputs,
+            scored.hardware,
+            use_claims=applied.workload.hardware.use_claims,
+        )
+        return evaluate(
+            instance,
+            evaluation,
+            last_switch_at,
+            lab.clock.now(),
+            applied,
+            performance=performance,
+        ).experiment
 
     after = decided(other)
     before = decided(present) if workload != present.workload else after

@@ -183,7 +183,9 @@ def performance_of(
     throughputs = tuple(Throughput(name, float(value)) for name, value in measured.items())
     newest = {"": ThroughputSet("", 1, throughputs)} if throughputs else {}
     workload = applied.workload
-    return index_for(workload.name, newest, scored.hardware, use_claims=workload.use_claims)
+    return index_for(
+        workload.name, newest, scored.hardware, use_claims=workload.hardware.use_claims
+    )
 
 
 def last_switch(hours_ago: float | None) -> datetime | None:

@@ -70,6 +70,8 @@ def with_value(
     name = flip.parameter.partition(".")[2]
     applied = experiment.workload
     changes: dict[str, Any] = {name: value}
+    if name == "checkpoint_interval_h":
+        changes["work_lost_h"] = value / 2
     if flip.kind is FlipKind.POLICY:
         evaluation = replace(evaluation, policy=replace(evaluation.policy, **changes))
     else:
@@ -127,6 +129,8 @@ def case_of(explanation: DecisionExplanation, decided: DecidedWith) -> DecisionC
 def changed(case: DecisionCase, flip: Flip, value: float) -> Changed:
     name = flip.parameter.partition(".")[2]
     changes: dict[str, Any] = {name: value}
+    if name == "checkpoint_interval_h":
+        changes["work_lost_h"] = value / 2
     if flip.kind is FlipKind.POLICY:
         return Changed(policy=replace(case.policy, **changes))
     if flip.kind is FlipKind.WORKLOAD:

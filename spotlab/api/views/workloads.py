@@ -50,6 +50,7 @@ class HardwareRuleView(View):
     same_cpu_maker: bool = field("Whether the CPU maker must be the same.", False)
     uses_local_storage: bool = field("Whether as much local storage is required.", False)
     keeps_bandwidth: bool = field("Whether as much bandwidth is required.", False)
+    use_claims: bool = field("Whether AWS's claims about performance count.", False)
 
 
 class HardwareRuleRequest(RequestBody):
@@ -74,6 +75,10 @@ class HardwareRuleRequest(RequestBody):
     uses_local_storage: bool = Field(default=False, description="Require as much local storage.")
     keeps_bandwidth: bool = Field(
         default=False, description="Require as much network and EBS bandwidth."
+    )
+    use_claims: bool = Field(
+        default=False,
+        description="Count what AWS claims about performance where nothing was measured.",
     )
 
 

@@ -46,6 +46,7 @@ _FLAGS: Final = {
     "same_cpu_maker": "Require the same CPU maker",
     "uses_local_storage": "Require as much local storage",
     "keeps_bandwidth": "Require as much network and EBS bandwidth",
+    "use_claims": "Count what AWS claims about performance",
 }
 
 
@@ -265,7 +266,7 @@ def _hardware(base: Workload, key: str) -> Workload:
     )
     flags = {}
     for index, (name, label) in enumerate(_FLAGS.items()):
-        with (left, right)[index // 3]:
+        with (left, right)[index // 4]:
             flags[name] = st.checkbox(label, getattr(rule, name), key=f"{key} {name}")
     hardware = HardwareRule(
         memory_tolerance=_share(tolerance, rule.memory_tolerance),

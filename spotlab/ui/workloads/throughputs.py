@@ -47,7 +47,7 @@ def show(workloads: Sequence[str]) -> None:
 
 def summary(sets: Mapping[str, ThroughputSet]) -> str:
     """What performance rests on, in a sentence or two."""
-    rest = "AWS's claims count where it makes any, and all other hardware counts as equally fast."
+    rest = "Where nothing was measured, hardware counts as equally fast, or by AWS's claims for workloads that count them."
     if not sets:
         return f"No throughputs have been measured: {rest}"
     figures = formatting.count(sum(len(each.throughputs) for each in sets.values()), "throughput")
