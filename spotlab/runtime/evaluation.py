@@ -13,7 +13,7 @@ from spotlab.domain.decision import Experiment, Instance, StageTrace
 from spotlab.domain.interruptions import OwnRecord
 from spotlab.domain.market import MarketData
 from spotlab.domain.outcomes import ShadowDecision
-from spotlab.domain.performance import PerformanceIndex, index_for
+from spotlab.domain.performance import PerformanceIndex, index_of
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import ModelRecord, RiskModel, Topic
 from spotlab.domain.throughputs import ThroughputSet
@@ -136,7 +136,7 @@ class _Run:
         """The performance index of a workload, the same for all its instances."""
         key = (workload.name, workload.hardware.use_claims)
         if key not in self.indices:
-            self.indices[key] = index_for(
+            self.indices[key] = index_of(
                 workload.name,
                 self.throughputs,
                 scored.hardware,

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from spotlab.domain.decision import Experiment, Instance, Lifecycle, Verdict
-from spotlab.domain.performance import index_for
+from spotlab.domain.performance import index_of
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.workload import AppliedWorkload, Workload
 from spotlab.pipeline.evaluate import Evaluation, evaluate
@@ -135,12 +135,7 @@ def _of_instance(
 
     def decided(applied: AppliedWorkload) -> Experiment:
         evaluation = Evaluation(scored, PolicyParams())
-        performance = index_for(
-            applied.workload.name,
-            throughputs,
-            scored.hardware,
-            use_claims=applied.workload.hardware.use_claims,
-        )
+        performance = index_of(applied.workload, throughputs, scored.hardware)
         return evaluate(
             instance,
             evaluation,

@@ -14,7 +14,7 @@ import pytest
 
 from spotlab.domain.decision import Decision, Experiment, Instance, Lifecycle
 from spotlab.domain.market import FeedKind, MarketData, MarketName, Pool, Provenance
-from spotlab.domain.performance import PerformanceIndex, index_for
+from spotlab.domain.performance import PerformanceIndex, index_of
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.throughputs import Throughput, ThroughputSet
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope
@@ -183,9 +183,7 @@ def performance_of(
     throughputs = tuple(Throughput(name, float(value)) for name, value in measured.items())
     newest = {"": ThroughputSet("", 1, throughputs)} if throughputs else {}
     workload = applied.workload
-    return index_for(
-        workload.name, newest, scored.hardware, use_claims=workload.hardware.use_claims
-    )
+    return index_of(workload.name, newest, scored.hardware, use_claims=workload.hardware.use_claims)
 
 
 def last_switch(hours_ago: float | None) -> datetime | None:

@@ -47,7 +47,10 @@ def show(workloads: Sequence[str]) -> None:
 
 def summary(sets: Mapping[str, ThroughputSet]) -> str:
     """What performance rests on, in a sentence or two."""
-    rest = "Where nothing was measured, hardware counts as equally fast, or by AWS's claims for workloads that count them."
+    rest = (
+        "Where nothing was measured, hardware counts as equally fast, or by AWS's claims if the "
+        "workload counts them."
+    )
     if not sets:
         return f"No throughputs have been measured: {rest}"
     figures = formatting.count(sum(len(each.throughputs) for each in sets.values()), "throughput")
