@@ -136,12 +136,7 @@ class _Run:
         """The performance index of a workload, the same for all its instances."""
         key = (workload.name, workload.hardware.use_claims)
         if key not in self.indices:
-            self.indices[key] = index_of(
-                workload.name,
-                self.throughputs,
-                scored.hardware,
-                use_claims=workload.hardware.use_claims,
-            )
+            self.indices[key] = index_of(workload, self.throughputs, scored.hardware)
         return self.indices[key]
 
     def scored_by(self, model: RiskModel) -> Evaluation:

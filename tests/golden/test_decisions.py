@@ -182,8 +182,7 @@ def performance_of(
     measured = situation.get("throughputs", {})
     throughputs = tuple(Throughput(name, float(value)) for name, value in measured.items())
     newest = {"": ThroughputSet("", 1, throughputs)} if throughputs else {}
-    workload = applied.workload
-    return index_of(workload.name, newest, scored.hardware, use_claims=workload.hardware.use_claims)
+    return index_of(applied.workload, newest, scored.hardware)
 
 
 def last_switch(hours_ago: float | None) -> datetime | None:

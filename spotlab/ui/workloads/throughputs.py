@@ -52,10 +52,10 @@ def summary(sets: Mapping[str, ThroughputSet]) -> str:
         "workload counts them."
     )
     if not sets:
-        return f"No throughputs have been measured: {rest}"
+        return f"No throughputs have been measured. {rest}"
     figures = formatting.count(sum(len(each.throughputs) for each in sets.values()), "throughput")
     whose = formatting.listed([name or EVERYONE for name in sorted(sets)])
-    return f"{figures} of {whose} measured. Elsewhere, {rest}"
+    return f"{figures} of {whose} measured. {rest}"
 
 
 def rows(chosen: ThroughputSet) -> pd.DataFrame:
