@@ -135,6 +135,7 @@ def evaluate_document(experiments: Sequence[Experiment]) -> dict[str, Any]:
                 "market": experiment.market,
                 "model": experiment.model,
                 "workload": experiment.workload.workload.reference,
+                "policy": experiment.policy_version,
                 "current": _place(experiment.instance.pool),
                 "chosen": _chosen(experiment),
                 "saving_usd_per_hour": _saving(experiment),

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from spotlab.domain.market import LINUX, MarketName, Pool, Provenance
-from spotlab.domain.policy import CEILING_HORIZON_H, PolicyParams
+from spotlab.domain.policy import CEILING_HORIZON_H, DEFAULT_POLICY, PolicyParams
 from spotlab.domain.risk import Evidence, risk_within
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload
 
@@ -230,6 +230,7 @@ class Experiment:
         error: why no decision could be made; "" if one was made.
         duration_ms: of the evaluation of this instance.
         workload: the version that applied, and the rule that chose it.
+        policy_version: "name@version" of the policy.
     """
 
     experiment_id: int
@@ -249,3 +250,4 @@ class Experiment:
     error: str = ""
     duration_ms: float = 0.0
     workload: AppliedWorkload = NO_WORKLOAD
+    policy_version: str = DEFAULT_POLICY.reference

@@ -74,9 +74,11 @@ class Outcome:
 class ShadowDecision:
     """What a challenger would have decided, and the decision that was made.
 
+    A challenger is a model, or a policy in shadow, which decides with the model that decided.
+
     Args:
         experiment_id: the decision that was made.
-        model: the challenger, "name@version".
+        model: "name@version" of the model that the challenger decides with.
         champion: the model that decided.
         created_at: aware UTC.
         instance_id: the instance.
@@ -91,6 +93,7 @@ class ShadowDecision:
         own_cost_difference_usd_per_hour: the same with the challenger's hazards.
         agrees: the same decision and the same pool.
         error: why there is no decision; "" if there is one.
+        policy: "name@version" of the policy in shadow; "": the challenger is the model.
     """
 
     experiment_id: int
@@ -109,6 +112,12 @@ class ShadowDecision:
     own_cost_difference_usd_per_hour: float | None
     agrees: bool
     error: str = ""
+    policy: str = ""
+
+    @property
+    def challenger(self) -> str:
+        """ "name@version" of the policy in shadow, or else of the model."""
+        return self.policy or self.model
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +127,10 @@ class Estimate:
     value: float
     low: float
     high: float
+
+    def times(self, factor: float) -> Estimate:
+        """The estimate in another unit."""
+        return Estimate(factor * self.value, factor * self.low, factor * self.high)
 
 
 @dataclass(frozen=True, slots=True)

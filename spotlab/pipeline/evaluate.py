@@ -18,7 +18,7 @@ from spotlab.domain.decision import (
     StageTrace,
     Verdict,
 )
-from spotlab.domain.policy import PolicyParams
+from spotlab.domain.policy import DEFAULT_POLICY, PolicyParams
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope, Workload
 from spotlab.errors import SpotlabError
 from spotlab.pipeline.filter import hardware_shortfalls, requirements_of
@@ -39,11 +39,13 @@ class Evaluation:
         scored: the market, scored by their model.
         policy: parameters.
         shared_stages: traces of collect, features and risk, which run once for all instances.
+        policy_version: "name@version" of the policy.
     """
 
     scored: ScoredMarket
     policy: PolicyParams
     shared_stages: tuple[StageTrace, ...] = ()
+    policy_version: str = DEFAULT_POLICY.reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ def evaluate(
         error=error,
         duration_ms=(time.perf_counter() - started) * 1e3,
         workload=applied,
+        policy_version=evaluation.policy_version,
     )
     return Unrecorded(experiment, ranking)
 

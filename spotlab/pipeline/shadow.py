@@ -1,4 +1,7 @@
-"""Shadow decisions: made by challengers on the same market, never executed."""
+"""Shadow decisions: made by challengers on the same market, never executed.
+
+A challenger is another model with the same policy, or another policy with the same model.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ def shadow(
     Args:
         experiment: the recorded decision.
         ranking: the ranking that it was made from; None if the ranking failed.
-        challenger: the market scored by the challenger, with the same policy.
+        challenger: the market scored by another model, or with another policy.
         last_switch_at: as for the recorded decision.
     """
     shadowed = evaluate(
@@ -80,7 +83,14 @@ def shadow(
         and verdict is not None
         and _choice(shadow_verdict) == _choice(verdict),
         error=shadowed.experiment.error,
+        policy=_other_policy(experiment, challenger),
     )
+
+
+def _other_policy(experiment: Experiment, challenger: Evaluation) -> str:
+    """The challenger's policy; "" if it is the one that decided."""
+    policy = challenger.policy_version
+    return policy if policy != experiment.policy_version else ""
 
 
 def failed(experiment: Experiment, model: str, error: str) -> ShadowDecision:
@@ -108,10 +118,10 @@ def failed(experiment: Experiment, model: str, error: str) -> ShadowDecision:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A challenger compared with the models that decided.
+    """A challenger compared with the models or policies that decided.
 
     Args:
-        model: the challenger.
+        model: the challenger; "" if it is a policy.
         decided: number of decisions that both made.
         failures: number of decisions that the challenger could not make.
         agreement: share with the same decision and pool, interval by day.
@@ -119,6 +129,9 @@ class Comparison:
             that after the recorded ones, by the deciding model's hazards; interval by day.
         own_cost_difference_usd_per_hour: the same by the challenger's own hazards.
         disagreements: newest first.
+        policy: the challenger, if it is a policy.
+        moves, champion_moves: how many of its decisions, and of the recorded ones, are not STAY.
+        instances: number of instances that these decisions are about.
     """
 
     model: str
@@ -128,19 +141,30 @@ class Comparison:
     cost_difference_usd_per_hour: Estimate
     own_cost_difference_usd_per_hour: Estimate
     disagreements: tuple[ShadowDecision, ...]
+    policy: str = ""
+    moves: int = 0
+    champion_moves: int = 0
+    instances: int = 0
+
+    @property
+    def cost_difference_usd_per_day(self) -> Estimate:
+        """Cost difference of a day of all these instances, if each kept the decision's cost."""
+        return self.cost_difference_usd_per_hour.times(24.0 * self.instances)
 
 
 def compare(decisions: Sequence[ShadowDecision]) -> list[Comparison]:
     """One comparison per challenger, by name."""
-    models = sorted({decision.model for decision in decisions})
-    return [_comparison(model, [d for d in decisions if d.model == model]) for model in models]
+    by_challenger: dict[str, list[ShadowDecision]] = {}
+    for decision in decisions:
+        by_challenger.setdefault(decision.challenger, []).append(decision)
+    return [_comparison(by_challenger[name]) for name in sorted(by_challenger)]
 
 
-def _comparison(model: str, decisions: Sequence[ShadowDecision]) -> Comparison:
+def _comparison(decisions: Sequence[ShadowDecision]) -> Comparison:
     both = [d for d in decisions if d.decision and d.champion_decision]
     disagreements = [d for d in both if not d.agrees]
     return Comparison(
-        model=model,
+        model="" if decisions[0].policy else decisions[0].model,
         decided=len(both),
         failures=sum(1 for d in decisions if d.decision is None),
         agreement=_mean_by_day(both, [float(d.agrees) for d in both]),
@@ -151,6 +175,10 @@ def _comparison(model: str, decisions: Sequence[ShadowDecision]) -> Comparison:
             both, [d.own_cost_difference_usd_per_hour for d in both]
         ),
         disagreements=tuple(sorted(disagreements, key=lambda d: d.created_at, reverse=True)),
+        policy=decisions[0].policy,
+        moves=sum(d.decision is not Decision.STAY for d in both),
+        champion_moves=sum(d.champion_decision is not Decision.STAY for d in both),
+        instances=len({d.instance_id for d in both}),
     )
 
 

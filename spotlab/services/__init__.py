@@ -30,6 +30,7 @@ from spotlab.services.model_performance import ModelPerformanceService
 from spotlab.services.models import ModelService
 from spotlab.services.outcomes import OutcomeService
 from spotlab.services.own_account import OwnAccountService
+from spotlab.services.policies import PolicyService
 from spotlab.services.users import UserService
 from spotlab.services.workloads import WorkloadService
 from spotlab.telemetry import logs
@@ -107,6 +108,11 @@ class Services:
     def workloads(self) -> WorkloadService:
         """Workloads, and the instances they are assigned to."""
         return WorkloadService(self.lab, self.principal)
+
+    @property
+    def policies(self) -> PolicyService:
+        """Policies, their states and previews."""
+        return PolicyService(self.lab, self.principal)
 
     @property
     def users(self) -> UserService:

@@ -24,7 +24,8 @@ class SqlShadowLog(Repository):
     """Shadow decisions in SQL."""
 
     def record(self, decisions: Sequence[ShadowDecision]) -> None:
-        """Store decisions; one already stored (by experiment and model) is left unchanged."""
+        """Store decisions; one that is already stored (by experiment and challenger) is left
+        unchanged."""
         if not decisions:
             return
         with writing(self._engine) as session:
@@ -38,9 +39,17 @@ class SqlShadowLog(Repository):
         since: datetime | None = None,
         limit: int = 10_000,
         accounts: Sequence[str] | None = None,
+        policies: bool = False,
     ) -> list[ShadowDecision]:
-        """Shadow decisions, newest first; accounts: only those about their instances."""
-        query = select(ShadowDecisionRow)
+        """Decisions of challengers, newest first.
+
+        Args:
+            model, since, limit: no restriction beyond these.
+            accounts: only those about their instances; None: all.
+            policies: of policies in shadow instead of models.
+        """
+        policy = col(ShadowDecisionRow.policy)
+        query = select(ShadowDecisionRow).where(policy != "" if policies else policy == "")
         if accounts is not None:
             query = query.where(col(ShadowDecisionRow.experiment_id).in_(_experiments_of(accounts)))
         if model is not None:
@@ -52,11 +61,15 @@ class SqlShadowLog(Repository):
             return [_shadow(row) for row in session.exec(query.order_by(*newest).limit(limit))]
 
     def of(self, experiment_ids: Sequence[int]) -> Sequence[ShadowDecision]:
-        """Shadow decisions of these experiments, ordered by experiment and model."""
+        """Shadow decisions of these experiments, by experiment, models before policies."""
         query = (
             select(ShadowDecisionRow)
             .where(col(ShadowDecisionRow.experiment_id).in_(experiment_ids))
-            .order_by(col(ShadowDecisionRow.experiment_id), col(ShadowDecisionRow.model))
+            .order_by(
+                col(ShadowDecisionRow.experiment_id),
+                col(ShadowDecisionRow.policy),
+                col(ShadowDecisionRow.model),
+            )
         )
         with reading(self._engine) as session:
             return [_shadow(row) for row in session.exec(query)]

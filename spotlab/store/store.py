@@ -28,6 +28,7 @@ from spotlab.store.market_snapshots import SqlArchive
 from spotlab.store.one_time_links import SqlLinks
 from spotlab.store.outcomes import SqlDriftLog, SqlOutcomes, SqlShadowLog
 from spotlab.store.placement import SqlPlacement
+from spotlab.store.policies import SqlPolicies
 from spotlab.store.probes import SqlProbeLog
 from spotlab.store.processes import SqlProcesses
 from spotlab.store.registry import SqlModelRegistry
@@ -72,6 +73,7 @@ class Store:
     idempotency_keys: SqlIdempotencyKeys
     placement: SqlPlacement
     workloads: SqlWorkloads
+    policies: SqlPolicies
 
     @classmethod
     def of(cls, engine: Engine) -> Store:
@@ -104,6 +106,7 @@ class Store:
             idempotency_keys=SqlIdempotencyKeys(engine),
             placement=SqlPlacement(engine),
             workloads=SqlWorkloads(engine),
+            policies=SqlPolicies(engine),
         )
 
     def ping(self) -> float:
