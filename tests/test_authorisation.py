@@ -89,12 +89,18 @@ OPERATIONS: Final[dict[str, Right | None]] = {
             "list_alert_deliveries",
             "list_alert_rules",
             "get_alert_rule",
+            "list_policies",
+            "get_policy",
+            "get_policy_diff",
+            "get_policy_shadow",
+            "get_policy_preview",
         ),
         Right.READ,
     ),
     **dict.fromkeys(
         ("assign_model", "set_mode", "set_shadow", "set_requirements"), Right.CHANGE_INSTANCES
     ),
+    **dict.fromkeys(("save_policy", "set_policy_state"), Right.CHANGE_INSTANCES),
     **dict.fromkeys(("evaluate_instance", "evaluate_many"), Right.EVALUATE),
     "collect_market": Right.COLLECT,
     **dict.fromkeys(
@@ -150,6 +156,8 @@ BODIES: Final[dict[str, Any]] = {
     "set_shadow": {"shadow": True},
     "set_requirements": {"requirements": None},
     "decide_model": {},
+    "save_policy": {"name": "cautious", "parameters": {"cooldown_h": 12.0}},
+    "set_policy_state": {"state": "shadow"},
     "change_job": {"paused": False},
     "run_job": {},
     "create_user": {"name": "cleo", "role": "viewer", "accounts": ["acme"]},
@@ -160,6 +168,8 @@ BODIES: Final[dict[str, Any]] = {
 
 ENDLESS: Final = frozenset({"stream_logs"})
 """Endless responses: requested only with roles that are refused."""
+EVERYWHERE: Final = frozenset({"save_policy", "set_policy_state"})
+"""They concern every account: the users of this test, who see one account, may not."""
 GONE: Final = frozenset({"revoke_token", "delete_alert_rule"})
 """Requested for something that does not exist: 404 for roles with the right."""
 OF_AN_ACCOUNT: Final = ("instance_id", "name", "experiment_id")
@@ -288,6 +298,7 @@ def of_whom(lab: Lab, account: str) -> dict[str, str]:
         "name": account,
         "experiment_id": str(decision.experiment_id),
         "reference": "toy@1.0.0",
+        "policy": "default@1",
         "step": "disable",
         "pool": instance.pool.key,
         "token_id": "0" * 12,
@@ -309,7 +320,7 @@ def test_every_operation_of_the_api(who: str, lab: Lab, asked: Any) -> None:
         for name, method, path, operation in operations(lab):
             assert name in OPERATIONS, f"{name} ({method} {path}) needs a right in OPERATIONS"
             right = OPERATIONS[name]
-            allowed = right is OPEN or may(who, right)
+            allowed = right is OPEN or (may(who, right) and name not in EVERYWHERE)
             if name in ENDLESS and allowed:
                 continue
             if path.startswith("/api/v1/jobs"):

@@ -32,6 +32,7 @@ from spotlab.api.routes import (
     logs,
     market,
     models,
+    policies,
     users,
     whoami,
 )
@@ -50,6 +51,7 @@ ROUTERS = (
     candidates.router,
     experiments.router,
     models.router,
+    policies.router,
     jobs.router,
     logs.router,
     alerts.router,

@@ -177,7 +177,8 @@ def _preview(args: argparse.Namespace, settings: Settings) -> Result:
 
 
 def _activate_arguments(parser: argparse.ArgumentParser) -> None:
-    _move_arguments(parser)
+    _reference(parser)
+    parser.add_argument("--reason", required=True, help="why; recorded with it")
     _days_argument(parser)
     parser.add_argument("--yes", action="store_true", help="activate without asking")
 

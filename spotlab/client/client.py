@@ -11,6 +11,7 @@ import httpx
 
 from spotlab.client import monitoring_schemas, schemas
 from spotlab.client.monitoring import Alerts, Audit, Logs, Market
+from spotlab.client.policies import Policies
 from spotlab.client.transport import ANY_STATE, Resource, Transport, path_segment
 
 
@@ -51,6 +52,7 @@ class SpotLab:
         self.instances = Instances(self._transport)
         self.experiments = Experiments(self._transport)
         self.models = Models(self._transport)
+        self.policies = Policies(self._transport)
         self.jobs = Jobs(self._transport)
         self.logs = Logs(self._transport)
         self.alerts = Alerts(self._transport)

@@ -117,6 +117,7 @@ class Decision(msgspec.Struct, frozen=True):
     shadow: bool
     degraded: tuple[str, ...]
     error: str
+    policy_version: str = "default@1"
 
 
 class Evaluations(msgspec.Struct, frozen=True):
@@ -195,6 +196,7 @@ class Experiment(msgspec.Struct, frozen=True):
     degraded: tuple[str, ...]
     shadow: bool
     error: str
+    policy_version: str = "default@1"
 
 
 class Contribution(msgspec.Struct, frozen=True):
