@@ -13,22 +13,24 @@ actions.show_outcome()
 versions = table.ordered(session.services().policies.versions())
 comparisons, active = shadow.comparisons(), table.active_of(versions)
 widgets.headline(table.headline(versions, comparisons), table.SMALL_PRINT)
-version = table.show(versions, comparisons, now, colours)
+table.show(versions, comparisons, now, colours)
 names = {each.instance_id: each.name or each.instance_id for each in session.fleet()}
-result = preview.result_of(version, active)
 
 left, right = st.columns([3, 2], gap="large")
 with left:
-    st.header(version.reference, anchor=False)
+    version = table.pick(versions)
+    result = preview.result_of(version, active)
     st.markdown(
         f"{table.STATE_MARKS[version.state]}. {formatting.plain(version.policy.description)}"
     )
 with right, st.container(border=True):
     actions.show(version, active, result, user)
-parameters, beside, days, history = st.tabs(["Parameters", "In shadow", "Last 30 days", "History"])
+parameters, in_shadow, days, history = st.tabs(
+    ["Parameters", "In shadow", "Last 30 days", "History"]
+)
 with parameters:
-    detail.show_parameters(version, active, colours)
-with beside:
+    detail.show_parameters(version, active)
+with in_shadow:
     shadow.show(version, comparisons.get(version.reference), names, now, colours)
 with days:
     preview.show(version, active, result, names, now, colours)

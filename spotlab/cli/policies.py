@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _DAYS = options.number(0, 366, "days", above=True)
 MOVES = {
-    "shadow": (PolicyState.SHADOW, "Let a version decide in shadow, beside the active one."),
+    "shadow": (PolicyState.SHADOW, "Let a version decide in shadow, alongside the active one."),
     "draft": (PolicyState.DRAFT, "Take a version out of shadow, back to draft."),
     "retire": (PolicyState.RETIRED, "Retire a version that is not active."),
 }
@@ -275,7 +275,7 @@ def preview_text(preview: PolicyPreview) -> str:
             for each in preview.transitions
         ),
         f"Moves: {preview.moves_after:,} instead of {preview.moves_before:,}. Expected cost: "
-        f"{_money(preview.cost_difference_usd_per_day)} USD a day.",
+        f"{_money(preview.cost_difference_usd_per_day)} USD per day.",
     ]
     return in_lines(lines)
 

@@ -7,8 +7,9 @@
 | active | | | | only if another version becomes active |
 | retired | | yes | yes | |
 
-Exactly one version is active: it decides. Versions in shadow decide beside it at every evaluation,
-and nothing is done about their decisions. A saved version never changes; a change is the next one.
+Exactly one version is active: it decides. Versions in shadow decide alongside it at every
+evaluation; their decisions are never executed. A saved version never changes; a change is the next
+version.
 """
 
 from __future__ import annotations
@@ -210,7 +211,7 @@ class Policy:
             )
         for name, parameter in PARAMETERS.items():
             value = getattr(self.params, name)
-            if not parameter.low <= value <= parameter.high:  # NaN is refused too
+            if not parameter.low <= value <= parameter.high:  # NaN is rejected too
                 limits = f"{parameter.low:g} to {parameter.high:g}"
                 unit = "a share, " if parameter.unit is Unit.SHARE else f"{parameter.unit}, "
                 raise InvalidInput(f"{name} is {value}.", remedy=f"Use {unit}{limits}.", field=name)
@@ -227,7 +228,7 @@ DEFAULT_POLICY: Final = Policy(
     "The built-in policy: at least 5 % and 0.001 USD/h saved, at most 0.75 % risk within 24 h.",
     PolicyParams(),
 )
-"""Active until another version is; it stands in no row of the store."""
+"""Active until another version is; it is not in a row of the store."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What another policy would have decided in recorded decisions.
 
-Each decision is taken on its own, as it was found: with the switches that were recorded before it,
-not with those that the other policy would have made.
+A changed decision does not influence later ones: each is made with the switches that were recorded
+before it, not with those that the other policy would have made.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ class PolicyPreview:
 
     @property
     def cost_difference_usd_per_day(self) -> Estimate:
-        """Cost difference of a day of all these instances, if each kept the decision's cost."""
+        """The same per day, for all these instances."""
         return self.cost_difference_usd_per_hour.times(24.0 * self.instances)
 
 

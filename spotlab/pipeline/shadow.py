@@ -148,7 +148,7 @@ class Comparison:
 
     @property
     def cost_difference_usd_per_day(self) -> Estimate:
-        """Cost difference of a day of all these instances, if each kept the decision's cost."""
+        """By the deciding model's hazards, per day, for all these instances."""
         return self.cost_difference_usd_per_hour.times(24.0 * self.instances)
 
 

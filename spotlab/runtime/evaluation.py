@@ -110,7 +110,7 @@ class _Run:
         data: the market.
         own: exposure and interruptions of own instances in it.
         policy: decides.
-        shadow_policies: decide beside it.
+        shadow_policies: decide alongside it.
         stages: the collect stage.
         records: every registered model version.
         assignments, workloads: the rules that give instances a workload, and newest versions.

@@ -29,7 +29,7 @@ _ONE_WRITER: Final = "policies"
 
 
 class SqlPolicies(Repository):
-    """Policies in SQL; the built-in version stands in no row, only the changes of its state do.
+    """Policies in SQL; the built-in version has no row, only its changes of state have.
 
     Exactly one version is active: the one whose row says so, or else the built-in one.
     """

@@ -86,7 +86,7 @@ class PolicyView(View):
     name: str = field("Name.", "cautious")
     version: int = field("Version.", 2)
     state: PolicyState = field(
-        "active: decides; shadow: decides beside it, without effect; draft; retired.", "draft"
+        "active: decides; shadow: decides alongside it, never executed; draft; retired.", "draft"
     )
     description: str = field("What it is for.", "Fewer moves.")
     parameters: PolicyParametersView
@@ -168,7 +168,7 @@ class PolicyShadowView(View):
         description="Mean expected cost after its decisions minus after the recorded ones, USD/h."
     )
     cost_difference_usd_per_day: EstimateView | None = Field(
-        description="The same for a day of all instances that were decided about, USD."
+        description="The same for all instances that were decided about, USD per day."
     )
 
 
@@ -213,7 +213,7 @@ class PolicyPreviewView(View):
         "ones, USD/h."
     )
     cost_difference_usd_per_day: EstimateView = Field(
-        description="The same for a day of all these instances, USD."
+        description="The same for all these instances, USD per day."
     )
     changes: list[ChangedDecisionView] = Field(description="Changed decisions, newest first.")
     not_comparable: int = field(

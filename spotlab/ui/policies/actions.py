@@ -11,7 +11,7 @@ from spotlab.domain.access import Principal, Right
 from spotlab.domain.policy import PolicyState, PolicyVersion
 from spotlab.errors import SpotlabError
 from spotlab.pipeline.policy_preview import PolicyPreview
-from spotlab.ui.common import errors, formatting, permissions, session
+from spotlab.ui.common import formatting, permissions, session
 from spotlab.ui.policies import preview, shadow
 
 LABELS: Final[Mapping[PolicyState, str]] = {
@@ -33,7 +33,7 @@ def consequence(state: PolicyState, version: PolicyVersion, active: PolicyVersio
     """What a change of state will do."""
     name = version.reference
     return {
-        PolicyState.SHADOW: f"{name} decides beside {active.reference} from the next evaluation "
+        PolicyState.SHADOW: f"{name} decides alongside {active.reference} from the next evaluation "
         "on. No decision changes.",
         PolicyState.ACTIVE: f"{name} decides about every instance from the next evaluation on; "
         f"{active.reference} retires and can be activated again.",
@@ -114,7 +114,7 @@ def _run(state: PolicyState, version: PolicyVersion) -> None:
             reference, state, reason, expected=version.state
         )
     except SpotlabError as exc:
-        errors.explain(exc)
+        st.session_state[DONE] = (False, f"Nothing was changed. {exc}")
         return
     finally:
         shadow.forget()

@@ -113,18 +113,15 @@ def columns(now: datetime, palette: Palette) -> dict[str, Column]:
 
 
 def cost_a_day(estimate: Estimate, instances: int) -> str:
-    """A cost difference of a day, as the end of a sentence."""
+    """A cost difference per day, as the end of a sentence."""
     if not formatting.known(estimate.value):
-        return "the cost difference is unknown"
+        return "its effect on the cost is unknown"
     interval = ""
     if formatting.known(estimate.low):
-        interval = f", 95 % interval {_usd(estimate.low)} to {_usd(estimate.high)}"
-    word = "more" if estimate.value > 0 else "less" if estimate.value < 0 else "as much"
-    if word == "as much":
-        return "the expected cost is the same"
+        interval = f" (95 % interval {_usd(estimate.low)} to {_usd(estimate.high)})"
     return (
-        f"the expected cost is {abs(estimate.value):,.2f} USD a day {word} for "
-        f"{formatting.count(instances, 'instance')}{interval}"
+        f"expected cost {_usd(estimate.value)} USD per day{interval} for "
+        f"{formatting.count(instances, 'instance')}"
     )
 
 

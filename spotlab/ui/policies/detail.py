@@ -10,23 +10,23 @@ import streamlit as st
 from spotlab.domain.policy import PARAMETERS, PolicyVersion
 from spotlab.ui.common import formatting, tables
 from spotlab.ui.common.tables import Column, at
-from spotlab.ui.common.theme import Palette
 from spotlab.ui.policies.table import STATE_MARKS
 
 
-def show_parameters(version: PolicyVersion, active: PolicyVersion, palette: Palette) -> None:
-    """Shows every parameter in words, beside the value of the active policy."""
+def show_parameters(version: PolicyVersion, active: PolicyVersion) -> None:
+    """Shows every parameter in words, next to the value of the active policy."""
     frame = parameter_rows(version, active)
-    columns = {
-        "label": Column("parameter"),
-        "value": Column(version.reference, number=True),
-        "active": Column(f"{active.reference} (active)", number=True),
-        "change": Column("", colour=lambda _text: palette.move),
-        "meaning": Column("meaning", width="large"),
-    }
     if version.reference == active.reference:
-        del columns["active"], columns["change"]
-    tables.show(frame, columns, name="Parameters", key="policy-parameters", max_rows=20)
+        frame = frame.drop(columns="active")
+    headers = {
+        "value": version.reference,
+        "active": f"{active.reference} (active)",
+        "meaning": "meaning",
+    }
+    st.table(
+        frame.set_index("label").rename_axis("parameter").rename(columns=headers),
+        border="horizontal",
+    )
 
 
 def parameter_rows(version: PolicyVersion, active: PolicyVersion) -> pd.DataFrame:
@@ -36,9 +36,8 @@ def parameter_rows(version: PolicyVersion, active: PolicyVersion) -> pd.DataFram
         [
             {
                 "label": parameter.label,
-                "value": parameter.text(mine[name]),
+                "value": _marked(parameter.text(mine[name]), mine[name], theirs[name]),
                 "active": parameter.text(theirs[name]),
-                "change": _direction(mine[name], theirs[name]),
                 "meaning": parameter.meaning,
             }
             for name, parameter in PARAMETERS.items()
@@ -46,10 +45,10 @@ def parameter_rows(version: PolicyVersion, active: PolicyVersion) -> pd.DataFram
     )
 
 
-def _direction(mine: float, theirs: float) -> str:
+def _marked(text: str, mine: float, theirs: float) -> str:
     if mine == theirs:
-        return ""
-    return "▲ higher" if mine > theirs else "▼ lower"
+        return text
+    return f"**{text} {'▲' if mine > theirs else '▼'}**"
 
 
 def show_history(version: PolicyVersion, now: datetime) -> None:

@@ -22,7 +22,7 @@ SLOT: Final = "policy-preview"
 _RESULTS: Final = "policy-previews"
 EXPLANATION: Final = (
     f"Makes every decision of the last {DEFAULT_DAYS:g} days again from its record, with this "
-    "policy's parameters. Each decision is taken on its own, as it was found then."
+    "policy's parameters. A changed decision does not influence later ones."
 )
 
 

@@ -22,8 +22,8 @@ STATE_MARKS: Final[Mapping[PolicyState, str]] = {
     PolicyState.RETIRED: "□ retired",
 }
 SMALL_PRINT: Final = (
-    "The active policy decides. Policies in shadow decide beside it at every evaluation; nothing "
-    "is done about their decisions."
+    "The active policy decides. Policies in shadow decide alongside it at every evaluation; their "
+    "decisions are never executed."
 )
 
 
@@ -46,8 +46,8 @@ def newest_of(versions: Sequence[PolicyVersion], name: str) -> int:
 def headline(versions: Sequence[PolicyVersion], comparisons: Mapping[str, Comparison]) -> str:
     """Which policy decides, and how often those in shadow would decide differently."""
     active = active_of(versions)
-    beside = [each for each in versions if each.state is PolicyState.SHADOW]
-    known = [comparisons[e.reference] for e in beside if e.reference in comparisons]
+    in_shadow = [each for each in versions if each.state is PolicyState.SHADOW]
+    known = [comparisons[e.reference] for e in in_shadow if e.reference in comparisons]
     if known:
         first = known[0]
         text = (
@@ -55,7 +55,7 @@ def headline(versions: Sequence[PolicyVersion], comparisons: Mapping[str, Compar
             f"{len(first.disagreements):,} of {formatting.count(first.decided, 'decision')}"
         )
     else:
-        text = f"{formatting.count(len(beside), 'policy', 'policies')} in shadow"
+        text = f"{formatting.count(len(in_shadow), 'policy', 'policies')} in shadow"
     return f"{active.reference} decides; {text}"
 
 
@@ -64,9 +64,8 @@ def show(
     comparisons: Mapping[str, Comparison],
     now: datetime,
     palette: Palette,
-) -> PolicyVersion:
-    """Shows the table and the selection box, which the URL holds; returns the chosen version."""
-    names = {each.reference: f"{each.reference} · {each.state}" for each in versions}
+) -> None:
+    """Shows the table; a selected row goes into the URL."""
     in_url = st.query_params.get("policy", "")
     selected = tables.show(
         rows(versions, comparisons),
@@ -75,13 +74,17 @@ def show(
         key="policies",
         select=("single-row", "single-cell"),
         max_rows=10,
-        rows=[in_url, *names],
+        rows=[in_url, *(each.reference for each in versions)],
     )
     if selected and versions[selected[0]].reference != in_url:
         reference = versions[selected[0]].reference
         st.switch_page(links.page("policies"), query_params={"policy": reference})
-    with st.columns(2)[0]:
-        chosen = widgets.pick_one("Policy", names, "policy")
+
+
+def pick(versions: Sequence[PolicyVersion]) -> PolicyVersion:
+    """The version in the URL, or the first one; shows the selection box."""
+    names = {each.reference: f"{each.reference} · {each.state}" for each in versions}
+    chosen = widgets.pick_one("Policy", names, "policy")
     return next(each for each in versions if each.reference == chosen)
 
 
