@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -181,7 +181,7 @@ def reliability(predicted: FloatArray, realised: FloatArray, bins: int = 8) -> l
 
 def by_day(
     statistic: Callable[[NDArray[np.intp]], float],
-    moments: Sequence[datetime],
+    moments: Sequence[date],
     *,
     seed: int = 0,
     draws: int = RESAMPLES,
@@ -192,7 +192,7 @@ def by_day(
 
     Args:
         statistic: of row numbers.
-        moments: (n,) times of the predictions; a block is a UTC day.
+        moments: (n,) times or days of the predictions; a block is a UTC day.
         seed: of the random draws.
         draws: number of resamples.
     """
@@ -209,6 +209,24 @@ def by_day(
     ]
     low, high = np.nanquantile(drawn, [0.025, 0.975])
     return Estimate(value, float(low), float(high))
+
+
+def mean_of_days(days: Mapping[date, tuple[float, int]]) -> Estimate:
+    """A mean with its 95 % interval from a block bootstrap over days, from sums per day.
+
+    The same as `by_day` of the mean of the single values, without storing them.
+
+    Args:
+        days: sum and number of the values by UTC day.
+    Returns:
+        NaN without days.
+    """
+    if not days:
+        return Estimate(float("nan"), float("nan"), float("nan"))
+    ordered = sorted(days)
+    totals = np.array([days[day][0] for day in ordered])
+    counts = np.array([days[day][1] for day in ordered])
+    return by_day(lambda rows: float(totals[rows].sum() / counts[rows].sum()), ordered)
 
 
 def wilson(share: float, n: int) -> Estimate:

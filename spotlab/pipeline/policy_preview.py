@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
 
-import numpy as np
-
 from spotlab.domain.decision import (
     Candidate,
     Decision,
@@ -22,7 +20,7 @@ from spotlab.domain.decision import (
     Verdict,
 )
 from spotlab.domain.market import MarketName
-from spotlab.domain.outcomes import Estimate, by_day
+from spotlab.domain.outcomes import Estimate, mean_of_days
 from spotlab.domain.policy import PolicyParams
 from spotlab.pipeline.policy import Situation, decide
 
@@ -200,7 +198,7 @@ class PreviewTally:
     _instances: set[str] = field(default_factory=set)
     _transitions: Counter[tuple[Decision, Decision]] = field(default_factory=Counter)
     _changes: deque[ChangedDecision] = field(default_factory=deque)
-    _days: dict[date, tuple[datetime, float, int]] = field(default_factory=dict)
+    _days: dict[date, tuple[float, int]] = field(default_factory=dict)
 
     def add(self, experiment: Experiment, last_switch_at: datetime | None) -> None:
         """Count one recorded decision.
@@ -226,8 +224,8 @@ class PreviewTally:
         difference = _cost_difference(experiment, recorded, other) if changed else 0.0
         if difference is not None:
             day = experiment.created_at.date()
-            _, total, count = self._days.get(day, (experiment.created_at, 0.0, 0))
-            self._days[day] = (experiment.created_at, total + difference, count + 1)
+            total, count = self._days.get(day, (0.0, 0))
+            self._days[day] = (total + difference, count + 1)
         if changed:
             self._transitions[recorded.decision, other.decision] += 1
             if len(self._changes) < MAX_CHANGED:
@@ -250,20 +248,10 @@ class PreviewTally:
             self._moves_after,
             len(self._instances),
             tuple(Transition(*pair, count) for pair, count in self._transitions.most_common()),
-            self._mean_difference(),
+            mean_of_days(self._days),
             tuple(self._changes),
             self._not_comparable,
             self._failed,
-        )
-
-    def _mean_difference(self) -> Estimate:
-        if not self._days:
-            return Estimate(float("nan"), float("nan"), float("nan"))
-        days = list(self._days.values())
-        totals = np.array([total for _, total, _ in days])
-        counts = np.array([count for _, _, count in days])
-        return by_day(
-            lambda rows: float(totals[rows].sum() / counts[rows].sum()), [at for at, _, _ in days]
         )
 
 

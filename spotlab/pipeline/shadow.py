@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from spotlab.domain.decision import Decision, Experiment, Lifecycle, Verdict
 from spotlab.domain.market import Pool
 from spotlab.domain.model_lifecycle import ModelState
-from spotlab.domain.outcomes import Estimate, ShadowDecision, by_day, mean
+from spotlab.domain.outcomes import Estimate, ShadowDecision, mean_of_days
 from spotlab.domain.ports import ModelRecord
 from spotlab.pipeline.evaluate import Evaluation, evaluate
 from spotlab.pipeline.rank import Ranking
@@ -183,9 +183,13 @@ def _comparison(decisions: Sequence[ShadowDecision]) -> Comparison:
 
 
 def _mean_by_day(decisions: Sequence[ShadowDecision], values: Sequence[float | None]) -> Estimate:
-    known = [(d.created_at, v) for d, v in zip(decisions, values, strict=True) if v is not None]
-    numbers = np.array([value for _, value in known], dtype=np.float64)
-    return by_day(lambda rows: mean(numbers[rows]), [time for time, _ in known])
+    days: dict[date, tuple[float, int]] = {}
+    for decision, value in zip(decisions, values, strict=True):
+        if value is not None:
+            day = decision.created_at.date()
+            total, count = days.get(day, (0.0, 0))
+            days[day] = (total + value, count + 1)
+    return mean_of_days(days)
 
 
 def _choice(verdict: Verdict) -> tuple[Decision, Pool | None]:

@@ -23,6 +23,7 @@ PAGES = (
     "/experiments?id=1",
     "/market",
     "/models",
+    "/policies",
     "/health",
 )
 
