@@ -30,6 +30,7 @@ from spotlab.telemetry.invisible_characters import hides_something, visible
 
 MAX_DAYS: Final = 366.0
 DEFAULT_DAYS: Final = 30.0
+MAX_IN_SHADOW: Final = 100_000
 _BATCH: Final = 200
 
 
@@ -172,12 +173,15 @@ class PolicyService(Service):
 
     def in_shadow(self, days: float = DEFAULT_DAYS) -> Sequence[Comparison]:
         """What policies in shadow decided in the last days, compared with the recorded decisions
-        about instances that the user sees. Raises Forbidden."""
+        about instances that the user sees; at most the newest MAX_IN_SHADOW. Raises Forbidden."""
         self.require(Right.READ)
         since = self.lab.clock.now() - timedelta(days=days)
         return compare(
             self.lab.store.shadow_decisions.list(
-                since=since, accounts=self.principal.accounts, policies=True
+                since=since,
+                accounts=self.principal.accounts,
+                policies=True,
+                limit=MAX_IN_SHADOW,
             )
         )
 

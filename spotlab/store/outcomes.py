@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import func
+from sqlalchemy import Row, func
 from sqlmodel import col, select
 
 from spotlab.domain.decision import Decision
@@ -18,6 +19,11 @@ from spotlab.store.engine import insert_new, reading, writing
 from spotlab.store.repository import Repository, field_values
 from spotlab.store.tables.core import ExperimentRow
 from spotlab.store.tables.outcomes import DriftRow, OutcomeRow, ShadowDecisionRow
+
+_SHADOW_FIELDS: Final = tuple(field.name for field in fields(ShadowDecision))
+_SHADOW_COLUMNS: Final[tuple[Any, ...]] = tuple(
+    col(getattr(ShadowDecisionRow, name)) for name in _SHADOW_FIELDS
+)
 
 
 class SqlShadowLog(Repository):
@@ -49,7 +55,7 @@ class SqlShadowLog(Repository):
             policies: of policies in shadow instead of models.
         """
         policy = col(ShadowDecisionRow.policy)
-        query = select(ShadowDecisionRow).where(policy != "" if policies else policy == "")
+        query = select(*_SHADOW_COLUMNS).where(policy != "" if policies else policy == "")
         if accounts is not None:
             query = query.where(col(ShadowDecisionRow.experiment_id).in_(_experiments_of(accounts)))
         if model is not None:
@@ -58,12 +64,13 @@ class SqlShadowLog(Repository):
             query = query.where(ShadowDecisionRow.created_at >= since)
         newest = (col(ShadowDecisionRow.created_at).desc(), col(ShadowDecisionRow.id).desc())
         with reading(self._engine) as session:
-            return [_shadow(row) for row in session.exec(query.order_by(*newest).limit(limit))]
+            rows = session.exec(query.order_by(*newest).limit(limit))
+            return [_shadow(row) for row in rows]
 
     def of(self, experiment_ids: Sequence[int]) -> Sequence[ShadowDecision]:
         """Shadow decisions of these experiments, by experiment, models before policies."""
         query = (
-            select(ShadowDecisionRow)
+            select(*_SHADOW_COLUMNS)
             .where(col(ShadowDecisionRow.experiment_id).in_(experiment_ids))
             .order_by(
                 col(ShadowDecisionRow.experiment_id),
@@ -171,8 +178,9 @@ def _experiments_of(accounts: Sequence[str]) -> Any:
     return select(ExperimentRow.id).where(col(ExperimentRow.account).in_(accounts))
 
 
-def _shadow(row: ShadowDecisionRow) -> ShadowDecision:
-    values = row.model_dump(exclude={"id"})
+def _shadow(row: Row[Any]) -> ShadowDecision:
+    """A decision, from a row of _SHADOW_COLUMNS: there may be a hundred thousand of them."""
+    values = dict(zip(_SHADOW_FIELDS, row, strict=True))
     for name in ("decision", "champion_decision"):
         values[name] = None if values[name] is None else Decision(values[name])
     return ShadowDecision(**values)

@@ -8,8 +8,7 @@ from threading import Thread
 
 import pytest
 
-from spotlab.domain.decision import Decision
-from spotlab.domain.decision import Instance, Lifecycle
+from spotlab.domain.decision import Decision, Instance, Lifecycle
 from spotlab.domain.interruptions import Exposure, InterruptionKind, Record
 from spotlab.domain.market import MarketName
 from spotlab.domain.outcomes import OutcomeState, Target
