@@ -98,6 +98,11 @@ OPERATIONS: Final[dict[str, Right | None]] = {
             "list_workload_versions",
             "list_workload_assignments",
             "get_instance_workload",
+            "list_policies",
+            "get_policy",
+            "get_policy_diff",
+            "get_policy_shadow",
+            "get_policy_preview",
         ),
         Right.READ,
     ),
@@ -115,6 +120,7 @@ OPERATIONS: Final[dict[str, Right | None]] = {
         ),
         Right.CHANGE_INSTANCES,
     ),
+    **dict.fromkeys(("save_policy", "set_policy_state"), Right.CHANGE_INSTANCES),
     **dict.fromkeys(("evaluate_instance", "evaluate_many"), Right.EVALUATE),
     "collect_market": Right.COLLECT,
     **dict.fromkeys(
@@ -176,6 +182,8 @@ BODIES: Final[dict[str, Any]] = {
         "expected_version": None,
     },
     "decide_model": {},
+    "save_policy": {"name": "cautious", "parameters": {"cooldown_h": 12.0}},
+    "set_policy_state": {"state": "shadow"},
     "change_job": {"paused": False},
     "run_job": {},
     "create_user": {"name": "cleo", "role": "viewer", "accounts": ["acme"]},
@@ -189,7 +197,15 @@ ENDLESS: Final = frozenset({"stream_logs"})
 """Endless responses: requested only with roles that are refused."""
 GONE: Final = frozenset({"revoke_token", "delete_alert_rule"})
 """Requested for something that does not exist: 404 for roles with the right."""
-OF_ALL_ACCOUNTS: Final = frozenset({"save_workload", "save_throughputs", "remove_throughputs"})
+OF_ALL_ACCOUNTS: Final = frozenset(
+    {
+        "save_workload",
+        "save_throughputs",
+        "remove_throughputs",
+        "save_policy",
+        "set_policy_state",
+    }
+)
 """Changes that affect all accounts: 403 for users who see only some."""
 NAMES_AN_INSTANCE: Final = frozenset({"evaluate_many", "assign_workload", "unassign_workload"})
 """Name an instance in their body or query: 404 for those of other accounts."""
@@ -329,6 +345,7 @@ def of_whom(lab: Lab, account: str) -> dict[str, str]:
         "name": account,
         "experiment_id": str(decision.experiment_id),
         "reference": "toy@1.0.0",
+        "policy": "default@1",
         "step": "disable",
         "pool": instance.pool.key,
         "token_id": "0" * 12,

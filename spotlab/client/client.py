@@ -11,6 +11,7 @@ import httpx
 
 from spotlab.client import monitoring_schemas, schemas
 from spotlab.client.monitoring import Alerts, Audit, Logs, Market
+from spotlab.client.policies import Policies
 from spotlab.client.throughputs import Throughputs
 from spotlab.client.transport import ANY_STATE, Resource, Transport, path_segment
 from spotlab.client.workloads import Workloads
@@ -53,6 +54,7 @@ class SpotLab:
         self.instances = Instances(self._transport)
         self.experiments = Experiments(self._transport)
         self.models = Models(self._transport)
+        self.policies = Policies(self._transport)
         self.jobs = Jobs(self._transport)
         self.logs = Logs(self._transport)
         self.alerts = Alerts(self._transport)

@@ -117,6 +117,7 @@ class Decision(msgspec.Struct, frozen=True):
     shadow: bool
     degraded: tuple[str, ...]
     error: str
+    policy_version: str = "default@1"
 
 
 class Evaluations(msgspec.Struct, frozen=True):
@@ -275,7 +276,6 @@ class Experiment(msgspec.Struct, frozen=True):
     market: str
     model: str
     policy: dict[str, float]
-    policy_version: str
     workload: AppliedWorkload
     requirements: dict[str, Any]
     verdict: Verdict | None
@@ -285,6 +285,7 @@ class Experiment(msgspec.Struct, frozen=True):
     degraded: tuple[str, ...]
     shadow: bool
     error: str
+    policy_version: str = "default@1"
 
 
 class Contribution(msgspec.Struct, frozen=True):

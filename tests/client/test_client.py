@@ -117,6 +117,22 @@ def test_everything_is_read_as_typed_values(lab: SpotLab) -> None:
     assert "retention" in {j.name for j in lab.jobs.list()}
 
 
+def test_a_policy_is_drafted_compared_and_activated(lab: SpotLab) -> None:
+    draft = lab.policies.save("bold", {"risk_ceiling": 1.0}, description="More risk.")
+    assert (draft.reference, draft.state) == ("bold@1", "draft")
+    assert lab.policies.get("bold") == draft
+    assert [each.name for each in lab.policies.diff("bold").differences] == ["risk_ceiling"]
+    assert lab.policies.set_state("bold@1", "shadow").state == "shadow"
+    lab.instances.evaluate(WEB)
+    assert lab.policies.shadow("bold").decided == 1
+    preview = lab.policies.preview("bold@1", days=1.0)
+    assert (preview.decided > 0, preview.failed) == (True, 0)
+    assert lab.policies.set_state("bold@1", "active", "a test").state == "active"
+    assert lab.instances.evaluate(WEB).policy_version == "bold@1"
+    assert lab.policies.set_state("default@1", "active", "back").state == "active"
+    assert [each.reference for each in lab.policies.list(state="active")] == ["default@1"]
+
+
 def test_changes_are_made(lab: SpotLab) -> None:
     assert lab.instances.set_shadow(WEB, False, "a test").shadow is False
     assert lab.instances.set_shadow(WEB, True).shadow is True

@@ -25,6 +25,7 @@ PAGES = (
     "/experiments?id=1",
     "/market",
     "/models",
+    "/policies",
     "/health",
 )
 

@@ -51,6 +51,7 @@ PAGE_TABLE: Final = (
     PageEntry("experiments", "Experiments", ":material/history:", DECIDE, Right.READ),
     PageEntry("market", "Market", ":material/show_chart:", UNDERSTAND, Right.READ),
     PageEntry("models", "Models", ":material/verified:", UNDERSTAND, Right.READ),
+    PageEntry("policies", "Policies", ":material/tune:", UNDERSTAND, Right.READ),
     PageEntry("backtests", "Backtests", ":material/replay:", UNDERSTAND, Right.READ),
     PageEntry("jobs", "Jobs", ":material/schedule:", RUN, Right.READ),
     PageEntry("health", "Health", ":material/monitor_heart:", RUN, Right.READ),
