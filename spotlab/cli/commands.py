@@ -33,6 +33,7 @@ from spotlab.cli.serve import SERVE
 from spotlab.cli.tokens import TOKENS
 from spotlab.cli.train import TRAIN
 from spotlab.cli.users import USERS
+from spotlab.cli.what_if import WHAT_IF
 from spotlab.cli.worker import WORKER
 from spotlab.cli.workloads import WORKLOADS
 from spotlab.domain.decision import Requirements
@@ -236,6 +237,7 @@ COMMANDS = (
         "evaluate", "Evaluate instances and record the decisions.", _evaluate_arguments, _evaluate
     ),
     Command("score", "Rank the pools that meet the requirements.", _score_arguments, _score),
+    WHAT_IF,
     WORKLOADS,
     TRAIN,
     DATA,

@@ -135,7 +135,7 @@ def evaluate_document(experiments: Sequence[Experiment]) -> dict[str, Any]:
                 "market": experiment.market,
                 "model": experiment.model,
                 "workload": experiment.workload.workload.reference,
-                "current": _place(experiment.instance.pool),
+                "current": place_document(experiment.instance.pool),
                 "chosen": _chosen(experiment),
                 "saving_usd_per_hour": _saving(experiment),
                 "candidates_evaluated": len(experiment.candidates),
@@ -161,10 +161,11 @@ def evaluate_text(experiments: Sequence[Experiment]) -> str:
 
 def _chosen(experiment: Experiment) -> dict[str, Any] | None:
     verdict = experiment.verdict
-    return _place(verdict.chosen.pool) if verdict and verdict.chosen else None
+    return place_document(verdict.chosen.pool) if verdict and verdict.chosen else None
 
 
-def _place(pool: Pool) -> dict[str, Any]:
+def place_document(pool: Pool) -> dict[str, Any]:
+    """Stable keys of a pool, without its operating system."""
     return {
         "region": pool.region,
         "availability_zone": pool.availability_zone,

@@ -31,6 +31,7 @@ from spotlab.services.models import ModelService
 from spotlab.services.outcomes import OutcomeService
 from spotlab.services.own_account import OwnAccountService
 from spotlab.services.users import UserService
+from spotlab.services.what_if import WhatIfService
 from spotlab.services.workloads import WorkloadService
 from spotlab.telemetry import logs
 
@@ -107,6 +108,11 @@ class Services:
     def workloads(self) -> WorkloadService:
         """Workloads, and the instances they are assigned to."""
         return WorkloadService(self.lab, self.principal)
+
+    @property
+    def what_if(self) -> WhatIfService:
+        """Decisions under other parameters."""
+        return WhatIfService(self.lab, self.principal)
 
     @property
     def users(self) -> UserService:
