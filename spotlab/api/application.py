@@ -33,6 +33,7 @@ from spotlab.api.routes import (
     market,
     models,
     users,
+    what_if,
     whoami,
 )
 from spotlab.domain.access import Principal
@@ -48,6 +49,7 @@ ROUTERS = (
     evaluations.router,
     market.router,
     candidates.router,
+    what_if.router,
     experiments.router,
     models.router,
     jobs.router,
