@@ -51,6 +51,18 @@ class Knob:
     low: float = 0.0
     high: float = 1.0
 
+    def text(self, value: float | bool) -> str:
+        """A value with its unit.
+
+        >>> KNOBS["risk_ceiling"].text(0.0075), KNOBS["horizon_h"].text(24.0)
+        ('0.75 %', '24 h')
+        """
+        if self.unit is Unit.YES_NO:
+            return "yes" if value else "no"
+        if self.unit is Unit.SHARE:
+            return f"{100 * value:.4g} %"
+        return f"{value:,.4g} {self.unit}"
+
 
 _YEAR_H: Final = 8_760.0
 KNOBS: Final[Mapping[str, Knob]] = MappingProxyType(
@@ -59,7 +71,9 @@ KNOBS: Final[Mapping[str, Knob]] = MappingProxyType(
             Part.POLICY,
             "Risk ceiling",
             Unit.SHARE,
-            "Highest risk of interruption within 24 h that a pool may have.",
+            "Highest risk of an interruption within 24 h that a pool may have; an instance above "
+            "it leaves its pool.",
+            low=1e-6,
         ),
         "min_saving_fraction": Knob(
             Part.POLICY,
@@ -71,7 +85,7 @@ KNOBS: Final[Mapping[str, Knob]] = MappingProxyType(
             Part.POLICY,
             "Minimum saving per hour",
             Unit.USD_PER_HOUR,
-            "Smallest saving that justifies a switch; both minimums must be met.",
+            "Smallest saving that justifies a switch, in USD per hour; both minimums must be met.",
             high=1e6,
         ),
         "cooldown_h": Knob(
@@ -91,22 +105,23 @@ KNOBS: Final[Mapping[str, Knob]] = MappingProxyType(
             Part.POLICY,
             "Downtime of a switch",
             Unit.HOURS,
-            "Hours of work that a switch itself costs.",
+            "Work lost by a switch itself, valued at what an hour of the workload is worth.",
             high=_YEAR_H,
         ),
         "expected_stay_h": Knob(
             Part.POLICY,
             "Expected stay",
             Unit.HOURS,
-            "Hours over which the cost of a switch is spread.",
+            "Time over which the cost of a switch is spread.",
             low=0.1,
-            high=10 * _YEAR_H,
+            high=_YEAR_H,
         ),
         "max_price_age_h": Knob(
             Part.POLICY,
-            "Oldest price",
+            "Maximum price age",
             Unit.HOURS,
-            "A price that was read longer ago is not used; does not apply to a recorded market.",
+            "Prices that were read longer ago are not used, except in a recorded market.",
+            low=0.1,
             high=_YEAR_H,
         ),
         "interruption_usd": Knob(

@@ -15,8 +15,8 @@ from spotlab.domain.decision import Instance, PipelineMode
 from spotlab.domain.market import MarketName, Provenance
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import Topic
-from spotlab.domain.what_if import KNOBS, Changes
-from spotlab.domain.workload import AppliedWorkload
+from spotlab.domain.what_if import KNOBS, Changes, Part
+from spotlab.domain.workload import AppliedWorkload, Workload
 from spotlab.errors import SpotlabError
 from spotlab.pipeline.preparation import prepare
 from spotlab.pipeline.prepared_instance import PreparedInstance
@@ -159,11 +159,39 @@ class WhatIfService(Service):
     def policy(self) -> PolicyParams:
         """Today's parameters of the policy. Raises Forbidden."""
         self.require(Right.READ)
-        return PolicyParams()
+        return PolicyParams()  # the active policy's, once policies are data
 
-    def workloads(self, instance_ids: Sequence[str] | None = None) -> dict[str, AppliedWorkload]:
-        """The workload of each instance, by instance id. Raises NotFound, Forbidden."""
-        return WorkloadService(self.lab, self.principal).applied(self._instances(instance_ids))
+    def today(
+        self, instance_ids: Sequence[str] | None = None
+    ) -> tuple[dict[str, tuple[float, ...]], list[Workload]]:
+        """Today's values of every setting, and the workloads that apply.
+
+        Args:
+            instance_ids: as in `step`.
+        Returns:
+            By the name of the setting, its different values, lowest first: several where workloads
+            differ, none where they are unknown. Yes is 1, no is 0.
+        Raises:
+            NotFound, NoMarketData, Forbidden: as in `step`.
+        """
+        fleet, _ = self._prepared(instance_ids)
+        found: dict[str, set[float]] = {name: set() for name in KNOBS}
+        for name, value in self.policy().as_dict().items():
+            found[name].add(value)
+        for each in fleet.instances:
+            workload = each.applied.workload
+            found["horizon_h"].add(workload.horizon_h)
+            if each.on_demand_usd_per_hour is not None:
+                usd = workload.interruption_usd(each.on_demand_usd_per_hour)
+                found["interruption_usd"].add(usd)
+            for name, knob in KNOBS.items():
+                if knob.part is Part.HARDWARE:
+                    found[name].add(float(getattr(workload.hardware, name)))
+        workloads = {each.applied.workload for each in fleet.instances}
+        return (
+            {name: tuple(sorted(values)) for name, values in found.items()},
+            sorted(workloads, key=lambda each: each.reference),
+        )
 
     def _instances(self, instance_ids: Sequence[str] | None) -> list[Instance]:
         instances = InstanceService(self.lab, self.principal)
