@@ -93,6 +93,7 @@ def of_instance(instance_id: str, experiment_id: int | None) -> None:
             to("experiments", "Open the decision", ":material/history:", id=experiment_id)
         to("candidates", "Candidates", ":material/leaderboard:", instance=instance_id)
         to("explanations", "Why this risk", ":material/waterfall_chart:", instance=instance_id)
+        to("what_if", "What if", ":material/tune:", instance=instance_id)
 
 
 def of_experiment(experiment_id: int, instance_id: str) -> None:

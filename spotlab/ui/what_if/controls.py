@@ -115,13 +115,12 @@ def _show_controls(
     names: list[str] | tuple[str, ...], today: Values, changes: Changes, subject: str
 ) -> None:
     for name in names:
-        control, undo = st.columns([9, 1], vertical_alignment="bottom", gap="small")
+        control, undo = st.columns([8, 1], vertical_alignment="center", gap="small")
         with control:
             _show_control(name, today.get(name, ()), changes.as_dict().get(name), subject)
         if name in changes.as_dict():
             undo.button(
-                "Undo",
-                icon=":material/undo:",
+                ":material/undo:",
                 type="tertiary",
                 help=f"{KNOBS[name].label}: back to today's value",
                 on_click=_reset,

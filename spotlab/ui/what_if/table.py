@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from spotlab.domain.decision import Decision
+from spotlab.domain.market import Pool
 from spotlab.domain.what_if import KNOBS, RunningCost
 from spotlab.pipeline.what_if import Outcome, Totals
 from spotlab.services.what_if import SweepPoint, WhatIf
@@ -14,6 +15,9 @@ from spotlab.ui.charts import FleetPoint
 from spotlab.ui.common import formatting
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
+
+TARGET_PX = 140
+TARGET_HELP = "The decision {}: where it would run, in its own region unless another is named."
 
 
 def headline(what_if: WhatIf) -> str:
@@ -84,7 +88,7 @@ def _row(before: Outcome, after: Outcome) -> dict[str, object]:
     verdict = after.verdict
     return {
         "name": after.instance.name or after.instance.instance_id,
-        "on": after.instance.pool.label,
+        "on": f"{after.instance.pool.instance_type} {_place(after.instance.pool)}",
         "today": _target(before),
         "changed": _target(after),
         "saving": verdict.saving_usd_per_hour if verdict and after.moves else None,
@@ -97,7 +101,15 @@ def _row(before: Outcome, after: Outcome) -> dict[str, object]:
 def _target(outcome: Outcome) -> str:
     decision, pool = outcome.target
     mark = formatting.decision_mark(decision)
-    return mark if pool is None else f"{mark.partition(' ')[0]} {pool.label}"
+    if pool is None:
+        return mark
+    here = pool.region == outcome.instance.pool.region
+    place = "" if pool.availability_zone is None and here else f" {_place(pool)}"
+    return f"{mark.partition(' ')[0]} {pool.instance_type}{place}"
+
+
+def _place(pool: Pool) -> str:
+    return pool.availability_zone or pool.region
 
 
 def columns(palette: Palette) -> dict[str, Column]:
@@ -110,8 +122,18 @@ def columns(palette: Palette) -> dict[str, Column]:
     return {
         "name": Column("instance"),
         "on": Column("runs on"),
-        "today": Column("today's settings", help="The decision today.", colour=colour),
-        "changed": Column("these settings", help="The decision with the changes.", colour=colour),
+        "today": Column(
+            "today's settings",
+            help=TARGET_HELP.format("today"),
+            colour=colour,
+            width=TARGET_PX,
+        ),
+        "changed": Column(
+            "these settings",
+            help=TARGET_HELP.format("with the changes"),
+            colour=colour,
+            width=TARGET_PX,
+        ),
         "saving": Column(
             "saving USD/h",
             formatting.usd,

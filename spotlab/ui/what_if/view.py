@@ -30,12 +30,11 @@ def show(fleet: Sequence[Instance]) -> None:
 
 def _show(fleet: Sequence[Instance]) -> None:
     service, top = session.services().what_if, st.container()
-    with st.container(width=420):
-        chosen = widgets.pick_instance(fleet, blank="the whole fleet")
-    ids = [chosen] if chosen is not None else None
-    today, workloads = service.today(ids)
     left, right = st.columns([2, 5], gap="large")
     with left:
+        chosen = widgets.pick_instance(fleet, blank="the whole fleet")
+        ids = [chosen] if chosen is not None else None
+        today, workloads = service.today(ids)
         changes = controls.show(today, chosen or "")
     what_if = service.step(changes, ids)
     with top:
@@ -44,8 +43,8 @@ def _show(fleet: Sequence[Instance]) -> None:
         widgets.degraded(moment.degraded if moment else [], "The what-if uses the last good data.")
     with right:
         _show_changed(what_if, one=chosen is not None)
-        _show_curve(what_if, changes, today, ids)
         save.show(changes, workloads)
+        _show_curve(what_if, changes, today, ids)
     widgets.export(lambda: table.exported(what_if), "what-if", "what-if-file")
     _show_moment(moment, what_if.step_ms)
 
@@ -54,6 +53,8 @@ def _show_changed(what_if: WhatIf, *, one: bool) -> None:
     changed = what_if.changed
     if one:
         _show_reasons(what_if)
+        return
+    if not what_if.changes.as_dict():
         return
     count = formatting.count(len(changed), "decision differs", "decisions differ")
     st.header(f"{count} from today's settings", anchor=False)
