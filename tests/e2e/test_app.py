@@ -18,6 +18,8 @@ PAGES = (
     "/",
     "/instances",
     "/candidates",
+    "/what_if",
+    "/what_if?risk_ceiling=0.02&interruption_usd=5",
     "/explanations",
     "/experiments",
     "/experiments?id=1",
