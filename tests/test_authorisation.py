@@ -103,6 +103,7 @@ OPERATIONS: Final[dict[str, Right | None]] = {
             "get_policy_diff",
             "get_policy_shadow",
             "get_policy_preview",
+            "what_if",
         ),
         Right.READ,
     ),
@@ -191,7 +192,8 @@ BODIES: Final[dict[str, Any]] = {
     "save_throughputs": {"throughputs": [{"name": "m7g.large", "throughput": 1180.0}]},
     "create_token": {"user": "viewer", "name": "n", "scopes": ["read"], "valid_days": 1},
 }
-"""Valid request bodies; those that name an instance or are no JSON are built in `request_of`."""
+"""Valid request bodies; those of `evaluate_many`, `what_if` and `upload_model` are built in
+`request_of`."""
 
 ENDLESS: Final = frozenset({"stream_logs"})
 """Endless responses: requested only with roles that are refused."""
@@ -207,7 +209,9 @@ OF_ALL_ACCOUNTS: Final = frozenset(
     }
 )
 """Changes that affect all accounts: 403 for users who see only some."""
-NAMES_AN_INSTANCE: Final = frozenset({"evaluate_many", "assign_workload", "unassign_workload"})
+NAMES_AN_INSTANCE: Final = frozenset(
+    {"evaluate_many", "what_if", "assign_workload", "unassign_workload"}
+)
 """Name an instance in their body or query: 404 for those of other accounts."""
 OF_AN_ACCOUNT: Final = ("instance_id", "name", "experiment_id")
 OF_SOMEBODY: Final = tuple(
@@ -324,6 +328,12 @@ def request_of(
                 "key": values["instance_id"],
                 "workload": "queue-worker",
             }
+        elif name == "what_if":
+            options["json"] = {
+                "instance_ids": [values["instance_id"]],
+                "changes": {"risk_ceiling": 0.01},
+            }
+            options["headers"] = {"Origin": "http://127.0.0.1"}  # demo visitors may use it too
         else:
             options["json"] = BODIES[name]
     needed = [p["name"] for p in operation.get("parameters", []) if p["in"] == "query"]

@@ -35,6 +35,7 @@ from spotlab.api.routes import (
     policies,
     throughputs,
     users,
+    what_if,
     whoami,
     workloads,
 )
@@ -51,6 +52,7 @@ ROUTERS = (
     evaluations.router,
     market.router,
     candidates.router,
+    what_if.router,
     experiments.router,
     models.router,
     workloads.router,

@@ -37,6 +37,7 @@ from spotlab.cli.throughputs import THROUGHPUTS
 from spotlab.cli.tokens import TOKENS
 from spotlab.cli.train import TRAIN
 from spotlab.cli.users import USERS
+from spotlab.cli.what_if import WHAT_IF
 from spotlab.cli.worker import WORKER
 from spotlab.cli.workloads import WORKLOADS
 from spotlab.domain.market import FeedKind
@@ -234,6 +235,7 @@ COMMANDS = (
         _explain,
     ),
     Command("score", "Rank the pools that meet the requirements.", _score_arguments, _score),
+    WHAT_IF,
     WORKLOADS,
     THROUGHPUTS,
     POLICIES,

@@ -97,6 +97,20 @@ class SpotLab:
         query = {"pool": pool, "model": model, "horizon_h": horizon_h}
         return self._transport.get("/explanation", schemas.Explanation, **query)
 
+    def what_if(
+        self, instance_ids: Sequence[str] | None = None, **changes: float | bool
+    ) -> schemas.WhatIf:
+        """Decisions with changes to today's settings; nothing is recorded.
+
+        Args:
+            instance_ids: at most 100; None for all active ones whose pipeline is on.
+            changes: risk_ceiling, min_saving_fraction, interruption_usd, memory_tolerance,
+                allow_burstable and the other changes of the API.
+        """
+        ids = None if instance_ids is None else [*instance_ids]
+        body = {"instance_ids": ids, "changes": changes}
+        return self._transport.write("POST", "/what-if", schemas.WhatIf, body)
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()

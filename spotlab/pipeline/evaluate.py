@@ -213,7 +213,7 @@ def _with_spread(verdict: Verdict, ranking: Ranking, unavailable: Mapping[str, s
     cost = ranking.table["expected_cost_usd_per_hour"].to_numpy(np.float64)
     left = (ranking.table["dropped"] == DropReason.SPREAD).to_numpy()
     if verdict.chosen is not None:
-        left &= cost < verdict.chosen.expected_cost_usd_per_hour
+        left = left & (cost < verdict.chosen.expected_cost_usd_per_hour)
     if not left.any():
         return verdict
     better = ranking.candidate(int(np.flatnonzero(left)[cost[left].argmin()]))

@@ -33,6 +33,7 @@ from spotlab.services.own_account import OwnAccountService
 from spotlab.services.policies import PolicyService
 from spotlab.services.throughputs import ThroughputService
 from spotlab.services.users import UserService
+from spotlab.services.what_if import WhatIfService
 from spotlab.services.workloads import WorkloadService
 from spotlab.telemetry import logs
 
@@ -119,6 +120,11 @@ class Services:
     def policies(self) -> PolicyService:
         """Policies, their states and previews."""
         return PolicyService(self.lab, self.principal)
+
+    @property
+    def what_if(self) -> WhatIfService:
+        """Decisions under other parameters."""
+        return WhatIfService(self.lab, self.principal)
 
     @property
     def users(self) -> UserService:

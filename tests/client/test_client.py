@@ -108,6 +108,9 @@ def test_everything_is_read_as_typed_values(lab: SpotLab) -> None:
         lab.explain(pool).contributions
         == lab.experiments.explain(decision.experiment_id, pool).contributions
     )
+    tried = lab.what_if([WEB], risk_ceiling=1.0, min_saving_fraction=0.0)
+    assert [each.name for each in tried.instances] == ["web-1"]
+    assert tried.before.moves in (0, 1)
     assert next(lab.candidates(architecture="arm64", region=["us-east-1"])).rank == 1
     assert [m.reference for m in lab.models.list(state="champion")] == ["toy@1.0.0"]
     assert lab.models.get("toy").card is not None
