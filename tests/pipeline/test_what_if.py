@@ -26,7 +26,8 @@ from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.risk import hazard_from_monthly_rate
 from spotlab.domain.what_if import KNOBS, Changes, Part, Unit
-from spotlab.domain.workload import NO_WORKLOAD, PRESETS, AppliedWorkload, AssignmentScope
+from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope
+from spotlab.domain.workload_presets import PRESETS
 from spotlab.errors import InvalidInput
 from spotlab.pipeline.evaluate import Evaluation, evaluate
 from spotlab.pipeline.preparation import prepare
