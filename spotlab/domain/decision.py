@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from spotlab.domain.market import LINUX, MarketName, Pool, Provenance
 from spotlab.domain.policy import CEILING_HORIZON_H, PolicyParams
 from spotlab.domain.risk import Evidence, risk_within
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload
+
+DEFAULT_POLICY: Final = "default@1"
+"""The built-in policy."""
 
 
 class Decision(StrEnum):
@@ -209,6 +213,21 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class RunReference:
+    """The recorded run that an experiment's candidates are derived from.
+
+    Args:
+        run_id: of the run; 0 until it is recorded.
+        candidates: number of pools that were scored for the instance.
+        digest: of their numbers, which a replay must meet; see `rank.digest_of`.
+    """
+
+    run_id: int
+    candidates: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Experiment:
     """One decision with all its inputs, so that it can be inspected and replayed.
 
@@ -221,7 +240,8 @@ class Experiment:
         policy: parameters used.
         requirements: used by the filter.
         verdict: the decision; None if none could be made.
-        candidates: the pools that were scored, ranked ones first.
+        candidates: the pools that were scored, ranked ones first; empty while `run` says what
+            they are derived from and nobody has derived them.
         dropped: number of filtered pools, by reason.
         feature_names: of the candidates' features, in order.
         stages: durations and row counts.
@@ -230,6 +250,11 @@ class Experiment:
         error: why no decision could be made; "" if one was made.
         duration_ms: of the evaluation of this instance.
         workload: the version that applied, and the rule that chose it.
+        policy_version: "name@version" of the policy whose parameters were used.
+        unavailable: pools that the instance could not get in its run, with the reason, by key.
+        last_switch_at: when its last switch was decided, aware UTC; None: never.
+        run: the recorded run that the candidates are derived from; None: they were recorded in
+            full.
     """
 
     experiment_id: int
@@ -249,3 +274,12 @@ class Experiment:
     error: str = ""
     duration_ms: float = 0.0
     workload: AppliedWorkload = NO_WORKLOAD
+    policy_version: str = DEFAULT_POLICY
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+    last_switch_at: datetime | None = None
+    run: RunReference | None = None
+
+    @property
+    def candidates_evaluated(self) -> int:
+        """Number of pools that were scored for the instance."""
+        return len(self.candidates) if self.run is None else self.run.candidates

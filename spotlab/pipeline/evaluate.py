@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 
 import numpy as np
 
 from spotlab.domain.decision import (
+    DEFAULT_POLICY,
     Candidate,
-    DropReason,
     Experiment,
     Instance,
     Lifecycle,
@@ -24,11 +26,9 @@ from spotlab.errors import SpotlabError
 from spotlab.pipeline.filter import hardware_shortfalls, requirements_of
 from spotlab.pipeline.policy import Situation, decide
 from spotlab.pipeline.rank import Ranking, rank
+from spotlab.pipeline.recorded_candidates import recorded_candidates, reference_to
 from spotlab.pipeline.score import ScoredMarket
 from spotlab.pipeline.stage_trace import Tracer
-
-POLICY_DROPS = {DropReason.RISK_CEILING, DropReason.UNSAFE_RATE, DropReason.STALE_PRICE}
-"""Pools that meet the requirements but not the policy: recorded in full with the experiment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,13 @@ class Evaluation:
         scored: the market, scored by their model.
         policy: parameters.
         shared_stages: traces of collect, features and risk, which run once for all instances.
+        policy_version: "name@version" of the policy that has these parameters.
     """
 
     scored: ScoredMarket
     policy: PolicyParams
     shared_stages: tuple[StageTrace, ...] = ()
+    policy_version: str = DEFAULT_POLICY
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,27 @@ class Unrecorded:
     """A decision that is not in the ledger yet, and the ranking that it was made from.
 
     Args:
-        experiment: its experiment_id is 0.
+        experiment: its experiment_id is 0, and its candidates are not derived.
         ranking: None if the ranking failed; the experiment's error says why.
     """
 
     experiment: Experiment
     ranking: Ranking | None
+
+    def in_run(self, run_id: int) -> Experiment:
+        """The experiment, with a reference to the recorded run that its candidates follow from."""
+        run = reference_to(run_id, self.ranking, self.experiment.verdict)
+        return replace(self.experiment, run=run)
+
+    def with_candidates(self) -> Experiment:
+        """The experiment with its candidates and the names of their features."""
+        if self.ranking is None:
+            return self.experiment
+        return replace(
+            self.experiment,
+            candidates=recorded_candidates(self.ranking, self.experiment.verdict),
+            feature_names=self.ranking.scored.frame.names,
+        )
 
 
 def rank_for(
@@ -96,6 +113,7 @@ def evaluate(
     last_switch_at: datetime | None,
     now: datetime,
     applied: AppliedWorkload = NO_WORKLOAD,
+    unavailable: Mapping[str, str] = MappingProxyType({}),
 ) -> Unrecorded:
     """Filter, rank and decide for one instance. Nothing is recorded here.
 
@@ -107,6 +125,7 @@ def evaluate(
         last_switch_at: when its last switch was decided, or None.
         now: aware UTC.
         applied: the workload that applies to the instance, and the rule that chose it.
+        unavailable: pools that the instance cannot get, with the reason, by key.
     """
     started = time.perf_counter()
     scored, policy, workload = evaluation.scored, evaluation.policy, applied.workload
@@ -135,7 +154,7 @@ def evaluate(
         policy=policy,
         requirements=requirements,
         verdict=verdict,
-        candidates=_recorded_candidates(ranking, verdict) if ranking is not None else (),
+        candidates=(),
         dropped=ranking.dropped if ranking is not None else {},
         feature_names=scored.frame.names,
         stages=tuple(tracer.stages),
@@ -144,6 +163,9 @@ def evaluate(
         error=error,
         duration_ms=(time.perf_counter() - started) * 1e3,
         workload=applied,
+        policy_version=evaluation.policy_version,
+        unavailable=dict(unavailable),
+        last_switch_at=last_switch_at,
     )
     return Unrecorded(experiment, ranking)
 
@@ -173,14 +195,3 @@ def _current_and_best(
     best_rows = range(min(2, len(ranking.candidates)))
     other = next((best for best in best_rows if not (on_spot and best == row)), None)
     return current, ranking.candidate(other) if other is not None else None
-
-
-def _recorded_candidates(ranking: Ranking, verdict: Verdict | None) -> tuple[Candidate, ...]:
-    """Every candidate, every pool that the policy filtered out, and always the current pool."""
-    table = ranking.table
-    is_recorded = (table["rank"] > 0) | table["dropped"].isin(POLICY_DROPS)
-    candidates = ranking.take(np.flatnonzero(is_recorded.to_numpy()).tolist())
-    current = verdict.current if verdict is not None else None
-    if current is not None and all(each.pool != current.pool for each in candidates):
-        candidates.append(current)
-    return tuple(candidates)

@@ -6,7 +6,7 @@ of an interruption) are in filter.py and rank.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -55,6 +55,7 @@ class ScoredMarket:
         table: TABLE_COLUMNS, one row per pool; unknown numbers are NaN, an unknown zone is None.
         evidence: by row, the evidence of own instances, which `hazard_per_hour` already includes.
         hardware: facts of every type in `table` whose name can be read.
+        model_hazard: (n,) the hazards of the model, before the evidence.
     """
 
     data: MarketData
@@ -63,6 +64,7 @@ class ScoredMarket:
     table: pd.DataFrame
     evidence: Mapping[int, Evidence] = field(default_factory=dict)
     hardware: Mapping[str, Hardware] = field(default_factory=dict)
+    model_hazard: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     def on_demand_usd_per_hour(self, pool: Pool) -> float | None:
         """On-demand price of a pool's type in its region; None if unknown."""
@@ -92,30 +94,47 @@ def score_market(
     with tracer.stage("risk", rows_in=len(frame.pools)) as stage:
         hazard = np.array(model.hazard_per_hour(frame.select(model.feature_names)))
         stage.rows_out = int(np.isfinite(hazard).sum())
+    return with_hazard(data, frame, f"{model.name}@{model.version}", hazard, own or OwnRecord())
+
+
+def with_hazard(
+    data: MarketData,
+    frame: FeatureFrame,
+    model: str,
+    hazard: NDArray[np.float64],
+    own: OwnRecord,
+) -> ScoredMarket:
+    """A market with the hazards that a model gave it, updated by own instances.
+
+    Args:
+        data: the market.
+        frame: its features; a replay that needs none leaves them out.
+        model: "name@version".
+        hazard: (n,) the model's, in the order of `data.prices`.
+        own: interruptions and exposure of own instances.
+    """
     table = _pool_table(data)
-    evidence = _evidence(frame.pools, hazard, own or OwnRecord())
-    for row, pool_evidence in evidence.items():
-        hazard[row] = pool_evidence.hazard_per_hour
+    evidence = _evidence(table, hazard, own)
     table["hazard_per_hour"] = hazard
-    return ScoredMarket(
-        data,
-        frame,
-        f"{model.name}@{model.version}",
-        table,
-        evidence,
-        hardware_of(data.specs, table),
-    )
+    for row, pool_evidence in evidence.items():
+        table.loc[row, "hazard_per_hour"] = pool_evidence.hazard_per_hour
+    hardware = hardware_of(data.specs, table)
+    return ScoredMarket(data, frame, model, table, evidence, hardware, hazard)
 
 
 def _evidence(
-    pools: Sequence[Pool], hazard: NDArray[np.float64], own: OwnRecord
+    table: pd.DataFrame, hazard: NDArray[np.float64], own: OwnRecord
 ) -> dict[int, Evidence]:
     """Evidence of own instances by row; none for pools whose hazard is unknown."""
     types = {(pool.region, pool.instance_type, pool.operating_system) for pool in own.pools}
+    rows = np.flatnonzero(
+        table["instance_type"].isin([name for _, name, _ in types]).to_numpy() & np.isfinite(hazard)
+    )
     evidence = {}
-    for row, pool in enumerate(pools):
-        known = (pool.region, pool.instance_type, pool.operating_system) in types
-        if known and np.isfinite(hazard[row]):
+    for row in rows.tolist():
+        region, zone, name, system = table[POOL_COLUMNS].iloc[row]
+        pool = Pool(region, zone if isinstance(zone, str) else None, name, system)
+        if (pool.region, pool.instance_type, pool.operating_system) in types:
             here, siblings = own.on(pool)
             evidence[row] = Evidence(
                 prior_hazard_per_hour=float(hazard[row]),

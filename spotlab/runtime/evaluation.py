@@ -21,12 +21,14 @@ from spotlab.pipeline.collect import Progress
 from spotlab.pipeline.drift_sketch import SKETCH_EVERY, sketch
 from spotlab.pipeline.evaluate import Evaluation, evaluate
 from spotlab.pipeline.rank import Ranking
-from spotlab.pipeline.score import score_market
+from spotlab.pipeline.replay import scores_of
+from spotlab.pipeline.score import ScoredMarket, score_market
 from spotlab.pipeline.shadow import challengers, failed, shadow
 from spotlab.pipeline.stage_trace import Tracer
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_selection import RISK_TASK, with_selected_model
 from spotlab.runtime.shutdown import SHUTDOWN
+from spotlab.store import Store
 from spotlab.telemetry import logs, metrics, traces
 
 log = logging.getLogger("spotlab.runtime.evaluation")
@@ -115,6 +117,8 @@ class _Run:
         assignments, workloads: the rules that give instances a workload, and newest versions.
         evaluations: scored markets by "name@version" of the model.
         failures: errors by "name@version" of models that could not be opened or failed to score.
+        run_id: of the recorded market; 0 until the first decision is recorded.
+        recorded: models whose hazards are recorded with it.
     """
 
     data: MarketData
@@ -126,6 +130,8 @@ class _Run:
     workloads: Mapping[str, Workload]
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
     failures: dict[str, Exception] = field(default_factory=dict)
+    run_id: int = 0
+    recorded: set[str] = field(default_factory=set)
 
     def scored_by(self, model: RiskModel) -> Evaluation:
         """The market scored by a model; a model that failed is not tried again in this run."""
@@ -142,6 +148,15 @@ class _Run:
             log.info("%s scored %d pools", key, len(scored.table), extra=_stage_times(tracer))
             self.evaluations[key] = Evaluation(scored, self.policy, tuple(tracer.stages))
         return self.evaluations[key]
+
+    def record_market(self, store: Store, scored: ScoredMarket, now: datetime) -> int:
+        """Record the market and a model's hazards, once a run; returns the id of the run."""
+        if not self.run_id:
+            self.run_id = store.market_runs.save(self.data, self.own, now)
+        if scored.model not in self.recorded:
+            store.market_runs.save_scores(self.run_id, scores_of(scored), now)
+            self.recorded.add(scored.model)
+        return self.run_id
 
 
 def _start(lab: Lab, policy: PolicyParams) -> _Run:
@@ -176,8 +191,10 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
     applied = applied_workload(instance, run.assignments, run.workloads)
     unrecorded = evaluate(instance, evaluation, last_switch_at, lab.clock.now(), applied)
     with traces.span("ledger"):
-        experiment_id = lab.store.ledger.record(unrecorded.experiment)
-    experiment = replace(unrecorded.experiment, experiment_id=experiment_id)
+        run_id = run.record_market(lab.store, evaluation.scored, lab.clock.now())
+        experiment = unrecorded.in_run(run_id)
+        number = lab.store.ledger.record(experiment)
+    experiment = replace(experiment, experiment_id=number)
     lab.bus.publish(Topic.EXPERIMENTS)
     _log_decision(experiment)
     try:
@@ -189,9 +206,11 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
             ]
             lab.store.shadow_decisions.record(shadows)
         if shadows:
-            log.info("%d challengers decided in shadow of %s", len(shadows), experiment_id)
+            log.info(
+                "%d challengers decided in shadow of %s", len(shadows), experiment.experiment_id
+            )
     except SpotlabError as exc:
-        log.error("no shadow decisions of experiment %s: %s", experiment_id, exc)
+        log.error("no shadow decisions of experiment %d: %s", number, exc)
     return experiment
 
 
