@@ -28,6 +28,7 @@ from spotlab.cli.maintenance import BACKUP, RESTORE, RETENTION
 from spotlab.cli.models import MODELS
 from spotlab.cli.outcomes import DRIFT, EVENTS, OUTCOMES
 from spotlab.cli.recorded_data import DATA
+from spotlab.cli.replay import REPLAY
 from spotlab.cli.results import RESULTS
 from spotlab.cli.serve import SERVE
 from spotlab.cli.tokens import TOKENS
@@ -235,6 +236,7 @@ COMMANDS = (
     Command(
         "evaluate", "Evaluate instances and record the decisions.", _evaluate_arguments, _evaluate
     ),
+    REPLAY,
     Command("score", "Rank the pools that meet the requirements.", _score_arguments, _score),
     WORKLOADS,
     TRAIN,

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment
+from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import ExperimentFilter, ExperimentSummary
-from spotlab.errors import NotFound
+from spotlab.domain.workload import AppliedWorkload, AssignmentScope
+from spotlab.errors import InvalidInput, NotFound
+from spotlab.runtime.replay import Replay, open_experiment, replay_experiment
 from spotlab.services.base import Service
+from spotlab.services.workloads import WorkloadService
+
+CHANGED_POLICY: Final = "changed@0"
+"""Stands for parameters that have no version."""
 
 
 class ExperimentService(Service):
@@ -28,14 +38,53 @@ class ExperimentService(Service):
         return self.lab.store.ledger.count(self._visible(where))
 
     def get(self, experiment_id: int) -> Experiment:
-        """One complete experiment.
+        """One complete experiment, with its candidates.
+
+        They are derived from the market of its run; if that was deleted, there are none.
 
         Raises:
             NotFound: not in the ledger, or of an account that the user does not see.
             Forbidden: the user may not read.
         """
+        return open_experiment(self.lab, self.recorded(experiment_id))
+
+    def recorded(self, experiment_id: int) -> Experiment:
+        """One experiment without candidates. Raises NotFound, Forbidden: see `get`."""
         self.require(Right.READ)
         return self.if_visible(self.lab.store.ledger.get(experiment_id))
+
+    def replay(
+        self,
+        experiment_id: int,
+        model: str | None = None,
+        policy: str | None = None,
+        workload: str | None = None,
+    ) -> Replay:
+        """Make a decision again, as it was or with another model, policy or workload.
+
+        Args:
+            experiment_id: of the decision.
+            model: "name" or "name@version"; None: the recorded predictions.
+            policy: changed parameters as a JSON object, such as {"risk_ceiling": 0.02}; None: the
+                recorded ones.
+            workload: "name" or "name@version"; None: the recorded one.
+        Raises:
+            NotFound: no such decision, model or workload, or the market of its run was deleted.
+            NotAvailable: it was recorded before the markets of runs were, without what is needed.
+            InvalidInput: `policy` names no parameter, or gives it no valid number.
+            Forbidden: the user may not read.
+        """
+        experiment = self.recorded(experiment_id)
+        applied = None
+        if workload is not None:
+            found = WorkloadService(self.lab, self.principal).get(workload)
+            applied = AppliedWorkload(
+                found, AssignmentScope.INSTANCE, experiment.instance.instance_id
+            )
+        if policy is None:
+            return replay_experiment(self.lab, experiment, model, applied=applied)
+        parameters = _changed(experiment.policy, policy)
+        return replay_experiment(self.lab, experiment, model, parameters, CHANGED_POLICY, applied)
 
     def if_visible(self, experiment: Experiment) -> Experiment:
         """The experiment, if the user sees its account. Raises NotFound."""
@@ -69,3 +118,33 @@ class ExperimentService(Service):
             return where
         requested = visible if where.accounts is None else where.accounts
         return replace(where, accounts=tuple(name for name in requested if name in visible))
+
+
+def _changed(policy: PolicyParams, changes: str) -> PolicyParams:
+    """A policy with some parameters changed. Raises InvalidInput: see `replay`."""
+    try:
+        values = json.loads(changes)
+    except ValueError:
+        values = None
+    if not isinstance(values, dict) or not values:
+        raise InvalidInput(
+            f"{changes[:80]!r} is no JSON object of parameters.",
+            remedy='Use the parameters to change, such as {"risk_ceiling": 0.02}.',
+            field="policy",
+        )
+    known = policy.as_dict()
+    for name, value in values.items():
+        if name not in known:
+            raise InvalidInput(
+                f"The policy has no parameter {name[:40]!r}.",
+                remedy=f"Available: {', '.join(known)}.",
+                field="policy",
+            )
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (number and 0 <= value < math.inf):
+            raise InvalidInput(
+                f"{name} is {value!r:.40}.", remedy="Use a number of at least 0.", field="policy"
+            )
+    if values.get("expected_stay_h") == 0:
+        raise InvalidInput("expected_stay_h is 0.", remedy="Use more than 0.", field="policy")
+    return replace(policy, **{name: float(value) for name, value in values.items()})
