@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -26,7 +26,7 @@ from sqlmodel import Session, col, select
 from spotlab.domain.interruptions import OwnRecord, Record
 from spotlab.domain.market import FeedKind, MarketData, MarketName, Pool, Provenance
 from spotlab.errors import NotFound
-from spotlab.store.engine import insert_new, reading, upsert, writing
+from spotlab.store.engine import reading, upsert, writing
 from spotlab.store.market_parts import TABLES, join, split
 from spotlab.store.repository import Repository
 from spotlab.store.tables.market_runs import MarketBlobRow, MarketRunRow, MarketScoreRow
@@ -36,7 +36,6 @@ UNUSED_AFTER: Final = timedelta(days=2)
 """A run or part that nothing refers to is deleted this long after its last use."""
 _NOTE_USE_AFTER: Final = timedelta(hours=12)
 _ZSTD_LEVEL: Final = 9
-_KNOWN_PARTS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +85,14 @@ class SqlMarketRuns(Repository):
             }
         )
         digest = _digest(document)
-        for part in (part for each in parts.values() for part in each):
-            self._save_blob(part.digest, part.payload, now)
+        self._save_blobs(
+            {part.digest: part.payload for each in parts.values() for part in each}, now
+        )
         with writing(self._engine) as session:
-            insert_new(session, MarketRunRow(digest=digest, used_at=now, document=document))
-            same = col(MarketRunRow.digest) == digest
-            _note_use(session, MarketRunRow, same, now)
-            run_id = session.exec(select(MarketRunRow.id).where(same)).one()
+            row = MarketRunRow(digest=digest, used_at=now, document=document)
+            upsert(session, row, update=("used_at",), unique=("digest",))
+            query = select(MarketRunRow.id).where(MarketRunRow.digest == digest)
+            run_id = session.exec(query).one()
         assert run_id is not None, "the database assigns ids"
         return run_id
 
@@ -100,8 +100,7 @@ class SqlMarketRuns(Repository):
         """Store a model's hazards of a run's market, once."""
         hazard = _packed(np.ascontiguousarray(scores.hazard_per_hour, dtype=np.float64))
         names = zlib.compress(to_json(list(scores.feature_names)).encode())
-        for payload in (hazard, names):
-            self._save_blob(_digest(payload), lambda payload=payload: payload, now)
+        self._save_blobs({_digest(hazard): lambda: hazard, _digest(names): lambda: names}, now)
         row = MarketScoreRow(
             run_id=run_id,
             model=scores.model,
@@ -180,29 +179,33 @@ class SqlMarketRuns(Repository):
             )
             return int(session.connection().execute(unused).rowcount)
 
-    def _save_blob(self, digest: str, payload: Any, now: datetime) -> None:
-        """Store a part unless it is stored; either way it is used now.
+    def _save_blobs(self, parts: Mapping[str, Callable[[], bytes]], now: datetime) -> None:
+        """Store the parts that are not stored; either way they are used now.
 
         Args:
-            digest: of its content.
-            payload: called for its bytes if it is not stored.
+            parts: functions that return the content, by its digest.
             now: aware UTC.
         """
-        same = col(MarketBlobRow.digest) == digest
+        query = select(MarketBlobRow.digest).where(
+            col(MarketBlobRow.digest).in_(list(parts)),
+            col(MarketBlobRow.used_at) > now - _NOTE_USE_AFTER,
+        )
         with reading(self._engine) as session:
-            used_at = session.exec(select(MarketBlobRow.used_at).where(same)).first()
-        if used_at is not None and now - used_at < _NOTE_USE_AFTER:
-            return
+            known = set(session.exec(query))
+        for digest, payload in parts.items():
+            if digest not in known:
+                self._save_blob(digest, payload, now)
+
+    def _save_blob(self, digest: str, payload: Callable[[], bytes], now: datetime) -> None:
+        same = col(MarketBlobRow.digest) == digest
+        noted = update(MarketBlobRow).where(same).values(used_at=now)
         with writing(self._engine) as session:
-            if used_at is None or not _note_use(session, MarketBlobRow, same, now):
-                row = MarketBlobRow(digest=digest, used_at=now, payload=payload())
-                upsert(session, row, update=("used_at",))
-
-
-def _note_use(session: Session, row: Any, same: Any, now: datetime) -> bool:
-    """Mark a row as used now; whether it exists."""
-    noted = update(row).where(same).values(used_at=now)
-    return bool(session.connection().execute(noted).rowcount)
+            if session.connection().execute(noted).rowcount:
+                return
+        content = payload()  # not in a transaction, which others wait for
+        with writing(self._engine) as session:
+            row = MarketBlobRow(digest=digest, used_at=now, payload=content)
+            upsert(session, row, update=("used_at",))
 
 
 def _blobs(session: Session, digests: set[str]) -> Mapping[str, bytes]:
