@@ -67,7 +67,7 @@ def restored(store: Store, experiment: Experiment) -> ScoredMarket:
         NotAvailable: it was recorded before runs were, without what a replay needs.
     """
     if experiment.run is None:
-        return market_of(experiment)
+        return market_of(experiment, store.archive)
     data, own = store.market_runs.read(experiment.run.run_id, RANKED_TABLES)
     scores = store.market_runs.scores(experiment.run.run_id, experiment.model)
     frame = FeatureFrame(data.as_of, (), (), np.empty((len(data.prices), 0)))
@@ -107,7 +107,7 @@ def scored_by(store: Store, experiment: Experiment, model: RiskModel) -> ScoredM
     if experiment.run is not None:
         data, own = store.market_runs.read(experiment.run.run_id)
         return score_market(data, model, Tracer(), own)
-    scored = market_of(experiment)
+    scored = market_of(experiment, store.archive)
     hazard = np.array(model.hazard_per_hour(scored.frame.select(model.feature_names)))
     evidence = {
         row: replace(each, prior_hazard_per_hour=float(hazard[row]))
@@ -179,7 +179,7 @@ def opened(experiment: Experiment, scored: ScoredMarket) -> Experiment:
         return experiment
     again = replay(experiment, scored)
     if again.ranking is None:
-        return experiment
+        return replace(experiment, feature_names=scored.frame.names)
     verdict, found = experiment.verdict, again.experiment.verdict
     candidates = recorded_candidates(again.ranking, found)
     by_pool = {each.pool: each for each in candidates}
