@@ -161,19 +161,25 @@ def _pool_table(data: MarketData) -> pd.DataFrame:
         how="left",
         validate="m:1",
     )
-    specs = data.specs[["instance_type", "vcpu", "memory_gb", "architecture"]]
-    table = table.merge(specs, on="instance_type", how="left", validate="m:1")
-    names = {name: _parsed(name) for name in table["instance_type"].unique()}
-    parsed = [names[name] for name in table["instance_type"]]
-    table["family"] = [name.partition(".")[0] for name in table["instance_type"]]
-    table["accelerated"] = [part.accelerated if part else False for part in parsed]
-    table["burstable"] = [part.burstable if part else False for part in parsed]
-    table["architecture"] = [
-        known if isinstance(known, str) else (part.architecture.value if part else None)
-        for known, part in zip(table["architecture"], parsed, strict=True)
-    ]
+    # By type, of which there are far fewer than pools; strings are slow one at a time.
+    codes, names = table["instance_type"].factorize()
+    specs = data.specs.set_index("instance_type").reindex(names)
+    parsed = [_parsed(name) for name in names]
+    by_name = {
+        "vcpu": specs["vcpu"].to_numpy(np.float64),
+        "memory_gb": specs["memory_gb"].to_numpy(np.float64),
+        "family": [name.partition(".")[0] for name in names],
+        "accelerated": [part.accelerated if part else False for part in parsed],
+        "burstable": [part.burstable if part else False for part in parsed],
+        "architecture": [
+            known if isinstance(known, str) else (part.architecture.value if part else None)
+            for known, part in zip(specs["architecture"], parsed, strict=True)
+        ],
+    }
+    for column, values in by_name.items():
+        table[column] = pd.Series(values, dtype=None if len(names) else object).take(codes).array
     table["on_demand_approximate"] = table["on_demand_approximate"].eq(True)
-    for column in ("vcpu", "memory_gb", "advisor_bucket", "savings_percent"):
+    for column in ("advisor_bucket", "savings_percent"):
         table[column] = table[column].astype("float64")
     return table.reindex(columns=list(TABLE_COLUMNS))
 
@@ -185,12 +191,11 @@ def hardware_of(specs: pd.DataFrame, table: pd.DataFrame) -> dict[str, Hardware]
         specs: FEED_COLUMNS[SPECS]; columns that are missing or NaN are unknown.
         table: with a column instance_type.
     """
-    priced = specs[specs["instance_type"].isin(table["instance_type"])]
-    rows = {row["instance_type"]: row for row in priced.to_dict("records")}
+    names = table["instance_type"].unique()
+    rows = specs.set_index("instance_type").reindex(names).reset_index().to_dict("records")
     found = {}
-    for name in table["instance_type"].unique():
+    for name, row in zip(names, rows, strict=True):
         if _parsed(name) is not None:
-            row = rows.get(name, {})
             facts = {field: _fact(row.get(column)) for field, column in _HARDWARE.items()}
             found[name] = complete(Hardware(name, **facts))
     return found

@@ -92,6 +92,9 @@ def test_everything_is_read_as_typed_values(lab: SpotLab) -> None:
         lab.explain(pool).contributions
         == lab.experiments.explain(decision.experiment_id, pool).contributions
     )
+    assert lab.experiments.replay(decision.experiment_id).identical
+    changed = lab.experiments.replay(decision.experiment_id, policy={"risk_ceiling": 0.5})
+    assert changed.changed == ("policy",)
     assert next(lab.candidates(architecture="arm64", region=["us-east-1"])).rank == 1
     assert [m.reference for m in lab.models.list(state="champion")] == ["toy@1.0.0"]
     assert lab.models.get("toy").card is not None

@@ -26,7 +26,7 @@ def show(experiment: Experiment) -> None:
         "Change something to see what would have been decided instead."
     )
     with st.form("replay", border=False):
-        columns = st.columns(3)
+        columns = st.columns(3, vertical_alignment="bottom")
         models = [
             record.reference
             for record in services.models.records()
