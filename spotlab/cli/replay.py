@@ -120,7 +120,7 @@ def _cost_words(cost: CostSince) -> str:
 
 REPLAY = Command(
     "replay",
-    "Make a recorded decision again: is it identical, and what would something else have decided?",
+    "Make a recorded decision again, as it was or with something else.",
     _arguments,
     _run,
 )
