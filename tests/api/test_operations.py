@@ -150,7 +150,7 @@ def test_an_experiment_is_replayed_as_it_was_and_with_something_else(ask: ApiCli
     assert same["recorded"] == same["replayed"]
     assert same["recorded"]["decision"] == "SWITCH"
 
-    policy = quote('{"min_saving_usd_per_hour": 1}')
+    policy = quote('{"risk_ceiling": 0.5, "min_saving_usd_per_hour": 1}')
     other = ask("GET", f"/experiments/{number}/replay?policy={policy}").json()
     assert (other["changed"], other["identical"]) == (["policy"], False)
     assert other["replayed"]["decision"] == "STAY"

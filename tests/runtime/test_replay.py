@@ -146,7 +146,7 @@ def test_another_workload_and_policy_decide_and_cost_what_is_known_since(lab: La
     assert dear.recorded_cost.unknown == "No prices were read since the decision."
 
     read_again(lab, hours=10)
-    policy = replace(PolicyParams(), min_saving_usd_per_hour=1.0)
+    policy = replace(PolicyParams(), risk_ceiling=0.5, min_saving_usd_per_hour=1.0)
     stays = replay_experiment(lab, experiment, policy=policy, policy_version="strict@1")
     assert stays.replayed.verdict is not None
     assert stays.replayed.policy_version == "strict@1"
