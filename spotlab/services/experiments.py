@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
+
+import msgspec
 
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment
@@ -17,6 +18,7 @@ from spotlab.errors import InvalidInput, NotFound
 from spotlab.runtime.replay import Replay, open_experiment, replay_experiment
 from spotlab.services.base import Service
 from spotlab.services.workloads import WorkloadService
+from spotlab.telemetry.invisible_characters import visible
 
 CHANGED_POLICY: Final = "changed@0"
 """Stands for parameters that have no version."""
@@ -123,12 +125,12 @@ class ExperimentService(Service):
 def _changed(policy: PolicyParams, changes: str) -> PolicyParams:
     """A policy with some parameters changed. Raises InvalidInput: see `replay`."""
     try:
-        values = json.loads(changes)
-    except ValueError:
-        values = None
-    if not isinstance(values, dict) or not values:
+        values = msgspec.json.decode(changes.encode(), type=dict[str, float])
+    except (msgspec.MsgspecError, UnicodeEncodeError):
+        values = {}
+    if not values:
         raise InvalidInput(
-            f"{changes[:80]!r} is no JSON object of parameters.",
+            f"{visible(changes[:80])!r} is no JSON object of numbers.",
             remedy='Use the parameters to change, such as {"risk_ceiling": 0.02}.',
             field="policy",
         )
@@ -136,15 +138,14 @@ def _changed(policy: PolicyParams, changes: str) -> PolicyParams:
     for name, value in values.items():
         if name not in known:
             raise InvalidInput(
-                f"The policy has no parameter {name[:40]!r}.",
+                f"The policy has no parameter {visible(name[:40])!r}.",
                 remedy=f"Available: {', '.join(known)}.",
                 field="policy",
             )
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (number and 0 <= value < math.inf):
+        if not 0 <= value < math.inf:
             raise InvalidInput(
-                f"{name} is {value!r:.40}.", remedy="Use a number of at least 0.", field="policy"
+                f"{name} is {value}.", remedy="Use a number of at least 0.", field="policy"
             )
     if values.get("expected_stay_h") == 0:
         raise InvalidInput("expected_stay_h is 0.", remedy="Use more than 0.", field="policy")
-    return replace(policy, **{name: float(value) for name, value in values.items()})
+    return replace(policy, **values)

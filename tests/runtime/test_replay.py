@@ -195,10 +195,14 @@ def test_a_policy_is_changed_by_name_and_number(lab: Lab) -> None:
     for text, message in {
         "nothing": "no JSON object",
         "{}": "no JSON object",
+        "[" * 900: "no JSON object",
+        '{"risk_ceiling": 1e999}': "no JSON object",
+        f'{{"risk_ceiling": {"9" * 400}}}': "no JSON object",
+        '{"risk_ceiling": "\udc80"}': "no JSON object",
         '{"speed": 1}': "no parameter 'speed'",
-        '{"risk_ceiling": "high"}': "risk_ceiling is 'high'",
+        '{"risk_ceiling": "high"}': "no JSON object of numbers",
         '{"risk_ceiling": -1}': "risk_ceiling is -1",
-        '{"risk_ceiling": true}': "risk_ceiling is True",
+        '{"risk_ceiling": true}': "no JSON object of numbers",
         '{"expected_stay_h": 0}': "expected_stay_h is 0",
     }.items():
         with pytest.raises(InvalidInput, match=message):
