@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from spotlab.domain.features import FeatureFrame
 from spotlab.domain.hardware import Hardware, complete
 from spotlab.domain.instance_types import TypeName, parse_type
-from spotlab.domain.interruptions import OwnRecord
+from spotlab.domain.interruptions import OwnRecord, Record
 from spotlab.domain.market import FeedKind, MarketData, Pool
 from spotlab.domain.ports import RiskModel
 from spotlab.domain.risk import Evidence
@@ -126,16 +126,21 @@ def _evidence(
     table: pd.DataFrame, hazard: NDArray[np.float64], own: OwnRecord
 ) -> dict[int, Evidence]:
     """Evidence of own instances by row; none for pools whose hazard is unknown."""
-    types = {(pool.region, pool.instance_type, pool.operating_system) for pool in own.pools}
-    rows = np.flatnonzero(
-        table["instance_type"].isin([name for _, name, _ in types]).to_numpy() & np.isfinite(hazard)
-    )
+    by_type: dict[tuple[str, str, str], dict[Pool, Record]] = {}
+    for pool, record in own.pools.items():
+        key = (pool.region, pool.instance_type, pool.operating_system)
+        by_type.setdefault(key, {})[pool] = record
+    names = {name for _, name, _ in by_type}
+    codes, known = table["instance_type"].factorize()
+    has_record = np.array([name in names for name in known], dtype=bool)[codes]
+    rows = np.flatnonzero(has_record & np.isfinite(hazard))
     evidence = {}
-    for row in rows.tolist():
-        region, zone, name, system = table[POOL_COLUMNS].iloc[row]
+    places = table[POOL_COLUMNS].iloc[rows].itertuples(index=False, name=None)
+    for row, (region, zone, name, system) in zip(rows.tolist(), places, strict=True):
         pool = Pool(region, zone if isinstance(zone, str) else None, name, system)
-        if (pool.region, pool.instance_type, pool.operating_system) in types:
-            here, siblings = own.on(pool)
+        records = by_type.get((region, name, system))
+        if records is not None:
+            here, siblings = OwnRecord(records).on(pool)
             evidence[row] = Evidence(
                 prior_hazard_per_hour=float(hazard[row]),
                 events=here.events,
@@ -192,13 +197,16 @@ def hardware_of(specs: pd.DataFrame, table: pd.DataFrame) -> dict[str, Hardware]
         table: with a column instance_type.
     """
     names = table["instance_type"].unique()
-    rows = specs.set_index("instance_type").reindex(names).reset_index().to_dict("records")
-    found = {}
-    for name, row in zip(names, rows, strict=True):
-        if _parsed(name) is not None:
-            facts = {field: _fact(row.get(column)) for field, column in _HARDWARE.items()}
-            found[name] = complete(Hardware(name, **facts))
-    return found
+    rows = specs.set_index("instance_type").reindex(names)
+    columns = [
+        _facts(rows[column]) if column in rows else [None] * len(names)
+        for column in _HARDWARE.values()
+    ]
+    return {
+        name: complete(Hardware(name, **dict(zip(_HARDWARE, facts, strict=True))))
+        for name, *facts in zip(names, *columns, strict=True)
+        if _parsed(name) is not None
+    }
 
 
 _HARDWARE: Final = {
@@ -219,8 +227,9 @@ _HARDWARE: Final = {
 """Field of Hardware by column of the specifications."""
 
 
-def _fact(value: Any) -> Any:
-    return None if value is None or (isinstance(value, float) and np.isnan(value)) else value
+def _facts(column: pd.Series) -> list[Any]:
+    """A column's values; None for those that are unknown."""
+    return column.astype(object).where(column.notna(), None).tolist()
 
 
 def _parsed(instance_type: str) -> TypeName | None:
