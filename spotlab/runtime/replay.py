@@ -52,12 +52,16 @@ class Replay:
 
 @dataclass(slots=True)
 class _PastMarkets:
-    """Scored markets of past runs, the last used ones, by run, model and whether with features."""
+    """The scored markets of past runs that were used last.
 
-    scored: OrderedDict[tuple[int, str, bool], ScoredMarket] = field(default_factory=OrderedDict)
+    Args:
+        scored: by digest of the run, model, and whether with features.
+    """
+
+    scored: OrderedDict[tuple[str, str, bool], ScoredMarket] = field(default_factory=OrderedDict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def get(self, key: tuple[int, str, bool], build: Callable[[], ScoredMarket]) -> ScoredMarket:
+    def get(self, key: tuple[str, str, bool], build: Callable[[], ScoredMarket]) -> ScoredMarket:
         with self.lock:
             if key not in self.scored:
                 self.scored[key] = build()
@@ -82,7 +86,7 @@ def scored_then(lab: Lab, experiment: Experiment, features: bool = False) -> Sco
     if experiment.run is None:
         return replaying.restored(lab.store, experiment)
     markets = lab.process_state(_PastMarkets)
-    key = (experiment.run.run_id, experiment.model)
+    key = (lab.store.market_runs.digest(experiment.run.run_id), experiment.model)
     scored = markets.get((*key, False), lambda: replaying.restored(lab.store, experiment))
     if not features:
         return scored

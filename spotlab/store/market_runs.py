@@ -112,6 +112,15 @@ class SqlMarketRuns(Repository):
         with writing(self._engine) as session:
             upsert(session, row, update=())
 
+    def digest(self, run_id: int) -> str:
+        """Hash of a run's content. Raises NotFound: it was deleted."""
+        query = select(MarketRunRow.digest).where(MarketRunRow.id == run_id)
+        with reading(self._engine) as session:
+            digest = session.exec(query).first()
+        if digest is None:
+            raise _gone("The market of this decision")
+        return digest
+
     def read(self, run_id: int, tables: tuple[str, ...] = TABLES) -> tuple[MarketData, OwnRecord]:
         """A run's market, exactly as it was saved, and the own record.
 
