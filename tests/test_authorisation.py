@@ -75,6 +75,7 @@ OPERATIONS: Final[dict[str, Right | None]] = {
             "list_experiment_outcomes",
             "explain_decision",
             "explain_experiment",
+            "replay_experiment",
             "list_models",
             "get_model",
             "list_model_events",

@@ -31,6 +31,7 @@ from spotlab.cli.models import MODELS
 from spotlab.cli.outcomes import DRIFT, EVENTS, OUTCOMES
 from spotlab.cli.policies import POLICIES
 from spotlab.cli.recorded_data import DATA
+from spotlab.cli.replay import REPLAY
 from spotlab.cli.results import RESULTS
 from spotlab.cli.serve import SERVE
 from spotlab.cli.throughputs import THROUGHPUTS
@@ -234,6 +235,7 @@ COMMANDS = (
         _explain_arguments,
         _explain,
     ),
+    REPLAY,
     Command("score", "Rank the pools that meet the requirements.", _score_arguments, _score),
     WHAT_IF,
     WORKLOADS,

@@ -141,7 +141,7 @@ def evaluate_document(experiments: Sequence[Experiment]) -> dict[str, Any]:
                 "chosen": _chosen(experiment),
                 "saving_usd_per_hour": _saving(experiment),
                 "margin": _margin(experiment),
-                "candidates_evaluated": len(experiment.candidates),
+                "candidates_evaluated": experiment.candidates_evaluated,
                 "duration_ms": round(experiment.duration_ms, 2),
                 "error": experiment.error or None,
             }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 
 from spotlab.client import monitoring_schemas, schemas
 from spotlab.client.monitoring import Alerts, Audit, Logs, Market
@@ -254,6 +255,30 @@ class Experiments(Resource):
         """The decision's margin, its runner-up, and what would change it."""
         path = f"/experiments/{experiment_id}/decision-explanation"
         return self._transport.get(path, schemas.DecisionExplanation)
+
+    def replay(
+        self,
+        experiment_id: int,
+        *,
+        model: str | None = None,
+        policy: Mapping[str, float] | None = None,
+        workload: str | None = None,
+    ) -> schemas.Replay:
+        """The decision made again, as it was or with something else.
+
+        Args:
+            experiment_id: of the decision.
+            model: "name" or "name@version".
+            policy: parameters to change.
+            workload: "name" or "name@version".
+        """
+        asked = {
+            "model": model,
+            "policy": None if policy is None else msgspec.json.encode(policy).decode(),
+            "workload": workload,
+        }
+        query = {name: value for name, value in asked.items() if value is not None}
+        return self._transport.get(f"/experiments/{experiment_id}/replay", schemas.Replay, **query)
 
 
 class Models(Resource):

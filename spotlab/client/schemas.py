@@ -288,6 +288,51 @@ class Experiment(msgspec.Struct, frozen=True):
     policy_version: str = "default@1"
 
 
+class Difference(msgspec.Struct, frozen=True):
+    """A value of a decision that is another in its replay."""
+
+    field: str
+    recorded: Any
+    replayed: Any
+
+
+class CostSince(msgspec.Struct, frozen=True):
+    """What a decision has cost since, USD; None: not known, `unknown` says why."""
+
+    until: datetime | None
+    hours: float
+    total_usd: float | None
+    price_usd: float | None
+    interruptions_usd: float | None
+    moving_usd: float | None
+    unknown: str
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """A decision, as it was recorded or as it is made now."""
+
+    decision: str | None
+    reason: str
+    chosen_pool: str | None
+    saving_usd_per_hour: float | None
+    model: str
+    policy: str
+    workload: str
+    error: str
+    cost_since: CostSince | None
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """A recorded decision, made again on the market of then."""
+
+    experiment_id: int
+    identical: bool
+    differences: tuple[Difference, ...]
+    changed: tuple[str, ...]
+    recorded: Replayed
+    replayed: Replayed
+
+
 class Contribution(msgspec.Struct, frozen=True):
     """Contribution of one feature to a score, in log-odds."""
 

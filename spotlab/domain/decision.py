@@ -14,6 +14,8 @@ from spotlab.domain.requirements import Requirements as Requirements
 from spotlab.domain.risk import Evidence, risk_within
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload
 
+"""The built-in policy."""
+
 
 class Decision(StrEnum):
     """What to do with an instance."""
@@ -217,6 +219,21 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class RunReference:
+    """The recorded run that an experiment's candidates are derived from.
+
+    Args:
+        run_id: of the run; 0 until it is recorded.
+        candidates: number of pools that were scored for the instance.
+        digest: of their numbers, which a replay must meet; see `rank.digest_of`.
+    """
+
+    run_id: int
+    candidates: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Experiment:
     """One decision with all its inputs, so that it can be inspected and replayed.
 
@@ -229,7 +246,8 @@ class Experiment:
         policy: parameters used.
         requirements: used by the filter.
         verdict: the decision; None if none could be made.
-        candidates: the pools that were scored, ranked ones first.
+        candidates: the pools that were scored, ranked ones first; empty while `run` says what
+            they are derived from and nobody has derived them.
         dropped: number of filtered pools, by reason.
         feature_names: of the candidates' features, in order.
         stages: durations and row counts.
@@ -241,6 +259,9 @@ class Experiment:
         policy_version: "name@version" of the policy.
         unavailable: pools that were left to other instances of the run, by key, and why.
         performance: fingerprint of the performance index; "": all hardware counted as equal.
+        last_switch_at: when its last switch was decided, aware UTC; None: never.
+        run: the recorded run that the candidates are derived from; None: they were recorded in
+            full.
     """
 
     experiment_id: int
@@ -263,3 +284,10 @@ class Experiment:
     policy_version: str = DEFAULT_POLICY.reference
     unavailable: Mapping[str, str] = field(default_factory=dict)
     performance: str = ""
+    last_switch_at: datetime | None = None
+    run: RunReference | None = None
+
+    @property
+    def candidates_evaluated(self) -> int:
+        """Number of pools that were scored for the instance."""
+        return len(self.candidates) if self.run is None else self.run.candidates

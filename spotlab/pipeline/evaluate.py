@@ -28,16 +28,9 @@ from spotlab.errors import SpotlabError
 from spotlab.pipeline.filter import hardware_shortfalls, requirements_of
 from spotlab.pipeline.policy import Situation, decide
 from spotlab.pipeline.rank import Ranking, rank
+from spotlab.pipeline.recorded_candidates import recorded_candidates, reference_to
 from spotlab.pipeline.score import ScoredMarket
 from spotlab.pipeline.stage_trace import Tracer
-
-POLICY_DROPS = {
-    DropReason.RISK_CEILING,
-    DropReason.UNSAFE_RATE,
-    DropReason.STALE_PRICE,
-    DropReason.SPREAD,
-}
-"""Pools that meet the requirements but not the policy: recorded in full with the experiment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +55,27 @@ class Unrecorded:
     """A decision that is not in the ledger yet, and the ranking that it was made from.
 
     Args:
-        experiment: its experiment_id is 0.
+        experiment: its experiment_id is 0, and its candidates are not derived.
         ranking: None if the ranking failed; the experiment's error says why.
     """
 
     experiment: Experiment
     ranking: Ranking | None
+
+    def in_run(self, run_id: int) -> Experiment:
+        """The experiment, with a reference to the recorded run that its candidates follow from."""
+        run = reference_to(run_id, self.ranking, self.experiment.verdict)
+        return replace(self.experiment, run=run)
+
+    def with_candidates(self) -> Experiment:
+        """The experiment with its candidates and the names of their features."""
+        if self.ranking is None:
+            return self.experiment
+        return replace(
+            self.experiment,
+            candidates=recorded_candidates(self.ranking, self.experiment.verdict),
+            feature_names=self.ranking.scored.frame.names,
+        )
 
 
 def rank_for(
@@ -165,7 +173,7 @@ def evaluate(
         policy=policy,
         requirements=requirements,
         verdict=verdict,
-        candidates=_recorded_candidates(ranking, verdict) if ranking is not None else (),
+        candidates=(),
         dropped=ranking.dropped if ranking is not None else {},
         feature_names=scored.frame.names,
         stages=tuple(tracer.stages),
@@ -177,6 +185,7 @@ def evaluate(
         policy_version=evaluation.policy_version,
         unavailable=dict(unavailable),
         performance=performance.fingerprint,
+        last_switch_at=last_switch_at,
     )
     return Unrecorded(experiment, ranking)
 
@@ -240,14 +249,3 @@ def current_and_best(
     others = [best for best in first if not (on_spot and best == row)][:2]
     best, second = (*(ranking.candidate(each) for each in others), None, None)[:2]
     return current, best, second
-
-
-def _recorded_candidates(ranking: Ranking, verdict: Verdict | None) -> tuple[Candidate, ...]:
-    """Every candidate, every pool that the policy filtered out, and always the current pool."""
-    table = ranking.table
-    is_recorded = (table["rank"] > 0) | table["dropped"].isin(POLICY_DROPS)
-    candidates = ranking.take(np.flatnonzero(is_recorded.to_numpy()).tolist())
-    current = verdict.current if verdict is not None else None
-    if current is not None and all(each.pool != current.pool for each in candidates):
-        candidates.append(current)
-    return tuple(candidates)

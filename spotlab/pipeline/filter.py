@@ -44,7 +44,8 @@ def drop_reasons(
         reasons[filtered & (reasons == None)] = reason  # noqa: E711  elementwise
     if shortfalls:
         by_type = {name: HARDWARE_REASONS[each.fact] for name, each in shortfalls.items()}
-        worse = np.array([by_type.get(name) for name in table["instance_type"]], dtype=object)
+        codes, names = table["instance_type"].factorize()
+        worse = np.array([by_type.get(name) for name in names], dtype=object)[codes]
         worse_only = (reasons == None) & (worse != None)  # noqa: E711  elementwise
         reasons[worse_only] = worse[worse_only]
     return reasons

@@ -24,12 +24,14 @@ from spotlab.pipeline.collect import Progress
 from spotlab.pipeline.drift_sketch import SKETCH_EVERY, sketch
 from spotlab.pipeline.evaluate import Evaluation, evaluate
 from spotlab.pipeline.rank import Ranking
+from spotlab.pipeline.replay import scores_of
 from spotlab.pipeline.score import ScoredMarket, score_market
 from spotlab.pipeline.shadow import challengers, failed, shadow
 from spotlab.pipeline.stage_trace import Tracer
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_selection import RISK_TASK, with_selected_model
 from spotlab.runtime.shutdown import SHUTDOWN
+from spotlab.store import Store
 from spotlab.telemetry import logs, metrics, traces
 
 log = logging.getLogger("spotlab.runtime.evaluation")
@@ -119,6 +121,8 @@ class _Run:
         throughputs: newest measured throughputs by workload.
         evaluations: scored markets by "name@version" of the model.
         failures: errors by "name@version" of models that could not be opened or failed to score.
+        run_id: of the recorded market; 0 until the first decision is recorded.
+        recorded: models whose hazards are recorded with it.
     """
 
     data: MarketData
@@ -133,6 +137,8 @@ class _Run:
     indices: dict[tuple[str, bool], PerformanceIndex] = field(default_factory=dict)
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
     failures: dict[str, Exception] = field(default_factory=dict)
+    run_id: int = 0
+    recorded: set[str] = field(default_factory=set)
 
     def performance(self, workload: Workload, scored: ScoredMarket) -> PerformanceIndex:
         """The performance index of a workload, the same for all its instances."""
@@ -158,6 +164,15 @@ class _Run:
                 scored, self.policy.params, tuple(tracer.stages), self.policy.reference
             )
         return self.evaluations[key]
+
+    def record_market(self, store: Store, scored: ScoredMarket, now: datetime) -> int:
+        """Record the market and a model's hazards, once a run; returns the id of the run."""
+        if not self.run_id:
+            self.run_id = store.market_runs.save(self.data, self.own, now)
+        if scored.model not in self.recorded:
+            store.market_runs.save_scores(self.run_id, scores_of(scored), now)
+            self.recorded.add(scored.model)
+        return self.run_id
 
 
 def _start(lab: Lab) -> _Run:
@@ -202,8 +217,10 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
         performance=performance,
     )
     with traces.span("ledger"):
-        experiment_id = lab.store.ledger.record(unrecorded.experiment)
-    experiment = replace(unrecorded.experiment, experiment_id=experiment_id)
+        run_id = run.record_market(lab.store, evaluation.scored, lab.clock.now())
+        experiment = unrecorded.in_run(run_id)
+        number = lab.store.ledger.record(experiment)
+    experiment = replace(experiment, experiment_id=number)
     lab.bus.publish(Topic.EXPERIMENTS)
     _log_decision(experiment)
     try:
@@ -219,9 +236,11 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
             ]
             lab.store.shadow_decisions.record(shadows)
         if shadows:
-            log.info("%d challengers decided in shadow of %s", len(shadows), experiment_id)
+            log.info(
+                "%d challengers decided in shadow of %s", len(shadows), experiment.experiment_id
+            )
     except SpotlabError as exc:
-        log.error("no shadow decisions of experiment %s: %s", experiment_id, exc)
+        log.error("no shadow decisions of experiment %d: %s", number, exc)
     return experiment
 
 

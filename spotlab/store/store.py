@@ -24,6 +24,7 @@ from spotlab.store.interruptions import SqlInterruptions
 from spotlab.store.jobs import SqlJobs
 from spotlab.store.leases import SqlLeases
 from spotlab.store.ledger import SqlLedger
+from spotlab.store.market_runs import SqlMarketRuns
 from spotlab.store.market_snapshots import SqlArchive
 from spotlab.store.one_time_links import SqlLinks
 from spotlab.store.outcomes import SqlDriftLog, SqlOutcomes, SqlShadowLog
@@ -50,6 +51,7 @@ class Store:
     engine: Engine
     archive: SqlArchive
     ledger: SqlLedger
+    market_runs: SqlMarketRuns
     fleet: SqlFleet
     registry: SqlModelRegistry
     health: SqlHealthLog
@@ -84,6 +86,7 @@ class Store:
             engine=engine,
             archive=SqlArchive(engine),
             ledger=SqlLedger(engine),
+            market_runs=SqlMarketRuns(engine),
             fleet=SqlFleet(engine),
             registry=SqlModelRegistry(engine),
             health=SqlHealthLog(engine),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -156,6 +157,28 @@ def test_a_decision_is_explained_with_its_margin_and_what_would_change_it(ask: A
     assert told["words"][0] == ask("GET", f"/experiments/{number}").json()["verdict"]["reason"]
 
 
+def test_an_experiment_is_replayed_as_it_was_and_with_something_else(ask: ApiClient) -> None:
+    number = ask("POST", f"/instances/{WEB}/evaluations").json()["experiment_id"]
+    same = ask("GET", f"/experiments/{number}/replay").json()
+    assert (same["identical"], same["differences"], same["changed"]) == (True, [], [])
+    assert same["recorded"] == same["replayed"]
+    assert same["recorded"]["decision"] == "SWITCH"
+
+    policy = quote('{"risk_ceiling": 0.5, "min_saving_usd_per_hour": 1}')
+    other = ask("GET", f"/experiments/{number}/replay?policy={policy}").json()
+    assert (other["changed"], other["identical"]) == (["policy"], False)
+    assert other["replayed"]["decision"] == "STAY"
+    assert {"field": "decision", "recorded": "SWITCH", "replayed": "STAY"} in other["differences"]
+    assert other["replayed"]["cost_since"]["total_usd"] is None
+    assert other["replayed"]["cost_since"]["unknown"] == "No prices were read since the decision."
+
+    wrong = ask("GET", f"/experiments/{number}/replay?policy={quote('[1]')}")
+    assert wrong.status_code == 422
+    assert ask("GET", f"/experiments/{number}/replay?model=gone@1").status_code == 404
+    assert ask("GET", f"/experiments/{number}/replay?workload=gone").status_code == 404
+    assert ask("GET", "/experiments/4711/replay").status_code == 404
+
+
 def test_experiments_are_filtered(ask: ApiClient) -> None:
     ask("POST", "/evaluations", json={})
 
@@ -298,7 +321,14 @@ def test_a_foreign_instance_is_not_there(ask: ApiClient, path: str) -> None:
 
 def test_a_foreign_decision_is_not_there(ask: ApiClient) -> None:
     number = ask("POST", f"/instances/{FOREIGN}/evaluations").json()["experiment_id"]
-    paths = ("", "/candidates", "/outcomes", f"/explanation?pool={POOL}", "/decision-explanation")
+    paths = (
+        "",
+        "/candidates",
+        "/outcomes",
+        "/replay",
+        f"/explanation?pool={POOL}",
+        "/decision-explanation",
+    )
     for path in paths:
         assert ask("GET", f"/experiments/{number}{path}", "own").status_code == 404
     assert ask("GET", "/experiments", "own").json()["total"] == 0

@@ -111,6 +111,9 @@ def test_everything_is_read_as_typed_values(lab: SpotLab) -> None:
     tried = lab.what_if([WEB], risk_ceiling=1.0, min_saving_fraction=0.0)
     assert [each.name for each in tried.instances] == ["web-1"]
     assert tried.before.moves in (0, 1)
+    assert lab.experiments.replay(decision.experiment_id).identical
+    changed = lab.experiments.replay(decision.experiment_id, policy={"risk_ceiling": 0.5})
+    assert changed.changed == ("policy",)
     assert next(lab.candidates(architecture="arm64", region=["us-east-1"])).rank == 1
     assert [m.reference for m in lab.models.list(state="champion")] == ["toy@1.0.0"]
     assert lab.models.get("toy").card is not None

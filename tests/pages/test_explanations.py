@@ -7,6 +7,7 @@ import pytest
 
 from spotlab.inference.explain import explain
 from spotlab.runtime.lab import Lab
+from spotlab.runtime.replay import open_experiment
 from spotlab.scheduling.first_run import get_ready
 from spotlab.services.explanations import frame_of
 from spotlab.ui.explanations import view
@@ -53,7 +54,7 @@ def test_a_decision_that_is_not_there_is_explained(lab: Lab, open_page: Open) ->
 
 def test_a_stored_decision_explains_the_risk_it_was_made_with(lab: Lab) -> None:
     get_ready(lab)
-    experiment = lab.store.ledger.get(newest(lab, WEB_1))
+    experiment = open_experiment(lab, lab.store.ledger.get(newest(lab, WEB_1)))
     verdict = experiment.verdict
     assert verdict is not None
     assert verdict.chosen is not None
@@ -64,7 +65,7 @@ def test_a_stored_decision_explains_the_risk_it_was_made_with(lab: Lab) -> None:
 
 def test_features_that_were_unknown_stay_unknown(lab: Lab) -> None:
     get_ready(lab)
-    experiment = lab.store.ledger.get(newest(lab, WEB_1))
+    experiment = open_experiment(lab, lab.store.ledger.get(newest(lab, WEB_1)))
     frame = frame_of(experiment)
     stored = experiment.candidates[0].features
     row = frame.row(experiment.candidates[0].pool)

@@ -26,11 +26,13 @@ from spotlab.api.views.experiments import (
     ExperimentView,
     MarginView,
     OutcomeView,
+    ReplayView,
     RunnerUpView,
     StageView,
     SummaryView,
     VerdictView,
     candidate_view,
+    replay_view,
     workload_view,
 )
 from spotlab.api.views.explanations import (
@@ -239,6 +241,38 @@ def explain_decision(services: ServicesDep, experiment_id: Number) -> DecisionEx
     return decision_explanation_view(services.explanations.of_decision(experiment_id))
 
 
+@router.get(
+    "/experiments/{experiment_id}/replay",
+    summary="Make a recorded decision again",
+)
+def replay_experiment(
+    services: ServicesDep,
+    experiment_id: Number,
+    model: Annotated[
+        str | None,
+        Query(
+            pattern=MODEL_REFERENCE,
+            max_length=120,
+            description="Model to predict with; without it, the recorded predictions are used.",
+        ),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        Query(
+            min_length=2,
+            max_length=1000,
+            description="Policy parameters to change, as a JSON object.",
+            examples=['{"risk_ceiling": 0.02}'],
+        ),
+    ] = None,
+    workload: Annotated[
+        Text, Query(description="Workload of the instance, as name or name@version.")
+    ] = None,
+) -> ReplayView:
+    """On the market of then. With a change, also what each decision has cost since."""
+    return replay_view(services.experiments.replay(experiment_id, model, policy, workload))
+
+
 def ranked(candidates: tuple[Candidate, ...]) -> list[Candidate]:
     """Candidates in order of rank, then unranked pools."""
     return sorted(candidates, key=lambda candidate: (candidate.rank == 0, candidate.rank))
@@ -277,7 +311,7 @@ def experiment_view(experiment: Experiment, limit: int, features: bool) -> Exper
         candidates=[
             candidate_view(each, features) for each in ranked(experiment.candidates)[:limit]
         ],
-        candidates_total=len(experiment.candidates),
+        candidates_total=experiment.candidates_evaluated,
         dropped=dict(experiment.dropped),
         feature_names=list(experiment.feature_names),
         stages=[StageView.model_validate(stage) for stage in experiment.stages],

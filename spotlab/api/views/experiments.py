@@ -8,11 +8,13 @@ from typing import Any
 from pydantic import Field
 
 from spotlab.api.views.base import Number, PoolView, SourceView, View, field
-from spotlab.domain.decision import Candidate, Decision
+from spotlab.domain.decision import Candidate, Decision, Experiment
 from spotlab.domain.margin import MarginRule
 from spotlab.domain.market import MarketName
 from spotlab.domain.placement import PlacementScore, PlacementState
 from spotlab.domain.workload import AppliedWorkload, AssignmentScope, to_parameters
+from spotlab.pipeline.cost_since import CostSince
+from spotlab.runtime.replay import Replay
 
 
 class SummaryView(View):
@@ -203,6 +205,55 @@ class ExperimentView(View):
     duration_ms: float = field("Duration of the evaluation.", 41.7, "ms")
 
 
+class DifferenceView(View):
+    """A value that is another in the replay; null: it is absent."""
+
+    recorded: Any = field("In the ledger.", 0.0224)
+    replayed: Any = field("In the replay.", 0.0227)
+    field: str = field("Name of the value.", "saving_usd_per_hour")
+
+
+class CostSinceView(View):
+    """What a decision has cost since, had it been carried out at once."""
+
+    until: datetime | None = field(
+        "Until when prices are known; null if none are.", "2026-11-04T09:30:00Z"
+    )
+    hours: float = field("From the decision until then.", 24.0, "h")
+    total_usd: Number = field("Sum of the parts; null if it is not known.", 1.21, "USD")
+    price_usd: Number = field("Prices times hours.", 1.2, "USD")
+    interruptions_usd: Number = field("Expected cost of interruptions.", 0.01, "USD")
+    moving_usd: Number = field("Cost of the move.", 0.0, "USD")
+    unknown: str = field("Why it is not known; empty if it is.", "")
+
+
+class ReplayedView(View):
+    """A decision, as it was recorded or as it is made now."""
+
+    decision: Decision | None = field("The decision; null if none could be made.", "STAY")
+    reason: str = field("Reason for the decision.", "No pool saves enough.")
+    chosen_pool: str | None = field("Pool to switch to; null if none.", None)
+    saving_usd_per_hour: Number = field("Expected saving of the decision.", None, "USD/h")
+    model: str = field("Model, as name@version.", "advisor-lgbm@1.2.0")
+    policy: str = field("Policy, as name@version.", "default@1")
+    workload: str = field("Workload, as name@version.", "default@1")
+    error: str = field("Why no decision could be made; empty if one was.", "")
+    cost_since: CostSinceView | None = Field(
+        description="Null unless something was changed for the replay."
+    )
+
+
+class ReplayView(View):
+    """A recorded decision, made again on the market of then."""
+
+    experiment_id: int = field("Number of the experiment.", 42)
+    identical: bool = field("Whether every value is the same, bit for bit.", True)
+    differences: list[DifferenceView] = Field(description="Values that are not.")
+    changed: list[str] = field("What was changed: model, policy, workload.", [])
+    recorded: ReplayedView = Field(description="The decision as it was recorded.")
+    replayed: ReplayedView = Field(description="The decision as it is made now.")
+
+
 class OutcomeView(View):
     """A prediction and its outcome."""
 
@@ -272,3 +323,31 @@ def candidate_view(
     if not features:
         view.features = None
     return view
+
+
+def replay_view(replay: Replay) -> ReplayView:
+    """The response for a replay."""
+    return ReplayView(
+        experiment_id=replay.recorded.experiment_id,
+        identical=replay.identical,
+        differences=[DifferenceView.model_validate(each) for each in replay.differences],
+        changed=list(replay.changed),
+        recorded=_replayed_view(replay.recorded, replay.recorded_cost),
+        replayed=_replayed_view(replay.replayed, replay.replayed_cost),
+    )
+
+
+def _replayed_view(experiment: Experiment, cost: CostSince | None) -> ReplayedView:
+    verdict = experiment.verdict
+    chosen = verdict.chosen if verdict is not None else None
+    return ReplayedView(
+        decision=verdict.decision if verdict is not None else None,
+        reason=verdict.reason if verdict is not None else "",
+        chosen_pool=chosen.pool.key if chosen is not None else None,
+        saving_usd_per_hour=verdict.saving_usd_per_hour if verdict is not None else None,
+        model=experiment.model,
+        policy=experiment.policy_version,
+        workload=experiment.workload.workload.reference,
+        error=experiment.error,
+        cost_since=None if cost is None else CostSinceView.model_validate(cost),
+    )

@@ -17,6 +17,7 @@ from spotlab.ui.candidates import table
 from spotlab.ui.common import formatting, links, session, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
+from spotlab.ui.experiments import replay
 
 
 def headline(experiment: Experiment) -> str:
@@ -63,7 +64,7 @@ def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
         _show_sides(verdict.current, verdict.chosen)
     links.of_experiment(experiment.experiment_id, experiment.instance.instance_id)
     links.of_logs(session.services().experiments.correlation_id(experiment))
-    tabs = st.tabs(["Candidates", "Filtered", "Evaluation", "Features", "Sources"])
+    tabs = st.tabs(["Candidates", "Filtered", "Evaluation", "Features", "Sources", "Replay"])
     with tabs[0]:
         _show_candidates(experiment, palette)
     with tabs[1]:
@@ -74,6 +75,8 @@ def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
         _show_features(experiment)
     with tabs[4]:
         _show_sources(experiment)
+    with tabs[5]:
+        replay.show(experiment)
     st.download_button(
         "Decision as JSON",
         data=lambda: as_json(experiment),

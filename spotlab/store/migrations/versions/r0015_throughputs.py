@@ -1,6 +1,6 @@
 """Measured throughputs of instance types.
 
-Revision r0016, after r0013. Types are spelled out, so that it stays what it was when tables change.
+Revision r0015, after r0014. Types are spelled out, so that it stays what it was when tables change.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "r0016"
-down_revision = "r0013"
+revision = "r0015"
+down_revision = "r0014"
 branch_labels = None
 depends_on = None
 
