@@ -23,8 +23,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", metavar="NAME[@VERSION]", help="model to score the market of then with")
     add(
         "--policy",
-        metavar="JSON",
-        help="parameters to change, such as '{\"risk_ceiling\": 0.02}'",
+        metavar="NAME[@VERSION]",
+        help="another policy, or parameters to change as JSON: '{\"risk_ceiling\": 0.02}'",
     )
     add("--workload", metavar="NAME[@VERSION]", help="workload of the instance")
 

@@ -8,104 +8,14 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Final
 
-from spotlab.domain.decision import (
-    Candidate,
-    Decision,
-    DropReason,
-    Experiment,
-    Lifecycle,
-    Verdict,
-)
-from spotlab.domain.market import MarketName
+from spotlab.domain.decision import Decision, Experiment, Lifecycle, Verdict
 from spotlab.domain.outcomes import Estimate, mean_of_days
-from spotlab.domain.policy import PolicyParams
-from spotlab.pipeline.policy import Situation, decide
 
 MAX_CHANGED: Final = 500
 """How many changed decisions a preview lists; all are counted."""
-_BY_POLICY: Final = {None, DropReason.RISK_CEILING, DropReason.STALE_PRICE}
-"""Why a recorded pool is no candidate, where another policy may see it differently."""
-
-
-def redecide(
-    experiment: Experiment, params: PolicyParams, last_switch_at: datetime | None
-) -> Verdict | None:
-    """The decision of a policy with the inputs of a recorded one.
-
-    Args:
-        experiment: as recorded, with its candidates.
-        params: parameters of the policy.
-        last_switch_at: when the last switch before it was decided, or None.
-    Returns:
-        None if no decision was made then.
-    """
-    if experiment.verdict is None:
-        return None
-    current = experiment.verdict.current
-    situation = Situation(
-        experiment.instance,
-        current,
-        _best(experiment, params, current),
-        _on_demand(experiment),
-        experiment.workload.workload,
-        last_switch_at,
-        experiment.created_at,
-    )
-    return decide(situation, params)
-
-
-def _best(
-    experiment: Experiment, params: PolicyParams, current: Candidate | None
-) -> Candidate | None:
-    """The candidate with the lowest expected cost on another pool, under these parameters."""
-    if _is_stale(experiment, params):
-        return None
-    own = current.pool if current is not None else experiment.instance.pool
-    on_spot = experiment.instance.lifecycle is Lifecycle.SPOT
-    usable = [
-        each
-        for each in experiment.candidates
-        if each.dropped in _BY_POLICY
-        and each.ceiling_risk <= params.risk_ceiling
-        and not (on_spot and each.pool == own)
-    ]
-    return min(usable, key=_order, default=None)
-
-
-def _order(candidate: Candidate) -> tuple[float, float, str, bool, str, str]:
-    """The order of a ranking."""
-    pool = candidate.pool
-    zone = pool.availability_zone
-    return (
-        candidate.expected_cost_usd_per_hour,
-        candidate.risk,
-        pool.region,
-        zone is None,
-        zone or "",
-        pool.instance_type,
-    )
-
-
-def _is_stale(experiment: Experiment, params: PolicyParams) -> bool:
-    if experiment.market is MarketName.RECORDED:
-        return False
-    read_at = [each.sources[0].fetched_at for each in experiment.candidates if each.sources]
-    oldest = min(read_at, default=experiment.created_at)
-    return experiment.created_at - oldest > timedelta(hours=params.max_price_age_h)
-
-
-def _on_demand(experiment: Experiment) -> float | None:
-    """On-demand price of the instance's type, from the recorded pools of that type."""
-    pool = experiment.instance.pool
-    prices = (
-        each.on_demand_price_usd_per_hour
-        for each in experiment.candidates
-        if (each.pool.region, each.pool.instance_type) == (pool.region, pool.instance_type)
-    )
-    return next((price for price in prices if price is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +93,8 @@ class PolicyPreview:
 
 @dataclass(slots=True)
 class PreviewTally:
-    """Collects a preview from decisions, newest first, in bounded memory.
+    """Collects a preview from decisions, newest first, in bounded memory."""
 
-    Args:
-        params: of the policy.
-    """
-
-    params: PolicyParams
     _decided: int = 0
     _moves_before: int = 0
     _moves_after: int = 0
@@ -200,20 +105,18 @@ class PreviewTally:
     _changes: deque[ChangedDecision] = field(default_factory=deque)
     _days: dict[date, tuple[float, int]] = field(default_factory=dict)
 
-    def add(self, experiment: Experiment, last_switch_at: datetime | None) -> None:
+    def add(self, experiment: Experiment, other: Verdict | None) -> None:
         """Count one recorded decision.
 
         Args:
             experiment: as recorded.
-            last_switch_at: when the last switch before it was decided, or None.
+            other: what the policy decides with its inputs; None: they are no longer there.
         """
         recorded = experiment.verdict
         if recorded is None:
             self._failed += 1
             return
-        again = redecide(experiment, experiment.policy, last_switch_at)
-        other = redecide(experiment, self.params, last_switch_at)
-        if again is None or other is None or _choice(again) != _choice(recorded):
+        if other is None:
             self._not_comparable += 1
             return
         self._decided += 1
@@ -278,19 +181,20 @@ def _changed(
 
 
 def _cost_difference(experiment: Experiment, recorded: Verdict, other: Verdict) -> float | None:
-    before, after = _cost_after(experiment, recorded), _cost_after(experiment, other)
-    return None if before is None or after is None else after - before
+    before, after = _gain(experiment, recorded), _gain(experiment, other)
+    return None if before is None or after is None else before - after
 
 
-def _cost_after(experiment: Experiment, verdict: Verdict) -> float | None:
-    """Expected cost after executing a verdict, USD per hour; None if unknown."""
-    if verdict.decision is Decision.SWITCH:
-        target = verdict.chosen
-    elif (
-        verdict.decision is Decision.FALLBACK_ONDEMAND
-        or experiment.instance.lifecycle is Lifecycle.ON_DEMAND
-    ):
-        return _on_demand(experiment)
-    else:
-        target = verdict.current
-    return target.expected_cost_usd_per_hour if target is not None else None
+def _gain(experiment: Experiment, verdict: Verdict) -> float | None:
+    """Expected cost of staying minus that after executing a verdict, USD per hour; None if unknown.
+
+    The cost of the move itself does not recur, so it is not part of it.
+    """
+    if verdict.decision is Decision.STAY:
+        return 0.0
+    if verdict.margin is not None:
+        return verdict.margin.saving - verdict.margin.moving
+    current, chosen = verdict.current, verdict.chosen  # recorded before there were margins
+    if chosen is None or current is None or experiment.instance.lifecycle is Lifecycle.ON_DEMAND:
+        return None
+    return current.expected_cost_usd_per_hour - chosen.expected_cost_usd_per_hour

@@ -17,6 +17,7 @@ from spotlab.errors import NoMarketData, NotAvailable, NotFound
 from spotlab.features import offline
 from spotlab.pipeline import replay as replaying
 from spotlab.pipeline.cost_since import CostSince, cost_since
+from spotlab.pipeline.evaluate import Unrecorded
 from spotlab.pipeline.replay import Difference
 from spotlab.pipeline.score import ScoredMarket
 from spotlab.runtime.lab import Lab
@@ -109,6 +110,26 @@ def open_experiment(lab: Lab, experiment: Experiment) -> Experiment:
     return replaying.opened(experiment, scored, performance)
 
 
+def decide_again(
+    lab: Lab,
+    experiment: Experiment,
+    model: str | None = None,
+    policy: PolicyParams | None = None,
+    policy_version: str | None = None,
+    applied: AppliedWorkload | None = None,
+) -> tuple[Unrecorded, ScoredMarket]:
+    """A recorded decision made again, and the scored market; see `replay_experiment`."""
+    scored = scored_then(lab, experiment)
+    if model is not None:
+        scored = replaying.scored_by(lab.store, experiment, lab.model(model))
+    if applied is None:
+        performance = replaying.performance_of(lab.store, experiment, scored)
+    else:
+        performance = index_of(applied.workload, lab.store.throughputs.newest(), scored.hardware)
+    again = replaying.replay(experiment, scored, performance, policy, policy_version, applied)
+    return again, scored
+
+
 def replay_experiment(
     lab: Lab,
     experiment: Experiment,
@@ -129,14 +150,7 @@ def replay_experiment(
         NotFound: its market is no longer in the database, or there is no such model.
         NotAvailable: it was recorded before runs were, without what this replay needs.
     """
-    scored = scored_then(lab, experiment)
-    if model is not None:
-        scored = replaying.scored_by(lab.store, experiment, lab.model(model))
-    if applied is None:
-        performance = replaying.performance_of(lab.store, experiment, scored)
-    else:
-        performance = index_of(applied.workload, lab.store.throughputs.newest(), scored.hardware)
-    again = replaying.replay(experiment, scored, performance, policy, policy_version, applied)
+    again, scored = decide_again(lab, experiment, model, policy, policy_version, applied)
     asked = {"model": model, "policy": policy, "workload": applied}
     changed = tuple(name for name, value in asked.items() if value is not None)
     result = Replay(experiment, again.experiment, replaying.differences(experiment, again), changed)

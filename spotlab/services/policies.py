@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from spotlab.domain.access import Right
-from spotlab.domain.decision import Experiment
+from spotlab.domain.decision import Experiment, Verdict
 from spotlab.domain.policy import (
     ParameterChange,
     Policy,
@@ -21,10 +20,11 @@ from spotlab.domain.policy import (
     with_changes,
 )
 from spotlab.domain.ports import ExperimentFilter, Topic
-from spotlab.errors import Cancelled, InvalidInput, NotFound
+from spotlab.errors import Cancelled, InvalidInput, NotAvailable, NotFound
 from spotlab.pipeline.collect import Progress
 from spotlab.pipeline.policy_preview import PolicyPreview, PreviewTally
 from spotlab.pipeline.shadow import Comparison, compare
+from spotlab.runtime.replay import decide_again
 from spotlab.services.base import Service
 from spotlab.telemetry.invisible_characters import hides_something, visible
 
@@ -214,14 +214,13 @@ class PolicyService(Service):
         since = until - timedelta(days=days)
         where = ExperimentFilter(since=since, until=until, accounts=self.principal.accounts)
         total = self.lab.store.ledger.count(where)
-        switches = self.lab.store.ledger.switches()
-        tally = PreviewTally(policy.params)
+        tally = PreviewTally()
         for number, experiment in enumerate(self._decisions(where)):
             if cancelled is not None and cancelled():
                 raise Cancelled(f"Stopped after {number:,} of {total:,} decisions.")
             if progress is not None:
                 progress(f"decision {number + 1:,} of {total:,}", number / max(1, total))
-            tally.add(experiment, _last_switch_at(switches, experiment))
+            tally.add(experiment, self._decided_by(policy, experiment))
         return tally.result(policy.reference, since, until)
 
     def _decisions(self, where: ExperimentFilter) -> Iterator[Experiment]:
@@ -232,17 +231,20 @@ class PolicyService(Service):
                     yield self.lab.store.ledger.get(summary.experiment_id)
             where = replace(where, before=(page[-1].created_at, page[-1].experiment_id))
 
+    def _decided_by(self, policy: Policy, experiment: Experiment) -> Verdict | None:
+        """What a policy decides with the inputs of a decision; None: they were deleted."""
+        if experiment.verdict is None:
+            return None
+        try:
+            again, _ = decide_again(
+                self.lab, experiment, policy=policy.params, policy_version=policy.reference
+            )
+        except (NotFound, NotAvailable):
+            return None
+        return again.experiment.verdict
+
     def _base(self, name: str, base: str | None) -> Policy:
         if base is not None:
             return self.get(base).policy
         newest = find(self.versions(), name, "")
         return (newest or self.get()).policy
-
-
-def _last_switch_at(
-    switches: Mapping[str, Sequence[datetime]], experiment: Experiment
-) -> datetime | None:
-    """When the last switch before a decision was decided."""
-    times = switches.get(experiment.instance.instance_id, ())
-    position = bisect_left(times, experiment.created_at)
-    return times[position - 1] if position else None

@@ -261,7 +261,7 @@ def replay_experiment(
         Query(
             min_length=2,
             max_length=1000,
-            description="Policy parameters to change, as a JSON object.",
+            description="Policy, as name or name@version; or parameters to change, as JSON.",
             examples=['{"risk_ceiling": 0.02}'],
         ),
     ] = None,
