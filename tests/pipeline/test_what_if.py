@@ -48,6 +48,7 @@ def random_changes(draw: random.Random) -> Changes:
         "min_saving_usd_per_hour": [0.0, 0.001, 0.02],
         "cooldown_h": [0.0, 6.0, 48.0],
         "hysteresis_fraction": [0.0, 0.05, 0.5],
+        "ceiling_hysteresis_fraction": [0.0, 0.1, 1.0],
         "switch_downtime_h": [0.0, 0.1, 3.0],
         "expected_stay_h": [0.1, 72.0],
         "max_price_age_h": [0.1, 12.0, 48.0],
