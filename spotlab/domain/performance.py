@@ -69,12 +69,21 @@ class RelativePerformance:
         >>> RelativePerformance("m6i.large", "c6id.large").sentence
         'Performance unknown: counted as equal to m6i.large.'
         """
+        return self.sentence_at(self.ratio)
+
+    def sentence_at(self, counted: float) -> str:
+        """What a person reads where another ratio counts; see `PerformanceIndex.counted`."""
         if self.own_type == self.other_type:
             return ""
         if self.basis is Basis.SAME:
             return f"Same family as {self.own_type}: counted as equally fast."
         if self.basis is Basis.UNKNOWN:
             return f"Performance unknown: counted as equal to {self.own_type}."
+        if counted != self.ratio:
+            return (
+                f"Counted as equal to {self.own_type}: AWS claims {self.figures} ({self.source}), "
+                "but a claim does not pay for a higher cost."
+            )
         speed = f"Counted as {self.ratio:.3g} times as fast as {self.own_type}"
         if self.basis is Basis.MEASURED:
             return f"{speed}: measured, {self.figures} ({self.source})."
@@ -98,6 +107,9 @@ class PerformanceIndex:
         default_factory=dict, init=False, repr=False, compare=False
     )
     _ratios: dict[tuple[str, tuple[str, ...]], FloatArray] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _claimed_faster: dict[tuple[str, tuple[str, ...]], BoolArray] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -137,13 +149,36 @@ class PerformanceIndex:
             by_type = {each: self.relative(own_type, each).ratio for each in set(key[1])}
             found = np.fromiter(map(by_type.__getitem__, key[1]), np.float64, len(key[1]))
             found.setflags(write=False)
-            self._ratios[key] = found
+            claimed = {
+                each
+                for each in by_type
+                if self.relative(own_type, each).basis is Basis.CLAIMED and by_type[each] > 1.0
+            }
+            self._claimed_faster[key] = np.array([each in claimed for each in key[1]], np.bool_)
+            self._ratios[key] = found  # last: another thread reads both when it finds this one
         return found
 
-    def is_claimed(self, own_type: str, types: Sequence[str]) -> BoolArray:
-        """Which of the `ratios` rest on a claim only; (n,)."""
-        bases = {each: self.relative(own_type, each).basis for each in set(types)}
-        return np.array([bases[each] is Basis.CLAIMED for each in types], dtype=np.bool_)
+    def counted(
+        self, own_type: str, types: Sequence[str], costs: FloatArray, own_cost: float | None
+    ) -> FloatArray:
+        """The ratios that count at these costs: a claim alone never pays for a higher one.
+
+        "Up to 25 % better" may be worth nothing to a program. A type that is only claimed to be
+        faster counts as such where its pool costs no more than the instance's own, and as equal
+        elsewhere; a claim that a type is slower always counts, and so does a measurement.
+
+        Args:
+            own_type: of the instance.
+            types: (n,) as in `ratios`.
+            costs: (n,) expected cost of an hour on each pool, USD; NaN: unknown.
+            own_cost: expected cost of an hour on the instance's own pool, USD; None: unknown.
+        Returns:
+            (n,) ratios above 0.
+        """
+        ratios = self.ratios(own_type, types)
+        limit = np.nan if own_cost is None else own_cost
+        with_effect = ~self._claimed_faster[own_type, tuple(types)] | (costs <= limit)
+        return np.where(with_effect, ratios, 1.0)
 
     def _compare(self, own_type: str, other_type: str) -> RelativePerformance:
         if own_type == other_type:

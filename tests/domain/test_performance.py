@@ -102,6 +102,27 @@ def test_a_larger_size_of_the_same_family_does_not_count_as_faster() -> None:
     assert PerformanceIndex().relative("m6g.large", "m7g.4xlarge").ratio == 1.25
 
 
+def test_a_claim_alone_never_pays_for_a_higher_cost() -> None:
+    index = PerformanceIndex((measured(m6g__large=1000, c7g__large=1180),))
+    types = ("m6g.large", "m7g.large", "m7g.large", "c7g.large", "c6id.large")
+    costs = np.array([1.0, 0.99, 1.01, 1.1, 0.5])
+    assert index.counted("m6g.large", types, costs, 1.0).tolist() == [1.0, 1.25, 1.0, 1.18, 1.0]
+    assert index.counted("m6g.large", types, costs, None).tolist() == [1.0, 1.0, 1.0, 1.18, 1.0]
+    unknown = np.full(5, np.nan)
+    assert index.counted("m6g.large", types, unknown, 1.0).tolist() == [1.0, 1.0, 1.0, 1.18, 1.0]
+    found = index.relative("m6g.large", "m7g.large")
+    assert found.sentence_at(1.0).startswith("Counted as equal to m6g.large: AWS claims")
+    assert found.sentence_at(1.0).endswith("but a claim does not pay for a higher cost.")
+    assert found.sentence_at(1.25) == found.sentence
+
+
+def test_a_claim_that_a_type_is_slower_counts_at_any_cost() -> None:
+    index = PerformanceIndex()
+    costs = np.array([0.5, 2.0])
+    ratios = index.counted("m7g.large", ("m6g.large", "m6g.large"), costs, 1.0)
+    assert ratios.tolist() == [0.8, 0.8]
+
+
 def test_measured_types_win_over_claims() -> None:
     index = PerformanceIndex((measured(m6g__large=1000, m7g__large=1180),))
     found = index.relative("m6g.large", "m7g.large")
@@ -197,17 +218,13 @@ def test_ratios_are_those_of_each_pair_and_fast() -> None:
     pools = tuple(types[i % len(types)] for i in range(15_341))
     index = PerformanceIndex((measured(m6g=500, m7g=600),))
     owns = types[:24]
-    assert index.is_claimed("m6g.large", ("m6g.large", "m7g.large", "c7g.large")).tolist() == [
-        False,
-        False,
-        True,
-    ]
     for own in owns:
         ratios = index.ratios(own, pools)
         assert ratios.shape == (15_341,)
         assert ratios.dtype == np.float64
         assert ratios[100] == index.relative(own, pools[100]).ratio
+    costs = np.ones(len(pools))
     started = time.perf_counter()
     for own in owns:
-        index.ratios(own, pools)
+        index.counted(own, pools, costs, 1.0)
     assert (time.perf_counter() - started) / len(owns) < 0.01
