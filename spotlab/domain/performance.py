@@ -106,10 +106,7 @@ class PerformanceIndex:
     _known: dict[str, dict[str, RelativePerformance]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    _ratios: dict[tuple[str, tuple[str, ...]], FloatArray] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
-    _claimed_faster: dict[tuple[str, tuple[str, ...]], BoolArray] = field(
+    _arrays: dict[tuple[str, tuple[str, ...]], tuple[FloatArray, BoolArray]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -139,27 +136,19 @@ class PerformanceIndex:
 
         Args:
             own_type: of the instance.
-            types: (n,); pass the same tuple again to have the same (read-only) array again.
+            types: (k,).
         Returns:
-            (n,) ratios above 0; 1 where unknown.
+            (k,) ratios above 0, read-only; 1 where unknown.
         """
-        key = (own_type, tuple(types))
-        found = self._ratios.get(key)
-        if found is None:
-            by_type = {each: self.relative(own_type, each).ratio for each in set(key[1])}
-            found = np.fromiter(map(by_type.__getitem__, key[1]), np.float64, len(key[1]))
-            found.setflags(write=False)
-            claimed = {
-                each
-                for each in by_type
-                if self.relative(own_type, each).basis is Basis.CLAIMED and by_type[each] > 1.0
-            }
-            self._claimed_faster[key] = np.array([each in claimed for each in key[1]], np.bool_)
-            self._ratios[key] = found  # last: another thread reads both when it finds this one
-        return found
+        return self._ratios_and_claims(own_type, types)[0]
 
     def counted(
-        self, own_type: str, types: Sequence[str], costs: FloatArray, own_cost: float | None
+        self,
+        own_type: str,
+        types: Sequence[str],
+        costs: FloatArray,
+        own_cost: float | None,
+        codes: NDArray[np.intp] | None = None,
     ) -> FloatArray:
         """The ratios that count at these costs: a claim alone never pays for a higher one.
 
@@ -169,16 +158,32 @@ class PerformanceIndex:
 
         Args:
             own_type: of the instance.
-            types: (n,) as in `ratios`.
+            types: (k,).
             costs: (n,) expected cost of an hour on each pool, USD; NaN: unknown.
             own_cost: expected cost of an hour on the instance's own pool, USD; None: unknown.
+            codes: (n,) position in `types` of each pool's type; None: the pools are the types.
         Returns:
             (n,) ratios above 0.
         """
-        ratios = self.ratios(own_type, types)
+        ratios, claimed_faster = self._ratios_and_claims(own_type, types)
+        if codes is not None:
+            ratios, claimed_faster = ratios[codes], claimed_faster[codes]
         limit = np.nan if own_cost is None else own_cost
-        with_effect = ~self._claimed_faster[own_type, tuple(types)] | (costs <= limit)
-        return np.where(with_effect, ratios, 1.0)
+        return np.where(~claimed_faster | (costs <= limit), ratios, 1.0)
+
+    def _ratios_and_claims(
+        self, own_type: str, types: Sequence[str]
+    ) -> tuple[FloatArray, BoolArray]:
+        """The ratio of each type, and whether it is only claimed to be faster."""
+        key = (own_type, tuple(types))
+        found = self._arrays.get(key)
+        if found is None:
+            each = [self.relative(own_type, name) for name in key[1]]
+            ratios = np.array([one.ratio for one in each], dtype=np.float64)
+            claimed = np.array([one.basis is Basis.CLAIMED for one in each], dtype=np.bool_)
+            ratios.setflags(write=False)
+            found = self._arrays[key] = ratios, claimed & (ratios > 1.0)
+        return found
 
     def _compare(self, own_type: str, other_type: str) -> RelativePerformance:
         if own_type == other_type:
