@@ -29,7 +29,7 @@ class Claim:
         ratio: performance of `faster` relative to `slower`, as stated.
         statement: AWS's words.
         title: of the announcement.
-        published: its date, year-month-day, or year-month where the day is not certain.
+        published: its date, as much of year-month-day as is certain.
         url: where it is, or where such announcements are.
         since, until: first and last `CLAIMS_VERSION` that contains it; until None: still does.
     """
@@ -85,30 +85,12 @@ CLAIMS: Final[tuple[Claim, ...]] = (
     ),
     Claim(
         _GRAVITON3,
-        ("r8g",),
+        _GRAVITON4,
         1.3,
-        "up to 30% better performance than Graviton3",
-        "AWS Graviton4-based Amazon EC2 R8g instances: best price performance in Amazon EC2",
-        "2024-07-09",
-        _BLOG
-        + "aws-graviton4-based-amazon-ec2-r8g-instances-best-price-performance-in-amazon-ec2/",
-    ),
-    Claim(
-        _GRAVITON3,
-        ("c8g", "m8g"),
-        1.3,
-        "up to 30% better performance than Graviton3",
-        "Amazon EC2 C8g and M8g instances",
+        "AWS Graviton4 processors deliver up to 30% better compute performance than Graviton3 "
+        "processors",
+        "Amazon EC2 M8g instances",
         "2024-09",
-        _PRODUCTS + "c8g/",
-    ),
-    Claim(
-        _GRAVITON3,
-        ("c8gd", "m8gd", "r8gd"),
-        1.3,
-        "up to 30% better compute performance than Graviton3-based instances",
-        "Amazon EC2 C8gd, M8gd and R8gd instances",
-        "2025-04",
         _PRODUCTS + "m8g/",
     ),
     Claim(
@@ -124,7 +106,7 @@ CLAIMS: Final[tuple[Claim, ...]] = (
         _GRAVITON4,
         ("m9g", "m9gd"),
         1.25,
-        "up to 25% better compute performance than Graviton4",
+        "up to 25% better compute performance compared to Graviton4-based instances",
         "Now available: Amazon EC2 M9g and M9gd instances powered by new AWS Graviton5 processors",
         "2026-06-10",
         _BLOG + "now-available-amazon-ec2-m9g-and-m9gd-instances-powered-by-new-aws-graviton5-"
@@ -138,6 +120,16 @@ CLAIMS: Final[tuple[Claim, ...]] = (
         "Amazon EC2 C9g and C9gd instances powered by AWS Graviton5 processors",
         "2026-06-30",
         _PRODUCTS + "c9g/",
+    ),
+    Claim(
+        ("r8g", "r8gd"),
+        ("r9g", "r9gd"),
+        1.25,
+        "up to 25% better compute performance compared to AWS Graviton4-based R8g and R8gd "
+        "instances",
+        "Amazon EC2 R9g and R9gd memory-optimized instances",
+        "2026",
+        _PRODUCTS + "r9g/",
     ),
     Claim(
         ("x2gd",),
@@ -220,18 +212,18 @@ CLAIMS: Final[tuple[Claim, ...]] = (
         ("m8i",),
         1.2,
         "up to 20% better performance than M7i and M7i-flex instances",
-        "New general-purpose Amazon EC2 M8i and M8i-flex instances",
-        "2025-08",
-        _PRODUCTS + "m8i/",
+        "New General Purpose Amazon EC2 M8i and M8i-flex instances",
+        "2025-08-28",
+        _NEWS + "2025/08/amazon-ec2-m8i-and-m8i-flex-instances-generally-available/",
     ),
     Claim(
         ("m7i-flex",),
         ("m8i-flex",),
         1.2,
         "up to 20% better performance than M7i and M7i-flex instances",
-        "New general-purpose Amazon EC2 M8i and M8i-flex instances",
-        "2025-08",
-        _PRODUCTS + "m8i/",
+        "New General Purpose Amazon EC2 M8i and M8i-flex instances",
+        "2025-08-28",
+        _NEWS + "2025/08/amazon-ec2-m8i-and-m8i-flex-instances-generally-available/",
     ),
     Claim(
         ("r7i",),
