@@ -1,7 +1,7 @@
 """Retention rules: which rows of each table may be deleted.
 
 Never deleted: the audit log (its hash chain would break), models and their events, accounts,
-instances, users, leases, jobs, alert rules, interruptions and exposure (they cannot be collected
+instances, users, leases, jobs, alert rules, workloads, throughputs, interruptions and exposure (they cannot be collected
 again), and recorded markets.
 """
 
