@@ -73,6 +73,7 @@ OPERATIONS: Final[dict[str, Right | None]] = {
             "get_experiment",
             "list_experiment_candidates",
             "list_experiment_outcomes",
+            "explain_decision",
             "explain_experiment",
             "list_models",
             "get_model",
@@ -92,6 +93,11 @@ OPERATIONS: Final[dict[str, Right | None]] = {
             "list_throughputs",
             "list_performance_claims",
             "compare_performance",
+            "list_workloads",
+            "get_workload",
+            "list_workload_versions",
+            "list_workload_assignments",
+            "get_instance_workload",
         ),
         Right.READ,
     ),
@@ -103,6 +109,9 @@ OPERATIONS: Final[dict[str, Right | None]] = {
             "set_requirements",
             "save_throughputs",
             "remove_throughputs",
+            "save_workload",
+            "assign_workload",
+            "unassign_workload",
         ),
         Right.CHANGE_INSTANCES,
     ),
@@ -163,6 +172,12 @@ BODIES: Final[dict[str, Any]] = {
     "set_mode": {"mode": "linear"},
     "set_shadow": {"shadow": True},
     "set_requirements": {"requirements": None},
+    "save_workload": {
+        "description": "Of a test.",
+        "work_lost_h": 0.5,
+        "recovery_h": 0.1,
+        "expected_version": None,
+    },
     "decide_model": {},
     "change_job": {"paused": False},
     "run_job": {},
@@ -171,12 +186,16 @@ BODIES: Final[dict[str, Any]] = {
     "save_throughputs": {"throughputs": [{"name": "m7g.large", "throughput": 1180.0}]},
     "create_token": {"user": "viewer", "name": "n", "scopes": ["read"], "valid_days": 1},
 }
-"""Valid request bodies; those of `evaluate_many` and `upload_model` are built in `request_of`."""
+"""Valid request bodies; those that name an instance or are no JSON are built in `request_of`."""
 
 ENDLESS: Final = frozenset({"stream_logs"})
 """Endless responses: requested only with roles that are refused."""
 GONE: Final = frozenset({"revoke_token", "delete_alert_rule"})
 """Requested for something that does not exist: 404 for roles with the right."""
+OF_ALL_ACCOUNTS: Final = frozenset({"save_workload"})
+"""Changes that affect all accounts: 403 for users who see only some."""
+NAMES_AN_INSTANCE: Final = frozenset({"evaluate_many", "assign_workload", "unassign_workload"})
+"""Name an instance in their body or query: 404 for those of other accounts."""
 OF_AN_ACCOUNT: Final = ("instance_id", "name", "experiment_id")
 OF_SOMEBODY: Final = tuple(
     f"/api/v1/{part}/" for part in ("accounts", "instances", "experiments", "alerts/rules")
@@ -286,9 +305,17 @@ def request_of(
             options["content"], options["headers"] = b"no zip", {"Content-Type": "application/zip"}
         elif name == "evaluate_many":
             options["json"] = {"instance_ids": [values["instance_id"]]}
+        elif name == "assign_workload":
+            options["json"] = {
+                "scope": "instance",
+                "key": values["instance_id"],
+                "workload": "queue-worker",
+            }
         else:
             options["json"] = BODIES[name]
     needed = [p["name"] for p in operation.get("parameters", []) if p["in"] == "query"]
+    if name == "unassign_workload":
+        options["params"] = {"scope": "instance", "key": values["instance_id"]}
     if "pool" in needed:
         options["params"] = {"pool": values["pool"]}
     if name == "compare_performance":
@@ -327,10 +354,13 @@ def test_every_operation_of_the_api(who: str, lab: Lab, asked: Any) -> None:
             assert name in OPERATIONS, f"{name} ({method} {path}) needs a right in OPERATIONS"
             right = OPERATIONS[name]
             allowed = right is OPEN or (may(who, right) and name not in EVERYWHERE)
+            allowed = right is OPEN or (may(who, right) and name not in OF_ALL_ACCOUNTS)
             if name in ENDLESS and allowed:
                 continue
             if path.startswith("/api/v1/jobs"):
                 values_here = values | {"name": "collect-prices"}
+            elif path.startswith("/api/v1/workloads"):
+                values_here = values | {"name": "queue-worker"}
             elif path.startswith("/api/v1/users"):
                 values_here = values | {"name": "viewer"}
             elif name == "delete_alert_rule":
@@ -339,7 +369,7 @@ def test_every_operation_of_the_api(who: str, lab: Lab, asked: Any) -> None:
                 values_here = values
             sent.append(request_of(name, method, path, operation, values_here))
             theirs = account == "acme" or not (
-                path.startswith(OF_SOMEBODY) or name == "evaluate_many"
+                path.startswith(OF_SOMEBODY) or name in NAMES_AN_INSTANCE
             )
             expected.append((name, right, allowed, theirs))
         for (method, path, _), status, (name, _, allowed, theirs) in zip(

@@ -35,6 +35,7 @@ from spotlab.api.routes import (
     throughputs,
     users,
     whoami,
+    workloads,
 )
 from spotlab.domain.access import Principal
 from spotlab.errors import SpotlabError
@@ -51,6 +52,7 @@ ROUTERS = (
     candidates.router,
     experiments.router,
     models.router,
+    workloads.router,
     jobs.router,
     logs.router,
     alerts.router,

@@ -13,6 +13,7 @@ from spotlab.client import monitoring_schemas, schemas
 from spotlab.client.monitoring import Alerts, Audit, Logs, Market
 from spotlab.client.throughputs import Throughputs
 from spotlab.client.transport import ANY_STATE, Resource, Transport, path_segment
+from spotlab.client.workloads import Workloads
 
 
 class SpotLab:
@@ -58,6 +59,7 @@ class SpotLab:
         self.audit = Audit(self._transport)
         self.market = Market(self._transport)
         self.throughputs = Throughputs(self._transport)
+        self.workloads = Workloads(self._transport)
 
     def me(self) -> schemas.Me:
         """The signed-in user."""
@@ -231,6 +233,11 @@ class Experiments(Resource):
         """Explanation of a pool's risk in the decision."""
         path = f"/experiments/{experiment_id}/explanation"
         return self._transport.get(path, schemas.Explanation, pool=pool)
+
+    def explain_decision(self, experiment_id: int) -> schemas.DecisionExplanation:
+        """The decision's margin, its runner-up, and what would change it."""
+        path = f"/experiments/{experiment_id}/decision-explanation"
+        return self._transport.get(path, schemas.DecisionExplanation)
 
 
 class Models(Resource):

@@ -75,7 +75,8 @@ MEANINGS: Final[dict[Right, str]] = {
     Right.UPLOAD_MODELS: "upload models as candidates",
     Right.EVALUATE: "evaluate instances",
     Right.COLLECT: "collect the market",
-    Right.CHANGE_INSTANCES: "set the model, pipeline, shadow mode and requirements of instances",
+    Right.CHANGE_INSTANCES: "set the model, workload, pipeline, shadow mode and requirements of "
+    "instances",
     Right.RECORD_EVENTS: "record interruptions",
     Right.RUN_JOBS: "run, pause and schedule jobs",
     Right.CHANGE_ALERTS: "change alert rules",

@@ -1,4 +1,4 @@
-"""Instances, requirements, candidates, policy parameters, decisions and experiments."""
+"""Instances, candidates, decisions and experiments."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from spotlab.domain.market import LINUX, MarketName, Pool, Provenance
+from spotlab.domain.margin import Margin
+from spotlab.domain.market import MarketName, Pool, Provenance
 from spotlab.domain.policy import CEILING_HORIZON_H, PolicyParams
+from spotlab.domain.requirements import Requirements as Requirements
 from spotlab.domain.risk import Evidence, risk_within
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload
 
@@ -60,38 +62,8 @@ class DropReason(StrEnum):
     STALE_PRICE = "spot price too old"
     NO_RISK = "risk unknown: the model refused the pool's features"
     RISK_CEILING = "risk over the ceiling"
+    SPREAD = "left to other instances, to spread the fleet"
     ABOVE_ON_DEMAND = "costs no less than on-demand"
-
-
-@dataclass(frozen=True, slots=True)
-class Requirements:
-    """What a pool must offer. None: no requirement; an empty tuple: any.
-
-    Args:
-        regions: allowed regions.
-        zones: allowed availability zones.
-        families: allowed instance families.
-        vcpu_min, vcpu_max: virtual CPUs.
-        memory_gb_min, memory_gb_max: GiB.
-        architecture: "x86_64" or "arm64".
-        accelerator: True: required; False: not allowed; None: either.
-        burstable: True: only t series types; False: none of them; None: either.
-        max_advisor_bucket: highest allowed advisor bucket, 0..4.
-        operating_system: "Linux" or "Windows".
-    """
-
-    regions: tuple[str, ...] = ()
-    zones: tuple[str, ...] = ()
-    families: tuple[str, ...] = ()
-    vcpu_min: float | None = None
-    vcpu_max: float | None = None
-    memory_gb_min: float | None = None
-    memory_gb_max: float | None = None
-    architecture: str | None = None
-    accelerator: bool | None = None
-    burstable: bool | None = None
-    max_advisor_bucket: int | None = None
-    operating_system: str = LINUX
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +114,14 @@ class Candidate:
         risk: P(interrupted within horizon_h), 0..1.
         horizon_h: hours.
         hazard_per_hour: expected interruptions per hour.
-        expected_cost_usd_per_hour: price + hazard × cost of an interruption.
+        expected_cost_usd_per_hour: (price + hazard × cost of an interruption) / performance.
         rank: 1 has the lowest expected cost; 0: not ranked.
         dropped: why it is filtered; None: it is a candidate.
         reasons: sentences for a person.
         sources: of its numbers, price first.
         features: by name, without NaN.
         evidence: from own instances, if it changed the hazard; None: the hazard is the model's.
+        performance: work per hour relative to the instance's own type; 1 where it is unknown.
     """
 
     pool: Pool
@@ -164,6 +137,17 @@ class Candidate:
     sources: tuple[Provenance, ...] = ()
     features: Mapping[str, float] = field(default_factory=dict)
     evidence: Evidence | None = None
+    performance: float = 1.0
+
+    @property
+    def price_for_work(self) -> float:
+        """Spot price of an hour's work of the instance's own type, USD."""
+        return self.spot_price_usd_per_hour / self.performance
+
+    @property
+    def interruption_usd_per_hour(self) -> float:
+        """What interruptions add to an hour's work of the instance's own type, USD."""
+        return self.expected_cost_usd_per_hour - self.price_for_work
 
     @property
     def ceiling_risk(self) -> float:
@@ -189,6 +173,25 @@ class StageTrace:
 
 
 @dataclass(frozen=True, slots=True)
+class RunnerUp:
+    """The best option that was not taken.
+
+    Args:
+        decision: STAY, SWITCH or FALLBACK_ONDEMAND.
+        pool: where the instance would run.
+        expected_cost_usd_per_hour: its price with interruptions, per hour of the instance's work.
+        margin: of moving there instead of staying; None for STAY.
+        reason: why it lost, as a sentence.
+    """
+
+    decision: Decision
+    pool: Pool
+    expected_cost_usd_per_hour: float
+    margin: Margin | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The policy's decision about one instance.
 
@@ -199,6 +202,9 @@ class Verdict:
         chosen: the candidate to switch to; None unless SWITCH.
         saving_usd_per_hour: expected cost before minus after, USD per hour (may be negative for a
             fallback); None if either is unknown.
+        margin: of the chosen move, or for STAY of the best move that was possible; None if there
+            was none or its cost is unknown.
+        runner_up: the best option that was not taken, or None.
     """
 
     decision: Decision
@@ -206,6 +212,8 @@ class Verdict:
     current: Candidate | None
     chosen: Candidate | None
     saving_usd_per_hour: float | None
+    margin: Margin | None = None
+    runner_up: RunnerUp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +238,9 @@ class Experiment:
         error: why no decision could be made; "" if one was made.
         duration_ms: of the evaluation of this instance.
         workload: the version that applied, and the rule that chose it.
+        policy_version: "name@version" of the policy.
+        unavailable: pools that were left to other instances of the run, by key, and why.
+        performance: fingerprint of the performance index; "": all hardware counted as equal.
     """
 
     experiment_id: int
@@ -249,3 +260,6 @@ class Experiment:
     error: str = ""
     duration_ms: float = 0.0
     workload: AppliedWorkload = NO_WORKLOAD
+    policy_version: str = "default@1"
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+    performance: str = ""

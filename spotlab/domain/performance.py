@@ -28,6 +28,7 @@ from spotlab.domain.instance_types import family_of
 from spotlab.domain.performance_claims import CLAIMS_VERSION, Claim, claim_paths
 from spotlab.domain.risk import FloatArray
 from spotlab.domain.throughputs import ALL_WORKLOADS, ANY_WORKLOAD, ThroughputSet
+from spotlab.domain.workload import Workload
 from spotlab.errors import InvalidInput
 
 BoolArray = NDArray[np.bool_]
@@ -117,6 +118,8 @@ class PerformanceIndex:
         >>> PerformanceIndex((ThroughputSet("training", 3, ()),)).fingerprint
         'training@3+claims@1'
         """
+        if not self.sets and not self.claims_version:
+            return ""
         return "+".join([*(each.reference for each in self.sets), f"claims@{self.claims_version}"])
 
     def with_sizes(self, hardware: Mapping[str, Hardware]) -> PerformanceIndex:
@@ -241,6 +244,13 @@ def sizes_of(hardware: Mapping[str, Hardware]) -> dict[str, float]:
         if size:
             found[name] = size
     return found
+
+
+def index_of(
+    workload: Workload, newest: Mapping[str, ThroughputSet], hardware: Mapping[str, Hardware]
+) -> PerformanceIndex:
+    """The index of a workload; claims count if its hardware rule says so. See `index_for`."""
+    return index_for(workload.name, newest, hardware, use_claims=workload.hardware.use_claims)
 
 
 def read_fingerprint(fingerprint: str) -> tuple[tuple[tuple[str, int], ...], int]:

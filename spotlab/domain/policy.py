@@ -21,6 +21,9 @@ class PolicyParams:
         cooldown_h: time after a switch during which no switch is made for a saving, hours.
         risk_ceiling: highest risk within CEILING_HORIZON_H that a pool may have, whatever the
             workload's horizon; 0.0075 is about 20 % a month.
+        ceiling_hysteresis_fraction: an instance leaves its own pool only when the pool's risk is
+            above the ceiling by more than this share, so that a risk that moves around the ceiling
+            causes no switch each time.
         max_price_age_h: a pool whose price was read longer ago is not used, hours; does not apply
             to a recorded market.
         switch_downtime_h: cost of a switch itself, hours of work at the on-demand price.
@@ -32,9 +35,15 @@ class PolicyParams:
     hysteresis_fraction: float = 0.05
     cooldown_h: float = 6.0
     risk_ceiling: float = 0.0075
+    ceiling_hysteresis_fraction: float = 0.1
     max_price_age_h: float = 48.0
     switch_downtime_h: float = 0.1
     expected_stay_h: float = 72.0
+
+    @property
+    def leaving_risk(self) -> float:
+        """Risk within CEILING_HORIZON_H above which an instance leaves its own pool."""
+        return self.risk_ceiling * (1.0 + self.ceiling_hysteresis_fraction)
 
     def as_dict(self) -> dict[str, float]:
         """The parameters by name."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 
 import numpy as np
 
@@ -18,6 +20,8 @@ from spotlab.domain.decision import (
     StageTrace,
     Verdict,
 )
+from spotlab.domain.like_for_like import unknown_facts
+from spotlab.domain.performance import EQUAL, Basis, PerformanceIndex
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope, Workload
 from spotlab.errors import SpotlabError
@@ -27,7 +31,12 @@ from spotlab.pipeline.rank import Ranking, rank
 from spotlab.pipeline.score import ScoredMarket
 from spotlab.pipeline.stage_trace import Tracer
 
-POLICY_DROPS = {DropReason.RISK_CEILING, DropReason.UNSAFE_RATE, DropReason.STALE_PRICE}
+POLICY_DROPS = {
+    DropReason.RISK_CEILING,
+    DropReason.UNSAFE_RATE,
+    DropReason.STALE_PRICE,
+    DropReason.SPREAD,
+}
 """Pools that meet the requirements but not the policy: recorded in full with the experiment."""
 
 
@@ -39,11 +48,13 @@ class Evaluation:
         scored: the market, scored by their model.
         policy: parameters.
         shared_stages: traces of collect, features and risk, which run once for all instances.
+        policy_version: "name@version" of the policy.
     """
 
     scored: ScoredMarket
     policy: PolicyParams
     shared_stages: tuple[StageTrace, ...] = ()
+    policy_version: str = "default@1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,8 @@ def rank_for(
     scored: ScoredMarket,
     policy: PolicyParams,
     workload: Workload,
+    unavailable: Collection[str] = (),
+    performance: PerformanceIndex = EQUAL,
 ) -> Ranking:
     """The pools that could take over an instance's work, by expected cost.
 
@@ -74,11 +87,16 @@ def rank_for(
         scored: the market.
         policy: parameters.
         workload: the one that applies to the instance.
+        unavailable: keys of pools that are left to other instances.
+        performance: of types, for the workload.
     Raises:
         ValueError: the instance's type is no instance type.
     """
     shortfalls = hardware_shortfalls(
-        instance.pool.instance_type, scored.hardware, workload.hardware, instance.requirements
+        instance.pool.instance_type,
+        scored.hardware,
+        workload.hardware,
+        instance.requirements or workload.requirements,
     )
     return rank(
         scored,
@@ -87,6 +105,9 @@ def rank_for(
         workload,
         on_demand_usd_per_hour=scored.on_demand_usd_per_hour(instance.pool),
         shortfalls=shortfalls,
+        unavailable=unavailable,
+        own_type=instance.pool.instance_type,
+        performance=performance,
     )
 
 
@@ -96,6 +117,8 @@ def evaluate(
     last_switch_at: datetime | None,
     now: datetime,
     applied: AppliedWorkload = NO_WORKLOAD,
+    unavailable: Mapping[str, str] = MappingProxyType({}),
+    performance: PerformanceIndex = EQUAL,
 ) -> Unrecorded:
     """Filter, rank and decide for one instance. Nothing is recorded here.
 
@@ -107,6 +130,8 @@ def evaluate(
         last_switch_at: when its last switch was decided, or None.
         now: aware UTC.
         applied: the workload that applies to the instance, and the rule that chose it.
+        unavailable: pools that are left to other instances of the run, by key, and why.
+        performance: of types, for the workload.
     """
     started = time.perf_counter()
     scored, policy, workload = evaluation.scored, evaluation.policy, applied.workload
@@ -117,12 +142,17 @@ def evaluate(
         requirements = requirements_of(instance, scored.table, workload)
         on_demand = scored.on_demand_usd_per_hour(instance.pool)
         with tracer.stage("filter", rows_in=len(scored.table)) as stage:
-            ranking = rank_for(instance, requirements, scored, policy, workload)
+            ranking = rank_for(
+                instance, requirements, scored, policy, workload, unavailable, performance
+            )
             stage.rows_out = len(ranking.candidates)
         with tracer.stage("policy", rows_in=len(ranking.candidates)) as stage:
-            current, best = _current_and_best(instance, ranking)
-            situation = Situation(instance, current, best, on_demand, workload, last_switch_at, now)
-            verdict = with_workload(decide(situation, policy), applied)
+            current, best, second = current_and_best(instance, ranking)
+            situation = Situation(
+                instance, current, best, on_demand, workload, last_switch_at, now, second
+            )
+            verdict = _with_hardware(decide(situation, policy), ranking)
+            verdict = _with_spread(with_workload(verdict, applied), ranking, unavailable)
             stage.rows_out = 1
     except (SpotlabError, ValueError) as exc:
         error = str(exc)
@@ -144,6 +174,9 @@ def evaluate(
         error=error,
         duration_ms=(time.perf_counter() - started) * 1e3,
         workload=applied,
+        policy_version=evaluation.policy_version,
+        unavailable=dict(unavailable),
+        performance=performance.fingerprint,
     )
     return Unrecorded(experiment, ranking)
 
@@ -155,10 +188,43 @@ def with_workload(verdict: Verdict, applied: AppliedWorkload) -> Verdict:
     return replace(verdict, reason=f"{verdict.reason} {applied.reason}")
 
 
-def _current_and_best(
+def _with_hardware(verdict: Verdict, ranking: Ranking) -> Verdict:
+    """The same verdict; its reason says what is known about another type's performance."""
+    own, chosen = ranking.own_type, verdict.chosen
+    if own is None or chosen is None or chosen.pool.instance_type == own:
+        return verdict
+    there = chosen.pool.instance_type
+    performance = ranking.performance.relative(own, there)
+    sentences = [verdict.reason]
+    if performance.basis is not Basis.SAME:
+        sentences.append(performance.sentence)
+    hardware = ranking.scored.hardware
+    if own in hardware and there in hardware:
+        unknown = unknown_facts(hardware[own], hardware[there])
+        if unknown:
+            sentences.append(f"Unknown, so counted as equal: {', '.join(unknown)}.")
+    return replace(verdict, reason=" ".join(each for each in sentences if each))
+
+
+def _with_spread(verdict: Verdict, ranking: Ranking, unavailable: Mapping[str, str]) -> Verdict:
+    """The same verdict; its reason says so where a better pool was left to other instances."""
+    if not unavailable:
+        return verdict
+    cost = ranking.table["expected_cost_usd_per_hour"].to_numpy(np.float64)
+    left = (ranking.table["dropped"] == DropReason.SPREAD).to_numpy()
+    if verdict.chosen is not None:
+        left &= cost < verdict.chosen.expected_cost_usd_per_hour
+    if not left.any():
+        return verdict
+    better = ranking.candidate(int(np.flatnonzero(left)[cost[left].argmin()]))
+    why = unavailable[better.pool.key]
+    return replace(verdict, reason=f"{verdict.reason} {better.pool.label} is cheaper, but {why}.")
+
+
+def current_and_best(
     instance: Instance, ranking: Ranking
-) -> tuple[Candidate | None, Candidate | None]:
-    """The instance's own pool, and the best candidate on another pool, or None.
+) -> tuple[Candidate | None, Candidate | None, Candidate | None]:
+    """The instance's own pool, and the two best candidates on other pools, or None.
 
     If the zone has no price, the own pool is the region's row. If its expected cost is unknown, it
     is None. For an on-demand instance, the spot pool of its own type may be the best candidate.
@@ -170,9 +236,10 @@ def _current_and_best(
     if current is not None and not np.isfinite(current.expected_cost_usd_per_hour):
         current = None
     on_spot = instance.lifecycle is Lifecycle.SPOT
-    best_rows = range(min(2, len(ranking.candidates)))
-    other = next((best for best in best_rows if not (on_spot and best == row)), None)
-    return current, ranking.candidate(other) if other is not None else None
+    first = range(min(3, len(ranking.candidates)))
+    others = [best for best in first if not (on_spot and best == row)][:2]
+    best, second = (*(ranking.candidate(each) for each in others), None, None)[:2]
+    return current, best, second
 
 
 def _recorded_candidates(ranking: Ranking, verdict: Verdict | None) -> tuple[Candidate, ...]:

@@ -1,14 +1,14 @@
 """STAY, SWITCH or FALLBACK_ONDEMAND: the linear policy.
 
-It compares the expected cost (price + hazard × cost of an interruption) of an instance's pool, of
-the best candidate and of on-demand. A switch must save a minimum after the cost of its own
-downtime. After a recent switch the minimum is higher, so that prices that cross back and forth do
-not cause a switch each time.
+It compares the expected cost of an hour's work where the instance runs, on the best candidate and
+on demand. A move must save a minimum after its own cost; after a recent switch the minimum is
+higher, so that prices that cross back and forth do not cause a switch each time. A pool over the
+risk ceiling is left whatever that costs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from spotlab.domain.decision import (
@@ -16,10 +16,19 @@ from spotlab.domain.decision import (
     Decision,
     Instance,
     Lifecycle,
+    RunnerUp,
     Verdict,
 )
+from spotlab.domain.margin import Margin, MarginRule
 from spotlab.domain.policy import CEILING_HORIZON_H, PolicyParams
 from spotlab.domain.workload import Workload
+from spotlab.pipeline.policy_text import (
+    cost_text,
+    percent,
+    pool_at_price,
+    saving_text,
+    usd,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,7 @@ class Situation:
         workload: the workload that applies to it.
         last_switch_at: when the last switch was decided, or None.
         now: aware UTC.
+        second: the best candidate after `best`, or None.
     """
 
     instance: Instance
@@ -44,21 +54,147 @@ class Situation:
     workload: Workload
     last_switch_at: datetime | None
     now: datetime
+    second: Candidate | None = None
+
+    @property
+    def pays_on_demand(self) -> bool:
+        """Whether the instance runs on demand."""
+        return self.instance.lifecycle is Lifecycle.ON_DEMAND
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A way to leave: to a candidate, or from spot to on-demand.
+
+    Args:
+        decision: SWITCH or FALLBACK_ONDEMAND.
+        candidate: where to; None: on-demand.
+        expected_cost_usd_per_hour: of an hour's work there.
+        margin: over staying.
+    """
+
+    decision: Decision
+    candidate: Candidate | None
+    expected_cost_usd_per_hour: float
+    margin: Margin
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The minimum saving of a move, and for how long the cooldown still prevents one.
+
+    Args:
+        min_saving_usd_per_hour: of a move that is made for a saving.
+        cooldown_left_h: hours; 0: none.
+        moving_usd_per_hour: cost of a move, spread over the expected stay.
+    """
+
+    min_saving_usd_per_hour: float
+    cooldown_left_h: float
+    moving_usd_per_hour: float
 
 
 def decide(situation: Situation, params: PolicyParams) -> Verdict:
-    """The policy's decision, with its reason."""
-    if situation.instance.lifecycle is Lifecycle.ON_DEMAND:
+    """The policy's decision, with its reason, margin and runner-up."""
+    current = situation.current
+    if situation.pays_on_demand:
         return _from_on_demand(situation, params)
-    if situation.current is None:
+    if current is None:
         reason = (
             f"The price or risk of {situation.instance.pool.label} is unknown, so it cannot be "
             "compared with other pools; stays on its pool."
         )
         return Verdict(Decision.STAY, reason, None, None, None)
-    if situation.current.ceiling_risk > params.risk_ceiling:
-        return _leave_unsafe(situation, situation.current, params)
-    return _compare_costs(situation, situation.current, params)
+    if current.ceiling_risk > params.leaving_risk:
+        return _leave_unsafe(situation, current, params)
+    verdict = _compare_costs(situation, current, params)
+    if verdict.decision is Decision.STAY and current.ceiling_risk > params.risk_ceiling:
+        over = (
+            f"Its risk of {percent(current.ceiling_risk)} within {CEILING_HORIZON_H:g} h is above "
+            f"the ceiling of {percent(params.risk_ceiling)}, but by less than "
+            f"{params.ceiling_hysteresis_fraction:.0%} of it."
+        )
+        return replace(verdict, reason=f"{verdict.reason} {over}")
+    return verdict
+
+
+def limits(cost: float, situation: Situation, params: PolicyParams) -> Limits:
+    """What the policy demands of a move made for a saving.
+
+    Args:
+        cost: expected cost of staying, USD per hour.
+        situation: the situation.
+        params: of the policy.
+    """
+    fraction, cooldown_left_h = params.min_saving_fraction, 0.0
+    if situation.last_switch_at is not None:
+        since_h = (situation.now - situation.last_switch_at) / timedelta(hours=1)
+        cooldown_left_h = max(0.0, params.cooldown_h - since_h)
+        if since_h < 2 * params.cooldown_h:
+            fraction += params.hysteresis_fraction
+    return Limits(
+        max(params.min_saving_usd_per_hour, fraction * cost),
+        cooldown_left_h,
+        params.switch_downtime_h * _hour_usd(situation) / params.expected_stay_h,
+    )
+
+
+def preferred(
+    best: Candidate | None, on_demand: float | None, params: PolicyParams
+) -> Candidate | None:
+    """The candidate for an instance that must leave its pool, or None: on-demand.
+
+    A spot pool can be interrupted again, so it must cost less than on-demand by the minimum saving.
+    """
+    if best is None or on_demand is None:
+        return best
+    least = max(params.min_saving_usd_per_hour, params.min_saving_fraction * on_demand)
+    return best if on_demand - best.expected_cost_usd_per_hour >= least else None
+
+
+def _hour_usd(situation: Situation) -> float:
+    """Cost of an hour without the instance."""
+    on_demand, best = situation.on_demand_usd_per_hour, situation.best
+    if on_demand is None:
+        on_demand = best.spot_price_usd_per_hour if best is not None else 0.0
+    return situation.workload.downtime_usd_per_hour(on_demand)
+
+
+def _move(
+    situation: Situation,
+    candidate: Candidate | None,
+    demanded: Limits,
+    rule: MarginRule = MarginRule.COST,
+) -> Move | None:
+    """A move with its margin; None if a cost is unknown."""
+    current, on_demand = situation.current, situation.on_demand_usd_per_hour
+    if situation.pays_on_demand:
+        price, interruption = on_demand, 0.0
+    else:
+        price = current.price_for_work if current is not None else None
+        interruption = current.interruption_usd_per_hour if current is not None else 0.0
+    if candidate is None:
+        there, speed, there_interruption = on_demand, 0.0, 0.0
+        cost, decision = on_demand, Decision.FALLBACK_ONDEMAND
+    else:
+        there, cost, decision = (
+            candidate.spot_price_usd_per_hour,
+            candidate.expected_cost_usd_per_hour,
+            Decision.SWITCH,
+        )
+        speed = candidate.spot_price_usd_per_hour - candidate.price_for_work
+        there_interruption = candidate.interruption_usd_per_hour
+    if price is None or there is None or cost is None:
+        return None
+    margin = Margin(
+        price=price - there,
+        performance=speed,
+        interruption=interruption - there_interruption,
+        moving=-demanded.moving_usd_per_hour,
+        guards=0.0 if rule is MarginRule.RISK_CEILING else -demanded.min_saving_usd_per_hour,
+        rule=rule,
+    )
+    return Move(decision, candidate, cost, margin)
 
 
 def _from_on_demand(situation: Situation, params: PolicyParams) -> Verdict:
@@ -69,147 +205,181 @@ def _from_on_demand(situation: Situation, params: PolicyParams) -> Verdict:
     if on_demand is None:
         reason = "The on-demand price is unknown, so no saving can be computed; stays on-demand."
         return Verdict(Decision.STAY, reason, situation.current, None, None)
-    saving = on_demand - _cost_with_switch(best, situation.workload.hour_usd(on_demand), params)
-    limits = _switch_limits(on_demand, situation, params)
-    if saving < limits.min_saving_usd_per_hour:
+    demanded = limits(on_demand, situation, params)
+    move = _move(situation, best, demanded)
+    assert move is not None, "both prices are known"
+    saving = move.margin.saving
+    if move.margin.total < 0:
         reason = (
-            f"Spot on {best.pool.label} would save {_usd(saving)}, below the minimum saving of "
-            f"{_usd(limits.min_saving_usd_per_hour)}; stays on-demand."
+            f"Spot on {best.pool.label} would save {usd(saving)}, below the minimum saving of "
+            f"{usd(demanded.min_saving_usd_per_hour)}; stays on-demand."
         )
-        return Verdict(Decision.STAY, reason, situation.current, None, saving)
-    if limits.cooldown_left_h > 0:
-        return _stay_in_cooldown(situation.current, limits.cooldown_left_h, saving)
+        return _stay(situation, move, reason, MarginRule.MINIMUM_SAVING, demanded)
+    if demanded.cooldown_left_h > 0:
+        return _stay_in_cooldown(situation, move, demanded)
     reason = (
-        f"On-demand costs {_usd(on_demand)}; {_pool_at_price(best)} costs "
-        f"{_cost(best.expected_cost_usd_per_hour)} including interruptions: saves "
-        f"{_usd(saving)} after the cost of switching."
+        f"On-demand costs {usd(on_demand)}; {pool_at_price(best)} costs "
+        f"{cost_text(best.expected_cost_usd_per_hour)} including interruptions: saves "
+        f"{usd(saving)} after the cost of switching."
     )
-    return Verdict(Decision.SWITCH, reason, situation.current, best, saving)
+    return _go(situation, move, reason, demanded)
 
 
 def _leave_unsafe(situation: Situation, current: Candidate, params: PolicyParams) -> Verdict:
     on_demand, best = situation.on_demand_usd_per_hour, situation.best
+    demanded = limits(current.expected_cost_usd_per_hour, situation, params)
     risk_text = (
-        f"Risk on {current.pool.label} is {_percent(current.ceiling_risk)} within "
+        f"Risk on {current.pool.label} is {percent(current.ceiling_risk)} within "
         f"{CEILING_HORIZON_H:g} h, "
-        f"above the risk ceiling of {_percent(params.risk_ceiling)}."
+        f"above the risk ceiling of {percent(params.risk_ceiling)}."
     )
-    beats_on_demand = best is not None and (
-        on_demand is None or best.expected_cost_usd_per_hour < on_demand
-    )
-    if best is not None and beats_on_demand:
-        saving = current.expected_cost_usd_per_hour - best.expected_cost_usd_per_hour
-        reason = f"{risk_text} {_pool_at_price(best)} is below it: {_saving_text(saving)}."
-        return Verdict(Decision.SWITCH, reason, current, best, saving)
+    target = preferred(best, on_demand, params)
+    move = _move(situation, target, demanded, MarginRule.RISK_CEILING)
+    if target is not None and move is not None:
+        reason = (
+            f"{risk_text} {pool_at_price(target)} has {percent(target.ceiling_risk)}: "
+            f"{saving_text(move.margin.saving)}."
+        )
+        return _go(situation, move, reason, demanded)
     cause = (
         "no other pool below the ceiling meets the requirements"
         if best is None
+        else f"the best other pool ({best.pool.label}) costs less than on-demand by no more than "
+        "the minimum saving"
+        if on_demand is not None and best.expected_cost_usd_per_hour < on_demand
         else f"the best other pool ({best.pool.label}) is not cheaper than on-demand"
     )
-    if on_demand is None:
+    if move is None:
         reason = f"{risk_text} Since {cause}, on-demand is safer; its price is unknown."
         return Verdict(Decision.FALLBACK_ONDEMAND, reason, current, None, None)
-    saving = current.expected_cost_usd_per_hour - on_demand
     reason = (
-        f"{risk_text} Since {cause}, on-demand at {_usd(on_demand)} is safer: "
-        f"{_saving_text(saving)}."
+        f"{risk_text} Since {cause}, on-demand at {usd(move.expected_cost_usd_per_hour)} is safer: "
+        f"{saving_text(move.margin.saving)}."
     )
-    return Verdict(Decision.FALLBACK_ONDEMAND, reason, current, None, saving)
+    return _go(situation, move, reason, demanded)
 
 
 def _compare_costs(situation: Situation, current: Candidate, params: PolicyParams) -> Verdict:
     on_demand, best = situation.on_demand_usd_per_hour, situation.best
     cost = current.expected_cost_usd_per_hour
-    limits = _switch_limits(cost, situation, params)
-    saving = None
-    if best is not None:
-        worth = on_demand if on_demand is not None else best.spot_price_usd_per_hour
-        saving = cost - _cost_with_switch(best, situation.workload.hour_usd(worth), params)
-        cheaper_than_on_demand = on_demand is None or best.expected_cost_usd_per_hour < on_demand
-        if saving >= limits.min_saving_usd_per_hour and cheaper_than_on_demand:
-            if limits.cooldown_left_h > 0:
-                return _stay_in_cooldown(current, limits.cooldown_left_h, saving)
-            reason = (
-                f"{_pool_at_price(best)} costs {_cost(best.expected_cost_usd_per_hour)} including "
-                f"interruptions, {current.pool.label} {_cost(cost)}: saves {_usd(saving)} after "
-                f"the cost of switching. Risk {_percent(current.risk)} → {_percent(best.risk)} "
-                f"within {current.horizon_h:g} h."
-            )
-            return Verdict(Decision.SWITCH, reason, current, best, saving)
-    if on_demand is not None and cost - on_demand >= limits.min_saving_usd_per_hour:
+    demanded = limits(cost, situation, params)
+    target = best
+    if best is not None and on_demand is not None:
+        target = best if best.expected_cost_usd_per_hour < on_demand else None
+    move = _move(situation, target, demanded)
+    if move is None:
         reason = (
-            f"{current.pool.label} costs {_cost(cost)} including interruptions, on-demand "
-            f"{_usd(on_demand)}, and no other pool is cheaper."
+            f"{current.pool.label} costs {cost_text(cost)} including interruptions; no other pool "
+            "meets the requirements."
         )
-        return Verdict(Decision.FALLBACK_ONDEMAND, reason, current, None, cost - on_demand)
-    reason = _reason_to_stay(current, best, saving, limits.min_saving_usd_per_hour)
-    return Verdict(Decision.STAY, reason, current, None, saving)
+        return Verdict(Decision.STAY, reason, current, None, None)
+    if move.margin.total < 0:
+        reason = _reason_to_stay(situation, current, move, demanded)
+        rule = MarginRule.MINIMUM_SAVING if move.margin.saving > 0 else MarginRule.COST
+        return _stay(situation, move, reason, rule, demanded)
+    if demanded.cooldown_left_h > 0:
+        return _stay_in_cooldown(situation, move, demanded)
+    if target is None:
+        reason = (
+            f"{current.pool.label} costs {cost_text(cost)} including interruptions, on-demand "
+            f"{usd(move.expected_cost_usd_per_hour)}, and no other pool is cheaper."
+        )
+    else:
+        reason = (
+            f"{pool_at_price(target)} costs {cost_text(target.expected_cost_usd_per_hour)} "
+            f"including interruptions, {current.pool.label} {cost_text(cost)}: saves "
+            f"{usd(move.margin.saving)} after the cost of switching. Risk "
+            f"{percent(current.risk)} → {percent(target.risk)} within {current.horizon_h:g} h."
+        )
+    return _go(situation, move, reason, demanded)
 
 
-def _reason_to_stay(
-    current: Candidate, best: Candidate | None, saving: float | None, min_saving: float
-) -> str:
-    here = f"{current.pool.label} costs {_cost(current.expected_cost_usd_per_hour)}"
-    if best is None or saving is None:
+def _reason_to_stay(situation: Situation, current: Candidate, move: Move, demanded: Limits) -> str:
+    here = f"{current.pool.label} costs {cost_text(current.expected_cost_usd_per_hour)}"
+    if situation.best is None:
         return f"{here} including interruptions; no other pool meets the requirements."
-    if saving <= 0:
+    saving = move.margin.saving
+    if move.candidate is None or saving <= 0:
         return (
             f"{here} including interruptions; no candidate is cheaper after the cost of switching."
         )
     return (
-        f"{here} including interruptions; {best.pool.label} would save {_usd(saving)}, below the "
-        f"minimum saving of {_usd(min_saving)}."
+        f"{here} including interruptions; {move.candidate.pool.label} would save {usd(saving)}, "
+        f"below the minimum saving of {usd(demanded.min_saving_usd_per_hour)}."
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _SwitchLimits:
-    """The minimum saving of a switch, and for how long the cooldown still prevents one."""
-
-    min_saving_usd_per_hour: float
-    cooldown_left_h: float
-
-
-def _switch_limits(cost: float, situation: Situation, params: PolicyParams) -> _SwitchLimits:
-    fraction, cooldown_left_h = params.min_saving_fraction, 0.0
-    if situation.last_switch_at is not None:
-        since_h = (situation.now - situation.last_switch_at) / timedelta(hours=1)
-        cooldown_left_h = max(0.0, params.cooldown_h - since_h)
-        if since_h < 2 * params.cooldown_h:
-            fraction += params.hysteresis_fraction
-    min_saving = max(params.min_saving_usd_per_hour, fraction * cost)
-    return _SwitchLimits(min_saving, cooldown_left_h)
-
-
-def _cost_with_switch(best: Candidate, hour_usd: float, params: PolicyParams) -> float:
-    downtime = params.switch_downtime_h * hour_usd / params.expected_stay_h
-    return best.expected_cost_usd_per_hour + downtime
-
-
-def _stay_in_cooldown(current: Candidate | None, cooldown_left_h: float, saving: float) -> Verdict:
+def _stay_in_cooldown(situation: Situation, move: Move, demanded: Limits) -> Verdict:
     reason = (
-        f"A switch would save {_usd(saving)}, but the last switch was recent: cooldown for another "
-        f"{cooldown_left_h:.1f} h."
+        f"A switch would save {usd(move.margin.saving)}, but the last switch was recent: cooldown "
+        f"for another {demanded.cooldown_left_h:.1f} h."
     )
-    return Verdict(Decision.STAY, reason, current, None, saving)
+    return _stay(situation, move, reason, MarginRule.COOLDOWN, demanded)
 
 
-def _pool_at_price(candidate: Candidate) -> str:
-    return f"{candidate.pool.label} at {_usd(candidate.spot_price_usd_per_hour)}"
+def _stay(
+    situation: Situation, move: Move, reason: str, rule: MarginRule, demanded: Limits
+) -> Verdict:
+    """STAY, with the best move as the runner-up."""
+    margin = replace(move.margin, rule=rule)
+    lost = {
+        MarginRule.COOLDOWN: f"the cooldown lasts another {demanded.cooldown_left_h:.1f} h",
+        MarginRule.MINIMUM_SAVING: f"it would save {usd(margin.saving)}, less than the minimum of "
+        f"{usd(demanded.min_saving_usd_per_hour)}",
+        MarginRule.COST: f"it would cost {usd(-margin.saving)} more",
+    }[rule]
+    runner_up = RunnerUp(
+        move.decision,
+        move.candidate.pool if move.candidate else situation.instance.pool,
+        move.expected_cost_usd_per_hour,
+        margin,
+        f"{_where(move)}: {lost}.",
+    )
+    return Verdict(Decision.STAY, reason, situation.current, None, margin.saving, margin, runner_up)
 
 
-def _usd(amount: float) -> str:
-    return f"{'−' if amount < 0 else ''}{abs(amount):.4f} USD/h"
+def _go(situation: Situation, move: Move, reason: str, demanded: Limits) -> Verdict:
+    """The move, with the best of the other options as the runner-up."""
+    margin = move.margin
+    others: list[Move] = []
+    for target in (situation.best, situation.second):
+        if target is not None and (move.candidate is None or target.pool != move.candidate.pool):
+            other = _move(situation, target, demanded, margin.rule)
+            others.extend([other] if other is not None else [])
+    if move.candidate is not None and not situation.pays_on_demand:
+        other = _move(situation, None, demanded, margin.rule)
+        others.extend([other] if other is not None else [])
+    best = max(others, key=lambda each: each.margin.total, default=None)
+    current = situation.current
+    runner_up = None
+    if best is not None and (best.margin.total >= 0 or margin.rule is MarginRule.RISK_CEILING):
+        behind = best.expected_cost_usd_per_hour - move.expected_cost_usd_per_hour
+        why = f"it costs {usd(behind)} more"
+        if behind < 0:
+            why = f"it costs {usd(-behind)} less, but can be interrupted again"
+        runner_up = RunnerUp(
+            best.decision,
+            best.candidate.pool if best.candidate else situation.instance.pool,
+            best.expected_cost_usd_per_hour,
+            best.margin,
+            f"{_where(best)}: {why}.",
+        )
+    elif margin.rule is not MarginRule.RISK_CEILING:
+        pool = situation.instance.pool
+        here = situation.on_demand_usd_per_hour if situation.pays_on_demand else None
+        if here is None:
+            here = current.expected_cost_usd_per_hour if current is not None else 0.0
+        runner_up = RunnerUp(
+            Decision.STAY,
+            pool,
+            here,
+            None,
+            f"Staying on {'on-demand' if situation.pays_on_demand else pool.label}: it costs "
+            f"{usd(margin.saving)} more after the cost of switching.",
+        )
+    chosen = move.candidate
+    return Verdict(move.decision, reason, current, chosen, margin.saving, margin, runner_up)
 
 
-def _cost(expected: float) -> str:
-    """Five decimals: the hourly cost of interruptions is often below 0.0001 USD."""
-    return f"{expected:.5f} USD/h"
-
-
-def _percent(risk: float) -> str:
-    return f"{100 * risk:.2f} %"
-
-
-def _saving_text(saving: float) -> str:
-    return f"saves {_usd(saving)}" if saving >= 0 else f"costs {_usd(-saving)} more"
+def _where(move: Move) -> str:
+    return move.candidate.pool.label if move.candidate is not None else "On-demand"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -13,12 +13,13 @@ import pandas as pd
 from spotlab.domain.decision import Candidate, DropReason, Requirements
 from spotlab.domain.like_for_like import Shortfall
 from spotlab.domain.market import MarketName, Pool
+from spotlab.domain.performance import EQUAL, PerformanceIndex
 from spotlab.domain.policy import CEILING_HORIZON_H, PolicyParams
 from spotlab.domain.risk import expected_cost, risk_within
 from spotlab.domain.workload import DEFAULT_WORKLOAD, Workload
 from spotlab.pipeline.candidates import candidate_of
 from spotlab.pipeline.filter import drop_reasons
-from spotlab.pipeline.score import ScoredMarket, price_read_at
+from spotlab.pipeline.score import POOL_COLUMNS, ScoredMarket, price_read_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,9 @@ class Ranking:
         policy: parameters used.
         workload: its horizon and the cost of an interruption.
         shortfalls: types that are not like for like, by name.
-        table: ScoredMarket.table's columns and interruption_usd, risk,
+        own_type: the instance's type, that performance is relative to; None: no instance.
+        performance: of types relative to it.
+        table: ScoredMarket.table's columns and performance, interruption_usd, risk,
             expected_cost_usd_per_hour, rank (0: filtered out), dropped (DropReason or None) and
             row (position in scored.table); candidates by rank, then those filtered out.
     """
@@ -41,6 +44,8 @@ class Ranking:
     policy: PolicyParams
     workload: Workload
     shortfalls: Mapping[str, Shortfall]
+    own_type: str | None
+    performance: PerformanceIndex
     table: pd.DataFrame
 
     @property
@@ -73,9 +78,15 @@ class Ranking:
                 self.workload.horizon_h,
                 self.scored.evidence.get(int(row["row"])),
                 self.shortfalls.get(str(row["instance_type"])),
+                self._performance_sentence(str(row["instance_type"])),
             )
             for row in rows.to_dict("records")
         ]
+
+    def _performance_sentence(self, instance_type: str) -> str:
+        if self.own_type is None:
+            return ""
+        return self.performance.relative(self.own_type, instance_type).sentence
 
     def position_of(self, pool: Pool) -> int | None:
         """The position of a pool's row in `table`, or None."""
@@ -98,8 +109,11 @@ def rank(
     *,
     on_demand_usd_per_hour: float | None = None,
     shortfalls: Mapping[str, Shortfall] = MappingProxyType({}),
+    own_type: str | None = None,
+    performance: PerformanceIndex = EQUAL,
+    unavailable: Collection[str] = (),
 ) -> Ranking:
-    """Rank the pools that meet the requirements by expected cost.
+    """Rank the pools that meet the requirements by the expected cost of an hour's work.
 
     Args:
         scored: a scored market.
@@ -110,6 +124,9 @@ def rank(
             gives no value; None: each pool's own on-demand price, or its spot price if that is
             unknown (the candidate's reasons say so).
         shortfalls: types that may not replace the instance's own, by name.
+        own_type: the instance's type, that performance is relative to; None: all count as equal.
+        performance: of types relative to it.
+        unavailable: keys of pools that are left to other instances.
     """
     table = scored.table.copy()
     table["row"] = np.arange(len(table))
@@ -119,10 +136,16 @@ def rank(
         table["interruption_usd"] = workload.interruption_usd(on_demand.to_numpy(np.float64))
     else:
         table["interruption_usd"] = workload.interruption_usd(on_demand_usd_per_hour)
-    table["expected_cost_usd_per_hour"] = expected_cost(
-        table["spot_price_usd_per_hour"].to_numpy(),
-        table["hazard_per_hour"].to_numpy(),
-        table["interruption_usd"].to_numpy(),
+    table["performance"] = (
+        1.0 if own_type is None else performance.ratios(own_type, tuple(table["instance_type"]))
+    )
+    table["expected_cost_usd_per_hour"] = (
+        expected_cost(
+            table["spot_price_usd_per_hour"].to_numpy(),
+            table["hazard_per_hour"].to_numpy(),
+            table["interruption_usd"].to_numpy(),
+        )
+        / table["performance"].to_numpy()
     )
     reasons = drop_reasons(table, requirements, shortfalls)
     suitable = np.asarray([reason is None for reason in reasons], dtype=bool)
@@ -132,6 +155,9 @@ def rank(
         ceiling_risk = risk_within(table["hazard_per_hour"].to_numpy(), CEILING_HORIZON_H)
         over = suitable & (ceiling_risk > policy.risk_ceiling)
         reasons[over] = DropReason.RISK_CEILING
+        if unavailable:
+            taken = np.fromiter((key in unavailable for key in _keys(table)), bool, len(table))
+            reasons[suitable & ~over & taken] = DropReason.SPREAD
     table["dropped"] = pd.Series(list(reasons), index=table.index, dtype=object)
     is_candidate = table["dropped"].isna()
     order = ["expected_cost_usd_per_hour", "risk", "region", "availability_zone", "instance_type"]
@@ -144,8 +170,16 @@ def rank(
         policy,
         workload,
         shortfalls,
+        own_type,
+        performance,
         pd.concat([candidates, rest], ignore_index=True) if len(table) else table.assign(rank=0),
     )
+
+
+def _keys(table: pd.DataFrame) -> Iterator[str]:
+    columns = (table[name] for name in POOL_COLUMNS)
+    for region, zone, instance_type, system in zip(*columns, strict=True):
+        yield Pool(region, zone if isinstance(zone, str) else None, instance_type, system).key
 
 
 def _is_stale(scored: ScoredMarket, policy: PolicyParams) -> bool:

@@ -13,6 +13,7 @@ from spotlab.domain.decision import Decision, Experiment, Lifecycle, Verdict
 from spotlab.domain.market import Pool
 from spotlab.domain.model_lifecycle import ModelState
 from spotlab.domain.outcomes import Estimate, ShadowDecision, by_day, mean
+from spotlab.domain.performance import EQUAL, PerformanceIndex
 from spotlab.domain.ports import ModelRecord
 from spotlab.pipeline.evaluate import Evaluation, evaluate
 from spotlab.pipeline.rank import Ranking
@@ -42,6 +43,7 @@ def shadow(
     ranking: Ranking | None,
     challenger: Evaluation,
     last_switch_at: datetime | None,
+    performance: PerformanceIndex = EQUAL,
 ) -> ShadowDecision:
     """A challenger's decision about the same instance at the same time.
 
@@ -50,6 +52,7 @@ def shadow(
         ranking: the ranking that it was made from; None if the ranking failed.
         challenger: the market scored by the challenger, with the same policy.
         last_switch_at: as for the recorded decision.
+        performance: as for the recorded decision.
     """
     shadowed = evaluate(
         experiment.instance,
@@ -57,6 +60,8 @@ def shadow(
         last_switch_at,
         experiment.created_at,
         experiment.workload,
+        experiment.unavailable,
+        performance,
     )
     shadow_verdict, verdict = shadowed.experiment.verdict, experiment.verdict
     current = shadow_verdict.current if shadow_verdict else None

@@ -13,15 +13,17 @@ from spotlab.domain.decision import Experiment, Instance, StageTrace
 from spotlab.domain.interruptions import OwnRecord
 from spotlab.domain.market import MarketData
 from spotlab.domain.outcomes import ShadowDecision
+from spotlab.domain.performance import PerformanceIndex, index_of
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import ModelRecord, RiskModel, Topic
+from spotlab.domain.throughputs import ThroughputSet
 from spotlab.domain.workload import Assignment, Workload, applied_workload
 from spotlab.errors import Cancelled, SpotlabError
 from spotlab.pipeline.collect import Progress
 from spotlab.pipeline.drift_sketch import SKETCH_EVERY, sketch
 from spotlab.pipeline.evaluate import Evaluation, evaluate
 from spotlab.pipeline.rank import Ranking
-from spotlab.pipeline.score import score_market
+from spotlab.pipeline.score import ScoredMarket, score_market
 from spotlab.pipeline.shadow import challengers, failed, shadow
 from spotlab.pipeline.stage_trace import Tracer
 from spotlab.runtime.lab import Lab
@@ -113,6 +115,7 @@ class _Run:
         stages: the collect stage.
         records: every registered model version.
         assignments, workloads: the rules that give instances a workload, and newest versions.
+        throughputs: newest measured throughputs by workload.
         evaluations: scored markets by "name@version" of the model.
         failures: errors by "name@version" of models that could not be opened or failed to score.
     """
@@ -124,8 +127,17 @@ class _Run:
     records: Sequence[ModelRecord]
     assignments: Sequence[Assignment]
     workloads: Mapping[str, Workload]
+    throughputs: Mapping[str, ThroughputSet]
+    indices: dict[tuple[str, bool], PerformanceIndex] = field(default_factory=dict)
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
     failures: dict[str, Exception] = field(default_factory=dict)
+
+    def performance(self, workload: Workload, scored: ScoredMarket) -> PerformanceIndex:
+        """The performance index of a workload, the same for all its instances."""
+        key = (workload.name, workload.hardware.use_claims)
+        if key not in self.indices:
+            self.indices[key] = index_of(workload, self.throughputs, scored.hardware)
+        return self.indices[key]
 
     def scored_by(self, model: RiskModel) -> Evaluation:
         """The market scored by a model; a model that failed is not tried again in this run."""
@@ -161,6 +173,7 @@ def _start(lab: Lab, policy: PolicyParams) -> _Run:
         records,
         workloads.assignments(),
         workloads.newest(),
+        lab.store.throughputs.newest(),
     )
 
 
@@ -174,7 +187,15 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
         evaluation = replace(evaluation, scored=replace(evaluation.scored, data=data))
     last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)
     applied = applied_workload(instance, run.assignments, run.workloads)
-    unrecorded = evaluate(instance, evaluation, last_switch_at, lab.clock.now(), applied)
+    performance = run.performance(applied.workload, evaluation.scored)
+    unrecorded = evaluate(
+        instance,
+        evaluation,
+        last_switch_at,
+        lab.clock.now(),
+        applied,
+        performance=performance,
+    )
     with traces.span("ledger"):
         experiment_id = lab.store.ledger.record(unrecorded.experiment)
     experiment = replace(unrecorded.experiment, experiment_id=experiment_id)
@@ -212,7 +233,8 @@ def _shadow(
         except Exception as exc:
             run.failures[name] = exc
             raise
-        return shadow(experiment, ranking, evaluation, last_switch_at)
+        performance = run.performance(experiment.workload.workload, evaluation.scored)
+        return shadow(experiment, ranking, evaluation, last_switch_at, performance)
     except Exception as exc:
         unexpected = not isinstance(exc, SpotlabError)
         log.warning("challenger %s failed: %s", name, exc, exc_info=unexpected)

@@ -9,6 +9,7 @@ from spotlab.access.name_redaction import name_redactor
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Instance, Requirements
 from spotlab.domain.market import MarketData
+from spotlab.domain.performance import index_of
 from spotlab.domain.placement import Placements
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import ComponentState, FeedSource, SnapshotInfo
@@ -68,7 +69,10 @@ class MarketService(Service):
             return rank(scored, requirements, parameters, workload or DEFAULT_WORKLOAD)
         self._must_see(instance)
         applied = workload or self.lab.workload_of(instance).workload
-        return rank_for(instance, requirements, scored, parameters, applied)
+        performance = index_of(applied, self.lab.store.throughputs.newest(), scored.hardware)
+        return rank_for(
+            instance, requirements, scored, parameters, applied, performance=performance
+        )
 
     def placements(self) -> Placements:
         """AWS's placement scores, which no decision uses. Raises Forbidden."""

@@ -15,6 +15,7 @@ from tests.api.conftest import FOREIGN, ApiClient
 from tests.support.lab import FLEET
 
 WEB = FLEET[0][0]
+PARTS = ("price", "performance", "interruption", "moving", "guards")
 POOL = "us-east-1:us-east-1a:m6i.large:Linux"
 ANY = {"If-Match": "*"}
 
@@ -140,6 +141,19 @@ def test_an_experiment_is_opened_whole_and_explained(ask: ApiClient) -> None:
     assert then["contributions"] == now["contributions"]
     assert ask("GET", f"/experiments/{number}/outcomes").json()["items"] == []
     assert ask("GET", "/explanation?pool=mars:-:m5.large:Linux").status_code == 404
+
+
+def test_a_decision_is_explained_with_its_margin_and_what_would_change_it(ask: ApiClient) -> None:
+    number = ask("POST", f"/instances/{WEB}/evaluations").json()["experiment_id"]
+    told = ask("GET", f"/experiments/{number}/decision-explanation").json()
+    assert told["decision"] == "SWITCH"
+    parts = [told["margin"][name] for name in PARTS]
+    assert told["margin"]["total"] == pytest.approx(math.fsum(parts), abs=1e-12)
+    (ceiling,) = [flip for flip in told["flips"] if flip["parameter"] == "policy.risk_ceiling"]
+    assert ceiling["from"] == 0.0075
+    assert ceiling["to"] is not None
+    assert ceiling["decision"] != "SWITCH"
+    assert told["words"][0] == ask("GET", f"/experiments/{number}").json()["verdict"]["reason"]
 
 
 def test_experiments_are_filtered(ask: ApiClient) -> None:
@@ -284,7 +298,8 @@ def test_a_foreign_instance_is_not_there(ask: ApiClient, path: str) -> None:
 
 def test_a_foreign_decision_is_not_there(ask: ApiClient) -> None:
     number = ask("POST", f"/instances/{FOREIGN}/evaluations").json()["experiment_id"]
-    for path in ("", "/candidates", "/outcomes", f"/explanation?pool={POOL}"):
+    paths = ("", "/candidates", "/outcomes", f"/explanation?pool={POOL}", "/decision-explanation")
+    for path in paths:
         assert ask("GET", f"/experiments/{number}{path}", "own").status_code == 404
     assert ask("GET", "/experiments", "own").json()["total"] == 0
     assert ask("GET", "/accounts/other", "own").status_code == 404

@@ -73,6 +73,22 @@ def test_what_is_watched_is_read_and_changed(lab: SpotLab) -> None:
     assert lab.accounts.change("acme", active=True).active
 
 
+def test_workloads_are_saved_and_assigned(lab: SpotLab) -> None:
+    values = {"description": "Renders.", "checkpoint_interval_h": 2.0, "recovery_h": 0.1}
+    saved = lab.workloads.save("render", 0, "measured", **values)
+    assert (saved.version, saved.work_lost_h, saved.reason) == (1, 1.0, "measured")
+    assert lab.workloads.get("render") == lab.workloads.get("render", 1) == saved
+    assert list(lab.workloads.versions("render")) == [saved]
+    assert saved in list(lab.workloads.list())
+    with pytest.raises(Conflict, match="at version 1, not 0"):
+        lab.workloads.save("render", 0, **values)
+    rule = lab.workloads.assign("instance", WEB, "render")
+    assert list(lab.workloads.assignments()) == [rule]
+    assert lab.workloads.of_instance(WEB).name == "render"
+    assert lab.workloads.unassign("instance", WEB) == rule
+    assert lab.workloads.of_instance(WEB).name == "default"
+
+
 def test_everything_is_read_as_typed_values(lab: SpotLab) -> None:
     assert lab.me().name == "boss"
     instances = list(lab.instances.list(account="acme", limit=2))

@@ -18,6 +18,8 @@ PAGES = (
     "/",
     "/instances",
     "/candidates",
+    "/workloads",
+    "/workloads?workload=default",
     "/explanations",
     "/experiments",
     "/experiments?id=1",

@@ -24,7 +24,10 @@ def test_a_decision_is_explained_in_words_first(lab: Lab, open_page: Open) -> No
     get_ready(lab)
     app = open_page("explanations", decision=str(newest(lab, WEB_1)))
     assert app.selectbox(key="pick instance").value == WEB_1
-    assert "is safer than m5.large in us-east-1a" in app.title[0].value
+    assert "web-1 moves to m6i.large in us-east-1a: saves" in app.title[0].value
+    assert "Runner-up" in said(app)
+    assert "instead of" in said(app)
+    assert "USD a month)" in said(app)
     assert "interruption bucket last month" in said(app)
     assert "not shares of the" in said(app)
     assert "toy@1.0.0" in said(app)

@@ -24,14 +24,21 @@ from spotlab.api.views.base import (
 from spotlab.api.views.experiments import (
     CandidateView,
     ExperimentView,
+    MarginView,
     OutcomeView,
+    RunnerUpView,
     StageView,
     SummaryView,
     VerdictView,
     candidate_view,
     workload_view,
 )
-from spotlab.api.views.explanations import ExplanationView, explanation_view
+from spotlab.api.views.explanations import (
+    DecisionExplanationView,
+    ExplanationView,
+    decision_explanation_view,
+    explanation_view,
+)
 from spotlab.domain.decision import Candidate, Decision, Experiment
 from spotlab.domain.ports import ExperimentFilter, Topic
 from spotlab.services import Services
@@ -222,6 +229,16 @@ def explain_experiment(
     return explanation_view(explanation, f"experiment {experiment_id}")
 
 
+@router.get(
+    "/experiments/{experiment_id}/decision-explanation",
+    summary="Explain a decision: margin, runner-up and what would change it",
+    openapi_extra=IMMUTABLE,
+)
+def explain_decision(services: ServicesDep, experiment_id: Number) -> DecisionExplanationView:
+    """Decided again with what was recorded, and with every price and parameter changed."""
+    return decision_explanation_view(services.explanations.of_decision(experiment_id))
+
+
 def ranked(candidates: tuple[Candidate, ...]) -> list[Candidate]:
     """Candidates in order of rank, then unranked pools."""
     return sorted(candidates, key=lambda candidate: (candidate.rank == 0, candidate.rank))
@@ -243,6 +260,7 @@ def experiment_view(experiment: Experiment, limit: int, features: bool) -> Exper
         market=experiment.market,
         model=experiment.model,
         policy=experiment.policy.as_dict(),
+        policy_version=experiment.policy_version,
         workload=workload_view(experiment.workload),
         requirements=msgspec.to_builtins(experiment.requirements),
         verdict=None
@@ -253,6 +271,8 @@ def experiment_view(experiment: Experiment, limit: int, features: bool) -> Exper
             current=_candidate_or_none(verdict.current, features),
             chosen=_candidate_or_none(verdict.chosen, features),
             saving_usd_per_hour=verdict.saving_usd_per_hour,
+            margin=MarginView.model_validate(verdict.margin) if verdict.margin else None,
+            runner_up=RunnerUpView.model_validate(verdict.runner_up) if verdict.runner_up else None,
         ),
         candidates=[
             candidate_view(each, features) for each in ranked(experiment.candidates)[:limit]

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from spotlab.api.views.base import Number, PoolView, SourceView, View, field
 from spotlab.domain.decision import Candidate, Decision
+from spotlab.domain.margin import MarginRule
 from spotlab.domain.market import MarketName
 from spotlab.domain.placement import PlacementScore, PlacementState
 from spotlab.domain.workload import AppliedWorkload, AssignmentScope, to_parameters
@@ -101,6 +102,28 @@ class CandidateView(View):
     )
 
 
+class MarginView(View):
+    """What a move is worth compared with staying, in parts that add up to the total."""
+
+    price: float = field("Price here minus there.", 0.0227, "USD/h")
+    performance: float = field("Value of the other hardware's speed.", 0.0, "USD/h")
+    interruption: float = field("Expected cost of interruptions here minus there.", 2e-5, "USD/h")
+    moving: float = field("Cost of the move itself, at most 0.", -0.0003, "USD/h")
+    guards: float = field("Minimum saving that the policy demands, at most 0.", -0.0037, "USD/h")
+    total: float = field("Sum of the parts.", 0.0187, "USD/h")
+    rule: MarginRule = field("Which rule decided.", "expected cost")
+
+
+class RunnerUpView(View):
+    """The best option that was not taken."""
+
+    decision: Decision = field("STAY, SWITCH or FALLBACK_ONDEMAND.", "SWITCH")
+    pool: PoolView
+    expected_cost_usd_per_hour: Number = field("Expected cost there.", 0.0505, "USD/h")
+    margin: MarginView | None = Field(description="Of moving there; null for STAY.")
+    reason: str = field("Why it lost.", "m6a.large in us-east-1d: it costs 0.0054 USD/h more.")
+
+
 class VerdictView(View):
     """A decision with the pools involved."""
 
@@ -109,6 +132,12 @@ class VerdictView(View):
     current: CandidateView | None = Field(description="The current pool.")
     chosen: CandidateView | None = Field(description="The pool to switch to; null if none.")
     saving_usd_per_hour: Number = field("Expected saving of the decision.", None, "USD/h")
+    margin: MarginView | None = Field(
+        default=None, description="Margin of the move, or of the best one if none was made."
+    )
+    runner_up: RunnerUpView | None = Field(
+        default=None, description="The best option that was not taken."
+    )
 
 
 class StageView(View):
@@ -152,6 +181,7 @@ class ExperimentView(View):
     market: MarketName = field("Market that the decision used.", "simulated")
     model: str = field("Model that was used, as name@version.", "advisor-lgbm@1.2.0")
     policy: dict[str, float] = field("Policy parameters.", {"risk_ceiling": 0.0075})
+    policy_version: str = field("Policy, as name@version.", "default@1")
     workload: AppliedWorkloadView = Field(description="Workload that applied.")
     requirements: dict[str, Any] = field(
         "Requirements for a replacement pool.", {"regions": ["us-east-1"]}

@@ -46,6 +46,7 @@ class PageEntry(NamedTuple):
 PAGE_TABLE: Final = (
     PageEntry("instances", "Instances", ":material/dns:", DECIDE, Right.READ),
     PageEntry("candidates", "Candidates", ":material/leaderboard:", DECIDE, Right.READ),
+    PageEntry("workloads", "Workloads", ":material/work:", DECIDE, Right.READ),
     PageEntry("explanations", "Explanations", ":material/waterfall_chart:", DECIDE, Right.READ),
     PageEntry("experiments", "Experiments", ":material/history:", DECIDE, Right.READ),
     PageEntry("market", "Market", ":material/show_chart:", UNDERSTAND, Right.READ),

@@ -47,12 +47,15 @@ def show(workloads: Sequence[str]) -> None:
 
 def summary(sets: Mapping[str, ThroughputSet]) -> str:
     """What performance rests on, in a sentence or two."""
-    rest = "AWS's claims count where it makes any, and all other hardware counts as equally fast."
+    rest = (
+        "Where nothing was measured, hardware counts as equally fast, or by AWS's claims if the "
+        "workload counts them."
+    )
     if not sets:
-        return f"No throughputs have been measured: {rest}"
+        return f"No throughputs have been measured. {rest}"
     figures = formatting.count(sum(len(each.throughputs) for each in sets.values()), "throughput")
     whose = formatting.listed([name or EVERYONE for name in sorted(sets)])
-    return f"{figures} of {whose} measured. Elsewhere, {rest}"
+    return f"{figures} of {whose} measured. {rest}"
 
 
 def rows(chosen: ThroughputSet) -> pd.DataFrame:

@@ -1,0 +1,63 @@
+"""The margin of a decision: what a move is worth, split into its parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class MarginRule(StrEnum):
+    """Which rule decided; the value is what a person reads."""
+
+    COST = "expected cost"
+    MINIMUM_SAVING = "minimum saving"
+    COOLDOWN = "cooldown after a switch"
+    RISK_CEILING = "risk ceiling"
+    NO_ALTERNATIVE = "no alternative"
+    UNKNOWN = "unknown price or risk"
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """Expected cost of staying minus that of a move, USD per hour of the instance's work.
+
+    A part above 0 speaks for the move. `total` is exactly their sum. The move is made when the
+    total is at least 0, unless `rule` says otherwise: a cooldown forbids moves, and a pool over
+    the risk ceiling is left even for a dearer one.
+
+    Args:
+        price: spot or on-demand price here minus there.
+        performance: what the other hardware's speed is worth: 0 where it is equal or unknown.
+        interruption: expected cost of interruptions here minus there.
+        moving: cost of the move itself, spread over the expected stay; at most 0.
+        guards: the minimum saving that the policy demands of the move; at most 0.
+        rule: which rule decided.
+    """
+
+    price: float
+    performance: float
+    interruption: float
+    moving: float
+    guards: float
+    rule: MarginRule
+
+    @property
+    def saving(self) -> float:
+        """Before the minimum saving is taken off."""
+        return self.price + self.performance + self.interruption + self.moving
+
+    @property
+    def total(self) -> float:
+        """The sum of the parts."""
+        return self.saving + self.guards
+
+    def as_dict(self) -> dict[str, float]:
+        """The parts and their total, USD per hour."""
+        return {
+            "price": self.price,
+            "performance": self.performance,
+            "interruption": self.interruption,
+            "moving": self.moving,
+            "guards": self.guards,
+            "total": self.total,
+        }
