@@ -21,7 +21,6 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spotlab.domain.hardware import Hardware
 from spotlab.domain.instance_types import family_of
@@ -30,8 +29,6 @@ from spotlab.domain.risk import FloatArray
 from spotlab.domain.throughputs import ALL_WORKLOADS, ANY_WORKLOAD, ThroughputSet
 from spotlab.domain.workload import Workload
 from spotlab.errors import InvalidInput
-
-BoolArray = NDArray[np.bool_]
 
 
 class Basis(StrEnum):
@@ -54,6 +51,7 @@ class RelativePerformance:
         basis: what the ratio rests on.
         source: the set of throughputs, or AWS's announcements with date; "" if there is none.
         figures: both measured throughputs, or AWS's statements; "" if there are none.
+        not_counted: AWS's statements that would count if the workload counted claims.
     """
 
     own_type: str
@@ -62,6 +60,7 @@ class RelativePerformance:
     basis: Basis = Basis.UNKNOWN
     source: str = ""
     figures: str = ""
+    not_counted: str = ""
 
     @property
     def sentence(self) -> str:
@@ -70,21 +69,13 @@ class RelativePerformance:
         >>> RelativePerformance("m6i.large", "c6id.large").sentence
         'Performance unknown: counted as equal to m6i.large.'
         """
-        return self.sentence_at(self.ratio)
-
-    def sentence_at(self, counted: float) -> str:
-        """What a person reads where another ratio counts; see `PerformanceIndex.counted`."""
         if self.own_type == self.other_type:
             return ""
         if self.basis is Basis.SAME:
             return f"Same family as {self.own_type}: counted as equally fast."
         if self.basis is Basis.UNKNOWN:
-            return f"Performance unknown: counted as equal to {self.own_type}."
-        if counted != self.ratio:
-            return (
-                f"Counted as equal to {self.own_type}: AWS claims {self.figures} ({self.source}), "
-                "but a claim does not pay for a higher cost."
-            )
+            unknown = f"Performance unknown: counted as equal to {self.own_type}."
+            return f"{unknown} {self.not_counted}".strip()
         speed = f"Counted as {self.ratio:.3g} times as fast as {self.own_type}"
         if self.basis is Basis.MEASURED:
             return f"{speed}: measured, {self.figures} ({self.source})."
@@ -107,7 +98,7 @@ class PerformanceIndex:
     _known: dict[str, dict[str, RelativePerformance]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    _arrays: dict[tuple[str, tuple[str, ...]], tuple[FloatArray, BoolArray]] = field(
+    _ratios: dict[tuple[str, tuple[str, ...]], FloatArray] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -139,53 +130,17 @@ class PerformanceIndex:
 
         Args:
             own_type: of the instance.
-            types: (k,).
+            types: (n,).
         Returns:
-            (k,) ratios above 0, read-only; 1 where unknown.
+            (n,) ratios above 0, read-only; 1 where unknown.
         """
-        return self._ratios_and_claims(own_type, types)[0]
-
-    def counted(
-        self,
-        own_type: str,
-        types: Sequence[str],
-        costs: FloatArray,
-        own_cost: float | None,
-        codes: NDArray[np.intp] | None = None,
-    ) -> FloatArray:
-        """The ratios that count at these costs: a claim alone never pays for a higher one.
-
-        "Up to 25 % better" may be worth nothing to a program. A type that is only claimed to be
-        faster counts as such where its pool costs no more than the instance's own, and as equal
-        elsewhere; a claim that a type is slower always counts, and so does a measurement.
-
-        Args:
-            own_type: of the instance.
-            types: (k,).
-            costs: (n,) expected cost of an hour on each pool, USD; NaN: unknown.
-            own_cost: expected cost of an hour on the instance's own pool, USD; None: unknown.
-            codes: (n,) position in `types` of each pool's type; None: the pools are the types.
-        Returns:
-            (n,) ratios above 0.
-        """
-        ratios, claimed_faster = self._ratios_and_claims(own_type, types)
-        if codes is not None:
-            ratios, claimed_faster = ratios[codes], claimed_faster[codes]
-        limit = np.nan if own_cost is None else own_cost
-        return np.where(~claimed_faster | (costs <= limit), ratios, 1.0)
-
-    def _ratios_and_claims(
-        self, own_type: str, types: Sequence[str]
-    ) -> tuple[FloatArray, BoolArray]:
-        """The ratio of each type, and whether it is only claimed to be faster."""
         key = (own_type, tuple(types))
-        found = self._arrays.get(key)
+        found = self._ratios.get(key)
         if found is None:
-            each = [self.relative(own_type, name) for name in key[1]]
-            ratios = np.array([one.ratio for one in each], dtype=np.float64)
-            claimed = np.array([one.basis is Basis.CLAIMED for one in each], dtype=np.bool_)
-            ratios.setflags(write=False)
-            found = self._arrays[key] = ratios, claimed & (ratios > 1.0)
+            by_type = {each: self.relative(own_type, each).ratio for each in set(key[1])}
+            found = np.fromiter(map(by_type.__getitem__, key[1]), np.float64, len(key[1]))
+            found.setflags(write=False)
+            self._ratios[key] = found
         return found
 
     def _compare(self, own_type: str, other_type: str) -> RelativePerformance:

@@ -31,6 +31,8 @@ class Claim:
         title: of the announcement.
         published: its date, as much of year-month-day as is certain.
         url: where it is, or where such announcements are.
+        work: the work that the statement is about; "": any. Only claims about the same work are
+            chained.
         since, until: first and last `CLAIMS_VERSION` that contains it; until None: still does.
     """
 
@@ -41,6 +43,7 @@ class Claim:
     title: str
     published: str
     url: str
+    work: str = ""
     since: int = 1
     until: int | None = None
 
@@ -263,6 +266,7 @@ CLAIMS: Final[tuple[Claim, ...]] = (
         "Amazon EC2 P4d instances",
         "2020-11-02",
         _PRODUCTS + "p4/",
+        "deep learning",
     ),
     Claim(
         ("g4dn",),
@@ -272,6 +276,7 @@ CLAIMS: Final[tuple[Claim, ...]] = (
         "Amazon EC2 G5 instances",
         "2021-11-11",
         _PRODUCTS + "g5/",
+        "machine learning inference",
     ),
     Claim(
         ("g4dn",),
@@ -282,6 +287,7 @@ CLAIMS: Final[tuple[Claim, ...]] = (
         "Amazon EC2 G6 instances",
         "2024-04-04",
         _PRODUCTS + "g6/",
+        "deep learning inference and graphics",
     ),
     Claim(
         ("g5",),
@@ -300,7 +306,8 @@ def claim_paths(family: str, version: int) -> Mapping[str, tuple[Claim, ...]]:
     """The families that are claimed to be faster than one, each with the claims that lead there.
 
     Claims are chained upwards only: from Graviton2 to 3 and from 3 to 4, but never up and down
-    again, which would compare two families that AWS did not compare. The shortest chain counts.
+    again, which would compare two families that AWS did not compare; and only if they are about
+    the same work. The shortest chain counts.
 
     Args:
         family: where the chains start.
@@ -311,6 +318,8 @@ def claim_paths(family: str, version: int) -> Mapping[str, tuple[Claim, ...]]:
     for slower in reached:  # grows while it is read: breadth first
         for claim in CLAIMS:
             if slower not in claim.slower or not claim.is_in(version):
+                continue
+            if any(before.work != claim.work for before in paths[slower]):
                 continue
             for faster in claim.faster:
                 if faster not in paths:
