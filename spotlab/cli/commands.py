@@ -29,6 +29,7 @@ from spotlab.cli.local_session import open_services
 from spotlab.cli.maintenance import BACKUP, RESTORE, RETENTION
 from spotlab.cli.models import MODELS
 from spotlab.cli.outcomes import DRIFT, EVENTS, OUTCOMES
+from spotlab.cli.policies import POLICIES
 from spotlab.cli.recorded_data import DATA
 from spotlab.cli.results import RESULTS
 from spotlab.cli.serve import SERVE
@@ -36,10 +37,10 @@ from spotlab.cli.throughputs import THROUGHPUTS
 from spotlab.cli.tokens import TOKENS
 from spotlab.cli.train import TRAIN
 from spotlab.cli.users import USERS
+from spotlab.cli.what_if import WHAT_IF
 from spotlab.cli.worker import WORKER
 from spotlab.cli.workloads import WORKLOADS
 from spotlab.domain.market import FeedKind
-from spotlab.domain.policy import PolicyParams
 from spotlab.domain.workload import DEFAULT_NAME
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
@@ -98,9 +99,13 @@ def _score_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--risk-ceiling",
         type=share,
-        default=PolicyParams().risk_ceiling,
         metavar="P",
-        help=f"highest allowed risk within 24 h, 0 to 1 (default {PolicyParams().risk_ceiling:g})",
+        help="highest allowed risk within 24 h, 0 to 1 (default: the policy's)",
+    )
+    add(
+        "--policy",
+        metavar="POLICY",
+        help="name or name@version of a policy (default: the active one)",
     )
     add(
         "--workload",
@@ -116,8 +121,10 @@ def _score(args: argparse.Namespace, settings: Settings) -> Result:
     requirements = replace(
         requirement_options.requirements(args), regions=tuple(args.region), zones=tuple(args.zone)
     )
-    policy = replace(PolicyParams(), risk_ceiling=args.risk_ceiling)
     with open_services(settings) as services:
+        policy = services.policies.get(args.policy).policy.params
+        if args.risk_ceiling is not None:
+            policy = replace(policy, risk_ceiling=args.risk_ceiling)
         workload = services.workloads.get(args.workload)
         if args.horizon_h is not None:
             workload = replace(workload, horizon_h=args.horizon_h)
@@ -228,8 +235,10 @@ COMMANDS = (
         _explain,
     ),
     Command("score", "Rank the pools that meet the requirements.", _score_arguments, _score),
+    WHAT_IF,
     WORKLOADS,
     THROUGHPUTS,
+    POLICIES,
     TRAIN,
     DATA,
     MODELS,

@@ -137,7 +137,7 @@ def evaluate_document(experiments: Sequence[Experiment]) -> dict[str, Any]:
                 "model": experiment.model,
                 "workload": experiment.workload.workload.reference,
                 "policy": experiment.policy_version,
-                "current": _place(experiment.instance.pool),
+                "current": place_document(experiment.instance.pool),
                 "chosen": _chosen(experiment),
                 "saving_usd_per_hour": _saving(experiment),
                 "margin": _margin(experiment),
@@ -163,7 +163,7 @@ def explain_document(explanation: DecisionExplanation, now: datetime) -> dict[st
         "workload": experiment.workload.workload.reference,
         "policy": experiment.policy_version,
         "model": experiment.model,
-        "current": _place(experiment.instance.pool),
+        "current": place_document(experiment.instance.pool),
         "chosen": _chosen(experiment),
         "margin": _margin(experiment),
         "rule": verdict.margin.rule if verdict and verdict.margin else None,
@@ -171,7 +171,7 @@ def explain_document(explanation: DecisionExplanation, now: datetime) -> dict[st
         if runner_up is None
         else {
             "decision": runner_up.decision,
-            **_place(runner_up.pool),
+            **place_document(runner_up.pool),
             "expected_cost_usd_per_hour": runner_up.expected_cost_usd_per_hour,
             "margin": runner_up.margin.as_dict() if runner_up.margin else None,
             "reason": runner_up.reason,
@@ -232,10 +232,11 @@ def evaluate_text(experiments: Sequence[Experiment]) -> str:
 
 def _chosen(experiment: Experiment) -> dict[str, Any] | None:
     verdict = experiment.verdict
-    return _place(verdict.chosen.pool) if verdict and verdict.chosen else None
+    return place_document(verdict.chosen.pool) if verdict and verdict.chosen else None
 
 
-def _place(pool: Pool) -> dict[str, Any]:
+def place_document(pool: Pool) -> dict[str, Any]:
+    """Stable keys of a pool, without its operating system."""
     return {
         "region": pool.region,
         "availability_zone": pool.availability_zone,

@@ -11,6 +11,7 @@ import httpx
 
 from spotlab.client import monitoring_schemas, schemas
 from spotlab.client.monitoring import Alerts, Audit, Logs, Market
+from spotlab.client.policies import Policies
 from spotlab.client.throughputs import Throughputs
 from spotlab.client.transport import ANY_STATE, Resource, Transport, path_segment
 from spotlab.client.workloads import Workloads
@@ -53,6 +54,7 @@ class SpotLab:
         self.instances = Instances(self._transport)
         self.experiments = Experiments(self._transport)
         self.models = Models(self._transport)
+        self.policies = Policies(self._transport)
         self.jobs = Jobs(self._transport)
         self.logs = Logs(self._transport)
         self.alerts = Alerts(self._transport)
@@ -94,6 +96,20 @@ class SpotLab:
         """Explanation of the current risk of a pool."""
         query = {"pool": pool, "model": model, "horizon_h": horizon_h}
         return self._transport.get("/explanation", schemas.Explanation, **query)
+
+    def what_if(
+        self, instance_ids: Sequence[str] | None = None, **changes: float | bool
+    ) -> schemas.WhatIf:
+        """Decisions with changes to today's settings; nothing is recorded.
+
+        Args:
+            instance_ids: at most 100; None for all active ones whose pipeline is on.
+            changes: risk_ceiling, min_saving_fraction, interruption_usd, memory_tolerance,
+                allow_burstable and the other changes of the API.
+        """
+        ids = None if instance_ids is None else [*instance_ids]
+        body = {"instance_ids": ids, "changes": changes}
+        return self._transport.write("POST", "/what-if", schemas.WhatIf, body)
 
     def close(self) -> None:
         """Close the connections."""

@@ -117,6 +117,7 @@ class Decision(msgspec.Struct, frozen=True):
     shadow: bool
     degraded: tuple[str, ...]
     error: str
+    policy_version: str = "default@1"
 
 
 class Evaluations(msgspec.Struct, frozen=True):
@@ -275,7 +276,6 @@ class Experiment(msgspec.Struct, frozen=True):
     market: str
     model: str
     policy: dict[str, float]
-    policy_version: str
     workload: AppliedWorkload
     requirements: dict[str, Any]
     verdict: Verdict | None
@@ -285,6 +285,7 @@ class Experiment(msgspec.Struct, frozen=True):
     degraded: tuple[str, ...]
     shadow: bool
     error: str
+    policy_version: str = "default@1"
 
 
 class Contribution(msgspec.Struct, frozen=True):
@@ -402,3 +403,51 @@ class LogLine(msgspec.Struct, frozen=True):
     user: str
     account: str
     error: str
+
+
+class WhatIfDecision(msgspec.Struct, frozen=True):
+    """A decision that is not recorded; margin: its parts and their total, USD per hour."""
+
+    decision: str
+    chosen: Pool | None
+    saving_usd_per_hour: float | None
+    margin: dict[str, float] | None
+    reason: str
+
+
+class WhatIfInstance(msgspec.Struct, frozen=True):
+    """An instance, decided about with and without the changes."""
+
+    instance_id: str
+    name: str
+    account: str
+    current_pool: str
+    changed: bool
+    before: WhatIfDecision | None
+    after: WhatIfDecision | None
+    error: str
+
+
+class RunningCost(msgspec.Struct, frozen=True):
+    """What a fleet costs; moves: instances that would leave their pool, None where it runs now."""
+
+    price_usd_per_hour: float
+    expected_cost_usd_per_hour: float
+    interruptions_a_month: float
+    moves: int | None = None
+
+
+class WhatIf(msgspec.Struct, frozen=True):
+    """Decisions with and without changes, on the same market."""
+
+    market: str | None
+    as_of: datetime | None
+    models: tuple[str, ...]
+    degraded: tuple[str, ...]
+    changed: int
+    unknown: int
+    running: RunningCost
+    before: RunningCost
+    after: RunningCost
+    instances: tuple[WhatIfInstance, ...]
+    step_ms: float

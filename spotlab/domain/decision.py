@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from spotlab.domain.margin import Margin
 from spotlab.domain.market import MarketName, Pool, Provenance
-from spotlab.domain.policy import CEILING_HORIZON_H, PolicyParams
+from spotlab.domain.policy import CEILING_HORIZON_H, DEFAULT_POLICY, PolicyParams
 from spotlab.domain.requirements import Requirements as Requirements
 from spotlab.domain.risk import Evidence, risk_within
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload
@@ -260,6 +260,6 @@ class Experiment:
     error: str = ""
     duration_ms: float = 0.0
     workload: AppliedWorkload = NO_WORKLOAD
-    policy_version: str = "default@1"
+    policy_version: str = DEFAULT_POLICY.reference
     unavailable: Mapping[str, str] = field(default_factory=dict)
     performance: str = ""

@@ -105,6 +105,50 @@ def shortfall(own: Hardware, other: Hardware, rule: HardwareRule) -> Shortfall |
     return None
 
 
+STRICT_RULE: Final = HardwareRule(
+    same_cpu_maker=True, uses_local_storage=True, keeps_bandwidth=True
+)
+"""Every fact matters."""
+
+
+def strict_shortfalls(own: Hardware, other: Hardware) -> tuple[HardwareFact, ...]:
+    """Every fact in which a type is worse under STRICT_RULE; see `waived_facts`."""
+    if own.instance_type == other.instance_type:
+        return ()
+    found = (check(own, other, STRICT_RULE) for check in _CHECKS)
+    return tuple(each.fact for each in found if each is not None)
+
+
+def waived_facts(rule: HardwareRule) -> frozenset[HardwareFact]:
+    """The facts that a rule does not look at.
+
+    A type is like for like under a rule if each of its `strict_shortfalls` is waived, if the rule
+    counts its GPU as equal, or if it lacks no more memory than the rule tolerates.
+
+    >>> sorted(waived_facts(HardwareRule(allow_burstable=True, same_cpu_maker=True)))[:2]
+    [<HardwareFact.BURSTABLE: 'burstable CPU'>, <HardwareFact.FLEX: 'flex CPU'>]
+    """
+    waived: set[HardwareFact] = set()
+    if rule.allow_weaker_gpu:
+        waived |= {HardwareFact.GPU_MODEL, HardwareFact.GPU_MEMORY}
+    if rule.allow_older_generation:
+        waived.add(HardwareFact.CPU_GENERATION)
+    if rule.allow_burstable:
+        waived |= {HardwareFact.BURSTABLE, HardwareFact.FLEX}
+    if not rule.same_cpu_maker:
+        waived.add(HardwareFact.CPU_MAKER)
+    if not rule.uses_local_storage:
+        waived.add(HardwareFact.LOCAL_STORAGE)
+    if not rule.keeps_bandwidth:
+        waived |= {HardwareFact.NETWORK, HardwareFact.EBS}
+    return frozenset(waived)
+
+
+def least_memory_gb(own_gb: float, rule: HardwareRule) -> float:
+    """Memory that a replacement needs, GiB."""
+    return own_gb * (1.0 - max(rule.memory_tolerance, EQUAL_WITHIN))
+
+
 def unknown_facts(own: Hardware, other: Hardware) -> tuple[str, ...]:
     """Facts that could not be compared and so count as equal."""
     unknown = [

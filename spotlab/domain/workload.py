@@ -20,6 +20,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol, TypeVar
 
 from spotlab.domain.like_for_like import HardwareRule
+from spotlab.domain.plain_names import check_plain_name
 from spotlab.domain.requirements import Requirements
 from spotlab.domain.risk import FloatArray
 from spotlab.errors import InvalidInput
@@ -28,7 +29,6 @@ Price = TypeVar("Price", float, FloatArray)
 """USD per hour: of one pool, or of many."""
 
 DEFAULT_NAME: Final = "default"
-MAX_NAME: Final = 64
 MAX_DESCRIPTION: Final = 500
 
 
@@ -111,7 +111,7 @@ class Workload:
 
     def __post_init__(self) -> None:
         """Check the values. Raises InvalidInput: names the field and what would be right."""
-        _check_name(self.name)
+        check_plain_name(self.name, "workload", "queue-worker")
         if len(self.description) > MAX_DESCRIPTION:
             raise InvalidInput(
                 f"description has {len(self.description)} characters.",
@@ -321,16 +321,6 @@ class AppliedWorkload:
         if self.scope is AssignmentScope.INSTANCE:
             return f"Workload {self.workload.name}, assigned to this instance."
         return f"Workload {self.workload.name}, assigned by {self.scope.value} {self.key}."
-
-
-def _check_name(name: str) -> None:
-    plain = name.replace("-", "").replace("_", "")
-    if not (name and len(name) <= MAX_NAME and name.isascii() and plain.isalnum()):
-        raise InvalidInput(
-            f"{name[:MAX_NAME]!r} is not a workload's name.",
-            remedy=f"Use up to {MAX_NAME} letters, digits, - and _, such as queue-worker.",
-            field="name",
-        )
 
 
 DEFAULT_WORKLOAD: Final = Workload(

@@ -8,6 +8,7 @@ from typing import Final
 from spotlab.domain.decision import Decision, Experiment, Lifecycle, Verdict
 from spotlab.domain.decision_explanation import Flip, FlipKind
 from spotlab.domain.margin import Margin, MarginRule
+from spotlab.domain.policy import Unit
 from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.domain.workload import describe_cost
 from spotlab.inference.explanation_text import format_value
@@ -152,6 +153,6 @@ def flip_value(flip: Flip, value: float | str | None) -> str:
         return value
     if flip.kind is FlipKind.FEATURE:
         return format_value(flip.parameter.rpartition(".")[2], value, flip.unit)
-    if flip.parameter.endswith(("fraction", "ceiling", "tolerance")):
+    if flip.unit == Unit.SHARE:
         return f"{100 * value:.3g} %"
     return f"{value:.4g}{f' {flip.unit}' if flip.unit else ''}"

@@ -22,7 +22,7 @@ from spotlab.domain.decision import (
 )
 from spotlab.domain.like_for_like import unknown_facts
 from spotlab.domain.performance import EQUAL, Basis, PerformanceIndex
-from spotlab.domain.policy import PolicyParams
+from spotlab.domain.policy import DEFAULT_POLICY, PolicyParams
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope, Workload
 from spotlab.errors import SpotlabError
 from spotlab.pipeline.filter import hardware_shortfalls, requirements_of
@@ -54,7 +54,7 @@ class Evaluation:
     scored: ScoredMarket
     policy: PolicyParams
     shared_stages: tuple[StageTrace, ...] = ()
-    policy_version: str = "default@1"
+    policy_version: str = DEFAULT_POLICY.reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,7 @@ def _with_spread(verdict: Verdict, ranking: Ranking, unavailable: Mapping[str, s
     cost = ranking.table["expected_cost_usd_per_hour"].to_numpy(np.float64)
     left = (ranking.table["dropped"] == DropReason.SPREAD).to_numpy()
     if verdict.chosen is not None:
-        left &= cost < verdict.chosen.expected_cost_usd_per_hour
+        left = left & (cost < verdict.chosen.expected_cost_usd_per_hour)
     if not left.any():
         return verdict
     better = ranking.candidate(int(np.flatnonzero(left)[cost[left].argmin()]))

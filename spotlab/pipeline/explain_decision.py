@@ -17,6 +17,7 @@ from spotlab.domain.like_for_like import HardwareRule
 from spotlab.domain.market import MarketName
 from spotlab.domain.performance import EQUAL, PerformanceIndex
 from spotlab.domain.performance_claims import CLAIMS_VERSION
+from spotlab.domain.policy import PARAMETERS, Unit
 from spotlab.domain.ports import RiskModel
 from spotlab.domain.workload import MAX_MEMORY_TOLERANCE, Workload
 from spotlab.errors import InvalidInput
@@ -196,7 +197,7 @@ def _memory_flip(experiment: Experiment, case: DecisionCase, decided: DecidedWit
         FlipKind.HARDWARE,
         "hardware.memory_tolerance",
         "share of its memory that a replacement may lack",
-        "",
+        Unit.SHARE,
         before,
         after,
         found.decision if found else None,
@@ -224,8 +225,8 @@ def _age_flips(experiment: Experiment, case: DecisionCase, decided: DecidedWith)
     yield Flip(
         FlipKind.POLICY,
         "policy.max_price_age_h",
-        "highest age of the prices",
-        "h",
+        PARAMETERS["max_price_age_h"].label.lower(),
+        Unit.HOURS,
         policy.max_price_age_h,
         after,
         verdict.decision if verdict else None,

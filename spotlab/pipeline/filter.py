@@ -65,16 +65,35 @@ def hardware_shortfalls(
         requirements: the instance's or the workload's own, which say its size, architecture and
             whether burstable types will do; None: those of its type apply.
     """
+    own = compared_hardware(instance_type, hardware, requirements)
+    rule = compared_rule(rule, requirements)
+    found = {name: shortfall(own, each, rule) for name, each in hardware.items()}
+    return {name: each for name, each in found.items() if each is not None}
+
+
+def compared_hardware(
+    instance_type: str, hardware: Mapping[str, Hardware], requirements: Requirements | None
+) -> Hardware:
+    """The facts of an instance's type that a replacement is compared with.
+
+    Args:
+        instance_type, hardware, requirements: as in `hardware_shortfalls`.
+    Raises:
+        ValueError: the type's facts are unknown, and its name is no type's.
+    """
     own = hardware.get(instance_type)
     if own is None:
         own = complete(Hardware(instance_type))
     if requirements is not None:
         own = replace(own, vcpu=None, memory_gb=None, architecture=None)
-        rule = replace(
-            rule, allow_burstable=rule.allow_burstable or requirements.burstable is not False
-        )
-    found = {name: shortfall(own, each, rule) for name, each in hardware.items()}
-    return {name: each for name, each in found.items() if each is not None}
+    return own
+
+
+def compared_rule(rule: HardwareRule, requirements: Requirements | None) -> HardwareRule:
+    """A workload's rule; an instance's own requirements say whether burstable types will do."""
+    if requirements is None or requirements.burstable is False:
+        return rule
+    return replace(rule, allow_burstable=True)
 
 
 HARDWARE_REASONS: Final[Mapping[HardwareFact, DropReason]] = {

@@ -16,7 +16,7 @@ import numpy as np
 
 from spotlab.domain.decision import Decision, Lifecycle, Verdict
 from spotlab.domain.decision_explanation import Flip, FlipKind
-from spotlab.domain.policy import PolicyParams
+from spotlab.domain.policy import PARAMETERS, PolicyParams
 from spotlab.domain.workload import LIMITS, Workload
 from spotlab.pipeline.decision_case import Changed, DecisionCase, FloatArray, Terms
 
@@ -26,15 +26,8 @@ MAX_PRICE_FACTOR: Final = 10.0
 _NEAR: Final = 1e-9
 _BISECTIONS: Final = 80
 
-_MONOTONE: Final = (
-    ("min_saving_fraction", "minimum saving, share of the cost", "", 0.0, 1.0),
-    ("min_saving_usd_per_hour", "minimum saving", "USD/h", 0.0, 1e3),
-    ("hysteresis_fraction", "additional minimum saving after a switch", "", 0.0, 1.0),
-    ("ceiling_hysteresis_fraction", "margin above the risk ceiling", "", 0.0, 1.0),
-    ("cooldown_h", "cooldown after a switch", "h", 0.0, 8_760.0),
-    ("switch_downtime_h", "downtime of a switch", "h", 0.0, 8_760.0),
-    ("expected_stay_h", "expected stay on a pool", "h", 0.01, 8_760.0),
-)
+_STEPS: Final = ("risk_ceiling", "max_price_age_h")
+"""Parameters that only matter where they pass a pool's risk or the age of the prices."""
 _COSTS: Final = (
     ("checkpoint_interval_h", "time between checkpoints", "h"),
     ("work_lost_h", "work lost in an interruption", "h"),
@@ -53,8 +46,11 @@ def policy_flips(case: DecisionCase) -> list[Flip]:
     """For each parameter of the policy but the age of prices."""
     base = case.verdict()
     flips = [_ceiling_flip(case, base)]
-    for name, label, unit, low, high in _MONOTONE:
-        before = float(getattr(case.policy, name))
+    for name, parameter in PARAMETERS.items():
+        if name in _STEPS:
+            continue
+        before, low, high = float(getattr(case.policy, name)), parameter.low, parameter.high
+        label, unit = parameter.label.lower(), parameter.unit
 
         def setter(value: float, name: str = name) -> Changed:
             return Changed(policy=_with(case.policy, name, value))
@@ -203,7 +199,7 @@ def _price(
 
 def _ceiling_flip(case: DecisionCase, base: Verdict) -> Flip:
     """The decision only changes where the ceiling passes a pool's risk."""
-    before = case.policy.risk_ceiling
+    before, parameter = case.policy.risk_ceiling, PARAMETERS["risk_ceiling"]
 
     def setter(value: float) -> Changed:
         return Changed(policy=replace(case.policy, risk_ceiling=value))
@@ -218,7 +214,8 @@ def _ceiling_flip(case: DecisionCase, base: Verdict) -> Flip:
         (
             value
             for value in sorted(steps, key=lambda each: abs(each - before))
-            if 0.0 <= value <= 1.0 and case.verdict(setter(value)).decision is not base.decision
+            if parameter.low <= value <= parameter.high
+            and case.verdict(setter(value)).decision is not base.decision
         ),
         None,
     )
@@ -227,12 +224,12 @@ def _ceiling_flip(case: DecisionCase, base: Verdict) -> Flip:
         FlipKind.POLICY,
         "risk_ceiling",
         "risk ceiling within 24 h",
-        "",
+        parameter.unit,
         before,
         after,
         setter,
-        0.0,
-        1.0,
+        parameter.low,
+        parameter.high,
     )
 
 

@@ -150,7 +150,7 @@ def rank(
     )
     reasons = drop_reasons(table, requirements, shortfalls)
     suitable = np.asarray([reason is None for reason in reasons], dtype=bool)
-    if _is_stale(scored, policy):
+    if is_stale(price_age_s(scored), policy):
         reasons[suitable] = DropReason.STALE_PRICE
     else:
         ceiling_risk = risk_within(table["hazard_per_hour"].to_numpy(), CEILING_HORIZON_H)
@@ -183,8 +183,13 @@ def _keys(table: pd.DataFrame) -> Iterator[str]:
         yield Pool(region, zone if isinstance(zone, str) else None, instance_type, system).key
 
 
-def _is_stale(scored: ScoredMarket, policy: PolicyParams) -> bool:
+def price_age_s(scored: ScoredMarket) -> float:
+    """How long ago the prices were read, seconds; 0 for a recorded market, which never ages."""
     if scored.data.market is MarketName.RECORDED:
-        return False
-    age = scored.data.as_of - price_read_at(scored.data)
-    return age.total_seconds() > policy.max_price_age_h * 3600
+        return 0.0
+    return (scored.data.as_of - price_read_at(scored.data)).total_seconds()
+
+
+def is_stale(price_age_s: float, policy: PolicyParams) -> bool:
+    """Whether prices of this age are too old for the policy."""
+    return price_age_s > policy.max_price_age_h * 3600

@@ -1,4 +1,5 @@
-"""Evaluation of instances: a recorded decision for each, and shadow decisions of challengers."""
+"""Evaluation of instances: a recorded decision for each, and shadow decisions of challengers:
+models and policies."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from spotlab.domain.interruptions import OwnRecord
 from spotlab.domain.market import MarketData
 from spotlab.domain.outcomes import ShadowDecision
 from spotlab.domain.performance import PerformanceIndex, index_of
-from spotlab.domain.policy import PolicyParams
+from spotlab.domain.policy import Policy, PolicyState
 from spotlab.domain.ports import ModelRecord, RiskModel, Topic
 from spotlab.domain.throughputs import ThroughputSet
 from spotlab.domain.workload import Assignment, Workload, applied_workload
@@ -39,16 +40,15 @@ def evaluate_instances(
     instance_ids: Sequence[str] | None = None,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
-    policy: PolicyParams | None = None,
 ) -> list[Experiment]:
-    """Decide for instances on a current market and fleet, and record each decision.
+    """Decide for instances with the active policy on a current market and fleet, and record each
+    decision.
 
     Args:
         lab: its accounts, market, models and store.
         instance_ids: the instances; None: every active one whose pipeline is on.
         progress: called with the current step and the share done.
         cancelled: checked between instances; decisions made before stay recorded.
-        policy: parameters; None: the default ones.
     Returns:
         The experiments as recorded, in the order of the instances.
     Raises:
@@ -69,7 +69,7 @@ def evaluate_instances(
             instances = [lab.store.fleet.instance(each) for each in instance_ids]
         experiments: list[Experiment] = []
         with _measured(len(instances), cancelled) as stopped:
-            run = _start(lab, policy or PolicyParams())
+            run = _start(lab)
             for index, instance in enumerate(instances):
                 if stopped():
                     raise Cancelled(f"Stopped after {index} of {len(instances)} instances.")
@@ -111,7 +111,8 @@ class _Run:
     Args:
         data: the market.
         own: exposure and interruptions of own instances in it.
-        policy: parameters.
+        policy: decides.
+        shadow_policies: decide alongside it.
         stages: the collect stage.
         records: every registered model version.
         assignments, workloads: the rules that give instances a workload, and newest versions.
@@ -122,7 +123,8 @@ class _Run:
 
     data: MarketData
     own: OwnRecord
-    policy: PolicyParams
+    policy: Policy
+    shadow_policies: Sequence[Policy]
     stages: tuple[StageTrace, ...]
     records: Sequence[ModelRecord]
     assignments: Sequence[Assignment]
@@ -152,23 +154,26 @@ class _Run:
                 self.failures[key] = exc
                 raise
             log.info("%s scored %d pools", key, len(scored.table), extra=_stage_times(tracer))
-            self.evaluations[key] = Evaluation(scored, self.policy, tuple(tracer.stages))
+            self.evaluations[key] = Evaluation(
+                scored, self.policy.params, tuple(tracer.stages), self.policy.reference
+            )
         return self.evaluations[key]
 
 
-def _start(lab: Lab, policy: PolicyParams) -> _Run:
-    """Read the market, the own record and the models. Raises NoMarketData, DatabaseDown."""
+def _start(lab: Lab) -> _Run:
+    """Read the market, the own record, models and policies. Raises NoMarketData, DatabaseDown."""
     tracer = Tracer()
     with tracer.stage("collect", rows_in=0) as stage:
         data = lab.market()
         stage.rows_out = len(data.prices)
     log.info("read %d prices of the market", len(data.prices), extra=_stage_times(tracer))
     own, records = lab.own_record(data.market), lab.store.registry.records()
-    workloads = lab.store.workloads
+    workloads, policies = lab.store.workloads, lab.store.policies.versions()
     return _Run(
         data,
         own,
-        policy,
+        next(each.policy for each in policies if each.state is PolicyState.ACTIVE),
+        [each.policy for each in policies if each.state is PolicyState.SHADOW],
         tuple(tracer.stages),
         records,
         workloads.assignments(),
@@ -208,12 +213,23 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
                 _shadow(lab, experiment, unrecorded.ranking, name, run, last_switch_at)
                 for name in names
             ]
+            shadows += [
+                shadow(experiment, unrecorded.ranking, each, last_switch_at, performance)
+                for each in _with_policies(evaluation, run.shadow_policies)
+            ]
             lab.store.shadow_decisions.record(shadows)
         if shadows:
             log.info("%d challengers decided in shadow of %s", len(shadows), experiment_id)
     except SpotlabError as exc:
         log.error("no shadow decisions of experiment %s: %s", experiment_id, exc)
     return experiment
+
+
+def _with_policies(evaluation: Evaluation, policies: Sequence[Policy]) -> list[Evaluation]:
+    """The same scored market, with each of these policies."""
+    return [
+        replace(evaluation, policy=each.params, policy_version=each.reference) for each in policies
+    ]
 
 
 def _shadow(

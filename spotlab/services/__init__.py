@@ -30,8 +30,10 @@ from spotlab.services.model_performance import ModelPerformanceService
 from spotlab.services.models import ModelService
 from spotlab.services.outcomes import OutcomeService
 from spotlab.services.own_account import OwnAccountService
+from spotlab.services.policies import PolicyService
 from spotlab.services.throughputs import ThroughputService
 from spotlab.services.users import UserService
+from spotlab.services.what_if import WhatIfService
 from spotlab.services.workloads import WorkloadService
 from spotlab.telemetry import logs
 
@@ -113,6 +115,16 @@ class Services:
     def throughputs(self) -> ThroughputService:
         """Measured throughputs of instance types, and AWS's claims."""
         return ThroughputService(self.lab, self.principal)
+
+    @property
+    def policies(self) -> PolicyService:
+        """Policies, their states and previews."""
+        return PolicyService(self.lab, self.principal)
+
+    @property
+    def what_if(self) -> WhatIfService:
+        """Decisions under other parameters."""
+        return WhatIfService(self.lab, self.principal)
 
     @property
     def users(self) -> UserService:

@@ -55,7 +55,7 @@ class MarketService(Service):
 
         Args:
             requirements: what a pool must offer.
-            policy: parameters; None: the default ones.
+            policy: parameters; None: those of the active policy.
             model: "name" or "name@version"; None: the champion.
             instance: rank for its hardware and its workload, as its evaluation does; None: rank
                 for nobody in particular.
@@ -64,7 +64,8 @@ class MarketService(Service):
             Forbidden: the user may not read.
             NoMarketData: no market has been collected yet.
         """
-        scored, parameters = self.scored(model), policy or PolicyParams()
+        scored = self.scored(model)
+        parameters = policy or self.lab.store.policies.active().params
         if instance is None:
             return rank(scored, requirements, parameters, workload or DEFAULT_WORKLOAD)
         self._must_see(instance)

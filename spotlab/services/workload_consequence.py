@@ -9,7 +9,6 @@ from typing import Final
 
 from spotlab.domain.decision import Experiment, Instance, Lifecycle, Verdict
 from spotlab.domain.performance import index_of
-from spotlab.domain.policy import PolicyParams
 from spotlab.domain.workload import AppliedWorkload, Workload
 from spotlab.pipeline.evaluate import Evaluation, evaluate
 from spotlab.runtime.lab import Lab
@@ -130,11 +129,11 @@ def _of_instance(
     scored = lab.scored(lab.deciding_model(instance)[0])
     on_demand = scored.on_demand_usd_per_hour(instance.pool)
     last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)
-    throughputs = lab.store.throughputs.newest()
+    throughputs, policy = lab.store.throughputs.newest(), lab.store.policies.active()
     other = AppliedWorkload(workload, present.scope, present.key)
 
     def decided(applied: AppliedWorkload) -> Experiment:
-        evaluation = Evaluation(scored, PolicyParams())
+        evaluation = Evaluation(scored, policy.params, policy_version=policy.reference)
         performance = index_of(applied.workload, throughputs, scored.hardware)
         return evaluate(
             instance,

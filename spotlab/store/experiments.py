@@ -79,6 +79,7 @@ def to_row(experiment: Experiment) -> ExperimentRow:
             **msgspec.to_builtins(experiment.workload),
             "workload": to_parameters(experiment.workload.workload),
         },
+        policy_version=experiment.policy_version,
         # Refers to log lines and is not part of the decision: a replay has its own.
         correlation_id=logs.correlation_id(),
         candidates=candidate_codec.pack(experiment.candidates, verdict, experiment.feature_names),
@@ -107,6 +108,7 @@ def to_experiment(row: ExperimentRow) -> Experiment:
         error=row.error,
         duration_ms=row.duration_ms,
         workload=_workload(row),
+        policy_version=row.policy_version,
     )
 
 

@@ -113,6 +113,22 @@ class SqlLedger(Repository):
         with reading(self._engine) as session:
             return session.exec(query).one()
 
+    def switches(self) -> dict[str, list[datetime]]:
+        """Times of every SWITCH outside shadow mode, oldest first, by instance id."""
+        query = (
+            select(ExperimentRow.instance_id, ExperimentRow.created_at)
+            .where(
+                ExperimentRow.decision == Decision.SWITCH.value,
+                col(ExperimentRow.shadow).is_(False),
+            )
+            .order_by(col(ExperimentRow.created_at))
+        )
+        found: dict[str, list[datetime]] = {}
+        with reading(self._engine) as session:
+            for instance_id, at in session.exec(query):
+                found.setdefault(instance_id, []).append(at)
+        return found
+
     def list(
         self, where: ExperimentFilter = _ALL, *, limit: int = 100, offset: int = 0
     ) -> list[ExperimentSummary]:

@@ -1,8 +1,8 @@
 """Retention rules: which rows of each table may be deleted.
 
-Never deleted: the audit log (its hash chain would break), models and their events, accounts,
-instances, users, leases, jobs, alert rules, workloads and throughputs (decisions refer to them),
-interruptions and exposure (they cannot be collected again), and recorded markets.
+Never deleted: the audit log (its hash chain would break), models and policies with their events,
+workloads, throughputs, accounts, instances, users, leases, jobs, alert rules, interruptions and
+exposure (they cannot be collected again), and recorded markets.
 """
 
 from __future__ import annotations

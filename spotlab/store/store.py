@@ -28,6 +28,7 @@ from spotlab.store.market_snapshots import SqlArchive
 from spotlab.store.one_time_links import SqlLinks
 from spotlab.store.outcomes import SqlDriftLog, SqlOutcomes, SqlShadowLog
 from spotlab.store.placement import SqlPlacement
+from spotlab.store.policies import SqlPolicies
 from spotlab.store.probes import SqlProbeLog
 from spotlab.store.processes import SqlProcesses
 from spotlab.store.registry import SqlModelRegistry
@@ -74,6 +75,7 @@ class Store:
     placement: SqlPlacement
     workloads: SqlWorkloads
     throughputs: SqlThroughputs
+    policies: SqlPolicies
 
     @classmethod
     def of(cls, engine: Engine) -> Store:
@@ -107,6 +109,7 @@ class Store:
             placement=SqlPlacement(engine),
             workloads=SqlWorkloads(engine),
             throughputs=SqlThroughputs(engine),
+            policies=SqlPolicies(engine),
         )
 
     def ping(self) -> float:

@@ -108,6 +108,9 @@ def test_everything_is_read_as_typed_values(lab: SpotLab) -> None:
         lab.explain(pool).contributions
         == lab.experiments.explain(decision.experiment_id, pool).contributions
     )
+    tried = lab.what_if([WEB], risk_ceiling=1.0, min_saving_fraction=0.0)
+    assert [each.name for each in tried.instances] == ["web-1"]
+    assert tried.before.moves in (0, 1)
     assert next(lab.candidates(architecture="arm64", region=["us-east-1"])).rank == 1
     assert [m.reference for m in lab.models.list(state="champion")] == ["toy@1.0.0"]
     assert lab.models.get("toy").card is not None
@@ -115,6 +118,22 @@ def test_everything_is_read_as_typed_values(lab: SpotLab) -> None:
     assert next(lab.models.history("toy")).action == "champion"
     assert "database" in {c.name for c in lab.health()}
     assert "retention" in {j.name for j in lab.jobs.list()}
+
+
+def test_a_policy_is_drafted_compared_and_activated(lab: SpotLab) -> None:
+    draft = lab.policies.save("bold", {"risk_ceiling": 1.0}, description="More risk.")
+    assert (draft.reference, draft.state) == ("bold@1", "draft")
+    assert lab.policies.get("bold") == draft
+    assert [each.name for each in lab.policies.diff("bold").differences] == ["risk_ceiling"]
+    assert lab.policies.set_state("bold@1", "shadow").state == "shadow"
+    lab.instances.evaluate(WEB)
+    assert lab.policies.shadow("bold").decided == 1
+    preview = lab.policies.preview("bold@1", days=1.0)
+    assert (preview.decided > 0, preview.failed) == (True, 0)
+    assert lab.policies.set_state("bold@1", "active", "a test").state == "active"
+    assert lab.instances.evaluate(WEB).policy_version == "bold@1"
+    assert lab.policies.set_state("default@1", "active", "back").state == "active"
+    assert [each.reference for each in lab.policies.list(state="active")] == ["default@1"]
 
 
 def test_changes_are_made(lab: SpotLab) -> None:

@@ -20,11 +20,14 @@ PAGES = (
     "/candidates",
     "/workloads",
     "/workloads?workload=default",
+    "/what_if",
+    "/what_if?risk_ceiling=0.02&interruption_usd=5",
     "/explanations",
     "/experiments",
     "/experiments?id=1",
     "/market",
     "/models",
+    "/policies",
     "/health",
 )
 

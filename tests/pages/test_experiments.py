@@ -53,7 +53,7 @@ def test_a_decision_opens_whole(lab: Lab, open_page: Open) -> None:
     assert app.title[0].value.startswith("▲ SWITCH: web-1 to ")
     text = said(app)
     assert made.reason in text
-    for part in ("Stages", "Policy parameters", "Requirements", "pools filtered"):
+    for part in ("Stages", "Policy default@1", "Requirements", "pools filtered"):
         assert part in text
     sides = app.dataframe[0].value.set_index("what")
     assert sides.loc["spot price", "current"] == "0.0412 USD/h"

@@ -68,7 +68,7 @@ def test_a_new_version_is_saved_with_its_reason(lab: Lab, open_page: Open) -> No
     assert preset.workload.recovery_h == 0.05
     app = open_page("workloads", workload="queue-worker")
     assert app.header[0].value == "queue-worker@2"
-    versions = app.dataframe[-1].value
+    (versions,) = [each.value for each in app.dataframe if "changes" in each.value]
     assert versions["changes"][0] == "recovery_h: 0.05 → 0.5"
 
 
@@ -162,4 +162,4 @@ def test_the_instances_page_shows_which_rule_won(lab: Lab, open_page: Open) -> N
 def test_an_unknown_workload_in_the_address_opens_none(lab: Lab, open_page: Open) -> None:
     app = open_page("workloads", workload="laundry")
     assert not app.exception
-    assert not app.header
+    assert [each.value for each in app.header] == ["Price for work"]

@@ -259,8 +259,8 @@ def experiment_view(experiment: Experiment, limit: int, features: bool) -> Exper
         instance=msgspec.to_builtins(experiment.instance),
         market=experiment.market,
         model=experiment.model,
-        policy=experiment.policy.as_dict(),
         policy_version=experiment.policy_version,
+        policy=experiment.policy.as_dict(),
         workload=workload_view(experiment.workload),
         requirements=msgspec.to_builtins(experiment.requirements),
         verdict=None

@@ -43,6 +43,7 @@ class SummaryView(View):
     shadow: bool = field("Whether shadow mode was on: recorded, but not executed.", True)
     degraded: list[str] = field("Reasons why the decision is degraded; empty if it is not.", [])
     error: str = field("Why the evaluation failed; empty if it did not.", "")
+    policy_version: str = field("Policy that was used, as name@version.", "default@1")
 
 
 class EvidenceView(View):
@@ -180,8 +181,8 @@ class ExperimentView(View):
     instance: dict[str, Any] = field("The instance at that time.", {"instance_id": "i-0a1"})
     market: MarketName = field("Market that the decision used.", "simulated")
     model: str = field("Model that was used, as name@version.", "advisor-lgbm@1.2.0")
-    policy: dict[str, float] = field("Policy parameters.", {"risk_ceiling": 0.0075})
-    policy_version: str = field("Policy, as name@version.", "default@1")
+    policy_version: str = field("Policy that was used, as name@version.", "default@1")
+    policy: dict[str, float] = field("Its parameters.", {"risk_ceiling": 0.0075})
     workload: AppliedWorkloadView = Field(description="Workload that applied.")
     requirements: dict[str, Any] = field(
         "Requirements for a replacement pool.", {"regions": ["us-east-1"]}

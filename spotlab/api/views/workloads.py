@@ -11,11 +11,11 @@ from pydantic import Field
 from spotlab.api.views.base import ChangeRequest, PlainName, RequestBody, View, field
 from spotlab.api.views.instances import RequirementsRequest, RequirementsView
 from spotlab.domain.like_for_like import HardwareRule
+from spotlab.domain.plain_names import MAX_NAME
 from spotlab.domain.workload import (
     LIMITS,
     MAX_DESCRIPTION,
     MAX_MEMORY_TOLERANCE,
-    MAX_NAME,
     MAX_TAG,
     AssignmentScope,
     Workload,

@@ -136,6 +136,9 @@ class ExperimentRow(Base, table=True):
     stages: list[dict[str, Any]] = Field(sa_type=JSON)
     correlation_id: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
     workload: dict[str, Any] | None = Field(default=None, sa_type=NULLABLE_JSON)
+    policy_version: str = Field(
+        default="default@1", sa_column_kwargs={"server_default": text("'default@1'")}
+    )
     candidates: bytes = Field(sa_type=LargeBinary)
 
 

@@ -13,11 +13,22 @@ from spotlab.store.tables import (
     monitoring,
     outcomes,
     placement,
+    policies,
     throughputs,
     workloads,
 )
 from spotlab.store.tables.base import Base
 
-MODULES: Final = (access, core, jobs, monitoring, outcomes, placement, throughputs, workloads)
+MODULES: Final = (
+    access,
+    core,
+    jobs,
+    monitoring,
+    outcomes,
+    placement,
+    policies,
+    throughputs,
+    workloads,
+)
 METADATA: Final[MetaData] = Base.metadata
 """The tables of all MODULES, which the import above registers."""

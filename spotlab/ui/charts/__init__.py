@@ -15,11 +15,13 @@ from spotlab.ui.charts.explanation import changes, margin, waterfall
 from spotlab.ui.charts.frontier import Mark, frontier, pareto
 from spotlab.ui.charts.market import drops, heat_map, price_history
 from spotlab.ui.charts.replay import Course, timeline, work_done
+from spotlab.ui.charts.what_if import FleetPoint, fleet_curve
 
 __all__ = [
     "CONFIG",
     "Course",
     "Estimate",
+    "FleetPoint",
     "Mark",
     "Outcome",
     "PrecisionRecall",
@@ -27,6 +29,7 @@ __all__ = [
     "brier_over_time",
     "changes",
     "drops",
+    "fleet_curve",
     "forest",
     "frontier",
     "heat_map",

@@ -48,9 +48,11 @@ PAGE_TABLE: Final = (
     PageEntry("candidates", "Candidates", ":material/leaderboard:", DECIDE, Right.READ),
     PageEntry("workloads", "Workloads", ":material/work:", DECIDE, Right.READ),
     PageEntry("explanations", "Explanations", ":material/waterfall_chart:", DECIDE, Right.READ),
+    PageEntry("what_if", "What-if", ":material/tune:", DECIDE, Right.READ),
     PageEntry("experiments", "Experiments", ":material/history:", DECIDE, Right.READ),
     PageEntry("market", "Market", ":material/show_chart:", UNDERSTAND, Right.READ),
     PageEntry("models", "Models", ":material/verified:", UNDERSTAND, Right.READ),
+    PageEntry("policies", "Policies", ":material/tune:", UNDERSTAND, Right.READ),
     PageEntry("backtests", "Backtests", ":material/replay:", UNDERSTAND, Right.READ),
     PageEntry("jobs", "Jobs", ":material/schedule:", RUN, Right.READ),
     PageEntry("health", "Health", ":material/monitor_heart:", RUN, Right.READ),
@@ -93,6 +95,7 @@ def of_instance(instance_id: str, experiment_id: int | None) -> None:
             to("experiments", "Open the decision", ":material/history:", id=experiment_id)
         to("candidates", "Candidates", ":material/leaderboard:", instance=instance_id)
         to("explanations", "Why this risk", ":material/waterfall_chart:", instance=instance_id)
+        to("what_if", "What if", ":material/tune:", instance=instance_id)
 
 
 def of_experiment(experiment_id: int, instance_id: str) -> None:

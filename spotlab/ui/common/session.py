@@ -15,6 +15,7 @@ from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment, Instance, Requirements
 from spotlab.domain.decision_explanation import DecisionExplanation
 from spotlab.domain.market import MarketData, Pool
+from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import ExperimentSummary, SnapshotInfo, Topic
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, Workload
 from spotlab.errors import NoMarketData
@@ -135,19 +136,22 @@ def ranking(
     key = None
     if instance is not None:
         key = (instance.instance_id, instance.pool, instance.requirements)
-    return _ranking(requirements, model, key, workload, instance, reader())
+    services = reader()
+    policy = services.policies.get().policy.params
+    return _ranking(requirements, policy, model, key, workload, instance, services)
 
 
 @st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=8)
 def _ranking(
     requirements: Requirements,
+    policy: PolicyParams,
     model: str | None,
     key: tuple[str, Pool, Requirements | None] | None,  # noqa: ARG001  stands for the instance
     workload: Workload,
     _instance: Instance | None,
     _services: Services,
 ) -> Ranking:
-    return _services.market.rank(requirements, None, model, _instance, workload)
+    return _services.market.rank(requirements, policy, model, _instance, workload)
 
 
 def workload_consequence(workload: Workload) -> Consequence:

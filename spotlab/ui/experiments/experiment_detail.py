@@ -47,7 +47,8 @@ def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
         f"Decision #{experiment.experiment_id} · {experiment.instance.instance_id} · "
         f"{formatting.moment(experiment.created_at)} "
         f"({formatting.ago(experiment.created_at, now)}) · "
-        f"{formatting.MARKET_WORDS[experiment.market]} · {experiment.model} · "
+        f"{formatting.MARKET_WORDS[experiment.market]} · model {experiment.model} · "
+        f"policy {experiment.policy_version} · "
         f"{'shadow mode: recorded only' if experiment.shadow else 'live'}",
     )
     widgets.degraded(experiment.degraded, "The decision was made with the data that was available.")
@@ -216,7 +217,8 @@ def _show_evaluation(experiment: Experiment) -> None:
         tables.show(frame, columns, name="Stages", key="stages")
         st.caption("collect, features and risk run once for all instances of an evaluation.")
     with right:
-        st.markdown("**Policy parameters**")
+        st.markdown(f"**Policy {formatting.plain(experiment.policy_version)}**")
+        links.to("policies", "Open the policy", ":material/tune:", policy=experiment.policy_version)
         _show_parameters(experiment.policy.as_dict())
         st.markdown("**Workload**")
         applied = experiment.workload

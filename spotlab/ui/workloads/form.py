@@ -10,12 +10,12 @@ import streamlit as st
 
 from spotlab.domain.hardware import GPUS
 from spotlab.domain.like_for_like import HardwareRule
+from spotlab.domain.plain_names import MAX_NAME
 from spotlab.domain.requirements import Requirements
 from spotlab.domain.workload import (
     LIMITS,
     MAX_DESCRIPTION,
     MAX_MEMORY_TOLERANCE,
-    MAX_NAME,
     MAX_TAG,
     Workload,
     with_work_lost,

@@ -1,6 +1,6 @@
 """Measured throughputs of instance types.
 
-Revision r0016, after r0012. Types are spelled out, so that it stays what it was when tables change.
+Revision r0016, after r0013. Types are spelled out, so that it stays what it was when tables change.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "r0016"
-down_revision = "r0012"
+down_revision = "r0013"
 branch_labels = None
 depends_on = None
 

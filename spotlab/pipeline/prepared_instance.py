@@ -1,0 +1,250 @@
+"""An instance with the arrays of its pools, which the policy decides about under any parameters.
+
+`preparation.prepare` reads them from a scored market once. After that, a decision under other
+parameters takes a few numpy operations: which pools are candidates now, what they cost, which two
+are best. The policy itself is `pipeline.policy.decide`, as in an evaluation, and so are its results
+(tests/pipeline/test_what_if.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotlab.domain.decision import Candidate, Instance, Lifecycle, Verdict
+from spotlab.domain.hardware import Hardware
+from spotlab.domain.like_for_like import HardwareFact, least_memory_gb, waived_facts
+from spotlab.domain.policy import PolicyParams
+from spotlab.domain.risk import FloatArray, expected_cost, risk_within
+from spotlab.domain.workload import AppliedWorkload, Workload
+from spotlab.pipeline.filter import compared_rule
+from spotlab.pipeline.policy import Situation, decide
+from spotlab.pipeline.rank import is_stale
+
+Mask = NDArray[np.bool_]
+FACT_BIT: Final = {fact: 1 << place for place, fact in enumerate(HardwareFact)}
+"""Bit of each fact in `PreparedPools.shortfalls`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedPools:
+    """The pools that could take over an instance's work; n rows, ordered by region, zone and type.
+
+    Args:
+        pool: (n,) objects.
+        price_usd_per_hour: (n,) spot price.
+        on_demand_usd_per_hour: (n,) NaN where unknown.
+        hazard_per_hour: (n,) expected interruptions per hour.
+        ceiling_risk: (n,) risk within CEILING_HORIZON_H.
+        performance: (n,) work per hour relative to the instance's type.
+        memory_gb: (n,) as its requirements look at it; NaN where unknown.
+        burstable: (n,) as its requirements look at it.
+        shortfalls: (n,) bits of the facts in which the hardware is worse, without memory.
+        hardware_memory_gb: (n,) as like for like looks at it; NaN where unknown or of no concern.
+        gpu_model: (n,) "" without one.
+    """
+
+    pool: NDArray[np.object_]
+    price_usd_per_hour: FloatArray
+    on_demand_usd_per_hour: FloatArray
+    hazard_per_hour: FloatArray
+    ceiling_risk: FloatArray
+    performance: FloatArray
+    memory_gb: FloatArray
+    burstable: Mask
+    shortfalls: NDArray[np.int64]
+    hardware_memory_gb: FloatArray
+    gpu_model: NDArray[np.object_]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPool:
+    """The pool of the instance itself.
+
+    Args:
+        candidate: its price, hazard and performance; risk and expected cost depend on the
+            workload.
+        row: its row in the prepared pools; None: it is none of them.
+    """
+
+    candidate: Candidate
+    row: int | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedInstance:
+    """One instance with the pools that could take over its work.
+
+    Args:
+        instance: the instance.
+        applied: the workload that applies to it today.
+        last_switch_at: when its last switch was decided, or None.
+        on_demand_usd_per_hour: of its type; None: unknown.
+        own_pool: its pool, or that of its region if its zone has no price; None: no price at all.
+        hardware: facts that a replacement is compared with.
+        memory_gb: of its type, as its requirements look at it; None: they do not.
+        pools: the others, and its own.
+        price_age_s: age of the prices, seconds.
+    """
+
+    instance: Instance
+    applied: AppliedWorkload
+    last_switch_at: datetime | None
+    on_demand_usd_per_hour: float | None
+    own_pool: OwnPool | None
+    hardware: Hardware
+    memory_gb: float | None
+    pools: PreparedPools
+    price_age_s: float
+
+    def decide(
+        self,
+        params: PolicyParams,
+        workload: Workload,
+        now: datetime,
+        unavailable: Collection[str] = (),
+    ) -> Verdict:
+        """The policy's decision under other parameters; see `situation`."""
+        return decide(self.situation(params, workload, now, unavailable), params)
+
+    def situation(
+        self,
+        params: PolicyParams,
+        workload: Workload,
+        now: datetime,
+        unavailable: Collection[str] = (),
+    ) -> Situation:
+        """What the policy would look at. Its candidates have no reasons, sources and features.
+
+        Args:
+            params: of the policy.
+            workload: instead of the one that applies; with the same regions and zones.
+            now: aware UTC.
+            unavailable: keys of pools that are left to other instances.
+        Raises:
+            ValueError: the workload has other regions or zones, which need other pools.
+        """
+        cost, risk = self.expected_cost(workload), self.risk(workload)
+        is_candidate = self.is_candidate(params, workload, unavailable)
+        rows = np.flatnonzero(is_candidate)
+        first = rows[np.lexsort((risk[rows], cost[rows]))[:3]].tolist()
+        own_row = self.own_pool.row if self.own_pool is not None else None
+        on_spot = self.instance.lifecycle is Lifecycle.SPOT
+        others = [
+            self._candidate(row, rank, workload, float(risk[row]), float(cost[row]))
+            for rank, row in enumerate(first, start=1)
+            if not (on_spot and row == own_row)
+        ]
+        best, second = (*others[:2], None, None)[:2]
+        return Situation(
+            self.instance,
+            self.current(workload),
+            best,
+            self.on_demand_usd_per_hour,
+            workload,
+            self.last_switch_at,
+            now,
+            second,
+        )
+
+    def is_candidate(
+        self, params: PolicyParams, workload: Workload, unavailable: Collection[str] = ()
+    ) -> Mask:
+        """(n,) which of the pools the policy may choose; as in `situation`."""
+        if is_stale(self.price_age_s, params):
+            return np.zeros(len(self.pools.pool), dtype=bool)
+        allowed = self.is_suitable(workload) & ~(self.pools.ceiling_risk > params.risk_ceiling)
+        if unavailable:
+            keys = (pool.key for pool in self.pools.pool)
+            taken = np.fromiter((key in unavailable for key in keys), bool, len(allowed))
+            allowed &= ~taken
+        return np.asarray(allowed, dtype=bool)
+
+    def is_suitable(self, workload: Workload) -> Mask:
+        """(n,) which of the pools meet the requirements and the hardware rule of a workload."""
+        today = self.applied.workload
+        if (workload.regions, workload.zones) != (today.regions, today.zones):
+            raise ValueError("other regions or zones need other pools: prepare the instance again")
+        pools, rule = self.pools, compared_rule(workload.hardware, self.instance.requirements)
+        waived = sum(FACT_BIT[fact] for fact in waived_facts(rule))
+        worse = pools.shortfalls & ~waived
+        if self.hardware.gpu_model in rule.equal_gpus:
+            equal = np.isin(pools.gpu_model.astype(str), [*rule.equal_gpus])
+            worse = np.where(equal, worse & ~FACT_BIT[HardwareFact.GPU_MODEL], worse)
+        suitable = worse == 0
+        if self.hardware.memory_gb is not None:
+            suitable &= ~(pools.hardware_memory_gb < least_memory_gb(self.hardware.memory_gb, rule))
+        if self.instance.requirements is None:
+            if self.memory_gb is not None:
+                least_gb = (1.0 - workload.hardware.memory_tolerance) * self.memory_gb
+                suitable &= ~(pools.memory_gb < least_gb)
+            if not (self.hardware.name.burstable or workload.hardware.allow_burstable):
+                suitable &= ~pools.burstable
+        return np.asarray(suitable, dtype=bool)
+
+    def expected_cost(self, workload: Workload) -> FloatArray:
+        """(n,) price with interruptions, USD per hour of the instance's work."""
+        pools, on_demand = self.pools, self.on_demand_usd_per_hour
+        if on_demand is None:
+            own = pools.on_demand_usd_per_hour
+            interruption_usd = workload.interruption_usd(
+                np.where(np.isnan(own), pools.price_usd_per_hour, own)
+            )
+        else:
+            interruption_usd = workload.interruption_usd(on_demand)
+        cost = expected_cost(pools.price_usd_per_hour, pools.hazard_per_hour, interruption_usd)
+        return np.asarray(cost / pools.performance, dtype=np.float64)
+
+    def risk(self, workload: Workload) -> FloatArray:
+        """(n,) risk within the workload's horizon."""
+        return risk_within(self.pools.hazard_per_hour, workload.horizon_h)
+
+    def current(self, workload: Workload) -> Candidate | None:
+        """Its own pool; None if its expected cost is unknown."""
+        if self.own_pool is None:
+            return None
+        own = self.own_pool.candidate
+        usd = self.on_demand_usd_per_hour
+        if usd is None:
+            known = own.on_demand_price_usd_per_hour
+            usd = known if known is not None else own.spot_price_usd_per_hour
+        cost = (
+            float(
+                expected_cost(
+                    own.spot_price_usd_per_hour,
+                    own.hazard_per_hour,
+                    workload.interruption_usd(usd),
+                )
+            )
+            / own.performance
+        )
+        if not np.isfinite(cost):
+            return None
+        return replace(
+            own,
+            risk=float(risk_within(own.hazard_per_hour, workload.horizon_h)),
+            horizon_h=workload.horizon_h,
+            expected_cost_usd_per_hour=cost,
+        )
+
+    def _candidate(
+        self, row: int, rank: int, workload: Workload, risk: float, cost: float
+    ) -> Candidate:
+        pools = self.pools
+        on_demand = float(pools.on_demand_usd_per_hour[row])
+        return Candidate(
+            pool=pools.pool[row],
+            spot_price_usd_per_hour=float(pools.price_usd_per_hour[row]),
+            on_demand_price_usd_per_hour=on_demand if np.isfinite(on_demand) else None,
+            risk=risk,
+            horizon_h=workload.horizon_h,
+            hazard_per_hour=float(pools.hazard_per_hour[row]),
+            expected_cost_usd_per_hour=cost,
+            rank=rank,
+            performance=float(pools.performance[row]),
+        )

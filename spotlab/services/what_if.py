@@ -1,0 +1,281 @@
+"""What-if: decisions under other parameters, on the present market. Nothing is recorded."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from spotlab.domain.access import Right
+from spotlab.domain.decision import Instance, PipelineMode
+from spotlab.domain.market import MarketName, Provenance
+from spotlab.domain.performance import index_of
+from spotlab.domain.policy import PolicyParams
+from spotlab.domain.ports import Topic
+from spotlab.domain.what_if import KNOBS, Changes, Part
+from spotlab.domain.workload import AppliedWorkload, Workload
+from spotlab.errors import SpotlabError
+from spotlab.pipeline.preparation import prepare
+from spotlab.pipeline.prepared_instance import PreparedInstance
+from spotlab.pipeline.score import ScoredMarket
+from spotlab.pipeline.what_if import Outcome, PreparedFleet, Totals, totals
+from spotlab.runtime.lab import Lab
+from spotlab.services.base import Service
+from spotlab.services.instances import InstanceService
+from spotlab.services.workloads import WorkloadService
+
+PREPARED_FOR_S: Final = 120.0
+MAX_PREPARED: Final = 1_000
+"""Instances whose arrays are kept; each takes about 30 KB."""
+_TOPICS: Final = (Topic.MARKET, Topic.FLEET, Topic.MODELS, Topic.EXPERIMENTS, Topic.POLICIES)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The market that a what-if was computed on.
+
+    Args:
+        market: which one.
+        as_of: when it was read.
+        pools: number of pools.
+        models: "name@version" of the models that scored it.
+        origins: provenance of its feeds.
+        degraded: why less data than usual was used; empty if healthy.
+    """
+
+    market: MarketName
+    as_of: datetime
+    pools: int
+    models: tuple[str, ...]
+    origins: tuple[Provenance, ...]
+    degraded: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """Decisions with today's settings and with changes to them, on the same market.
+
+    Args:
+        policy: today's parameters.
+        changes: to them and to the workloads.
+        before: an outcome for each instance with today's settings.
+        after: with the changes, in the same order.
+        moment: the market; None: no instance could be decided about.
+        step_ms: time that the decisions with the changes took.
+    """
+
+    policy: PolicyParams
+    changes: Changes
+    before: Sequence[Outcome]
+    after: Sequence[Outcome]
+    moment: Moment | None
+    step_ms: float
+
+    @property
+    def totals_before(self) -> Totals:
+        """With today's settings."""
+        return totals(self.before)
+
+    @property
+    def totals_after(self) -> Totals:
+        """With the changes."""
+        return totals(self.after)
+
+    @property
+    def changed(self) -> list[tuple[Outcome, Outcome]]:
+        """The outcomes before and after, of the instances that are decided about otherwise."""
+        both = zip(self.before, self.after, strict=True)
+        return [(before, after) for before, after in both if before.target != after.target]
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPoint:
+    """One value of a setting, and what the fleet would cost with it.
+
+    Args:
+        value: of the setting.
+        totals: with the other changes too.
+    """
+
+    value: float
+    totals: Totals
+
+
+class WhatIfService(Service):
+    """What-ifs about the instances that the user sees."""
+
+    __slots__ = ()
+
+    def step(self, changes: Changes, instance_ids: Sequence[str] | None = None) -> WhatIf:
+        """Decide with today's settings and with changes to them. Nothing is recorded.
+
+        Args:
+            changes: to the policy and to the workloads.
+            instance_ids: the instances; None: every active one that the user sees and whose
+                pipeline is on.
+        Raises:
+            InvalidInput: the changes make a policy or a workload that is not valid.
+            NotFound: no such instance, or of an account that the user does not see.
+            NoMarketData: no market has been collected yet.
+            Forbidden: the user may not read.
+        """
+        fleet, moment = self._prepared(instance_ids)
+        policy, now = self.policy(), self.lab.clock.now()
+        before = fleet.step(policy, Changes(), now)
+        started = time.perf_counter()
+        after = fleet.step(policy, changes, now)
+        step_ms = (time.perf_counter() - started) * 1e3
+        return WhatIf(policy, changes, before, after, moment, step_ms)
+
+    def sweep(
+        self,
+        changes: Changes,
+        knob: str,
+        values: Sequence[float],
+        instance_ids: Sequence[str] | None = None,
+    ) -> list[SweepPoint]:
+        """What the fleet would cost at each value of one setting, with the other changes.
+
+        Args:
+            changes: as in `step`; its value of the setting is ignored.
+            knob: name of the setting, see KNOBS.
+            values: of the setting.
+            instance_ids: as in `step`.
+        Raises:
+            InvalidInput, NotFound, NoMarketData, Forbidden: as in `step`.
+        """
+        assert knob in KNOBS, f"no setting is called {knob}"
+        fleet, _ = self._prepared(instance_ids)
+        policy, now = self.policy(), self.lab.clock.now()
+        others = changes.as_dict()
+        return [
+            SweepPoint(value, totals(fleet.step(policy, Changes(**(others | {knob: value})), now)))
+            for value in values
+        ]
+
+    def policy(self) -> PolicyParams:
+        """Today's parameters of the policy. Raises Forbidden."""
+        self.require(Right.READ)
+        return self.lab.store.policies.active().params
+
+    def today(
+        self, instance_ids: Sequence[str] | None = None
+    ) -> tuple[dict[str, tuple[float, ...]], list[Workload]]:
+        """Today's values of every setting, and the workloads that apply.
+
+        Args:
+            instance_ids: as in `step`.
+        Returns:
+            By the name of the setting, its different values, lowest first: several where workloads
+            differ, none where they are unknown. Yes is 1, no is 0.
+        Raises:
+            NotFound, NoMarketData, Forbidden: as in `step`.
+        """
+        fleet, _ = self._prepared(instance_ids)
+        found: dict[str, set[float]] = {name: set() for name in KNOBS}
+        for name, value in self.policy().as_dict().items():
+            found[name].add(value)
+        for each in fleet.instances:
+            workload = each.applied.workload
+            found["horizon_h"].add(workload.horizon_h)
+            if each.on_demand_usd_per_hour is not None:
+                usd = workload.interruption_usd(each.on_demand_usd_per_hour)
+                found["interruption_usd"].add(usd)
+            for name, knob in KNOBS.items():
+                if knob.part is Part.HARDWARE:
+                    found[name].add(float(getattr(workload.hardware, name)))
+        workloads = {each.applied.workload for each in fleet.instances}
+        return (
+            {name: tuple(sorted(values)) for name, values in found.items()},
+            sorted(workloads, key=lambda each: each.reference),
+        )
+
+    def _instances(self, instance_ids: Sequence[str] | None) -> list[Instance]:
+        instances = InstanceService(self.lab, self.principal)
+        if instance_ids is None:
+            return [each for each in instances.list() if each.mode is not PipelineMode.OFF]
+        return [instances.get(instance_id) for instance_id in instance_ids]
+
+    def _prepared(self, instance_ids: Sequence[str] | None) -> tuple[PreparedFleet, Moment | None]:
+        instances = self._instances(instance_ids)
+        workloads = WorkloadService(self.lab, self.principal)
+        return self.lab.process_state(_Preparations).fleet(self.lab, instances, workloads.applied)
+
+
+@dataclass(slots=True)
+class _Preparations:
+    """Prepared instances of one market moment, shared by all users of this process."""
+
+    versions: tuple[int, ...] = ()
+    until: float = 0.0
+    scored: dict[str | None, ScoredMarket] = field(default_factory=dict)
+    prepared: OrderedDict[str, PreparedInstance | str] = field(default_factory=OrderedDict)
+    notes: dict[str, str] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def fleet(
+        self,
+        lab: Lab,
+        instances: Sequence[Instance],
+        workloads_of: Callable[[Sequence[Instance]], Mapping[str, AppliedWorkload]],
+    ) -> tuple[PreparedFleet, Moment | None]:
+        """The instances prepared, and their market; what is missing or outdated is prepared."""
+        with self.lock:
+            self._forget_outdated(lab)
+            missing = [each for each in instances if each.instance_id not in self.prepared]
+            applied = workloads_of(missing) if missing else {}
+            for each in missing:
+                self._prepare(lab, each, applied[each.instance_id])
+            found = [(each, self.prepared[each.instance_id]) for each in instances]
+            moment = self._moment([each.instance_id for each in instances])
+            while len(self.prepared) > MAX_PREPARED:
+                self.prepared.popitem(last=False)
+        ready = [each for _, each in found if isinstance(each, PreparedInstance)]
+        failures = [(instance, each) for instance, each in found if isinstance(each, str)]
+        return PreparedFleet(ready, failures), moment
+
+    def _forget_outdated(self, lab: Lab) -> None:
+        versions = tuple(lab.bus.version(topic) for topic in _TOPICS)
+        if versions != self.versions or time.monotonic() >= self.until:
+            self.scored.clear()
+            self.prepared.clear()
+            self.notes.clear()
+            self.versions, self.until = versions, time.monotonic() + PREPARED_FOR_S
+
+    def _prepare(self, lab: Lab, instance: Instance, applied: AppliedWorkload) -> None:
+        model, note = lab.deciding_model(instance)
+        if note:
+            self.notes[instance.instance_id] = note
+        if model not in self.scored:
+            self.scored[model] = lab.scored(model)
+        last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)
+        try:
+            scored = self.scored[model]
+            index = index_of(applied.workload, lab.store.throughputs.newest(), scored.hardware)
+            performance = index.ratios(
+                instance.pool.instance_type, tuple(scored.table["instance_type"])
+            )
+            prepared = prepare(instance, scored, last_switch_at, applied, performance)
+        except (SpotlabError, ValueError) as exc:
+            self.prepared[instance.instance_id] = str(exc)
+        else:
+            self.prepared[instance.instance_id] = prepared
+
+    def _moment(self, instance_ids: Sequence[str]) -> Moment | None:
+        if not self.scored:
+            return None
+        markets = [*self.scored.values()]
+        data = markets[0].data
+        notes = [self.notes[each] for each in instance_ids if each in self.notes]
+        return Moment(
+            data.market,
+            data.as_of,
+            len(markets[0].table),
+            tuple(sorted({each.model for each in markets})),
+            tuple(data.origins.values()),
+            tuple(dict.fromkeys((*data.degraded, *notes))),
+        )

@@ -1,0 +1,1 @@
+"""The What-if page: what would be decided with other settings?"""
