@@ -73,7 +73,7 @@ def _reasons(
     reasons = []
     if isinstance(row["dropped"], DropReason):
         hardware = row["dropped"] in HARDWARE_REASONS.values() and shortfall is not None
-        reasons.append(f"Filtered out: {shortfall if hardware else row['dropped']}.")
+        reasons.append(f"Filtered out: {shortfall if hardware else row['dropped'].label}.")
     if on_demand is None:
         reasons.append(
             f"Spot price {price:.4f} USD/h; the on-demand price is unknown, so an interruption is "

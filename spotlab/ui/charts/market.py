@@ -8,9 +8,10 @@ from datetime import datetime
 import pandas as pd
 import plotly.graph_objects as go
 
+from spotlab.domain.decision import drop_label
 from spotlab.domain.risk import BUCKET_LABELS
 from spotlab.ui.charts.base import figure, label, plain
-from spotlab.ui.common.formatting import drop_reason, usd
+from spotlab.ui.common.formatting import usd
 from spotlab.ui.common.theme import Palette
 
 
@@ -114,7 +115,7 @@ def drops(counts: Mapping[str, int], palette: Palette) -> go.Figure:
     chart.add_trace(
         go.Bar(
             orientation="h",
-            y=[plain(drop_reason(reason)) for reason in counts],
+            y=[plain(drop_label(reason)) for reason in counts],
             x=list(counts.values()),
             text=[f"{count:,}" for count in counts.values()],
             textposition="outside",

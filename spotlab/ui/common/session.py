@@ -13,7 +13,7 @@ import streamlit as st
 
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment, Instance, Requirements
-from spotlab.domain.market import MarketData, Pool
+from spotlab.domain.market import MarketData
 from spotlab.domain.ports import ExperimentSummary, SnapshotInfo, Topic
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, Workload
 from spotlab.errors import NoMarketData
@@ -119,39 +119,57 @@ def applied_workload(instance: Instance | None) -> AppliedWorkload:
     return reader().workloads.applied([instance])[instance.instance_id]
 
 
-def ranking(
-    requirements: Requirements, model: str | None, instance: Instance | None, workload: Workload
-) -> Ranking:
-    """Every pool of the market now, ranked for these requirements. Shared: not to be changed.
+def decided(
+    instance: Instance, applied: AppliedWorkload, requirements: Requirements | None = None
+) -> tuple[Experiment, Ranking]:
+    """What an evaluation would decide now, and the ranking. Shared: not to be changed.
 
     Args:
-        requirements: what a pool must offer.
-        model: "name@version"; None: the champion.
-        instance: rank for its hardware; None: for no instance.
-        workload: rank for what an interruption costs it.
+        instance: the instance.
+        applied: its workload.
+        requirements: instead of its own or derived ones, for a what-if; None: those.
     """
-    key = None
-    if instance is not None:
-        key = (instance.instance_id, instance.pool, instance.requirements)
-    return _ranking(requirements, model, key, workload, instance, reader())
+    key = (
+        instance.instance_id,
+        instance.pool,
+        instance.lifecycle,
+        instance.model,
+        instance.requirements,
+    )
+    return _decided(key, applied, requirements, instance, reader())
 
 
 @st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=8)
-def _ranking(
-    requirements: Requirements,
-    model: str | None,
-    key: tuple[str, Pool, Requirements | None] | None,  # noqa: ARG001  stands for the instance
-    workload: Workload,
-    _instance: Instance | None,
+def _decided(
+    key: tuple[object, ...],  # noqa: ARG001  stands for the instance
+    applied: AppliedWorkload,
+    requirements: Requirements | None,
+    _instance: Instance,
     _services: Services,
-) -> Ranking:
-    return _services.market.rank(requirements, None, model, _instance, workload)
+) -> tuple[Experiment, Ranking]:
+    return _services.market.decide(_instance, applied, requirements)
+
+
+def ranking(requirements: Requirements, workload: Workload) -> Ranking:
+    """Every pool of the market now, ranked for no instance. Shared: not to be changed.
+
+    Args:
+        requirements: what a pool must offer.
+        workload: says what an interruption costs.
+    """
+    return _ranking(requirements, workload, reader())
+
+
+@st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=8)
+def _ranking(requirements: Requirements, workload: Workload, _services: Services) -> Ranking:
+    return _services.market.rank(requirements, workload=workload)
 
 
 def forget_market() -> None:
     """Clear the cached market; called after a collection."""
     _market.clear()
     _ranking.clear()
+    _decided.clear()
     _snapshots.clear()
 
 

@@ -73,7 +73,9 @@ def number_asked(key: str) -> int | None:
     return int(value) if _NUMBER.fullmatch(value) else None
 
 
-def pick_one(label: str, names: Mapping[str, str], key: str, *, blank: str = "") -> str | None:
+def pick_one(
+    label: str, names: Mapping[str, str], key: str, *, blank: str = "", default: str | None = None
+) -> str | None:
     """A selection box over ids with names; the URL contains the id.
 
     Streamlit's own binding would write the name, which may change from run to run.
@@ -82,9 +84,10 @@ def pick_one(label: str, names: Mapping[str, str], key: str, *, blank: str = "")
         label: of the widget.
         names: name by id, in order.
         key: of the query parameter.
-        blank: placeholder if nothing needs to be selected; "": the first one is preselected.
+        blank: placeholder if nothing needs to be selected; "": one is preselected.
+        default: which one; None: the first.
     """
-    widget, first = f"pick {key}", None if blank else next(iter(names), None)
+    widget, first = f"pick {key}", None if blank else default or next(iter(names), None)
     in_url = st.query_params.get(key)
     if in_url not in names:
         st.query_params.pop(key, None)

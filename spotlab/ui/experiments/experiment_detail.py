@@ -9,7 +9,7 @@ import msgspec
 import pandas as pd
 import streamlit as st
 
-from spotlab.domain.decision import Candidate, Decision, Experiment
+from spotlab.domain.decision import Candidate, Decision, Experiment, drop_label
 from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.domain.workload import describe_cost
 from spotlab.ui import charts
@@ -131,30 +131,23 @@ def _show_candidates(experiment: Experiment, palette: Palette) -> None:
     ranked = {name: c for name, c in table.columns(horizon_h, palette).items() if name in frame}
     tables.show(
         shown,
-        ranked
-        | {
-            "dropped": Column(
-                "filtered because", formatting.drop_reason, "“—”: it was a candidate."
-            )
-        },
+        ranked | {"dropped": Column("filtered because", drop_label, "“—”: it was a candidate.")},
         name="Candidates of this decision",
         key="decision-candidates",
         max_rows=10,
     )
+    points = frame.head(table.CHART_TOP).rename(
+        columns={"type": "instance_type", "zone": "availability_zone"}
+    )
+    marks = table.marks(current, {"chosen": chosen} if chosen else {}, palette)
+    extent = charts.extent(points, marks, price="price")
     st.plotly_chart(
-        charts.frontier(
-            frame.head(table.CHART_TOP).rename(
-                columns={"type": "instance_type", "zone": "availability_zone"}
-            ),
-            table.marks(current, chosen, palette, "chosen"),
-            palette,
-            horizon_h=horizon_h,
-            price="price",
-        ),
+        charts.frontier(points, marks, palette, horizon_h=horizon_h, price="price", shown=extent),
         config=charts.CONFIG,
         key="decision-frontier",
         alt="Risk against spot price of the decision's candidates",
     )
+    st.caption(charts.caption(extent))
     widgets.export(
         lambda: candidate_rows(experiment), f"decision-{experiment.experiment_id}", "decision-file"
     )

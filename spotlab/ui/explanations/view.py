@@ -89,15 +89,9 @@ def of_now(instance: Instance) -> Subject:
     Raises:
         NoMarketData: no market has been collected.
     """
-    market = session.services().market
-    model, problem = market.deciding_model(instance)
+    _, problem = session.services().market.deciding_model(instance)
     widgets.degraded([problem] if problem else [], "The champion's risks are explained instead.")
-    ranking = session.ranking(
-        market.requirements_of(instance),
-        model,
-        instance,
-        session.applied_workload(instance).workload,
-    )
+    _, ranking = session.decided(instance, session.applied_workload(instance))
     scored = table.current_of(ranking, instance)
     current = scored.pool if scored else None
     best = ranking.take(range(min(MAX_POOLS, len(ranking.candidates))))
