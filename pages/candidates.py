@@ -40,7 +40,8 @@ else:
 with top:
     widgets.degraded(ranking.scored.data.degraded, "Candidates are ranked from the last good data.")
 
-widgets.row_count(len(ranking.candidates), len(ranking.table), "pool")
+with row:
+    widgets.row_count(len(ranking.candidates), len(ranking.table), "pool")
 if not len(ranking.candidates):
     widgets.empty(
         "No pool meets the requirements.",

@@ -119,12 +119,12 @@ def test_waterfall_adds_up_from_base_to_score(palette: Palette) -> None:
 
 def test_changes_show_both_values_and_the_direction() -> None:
     told = difference(explanation("m5.large", 4, 0.6, 0.1), explanation("m6i.large", 1, -0.6, 0.1))
-    chart = charts.changes(told.changes, LIGHT, "m5.large", "m6i.large")
+    chart = charts.changes(told.changes, LIGHT)
     bars = chart.data[0]
     assert bars.y[0] == "feature 0: 4 → 1"
     assert bars.text[0] == "−1.20"
     assert bars.marker.color[0] == LIGHT.good
-    assert "m6i.large is riskier than m5.large" in chart.layout.xaxis.title.text
+    assert chart.layout.xaxis.title.text == "log-odds"
 
 
 def test_price_history_holds_the_last_price_until_now() -> None:
@@ -154,6 +154,9 @@ def test_heat_map_shows_the_mean_bucket_of_each_family() -> None:
     assert shown.loc["us-east-1", "m5"] == 2
     assert np.isnan(shown.loc["us-east-1", "c5"]), "unknown stays blank"
     assert (chart.data[0].zmin, chart.data[0].zmax) == (0, 4)
+    texts_shown = pd.DataFrame(chart.data[0].customdata, chart.data[0].y, chart.data[0].x)
+    assert texts_shown.loc["us-east-1", "m5"] == "interrupted 10-15 %, the mean of 2 types"
+    assert texts_shown.loc["us-east-1", "c5"] == "no type listed"
 
 
 def test_drops_count_each_reason_from_zero() -> None:

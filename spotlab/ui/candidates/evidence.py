@@ -32,7 +32,7 @@ def show(
     """
     left, right = st.columns([3, 2], gap="large")
     with left:
-        _show_frontier(ranking, instance, table.marks(current, picks, palette), palette)
+        _show_frontier(ranking, instance, table.marks(instance, current, picks, palette), palette)
     with right:
         filtered = sum(ranking.dropped.values())
         st.header(f"{formatting.count(filtered, 'pool')} filtered, by reason", anchor=False)

@@ -90,7 +90,7 @@ def _facts(pick: Pick, candidate: Candidate, ranking: Ranking) -> Iterator[str]:
     yield (
         f"{formatting.percent(pick.more)} more than the cheapest, "
         f"{pick.times_safer:.1f} times safer; pays off if an interruption costs over "
-        f"{pick.pays_off_from_usd:,.2f} USD (here: {yours:,.2f})."
+        f"{pick.pays_off_from_usd:,.2f} USD (with this workload: {yours:,.2f})."
     )
 
 
@@ -108,7 +108,7 @@ def _compared(
         if on_demand is None:
             return f"The on-demand price of {name} is unknown."
         change = candidate.spot_price_usd_per_hour - on_demand
-        return f"{formatting.usd(change, sign=True)} USD/h than {name} on-demand now."
+        return f"Compared with {name} now, on-demand: {formatting.usd(change, sign=True)} USD/h."
     if current is None:
         return f"Price or risk of {name} now is unknown."
     if candidate.pool == current.pool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from spotlab.domain.decision import Candidate, Instance, Requirements
+from spotlab.domain.decision import Candidate, Instance, Lifecycle, Requirements
 from spotlab.domain.market import Pool
 from spotlab.domain.placement import PlacementScore
 from spotlab.domain.risk import BUCKET_LABELS
@@ -134,20 +134,25 @@ def current_of(ranking: Ranking, instance: Instance) -> Candidate | None:
 
 
 def marks(
-    current: Candidate | None, others: Mapping[str, Candidate], palette: Palette
+    instance: Instance | None,
+    current: Candidate | None,
+    others: Mapping[str, Candidate],
+    palette: Palette,
 ) -> list[Mark]:
-    """Chart marks of the current pool and of others, one for each pool.
+    """Chart marks of the pool that an instance runs on and of others, one for each pool.
 
     Args:
-        current: the instance's own pool, or None.
+        instance: if any; an on-demand one runs on no pool.
+        current: the scored pool of its type and zone, or None.
         others: by what each is, such as "cheapest".
         palette: of the theme.
     """
+    on_spot = instance is not None and instance.lifecycle is Lifecycle.SPOT
     by_pool: dict[Pool, tuple[list[str], Candidate]] = {}
     for word, candidate in others.items():
         by_pool.setdefault(candidate.pool, ([], candidate))[0].append(word)
     found = []
-    if current is not None:
+    if current is not None and on_spot:
         also, _ = by_pool.pop(current.pool, ([], current))
         found.append(_mark(["now", *also], current, "square-open", palette.bad))
     found += [_mark(words, each, "star", palette.move) for words, each in by_pool.values()]

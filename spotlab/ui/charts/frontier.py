@@ -23,6 +23,8 @@ LOG_FROM: Final = 3.0
 """Prices that span more than this factor have a logarithmic axis."""
 MARGIN: Final = 0.06
 """Space between the outermost point and the edge, as a share of the axis."""
+NARROW_PX: Final = 270.0
+"""Width of the plot on a phone."""
 FEW_STEPS: Final = (1.0, 2.0, 5.0)
 MORE_STEPS: Final = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
 
@@ -229,7 +231,7 @@ def _draw_marks(chart: go.Figure, marks: Sequence[Mark], shown: Extent, palette:
         ((100 * mark.risk - left) / (right - left), (height - bottom) / (top - bottom))
         for mark, height in zip(marks, heights, strict=True)
     ]
-    boxes = place_labels(places, [mark.text for mark in marks])
+    boxes = place_labels(places, [mark.text for mark in marks], width_px=NARROW_PX)
     for mark, height, box in zip(marks, heights, boxes, strict=True):
         label(
             chart,

@@ -139,7 +139,8 @@ def _show_candidates(experiment: Experiment, palette: Palette) -> None:
     points = frame.head(table.CHART_TOP).rename(
         columns={"type": "instance_type", "zone": "availability_zone"}
     )
-    marks = table.marks(current, {"chosen": chosen} if chosen else {}, palette)
+    others = {"chosen": chosen} if chosen else {}
+    marks = table.marks(experiment.instance, current, others, palette)
     extent = charts.extent(points, marks, price="price")
     st.plotly_chart(
         charts.frontier(points, marks, palette, horizon_h=horizon_h, price="price", shown=extent),
