@@ -89,7 +89,7 @@ def _reasons(
     reasons.append(
         "The advisor does not list this type in this region."
         if bucket is None
-        else f"Interrupted {BUCKET_LABELS[int(bucket)]} of the time last month (advisor)."
+        else f"Interruption rate {BUCKET_LABELS[int(bucket)]} last month (advisor)."
     )
     reasons.append(
         f"Risk {100 * float(row['risk']):.2f} % within {horizon_h:g} h; one interruption "

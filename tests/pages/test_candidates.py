@@ -18,7 +18,7 @@ from spotlab.scheduling.first_run import get_ready
 from spotlab.services import Services
 from spotlab.ui.candidates import placement_scores, summary
 from spotlab.ui.candidates import table as candidates_table
-from spotlab.ui.common import widgets
+from spotlab.ui.common import session, widgets
 from spotlab.ui.common.formatting import age, usd_per_hour
 from tests.pages.conftest import Open, button, said
 from tests.support.lab import FLEET, DictStore
@@ -86,6 +86,14 @@ def test_a_changed_filter_is_a_what_if_with_a_way_back(lab: Lab, open_page: Open
     assert app.selectbox(key="filter arch").value == "x86_64"
 
 
+def test_another_instance_brings_its_own_requirements(lab: Lab, open_page: Open) -> None:
+    app = open_page("candidates", instance=WEB_1, arch="arm64", memory="64")
+    app.selectbox(key="pick instance").select(TRAIN_1).run()
+    assert set(app.query_params) == {"instance"}
+    assert "What if" not in app.title[0].value
+    assert app.selectbox(key="filter memory").value == "16"
+
+
 def test_an_emptied_filter_lifts_the_derived_requirement(lab: Lab, open_page: Open) -> None:
     app = open_page("candidates", instance=WEB_1)
     app.selectbox(key="filter burstable").set_value(None).run()
@@ -114,6 +122,18 @@ def test_the_saving_is_that_of_the_decision(lab: Lab, open_page: Open) -> None:
     assert f"Decision #{newest.experiment_id}" in said(app)
     assert "used the same prices" in said(app)
     assert f"saving {saving}, of {ranked} candidates" in said(app)
+
+
+def test_the_workload_is_read_once(
+    lab: Lab, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.first_run().wait(30)
+    reads, store = [], type(lab.store.workloads)
+    newest = store.newest
+    monkeypatch.setattr(store, "newest", lambda self: reads.append(1) or newest(self))
+    app = open_page("candidates", instance=WEB_1)
+    assert not app.exception
+    assert len(reads) == 1
 
 
 def test_a_decision_on_older_prices_says_both_ages(lab: Lab, open_page: Open) -> None:

@@ -143,7 +143,8 @@ class Asked:
 def show_instance(row: DeltaGenerator, fleet: Sequence[Instance]) -> Instance | None:
     """The first filter of a row, the instance."""
     with row, st.container(width=INSTANCE_PX):
-        chosen = pick_instance(fleet, blank="none: rank for a size")
+        resets = [each.key for each in FILTERS]
+        chosen = pick_instance(fleet, blank="none: rank for a size", resets=resets)
     return next((i for i in fleet if i.instance_id == chosen), None)
 
 

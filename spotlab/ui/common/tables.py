@@ -122,17 +122,26 @@ def choose(
 
 
 def _write_choice(widget: str, rows: tuple[str, ...], parameter: str) -> None:
-    """Write the chosen row to the URL; a clicked cell marks its row."""
-    picked = _selected(st.session_state[widget], len(rows))
-    if picked:
-        st.query_params[parameter] = rows[picked[0]]
+    """Write the chosen row to the URL, and mark it: by its box, or by any cell of it.
+
+    The cell stays selected, so that the arrow keys go on from it.
+    """
+    selection, last = st.session_state[widget]["selection"], f"{widget} cells"
+    marked, cells = list(selection.get("rows", [])), list(selection.get("cells", []))
+    moved = cells != st.session_state.get(last, [])
+    row = next(iter([cell[0] for cell in cells] if moved and cells else marked), None)
+    cells = [cell for cell in cells if cell[0] == row]
+    st.session_state[last] = cells
+    if row is not None and row < len(rows):
+        st.query_params[parameter] = rows[row]
+        st.session_state[widget] = _selection([row], cells)
     else:
         st.query_params.pop(parameter, None)
-    st.session_state[widget] = _selection(picked[:1])
+        st.session_state[widget] = _selection([])
 
 
-def _selection(positions: list[int]) -> Any:
-    return {"selection": {"rows": positions, "columns": [], "cells": []}}
+def _selection(rows: list[int], cells: Sequence[Any] = ()) -> Any:
+    return {"selection": {"rows": rows, "columns": [], "cells": list(cells)}}
 
 
 def key_of(key: str, rows: Sequence[str]) -> str:
