@@ -53,7 +53,7 @@ def show(
             st.caption("  \n".join(formatting.plain(text) for text in [*facts, own] if text))
             links.to(
                 "explanations",
-                "Why this risk",
+                f"Explain the {SHORT[pick.role]}",
                 ":material/waterfall_chart:",
                 **_parameters(candidate, instance),
             )
