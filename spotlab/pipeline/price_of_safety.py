@@ -1,8 +1,7 @@
 """The price of safety: the cheapest of some candidates, the safest for a little more, a compromise.
 
-Method of the compromise: the knee of the frontier, the point furthest below the straight line
-between its ends (Satopää et al. 2011, "Finding a Kneedle in a Haystack"), in logarithms of price
-and risk, so that "half the risk" counts the same everywhere.
+The compromise has the lowest product of price and hazard: compared with it, every safer pool is
+dearer by a larger factor, and every cheaper one is riskier by a larger factor.
 """
 
 from __future__ import annotations
@@ -17,10 +16,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-LEAST_RISK: Final = 1e-12
-"""A risk of 0 counts as this one where its logarithm is needed."""
-BELOW_LINE: Final = 1e-9
-"""A knee is at least this far below the line, as a share of the frontier's extent."""
+LEAST_HAZARD: Final = 1e-12
+"""A hazard of 0 counts as this one where it is divided by."""
 
 
 class Role(StrEnum):
@@ -58,15 +55,13 @@ class PriceOfSafety:
     Args:
         cheapest: the lowest spot price.
         safest: the lowest risk for at most a share more than the cheapest.
-        compromise: the knee of the frontier, or the lowest expected cost on it.
-        has_knee: whether the frontier has one.
+        compromise: the lowest product of price and hazard.
         frontier: positions of the pools that no other beats on both risk and price, safest first.
     """
 
     cheapest: Pick
     safest: Pick
     compromise: Pick
-    has_knee: bool
     frontier: tuple[int, ...]
 
     @property
@@ -86,24 +81,6 @@ def pareto(risk: Floats, usd_per_hour: Floats) -> NDArray[np.intp]:
         np.concatenate(([np.inf], usd_per_hour[order][:-1])) if len(order) else np.zeros(0)
     )
     return np.asarray(order[usd_per_hour[order] < cheapest_before], dtype=np.intp)
-
-
-def knee(risk: Floats, usd_per_hour: Floats) -> int | None:
-    """Position of a frontier's knee; None where no point is below the line between its ends.
-
-    Args:
-        risk: above 0, rising.
-        usd_per_hour: falling.
-
-    >>> knee(np.array([0.001, 0.0011, 0.004]), np.array([0.10, 0.052, 0.05]))
-    1
-    """
-    if len(risk) < 3:
-        return None
-    x, y = _scaled(np.log(np.maximum(risk, LEAST_RISK))), _scaled(np.log(usd_per_hour))
-    below = 1.0 - (x + y)
-    best = int(np.argmax(below))
-    return best if below[best] > BELOW_LINE else None
 
 
 def price_of_safety(
@@ -129,8 +106,7 @@ def price_of_safety(
     cheapest = int(frontier[-1])
     affordable = usd_per_hour[frontier] <= usd_per_hour[cheapest] * (1.0 + more)
     safest = int(frontier[np.flatnonzero(affordable)[0]])
-    bend = knee(hazard[frontier], usd_per_hour[frontier])
-    compromise = int(frontier[np.argmin(cost[frontier]) if bend is None else bend])
+    compromise = int(frontier[np.argmin(usd_per_hour[frontier] * hazard[frontier])])
 
     def pick(role: Role, position: int) -> Pick:
         dearer = usd_per_hour[position] - usd_per_hour[cheapest]
@@ -139,7 +115,7 @@ def price_of_safety(
             role,
             position,
             float(dearer / usd_per_hour[cheapest]),
-            float(hazard[cheapest] / max(hazard[position], LEAST_RISK)) if safer else 1.0,
+            float(hazard[cheapest] / max(hazard[position], LEAST_HAZARD)) if safer else 1.0,
             float(dearer / safer) if safer > 0 else None,
         )
 
@@ -147,11 +123,5 @@ def price_of_safety(
         pick(Role.CHEAPEST, cheapest),
         pick(Role.SAFEST, safest),
         pick(Role.COMPROMISE, compromise),
-        bend is not None,
         tuple(int(position) for position in frontier),
     )
-
-
-def _scaled(values: Floats) -> Floats:
-    low, high = float(values.min()), float(values.max())
-    return (values - low) / (high - low) if high > low else np.zeros_like(values)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spotlab.pipeline.price_of_safety import PriceOfSafety, Role, knee, price_of_safety
+from spotlab.pipeline.price_of_safety import PriceOfSafety, Role, price_of_safety
 
 INTERRUPTION_USD = 0.5
 
@@ -39,7 +39,6 @@ def test_a_four_times_safer_pool_for_three_percent_more_is_named() -> None:
     assert safety.safest.times_safer == pytest.approx(4.0)
     assert safety.safest.pays_off_from_usd == pytest.approx(0.003 / 3e-4)
     assert safety.compromise.position == 1
-    assert safety.has_knee
 
 
 def test_safety_costs_no_more_than_was_allowed() -> None:
@@ -55,10 +54,9 @@ def test_a_pool_dearer_than_on_demand_is_no_pick() -> None:
     assert found(table, more=1.0, below=0.01).safest.position == 2, "none is cheaper: all count"
 
 
-def test_without_a_knee_the_compromise_has_the_lowest_expected_cost() -> None:
-    safety = found(candidates((0.100, 4e-4), (0.200, 1e-4)))
-    assert not safety.has_knee
-    assert safety.compromise.position == 0
+def test_a_compromise_is_at_least_as_many_times_safer_as_it_is_dearer() -> None:
+    assert found(candidates((0.10, 4e-4), (0.20, 1e-4))).compromise.position == 1
+    assert found(candidates((0.10, 4e-4), (0.20, 3e-4))).compromise.position == 0
 
 
 def test_one_pool_is_everything() -> None:
@@ -70,11 +68,6 @@ def test_one_pool_is_everything() -> None:
 
 def test_no_candidates_no_picks() -> None:
     assert price_of_safety(candidates((0.1, 1e-4)).head(0), 0.25) is None
-
-
-def test_a_straight_frontier_has_no_knee() -> None:
-    steps = np.array([1.0, 2.0, 4.0, 8.0])
-    assert knee(1e-4 * steps, 1.0 / steps) is None
 
 
 @given(
@@ -89,6 +82,10 @@ def test_picks_keep_their_promise(points: list[tuple[float, float]], more: float
     assert price[safety.cheapest.position] == price.min()
     affordable = price <= price.min() * (1.0 + more)
     assert hazard[safety.safest.position] == hazard[affordable].min()
+    others = price * hazard >= price[safety.compromise.position] * hazard[
+        safety.compromise.position
+    ] * (1 - 1e-12)
+    assert others.all()
     for pick in safety.picks:
         assert pick.position in safety.frontier
         if pick.pays_off_from_usd is not None:

@@ -71,13 +71,19 @@ def test_frontier_of_wide_prices_is_logarithmic_and_says_so() -> None:
 
 
 def test_the_price_axis_ends_where_nothing_above_it_can_be_chosen() -> None:
-    table = candidates((0.004, 0.05), (0.001, 0.06), (0.002, 9.0), (0.003, 7.0))
+    table = candidates((0.004, 0.05), (0.001, 0.12), (0.002, 9.0), (0.003, 7.0))
     shown = charts.extent(table)
-    assert (shown.low, shown.high, shown.above) == (0.05, 0.06, 2)
+    assert (shown.low, shown.high, shown.above) == (0.05, 0.12, 2)
     bottom, top = charts.frontier(table, [], LIGHT, horizon_h=24).layout.yaxis.range
     assert 0.04 < bottom < 0.05
-    assert 0.06 < top < 0.07
-    assert "2 pools above 0.0600 USD/h (others are both safer and cheaper)" in charts.caption(shown)
+    assert 0.12 < top < 0.14
+    assert "2 pools above 0.1200 USD/h (others are both safer and cheaper)" in charts.caption(shown)
+
+
+def test_the_price_axis_shows_the_neighbourhood_of_a_short_frontier() -> None:
+    table = candidates((0.004, 0.05), (0.003, 0.051), (0.005, 0.09), (0.006, 0.30))
+    shown = charts.extent(table)
+    assert (shown.high, shown.above) == (0.10, 1)
 
 
 def test_the_price_axis_ends_at_on_demand() -> None:

@@ -30,18 +30,25 @@ def show(
         picks: pools to mark, by a short word.
         palette: of the theme.
     """
+    if not len(ranking.candidates):
+        _show_drops(ranking, palette)
+        return
     left, right = st.columns([3, 2], gap="large")
     with left:
         _show_frontier(ranking, instance, table.marks(instance, current, picks, palette), palette)
     with right:
-        filtered = sum(ranking.dropped.values())
-        st.header(f"{formatting.count(filtered, 'pool')} filtered, by reason", anchor=False)
-        st.plotly_chart(
-            charts.drops(ranking.dropped, palette),
-            config=charts.CONFIG,
-            key="drops",
-            alt="Filtered pools by reason",
-        )
+        _show_drops(ranking, palette)
+
+
+def _show_drops(ranking: Ranking, palette: Palette) -> None:
+    filtered = sum(ranking.dropped.values())
+    st.header(f"{formatting.count(filtered, 'pool')} filtered, by reason", anchor=False)
+    st.plotly_chart(
+        charts.drops(ranking.dropped, palette),
+        config=charts.CONFIG,
+        key="drops",
+        alt="Filtered pools by reason",
+    )
 
 
 def _show_frontier(

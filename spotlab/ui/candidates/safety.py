@@ -8,7 +8,7 @@ from typing import Final
 import streamlit as st
 
 from spotlab.domain.decision import Candidate, Instance, Lifecycle
-from spotlab.pipeline.price_of_safety import Pick, PriceOfSafety, Role, price_of_safety
+from spotlab.pipeline.price_of_safety import Pick, Role, price_of_safety
 from spotlab.pipeline.rank import Ranking
 from spotlab.ui.common import formatting, links, widgets
 
@@ -57,7 +57,7 @@ def show(
                 ":material/waterfall_chart:",
                 **_parameters(candidate, instance),
             )
-    st.caption(formatting.plain(" ".join(_method(found, ranking, on_demand))))
+    st.caption(formatting.plain(" ".join(_method(ranking, on_demand))))
     return {
         SHORT[pick.role]: candidate for pick, candidate in zip(found.picks, candidates, strict=True)
     }
@@ -127,14 +127,11 @@ def _parameters(candidate: Candidate, instance: Instance | None) -> dict[str, st
     return parameters
 
 
-def _method(found: PriceOfSafety, ranking: Ranking, on_demand: float | None) -> Iterator[str]:
-    if found.has_knee:
-        yield (
-            "Best compromise: the knee of the frontier, after which more safety costs "
-            "disproportionately more."
-        )
-    else:
-        yield "Best compromise: the lowest expected cost, as the frontier has no knee."
+def _method(ranking: Ranking, on_demand: float | None) -> Iterator[str]:
+    yield (
+        "Best compromise: the lowest price × risk. Compared with it, a safer pool is dearer by a "
+        "larger factor, and a cheaper one riskier by a larger factor."
+    )
     limits = f"below the risk ceiling of {formatting.percent(ranking.policy.risk_ceiling)} in 24 h"
     if on_demand is not None:
         limits += f" and cost less than on-demand ({formatting.usd_per_hour(on_demand)})"

@@ -61,6 +61,16 @@ def _saving(verdict: Verdict) -> str:
     return f", saving {formatting.usd_per_hour(saving)}"
 
 
+def _missed(verdict: Verdict) -> str:
+    """What the best switch would have saved where the decision is to stay."""
+    saving = verdict.saving_usd_per_hour
+    if saving is None:
+        return ""
+    effect = "save" if saving >= 0 else "cost"
+    more = "" if saving >= 0 else " more"
+    return f"; the best switch would {effect} {formatting.usd_per_hour(abs(saving))}{more}"
+
+
 def of_size(ranking: Ranking) -> str:
     """The best candidate for requirements without an instance, and why it is the best."""
     candidates = ranking.candidates
@@ -93,11 +103,7 @@ def last_decision(last: Experiment, decided: Experiment, now: datetime) -> str:
     what = formatting.decision_mark(verdict.decision)
     if verdict.chosen is not None:
         what += f" to {verdict.chosen.pool.label}"
-    saving = verdict.saving_usd_per_hour
-    if saving is not None:
-        words = "saving" if saving >= 0 else "at"
-        more = "" if saving >= 0 else " more"
-        what += f", {words} {formatting.usd_per_hour(abs(saving))}{more}"
+    what += _saving(verdict) if verdict.decision is not Decision.STAY else _missed(verdict)
     what += f", of {formatting.count(ranked, 'candidate')}"
     then, here = _priced_at(verdict), _priced_at(decided.verdict)
     if then is None or here is None or then == here:

@@ -21,6 +21,8 @@ from spotlab.ui.common.theme import Palette
 RISK, PRICE = "risk", "spot_price_usd_per_hour"
 LOG_FROM: Final = 3.0
 """Prices that span more than this factor have a logarithmic axis."""
+AT_LEAST: Final = 2.0
+"""The price axis reaches at least this many times the lowest price, if there are such prices."""
 MARGIN: Final = 0.06
 """Space between the outermost point and the edge, as a share of the axis."""
 NARROW_PX: Final = 270.0
@@ -91,7 +93,9 @@ def extent(
     top = float(usd_per_hour[pareto(table[RISK].to_numpy(np.float64), usd_per_hour)].max())
     if on_demand_usd_per_hour is not None and usd_per_hour.min() < on_demand_usd_per_hour:
         top = min(top, on_demand_usd_per_hour)
-    high = max(top, *marked, float(usd_per_hour.min()))
+    lowest = float(usd_per_hour.min())
+    near = min(AT_LEAST * lowest, on_demand_usd_per_hour or math.inf, float(usd_per_hour.max()))
+    high = max(top, near, lowest, *marked)
     low = min(float(usd_per_hour.min()), *marked, high)
     above = int((usd_per_hour > high).sum())
     return Extent(low, high, above, high == on_demand_usd_per_hour)
