@@ -138,7 +138,7 @@ def format_value(feature: str, value: float, unit: str) -> str:
     """A feature's value with its unit; "unknown" for NaN."""
     if math.isnan(value):
         return "unknown"
-    if feature == BUCKET or feature in BUCKET_MEANS:
+    if is_bucket(feature):
         return bucket_label(value)
     if feature == LOG_PRICE:
         return f"{math.exp(value):.3g} USD/h"
@@ -151,6 +151,11 @@ def format_value(feature: str, value: float, unit: str) -> str:
         return percent(value)
     number = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
     return _typographic_minus(number if unit in ("", "1", "count") else f"{number} {unit}")
+
+
+def is_bucket(feature: str) -> bool:
+    """Whether a feature is an advisor bucket or a mean of them."""
+    return feature == BUCKET or feature in BUCKET_MEANS
 
 
 def bucket_label(bucket: float) -> str:

@@ -12,6 +12,7 @@ import streamlit as st
 from spotlab.domain.decision import Candidate, Decision, Experiment, drop_label
 from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.domain.workload import describe_cost
+from spotlab.inference.explanation_text import bucket_label, is_bucket
 from spotlab.ui import charts
 from spotlab.ui.candidates import table
 from spotlab.ui.common import formatting, links, session, tables, widgets
@@ -245,18 +246,24 @@ def _show_features(experiment: Experiment) -> None:
         return
     frame = pd.DataFrame({"feature": list(experiment.feature_names)})
     for title, side in sides.items():
-        frame[title] = [side.features.get(name) for name in experiment.feature_names]
+        frame[title] = [
+            _feature_text(name, side.features.get(name)) for name in experiment.feature_names
+        ]
     tables.show(
-        frame.astype(dict.fromkeys(sides, "float64")),
+        frame,
         {"feature": Column("feature")}
-        | {
-            title: Column(title, "{:,.4g}".format, "“—”: unknown at that time.", number=True)
-            for title in sides
-        },
+        | {title: Column(title, help="“—”: unknown at that time.", number=True) for title in sides},
         name="Features",
         key="decision-features",
         max_rows=30,
     )
+
+
+def _feature_text(feature: str, value: float | None) -> str | None:
+    """A feature's value; an advisor bucket as the advisor's label."""
+    if value is None:
+        return None
+    return bucket_label(value) if is_bucket(feature) else f"{value:,.4g}"
 
 
 def _show_sources(experiment: Experiment) -> None:
