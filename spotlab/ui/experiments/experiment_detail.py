@@ -126,7 +126,9 @@ def _show_candidates(experiment: Experiment, palette: Palette) -> None:
     frame = candidate_rows(experiment)
     horizon_h = experiment.workload.workload.horizon_h
     shown = frame.head(table.TOP)
-    widgets.row_count(len(shown), len(frame), "scored pool")
+    found = formatting.count(sum(each.rank > 0 for each in experiment.candidates), "candidate")
+    limit = f", the first {len(shown):,} are shown" if len(shown) < len(frame) else ""
+    st.caption(f"{found} of {formatting.count(len(frame), 'scored pool')}{limit}")
     verdict = experiment.verdict
     current, chosen = (verdict.current, verdict.chosen) if verdict else (None, None)
     ranked = {name: c for name, c in table.columns(horizon_h, palette).items() if name in frame}
