@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from spotlab.cli.command import iso
-from spotlab.domain.decision import Candidate, Experiment
+from spotlab.domain.decision import Candidate, Experiment, drop_label
 from spotlab.domain.decision_explanation import DecisionExplanation
 from spotlab.domain.market import Pool, Provenance
 from spotlab.pipeline.collect import CollectReport
@@ -107,7 +107,9 @@ def score_text(ranking: Ranking, top: int) -> str:
             f"{'—' if on_demand is None else f'{on_demand:.4f}':>11}"
             f"{candidate.risk:>8.2%}{candidate.expected_cost_usd_per_hour:>10.4f}"
         )
-    filtered = ", ".join(f"{count:,} {reason}" for reason, count in ranking.dropped.items())
+    filtered = ", ".join(
+        f"{drop_label(reason)} {count:,}" for reason, count in ranking.dropped.items()
+    )
     market = ranking.scored.data
     lines.append(
         f"{len(ranking.candidates):,} of {len(ranking.table):,} pools; risk within "

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from spotlab.domain.margin import Margin
 from spotlab.domain.market import MarketName, Pool, Provenance
@@ -40,7 +41,7 @@ class PipelineMode(StrEnum):
 
 
 class DropReason(StrEnum):
-    """Why a pool is filtered. Values are stored in SQL; screens show labels."""
+    """Why a pool is filtered. Values are stored in SQL; people read the labels."""
 
     VCPU = "fewer or more vCPU than asked for"
     MEMORY = "less or more memory than asked for"
@@ -66,6 +67,37 @@ class DropReason(StrEnum):
     RISK_CEILING = "risk over the ceiling"
     SPREAD = "left to other instances, to spread the fleet"
     ABOVE_ON_DEMAND = "costs no less than on-demand"
+
+    @property
+    def label(self) -> str:
+        """What screens, the command line and reasons say."""
+        return _DROP_LABELS.get(self, self.value)
+
+
+_DROP_LABELS: Final[Mapping[DropReason, str]] = {
+    DropReason.VCPU: "vCPU outside the required range",
+    DropReason.MEMORY: "memory outside the required range",
+    DropReason.ARCHITECTURE: "processor architecture not allowed",
+    DropReason.ACCELERATOR: "accelerator does not match the requirements",
+    DropReason.REGION: "region not allowed",
+    DropReason.OPERATING_SYSTEM: "operating system does not match the requirements",
+    DropReason.STALE_PRICE: "spot price is stale",
+    DropReason.NO_RISK: "risk unknown: the model rejected the pool's features",
+    DropReason.RISK_CEILING: "risk above the risk ceiling",
+}
+"""Labels that differ from the stored value."""
+
+
+def drop_label(stored: str) -> str:
+    """The label of a stored reason; a reason that is not known any more is its own label.
+
+    >>> drop_label("risk over the ceiling")
+    'risk above the risk ceiling'
+    """
+    try:
+        return DropReason(stored).label
+    except ValueError:
+        return stored
 
 
 @dataclass(frozen=True, slots=True)

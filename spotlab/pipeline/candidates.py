@@ -77,7 +77,7 @@ def _reasons(
     reasons = []
     if isinstance(row["dropped"], DropReason):
         hardware = row["dropped"] in HARDWARE_REASONS.values() and shortfall is not None
-        reasons.append(f"Filtered out: {shortfall if hardware else row['dropped']}.")
+        reasons.append(f"Filtered out: {shortfall if hardware else row['dropped'].label}.")
     if on_demand is None:
         reasons.append(
             f"Spot price {price:.4f} USD/h; the on-demand price is unknown, so an interruption is "
@@ -93,7 +93,7 @@ def _reasons(
     reasons.append(
         "The advisor does not list this type in this region."
         if bucket is None
-        else f"Interrupted {BUCKET_LABELS[int(bucket)]} of the time last month (advisor)."
+        else f"Interruption rate {BUCKET_LABELS[int(bucket)]} last month (advisor)."
     )
     reasons.append(
         f"Risk {100 * float(row['risk']):.2f} % within {horizon_h:g} h; one interruption "

@@ -254,10 +254,12 @@ class Lab:
         """The pools that meet requirements, by expected cost."""
         return rank(self.scored(model), requirements, policy or self.store.policies.active().params)
 
-    def requirements_of(self, instance: Instance) -> Requirements:
-        """Requirements of a replacement for an instance."""
+    def requirements_of(
+        self, instance: Instance, applied: AppliedWorkload | None = None
+    ) -> Requirements:
+        """Requirements of a replacement for an instance; `applied`: its workload, if known."""
         table = self.scored(self.deciding_model(instance)[0]).table
-        return requirements_of(instance, table, self.workload_of(instance).workload)
+        return requirements_of(instance, table, (applied or self.workload_of(instance)).workload)
 
     def workload_of(self, instance: Instance) -> AppliedWorkload:
         """The workload of an instance, and the rule that chose it."""

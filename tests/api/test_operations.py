@@ -207,6 +207,10 @@ def test_candidates_meet_what_is_asked(ask: ApiClient) -> None:
     assert [c["pool"]["instance_type"] for c in arm["items"]] == ["m6g.large"]
     like = ask("GET", f"/candidates?instance_id={WEB}").json()
     assert like["requirements"]["vcpu_min"] == 2
+    own = ask("GET", f"/candidates?instance_id={FLEET[1][0]}&limit=100").json()
+    ranked = {c["pool"]["instance_type"] for c in own["items"]}
+    assert "m5.large" not in ranked, "older CPU generation than its own m6i"
+    assert "older CPU generation" in own["dropped"]
     both = ask("GET", f"/candidates?instance_id={WEB}&vcpu_min=8")
     assert (both.status_code, both.json()["type"]) == (422, "/api/docs#invalid-input")
 

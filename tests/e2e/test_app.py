@@ -22,6 +22,7 @@ PAGES = (
     "/workloads?workload=default",
     "/what_if",
     "/what_if?risk_ceiling=0.02&interruption_usd=5",
+    "/candidates?vcpu=4&memory=16&pool=us-east-1:us-east-1a:m5.xlarge:Linux",
     "/explanations",
     "/experiments",
     "/experiments?id=1",
@@ -49,12 +50,42 @@ def test_from_an_instance_to_its_why(page: Page, app_url: str) -> None:
 
     follow(page, "Candidates now")
     assert "instance=i-" in page.url
-    expect(page.locator("h1")).to_contain_text(re.compile("best of|None of"))
+    expect(page.locator("h1")).to_contain_text(re.compile("[0-9]+ candidate|None of"))
 
     select_row(page, 0)
     follow(page, "Why this risk")
     expect(page.locator("h1")).to_contain_text("within 24 h")
     expect(page.get_by_text("Contributions to the risk of")).to_be_visible()
+
+    page.go_back()
+    settle(page)
+    assert "pool=" in page.url, "Back returns to the selected candidate"
+    expect(page.get_by_role("link", name="Why this risk")).to_be_visible()
+
+
+def test_a_candidate_is_chosen_by_keyboard_and_a_what_if_is_left_again(
+    page: Page, app_url: str
+) -> None:
+    open_path(page, f"{app_url}/candidates")
+    page.get_by_role("button", name="SWITCH").first.click()
+    expect(page.locator("h1")).to_contain_text("candidate")
+    settle(page)
+    derived = page.locator("h1").inner_text()
+    page.get_by_test_id("stDataFrame").first.locator("canvas").first.focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("link", name="Why this risk")).to_be_visible()
+    settle(page)
+    assert "pool=" in page.url
+
+    vcpu = page.get_by_role("combobox", name="Min. vCPU · derived")
+    vcpu.focus()
+    vcpu.press_sequentially("192")
+    vcpu.press("Enter")
+    expect(page.locator("h1")).to_contain_text("What if")
+    assert "vcpu=192" in page.url
+    page.get_by_role("button", name="Back to the derived requirements").click()
+    expect(page.locator("h1")).to_have_text(derived)
+    assert "vcpu" not in page.url
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -12,7 +12,7 @@ from spotlab.ui.charts.calibration import (
     reliability,
 )
 from spotlab.ui.charts.explanation import changes, margin, waterfall
-from spotlab.ui.charts.frontier import Mark, frontier, pareto
+from spotlab.ui.charts.frontier import Extent, Mark, caption, extent, frontier
 from spotlab.ui.charts.market import drops, heat_map, price_history
 from spotlab.ui.charts.replay import Course, timeline, work_done
 from spotlab.ui.charts.what_if import FleetPoint, fleet_curve
@@ -21,20 +21,22 @@ __all__ = [
     "CONFIG",
     "Course",
     "Estimate",
+    "Extent",
     "FleetPoint",
     "Mark",
     "Outcome",
     "PrecisionRecall",
     "Reliability",
     "brier_over_time",
+    "caption",
     "changes",
     "drops",
+    "extent",
     "fleet_curve",
     "forest",
     "frontier",
     "heat_map",
     "margin",
-    "pareto",
     "precision_recall",
     "price_history",
     "reliability",

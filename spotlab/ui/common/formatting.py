@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-from spotlab.domain.decision import Decision, DropReason
+from spotlab.domain.decision import Decision
 from spotlab.domain.market import MarketName
 from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.inference.explanation_text import percent as _percent
@@ -35,20 +35,6 @@ MARKET_WORDS: Final = {
     MarketName.PUBLIC: "Public AWS feeds",
     MarketName.ACCOUNT: "AWS account",
 }
-
-
-DROP_REASONS: Final[dict[str, str]] = {
-    DropReason.VCPU: "vCPU outside the required range",
-    DropReason.MEMORY: "memory outside the required range",
-    DropReason.ARCHITECTURE: "processor architecture not allowed",
-    DropReason.ACCELERATOR: "accelerator does not match the requirements",
-    DropReason.REGION: "region not allowed",
-    DropReason.OPERATING_SYSTEM: "operating system does not match the requirements",
-    DropReason.STALE_PRICE: "spot price is stale",
-    DropReason.NO_RISK: "risk unknown: the model rejected the pool's features",
-    DropReason.RISK_CEILING: "risk above the risk ceiling",
-}
-"""Labels of those reasons whose stored text is not what screens show."""
 
 
 class RiskLevel(StrEnum):
@@ -176,11 +162,6 @@ def milliseconds(value: float | None) -> str:
 def decision_mark(decision: Decision | None) -> str:
     """A decision as a shape and a word, readable without colour."""
     return DECISION_MARKS[decision] if decision is not None else NOT_DECIDED
-
-
-def drop_reason(stored: str) -> str:
-    """The label of a reason why a pool was filtered, from its stored text."""
-    return DROP_REASONS.get(stored, stored)
 
 
 def state_mark(state: str) -> str:

@@ -73,7 +73,15 @@ def number_asked(key: str) -> int | None:
     return int(value) if _NUMBER.fullmatch(value) else None
 
 
-def pick_one(label: str, names: Mapping[str, str], key: str, *, blank: str = "") -> str | None:
+def pick_one(
+    label: str,
+    names: Mapping[str, str],
+    key: str,
+    *,
+    blank: str = "",
+    default: str | None = None,
+    resets: Sequence[str] = (),
+) -> str | None:
     """A selection box over ids with names; the URL contains the id.
 
     Streamlit's own binding would write the name, which may change from run to run.
@@ -82,9 +90,11 @@ def pick_one(label: str, names: Mapping[str, str], key: str, *, blank: str = "")
         label: of the widget.
         names: name by id, in order.
         key: of the query parameter.
-        blank: placeholder if nothing needs to be selected; "": the first one is preselected.
+        blank: placeholder if nothing needs to be selected; "": one is preselected.
+        default: which one; None: the first.
+        resets: query parameters that belong to the previous selection; a new one removes them.
     """
-    widget, first = f"pick {key}", None if blank else next(iter(names), None)
+    widget, first = f"pick {key}", None if blank else default or next(iter(names), None)
     in_url = st.query_params.get(key)
     if in_url not in names:
         st.query_params.pop(key, None)
@@ -99,12 +109,14 @@ def pick_one(label: str, names: Mapping[str, str], key: str, *, blank: str = "")
         placeholder=blank or "no options",
         key=widget,
         on_change=_write_to_url,
-        args=(key, widget),
+        args=(key, widget, tuple(resets)),
     )
 
 
-def _write_to_url(key: str, widget: str) -> None:
+def _write_to_url(key: str, widget: str, resets: Sequence[str] = ()) -> None:
     chosen = st.session_state[widget]
+    for other in resets:
+        st.query_params.pop(other, None)
     if chosen is None:
         st.query_params.pop(key, None)
     else:
@@ -140,10 +152,12 @@ def pick_view(views: Mapping[str, str], widget: str) -> str:
     return chosen
 
 
-def pick_instance(fleet: Sequence[Instance], blank: str = "") -> str | None:
-    """An instance id, in the URL; `blank` as in `pick_one`."""
+def pick_instance(
+    fleet: Sequence[Instance], blank: str = "", resets: Sequence[str] = ()
+) -> str | None:
+    """An instance id, in the URL; `blank` and `resets` as in `pick_one`."""
     names = {i.instance_id: instance_name(i) for i in fleet}
-    return pick_one("Instance", names, "instance", blank=blank)
+    return pick_one("Instance", names, "instance", blank=blank, resets=resets)
 
 
 def instance_name(instance: Instance) -> str:

@@ -9,9 +9,10 @@ import msgspec
 import pandas as pd
 import streamlit as st
 
-from spotlab.domain.decision import Candidate, Decision, Experiment
+from spotlab.domain.decision import Candidate, Decision, Experiment, drop_label
 from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.domain.workload import describe_cost
+from spotlab.inference.explanation_text import bucket_label, is_bucket
 from spotlab.ui import charts
 from spotlab.ui.candidates import table
 from spotlab.ui.common import formatting, links, session, tables, widgets
@@ -129,36 +130,32 @@ def _show_candidates(experiment: Experiment, palette: Palette) -> None:
     frame = candidate_rows(experiment)
     horizon_h = experiment.workload.workload.horizon_h
     shown = frame.head(table.TOP)
-    widgets.row_count(len(shown), len(frame), "scored pool")
+    found = formatting.count(sum(each.rank > 0 for each in experiment.candidates), "candidate")
+    limit = f", the first {len(shown):,} are shown" if len(shown) < len(frame) else ""
+    st.caption(f"{found} of {formatting.count(len(frame), 'scored pool')}{limit}")
     verdict = experiment.verdict
     current, chosen = (verdict.current, verdict.chosen) if verdict else (None, None)
     ranked = {name: c for name, c in table.columns(horizon_h, palette).items() if name in frame}
     tables.show(
         shown,
-        ranked
-        | {
-            "dropped": Column(
-                "filtered because", formatting.drop_reason, "“—”: it was a candidate."
-            )
-        },
+        ranked | {"dropped": Column("filtered because", drop_label, "“—”: it was a candidate.")},
         name="Candidates of this decision",
         key="decision-candidates",
         max_rows=10,
     )
+    points = frame.head(table.CHART_TOP).rename(
+        columns={"type": "instance_type", "zone": "availability_zone"}
+    )
+    others = {"chosen": chosen} if chosen else {}
+    marks = table.marks(experiment.instance, current, others, palette)
+    extent = charts.extent(points, marks, price="price")
     st.plotly_chart(
-        charts.frontier(
-            frame.head(table.CHART_TOP).rename(
-                columns={"type": "instance_type", "zone": "availability_zone"}
-            ),
-            table.marks(current, chosen, palette, "chosen"),
-            palette,
-            horizon_h=horizon_h,
-            price="price",
-        ),
+        charts.frontier(points, marks, palette, horizon_h=horizon_h, price="price", shown=extent),
         config=charts.CONFIG,
         key="decision-frontier",
         alt="Risk against spot price of the decision's candidates",
     )
+    st.caption(charts.caption(extent))
     widgets.export(
         lambda: candidate_rows(experiment), f"decision-{experiment.experiment_id}", "decision-file"
     )
@@ -256,18 +253,24 @@ def _show_features(experiment: Experiment) -> None:
         return
     frame = pd.DataFrame({"feature": list(experiment.feature_names)})
     for title, side in sides.items():
-        frame[title] = [side.features.get(name) for name in experiment.feature_names]
+        frame[title] = [
+            _feature_text(name, side.features.get(name)) for name in experiment.feature_names
+        ]
     tables.show(
-        frame.astype(dict.fromkeys(sides, "float64")),
+        frame,
         {"feature": Column("feature")}
-        | {
-            title: Column(title, "{:,.4g}".format, "“—”: unknown at that time.", number=True)
-            for title in sides
-        },
+        | {title: Column(title, help="“—”: unknown at that time.", number=True) for title in sides},
         name="Features",
         key="decision-features",
         max_rows=30,
     )
+
+
+def _feature_text(feature: str, value: float | None) -> str | None:
+    """A feature's value; an advisor bucket as the advisor's label."""
+    if value is None:
+        return None
+    return bucket_label(value) if is_bucket(feature) else f"{value:,.4g}"
 
 
 def _show_sources(experiment: Experiment) -> None:

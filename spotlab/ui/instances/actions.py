@@ -82,7 +82,7 @@ def show_details(instance_id: str, last: ExperimentSummary | None, now: datetime
                 )
                 st.caption(
                     f"{instance_id} · evaluated {ago(last.created_at, now)} with {last.model}, "
-                    f"{count(last.candidates_evaluated, 'candidate')}",
+                    f"{count(last.candidates_evaluated, 'scored pool')}",
                     help=moment(last.created_at),
                 )
             links.of_instance(instance_id, last.experiment_id if last else None)
