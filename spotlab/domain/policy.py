@@ -25,6 +25,8 @@ class PolicyParams:
             to a recorded market.
         switch_downtime_h: cost of a switch itself, hours of work at the on-demand price.
         expected_stay_h: hours over which the cost of a switch is spread.
+        max_arrivals_share: largest share of an account's instances that one run may send to one
+            pool, at least one instance: 1 of 3, 6 of 24, 250 of 1,000.
     """
 
     min_saving_fraction: float = 0.05
@@ -35,6 +37,7 @@ class PolicyParams:
     max_price_age_h: float = 48.0
     switch_downtime_h: float = 0.1
     expected_stay_h: float = 72.0
+    max_arrivals_share: float = 0.25
 
     def as_dict(self) -> dict[str, float]:
         """The parameters by name."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from spotlab.domain.decision import (
     Candidate,
+    Decision,
     DropReason,
     Experiment,
     Instance,
@@ -25,6 +26,7 @@ from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScop
 from spotlab.errors import SpotlabError
 from spotlab.pipeline.filter import hardware_shortfalls, requirements_of
 from spotlab.pipeline.policy import Situation, decide
+from spotlab.pipeline.policy_text import cost_text, usd
 from spotlab.pipeline.rank import Ranking, rank
 from spotlab.pipeline.score import ScoredMarket
 from spotlab.pipeline.stage_trace import Tracer
@@ -84,13 +86,15 @@ def rank_for(
         scored: the market.
         policy: parameters.
         workload: the one that applies to the instance.
-        unavailable: keys of pools that are left to other instances.
+        unavailable: keys of pools that are left to other instances; its own spot pool is never
+            left to others.
     Raises:
         ValueError: the instance's type is no instance type.
     """
     shortfalls = hardware_shortfalls(
         instance.pool.instance_type, scored.hardware, workload.hardware, instance.requirements
     )
+    own = {instance.pool.key} if instance.lifecycle is Lifecycle.SPOT else set()
     return rank(
         scored,
         requirements,
@@ -98,7 +102,7 @@ def rank_for(
         workload,
         on_demand_usd_per_hour=scored.on_demand_usd_per_hour(instance.pool),
         shortfalls=shortfalls,
-        unavailable=unavailable,
+        unavailable=set(unavailable) - own,
     )
 
 
@@ -138,8 +142,9 @@ def evaluate(
             situation = Situation(
                 instance, current, best, on_demand, workload, last_switch_at, now, second
             )
-            verdict = with_workload(decide(situation, policy), applied)
-            verdict = _with_spread(verdict, ranking, unavailable)
+            verdict = decide(situation, policy)
+            verdict = _with_spread(verdict, situation, policy, ranking, unavailable)
+            verdict = with_workload(verdict, applied)
             stage.rows_out = 1
     except (SpotlabError, ValueError) as exc:
         error = str(exc)
@@ -162,7 +167,7 @@ def evaluate(
         duration_ms=(time.perf_counter() - started) * 1e3,
         workload=applied,
         policy_version=evaluation.policy_version,
-        unavailable=dict(unavailable),
+        unavailable=_recorded_unavailable(instance, ranking, unavailable),
     )
     return Unrecorded(experiment, ranking)
 
@@ -174,19 +179,34 @@ def with_workload(verdict: Verdict, applied: AppliedWorkload) -> Verdict:
     return replace(verdict, reason=f"{verdict.reason} {applied.reason}")
 
 
-def _with_spread(verdict: Verdict, ranking: Ranking, unavailable: Mapping[str, str]) -> Verdict:
-    """The same verdict; its reason says so where a better pool was left to other instances."""
-    if not unavailable:
+def _with_spread(
+    verdict: Verdict,
+    situation: Situation,
+    params: PolicyParams,
+    ranking: Ranking,
+    unavailable: Mapping[str, str],
+) -> Verdict:
+    """The same verdict; its reason says where the spread of the fleet changed or limits it."""
+    own = unavailable.get(situation.instance.pool.key, "")
+    if own and verdict.decision is Decision.STAY and not situation.pays_on_demand:
+        verdict = replace(verdict, reason=f"{verdict.reason} Not moved for the spread, but {own}.")
+    left = np.flatnonzero((ranking.table["dropped"] == DropReason.SPREAD).to_numpy())
+    if not len(left):
         return verdict
     cost = ranking.table["expected_cost_usd_per_hour"].to_numpy(np.float64)
-    left = (ranking.table["dropped"] == DropReason.SPREAD).to_numpy()
-    if verdict.chosen is not None:
-        left &= cost < verdict.chosen.expected_cost_usd_per_hour
-    if not left.any():
+    wanted = ranking.candidate(int(left[cost[left].argmin()]))
+    best = situation.best
+    if best is not None and best.expected_cost_usd_per_hour <= wanted.expected_cost_usd_per_hour:
         return verdict
-    better = ranking.candidate(int(np.flatnonzero(left)[cost[left].argmin()]))
-    why = unavailable[better.pool.key]
-    return replace(verdict, reason=f"{verdict.reason} {better.pool.label} is cheaper, but {why}.")
+    alone = decide(replace(situation, best=wanted, second=best), params)
+    if alone.chosen is None or alone.chosen.pool != wanted.pool:
+        return verdict
+    text = f"{wanted.pool.label} would cost {cost_text(wanted.expected_cost_usd_per_hour)}"
+    if verdict.chosen is not None:
+        dearer = verdict.chosen.expected_cost_usd_per_hour - wanted.expected_cost_usd_per_hour
+        text = f"Not its first choice: {wanted.pool.label} would cost {usd(dearer)} less"
+    why = unavailable[wanted.pool.key]
+    return replace(verdict, reason=f"{verdict.reason} {text}, but {why}.")
 
 
 def current_and_best(
@@ -219,3 +239,13 @@ def _recorded_candidates(ranking: Ranking, verdict: Verdict | None) -> tuple[Can
     if current is not None and all(each.pool != current.pool for each in candidates):
         candidates.append(current)
     return tuple(candidates)
+
+
+def _recorded_unavailable(
+    instance: Instance, ranking: Ranking | None, unavailable: Mapping[str, str]
+) -> dict[str, str]:
+    """The unavailable pools of this market, and the instance's own."""
+    known = {instance.pool.key}
+    if ranking is not None and unavailable:
+        known |= ranking.known(unavailable)
+    return {key: why for key, why in unavailable.items() if key in known}

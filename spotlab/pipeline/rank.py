@@ -55,6 +55,10 @@ class Ranking:
         counts = Counter(str(reason) for reason in self.table["dropped"] if reason is not None)
         return dict(counts.most_common())
 
+    def known(self, keys: Collection[str]) -> set[str]:
+        """Of these keys of pools, those that have a row."""
+        return {key for key, _ in _rows_of(self.table, keys)}
+
     def candidate(self, position: int) -> Candidate:
         """The candidate in this row of `table`, with reasons, sources and features."""
         return self.take([position])[0]
@@ -143,7 +147,8 @@ def rank(
         over = suitable & (ceiling_risk > policy.risk_ceiling)
         reasons[over] = DropReason.RISK_CEILING
         if unavailable:
-            taken = np.fromiter((key in unavailable for key in _keys(table)), bool, len(table))
+            taken = np.zeros(len(table), dtype=bool)
+            taken[[row for _, row in _rows_of(table, unavailable)]] = True
             reasons[suitable & ~over & taken] = DropReason.SPREAD
     table["dropped"] = pd.Series(list(reasons), index=table.index, dtype=object)
     is_candidate = table["dropped"].isna()
@@ -161,10 +166,15 @@ def rank(
     )
 
 
-def _keys(table: pd.DataFrame) -> Iterator[str]:
-    columns = (table[name] for name in POOL_COLUMNS)
-    for region, zone, instance_type, system in zip(*columns, strict=True):
-        yield Pool(region, zone if isinstance(zone, str) else None, instance_type, system).key
+def _rows_of(table: pd.DataFrame, keys: Collection[str]) -> Iterator[tuple[str, int]]:
+    """Each of these keys of pools that has a row, and the row's position."""
+    types = {Pool.parse(key).instance_type for key in keys}
+    positions = np.flatnonzero(table["instance_type"].isin(types).to_numpy())
+    pools = table[list(POOL_COLUMNS)].iloc[positions].itertuples(index=False, name=None)
+    for position, (region, zone, instance_type, system) in zip(positions, pools, strict=True):
+        key = Pool(region, zone if isinstance(zone, str) else None, instance_type, system).key
+        if key in keys:
+            yield key, int(position)
 
 
 def _is_stale(scored: ScoredMarket, policy: PolicyParams) -> bool:

@@ -45,6 +45,9 @@ def shadow(
 ) -> ShadowDecision:
     """A challenger's decision about the same instance at the same time.
 
+    The same pools are unavailable to it: the other instances go where the deciding model sends
+    them, and the two decisions differ by the risks alone.
+
     Args:
         experiment: the recorded decision.
         ranking: the ranking that it was made from; None if the ranking failed.
@@ -57,6 +60,7 @@ def shadow(
         last_switch_at,
         experiment.created_at,
         experiment.workload,
+        experiment.unavailable,
     )
     shadow_verdict, verdict = shadowed.experiment.verdict, experiment.verdict
     current = shadow_verdict.current if shadow_verdict else None

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from spotlab.domain.decision import Experiment, Instance, StageTrace
+from spotlab.domain.decision import Experiment, Instance, StageTrace, Verdict
 from spotlab.domain.interruptions import OwnRecord
 from spotlab.domain.market import MarketData
 from spotlab.domain.outcomes import ShadowDecision
@@ -19,10 +19,11 @@ from spotlab.domain.workload import Assignment, Workload, applied_workload
 from spotlab.errors import Cancelled, SpotlabError
 from spotlab.pipeline.collect import Progress
 from spotlab.pipeline.drift_sketch import SKETCH_EVERY, sketch
-from spotlab.pipeline.evaluate import Evaluation, evaluate
+from spotlab.pipeline.evaluate import Evaluation, Unrecorded, evaluate
 from spotlab.pipeline.rank import Ranking
 from spotlab.pipeline.score import score_market
 from spotlab.pipeline.shadow import challengers, failed, shadow
+from spotlab.pipeline.spread import Spread, decide_fleet
 from spotlab.pipeline.stage_trace import Tracer
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_selection import RISK_TASK, with_selected_model
@@ -40,6 +41,9 @@ def evaluate_instances(
     policy: PolicyParams | None = None,
 ) -> list[Experiment]:
     """Decide for instances on a current market and fleet, and record each decision.
+
+    The instances are decided with each other and the rest of the fleet in view: see
+    `spotlab.pipeline.spread`. A decision is recorded once it is final; moves therefore come last.
 
     Args:
         lab: its accounts, market, models and store.
@@ -68,16 +72,30 @@ def evaluate_instances(
         experiments: list[Experiment] = []
         with _measured(len(instances), cancelled) as stopped:
             run = _start(lab, policy or PolicyParams())
-            for index, instance in enumerate(instances):
-                if stopped():
-                    raise Cancelled(f"Stopped after {index} of {len(instances)} instances.")
-                name = instance.name or instance.instance_id
-                report(f"deciding for {name}", index / len(instances))
+            spread = _spread(lab, instances, run)
+            started: set[str] = set()
+
+            def stop_if_asked() -> None:
+                if stopped() and len(experiments) < len(instances):
+                    done = f"{len(experiments)} of {len(instances)}"
+                    raise Cancelled(f"Stopped after {done} instances.")
+
+            def decide(instance: Instance, unavailable: Mapping[str, str]) -> _Decision:
+                stop_if_asked()
+                share = (len(started) + len(experiments)) / (2 * len(instances))
+                report(f"deciding for {instance.name or instance.instance_id}", share)
+                started.add(instance.instance_id)
                 with logs.log_context(account=instance.account), traces.span("decide"):
-                    experiments.append(_decide(lab, instance, run))
+                    return _decide(lab, instance, run, unavailable)
+
+            for decided in decide_fleet(instances, decide, lambda each: each.verdict, spread):
+                with logs.log_context(account=decided.instance.account):
+                    experiments.append(_record(lab, decided.result, run))
+                stop_if_asked()
             _record_sketches(lab, run)
         report("decided", 1.0)
-        return experiments
+        place = {each.instance_id: index for index, each in enumerate(instances)}
+        return sorted(experiments, key=lambda each: place[each.instance.instance_id])
 
 
 @contextmanager
@@ -115,6 +133,7 @@ class _Run:
         assignments, workloads: the rules that give instances a workload, and newest versions.
         evaluations: scored markets by "name@version" of the model.
         failures: errors by "name@version" of models that could not be opened or failed to score.
+        decided_at: when each instance was first decided about; a second decision keeps the time.
     """
 
     data: MarketData
@@ -126,6 +145,7 @@ class _Run:
     workloads: Mapping[str, Workload]
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
     failures: dict[str, Exception] = field(default_factory=dict)
+    decided_at: dict[str, datetime] = field(default_factory=dict)
 
     def scored_by(self, model: RiskModel) -> Evaluation:
         """The market scored by a model; a model that failed is not tried again in this run."""
@@ -164,8 +184,36 @@ def _start(lab: Lab, policy: PolicyParams) -> _Run:
     )
 
 
-def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
-    """Decide for one instance; record the decision and those of the challengers."""
+def _spread(lab: Lab, instances: Sequence[Instance], run: _Run) -> Spread:
+    """The whole fleet; the instances of the run among them."""
+    fleet = {each.instance_id: each for each in [*lab.store.fleet.instances(), *instances]}
+    return Spread(
+        fleet.values(),
+        lambda each: applied_workload(each, run.assignments, run.workloads).workload,
+        run.policy.max_arrivals_share,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """A decision that may still change because of other instances.
+
+    Args:
+        unrecorded: the decision and its ranking.
+        last_switch_at: when the instance's last switch was decided, or None.
+    """
+
+    unrecorded: Unrecorded
+    last_switch_at: datetime | None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """None: no decision could be made."""
+        return self.unrecorded.experiment.verdict
+
+
+def _decide(lab: Lab, instance: Instance, run: _Run, unavailable: Mapping[str, str]) -> _Decision:
+    """Decide for one instance without the pools that are unavailable. Nothing is recorded."""
     evaluation, note = with_selected_model(
         lab.store.registry, lab.predictor, instance.model, run.scored_by
     )
@@ -174,7 +222,14 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
         evaluation = replace(evaluation, scored=replace(evaluation.scored, data=data))
     last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)
     applied = applied_workload(instance, run.assignments, run.workloads)
-    unrecorded = evaluate(instance, evaluation, last_switch_at, lab.clock.now(), applied)
+    now = run.decided_at.setdefault(instance.instance_id, lab.clock.now())
+    unrecorded = evaluate(instance, evaluation, last_switch_at, now, applied, unavailable)
+    return _Decision(unrecorded, last_switch_at)
+
+
+def _record(lab: Lab, decision: _Decision, run: _Run) -> Experiment:
+    """Record a final decision and those of the challengers."""
+    unrecorded, last_switch_at = decision.unrecorded, decision.last_switch_at
     with traces.span("ledger"):
         experiment_id = lab.store.ledger.record(unrecorded.experiment)
     experiment = replace(unrecorded.experiment, experiment_id=experiment_id)

@@ -63,7 +63,8 @@ def test_each_decision_has_its_challengers_beside_it(lab: Lab) -> None:
     experiments = evaluate_instances(lab)
     beside = lab.store.shadow_decisions.of([each.experiment_id for each in experiments])
     assert {each.model for each in experiments} == {"toy@1.0.0"}
-    assert [each.experiment_id for each in beside] == [each.experiment_id for each in experiments]
+    ids = sorted(each.experiment_id for each in experiments)
+    assert [each.experiment_id for each in beside] == ids, "moves are recorded after the others"
     assert {(each.model, each.champion) for each in beside} == {(CHALLENGER, "toy@1.0.0")}
     assert all(not each.error for each in beside)
     mine = {each.experiment_id: each for each in lab.store.ledger.list()}
