@@ -9,6 +9,7 @@ from typing import Any
 from spotlab.cli.command import iso
 from spotlab.domain.decision import Candidate, Experiment
 from spotlab.domain.market import Pool
+from spotlab.domain.simultaneous_losses import Change, FleetLosses, Losses, describe
 from spotlab.pipeline.collect import CollectReport
 from spotlab.pipeline.rank import Ranking
 from spotlab.telemetry.invisible_characters import in_lines
@@ -118,9 +119,10 @@ def score_text(ranking: Ranking, top: int) -> str:
     return in_lines([*lines, *market.degraded])
 
 
-def evaluate_document(experiments: Sequence[Experiment]) -> dict[str, Any]:
-    """Stable keys of decisions[] of `evaluate`."""
+def evaluate_document(experiments: Sequence[Experiment], losses: FleetLosses) -> dict[str, Any]:
+    """Stable keys: decisions[], and spread of the fleet before and after their moves."""
     return {
+        "spread": losses_document(losses),
         "decisions": [
             {
                 "instance_id": experiment.instance.instance_id,
@@ -143,12 +145,45 @@ def evaluate_document(experiments: Sequence[Experiment]) -> dict[str, Any]:
                 "error": experiment.error or None,
             }
             for experiment in experiments
-        ]
+        ],
     }
 
 
-def evaluate_text(experiments: Sequence[Experiment]) -> str:
-    """One line per decision."""
+def losses_document(losses: FleetLosses) -> dict[str, Any]:
+    """Stable keys: before, after, groups[].{group, before, after}, correlation."""
+    correlation = losses.correlation
+    return {
+        **_change(losses.fleet),
+        "groups": [
+            {"group": label, **_change(change)} for label, change in sorted(losses.groups.items())
+        ],
+        "correlation": {
+            "same_pool": correlation.same_pool,
+            "same_type": correlation.same_type,
+            "same_zone": correlation.same_zone,
+            "within_min": correlation.within_min,
+            "source": correlation.source,
+        },
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {"before": _losses(change.before), "after": _losses(change.after)}
+
+
+def _losses(losses: Losses) -> dict[str, Any]:
+    return {
+        "instances": losses.instances,
+        "on_spot": losses.on_spot,
+        "largest": losses.largest,
+        "pool": _place(losses.pool) if losses.pool else None,
+        "expected": losses.expected,
+        "unknown": losses.unknown,
+    }
+
+
+def evaluate_text(experiments: Sequence[Experiment], losses: FleetLosses) -> str:
+    """One line per decision, and what is lost together."""
     lines = [
         f"#{experiment.experiment_id} {experiment.instance.instance_id} "
         f"{experiment.verdict.decision if experiment.verdict else 'FAILED'}: "
@@ -156,7 +191,8 @@ def evaluate_text(experiments: Sequence[Experiment]) -> str:
         for experiment in experiments
     ]
     degraded = sorted({reason for experiment in experiments for reason in experiment.degraded})
-    return in_lines([*lines, *(f"Degraded: {reason}" for reason in degraded)])
+    together = [describe(losses)] if describe(losses) else []
+    return in_lines([*lines, *together, *(f"Degraded: {reason}" for reason in degraded)])
 
 
 def _chosen(experiment: Experiment) -> dict[str, Any] | None:

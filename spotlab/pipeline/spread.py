@@ -51,6 +51,17 @@ class Group:
         """
         return f"group {self.name}" if self.tag else f"workload {self.name}"
 
+    @property
+    def full_label(self) -> str:
+        """With its account, unique in the fleet.
+
+        >>> Group("acme", "service", "web").full_label
+        'acme: service=web'
+        """
+        if self.tag:
+            return f"{self.account}: {self.tag}={self.name}"
+        return f"{self.account}: workload {self.name}"
+
 
 def group_of(instance: Instance, workload: Workload) -> Group:
     """By the value of the workload's group tag; without one, by account and workload."""

@@ -15,12 +15,16 @@ from spotlab.domain.decision import (
 from spotlab.domain.model_lifecycle import ModelState
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import ExperimentFilter, ExperimentSummary, ModelRecord, Topic
+from spotlab.domain.simultaneous_losses import FleetLosses, LossCorrelation, fleet_losses
+from spotlab.domain.workload import applied_workload
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.pipeline.collect import Progress
+from spotlab.pipeline.spread import group_of
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.model_catalogue import find_one_version
 from spotlab.runtime.model_selection import RISK_TASK, select_model
 from spotlab.services.base import Service
+from spotlab.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,17 @@ class Pipeline:
         if self.latest.error:
             return "failed"
         return "degraded" if self.latest.degraded else "decided"
+
+
+def loss_correlation(settings: Settings) -> LossCorrelation:
+    """The correlation of losses that the settings give."""
+    return LossCorrelation(
+        settings.loss_same_pool,
+        settings.loss_same_type,
+        settings.loss_same_zone,
+        settings.loss_within_min,
+        settings.loss_source,
+    )
 
 
 class InstanceService(Service):
@@ -190,6 +205,19 @@ class InstanceService(Service):
         ids = [experiment.experiment_id for experiment in self.evaluate(instance_ids)]
         summaries = {each.experiment_id: each for each in self.lab.store.ledger.of(ids)}
         return [summaries[experiment_id] for experiment_id in ids]
+
+    def losses(self) -> FleetLosses:
+        """Instances lost together, now and after the newest decisions. Raises Forbidden."""
+        instances = self.list()
+        lab = self.lab
+        assignments, workloads = lab.store.workloads.assignments(), lab.store.workloads.newest()
+
+        def group(instance: Instance) -> str:
+            workload = applied_workload(instance, assignments, workloads).workload
+            return group_of(instance, workload).full_label
+
+        decisions = lab.store.ledger.latest_per_instance()
+        return fleet_losses(instances, decisions, loss_correlation(lab.settings), group)
 
     def pipeline(self, instance_id: str) -> Pipeline:
         """State of its evaluation. Raises NotFound, Forbidden."""
