@@ -140,7 +140,15 @@ def evaluate(
         with tracer.stage("policy", rows_in=len(ranking.candidates)) as stage:
             current, best, second = current_and_best(instance, ranking)
             situation = Situation(
-                instance, current, best, on_demand, workload, last_switch_at, now, second
+                instance,
+                current,
+                best,
+                on_demand,
+                workload,
+                last_switch_at,
+                now,
+                second,
+                left_to_others=len(ranking.left_to_others) > 0,
             )
             verdict = decide(situation, policy)
             verdict = _with_spread(verdict, situation, policy, ranking, unavailable)
@@ -190,7 +198,7 @@ def _with_spread(
     own = unavailable.get(situation.instance.pool.key, "")
     if own and verdict.decision is Decision.STAY and not situation.pays_on_demand:
         verdict = replace(verdict, reason=f"{verdict.reason} Not moved for the spread, but {own}.")
-    left = np.flatnonzero((ranking.table["dropped"] == DropReason.SPREAD).to_numpy())
+    left = ranking.left_to_others
     if not len(left):
         return verdict
     cost = ranking.table["expected_cost_usd_per_hour"].to_numpy(np.float64)

@@ -55,6 +55,11 @@ class Ranking:
         counts = Counter(str(reason) for reason in self.table["dropped"] if reason is not None)
         return dict(counts.most_common())
 
+    @property
+    def left_to_others(self) -> NDArray[np.intp]:
+        """The rows of suitable pools that are left to other instances."""
+        return np.flatnonzero((self.table["dropped"] == DropReason.SPREAD).to_numpy())
+
     def known(self, keys: Collection[str]) -> set[str]:
         """Of these keys of pools, those that have a row."""
         return {key for key, _ in _rows_of(self.table, keys)}

@@ -23,7 +23,7 @@ from spotlab.pipeline.evaluate import Evaluation, Unrecorded, evaluate
 from spotlab.pipeline.rank import Ranking
 from spotlab.pipeline.score import score_market
 from spotlab.pipeline.shadow import challengers, failed, shadow
-from spotlab.pipeline.spread import Spread, decide_fleet
+from spotlab.pipeline.spread import decide_fleet
 from spotlab.pipeline.stage_trace import Tracer
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_selection import RISK_TASK, with_selected_model
@@ -72,7 +72,7 @@ def evaluate_instances(
         experiments: list[Experiment] = []
         with _measured(len(instances), cancelled) as stopped:
             run = _start(lab, policy or PolicyParams())
-            spread = _spread(lab, instances, run)
+            spread = lab.spread(run.policy, instances)
             started: set[str] = set()
 
             def stop_if_asked() -> None:
@@ -181,16 +181,6 @@ def _start(lab: Lab, policy: PolicyParams) -> _Run:
         records,
         workloads.assignments(),
         workloads.newest(),
-    )
-
-
-def _spread(lab: Lab, instances: Sequence[Instance], run: _Run) -> Spread:
-    """The whole fleet; the instances of the run among them."""
-    fleet = {each.instance_id: each for each in [*lab.store.fleet.instances(), *instances]}
-    return Spread(
-        fleet.values(),
-        lambda each: applied_workload(each, run.assignments, run.workloads).workload,
-        run.policy.max_arrivals_share,
     )
 
 

@@ -56,8 +56,8 @@ class MarketService(Service):
             requirements: what a pool must offer.
             policy: parameters; None: the default ones.
             model: "name" or "name@version"; None: the champion.
-            instance: rank for its hardware and its workload, as its evaluation does; None: rank
-                for nobody in particular.
+            instance: rank for its hardware, its workload and the places that its group has left, as
+                its evaluation does; None: rank for nobody in particular.
             workload: instead of the instance's own; None: that one, or the default workload.
         Raises:
             Forbidden: the user may not read.
@@ -68,7 +68,9 @@ class MarketService(Service):
             return rank(scored, requirements, parameters, workload or DEFAULT_WORKLOAD)
         self._must_see(instance)
         applied = workload or self.lab.workload_of(instance).workload
-        return rank_for(instance, requirements, scored, parameters, applied)
+        spread = self.lab.spread(parameters, [instance], workload)
+        unavailable = spread.unavailable(instance.instance_id)
+        return rank_for(instance, requirements, scored, parameters, applied, unavailable)
 
     def placements(self) -> Placements:
         """AWS's placement scores, which no decision uses. Raises Forbidden."""
