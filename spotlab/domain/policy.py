@@ -27,6 +27,8 @@ class PolicyParams:
         expected_stay_h: hours over which the cost of a switch is spread.
         max_arrivals_share: largest share of an account's instances that one run may send to one
             pool, at least one instance: 1 of 3, 6 of 24, 250 of 1,000.
+        max_spread_cost_fraction: an instance that must leave its pool does not have to keep to that
+            limit if it would cost it more, as a share of the expected cost of its first choice.
     """
 
     min_saving_fraction: float = 0.05
@@ -38,6 +40,7 @@ class PolicyParams:
     switch_downtime_h: float = 0.1
     expected_stay_h: float = 72.0
     max_arrivals_share: float = 0.25
+    max_spread_cost_fraction: float = 0.25
 
     def as_dict(self) -> dict[str, float]:
         """The parameters by name."""

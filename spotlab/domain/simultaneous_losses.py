@@ -234,23 +234,23 @@ def describe(losses: FleetLosses) -> str:
     before, after = losses.fleet.before, losses.fleet.after
     if not before.on_spot and not after.on_spot:
         return ""
-    moved = (before.largest, before.expected) != (after.largest, after.expected)
     together = f"{before.largest} of {before.instances} instances are lost together"
     if before.largest == 1:
         together = f"1 of {before.instances} instances is lost"
     elif before.largest == 0:
         together = "no instance is lost: all run on demand"
-    text = f"If a pool fails, {together}"
-    if moved:
-        text += f"; after the moves, {after.largest}"
-    text += "."
+    text = f"If a pool fails, {together}{_then(str(before.largest), str(after.largest))}."
     if before.expected is not None and after.expected is not None:
-        text += f" On average, {before.expected:.1f} are lost at a time"
-        text += f"; after the moves, {after.expected:.1f}." if moved else "."
+        now, then = f"{before.expected:.1f}", f"{after.expected:.1f}"
+        text += f" On average, {now} are lost at a time{_then(now, then)}."
     unknown = max(before.unknown, after.unknown)
     if unknown:
         text += f" The average leaves out {unknown} whose risk is unknown."
     return text
+
+
+def _then(now: str, then: str) -> str:
+    return "" if now == then else f"; after the moves, {then}"
 
 
 def basis(correlation: LossCorrelation) -> str:

@@ -197,7 +197,8 @@ def _with_spread(
     """The same verdict; its reason says where the spread of the fleet changed or limits it."""
     own = unavailable.get(situation.instance.pool.key, "")
     if own and verdict.decision is Decision.STAY and not situation.pays_on_demand:
-        verdict = replace(verdict, reason=f"{verdict.reason} Not moved for the spread, but {own}.")
+        over = f"Its pool has more than the group's share: {own}. It is not moved for that alone."
+        verdict = replace(verdict, reason=f"{verdict.reason} {over}")
     left = ranking.left_to_others
     if not len(left):
         return verdict

@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
 
-from spotlab.domain.decision import Decision, Instance, Lifecycle, Verdict
+from spotlab.domain.decision import Candidate, Decision, Instance, Lifecycle, Verdict
 from spotlab.domain.margin import MarginRule
 from spotlab.domain.market import Pool
+from spotlab.domain.policy import PolicyParams
 from spotlab.domain.workload import Workload
 
 MAX_HELD: Final = 32
@@ -104,14 +105,14 @@ class Spread:
     Args:
         instances: the whole fleet.
         workload_of: the workload of an instance.
-        max_arrivals_share: largest share of an account's instances that a run may send to one pool.
+        policy: its limits for one run.
     """
 
     def __init__(
         self,
         instances: Iterable[Instance],
         workload_of: Callable[[Instance], Workload],
-        max_arrivals_share: float,
+        policy: PolicyParams,
     ) -> None:
         self._members: dict[str, _Member] = {}
         self._sizes: Counter[Group] = Counter()
@@ -119,7 +120,7 @@ class Spread:
         self._present: defaultdict[Group, Counter[str]] = defaultdict(Counter)
         self._sent: defaultdict[Group, Counter[str]] = defaultdict(Counter)
         self._arrivals: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._max_arrivals_share = max_arrivals_share
+        self.policy = policy
         for instance in instances:
             workload = workload_of(instance)
             member = _Member(instance, group_of(instance, workload), workload.max_pool_share)
@@ -183,10 +184,10 @@ class Spread:
 
     def _full_for_run(self, member: _Member, own: Sequence[str]) -> dict[str, str]:
         account = member.group.account
-        allowed = limit(self._max_arrivals_share, self._fleet[account])
+        allowed = limit(self.policy.max_arrivals_share, self._fleet[account])
         return {
             key: f"this run already sends {count} of {self._fleet[account]} instances there, the "
-            f"most for one run ({100 * self._max_arrivals_share:g} %)"
+            f"most for one run ({100 * self.policy.max_arrivals_share:g} %)"
             for key, count in self._arrivals[account].items()
             if count >= allowed and key not in own
         }
@@ -237,8 +238,8 @@ def decide_fleet(
     First come the decisions that take no place on a pool, in the order of the instances. Then come
     the moves: live instances before those in shadow mode, those that must leave before those that
     would save, and then by margin, largest first. An instance decides again only if its pool is
-    full. If one that must leave would fall back to on-demand only because of the limit for one run,
-    that limit does not apply to it.
+    full. The limit for one run does not apply to one that must leave if it would send it to
+    on-demand, or to a pool that is dearer by more than the policy accepts.
 
     Args:
         instances: to decide about, all in `spread`.
@@ -298,9 +299,18 @@ def _place(
         result = decide(instance, wish.unavailable) if held is None else held
         return Decided(instance, result, wish.unavailable)
     result = decide(instance, unavailable)
-    verdict = verdict_of(result)
-    if verdict is not None and verdict.chosen is None and must_leave(wish.verdict):
+    if must_leave(wish.verdict) and _too_dear(verdict_of(result), chosen, spread.policy):
         without = spread.unavailable(instance.instance_id, urgent=True)
         if len(without) < len(unavailable):
             result, unavailable = decide(instance, without), without
     return Decided(instance, result, unavailable, wish.verdict)
+
+
+def _too_dear(verdict: Verdict | None, first: Candidate, policy: PolicyParams) -> bool:
+    """Whether the limit for one run costs more than the policy accepts."""
+    if verdict is None:
+        return False
+    if verdict.chosen is None:
+        return True
+    accepted = (1.0 + policy.max_spread_cost_fraction) * first.expected_cost_usd_per_hour
+    return verdict.chosen.expected_cost_usd_per_hour > accepted

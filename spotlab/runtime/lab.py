@@ -288,7 +288,7 @@ class Lab:
                 return workload
             return applied_workload(instance, assignments, workloads).workload
 
-        return Spread(fleet.values(), workload_of, policy.max_arrivals_share)
+        return Spread(fleet.values(), workload_of, policy)
 
     def model(self, name: str | None = None) -> RiskModel:
         """A model by "name" or "name@version"; None: the champion.

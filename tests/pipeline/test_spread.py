@@ -99,9 +99,7 @@ def run(
         calls += 1
         return evaluate(each, evaluation, None, NOW, applied(each), unavailable)
 
-    spread = Spread(
-        [*instances, *rest], lambda each: applied(each).workload, policy.max_arrivals_share
-    )
+    spread = Spread([*instances, *rest], lambda each: applied(each).workload, policy)
     decided = decide_fleet(instances, decide, lambda each: each.experiment.verdict, spread)
     experiments = {each.instance.instance_id: each.result.experiment for each in decided}
     for experiment in experiments.values():
@@ -201,14 +199,19 @@ def test_with_a_single_candidate_the_others_stay_or_go_on_demand() -> None:
     assert "m6i.large in us-east-1b would cost 0.03" in leaving.reason(2)
 
 
-def test_the_limit_for_one_run_sends_nobody_to_on_demand() -> None:
+def test_the_limit_for_one_run_sends_nobody_to_on_demand_or_to_a_much_dearer_pool() -> None:
     prices = {("m5.large", "us-east-1a"): 0.05, ("m6i.large", "us-east-1b"): 0.03}
-    saving = run([instance(n) for n in range(4)], prices=prices, policy=PolicyParams())
+    four = [instance(n) for n in range(4)]
+    saving = run(four, prices=prices, policy=PolicyParams())
     assert Counter(saving.decision(n) for n in range(4)) == {Decision.SWITCH: 1, Decision.STAY: 3}
-    leaving = run(
-        [instance(n) for n in range(4)], prices=prices, buckets=M5_RISKY, policy=PolicyParams()
-    )
+    leaving = run(four, prices=prices, buckets=M5_RISKY, policy=PolicyParams())
     assert leaving.pools() == {"m6i.large in us-east-1b": 4}
+    dearer = prices | {("m6a.large", "us-east-1b"): 0.036}
+    spread = run(four, prices=dearer, buckets=M5_RISKY, policy=PolicyParams())
+    assert spread.pools() == {"m6i.large in us-east-1b": 3, "m6a.large in us-east-1b": 1}
+    much_dearer = prices | {("m6a.large", "us-east-1b"): 0.038}
+    spread = run(four, prices=much_dearer, buckets=M5_RISKY, policy=PolicyParams())
+    assert spread.pools() == {"m6i.large in us-east-1b": 4}
 
 
 def test_instances_that_are_not_evaluated_keep_their_places() -> None:
@@ -232,11 +235,11 @@ def test_a_group_that_has_too_much_of_its_pool_is_told_and_not_moved() -> None:
     spread = run([instance(n, "m6i.large@a") for n in range(4)], 0.5)
     assert {spread.decision(n) for n in range(4)} == {Decision.STAY}
     assert (
-        "Not moved for the spread, but 4 of 4 instances of workload grouped run there; at most 2 "
-        "may share a pool (50 %)." in spread.reason(0)
+        "Its pool has more than the group's share: 4 of 4 instances of workload grouped run there; "
+        "at most 2 may share a pool (50 %). It is not moved for that alone." in spread.reason(0)
     )
     within = run([instance(0, "m6i.large@a"), instance(1, "m6i.large@b")], 0.5)
-    assert "spread" not in within.reason(0)
+    assert "share" not in within.reason(0)
     assert set(within.experiments["i-0000"].unavailable) == {"us-east-1:us-east-1b:m6i.large:Linux"}
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from spotlab.domain.interruptions import InterruptionKind
-from spotlab.domain.market import FeedKind, MarketName
+from spotlab.domain.market import FeedKind, MarketName, Pool
 from spotlab.domain.outcomes import OutcomeState, Target
 from spotlab.domain.ports import Topic
+from spotlab.domain.workload import AssignmentScope
 from spotlab.errors import FeedRefused, InvalidInput, NotFound
 from spotlab.inference import artefacts
 from spotlab.runtime.evaluation import evaluate_instances
@@ -71,6 +72,19 @@ def test_each_decision_has_its_challengers_beside_it(lab: Lab) -> None:
     lower = [each.current_risk for each in beside if each.current_risk is not None]
     theirs = [mine[e.experiment_id].risk for e in beside if e.current_risk is not None]
     assert all(low < risk for low, risk in zip(lower, theirs, strict=True) if risk is not None)
+
+
+def test_challengers_cannot_get_what_the_decision_could_not_get(lab: Lab) -> None:
+    Services(lab, ANA).workloads.assign(
+        AssignmentScope.ACCOUNT, "acme", "stateful-server", "for a test"
+    )
+    taken = Pool("us-east-1", "us-east-1a", "m6i.large")
+    first, web = (replace(lab.store.fleet.instance(WEB), instance_id=i) for i in ("i-0", "i-1"))
+    lab.store.fleet.sync("acme", [replace(first, pool=taken), web])
+    (experiment,) = evaluate_instances(lab, ["i-1"])
+    (beside,) = lab.store.shadow_decisions.of([experiment.experiment_id])
+    assert taken.key in experiment.unavailable
+    assert beside.chosen_pool != taken.key
 
 
 def test_the_champion_runs_beside_an_instance_with_a_model_of_its_own(lab: Lab) -> None:
