@@ -6,20 +6,25 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spotlab.aws.feeds import parse_advisor, parse_spot_prices
 from spotlab.domain.decision import Decision, Experiment, Instance, Lifecycle
-from spotlab.domain.market import Pool
+from spotlab.domain.market import FeedKind, MarketData, MarketName, Pool, Provenance
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope
+from spotlab.features import offline
 from spotlab.pipeline import spread as spreading
 from spotlab.pipeline.evaluate import Evaluation, Unrecorded, evaluate
 from spotlab.pipeline.score import score_market
 from spotlab.pipeline.spread import Spread, decide_fleet, limit
 from spotlab.pipeline.stage_trace import Tracer
+from tests.support.archive import MemoryArchive
 from tests.support.market import NOW, BucketModel, market_data
 
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c", "us-east-1d")
@@ -57,6 +62,14 @@ class Run:
             if each.verdict and each.verdict.chosen
         )
 
+    def usd_per_hour(self) -> float:
+        """Expected cost of the pools that instances go to."""
+        return sum(
+            each.verdict.chosen.expected_cost_usd_per_hour
+            for each in self.experiments.values()
+            if each.verdict and each.verdict.chosen
+        )
+
     def decision(self, number: int) -> Decision:
         verdict = self.experiments[f"i-{number:04d}"].verdict
         assert verdict is not None
@@ -82,10 +95,11 @@ def run(
     prices: Mapping[tuple[str, str | None], float] = PRICES,
     buckets: Mapping[str, int] = SAFE,
     policy: PolicyParams = ALL_AT_ONCE,
+    data: MarketData | None = None,
 ) -> Run:
     """Evaluate instances with the rest of the fleet in view."""
     tracer = Tracer()
-    scored = score_market(market_data(prices, buckets=buckets), BucketModel(), tracer)
+    scored = score_market(data or market_data(prices, buckets=buckets), BucketModel(), tracer)
     evaluation = Evaluation(scored, policy, tuple(tracer.stages))
     calls = 0
 
@@ -330,3 +344,26 @@ def test_no_group_exceeds_its_limit_unless_it_did_before(
             after[each.account, experiment.verdict.chosen.pool.label] += 1
     for (account, pool), count in after.items():
         assert count <= max(limit(share, sizes[account]), before[account, pool])
+
+
+@pytest.mark.shared_data
+def test_what_the_spread_costs_on_the_recorded_market(shared_data: Path) -> None:
+    at = datetime(2025, 6, 28, tzinfo=UTC)
+    origin, archive = Provenance("recorded feed", at, at), MemoryArchive()
+    advisor = (shared_data / "advisor" / "2025-06-28.json.gz").read_bytes()
+    for snapshot in parse_advisor(advisor, origin, MarketName.RECORDED):
+        archive.save(snapshot)
+    prices = (shared_data / "spot-prices" / "2025-06-15.json.gz").read_bytes()
+    archive.save(parse_spot_prices(prices, origin, MarketName.RECORDED))
+    data = offline.read_market(archive, MarketName.RECORDED, at)
+    assert FeedKind.ADVISOR in data.origins
+    fleet = [instance(n, "m5.2xlarge@d") for n in range(24)]
+
+    together = run(fleet, data=data)
+    spread = run(fleet, data=data, policy=PolicyParams())
+
+    assert set(together.pools().values()) == {24}
+    assert max(spread.pools().values()) == 6
+    assert spread.pools().total() == 24
+    more = spread.usd_per_hour() - together.usd_per_hour()
+    assert 0.0 < more < 0.2 * together.usd_per_hour()
