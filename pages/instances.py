@@ -4,9 +4,8 @@ import streamlit as st
 
 from spotlab.domain.access import Right
 from spotlab.domain.ports import Topic
-from spotlab.domain.simultaneous_losses import basis, describe, fleet_losses
+from spotlab.domain.simultaneous_losses import basis, describe
 from spotlab.domain.workload import DEFAULT_WORKLOAD
-from spotlab.services.instances import loss_correlation
 from spotlab.ui.common import (
     background_tasks,
     formatting,
@@ -28,7 +27,7 @@ decisions = session.decisions()
 market, problems = session.market_if_any()
 
 widgets.headline(table.headline(instances, decisions), table.small_print(instances, decisions, now))
-losses = fleet_losses(instances, decisions, loss_correlation(session.settings()))
+losses = session.services().instances.losses(instances, decisions)
 if text := describe(losses):
     st.caption(text, help=basis(losses.correlation))
 actions.show_outcome()

@@ -150,12 +150,13 @@ def evaluate_document(experiments: Sequence[Experiment], losses: FleetLosses) ->
 
 
 def losses_document(losses: FleetLosses) -> dict[str, Any]:
-    """Stable keys: before, after, groups[].{group, before, after}, correlation."""
+    """Stable keys: before, after, groups[].{group, limit, before, after}, correlation."""
     correlation = losses.correlation
     return {
         **_change(losses.fleet),
         "groups": [
-            {"group": label, **_change(change)} for label, change in sorted(losses.groups.items())
+            {"group": label, "limit": group.limit, **_change(group.change)}
+            for label, group in sorted(losses.groups.items())
         ],
         "correlation": {
             "same_pool": correlation.same_pool,

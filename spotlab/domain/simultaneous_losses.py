@@ -22,6 +22,17 @@ from spotlab.domain.market import Pool
 from spotlab.domain.ports import ExperimentSummary
 
 MIN_GROUP: Final = 2
+MAX_TOLD: Final = 2
+"""Groups over their share that the description names."""
+
+
+def share_limit(share: float, size: int) -> int:
+    """The number of instances that a share of some instances allows, at least one.
+
+    >>> share_limit(0.34, 3), share_limit(0.5, 6), share_limit(0.25, 24), share_limit(0.25, 1000)
+    (1, 3, 6, 250)
+    """
+    return max(1, int(share * size + 1e-9))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +61,10 @@ class Placement:
     Args:
         pool: its spot pool; None: on demand, which is not interrupted.
         hazard_per_hour: expected interruptions per hour; None: unknown.
-        group: label of the group that should not be lost together; "": none.
     """
 
     pool: Pool | None
     hazard_per_hour: float | None
-    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +98,24 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupLosses:
+    """Losses of a group that should not be lost together.
+
+    Args:
+        change: before and after.
+        limit: how many of the group may be on one pool.
+    """
+
+    change: Change
+    limit: int
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a pool has more of the group than it may."""
+        return self.change.before.largest > self.limit
+
+
+@dataclass(frozen=True, slots=True)
 class FleetLosses:
     """Losses of a fleet and of its groups.
 
@@ -99,7 +126,7 @@ class FleetLosses:
     """
 
     fleet: Change
-    groups: Mapping[str, Change]
+    groups: Mapping[str, GroupLosses]
     correlation: LossCorrelation = field(repr=False)
 
 
@@ -155,7 +182,7 @@ def fleet_losses(
     instances: Iterable[Instance],
     decisions: Mapping[str, ExperimentSummary],
     correlation: LossCorrelation,
-    group_of: Callable[[Instance], str] = lambda _: "",
+    group_of: Callable[[Instance], tuple[str, float]] = lambda _: ("", 1.0),
 ) -> FleetLosses:
     """Losses as the fleet runs, and if its newest decisions are carried out.
 
@@ -166,18 +193,20 @@ def fleet_losses(
         instances: the fleet.
         decisions: newest decision of each instance, by instance_id.
         correlation: of losses.
-        group_of: label of an instance's group; "": none.
+        group_of: label of an instance's group, "" for none, and its largest share of a pool.
     """
     before, after = [], []
-    for instance in instances:
-        now, then = _moved(instance, decisions.get(instance.instance_id), group_of(instance))
+    members: defaultdict[str, list[int]] = defaultdict(list)
+    shares: defaultdict[str, float] = defaultdict(lambda: 1.0)
+    for row, instance in enumerate(instances):
+        now, then = _moved(instance, decisions.get(instance.instance_id))
         before.append(now)
         after.append(then)
+        label, share = group_of(instance)
+        if label:
+            members[label].append(row)
+            shares[label] = min(shares[label], share)
     coarse = _without_zones(each.pool for each in after)
-    members: defaultdict[str, list[int]] = defaultdict(list)
-    for index, placement in enumerate(before):
-        if placement.group:
-            members[placement.group].append(index)
 
     def change(rows: Sequence[int]) -> Change:
         return Change(
@@ -185,24 +214,25 @@ def fleet_losses(
             simultaneous_losses([after[row] for row in rows], correlation, coarse),
         )
 
-    groups = {label: change(rows) for label, rows in members.items() if len(rows) >= MIN_GROUP}
+    groups = {
+        label: GroupLosses(change(rows), share_limit(shares[label], len(rows)))
+        for label, rows in members.items()
+        if len(rows) >= MIN_GROUP
+    }
     return FleetLosses(change(range(len(before))), groups, correlation)
 
 
-def _moved(
-    instance: Instance, last: ExperimentSummary | None, group: str
-) -> tuple[Placement, Placement]:
+def _moved(instance: Instance, last: ExperimentSummary | None) -> tuple[Placement, Placement]:
     """Where an instance runs, and where it will run if its decision is carried out."""
     here = instance.pool if instance.lifecycle is Lifecycle.SPOT else None
     if last is None or last.current_pool != instance.pool.key:
-        now = Placement(here, None, group)
-        return now, now
-    now = Placement(here, _hazard(last.risk, last.horizon_h) if here else None, group)
+        return Placement(here, None), Placement(here, None)
+    now = Placement(here, _hazard(last.risk, last.horizon_h) if here else None)
     if last.decision is Decision.FALLBACK_ONDEMAND:
-        return now, Placement(None, None, group)
+        return now, Placement(None, None)
     if last.decision is Decision.SWITCH and last.chosen_pool is not None:
         hazard = _hazard(last.chosen_risk, last.horizon_h)
-        return now, Placement(Pool.parse(last.chosen_pool), hazard, group)
+        return now, Placement(Pool.parse(last.chosen_pool), hazard)
     return now, now
 
 
@@ -246,6 +276,12 @@ def describe(losses: FleetLosses) -> str:
     unknown = max(before.unknown, after.unknown)
     if unknown:
         text += f" The average leaves out {unknown} whose risk is unknown."
+    over = {label: group for label, group in losses.groups.items() if group.is_over}
+    for label, group in sorted(over.items())[:MAX_TOLD]:
+        now, then = str(group.change.before.largest), str(group.change.after.largest)
+        text += f" {label} has {now} on one pool and may have {group.limit}{_then(now, then)}."
+    if len(over) > MAX_TOLD:
+        text += f" {len(over) - MAX_TOLD} more groups are over their share."
     return text
 
 

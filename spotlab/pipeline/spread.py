@@ -20,6 +20,7 @@ from spotlab.domain.decision import Candidate, Decision, Instance, Lifecycle, Ve
 from spotlab.domain.margin import MarginRule
 from spotlab.domain.market import Pool
 from spotlab.domain.policy import PolicyParams
+from spotlab.domain.simultaneous_losses import share_limit
 from spotlab.domain.workload import Workload
 
 MAX_HELD: Final = 32
@@ -71,15 +72,6 @@ def group_of(instance: Instance, workload: Workload) -> Group:
     if value:
         return Group(instance.account, tag, value)
     return Group(instance.account, "", workload.name)
-
-
-def limit(share: float, size: int) -> int:
-    """The number of instances that a share of some instances allows, at least one.
-
-    >>> limit(0.34, 3), limit(0.5, 6), limit(0.25, 24), limit(0.25, 1000)
-    (1, 3, 6, 250)
-    """
-    return max(1, int(share * size + 1e-9))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +129,7 @@ class Spread:
     def limit(self, instance_id: str) -> int:
         """How many instances of its group may be on one pool."""
         member = self._members[instance_id]
-        return limit(member.max_pool_share, self._sizes[member.group])
+        return share_limit(member.max_pool_share, self._sizes[member.group])
 
     def unavailable(self, instance_id: str, *, urgent: bool = False) -> dict[str, str]:
         """The pools that an instance cannot get now, by key, and why.
@@ -184,7 +176,7 @@ class Spread:
 
     def _full_for_run(self, member: _Member, own: Sequence[str]) -> dict[str, str]:
         account = member.group.account
-        allowed = limit(self.policy.max_arrivals_share, self._fleet[account])
+        allowed = share_limit(self.policy.max_arrivals_share, self._fleet[account])
         return {
             key: f"this run already sends {count} of {self._fleet[account]} instances there, the "
             f"most for one run ({100 * self.policy.max_arrivals_share:g} %)"

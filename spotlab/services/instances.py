@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from spotlab.domain.access import Right
@@ -206,18 +206,30 @@ class InstanceService(Service):
         summaries = {each.experiment_id: each for each in self.lab.store.ledger.of(ids)}
         return [summaries[experiment_id] for experiment_id in ids]
 
-    def losses(self) -> FleetLosses:
-        """Instances lost together, now and after the newest decisions. Raises Forbidden."""
-        instances = self.list()
-        lab = self.lab
-        assignments, workloads = lab.store.workloads.assignments(), lab.store.workloads.newest()
+    def losses(
+        self,
+        instances: Sequence[Instance] | None = None,
+        decisions: Mapping[str, ExperimentSummary] | None = None,
+    ) -> FleetLosses:
+        """Instances lost together, now and after the newest decisions. Raises Forbidden.
 
-        def group(instance: Instance) -> str:
+        Args:
+            instances: as from `list`; None: read now.
+            decisions: newest decision of each, by instance_id; None: read now.
+        """
+        self.require(Right.READ)
+        if instances is None:
+            instances = self.list()
+        if decisions is None:
+            decisions = self.lab.store.ledger.latest_per_instance()
+        store = self.lab.store.workloads
+        assignments, workloads = store.assignments(), store.newest()
+
+        def group(instance: Instance) -> tuple[str, float]:
             workload = applied_workload(instance, assignments, workloads).workload
-            return group_of(instance, workload).full_label
+            return group_of(instance, workload).full_label, workload.max_pool_share
 
-        decisions = lab.store.ledger.latest_per_instance()
-        return fleet_losses(instances, decisions, loss_correlation(lab.settings), group)
+        return fleet_losses(instances, decisions, loss_correlation(self.lab.settings), group)
 
     def pipeline(self, instance_id: str) -> Pipeline:
         """State of its evaluation. Raises NotFound, Forbidden."""

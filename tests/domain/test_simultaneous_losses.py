@@ -105,14 +105,16 @@ def test_before_and_after_the_moves() -> None:
         "i-4": decision(fleet[4], None, risk=None),
         "i-od": decision(fleet[6], pool("c")),
     }
-    losses = fleet_losses(fleet, decisions, CORRELATION, lambda each: "web")
+    losses = fleet_losses(fleet, decisions, CORRELATION, lambda each: ("web", 0.5))
     before, after = losses.fleet.before, losses.fleet.after
     assert (before.instances, before.on_spot, before.largest, before.unknown) == (7, 6, 6, 2)
     assert (after.instances, after.on_spot, after.largest, after.unknown) == (7, 6, 3, 2)
-    assert losses.groups["web"] == losses.fleet
+    assert losses.groups["web"].change == losses.fleet
+    assert losses.groups["web"].limit == 3
     assert describe(losses) == (
         "If a pool fails, 6 of 7 instances are lost together; after the moves, 3. On average, 5.5 "
-        "are lost at a time; after the moves, 3.0. The average leaves out 2 whose risk is unknown."
+        "are lost at a time; after the moves, 3.0. The average leaves out 2 whose risk is unknown. "
+        "web has 6 on one pool and may have 3; after the moves, 3."
     )
     assert "another on the same pool is lost within 30 min with probability 90%" in basis(
         CORRELATION

@@ -17,12 +17,13 @@ from spotlab.aws.feeds import parse_advisor, parse_spot_prices
 from spotlab.domain.decision import Decision, Experiment, Instance, Lifecycle
 from spotlab.domain.market import FeedKind, MarketData, MarketName, Pool, Provenance
 from spotlab.domain.policy import PolicyParams
+from spotlab.domain.simultaneous_losses import share_limit
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope
 from spotlab.features import offline
 from spotlab.pipeline import spread as spreading
 from spotlab.pipeline.evaluate import Evaluation, Unrecorded, evaluate
 from spotlab.pipeline.score import score_market
-from spotlab.pipeline.spread import Spread, decide_fleet, limit
+from spotlab.pipeline.spread import Spread, decide_fleet
 from spotlab.pipeline.stage_trace import Tracer
 from tests.support.archive import MemoryArchive
 from tests.support.market import NOW, BucketModel, market_data
@@ -149,7 +150,7 @@ def test_one_run_sends_a_quarter_of_an_account_to_one_pool_at_most() -> None:
 
 @pytest.mark.parametrize(("size", "allowed"), [(3, 1), (6, 2), (9, 3)])
 def test_a_group_of_three_with_a_third_each_has_one_a_pool(size: int, allowed: int) -> None:
-    assert limit(0.34, size) == allowed
+    assert share_limit(0.34, size) == allowed
     spread = run([instance(n) for n in range(size)], 0.34)
     assert set(spread.pools().values()) == {allowed}
     assert len(spread.pools()) == 3
@@ -343,7 +344,7 @@ def test_no_group_exceeds_its_limit_unless_it_did_before(
         elif experiment.verdict.chosen is not None:
             after[each.account, experiment.verdict.chosen.pool.label] += 1
     for (account, pool), count in after.items():
-        assert count <= max(limit(share, sizes[account]), before[account, pool])
+        assert count <= max(share_limit(share, sizes[account]), before[account, pool])
 
 
 @pytest.mark.shared_data
@@ -357,7 +358,7 @@ def test_what_the_spread_costs_on_the_recorded_market(shared_data: Path) -> None
     archive.save(parse_spot_prices(prices, origin, MarketName.RECORDED))
     data = offline.read_market(archive, MarketName.RECORDED, at)
     assert FeedKind.ADVISOR in data.origins
-    fleet = [instance(n, "m5.2xlarge@d") for n in range(24)]
+    fleet = [instance(n, "m6i.2xlarge@a", lifecycle=Lifecycle.ON_DEMAND) for n in range(24)]
 
     together = run(fleet, data=data)
     spread = run(fleet, data=data, policy=PolicyParams())
