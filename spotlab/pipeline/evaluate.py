@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -76,7 +76,7 @@ def rank_for(
     scored: ScoredMarket,
     policy: PolicyParams,
     workload: Workload,
-    unavailable: Collection[str] = (),
+    unavailable: Mapping[str, str] = MappingProxyType({}),
 ) -> Ranking:
     """The pools that could take over an instance's work, by expected cost.
 
@@ -86,8 +86,8 @@ def rank_for(
         scored: the market.
         policy: parameters.
         workload: the one that applies to the instance.
-        unavailable: keys of pools that are left to other instances; its own spot pool is never
-            left to others.
+        unavailable: pools that are left to other instances, by key, and why; its own spot pool is
+            never left to others.
     Raises:
         ValueError: the instance's type is no instance type.
     """
@@ -102,7 +102,7 @@ def rank_for(
         workload,
         on_demand_usd_per_hour=scored.on_demand_usd_per_hour(instance.pool),
         shortfalls=shortfalls,
-        unavailable=set(unavailable) - own,
+        unavailable={key: why for key, why in unavailable.items() if key not in own},
     )
 
 

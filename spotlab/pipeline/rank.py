@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
@@ -35,6 +35,7 @@ class Ranking:
         table: ScoredMarket.table's columns and performance, interruption_usd, risk,
             expected_cost_usd_per_hour, rank (0: filtered out), dropped (DropReason or None) and
             row (position in scored.table); candidates by rank, then those filtered out.
+        unavailable: pools that are left to other instances, by key, and why.
     """
 
     scored: ScoredMarket
@@ -43,6 +44,7 @@ class Ranking:
     workload: Workload
     shortfalls: Mapping[str, Shortfall]
     table: pd.DataFrame
+    unavailable: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def candidates(self) -> pd.DataFrame:
@@ -83,6 +85,7 @@ class Ranking:
                 self.workload.horizon_h,
                 self.scored.evidence.get(int(row["row"])),
                 self.shortfalls.get(str(row["instance_type"])),
+                self.unavailable,
             )
             for row in rows.to_dict("records")
         ]
@@ -109,7 +112,7 @@ def rank(
     on_demand_usd_per_hour: float | None = None,
     shortfalls: Mapping[str, Shortfall] = MappingProxyType({}),
     performance: NDArray[np.float64] | None = None,
-    unavailable: Collection[str] = (),
+    unavailable: Mapping[str, str] = MappingProxyType({}),
 ) -> Ranking:
     """Rank the pools that meet the requirements by the expected cost of an hour's work.
 
@@ -124,7 +127,7 @@ def rank(
         shortfalls: types that may not replace the instance's own, by name.
         performance: (n,) work per hour of each pool's type relative to the instance's own, or None:
             equal.
-        unavailable: keys of pools that are left to other instances.
+        unavailable: pools that are left to other instances, by key, and why.
     """
     table = scored.table.copy()
     table["row"] = np.arange(len(table))
@@ -168,6 +171,7 @@ def rank(
         workload,
         shortfalls,
         pd.concat([candidates, rest], ignore_index=True) if len(table) else table.assign(rank=0),
+        unavailable,
     )
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -18,12 +20,12 @@ from spotlab.domain.decision import Decision, Experiment, Instance, Lifecycle
 from spotlab.domain.market import FeedKind, MarketData, MarketName, Pool, Provenance
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.simultaneous_losses import share_limit
-from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope
+from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope, Workload
 from spotlab.features import offline
 from spotlab.pipeline import spread as spreading
 from spotlab.pipeline.evaluate import Evaluation, Unrecorded, evaluate
 from spotlab.pipeline.score import score_market
-from spotlab.pipeline.spread import Spread, decide_fleet
+from spotlab.pipeline.spread import Spread, decide_fleet, group_of
 from spotlab.pipeline.stage_trace import Tracer
 from tests.support.archive import MemoryArchive
 from tests.support.market import NOW, BucketModel, market_data
@@ -239,6 +241,16 @@ def test_instances_that_are_not_evaluated_keep_their_places() -> None:
 def test_other_accounts_take_no_place_of_a_group() -> None:
     rest = [instance(10 + n, "m6i.large@a", account="zeta") for n in range(3)]
     assert run([instance(0)], 0.75, rest=rest).pool(0) == "m6i.large in us-east-1a"
+
+
+def test_a_group_shares_the_value_of_the_workloads_tag() -> None:
+    tagged = cast("Workload", SimpleNamespace(name="grouped", group_tag="service"))
+    web = group_of(instance(0, tags={"service": "web"}), tagged)
+    assert (web.label, web.full_label) == ("group web", "acme: service=web")
+    assert web == group_of(instance(1, tags={"service": "web", "name": "w"}), tagged)
+    assert web != group_of(instance(2, tags={"service": "web"}, account="zeta"), tagged)
+    untagged = group_of(instance(3), tagged)
+    assert (untagged.label, untagged) == ("workload grouped", group_of(instance(4), GROUPED))
 
 
 def test_on_demand_instances_count_in_the_size_but_not_on_a_pool() -> None:

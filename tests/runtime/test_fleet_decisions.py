@@ -83,6 +83,12 @@ def test_candidates_show_the_places_that_a_group_has_left(lab: Lab) -> None:
     instance = lab.store.fleet.instance(ids[2])
     ranking = market.rank(market.requirements_of(instance), instance=instance)
     assert ranking.candidate(0).pool == B
+    taken = ranking.position_of(A)
+    assert taken is not None
+    assert ranking.candidate(taken).reasons[0] == (
+        "Filtered out: left to other instances, to spread the fleet: 2 of 4 instances of workload "
+        "stateless-service run there; at most 2 may share a pool (50 %)."
+    )
     (experiment,) = evaluate_instances(lab, ids[2:3])
     assert experiment.dropped == ranking.dropped
 
