@@ -4,6 +4,7 @@ import streamlit as st
 
 from spotlab.domain.access import Right
 from spotlab.domain.ports import Topic
+from spotlab.domain.simultaneous_losses import basis, describe
 from spotlab.domain.workload import DEFAULT_WORKLOAD
 from spotlab.ui.common import (
     background_tasks,
@@ -26,6 +27,9 @@ decisions = session.decisions()
 market, problems = session.market_if_any()
 
 widgets.headline(table.headline(instances, decisions), table.small_print(instances, decisions, now))
+losses = session.services().instances.losses(instances, decisions)
+if text := describe(losses):
+    st.caption(text, help=basis(losses.correlation))
 actions.show_outcome()
 widgets.degraded(problems, "Prices are the last good ones; each decision names the data it used.")
 if not instances:

@@ -10,6 +10,7 @@ from spotlab.cli.command import iso
 from spotlab.domain.decision import Candidate, Experiment, drop_label
 from spotlab.domain.decision_explanation import DecisionExplanation
 from spotlab.domain.market import Pool, Provenance
+from spotlab.domain.simultaneous_losses import Change, FleetLosses, Losses, describe
 from spotlab.pipeline.collect import CollectReport
 from spotlab.pipeline.rank import Ranking
 from spotlab.telemetry.invisible_characters import in_lines
@@ -121,9 +122,10 @@ def score_text(ranking: Ranking, top: int) -> str:
     return in_lines([*lines, *market.degraded])
 
 
-def evaluate_document(experiments: Sequence[Experiment]) -> dict[str, Any]:
-    """Stable keys of decisions[] of `evaluate`."""
+def evaluate_document(experiments: Sequence[Experiment], losses: FleetLosses) -> dict[str, Any]:
+    """Stable keys: decisions[], and spread of the fleet before and after their moves."""
     return {
+        "spread": losses_document(losses),
         "decisions": [
             {
                 "instance_id": experiment.instance.instance_id,
@@ -148,7 +150,7 @@ def evaluate_document(experiments: Sequence[Experiment]) -> dict[str, Any]:
                 "error": experiment.error or None,
             }
             for experiment in experiments
-        ]
+        ],
     }
 
 
@@ -220,8 +222,42 @@ def _margin(experiment: Experiment) -> dict[str, float] | None:
     return verdict.margin.as_dict() if verdict and verdict.margin else None
 
 
-def evaluate_text(experiments: Sequence[Experiment]) -> str:
-    """One line per decision."""
+def losses_document(losses: FleetLosses) -> dict[str, Any]:
+    """Stable keys: before, after, groups[].{group, limit, before, after}, correlation."""
+    correlation = losses.correlation
+    return {
+        **_change(losses.fleet),
+        "groups": [
+            {"group": label, "limit": group.limit, **_change(group.change)}
+            for label, group in sorted(losses.groups.items())
+        ],
+        "correlation": {
+            "same_pool": correlation.same_pool,
+            "same_type": correlation.same_type,
+            "same_zone": correlation.same_zone,
+            "within_min": correlation.within_min,
+            "source": correlation.source,
+        },
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {"before": _losses(change.before), "after": _losses(change.after)}
+
+
+def _losses(losses: Losses) -> dict[str, Any]:
+    return {
+        "instances": losses.instances,
+        "on_spot": losses.on_spot,
+        "largest": losses.largest,
+        "pool": place_document(losses.pool) if losses.pool else None,
+        "expected": losses.expected,
+        "unknown": losses.unknown,
+    }
+
+
+def evaluate_text(experiments: Sequence[Experiment], losses: FleetLosses) -> str:
+    """One line per decision, and what is lost together."""
     lines = [
         f"#{experiment.experiment_id} {experiment.instance.instance_id} "
         f"{experiment.verdict.decision if experiment.verdict else 'FAILED'}: "
@@ -229,7 +265,8 @@ def evaluate_text(experiments: Sequence[Experiment]) -> str:
         for experiment in experiments
     ]
     degraded = sorted({reason for experiment in experiments for reason in experiment.degraded})
-    return in_lines([*lines, *(f"Degraded: {reason}" for reason in degraded)])
+    together = [describe(losses)] if describe(losses) else []
+    return in_lines([*lines, *together, *(f"Degraded: {reason}" for reason in degraded)])
 
 
 def _chosen(experiment: Experiment) -> dict[str, Any] | None:

@@ -120,11 +120,30 @@ class Decision(msgspec.Struct, frozen=True):
     policy_version: str = "default@1"
 
 
+class Losses(msgspec.Struct, frozen=True):
+    """How many of all visible instances are lost together; `pool` has the most of them."""
+
+    instances: int
+    on_spot: int
+    largest: int
+    pool: Pool | None
+    expected: float | None
+    unknown: int
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """Losses now, and if the newest decisions are carried out."""
+
+    before: Losses
+    after: Losses
+
+
 class Evaluations(msgspec.Struct, frozen=True):
     """Several decisions."""
 
     experiments: tuple[Decision, ...]
     degraded: tuple[str, ...]
+    spread: Spread | None = None
 
 
 class Pipeline(msgspec.Struct, frozen=True):

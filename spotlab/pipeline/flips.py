@@ -16,7 +16,7 @@ import numpy as np
 
 from spotlab.domain.decision import Decision, Lifecycle, Verdict
 from spotlab.domain.decision_explanation import Flip, FlipKind
-from spotlab.domain.policy import PARAMETERS, PolicyParams
+from spotlab.domain.policy import OF_A_FLEET, PARAMETERS, PolicyParams
 from spotlab.domain.workload import LIMITS, Workload
 from spotlab.pipeline.affine_intervals import Line, ends_of_union, line_between
 from spotlab.pipeline.decision_case import Changed, DecisionCase, Terms
@@ -48,7 +48,7 @@ def policy_flips(case: DecisionCase) -> list[Flip]:
     base = case.verdict()
     flips = [_ceiling_flip(case, base)]
     for name, parameter in PARAMETERS.items():
-        if name in _STEPS:
+        if name in (*_STEPS, *OF_A_FLEET):
             continue
         before, low, high = float(getattr(case.policy, name)), parameter.low, parameter.high
         label, unit = parameter.label.lower(), parameter.unit

@@ -50,6 +50,9 @@ def shadow(
 ) -> ShadowDecision:
     """A challenger's decision about the same instance at the same time.
 
+    The same pools are unavailable to it: the other instances go where the deciding model sends
+    them, and the two decisions differ by the risks alone.
+
     Args:
         experiment: the recorded decision.
         ranking: the ranking that it was made from; None if the ranking failed.

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from spotlab.domain.decision import Experiment, Instance, StageTrace
+from spotlab.domain.decision import Experiment, Instance, StageTrace, Verdict
 from spotlab.domain.interruptions import OwnRecord
 from spotlab.domain.market import MarketData
 from spotlab.domain.outcomes import ShadowDecision
@@ -22,11 +22,12 @@ from spotlab.domain.workload import Assignment, Workload, applied_workload
 from spotlab.errors import Cancelled, SpotlabError
 from spotlab.pipeline.collect import Progress
 from spotlab.pipeline.drift_sketch import SKETCH_EVERY, sketch
-from spotlab.pipeline.evaluate import Evaluation, evaluate
+from spotlab.pipeline.evaluate import Evaluation, Unrecorded, evaluate
 from spotlab.pipeline.rank import Ranking
 from spotlab.pipeline.replay import scores_of
 from spotlab.pipeline.score import ScoredMarket, score_market
 from spotlab.pipeline.shadow import challengers, failed, shadow
+from spotlab.pipeline.spread import decide_fleet
 from spotlab.pipeline.stage_trace import Tracer
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_selection import RISK_TASK, with_selected_model
@@ -45,6 +46,9 @@ def evaluate_instances(
 ) -> list[Experiment]:
     """Decide for instances with the active policy on a current market and fleet, and record each
     decision.
+
+    The instances are decided with each other and the rest of the fleet in view: see
+    `spotlab.pipeline.spread`. A decision is recorded once it is final; moves therefore come last.
 
     Args:
         lab: its accounts, market, models and store.
@@ -72,16 +76,30 @@ def evaluate_instances(
         experiments: list[Experiment] = []
         with _measured(len(instances), cancelled) as stopped:
             run = _start(lab)
-            for index, instance in enumerate(instances):
-                if stopped():
-                    raise Cancelled(f"Stopped after {index} of {len(instances)} instances.")
-                name = instance.name or instance.instance_id
-                report(f"deciding for {name}", index / len(instances))
+            spread = lab.spread(run.policy.params, instances)
+            started: set[str] = set()
+
+            def stop_if_asked() -> None:
+                if stopped() and len(experiments) < len(instances):
+                    done = f"{len(experiments)} of {len(instances)}"
+                    raise Cancelled(f"Stopped after {done} instances.")
+
+            def decide(instance: Instance, unavailable: Mapping[str, str]) -> _Decision:
+                stop_if_asked()
+                share = (len(started) + len(experiments)) / (2 * len(instances))
+                report(f"deciding for {instance.name or instance.instance_id}", share)
+                started.add(instance.instance_id)
                 with logs.log_context(account=instance.account), traces.span("decide"):
-                    experiments.append(_decide(lab, instance, run))
+                    return _decide(lab, instance, run, unavailable)
+
+            for decided in decide_fleet(instances, decide, lambda each: each.verdict, spread):
+                with logs.log_context(account=decided.instance.account):
+                    experiments.append(_record(lab, decided.result, run))
+                stop_if_asked()
             _record_sketches(lab, run)
         report("decided", 1.0)
-        return experiments
+        place = {each.instance_id: index for index, each in enumerate(instances)}
+        return sorted(experiments, key=lambda each: place[each.instance.instance_id])
 
 
 @contextmanager
@@ -123,6 +141,7 @@ class _Run:
         failures: errors by "name@version" of models that could not be opened or failed to score.
         run_id: of the recorded market; 0 until the first decision is recorded.
         recorded: models whose hazards are recorded with it.
+        decided_at: when each instance was first decided about; a second decision keeps the time.
     """
 
     data: MarketData
@@ -139,6 +158,7 @@ class _Run:
     failures: dict[str, Exception] = field(default_factory=dict)
     run_id: int = 0
     recorded: set[str] = field(default_factory=set)
+    decided_at: dict[str, datetime] = field(default_factory=dict)
 
     def performance(self, workload: Workload, scored: ScoredMarket) -> PerformanceIndex:
         """The performance index of a workload, the same for all its instances."""
@@ -197,8 +217,30 @@ def _start(lab: Lab) -> _Run:
     )
 
 
-def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
-    """Decide for one instance; record the decision and those of the challengers."""
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """A decision that may still change because of other instances.
+
+    Args:
+        unrecorded: the decision and its ranking.
+        last_switch_at: when the instance's last switch was decided, or None.
+        evaluation: the scored market and the policy that it was made with.
+        performance: of types, for its workload.
+    """
+
+    unrecorded: Unrecorded
+    last_switch_at: datetime | None
+    evaluation: Evaluation
+    performance: PerformanceIndex
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """None: no decision could be made."""
+        return self.unrecorded.experiment.verdict
+
+
+def _decide(lab: Lab, instance: Instance, run: _Run, unavailable: Mapping[str, str]) -> _Decision:
+    """Decide for one instance without the pools that are unavailable. Nothing is recorded."""
     evaluation, note = with_selected_model(
         lab.store.registry, lab.predictor, instance.model, run.scored_by
     )
@@ -208,14 +250,17 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
     last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)
     applied = applied_workload(instance, run.assignments, run.workloads)
     performance = run.performance(applied.workload, evaluation.scored)
+    now = run.decided_at.setdefault(instance.instance_id, lab.clock.now())
     unrecorded = evaluate(
-        instance,
-        evaluation,
-        last_switch_at,
-        lab.clock.now(),
-        applied,
-        performance=performance,
+        instance, evaluation, last_switch_at, now, applied, unavailable, performance
     )
+    return _Decision(unrecorded, last_switch_at, evaluation, performance)
+
+
+def _record(lab: Lab, decision: _Decision, run: _Run) -> Experiment:
+    """Record a final decision and those of the challengers."""
+    unrecorded, last_switch_at = decision.unrecorded, decision.last_switch_at
+    evaluation, performance = decision.evaluation, decision.performance
     with traces.span("ledger"):
         run_id = run.record_market(lab.store, evaluation.scored, lab.clock.now())
         experiment = unrecorded.in_run(run_id)

@@ -58,8 +58,8 @@ class MarketService(Service):
             requirements: what a pool must offer.
             policy: parameters; None: those of the active policy.
             model: "name" or "name@version"; None: the champion.
-            instance: rank for its hardware and its workload, as its evaluation does; None: rank
-                for nobody in particular.
+            instance: rank for its hardware, its workload and the places that its group has left, as
+                its evaluation does; None: rank for nobody in particular.
             workload: instead of the instance's own; None: that one, or the default workload.
         Raises:
             Forbidden: the user may not read.
@@ -72,8 +72,10 @@ class MarketService(Service):
         self._must_see(instance)
         applied = workload or self.lab.workload_of(instance).workload
         performance = index_of(applied, self.lab.store.throughputs.newest(), scored.hardware)
+        spread = self.lab.spread(parameters, [instance], workload)
+        unavailable = spread.unavailable(instance.instance_id)
         return rank_for(
-            instance, requirements, scored, parameters, applied, performance=performance
+            instance, requirements, scored, parameters, applied, unavailable, performance
         )
 
     def decide(
@@ -105,13 +107,15 @@ class MarketService(Service):
             applied or self.lab.workload_of(instance),
         )
         throughputs = self.lab.store.throughputs.newest()
+        spread = self.lab.spread(policy.params, [instance], applied.workload)
         decided = evaluate(
             instance,
             Evaluation(scored, policy.params, policy_version=policy.reference),
             self.lab.store.ledger.last_switch_at(instance.instance_id),
             self.lab.clock.now(),
             applied,
-            performance=index_of(applied.workload, throughputs, scored.hardware),
+            spread.unavailable(instance.instance_id),
+            index_of(applied.workload, throughputs, scored.hardware),
         )
         if decided.ranking is None:
             raise InvalidInput(

@@ -6,9 +6,12 @@ from datetime import timedelta
 
 from streamlit.testing.v1 import AppTest
 
+from spotlab.domain.simultaneous_losses import describe
 from spotlab.runtime.lab import Lab
+from spotlab.services import Services
 from tests.pages.conftest import Open, finish, said
 from tests.support.lab import FLEET, DictStore
+from tests.support.people import ANA
 
 WEB_1 = FLEET[0][0]
 
@@ -28,6 +31,14 @@ def test_first_line_counts_the_moves_and_sums_the_savings(lab: Lab, open_page: O
         f"{len(moving)} of 4 instances should move: this saves {saved:.4f} USD/h, expected"
     )
     assert "a month" in app.title[0].value
+
+
+def test_a_caption_says_what_is_lost_together(lab: Lab, open_page: Open) -> None:
+    (caption,) = [each for each in open_page("instances").caption if "a pool fails" in each.value]
+    losses = Services(lab, ANA).instances.losses()
+    assert caption.value == describe(losses)
+    assert caption.value.startswith("If a pool fails, 1 of 4 instances is lost")
+    assert "launch probes of V100 and K80 pools" in caption.help
 
 
 def test_every_instance_has_a_row_with_price_risk_and_decision(lab: Lab, open_page: Open) -> None:

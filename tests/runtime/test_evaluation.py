@@ -13,10 +13,11 @@ import pytest
 
 from spotlab.domain.decision import Decision
 from spotlab.domain.interruptions import InterruptionKind
-from spotlab.domain.market import FeedKind, MarketName
+from spotlab.domain.market import FeedKind, MarketName, Pool
 from spotlab.domain.outcomes import OutcomeState, Target
 from spotlab.domain.policy import DEFAULT_POLICY, PolicyState
 from spotlab.domain.ports import Topic
+from spotlab.domain.workload import AssignmentScope
 from spotlab.errors import FeedRefused, InvalidInput, NotFound
 from spotlab.inference import artefacts
 from spotlab.runtime.evaluation import evaluate_instances
@@ -65,13 +66,27 @@ def test_each_decision_has_its_challengers_beside_it(lab: Lab) -> None:
     experiments = evaluate_instances(lab)
     beside = lab.store.shadow_decisions.of([each.experiment_id for each in experiments])
     assert {each.model for each in experiments} == {"toy@1.0.0"}
-    assert [each.experiment_id for each in beside] == [each.experiment_id for each in experiments]
+    ids = sorted(each.experiment_id for each in experiments)
+    assert [each.experiment_id for each in beside] == ids, "moves are recorded after the others"
     assert {(each.model, each.champion) for each in beside} == {(CHALLENGER, "toy@1.0.0")}
     assert all(not each.error for each in beside)
     mine = {each.experiment_id: each for each in lab.store.ledger.list()}
     lower = [each.current_risk for each in beside if each.current_risk is not None]
     theirs = [mine[e.experiment_id].risk for e in beside if e.current_risk is not None]
     assert all(low < risk for low, risk in zip(lower, theirs, strict=True) if risk is not None)
+
+
+def test_challengers_cannot_get_what_the_decision_could_not_get(lab: Lab) -> None:
+    Services(lab, ANA).workloads.assign(
+        AssignmentScope.ACCOUNT, "acme", "stateful-server", "for a test"
+    )
+    taken = Pool("us-east-1", "us-east-1a", "m6i.large")
+    first, web = (replace(lab.store.fleet.instance(WEB), instance_id=i) for i in ("i-0", "i-1"))
+    lab.store.fleet.sync("acme", [replace(first, pool=taken), web])
+    (experiment,) = evaluate_instances(lab, ["i-1"])
+    (beside,) = lab.store.shadow_decisions.of([experiment.experiment_id])
+    assert taken.key in experiment.unavailable
+    assert beside.chosen_pool != taken.key
 
 
 def test_the_champion_runs_beside_an_instance_with_a_model_of_its_own(lab: Lab) -> None:
