@@ -76,7 +76,7 @@ class Ledger(Protocol):
         ...
 
     def get(self, experiment_id: int) -> Experiment:
-        """One decision with all its inputs, equal to the one that was recorded.
+        """One decision with all its inputs, as it was recorded: its candidates are not derived.
 
         Raises:
             NotFound: no such experiment.
