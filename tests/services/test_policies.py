@@ -133,11 +133,11 @@ def test_a_recorded_switch_counts_in_the_cooldown_of_later_decisions(lab: Lab) -
     services.instances.set_shadow(WEB, False)
     services.instances.evaluate([WEB])
     assert isinstance(lab.clock, StillClock)
-    lab.clock.forward(hours=2)
+    lab.clock.forward(minutes=6)
     services.instances.evaluate([WEB])
     second, first = services.experiments.list()
     assert (first.decision, second.decision) == (Decision.SWITCH, Decision.STAY)
-    assert "cooldown for another 4.0 h" in second.reason
+    assert "cooldown for another 5.9 h" in second.reason
     same = services.policies.preview("bold", days=1)
     assert (same.decided, same.changed, same.not_comparable) == (2, 0, 0)
     hasty = services.policies.preview("hasty", days=1)
