@@ -11,6 +11,7 @@ from typing import Final
 
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment
+from spotlab.domain.plain_names import MAX_NAME
 from spotlab.domain.policy import (
     ParameterChange,
     Policy,
@@ -91,14 +92,14 @@ class PolicyService(Service):
         Args:
             name: of the policy.
             changes: parameters that differ from those of `base`.
-            base: reference of the version to start from; None: the newest version of the name, or
-                the active policy for a new name.
+            base: reference of the version to start from; None: the newest version of the name.
             description: what it is for; None: as in `base`.
             reason: why.
             expected_version: the newest version when the change was prepared, 0 for a new name;
                 None: any.
         Raises:
-            InvalidInput: a parameter is unknown or out of range, or nothing is changed.
+            InvalidInput: a parameter is unknown or out of range, nothing is changed, or the name is
+                new and there is no base.
             NotFound: no such base.
             ChangedMeanwhile: the newest version is another.
             Forbidden: they may not draft policies for every account.
@@ -235,8 +236,16 @@ class PolicyService(Service):
     def _base(self, name: str, base: str | None) -> Policy:
         if base is not None:
             return self.get(base).policy
-        newest = find(self.versions(), name, "")
-        return (newest or self.get()).policy
+        versions = self.versions()
+        newest = find(versions, name, "")
+        if newest is None:
+            known = ", ".join(each.reference for each in versions)
+            raise InvalidInput(
+                f"There is no policy {name[:MAX_NAME]!r} yet.",
+                remedy=f"Name a base to start from: {known}.",
+                field="base",
+            )
+        return newest.policy
 
 
 def _last_switch_at(

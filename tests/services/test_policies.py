@@ -30,18 +30,16 @@ OPERATOR = person(Role.OPERATOR)
 def lab(tmp_path: Path) -> Iterator[Lab]:
     save_toy_model(tmp_path / "models")
     with small_lab(tmp_path / "home", tmp_path / "models") as made:
-        Services(made, ANA).policies.save("still", STILL)
+        Services(made, ANA).policies.save("still", STILL, base="default")
         yield made
 
 
-def test_a_policy_starts_from_its_newest_version_or_from_the_active_one(lab: Lab) -> None:
+def test_a_policy_starts_from_its_newest_version_or_from_a_base(lab: Lab) -> None:
     policies = Services(lab, OPERATOR).policies
     second = policies.save("still", {"cooldown_h": 1.0})
     assert (second.reference, second.policy.params.min_saving_fraction) == ("still@2", 1.0)
-    policies_of_ana = Services(lab, ANA).policies
-    policies_of_ana.set_state("still@1", PolicyState.ACTIVE, "a test")
-    new = policies.save("new", {"cooldown_h": 2.0})
-    assert (new.policy.params.risk_ceiling, new.policy.params.cooldown_h) == (1.0, 2.0)
+    with pytest.raises(InvalidInput, match="no policy 'new' yet. Name a base to start from: def"):
+        policies.save("new", {"cooldown_h": 2.0})
     copy = policies.save("copy", {}, base="default@1", description="As installed.")
     assert [each.name for each in policies.diff("copy", "default")] == []
     assert copy.policy.description == "As installed."
@@ -127,9 +125,9 @@ def test_a_preview_covers_the_days_that_are_asked_for(lab: Lab) -> None:
 
 def test_a_recorded_switch_counts_in_the_cooldown_of_later_decisions(lab: Lab) -> None:
     services = Services(lab, ANA)
-    services.policies.save("bold", {"risk_ceiling": 1.0})
+    services.policies.save("bold", {"risk_ceiling": 1.0}, base="default")
     services.policies.set_state("bold", PolicyState.ACTIVE, "moves for a saving only")
-    services.policies.save("hasty", {"cooldown_h": 0.0})
+    services.policies.save("hasty", {"cooldown_h": 0.0}, base="bold")
     services.instances.set_shadow(WEB, False)
     services.instances.evaluate([WEB])
     assert isinstance(lab.clock, StillClock)

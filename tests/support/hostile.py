@@ -15,6 +15,7 @@ from spotlab.domain.components import COMPONENTS
 from spotlab.domain.decision import Instance, Lifecycle
 from spotlab.domain.market import Pool
 from spotlab.domain.model_lifecycle import ModelAction
+from spotlab.domain.policy import Policy, PolicyParams, PolicyState
 from spotlab.domain.ports import Account, ApiToken, By, RunState, User, UserSession
 from spotlab.monitoring.alerts.address_encryption import address_cipher
 from spotlab.runtime.evaluation import evaluate_instances
@@ -48,6 +49,10 @@ def make_hostile(lab: Lab) -> Lab:
     for account in {each.account for each in every}:
         named = [replace(each, name=CANARY) for each in every if each.account == account]
         fleet.sync(account, named)
+    lab.store.policies.save(Policy("hostile", 1, CANARY, PolicyParams()), by)
+    lab.store.policies.set_state("hostile", 1, PolicyState.ACTIVE, by)
+    lab.store.policies.save(Policy("still", 1, CANARY, PolicyParams(min_saving_fraction=1.0)), by)
+    lab.store.policies.set_state("still", 1, PolicyState.SHADOW, by)
     evaluate_instances(lab, [each.instance_id for each in fleet.instances()])
     for component in COMPONENTS:
         lab.store.health.note(component, ok=False, at=now, latency_ms=None, reason=CANARY)
