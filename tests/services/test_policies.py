@@ -38,7 +38,7 @@ def test_a_policy_starts_from_its_newest_version_or_from_a_base(lab: Lab) -> Non
     policies = Services(lab, OPERATOR).policies
     second = policies.save("still", {"cooldown_h": 1.0})
     assert (second.reference, second.policy.params.min_saving_fraction) == ("still@2", 1.0)
-    with pytest.raises(InvalidInput, match="no policy 'new' yet. Name a base to start from: def"):
+    with pytest.raises(InvalidInput, match=r"no policy 'new' yet\. Name a base to start from: def"):
         policies.save("new", {"cooldown_h": 2.0})
     copy = policies.save("copy", {}, base="default@1", description="As installed.")
     assert [each.name for each in policies.diff("copy", "default")] == []
