@@ -105,10 +105,6 @@ class PolicyService(Service):
             Forbidden: they may not draft policies for every account.
         """
         self.principal.require_everywhere(Right.CHANGE_INSTANCES)
-        if base is None and not changes and description is None:
-            raise InvalidInput(
-                "Nothing was given to change.", remedy="Give a parameter, or a description."
-            )
         if description is not None and hides_something(description):
             raise InvalidInput(
                 f"The description has invisible characters: {visible(description[:40])!r}.",
@@ -122,6 +118,12 @@ class PolicyService(Service):
             params=with_changes(start, changes),
             description=start.description if description is None else description,
         )
+        same = policy.params == start.params and description in (None, "", start.description)
+        if same and name == start.name:
+            raise InvalidInput(
+                f"Nothing differs from {start.reference}.",
+                remedy="Enter another value of a parameter, or another description.",
+            )
         saved = self.lab.store.policies.save(policy, self.by(reason), expected_version)
         self.lab.bus.publish(Topic.POLICIES)
         return saved

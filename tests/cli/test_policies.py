@@ -146,7 +146,7 @@ def test_an_activation_shows_the_preview_and_asks(
     [
         (("show", "laundry"), 1, "There is no policy 'laundry'. Available: default"),
         (("show", "default@7"), 1, "Policy 'default' has no version '7'"),
-        (("set", "default"), 1, "Nothing was given to change"),
+        (("set", "default"), 1, "Nothing differs from default@1"),
         (("set", "a b", "--base", "default"), 1, "is not a policy's name"),
         (("set", "x", "--cooldown-h", "1"), 1, "Name a base to start from: default@1"),
         (("set", "x", "--base", "nobody"), 1, "There is no policy 'nobody'"),

@@ -43,6 +43,9 @@ def test_a_policy_starts_from_its_newest_version_or_from_a_base(lab: Lab) -> Non
     copy = policies.save("copy", {}, base="default@1", description="As installed.")
     assert [each.name for each in policies.diff("copy", "default")] == []
     assert copy.policy.description == "As installed."
+    for same in ({}, {"cooldown_h": 1.0}):
+        with pytest.raises(InvalidInput, match="Nothing differs from still@2"):
+            policies.save("still", same)
     with pytest.raises(ChangedMeanwhile):
         policies.save("still", {"cooldown_h": 3.0}, expected_version=1)
 
