@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from spotlab.domain.decision import Experiment, Instance, StageTrace, Verdict
 from spotlab.domain.interruptions import OwnRecord
@@ -269,15 +270,15 @@ def _record(lab: Lab, decision: _Decision, run: _Run) -> Experiment:
     lab.bus.publish(Topic.EXPERIMENTS)
     _log_decision(experiment)
     try:
+        shadowing = _Shadows(experiment, unrecorded.ranking, last_switch_at, performance)
         names = challengers(run.records, RISK_TASK, experiment.model)
         with traces.span("shadow"):
             shadows = [
-                _shadow(lab, experiment, unrecorded.ranking, name, run, last_switch_at)
-                for name in names
+                shadowing.decide(partial(_challenger, lab, run, name), model=name) for name in names
             ]
             shadows += [
-                shadow(experiment, unrecorded.ranking, each, last_switch_at, performance)
-                for each in _with_policies(evaluation, run.shadow_policies)
+                shadowing.decide(partial(_with_policy, evaluation, each), policy=each.reference)
+                for each in run.shadow_policies
             ]
             lab.store.shadow_decisions.record(shadows)
         if shadows:
@@ -289,36 +290,61 @@ def _record(lab: Lab, decision: _Decision, run: _Run) -> Experiment:
     return experiment
 
 
-def _with_policies(evaluation: Evaluation, policies: Sequence[Policy]) -> list[Evaluation]:
-    """The same scored market, with each of these policies."""
-    return [
-        replace(evaluation, policy=each.params, policy_version=each.reference) for each in policies
-    ]
-
-
-def _shadow(
-    lab: Lab,
-    experiment: Experiment,
-    ranking: Ranking | None,
-    name: str,
-    run: _Run,
-    last_switch_at: datetime | None,
-) -> ShadowDecision:
-    """A challenger's decision; a failure is recorded as its result."""
+def _challenger(lab: Lab, run: _Run, name: str) -> Evaluation:
+    """The market scored by a challenger; one that failed is not tried again in this run."""
+    if name in run.failures:
+        raise run.failures[name]
     try:
-        if name in run.failures:
-            raise run.failures[name]
-        try:
-            evaluation = run.scored_by(lab.model(name))
-        except Exception as exc:
-            run.failures[name] = exc
-            raise
-        performance = run.performance(experiment.workload.workload, evaluation.scored)
-        return shadow(experiment, ranking, evaluation, last_switch_at, performance)
+        return run.scored_by(lab.model(name))
     except Exception as exc:
-        unexpected = not isinstance(exc, SpotlabError)
-        log.warning("challenger %s failed: %s", name, exc, exc_info=unexpected)
-        return failed(experiment, name, str(exc) or type(exc).__name__)
+        run.failures[name] = exc
+        raise
+
+
+def _with_policy(evaluation: Evaluation, policy: Policy) -> Evaluation:
+    """The same scored market, with a policy in shadow."""
+    return replace(evaluation, policy=policy.params, policy_version=policy.reference)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shadows:
+    """Decisions of challengers about one instance.
+
+    Args:
+        experiment: the recorded decision.
+        ranking: the ranking that it was made from.
+        last_switch_at: as for the recorded decision.
+        performance: as for the recorded decision.
+    """
+
+    experiment: Experiment
+    ranking: Ranking | None
+    last_switch_at: datetime | None
+    performance: PerformanceIndex
+
+    def decide(
+        self, evaluation: Callable[[], Evaluation], *, model: str = "", policy: str = ""
+    ) -> ShadowDecision:
+        """A challenger's decision; a failure is recorded as its result.
+
+        Args:
+            evaluation: returns the market as the challenger scores it, with its policy.
+            model: the challenger, if it is a model.
+            policy: the challenger, if it is a policy.
+        """
+        try:
+            return shadow(
+                self.experiment,
+                self.ranking,
+                evaluation(),
+                self.last_switch_at,
+                self.performance,
+            )
+        except Exception as exc:
+            unexpected = not isinstance(exc, SpotlabError)
+            log.warning("challenger %s failed: %s", model or policy, exc, exc_info=unexpected)
+            error = str(exc) or type(exc).__name__
+            return failed(self.experiment, model or self.experiment.model, error, policy)
 
 
 def _record_sketches(lab: Lab, run: _Run) -> None:

@@ -8,18 +8,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from spotlab.domain.decision import Decision
+from spotlab.domain.decision import Decision, Experiment
 from spotlab.domain.interruptions import InterruptionKind
 from spotlab.domain.market import FeedKind, MarketName, Pool
-from spotlab.domain.outcomes import OutcomeState, Target
+from spotlab.domain.outcomes import OutcomeState, ShadowDecision, Target
 from spotlab.domain.policy import DEFAULT_POLICY, PolicyState
 from spotlab.domain.ports import Topic
 from spotlab.domain.workload import AssignmentScope
 from spotlab.errors import FeedRefused, InvalidInput, NotFound
 from spotlab.inference import artefacts
+from spotlab.runtime import evaluation
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.outcomes import add_event, drift_report, outcomes_view, settle
@@ -120,7 +122,9 @@ def test_the_active_policy_decides_and_is_recorded(lab: Lab) -> None:
     policies = Services(lab, ANA).policies
     (before,) = evaluate_instances(lab, [WEB])
     assert (before.policy_version, before.policy) == ("default@1", DEFAULT_POLICY.params)
-    saved = policies.save("still", {"min_saving_fraction": 1.0, "risk_ceiling": 1.0})
+    saved = policies.save(
+        "still", {"min_saving_fraction": 1.0, "risk_ceiling": 1.0}, base="default"
+    )
     policies.set_state("still", PolicyState.ACTIVE, "a test")
     (after,) = evaluate_instances(lab, [WEB])
     assert (after.policy_version, after.policy) == ("still@1", saved.policy.params)
@@ -131,9 +135,11 @@ def test_the_active_policy_decides_and_is_recorded(lab: Lab) -> None:
 
 def test_policies_in_shadow_decide_with_the_deciding_model_next_to_challengers(lab: Lab) -> None:
     services = Services(lab, ANA)
-    services.policies.save("still", {"min_saving_fraction": 1.0, "risk_ceiling": 1.0})
+    services.policies.save(
+        "still", {"min_saving_fraction": 1.0, "risk_ceiling": 1.0}, base="default"
+    )
     services.policies.save("same", {}, base="default")
-    services.policies.save("draft", {"cooldown_h": 1.0})
+    services.policies.save("draft", {"cooldown_h": 1.0}, base="default")
     services.policies.set_state("still", PolicyState.SHADOW)
     services.policies.set_state("same", PolicyState.SHADOW)
     experiments = evaluate_instances(lab)
@@ -148,9 +154,35 @@ def test_policies_in_shadow_decide_with_the_deciding_model_next_to_challengers(l
     assert len(still.disagreements) == still.champion_moves
 
 
+def test_a_policy_in_shadow_that_fails_is_recorded_and_disturbs_nothing(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = Services(lab, ANA)
+    services.policies.save("still", {"min_saving_fraction": 1.0}, base="default")
+    services.policies.set_state("still", PolicyState.SHADOW)
+    decide_in_shadow = evaluation.shadow
+
+    def fails_for_policies(experiment: Experiment, *rest: Any) -> ShadowDecision:
+        if rest[1].policy_version != "default@1":
+            raise KeyError("of a policy")
+        return decide_in_shadow(experiment, *rest)
+
+    monkeypatch.setattr(evaluation, "shadow", fails_for_policies)
+    (experiment,) = evaluate_instances(lab, [WEB])
+    assert experiment.verdict is not None
+    model, policy = lab.store.shadow_decisions.of([experiment.experiment_id])
+    assert (model.model, model.error) == (CHALLENGER, "")
+    assert (policy.policy, policy.model, policy.decision) == ("still@1", experiment.model, None)
+    assert "of a policy" in policy.error
+    (comparison,) = services.policies.in_shadow()
+    assert (comparison.decided, comparison.failures) == (0, 1)
+
+
 def test_a_policy_in_shadow_agrees_with_what_it_decides_once_active(lab: Lab) -> None:
     services = Services(lab, ANA)
-    services.policies.save("bold", {"risk_ceiling": 0.05, "min_saving_fraction": 0.2})
+    services.policies.save(
+        "bold", {"risk_ceiling": 0.05, "min_saving_fraction": 0.2}, base="default"
+    )
     services.policies.set_state("bold", PolicyState.SHADOW)
     first = evaluate_instances(lab)
     beside = lab.store.shadow_decisions.list(policies=True)

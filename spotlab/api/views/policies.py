@@ -109,8 +109,8 @@ class PolicyDraftRequest(ChangeRequest):
     base: str | None = Field(
         default=None,
         pattern=POLICY_REFERENCE,
-        description="Policy to start from; null: the newest version of the name, or the active "
-        "policy for a new name.",
+        description="Policy to start from; null: the newest version of the name. Required for a "
+        "new name.",
         examples=["default@1"],
     )
     description: str | None = Field(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
@@ -10,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.decision import Candidate, Decision, Experiment, drop_label
+from spotlab.domain.policy import PARAMETERS, PolicyParams
 from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.domain.workload import describe_cost
 from spotlab.inference.explanation_text import bucket_label, is_bucket
@@ -219,7 +219,7 @@ def _show_evaluation(experiment: Experiment) -> None:
     with right:
         st.markdown(f"**Policy {formatting.plain(experiment.policy_version)}**")
         links.to("policies", "Open the policy", ":material/tune:", policy=experiment.policy_version)
-        _show_parameters(experiment.policy.as_dict())
+        _show_parameters(experiment.policy)
         st.markdown("**Workload**")
         applied = experiment.workload
         st.caption(formatting.plain(f"{applied.reason} {describe_cost(applied.workload)}"))
@@ -227,14 +227,15 @@ def _show_evaluation(experiment: Experiment) -> None:
         st.caption(formatting.plain(table.describe(experiment.requirements)))
 
 
-def _show_parameters(values: Mapping[str, float]) -> None:
-    frame = pd.DataFrame({"parameter": [*values], "value": [*values.values()]})
-    columns = {
-        "parameter": Column(
-            "parameter", help="The suffix is the unit: _h hours, _fraction a share of 1."
-        ),
-        "value": Column("value", "{:g}".format, number=True),
-    }
+def _show_parameters(policy: PolicyParams) -> None:
+    values = policy.as_dict()
+    frame = pd.DataFrame(
+        [
+            {"parameter": parameter.label, "value": parameter.text(values[name])}
+            for name, parameter in PARAMETERS.items()
+        ]
+    )
+    columns = {"parameter": Column("parameter"), "value": Column("value", number=True)}
     tables.show(frame, columns, name="Policy parameters", key="policy", max_rows=20)
 
 
