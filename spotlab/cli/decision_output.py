@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from spotlab.cli.command import iso
-from spotlab.domain.decision import Candidate, Experiment
+from spotlab.domain.decision import Candidate, Experiment, Verdict, alternative_saving, saving
 from spotlab.domain.market import Pool
 from spotlab.pipeline.collect import CollectReport
 from spotlab.pipeline.rank import Ranking
@@ -137,7 +137,7 @@ def evaluate_document(experiments: Sequence[Experiment]) -> dict[str, Any]:
                 "workload": experiment.workload.workload.reference,
                 "current": _place(experiment.instance.pool),
                 "chosen": _chosen(experiment),
-                "saving_usd_per_hour": _saving(experiment),
+                **_savings(experiment.verdict),
                 "candidates_evaluated": len(experiment.candidates),
                 "duration_ms": round(experiment.duration_ms, 2),
                 "error": experiment.error or None,
@@ -172,5 +172,10 @@ def _place(pool: Pool) -> dict[str, Any]:
     }
 
 
-def _saving(experiment: Experiment) -> float | None:
-    return experiment.verdict.saving_usd_per_hour if experiment.verdict else None
+def _savings(verdict: Verdict | None) -> dict[str, float | None]:
+    """What the decision saves, and what the best alternative to a STAY would save."""
+    compared = (verdict.decision, verdict.saving_usd_per_hour) if verdict else (None, None)
+    return {
+        "saving_usd_per_hour": saving(*compared),
+        "alternative_saving_usd_per_hour": alternative_saving(*compared),
+    }

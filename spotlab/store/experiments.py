@@ -18,6 +18,8 @@ from spotlab.domain.decision import (
     Requirements,
     StageTrace,
     Verdict,
+    alternative_saving,
+    saving,
 )
 from spotlab.domain.market import MarketName
 from spotlab.domain.policy import PolicyParams
@@ -32,6 +34,7 @@ _COLUMN_OF: Final = {"experiment_id": "id"}
 SUMMARY: Final[tuple[ColumnElement[Any], ...]] = tuple(
     col(getattr(ExperimentRow, _COLUMN_OF.get(field.name, field.name))).label(field.name)
     for field in fields(ExperimentSummary)
+    if field.name != "alternative_saving_usd_per_hour"
 )
 """The columns of a summary, named like its fields; the candidates are not among them."""
 
@@ -127,13 +130,16 @@ def _workload(row: ExperimentRow) -> AppliedWorkload:
 def to_summary(row: Row[Any]) -> ExperimentSummary:
     """A summary, from a row of the SUMMARY columns."""
     values = row._asdict()
-    decision = values["decision"]
+    decision = None if values["decision"] is None else Decision(values["decision"])
+    compared = values["saving_usd_per_hour"]
     return ExperimentSummary(
         **{
             **values,
             "market": MarketName(values["market"]),
-            "decision": None if decision is None else Decision(decision),
+            "decision": decision,
             "degraded": tuple(values["degraded"]),
+            "saving_usd_per_hour": saving(decision, compared),
+            "alternative_saving_usd_per_hour": alternative_saving(decision, compared),
         }
     )
 

@@ -57,6 +57,40 @@ def test_selected_row_says_why(lab: Lab, open_page: Open) -> None:
     assert reason in said(app)
 
 
+def test_movers_come_first_by_what_they_save(lab: Lab, open_page: Open) -> None:
+    table = open_page("instances").dataframe[0].value
+    decisions = list(table["decision"])
+    moves = decisions.count("▲ SWITCH")
+    assert decisions[:moves] == ["▲ SWITCH"] * moves
+    assert list(table["saving"][:moves]) == sorted(table["saving"][:moves], reverse=True)
+
+
+def test_the_open_instance_is_in_the_url_marked_and_closes(lab: Lab, open_page: Open) -> None:
+    app = open_page("instances", q="web", instance=WEB_1)
+    assert app_id(app) == WEB_1, "the address opens it, with the search"
+    assert len(app.dataframe[0].value) == 2
+    assert "Evaluate 1 selected" in [each.label for each in app.button]
+    app.button(key="close fleet").click().run()
+    assert not app.header
+    assert "instance" not in app.query_params
+    assert app.text_input(key="pick q").value == "web"
+
+
+def test_the_selection_follows_its_rows_when_the_filters_change(lab: Lab, open_page: Open) -> None:
+    app = open_page("instances")
+    names = list(app.dataframe[0].value["name"])
+    select(app, names.index("web-2"))
+    app.text_input(key="pick q").set_value("web-2").run()
+    assert app.header[0].value == "web-2"
+    assert app.session_state["fleet"]["selection"]["rows"] == [0]
+
+
+def test_an_unknown_instance_in_the_url_opens_nothing(lab: Lab, open_page: Open) -> None:
+    app = open_page("instances", instance="i-00000000000000000")
+    assert not app.exception
+    assert not app.header
+
+
 def app_id(app: AppTest) -> str:
     name = app.header[0].value
     return next(instance_id for instance_id, known, _, _ in FLEET if known == name)

@@ -36,7 +36,12 @@ class SummaryView(View):
     horizon_h: float = field("Horizon of the risks.", 24.0, "h")
     spot_price_usd_per_hour: Number = field("Spot price of the current pool.", 0.0412, "USD/h")
     chosen_price_usd_per_hour: Number = field("Spot price of the chosen pool.", None, "USD/h")
-    saving_usd_per_hour: Number = field("Expected saving of the decision.", None, "USD/h")
+    saving_usd_per_hour: Number = field(
+        "Expected saving of the decision: 0 for a STAY, negative if it costs more.", 0.0, "USD/h"
+    )
+    alternative_saving_usd_per_hour: Number = field(
+        "For a STAY: what the best alternative would save.", 0.0007, "USD/h"
+    )
     candidates_evaluated: int = field("Number of scored pools.", 12, "count")
     duration_ms: float = field("Duration of the evaluation.", 41.7, "ms")
     shadow: bool = field("Whether shadow mode was on: recorded, but not executed.", True)
@@ -108,7 +113,12 @@ class VerdictView(View):
     reason: str = field("Reason for the decision.", "No pool saves enough.")
     current: CandidateView | None = Field(description="The current pool.")
     chosen: CandidateView | None = Field(description="The pool to switch to; null if none.")
-    saving_usd_per_hour: Number = field("Expected saving of the decision.", None, "USD/h")
+    saving_usd_per_hour: Number = field(
+        "Expected saving of the decision: 0 for a STAY, negative if it costs more.", 0.0, "USD/h"
+    )
+    alternative_saving_usd_per_hour: Number = field(
+        "For a STAY: what the best alternative would save.", 0.0007, "USD/h"
+    )
 
 
 class StageView(View):

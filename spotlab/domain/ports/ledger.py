@@ -35,7 +35,12 @@ class ExperimentFilter:
 
 @dataclass(frozen=True, slots=True)
 class ExperimentSummary:
-    """One row of the history: an experiment without its candidates."""
+    """One row of the history: an experiment without its candidates.
+
+    Args:
+        saving_usd_per_hour: what the decision saves: 0 for a STAY, negative if it costs more.
+        alternative_saving_usd_per_hour: what the best alternative to a STAY would save.
+    """
 
     experiment_id: int
     created_at: datetime
@@ -58,6 +63,7 @@ class ExperimentSummary:
     shadow: bool
     degraded: tuple[str, ...]
     error: str
+    alternative_saving_usd_per_hour: float | None = None
 
 
 class Ledger(Protocol):

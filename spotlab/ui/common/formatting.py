@@ -111,6 +111,15 @@ def usd(value: float | None, *, sign: bool = False, finer: int = 0) -> str:
     return _signs(f"{value:+,.{digits}f}" if sign else f"{value:,.{digits}f}", sign)
 
 
+def saving(value: float | None) -> str:
+    """What a decision saves, USD per hour: `0` for a STAY, with a sign otherwise.
+
+    >>> saving(0.0), saving(0.0224), saving(-0.1252)
+    ('0', '+0.0224', '−0.1252')
+    """
+    return "0" if value == 0.0 else usd(value, sign=True)
+
+
 def usd_finer(value: float | None) -> str:
     """USD per hour with one more decimal: an expected cost next to the price it includes."""
     return usd(value, finer=1)

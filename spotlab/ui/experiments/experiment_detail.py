@@ -9,7 +9,13 @@ import msgspec
 import pandas as pd
 import streamlit as st
 
-from spotlab.domain.decision import Candidate, Decision, Experiment
+from spotlab.domain.decision import (
+    Candidate,
+    Decision,
+    Experiment,
+    alternative_saving,
+    saving,
+)
 from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.domain.workload import describe_cost
 from spotlab.ui import charts
@@ -31,12 +37,24 @@ def headline(experiment: Experiment) -> str:
         Decision.SWITCH: f"{name} to {verdict.chosen.pool.label if verdict.chosen else ''}",
         Decision.FALLBACK_ONDEMAND: f"{name} to on-demand {instance.pool.instance_type}",
     }[verdict.decision]
-    saving = verdict.saving_usd_per_hour
-    if verdict.decision is Decision.STAY or saving is None:
-        return f"{mark}: {target}"
-    if saving < 0:
-        return f"{mark}: {target}, costs {formatting.usd_per_hour(-saving)} more for less risk"
-    return f"{mark}: {target}, saves {formatting.usd_per_hour(saving)}"
+    saved = saving(verdict.decision, verdict.saving_usd_per_hour)
+    alternative = alternative_saving(verdict.decision, verdict.saving_usd_per_hour)
+    if verdict.decision is Decision.STAY:
+        return f"{mark}: {target}{_alternative_words(alternative)}"
+    if saved is None:
+        return f"{mark}: {target}, saving unknown"
+    if saved < 0:
+        return f"{mark}: {target}, costs {formatting.usd_per_hour(-saved)} more for less risk"
+    return f"{mark}: {target}, saves {formatting.usd_per_hour(saved)}"
+
+
+def _alternative_words(usd_per_hour: float | None) -> str:
+    """What the best alternative to a STAY would save or cost, after a comma."""
+    if usd_per_hour is None:
+        return ""
+    verb = "save" if usd_per_hour >= 0 else "cost"
+    more = "" if usd_per_hour >= 0 else " more"
+    return f"; the best alternative would {verb} {formatting.usd_per_hour(abs(usd_per_hour))}{more}"
 
 
 def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
@@ -59,10 +77,11 @@ def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
         )
     else:
         st.write(formatting.plain(verdict.reason))
-        _show_sides(verdict.current, verdict.chosen)
-    links.of_experiment(experiment.experiment_id, experiment.instance.instance_id)
-    links.of_logs(session.services().experiments.correlation_id(experiment))
-    tabs = st.tabs(["Candidates", "Filtered", "Evaluation", "Features", "Sources"])
+        _show_sides(sides(experiment))
+    with st.container(horizontal=True):
+        links.of_experiment(experiment.experiment_id, experiment.instance.instance_id)
+        links.of_logs(session.services().experiments.correlation_id(experiment))
+    tabs = widgets.tabs(["Candidates", "Filtered", "Evaluation", "Features", "Sources"])
     with tabs[0]:
         _show_candidates(experiment, palette)
     with tabs[1]:
@@ -89,24 +108,39 @@ def as_json(experiment: Experiment) -> bytes:
     return msgspec.json.format(msgspec.json.encode(experiment), indent=2)
 
 
-def _show_sides(current: Candidate | None, chosen: Candidate | None) -> None:
-    """The current and the chosen pool side by side, with their reasons."""
-    sides = {"current": current, "chosen": chosen}
-    known = {title: facts(side) for title, side in sides.items() if side is not None}
+def sides(experiment: Experiment) -> dict[str, Candidate]:
+    """The current pool, and the chosen one or, for a STAY, the best alternative; known ones."""
+    verdict = experiment.verdict
+    if verdict is None:
+        return {}
+    found = {"current": verdict.current, "chosen": verdict.chosen}
+    if verdict.decision is Decision.STAY:
+        others = [c for c in experiment.candidates if c.rank and c.pool != experiment.instance.pool]
+        found["best alternative"] = min(others, key=lambda c: c.rank, default=None)
+    return {title: side for title, side in found.items() if side is not None}
+
+
+def _show_sides(known: Mapping[str, Candidate]) -> None:
+    """The pools of the decision side by side, with their reasons."""
     if not known:
         st.caption("Price or risk of the current pool was unknown, and no other pool was chosen.")
         return
-    frame = pd.DataFrame(known).rename_axis("what").reset_index()
+    frame = pd.DataFrame({title: facts(side) for title, side in known.items()})
     columns = {"what": Column("")} | {
-        title: Column(f"{title}: {side.pool.label}", number=True)
-        for title, side in sides.items()
-        if side is not None
+        title: Column(f"{title}: {side.pool.label}", number=True) for title, side in known.items()
     }
-    tables.show(frame, columns, name="Current and chosen pool", key="sides")
-    for column, (title, side) in zip(st.columns(2), sides.items(), strict=True):
-        with column:
-            why = " ".join(side.reasons) if side else "Unknown." if title == "current" else "None."
-            st.caption(f"**{title.capitalize()}.** {formatting.plain(why)}")
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        tables.show(
+            frame.rename_axis("what").reset_index(),
+            columns,
+            name="The pools of the decision",
+            key="sides",
+        )
+    with right:
+        for title, side in known.items():
+            why = formatting.plain(" ".join(side.reasons))
+            st.caption(f"**{title.capitalize()}: {formatting.plain(side.pool.label)}.** {why}")
 
 
 def facts(side: Candidate) -> dict[str, str]:
@@ -237,27 +271,19 @@ def _show_parameters(values: Mapping[str, float]) -> None:
 
 
 def _show_features(experiment: Experiment) -> None:
-    verdict = experiment.verdict
-    sides = {
-        title: side
-        for title, side in (
-            ("current", verdict.current if verdict else None),
-            ("chosen", verdict.chosen if verdict else None),
-        )
-        if side is not None
-    }
-    if not sides:
+    known = sides(experiment)
+    if not known:
         st.caption("Neither the current pool nor another pool was scored.")
         return
     frame = pd.DataFrame({"feature": list(experiment.feature_names)})
-    for title, side in sides.items():
+    for title, side in known.items():
         frame[title] = [side.features.get(name) for name in experiment.feature_names]
     tables.show(
-        frame.astype(dict.fromkeys(sides, "float64")),
+        frame.astype(dict.fromkeys(known, "float64")),
         {"feature": Column("feature")}
         | {
             title: Column(title, "{:,.4g}".format, "“—”: unknown at that time.", number=True)
-            for title in sides
+            for title in known
         },
         name="Features",
         key="decision-features",
@@ -266,9 +292,7 @@ def _show_features(experiment: Experiment) -> None:
 
 
 def _show_sources(experiment: Experiment) -> None:
-    verdict = experiment.verdict
-    sides = [s for s in (verdict.chosen, verdict.current) if s] if verdict else []
-    origins = list(dict.fromkeys(o for side in sides for o in side.sources))
+    origins = list(dict.fromkeys(o for side in sides(experiment).values() for o in side.sources))
     if not origins:
         st.caption("No sources: the current pool was not scored, and no other was chosen.")
         return
