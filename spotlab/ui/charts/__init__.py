@@ -1,6 +1,6 @@
 """Charts: pure functions from data to a Plotly figure, coloured by a Palette."""
 
-from spotlab.ui.charts.backtests import Outcome, tradeoff
+from spotlab.ui.charts.backtests import Outcome, equal_outcomes, pareto_front, tradeoff
 from spotlab.ui.charts.base import CONFIG
 from spotlab.ui.charts.calibration import (
     Estimate,
@@ -27,10 +27,12 @@ __all__ = [
     "brier_over_time",
     "changes",
     "drops",
+    "equal_outcomes",
     "forest",
     "frontier",
     "heat_map",
     "pareto",
+    "pareto_front",
     "precision_recall",
     "price_history",
     "reliability",
