@@ -54,13 +54,14 @@ def test_many_equal_policies_are_one_short_label_and_listed(palette: Palette) ->
 
 @PALETTES
 def test_the_line_connects_policies_and_not_the_oracle(palette: Palette) -> None:
-    assert [one.name for one in charts.pareto_front(MANY)] == ["on-demand only", "SpotLab"]
+    calm = outcome("calm", 2.0, 46.0)
     lines = [
         trace
-        for trace in charts.tradeoff(MANY, x="moves", y="cost (USD)", palette=palette).data
+        for trace in charts.tradeoff([*MANY, calm], x="moves", y="cost (USD)", palette=palette).data
         if trace.mode == "lines"
     ]
-    assert [tuple(line.x) for line in lines] == [(0.0, 4.0)]
+    assert [tuple(line.x) for line in lines] == [(2.0, 4.0)]
+    assert [one.name for one in charts.line_through([*MANY, calm])] == ["calm", "SpotLab"]
     alone = charts.tradeoff(MANY[:2], x="moves", y="cost (USD)", palette=palette)
     assert not [trace for trace in alone.data if trace.mode == "lines"], "one point is no line"
 

@@ -137,7 +137,7 @@ def show(record: SweepRecord, figures: SweepFigures, now: datetime, palette: Pal
 def _chart(record: SweepRecord, figures: SweepFigures, palette: Palette) -> tuple[str, str, Any]:
     if figures.kind == "deadline":
         title, figure = "Cost against moves", "moves"
-        x_label = "moves (instances started after the first), mean per window"
+        x_label = "moves, mean per window"
     else:
         title, figure = "Cost against downtime", "downtime_h"
         x_label = "downtime, mean per window (h)"
@@ -149,16 +149,16 @@ def _chart(record: SweepRecord, figures: SweepFigures, palette: Palette) -> tupl
 def _caption(outcomes: Sequence[Outcome]) -> str:
     """What the chart shows; only what is there is described."""
     sentences = [
-        f"One mark: {formatting.listed(names, most=len(names))}, with equal results."
+        f"Equal results in one mark: {' = '.join(names)}."
         for names in charts.equal_outcomes(outcomes)
     ]
     sentences.append(
         "Bars: 95 % intervals; those of the cost come from the paired ratio to the oracle's cost."
     )
-    if len(charts.pareto_front(outcomes)) > 1:
+    if len(charts.line_through(outcomes)) > 1:
         sentences.append(
-            "The dotted line connects the policies that no other beats on both axes; the oracle, "
-            "which has hindsight, is not among them."
+            "The dotted line connects the policies that no other beats on both axes, without the "
+            "oracle, which has hindsight."
         )
     return " ".join([*sentences, "The cost axis does not begin at 0."])
 

@@ -1,6 +1,6 @@
 """Charts: pure functions from data to a Plotly figure, coloured by a Palette."""
 
-from spotlab.ui.charts.backtests import Outcome, equal_outcomes, pareto_front, tradeoff
+from spotlab.ui.charts.backtests import Outcome, equal_outcomes, line_through, tradeoff
 from spotlab.ui.charts.base import CONFIG
 from spotlab.ui.charts.calibration import (
     Estimate,
@@ -31,8 +31,8 @@ __all__ = [
     "forest",
     "frontier",
     "heat_map",
+    "line_through",
     "pareto",
-    "pareto_front",
     "precision_recall",
     "price_history",
     "reliability",

@@ -55,7 +55,7 @@ def tradeoff(outcomes: Sequence[Outcome], *, x: str, y: str, palette: Palette) -
     inside, outliers = _split_outliers(_merged(ordered))
     x_max = max((one.x[2] for one in inside), default=0.0) * _X_MARGIN or 1.0
     low, high = _y_range(inside)
-    best = pareto_front(outcomes)
+    best = line_through(outcomes)
     if len(best) > 1:
         chart.add_trace(
             go.Scatter(
@@ -94,6 +94,11 @@ def tradeoff(outcomes: Sequence[Outcome], *, x: str, y: str, palette: Palette) -
 def _merged(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Outcomes with equal values as one, with one label."""
     return [replace(same[0], name=_joined(_names(same))) for same in _groups(outcomes)]
+
+
+def line_through(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The marks that the chart's line connects; one or none: there is no line."""
+    return pareto_front(_split_outliers(_merged(outcomes))[0])
 
 
 def _groups(outcomes: Sequence[Outcome]) -> list[list[Outcome]]:

@@ -126,9 +126,7 @@ def _show_sides(known: Mapping[str, Candidate]) -> None:
         st.caption("Price or risk of the current pool was unknown, and no other pool was chosen.")
         return
     frame = pd.DataFrame({title: facts(side) for title, side in known.items()})
-    columns = {"what": Column("")} | {
-        title: Column(f"{title}: {side.pool.label}", number=True) for title, side in known.items()
-    }
+    columns = {"what": Column("")} | {title: Column(title, number=True) for title in known}
     left, right = st.columns([3, 2], gap="large")
     with left:
         tables.show(
@@ -146,6 +144,8 @@ def _show_sides(known: Mapping[str, Candidate]) -> None:
 def facts(side: Candidate) -> dict[str, str]:
     """A pool's numbers with their units, by label."""
     return {
+        "type": side.pool.instance_type,
+        "zone": side.pool.availability_zone or side.pool.region,
         "spot price": formatting.usd_per_hour(side.spot_price_usd_per_hour),
         f"risk within {side.horizon_h:g} h": formatting.percent(side.risk),
         "interruptions a month": f"{HOURS_PER_MONTH * side.hazard_per_hour:.2f}",

@@ -10,7 +10,8 @@ import streamlit as st
 
 from spotlab.domain.market import Pool
 from spotlab.domain.ports import ExperimentSummary
-from spotlab.ui.common import formatting, links, open_row
+from spotlab.ui.common import formatting, links, open_row, session, widgets
+from spotlab.ui.experiments import experiment_detail
 
 TABLE: Final = "history"
 PARAMETER: Final = "decision"
@@ -43,7 +44,7 @@ def show(decision: ExperimentSummary, instance: str, now: datetime) -> None:
         f"**{formatting.decision_mark(decision.decision)}** "
         f"{formatting.plain(decision.reason or decision.error)}"
     )
-    st.caption(formatting.plain(_figures(decision)))
+    show_figures(decision)
     for reason in decision.degraded:
         st.caption(formatting.plain(f"Degraded: {reason}"))
     st.button(
@@ -60,6 +61,13 @@ def show(decision: ExperimentSummary, instance: str, now: datetime) -> None:
 def _open(experiment_id: int) -> None:
     """Add the decision to the URL, which keeps the filters; a link to the same page would not."""
     st.query_params["id"] = str(experiment_id)
+
+
+def show_figures(decision: ExperimentSummary) -> None:
+    """Price and risk of the current and the chosen pool, and the sources and ages of the data."""
+    st.caption(formatting.plain(_figures(decision)))
+    known = experiment_detail.sides(session.experiment(decision.experiment_id)).values()
+    widgets.sources((o for side in known for o in side.sources), decision.created_at)
 
 
 def _figures(decision: ExperimentSummary) -> str:

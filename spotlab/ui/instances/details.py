@@ -16,7 +16,8 @@ from spotlab.errors import SpotlabError
 from spotlab.runtime.model_selection import RISK_TASK
 from spotlab.telemetry.invisible_characters import visible
 from spotlab.ui.common import errors, formatting, identity, links, open_row, permissions, session
-from spotlab.ui.common.formatting import ago, count, decision_mark, moment
+from spotlab.ui.common.formatting import ago, decision_mark, moment
+from spotlab.ui.experiments import preview
 
 TABLE: Final = "fleet"
 PARAMETER: Final = "instance"
@@ -65,10 +66,10 @@ def _where(instance: Instance) -> str:
 def _show_decision(last: ExperimentSummary, now: datetime) -> None:
     st.write(f"**{decision_mark(last.decision)}** {formatting.plain(last.reason or last.error)}")
     st.caption(
-        f"Decided {ago(last.created_at, now)} with {formatting.plain(last.model)}, from "
-        f"{count(last.candidates_evaluated, 'scored pool')}.",
+        f"Decided {ago(last.created_at, now)} with {formatting.plain(last.model)}.",
         help=moment(last.created_at),
     )
+    preview.show_figures(last)
 
 
 def _show_settings(instance_id: str, model: str | None, shadow: bool) -> None:
