@@ -15,6 +15,7 @@ from spotlab.domain.decision import (
     Decision,
     Experiment,
     Instance,
+    Lifecycle,
     Requirements,
     StageTrace,
     Verdict,
@@ -31,10 +32,14 @@ from spotlab.store.types import require_aware
 from spotlab.telemetry import logs
 
 _COLUMN_OF: Final = {"experiment_id": "id"}
-SUMMARY: Final[tuple[ColumnElement[Any], ...]] = tuple(
-    col(getattr(ExperimentRow, _COLUMN_OF.get(field.name, field.name))).label(field.name)
-    for field in fields(ExperimentSummary)
-    if field.name != "alternative_saving_usd_per_hour"
+_DERIVED: Final = frozenset({"alternative_saving_usd_per_hour", "lifecycle"})
+SUMMARY: Final[tuple[ColumnElement[Any], ...]] = (
+    *(
+        col(getattr(ExperimentRow, _COLUMN_OF.get(field.name, field.name))).label(field.name)
+        for field in fields(ExperimentSummary)
+        if field.name not in _DERIVED
+    ),
+    col(ExperimentRow.instance)["lifecycle"].as_string().label("lifecycle"),
 )
 """The columns of a summary, named like its fields; the candidates are not among them."""
 
@@ -131,7 +136,8 @@ def to_summary(row: Row[Any]) -> ExperimentSummary:
     """A summary, from a row of the SUMMARY columns."""
     values = row._asdict()
     decision = None if values["decision"] is None else Decision(values["decision"])
-    compared = values["saving_usd_per_hour"]
+    compared, lifecycle = values["saving_usd_per_hour"], Lifecycle(values["lifecycle"])
+    on_demand = lifecycle is Lifecycle.ON_DEMAND  # then its pool is one that it does not use
     return ExperimentSummary(
         **{
             **values,
@@ -140,6 +146,8 @@ def to_summary(row: Row[Any]) -> ExperimentSummary:
             "degraded": tuple(values["degraded"]),
             "saving_usd_per_hour": saving(decision, compared),
             "alternative_saving_usd_per_hour": alternative_saving(decision, compared),
+            "lifecycle": lifecycle,
+            **({"risk": None, "spot_price_usd_per_hour": None} if on_demand else {}),
         }
     )
 

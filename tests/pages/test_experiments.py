@@ -101,6 +101,21 @@ def test_a_stay_saves_nothing_and_names_what_its_alternative_would(
         assert rows.loc[["▲ SWITCH"], "alternative"].isna().all()
 
 
+def test_an_on_demand_instance_is_not_interrupted_wherever_it_is_shown(
+    lab: Lab, open_page: Open
+) -> None:
+    rows = open_page("experiments").dataframe[0].value.set_index("instance")
+    (batch_id,) = (instance_id for instance_id, name, _, _ in FLEET if name == "batch-1")
+    batch = lab.store.ledger.latest_per_instance()[batch_id]
+    assert rows.loc["batch-1", "from"].startswith("on-demand ")
+    assert batch.risk is None
+    assert batch.spot_price_usd_per_hour is None, "it does not use that pool"
+    app = open_page("experiments", id=str(batch.experiment_id))
+    sides = app.dataframe[0].value.set_index("what")
+    assert sides.loc["risk within 24 h", "current"] == "not interrupted"
+    assert sides.loc["expected cost", "current"] == sides.loc["on-demand price", "current"]
+
+
 def test_the_export_has_every_column_of_the_decisions_that_the_filters_leave(lab: Lab) -> None:
     get_ready(lab)
     services = Services(lab, LOCAL_ADMINISTRATOR)

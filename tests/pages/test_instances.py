@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from streamlit.testing.v1 import AppTest
 
+from spotlab.domain.decision import Decision, Lifecycle
 from spotlab.runtime.lab import Lab
+from spotlab.scheduling.first_run import get_ready
+from spotlab.ui.instances import table
 from tests.pages.conftest import Open, finish, said
 from tests.support.lab import FLEET, DictStore
 
@@ -30,19 +34,29 @@ def test_first_line_counts_the_moves_and_sums_the_savings(lab: Lab, open_page: O
     assert "a month" in app.title[0].value
 
 
+def test_the_headline_counts_no_interruptions_of_on_demand_instances(lab: Lab) -> None:
+    get_ready(lab)
+    decisions = lab.store.ledger.latest_per_instance()
+    (batch,) = (d for d in decisions.values() if d.lifecycle is Lifecycle.ON_DEMAND)
+    moving = replace(batch, decision=Decision.SWITCH, chosen_risk=0.01, saving_usd_per_hour=0.1)
+    instance = lab.store.fleet.instance(batch.instance_id)
+    headline = table.headline([instance], {instance.instance_id: moving})
+    assert "expected interruptions 0.0 → 0.3 a month" in headline
+
+
 def test_every_instance_has_a_row_with_price_risk_and_decision(lab: Lab, open_page: Open) -> None:
-    table = open_page("instances").dataframe[0].value.set_index("name")
-    assert set(table.index) == {name for _, name, _, _ in FLEET}
-    assert table.loc["web-1", "price"] == 0.0412
-    assert table.loc["batch-1", "price"] == 0.192, "an on-demand instance costs its list price"
-    assert table.loc["web-1", "risk"] > table.loc["web-2", "risk"]
-    assert table.loc["web-1", "decision"] == "▲ SWITCH"
+    rows = open_page("instances").dataframe[0].value.set_index("name")
+    assert set(rows.index) == {name for _, name, _, _ in FLEET}
+    assert rows.loc["web-1", "price"] == 0.0412
+    assert rows.loc["batch-1", "price"] == 0.192, "an on-demand instance costs its list price"
+    assert rows.loc["web-1", "risk"] > rows.loc["web-2", "risk"]
+    assert rows.loc["web-1", "decision"] == "▲ SWITCH"
 
 
 def test_unknown_risk_is_missing_and_never_zero(lab: Lab, open_page: Open) -> None:
-    table = open_page("instances").dataframe[0].value.set_index("name")
-    assert table["risk"].isna().to_dict()["batch-1"]
-    assert not (table["risk"] == 0).any()
+    rows = open_page("instances").dataframe[0].value.set_index("name")
+    assert rows["risk"].isna().to_dict()["batch-1"]
+    assert not (rows["risk"] == 0).any()
 
 
 def test_filters_come_from_the_url_and_say_what_they_leave(lab: Lab, open_page: Open) -> None:
@@ -58,11 +72,11 @@ def test_selected_row_says_why(lab: Lab, open_page: Open) -> None:
 
 
 def test_movers_come_first_by_what_they_save(lab: Lab, open_page: Open) -> None:
-    table = open_page("instances").dataframe[0].value
-    decisions = list(table["decision"])
+    rows = open_page("instances").dataframe[0].value
+    decisions = list(rows["decision"])
     moves = decisions.count("▲ SWITCH")
     assert decisions[:moves] == ["▲ SWITCH"] * moves
-    assert list(table["saving"][:moves]) == sorted(table["saving"][:moves], reverse=True)
+    assert list(rows["saving"][:moves]) == sorted(rows["saving"][:moves], reverse=True)
 
 
 def test_the_open_instance_is_in_the_url_marked_and_closes(lab: Lab, open_page: Open) -> None:

@@ -29,12 +29,16 @@ class SummaryView(View):
         "Pool that the instance ran on.", "us-east-1:us-east-1a:m5.large:Linux"
     )
     chosen_pool: str | None = field("Pool to switch to; null if none.", None)
-    risk: Number = field("P(interrupted within horizon_h) on the current pool.", 0.0021, "share")
+    risk: Number = field(
+        "P(interrupted within horizon_h) on the current pool; null if on-demand.", 0.0021, "share"
+    )
     chosen_risk: Number = field(
         "P(interrupted within horizon_h) on the chosen pool.", None, "share"
     )
     horizon_h: float = field("Horizon of the risks.", 24.0, "h")
-    spot_price_usd_per_hour: Number = field("Spot price of the current pool.", 0.0412, "USD/h")
+    spot_price_usd_per_hour: Number = field(
+        "Spot price of the current pool; null if on-demand.", 0.0412, "USD/h"
+    )
     chosen_price_usd_per_hour: Number = field("Spot price of the chosen pool.", None, "USD/h")
     saving_usd_per_hour: Number = field(
         "Expected saving of the decision: 0 for a STAY, negative if it costs more.", 0.0, "USD/h"

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from spotlab.domain.decision import Decision, Experiment, Instance, PipelineMode, Requirements
+from spotlab.domain.decision import (
+    Decision,
+    Experiment,
+    Instance,
+    Lifecycle,
+    PipelineMode,
+    Requirements,
+)
 from spotlab.domain.market import MarketName
 from spotlab.domain.ports.models import By
 
@@ -39,7 +46,10 @@ class ExperimentSummary:
 
     Args:
         saving_usd_per_hour: what the decision saves: 0 for a STAY, negative if it costs more.
+        risk, spot_price_usd_per_hour: of its pool; None if unknown, and for an on-demand instance,
+            which is not interrupted.
         alternative_saving_usd_per_hour: what the best alternative to a STAY would save.
+        lifecycle: of the instance at that time.
     """
 
     experiment_id: int
@@ -64,6 +74,7 @@ class ExperimentSummary:
     degraded: tuple[str, ...]
     error: str
     alternative_saving_usd_per_hour: float | None = None
+    lifecycle: Lifecycle = Lifecycle.SPOT
 
 
 class Ledger(Protocol):

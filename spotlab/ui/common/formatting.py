@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-from spotlab.domain.decision import Decision, DropReason
-from spotlab.domain.market import MarketName
+from spotlab.domain.decision import Decision, DropReason, Lifecycle
+from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.inference.explanation_text import percent as _percent
 from spotlab.telemetry.invisible_characters import visible
@@ -190,6 +190,11 @@ def decision_mark(decision: Decision | None) -> str:
 def drop_reason(stored: str) -> str:
     """The label of a reason why a pool was filtered, from its stored text."""
     return DROP_REASONS.get(stored, stored)
+
+
+def place(pool: Pool, lifecycle: Lifecycle) -> str:
+    """Where an instance runs: `m5.large in us-east-1a`, or `on-demand m5.large`."""
+    return f"on-demand {pool.instance_type}" if lifecycle is Lifecycle.ON_DEMAND else pool.label
 
 
 def state_mark(state: str) -> str:

@@ -13,6 +13,7 @@ from spotlab.domain.decision import (
     Candidate,
     Decision,
     Experiment,
+    Lifecycle,
     alternative_saving,
     saving,
 )
@@ -33,7 +34,7 @@ def headline(experiment: Experiment) -> str:
         return f"{formatting.NOT_DECIDED}: {name}"
     mark = formatting.decision_mark(verdict.decision)
     target = {
-        Decision.STAY: f"{name} stays on {instance.pool.label}",
+        Decision.STAY: f"{name} stays on {formatting.place(instance.pool, instance.lifecycle)}",
         Decision.SWITCH: f"{name} to {verdict.chosen.pool.label if verdict.chosen else ''}",
         Decision.FALLBACK_ONDEMAND: f"{name} to on-demand {instance.pool.instance_type}",
     }[verdict.decision]
@@ -77,7 +78,7 @@ def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
         )
     else:
         st.write(formatting.plain(verdict.reason))
-        _show_sides(sides(experiment))
+        _show_sides(experiment)
     with st.container(horizontal=True):
         links.of_experiment(experiment.experiment_id, experiment.instance.instance_id)
         links.of_logs(session.services().experiments.correlation_id(experiment))
@@ -120,12 +121,15 @@ def sides(experiment: Experiment) -> dict[str, Candidate]:
     return {title: side for title, side in found.items() if side is not None}
 
 
-def _show_sides(known: Mapping[str, Candidate]) -> None:
+def _show_sides(experiment: Experiment) -> None:
     """The pools of the decision side by side, with their reasons."""
+    known = sides(experiment)
     if not known:
         st.caption("Price or risk of the current pool was unknown, and no other pool was chosen.")
         return
-    frame = pd.DataFrame({title: facts(side) for title, side in known.items()})
+    frame = pd.DataFrame(
+        {title: facts(side, _is_on_demand(experiment, side)) for title, side in known.items()}
+    )
     columns = {"what": Column("")} | {title: Column(title, number=True) for title in known}
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -137,13 +141,47 @@ def _show_sides(known: Mapping[str, Candidate]) -> None:
         )
     with right:
         for title, side in known.items():
-            why = formatting.plain(" ".join(side.reasons))
-            st.caption(f"**{title.capitalize()}: {formatting.plain(side.pool.label)}.** {why}")
+            why = " ".join(side.reasons)
+            if _is_on_demand(experiment, side):
+                why = f"On-demand is not interrupted. The same type on spot: {why}"
+            st.caption(
+                f"**{title.capitalize()}: {formatting.plain(_place(experiment, side))}.** "
+                f"{formatting.plain(why)}"
+            )
 
 
-def facts(side: Candidate) -> dict[str, str]:
-    """A pool's numbers with their units, by label."""
-    return {
+def _is_on_demand(experiment: Experiment, side: Candidate) -> bool:
+    """Whether this side is the on-demand instance itself: its spot pool is not in use."""
+    instance, verdict = experiment.instance, experiment.verdict
+    is_current = verdict is not None and side is verdict.current
+    return is_current and instance.lifecycle is Lifecycle.ON_DEMAND
+
+
+def _place(experiment: Experiment, side: Candidate) -> str:
+    on_demand = _is_on_demand(experiment, side)
+    return formatting.place(side.pool, Lifecycle.ON_DEMAND if on_demand else Lifecycle.SPOT)
+
+
+def in_words(experiment: Experiment, side: Candidate) -> str:
+    """A pool with its price and risk, with units."""
+    place = _place(experiment, side)
+    if _is_on_demand(experiment, side):
+        price = formatting.usd_per_hour(side.on_demand_price_usd_per_hour)
+        return f"{place}, {price}, not interrupted"
+    return (
+        f"{place}, {formatting.usd_per_hour(side.spot_price_usd_per_hour)}, risk "
+        f"{formatting.percent(side.risk)} within {side.horizon_h:g} h"
+    )
+
+
+def facts(side: Candidate, on_demand: bool = False) -> dict[str, str]:
+    """A pool's numbers with their units, by label.
+
+    Args:
+        side: the pool.
+        on_demand: it is the pool of an on-demand instance, which does not use it.
+    """
+    known = {
         "type": side.pool.instance_type,
         "zone": side.pool.availability_zone or side.pool.region,
         "spot price": formatting.usd_per_hour(side.spot_price_usd_per_hour),
@@ -153,6 +191,15 @@ def facts(side: Candidate) -> dict[str, str]:
         "on-demand price": formatting.usd_per_hour(side.on_demand_price_usd_per_hour),
         "rank": f"{side.rank:,}" if side.rank else "not ranked",
     }
+    if on_demand:
+        known |= {
+            "spot price": "not on spot",
+            f"risk within {side.horizon_h:g} h": "not interrupted",
+            "interruptions a month": "0",
+            "expected cost": known["on-demand price"],
+            "rank": "not ranked",
+        }
+    return known
 
 
 def _show_candidates(experiment: Experiment, palette: Palette) -> None:
@@ -162,6 +209,8 @@ def _show_candidates(experiment: Experiment, palette: Palette) -> None:
     widgets.row_count(len(shown), len(frame), "scored pool")
     verdict = experiment.verdict
     current, chosen = (verdict.current, verdict.chosen) if verdict else (None, None)
+    if experiment.instance.lifecycle is Lifecycle.ON_DEMAND:
+        current = None  # it does not use its spot pool
     ranked = {name: c for name, c in table.columns(horizon_h, palette).items() if name in frame}
     tables.show(
         shown,

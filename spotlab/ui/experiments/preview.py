@@ -8,7 +8,6 @@ from typing import Final
 
 import streamlit as st
 
-from spotlab.domain.market import Pool
 from spotlab.domain.ports import ExperimentSummary
 from spotlab.ui.common import formatting, links, open_row, session, widgets
 from spotlab.ui.experiments import experiment_detail
@@ -64,22 +63,13 @@ def _open(experiment_id: int) -> None:
 
 
 def show_figures(decision: ExperimentSummary) -> None:
-    """Price and risk of the current and the chosen pool, and the sources and ages of the data."""
-    st.caption(formatting.plain(_figures(decision)))
-    known = experiment_detail.sides(session.experiment(decision.experiment_id)).values()
-    widgets.sources((o for side in known for o in side.sources), decision.created_at)
-
-
-def _figures(decision: ExperimentSummary) -> str:
-    """Price and risk of the current pool and of the chosen one, with units."""
-    sides = [
-        (decision.current_pool, decision.spot_price_usd_per_hour, decision.risk),
-        (decision.chosen_pool, decision.chosen_price_usd_per_hour, decision.chosen_risk),
-    ]
+    """Price and risk of the decision's pools, and the sources and ages of the data."""
+    experiment = session.experiment(decision.experiment_id)
+    sides = experiment_detail.sides(experiment)
     texts = [
-        f"{Pool.parse(pool).label}: {formatting.usd_per_hour(price)}, risk "
-        f"{formatting.percent(risk)} within {decision.horizon_h:g} h"
-        for pool, price, risk in sides
-        if pool
+        f"{title.capitalize()}: {experiment_detail.in_words(experiment, side)}."
+        for title, side in sides.items()
     ]
-    return f"{' → '.join(texts)}. {formatting.count(decision.candidates_evaluated, 'scored pool')}."
+    texts.append(f"{formatting.count(len(experiment.candidates), 'scored pool')}.")
+    st.caption(formatting.plain(" ".join(texts)))
+    widgets.sources((o for side in sides.values() for o in side.sources), experiment.created_at)

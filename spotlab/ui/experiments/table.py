@@ -142,7 +142,10 @@ def columns(now: datetime, palette: Palette) -> dict[str, Column]:
         "from": Column("from", width=POOL_PX),
         "to": Column("to", help="“—”: STAY or FALLBACK.", width=POOL_PX),
         "risk": Column(
-            "risk before", formatting.percent, "Within the decision's horizon.", number=True
+            "risk before",
+            formatting.percent,
+            "Within the decision's horizon. “—”: on-demand (not interrupted), or unknown.",
+            number=True,
         ),
         "after": Column("risk after", formatting.percent, "“—”: no other pool.", number=True),
         "state": Column(
@@ -163,7 +166,7 @@ def _row(decision: ExperimentSummary, instance: str) -> dict[str, object]:
         "decision": formatting.decision_mark(decision.decision),
         "saving": decision.saving_usd_per_hour,
         "alternative": decision.alternative_saving_usd_per_hour,
-        "from": Pool.parse(decision.current_pool).label,
+        "from": formatting.place(Pool.parse(decision.current_pool), decision.lifecycle),
         "to": Pool.parse(chosen).label if chosen else None,
         "risk": decision.risk,
         "after": decision.chosen_risk,

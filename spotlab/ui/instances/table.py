@@ -78,6 +78,7 @@ def small_print(
 
 
 def _interruptions(moving: Sequence[ExperimentSummary]) -> tuple[float, float]:
+    """Expected interruptions a month before and after; on-demand has none."""
     before = sum(
         formatting.interruptions_a_month(d.risk, d.horizon_h) for d in moving if d.risk is not None
     )
@@ -122,7 +123,7 @@ def _row(
         "zone": instance.pool.availability_zone or instance.pool.region,
         "lifecycle": instance.lifecycle.value,
         "price": price,
-        "risk": _risk(last) if last and instance.lifecycle is Lifecycle.SPOT else None,
+        "risk": _risk(last) if last else None,
         "decision": formatting.decision_mark(last.decision if last else None),
         "saving": last.saving_usd_per_hour if last else None,
         "alternative": last.alternative_saving_usd_per_hour if last else None,
