@@ -80,7 +80,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--task",
         choices=[*TRAINERS],
-        help="task of the model (default: all tasks, one after the other)",
+        help="task of the model, or name of a simple rule (default: all, one after the other)",
     )
     add(
         "--data",

@@ -10,20 +10,19 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.decision import (
-    Candidate,
     Decision,
     Experiment,
     Lifecycle,
     alternative_saving,
     saving,
 )
-from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.domain.workload import describe_cost
 from spotlab.ui import charts
 from spotlab.ui.candidates import table
 from spotlab.ui.common import formatting, links, session, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
+from spotlab.ui.experiments import pools
 
 
 def headline(experiment: Experiment) -> str:
@@ -78,7 +77,7 @@ def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
         )
     else:
         st.write(formatting.plain(verdict.reason))
-        _show_sides(experiment)
+        pools.show(experiment)
     with st.container(horizontal=True):
         links.of_experiment(experiment.experiment_id, experiment.instance.instance_id)
         links.of_logs(session.services().experiments.correlation_id(experiment))
@@ -107,99 +106,6 @@ def as_json(experiment: Experiment) -> bytes:
     """Everything that was recorded, with names and units as in the code; unknown numbers are
     null."""
     return msgspec.json.format(msgspec.json.encode(experiment), indent=2)
-
-
-def sides(experiment: Experiment) -> dict[str, Candidate]:
-    """The current pool, and the chosen one or, for a STAY, the best alternative; known ones."""
-    verdict = experiment.verdict
-    if verdict is None:
-        return {}
-    found = {"current": verdict.current, "chosen": verdict.chosen}
-    if verdict.decision is Decision.STAY:
-        others = [c for c in experiment.candidates if c.rank and c.pool != experiment.instance.pool]
-        found["best alternative"] = min(others, key=lambda c: c.rank, default=None)
-    return {title: side for title, side in found.items() if side is not None}
-
-
-def _show_sides(experiment: Experiment) -> None:
-    """The pools of the decision side by side, with their reasons."""
-    known = sides(experiment)
-    if not known:
-        st.caption("Price or risk of the current pool was unknown, and no other pool was chosen.")
-        return
-    frame = pd.DataFrame(
-        {title: facts(side, _is_on_demand(experiment, side)) for title, side in known.items()}
-    )
-    columns = {"what": Column("")} | {title: Column(title, number=True) for title in known}
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        tables.show(
-            frame.rename_axis("what").reset_index(),
-            columns,
-            name="The pools of the decision",
-            key="sides",
-        )
-    with right:
-        for title, side in known.items():
-            why = " ".join(side.reasons)
-            if _is_on_demand(experiment, side):
-                why = f"On-demand is not interrupted. The same type on spot: {why}"
-            st.caption(
-                f"**{title.capitalize()}: {formatting.plain(_place(experiment, side))}.** "
-                f"{formatting.plain(why)}"
-            )
-
-
-def _is_on_demand(experiment: Experiment, side: Candidate) -> bool:
-    """Whether this side is the on-demand instance itself: its spot pool is not in use."""
-    instance, verdict = experiment.instance, experiment.verdict
-    is_current = verdict is not None and side is verdict.current
-    return is_current and instance.lifecycle is Lifecycle.ON_DEMAND
-
-
-def _place(experiment: Experiment, side: Candidate) -> str:
-    on_demand = _is_on_demand(experiment, side)
-    return formatting.place(side.pool, Lifecycle.ON_DEMAND if on_demand else Lifecycle.SPOT)
-
-
-def in_words(experiment: Experiment, side: Candidate) -> str:
-    """A pool with its price and risk, with units."""
-    place = _place(experiment, side)
-    if _is_on_demand(experiment, side):
-        price = formatting.usd_per_hour(side.on_demand_price_usd_per_hour)
-        return f"{place}, {price}, not interrupted"
-    return (
-        f"{place}, {formatting.usd_per_hour(side.spot_price_usd_per_hour)}, risk "
-        f"{formatting.percent(side.risk)} within {side.horizon_h:g} h"
-    )
-
-
-def facts(side: Candidate, on_demand: bool = False) -> dict[str, str]:
-    """A pool's numbers with their units, by label.
-
-    Args:
-        side: the pool.
-        on_demand: it is the pool of an on-demand instance, which does not use it.
-    """
-    known = {
-        "type": side.pool.instance_type,
-        "zone": side.pool.availability_zone or side.pool.region,
-        "spot price": formatting.usd_per_hour(side.spot_price_usd_per_hour),
-        f"risk within {side.horizon_h:g} h": formatting.percent(side.risk),
-        "interruptions a month": f"{HOURS_PER_MONTH * side.hazard_per_hour:.2f}",
-        "expected cost": f"{formatting.usd_finer(side.expected_cost_usd_per_hour)} USD/h",
-        "on-demand price": formatting.usd_per_hour(side.on_demand_price_usd_per_hour),
-        "rank": f"{side.rank:,}" if side.rank else "not ranked",
-    }
-    if on_demand:
-        known |= {
-            "spot price": "not on spot",
-            f"risk within {side.horizon_h:g} h": "not interrupted",
-            "interruptions a month": "0",
-            "expected cost": known["on-demand price"],
-            "rank": "not ranked",
-        }
-    return known
 
 
 def _show_candidates(experiment: Experiment, palette: Palette) -> None:
@@ -320,7 +226,7 @@ def _show_parameters(values: Mapping[str, float]) -> None:
 
 
 def _show_features(experiment: Experiment) -> None:
-    known = sides(experiment)
+    known = pools.sides(experiment)
     if not known:
         st.caption("Neither the current pool nor another pool was scored.")
         return
@@ -341,7 +247,9 @@ def _show_features(experiment: Experiment) -> None:
 
 
 def _show_sources(experiment: Experiment) -> None:
-    origins = list(dict.fromkeys(o for side in sides(experiment).values() for o in side.sources))
+    origins = list(
+        dict.fromkeys(o for side in pools.sides(experiment).values() for o in side.sources)
+    )
     if not origins:
         st.caption("No sources: the current pool was not scored, and no other was chosen.")
         return

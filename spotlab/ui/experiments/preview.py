@@ -10,7 +10,7 @@ import streamlit as st
 
 from spotlab.domain.ports import ExperimentSummary
 from spotlab.ui.common import formatting, links, open_row, session, widgets
-from spotlab.ui.experiments import experiment_detail
+from spotlab.ui.experiments import pools
 
 TABLE: Final = "history"
 PARAMETER: Final = "decision"
@@ -65,11 +65,13 @@ def _open(experiment_id: int) -> None:
 def show_figures(decision: ExperimentSummary) -> None:
     """Price and risk of the decision's pools, and the sources and ages of the data."""
     experiment = session.experiment(decision.experiment_id)
-    sides = experiment_detail.sides(experiment)
+    sides = pools.sides(experiment)
     texts = [
-        f"{title.capitalize()}: {experiment_detail.in_words(experiment, side)}."
+        f"{title.capitalize()}: {pools.in_words(experiment, side)}."
         for title, side in sides.items()
     ]
+    if pools.is_fallback(experiment) and "current" in sides:
+        texts.append(f"Chosen: {pools.on_demand_in_words(sides['current'])}.")
     texts.append(f"{formatting.count(len(experiment.candidates), 'scored pool')}.")
     st.caption(formatting.plain(" ".join(texts)))
     widgets.sources((o for side in sides.values() for o in side.sources), experiment.created_at)

@@ -17,6 +17,7 @@ from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
 
 DECISION_PX = 118
+NAME_PX = 160
 SAVING_HELP = (
     "What the decision saves: expected cost before minus after, including interruptions. A STAY "
     "saves 0; negative: a move that costs more, for less risk. “—”: a price or a risk is unknown."
@@ -166,7 +167,7 @@ def columns(horizon_h: float, now: datetime, palette: Palette) -> dict[str, Colu
     """The columns of the fleet's table."""
     marks = {mark: decision for decision, mark in formatting.DECISION_MARKS.items()}
     return {
-        "name": Column("name", help="Name tag, or the instance id."),
+        "name": Column("name", help="Name tag, or the instance id.", width=NAME_PX),
         "decision": Column(
             "decision",
             help="The last decision. Select a row to see the reason.",
