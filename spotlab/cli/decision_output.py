@@ -7,7 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from spotlab.cli.command import iso
-from spotlab.domain.decision import Candidate, Experiment, drop_label
+from spotlab.domain.decision import (
+    Candidate,
+    Experiment,
+    Verdict,
+    alternative_saving,
+    drop_label,
+    saving,
+)
 from spotlab.domain.decision_explanation import DecisionExplanation
 from spotlab.domain.market import Pool, Provenance
 from spotlab.domain.simultaneous_losses import Change, FleetLosses, Losses, describe
@@ -143,7 +150,7 @@ def evaluate_document(experiments: Sequence[Experiment], losses: FleetLosses) ->
                 "policy": experiment.policy_version,
                 "current": place_document(experiment.instance.pool),
                 "chosen": _chosen(experiment),
-                "saving_usd_per_hour": _saving(experiment),
+                **_savings(experiment.verdict),
                 "margin": _margin(experiment),
                 "candidates_evaluated": experiment.candidates_evaluated,
                 "duration_ms": round(experiment.duration_ms, 2),
@@ -283,5 +290,10 @@ def place_document(pool: Pool) -> dict[str, Any]:
     }
 
 
-def _saving(experiment: Experiment) -> float | None:
-    return experiment.verdict.saving_usd_per_hour if experiment.verdict else None
+def _savings(verdict: Verdict | None) -> dict[str, float | None]:
+    """What the decision saves, and what the best alternative to a STAY would save."""
+    compared = (verdict.decision, verdict.saving_usd_per_hour) if verdict else (None, None)
+    return {
+        "saving_usd_per_hour": saving(*compared),
+        "alternative_saving_usd_per_hour": alternative_saving(*compared),
+    }

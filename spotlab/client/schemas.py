@@ -114,6 +114,7 @@ class Decision(msgspec.Struct, frozen=True):
     spot_price_usd_per_hour: float | None
     chosen_price_usd_per_hour: float | None
     saving_usd_per_hour: float | None
+    alternative_saving_usd_per_hour: float | None
     shadow: bool
     degraded: tuple[str, ...]
     error: str
@@ -207,6 +208,7 @@ class Verdict(msgspec.Struct, frozen=True):
     current: Candidate | None
     chosen: Candidate | None
     saving_usd_per_hour: float | None
+    alternative_saving_usd_per_hour: float | None = None
     margin: Margin | None = None
     runner_up: RunnerUp | None = None
 

@@ -26,6 +26,36 @@ class Decision(StrEnum):
     FALLBACK_ONDEMAND = "FALLBACK_ONDEMAND"
 
 
+MOVES: Final = (Decision.SWITCH, Decision.FALLBACK_ONDEMAND)
+"""The decisions that take an instance off its pool."""
+
+
+def saving(decision: Decision | None, compared: float | None) -> float | None:
+    """What a decision saves, USD per hour: 0 for a STAY, negative if it costs more.
+
+    Args:
+        decision: None: none was made.
+        compared: `saving_usd_per_hour` of its verdict.
+    Returns:
+        None if it is unknown.
+    """
+    if decision is Decision.STAY:
+        return 0.0
+    return compared if decision in MOVES else None
+
+
+def alternative_saving(decision: Decision | None, compared: float | None) -> float | None:
+    """What the best alternative to a STAY would save, USD per hour; it was too little.
+
+    Args:
+        decision: None: none was made.
+        compared: `saving_usd_per_hour` of its verdict.
+    Returns:
+        None if the decision is no STAY, there is no alternative, or it is unknown.
+    """
+    return compared if decision is Decision.STAY else None
+
+
 class Lifecycle(StrEnum):
     """How an instance is paid for."""
 
@@ -235,7 +265,8 @@ class Verdict:
         current: its pool, scored; None if price or risk is unknown.
         chosen: the candidate to switch to; None unless SWITCH.
         saving_usd_per_hour: expected cost before minus after, USD per hour (may be negative for a
-            fallback); None if either is unknown.
+            fallback); for a STAY, after the best alternative (see `saving`). None if either is
+            unknown.
         margin: of the chosen move, or for STAY of the best move that was possible; None if there
             was none or its cost is unknown.
         runner_up: the best option that was not taken, or None.

@@ -98,7 +98,7 @@ def _reasons(
     reasons.append(
         "The advisor does not list this type in this region."
         if bucket is None
-        else f"Interruption rate {BUCKET_LABELS[int(bucket)]} last month (advisor)."
+        else f"Advisor: {BUCKET_LABELS[int(bucket)]} were interrupted last month."
     )
     reasons.append(
         f"Risk {100 * float(row['risk']):.2f} % within {horizon_h:g} h; one interruption "
@@ -121,12 +121,12 @@ def _evidence_reasons(evidence: Evidence | None, horizon_h: float) -> list[str]:
         observations.append(
             f"{siblings} in other zones of the region, with weight {evidence.sibling_weight:g}"
         )
+    was, now = f"{100 * before:.2f} %", f"{100 * after:.2f} %"
+    if was == now:
+        return [f"{' and '.join(observations)}: too little to change the risk of {now}."]
     singular = len(observations) == 1 and max(evidence.events, evidence.sibling_events) <= 1
     verb = ("raise" if after > before else "lower") + "s" * singular
-    return [
-        f"{' and '.join(observations)} {verb} the risk from {100 * before:.2f} % to "
-        f"{100 * after:.2f} %."
-    ]
+    return [f"{' and '.join(observations)} {verb} the risk from {was} to {now}."]
 
 
 def _observation(events: int, exposure_h: float) -> str:

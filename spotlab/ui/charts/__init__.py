@@ -1,6 +1,6 @@
 """Charts: pure functions from data to a Plotly figure, coloured by a Palette."""
 
-from spotlab.ui.charts.backtests import Outcome, tradeoff
+from spotlab.ui.charts.backtests import Outcome, equal_outcomes, line_through, tradeoff
 from spotlab.ui.charts.base import CONFIG
 from spotlab.ui.charts.calibration import (
     Estimate,
@@ -31,11 +31,13 @@ __all__ = [
     "caption",
     "changes",
     "drops",
+    "equal_outcomes",
     "extent",
     "fleet_curve",
     "forest",
     "frontier",
     "heat_map",
+    "line_through",
     "margin",
     "precision_recall",
     "price_history",

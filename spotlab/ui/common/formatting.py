@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-from spotlab.domain.decision import Decision
-from spotlab.domain.market import MarketName
+from spotlab.domain.decision import Decision, Lifecycle
+from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.inference.explanation_text import percent as _percent
 from spotlab.telemetry.invisible_characters import visible
@@ -97,6 +97,15 @@ def usd(value: float | None, *, sign: bool = False, finer: int = 0) -> str:
     return _signs(f"{value:+,.{digits}f}" if sign else f"{value:,.{digits}f}", sign)
 
 
+def saving(value: float | None) -> str:
+    """What a decision saves, USD per hour: `0` for a STAY, with a sign otherwise.
+
+    >>> saving(0.0), saving(0.0224), saving(-0.1252)
+    ('0', '+0.0224', '−0.1252')
+    """
+    return "0" if value == 0.0 else usd(value, sign=True)
+
+
 def usd_finer(value: float | None) -> str:
     """USD per hour with one more decimal: an expected cost next to the price it includes."""
     return usd(value, finer=1)
@@ -162,6 +171,11 @@ def milliseconds(value: float | None) -> str:
 def decision_mark(decision: Decision | None) -> str:
     """A decision as a shape and a word, readable without colour."""
     return DECISION_MARKS[decision] if decision is not None else NOT_DECIDED
+
+
+def place(pool: Pool, lifecycle: Lifecycle) -> str:
+    """Where an instance runs: `m5.large in us-east-1a`, or `on-demand m5.large`."""
+    return f"on-demand {pool.instance_type}" if lifecycle is Lifecycle.ON_DEMAND else pool.label
 
 
 def state_mark(state: str) -> str:

@@ -18,9 +18,12 @@ import streamlit as st
 
 from spotlab.telemetry.invisible_characters import visible
 from spotlab.ui.common.formatting import UNKNOWN
+from spotlab.ui.common.theme import palette
 
 ROW_PX: Final = 33
 HEADER_PX: Final = 35
+MARK: Final = "▸"
+"""Marks the open row in its first column, and its background."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ def show(
     select: Sequence[Literal["multi-row", "single-row", "single-cell"]] = (),
     max_rows: int = 14,
     rows: Sequence[str] = (),
+    marked: int | None = None,
 ) -> list[int]:
     """Show a table.
 
@@ -67,12 +71,13 @@ def show(
         max_rows: a longer table scrolls.
         rows: ids of the rows, if there are actions on a selected row: when the rows change, the
             selection is cleared instead of moving to another row.
+        marked: position of the row that is open.
     Returns:
         Positions of the selected rows; a clicked cell counts as its row, first.
     """
     shown = frame[list(columns)]
     state = st.dataframe(
-        styled(shown, columns),
+        styled(shown, columns, marked),
         hide_index=True,
         height="content" if len(shown) <= max_rows else HEADER_PX + ROW_PX * max_rows,
         column_config={column: _config(spec) for column, spec in columns.items()},
@@ -151,8 +156,8 @@ def key_of(key: str, rows: Sequence[str]) -> str:
     return f"{key} {crc32('|'.join(rows).encode()):08x}" if rows else key
 
 
-def styled(frame: pd.DataFrame, columns: Mapping[str, Column]) -> Any:
-    """The frame with the text and colour of each cell."""
+def styled(frame: pd.DataFrame, columns: Mapping[str, Column], marked: int | None = None) -> Any:
+    """The frame with the text and colour of each cell, and the marked row."""
     texts: dict[Any, Any] = {
         column: spec.show for column, spec in columns.items() if spec.show is not str
     }
@@ -160,6 +165,13 @@ def styled(frame: pd.DataFrame, columns: Mapping[str, Column]) -> Any:
     for column, spec in columns.items():
         if spec.colour is not None:
             style = style.map(_css(spec.colour), subset=[column])
+    if marked is not None:
+        first = next(iter(columns))
+        row, show_first = frame.index[marked], texts.get(first, str)
+        style = style.format(lambda value: f"{MARK} {show_first(value)}", subset=(row, [first]))
+        style = style.set_properties(
+            subset=(row, list(columns)), **{"background-color": palette().scale[0]}
+        )
     return style
 
 
