@@ -13,6 +13,7 @@ class MarginRule(StrEnum):
     MINIMUM_SAVING = "minimum saving"
     COOLDOWN = "cooldown after a switch"
     RISK_CEILING = "risk ceiling"
+    PRICE_OF_SAFETY = "price of safety"
     NO_ALTERNATIVE = "no alternative"
     UNKNOWN = "unknown price or risk"
 
@@ -23,7 +24,7 @@ class Margin:
 
     A part above 0 speaks for the move. `total` is exactly their sum. The move is made when the
     total is at least 0, unless `rule` says otherwise: a cooldown forbids moves, and a pool over
-    the risk ceiling is left even for a dearer one.
+    the risk ceiling is left for a dearer one if that is not too much for what it avoids.
 
     Args:
         price: spot or on-demand price here minus there.

@@ -46,6 +46,8 @@ class PolicyParams:
         ceiling_hysteresis_fraction: an instance leaves its own pool only when the pool's risk is
             above the ceiling by more than this share, so that a risk that moves around the ceiling
             causes no switch each time.
+        max_avoided_interruption_usd: most that leaving a pool over the ceiling may cost for each
+            interruption that it avoids, USD; a move that costs more is not made.
         max_price_age_h: a pool whose price was read longer ago is not used, hours; does not apply
             to a recorded market.
         switch_downtime_h: cost of a switch itself, hours of work at the on-demand price.
@@ -62,6 +64,7 @@ class PolicyParams:
     cooldown_h: float = 6.0
     risk_ceiling: float = 0.0075
     ceiling_hysteresis_fraction: float = 0.1
+    max_avoided_interruption_usd: float = 250.0
     max_price_age_h: float = 48.0
     switch_downtime_h: float = 0.1
     expected_stay_h: float = 72.0
@@ -86,6 +89,7 @@ class Unit(StrEnum):
     """Unit of a parameter."""
 
     SHARE = "share"
+    USD = "USD"
     USD_PER_HOUR = "USD/h"
     HOURS = "h"
 
@@ -163,6 +167,14 @@ PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
             1.0,
             "An instance leaves its own pool only when the pool's risk is above the ceiling by "
             "more than this share of it.",
+        ),
+        "max_avoided_interruption_usd": Parameter(
+            "Price of safety",
+            Unit.USD,
+            0.0,
+            1e9,
+            "Most that leaving a pool over the ceiling may cost for each interruption that it "
+            "avoids; a move that costs more is not made.",
         ),
         "max_price_age_h": Parameter(
             "Maximum price age",

@@ -149,6 +149,7 @@ class Changes:
     cooldown_h: float | None = None
     hysteresis_fraction: float | None = None
     ceiling_hysteresis_fraction: float | None = None
+    max_avoided_interruption_usd: float | None = None
     switch_downtime_h: float | None = None
     expected_stay_h: float | None = None
     max_price_age_h: float | None = None

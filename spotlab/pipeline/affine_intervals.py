@@ -29,6 +29,13 @@ class Line:
         """It, less a constant."""
         return Line(self.at - amount, self.slope)
 
+    def roots(self) -> Iterator[float]:
+        """The offsets at which it is 0."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = -self.at / self.slope
+        for offset in np.unique(found[np.isfinite(found)]):
+            yield float(offset)
+
 
 def line_between(at: float, further: float, step: float) -> Line:
     """The line through a value at offset 0 and another at `step`."""

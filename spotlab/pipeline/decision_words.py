@@ -89,7 +89,7 @@ def margin_sentence(verdict: Verdict, margin: Margin) -> str:
     if margin.guards:
         sentence += f"; the policy demands {usd(-margin.guards)}"
     if margin.rule is MarginRule.RISK_CEILING:
-        sentence += "; a pool over the risk ceiling is left whatever that costs"
+        sentence += "; a pool over the risk ceiling is left for that"
     return f"{sentence}."
 
 

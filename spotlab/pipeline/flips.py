@@ -331,13 +331,7 @@ def _ends(case: DecisionCase, at: Terms, further: Terms, step: float) -> Iterabl
         policy.min_saving_fraction + policy.hysteresis_fraction,
     }:
         if at.unsafe:
-            if on_demand is not None:
-                yield from ends_of_union(
-                    [
-                        on_demand.minus(costs).less(least_usd),
-                        on_demand.times(1 - share).minus(costs),
-                    ]
-                )
+            yield from _ends_over_ceiling(case, costs, staying, moving, on_demand, share)
             continue
         cheaper = [] if on_demand is None else [on_demand.minus(costs)]
         gain = staying.minus(costs).minus(moving)
@@ -347,6 +341,44 @@ def _ends(case: DecisionCase, at: Terms, further: Terms, step: float) -> Iterabl
             yield from ends_of_union(cheaper)
             yield from ends_of_union([staying.minus(on_demand).minus(moving).less(least_usd)])
             yield from ends_of_union([staying.times(1 - share).minus(on_demand).minus(moving)])
+
+
+def _ends_over_ceiling(
+    case: DecisionCase,
+    costs: Line,
+    staying: Line,
+    moving: Line,
+    on_demand: Line | None,
+    share: float,
+) -> Iterable[float]:
+    """The same where the own pool is over the risk ceiling.
+
+    Only the cheapest pool is looked at then, so every pool's ends are candidates, and every cost
+    at which another one becomes the cheapest.
+    """
+    policy, current = case.policy, case.current
+    if current is None:
+        return
+    most, here = policy.max_avoided_interruption_usd, current.hazard_per_hour
+    there = case.hazards[case.ceiling_risks() <= policy.risk_ceiling]
+    per_hour = case.performance[case.ceiling_risks() <= policy.risk_ceiling]
+    gain = staying.minus(costs).minus(moving)
+    conditions = [gain, gain.less(0.0)]
+    if len(there) == len(costs.at):
+        conditions.append(Line(gain.at + most * (here - there / per_hour), gain.slope))
+    if len(costs.at):
+        cheapest = int(costs.at.argmin())
+        conditions.append(Line(costs.at - costs.at[cheapest], costs.slope - costs.slope[cheapest]))
+    if on_demand is not None:
+        to_on_demand = staying.minus(on_demand).minus(moving)
+        conditions += [
+            on_demand.minus(costs).less(policy.min_saving_usd_per_hour),
+            on_demand.times(1 - share).minus(costs),
+            to_on_demand,
+            Line(to_on_demand.at + most * here, to_on_demand.slope),
+        ]
+    for line in conditions:
+        yield from line.roots()
 
 
 def _with(policy: PolicyParams, name: str, value: float) -> PolicyParams:

@@ -241,16 +241,20 @@ def _leave_unsafe(situation: Situation, current: Candidate, params: PolicyParams
     risk_text = (
         f"Risk on {current.pool.label} is {percent(current.ceiling_risk)} within "
         f"{CEILING_HORIZON_H:g} h, "
-        f"above the risk ceiling of {percent(params.risk_ceiling)}."
+        f"above the risk ceiling of {percent(params.risk_ceiling)}"
     )
-    target = preferred(best, on_demand, params)
-    move = _move(situation, target, demanded, MarginRule.RISK_CEILING)
-    if target is not None and move is not None:
-        reason = (
-            f"{risk_text} {pool_at_price(target)} has {percent(target.ceiling_risk)}: "
-            f"{saving_text(move.margin.saving)}."
-        )
-        return _go(situation, move, reason, demanded)
+    first = preferred(best, on_demand, params)
+    targets = [None] if first is None else [first, None]
+    moves = [_move(situation, each, demanded, MarginRule.RISK_CEILING) for each in targets]
+    known = [each for each in moves if each is not None]
+    allowed = [
+        each
+        for each in known
+        if avoided_interruption_usd(current, each) <= params.max_avoided_interruption_usd
+    ]
+    if known and not allowed:
+        move = min(known, key=lambda each: avoided_interruption_usd(current, each))
+        return _stay_over_ceiling(situation, current, move, risk_text, params, demanded)
     cause = (
         f"no other {situation.available}pool below the ceiling meets the requirements"
         if best is None
@@ -259,14 +263,61 @@ def _leave_unsafe(situation: Situation, current: Candidate, params: PolicyParams
         if on_demand is not None and best.expected_cost_usd_per_hour < on_demand
         else f"the best other pool ({best.pool.label}) is not cheaper than on-demand"
     )
-    if move is None:
-        reason = f"{risk_text} Since {cause}, on-demand is safer; its price is unknown."
+    if not known:
+        reason = f"{risk_text}. Since {cause}, on-demand is safer; its price is unknown."
         return Verdict(Decision.FALLBACK_ONDEMAND, reason, current, None, None)
+    move = allowed[0]
+    worth = saving_text(move.margin.saving)
+    if move.margin.saving < 0:
+        worth += (
+            f", {avoided_interruption_usd(current, move):,.0f} USD for each interruption avoided"
+        )
+    if move.candidate is not None:
+        to = f"{pool_at_price(move.candidate)} has {percent(move.candidate.ceiling_risk)}"
+        return _go(situation, move, f"{risk_text}. {to}: {worth}.", demanded)
+    if first is not None:
+        cause = "the best other pool avoids too few interruptions for its price"
     reason = (
-        f"{risk_text} Since {cause}, on-demand at {usd(move.expected_cost_usd_per_hour)} is safer: "
-        f"{saving_text(move.margin.saving)}."
+        f"{risk_text}. Since {cause}, on-demand at {usd(move.expected_cost_usd_per_hour)} is "
+        f"safer: {worth}."
     )
     return _go(situation, move, reason, demanded)
+
+
+def avoided_interruption_usd(current: Candidate, move: Move) -> float:
+    """What a move costs for each interruption that it avoids, USD; 0 or less: it saves.
+
+    Infinite if it costs more and avoids none.
+    """
+    there = 0.0
+    if move.candidate is not None:
+        there = move.candidate.hazard_per_hour / move.candidate.performance
+    cost, avoided = -move.margin.saving, current.hazard_per_hour - there
+    if cost <= 0.0:
+        return cost
+    return cost / avoided if avoided > 0.0 else float("inf")
+
+
+def _stay_over_ceiling(
+    situation: Situation,
+    current: Candidate,
+    move: Move,
+    risk_text: str,
+    params: PolicyParams,
+    demanded: Limits,
+) -> Verdict:
+    """STAY, because avoiding an interruption would cost too much."""
+    price = avoided_interruption_usd(current, move)
+    each = (
+        "and avoids none"
+        if price == float("inf")
+        else (f"{price:,.0f} USD for each interruption that this avoids")
+    )
+    reason = (
+        f"{risk_text}, but {_where(move)} costs {usd(-move.margin.saving)} more, {each}; the "
+        f"policy allows {params.max_avoided_interruption_usd:,.0f} USD. Stays."
+    )
+    return _stay(situation, move, reason, MarginRule.PRICE_OF_SAFETY, demanded)
 
 
 def _compare_costs(situation: Situation, current: Candidate, params: PolicyParams) -> Verdict:
@@ -341,6 +392,8 @@ def _stay(
         MarginRule.MINIMUM_SAVING: f"it would save {usd(margin.saving)}, less than the minimum of "
         f"{usd(demanded.min_saving_usd_per_hour)}",
         MarginRule.COST: f"it would cost {usd(-margin.saving)} more",
+        MarginRule.PRICE_OF_SAFETY: f"it would cost {usd(-margin.saving)} more, too much for what "
+        "it avoids",
     }[rule]
     runner_up = RunnerUp(
         move.decision,

@@ -161,6 +161,6 @@ def test_the_parts_of_a_margin_add_up_to_the_difference_of_the_costs(
     total = parts.pop("total")
     assert sum(parts.values()) == pytest.approx(total, abs=1e-12)
     if verdict.decision is Decision.STAY:
-        assert total < 0 or margin.rule is MarginRule.COOLDOWN
+        assert total < 0 or margin.rule in (MarginRule.COOLDOWN, MarginRule.PRICE_OF_SAFETY)
     else:
         assert total >= 0 or margin.rule is MarginRule.RISK_CEILING

@@ -49,6 +49,7 @@ def random_changes(draw: random.Random) -> Changes:
         "cooldown_h": [0.0, 6.0, 48.0],
         "hysteresis_fraction": [0.0, 0.05, 0.5],
         "ceiling_hysteresis_fraction": [0.0, 0.1, 1.0],
+        "max_avoided_interruption_usd": [0.0, 1.0, 250.0, 1e9],
         "switch_downtime_h": [0.0, 0.1, 3.0],
         "expected_stay_h": [0.1, 72.0],
         "max_price_age_h": [0.1, 12.0, 48.0],
