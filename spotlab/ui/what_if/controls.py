@@ -33,6 +33,7 @@ STEPS: Final[Mapping[str, tuple[float, ...]]] = {
     "max_price_age_h": (1, 3, 6, 12, 24, 48, 72, 168),
 }
 """Values that a slider offers, beside today's and the one in the URL."""
+_UNDO_PX: Final = 16
 _FIRST: Final = ("risk_ceiling", "min_saving_fraction")
 _YES_NO: Final = {"allow": ("allowed", "not allowed"), "": ("required", "not required")}
 
@@ -115,18 +116,19 @@ def _show_controls(
     names: list[str] | tuple[str, ...], today: Values, changes: Changes, subject: str
 ) -> None:
     for name in names:
-        control, undo = st.columns([8, 1], vertical_alignment="center", gap="small")
-        with control:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             _show_control(name, today.get(name, ()), changes.as_dict().get(name), subject)
-        if name in changes.as_dict():
-            undo.button(
-                ":material/undo:",
-                type="tertiary",
-                help=f"{KNOBS[name].label}: back to today's value",
-                on_click=_reset,
-                args=(name,),
-                key=f"what-if undo {name}",
-            )
+            if name in changes.as_dict():
+                st.button(
+                    ":material/undo:",
+                    type="tertiary",
+                    help=f"{KNOBS[name].label}: back to today's value",
+                    on_click=_reset,
+                    args=(name,),
+                    key=f"what-if undo {name}",
+                )
+            else:
+                st.space(_UNDO_PX)  # the slider keeps its width when the button appears
 
 
 def _show_control(name: str, today: tuple[float, ...], chosen: float | None, subject: str) -> None:
