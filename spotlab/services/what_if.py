@@ -205,6 +205,21 @@ class WhatIfService(Service):
         return self.lab.process_state(_Preparations).fleet(self.lab, instances, workloads.applied)
 
 
+@dataclass(frozen=True, slots=True)
+class _Preparation:
+    """An instance prepared.
+
+    Args:
+        result: the arrays; or why there are none.
+        scored: the market that they were read from.
+        note: why it was not scored by the assigned model, or "".
+    """
+
+    result: PreparedInstance | str
+    scored: ScoredMarket
+    note: str
+
+
 @dataclass(slots=True)
 class _Preparations:
     """Prepared instances of one market moment, shared by all users of this process."""
@@ -212,8 +227,7 @@ class _Preparations:
     versions: tuple[int, ...] = ()
     until: float = 0.0
     scored: dict[str | None, ScoredMarket] = field(default_factory=dict)
-    prepared: OrderedDict[str, PreparedInstance | str] = field(default_factory=OrderedDict)
-    notes: dict[str, str] = field(default_factory=dict)
+    by_id: OrderedDict[str, _Preparation] = field(default_factory=OrderedDict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fleet(
@@ -225,51 +239,46 @@ class _Preparations:
         """The instances prepared, and their market; what is missing or outdated is prepared."""
         with self.lock:
             self._forget_outdated(lab)
-            missing = [each for each in instances if each.instance_id not in self.prepared]
+            missing = [each for each in instances if each.instance_id not in self.by_id]
             applied = workloads_of(missing) if missing else {}
             for each in missing:
-                self._prepare(lab, each, applied[each.instance_id])
-            found = [(each, self.prepared[each.instance_id]) for each in instances]
-            moment = self._moment([each.instance_id for each in instances])
-            while len(self.prepared) > MAX_PREPARED:
-                self.prepared.popitem(last=False)
-        ready = [each for _, each in found if isinstance(each, PreparedInstance)]
-        failures = [(instance, each) for instance, each in found if isinstance(each, str)]
-        return PreparedFleet(ready, failures), moment
+                self.by_id[each.instance_id] = self._prepare(lab, each, applied[each.instance_id])
+            found = [(each, self.by_id[each.instance_id]) for each in instances]
+            while len(self.by_id) > MAX_PREPARED:
+                self.by_id.popitem(last=False)
+        ready = [each.result for _, each in found if isinstance(each.result, PreparedInstance)]
+        failures = [(one, each.result) for one, each in found if isinstance(each.result, str)]
+        return PreparedFleet(ready, failures), _moment([each for _, each in found])
 
     def _forget_outdated(self, lab: Lab) -> None:
         versions = tuple(lab.bus.version(topic) for topic in _TOPICS)
         if versions != self.versions or time.monotonic() >= self.until:
             self.scored.clear()
-            self.prepared.clear()
-            self.notes.clear()
+            self.by_id.clear()
             self.versions, self.until = versions, time.monotonic() + PREPARED_FOR_S
 
-    def _prepare(self, lab: Lab, instance: Instance, applied: AppliedWorkload) -> None:
+    def _prepare(self, lab: Lab, instance: Instance, applied: AppliedWorkload) -> _Preparation:
         model, note = lab.deciding_model(instance)
-        if note:
-            self.notes[instance.instance_id] = note
         if model not in self.scored:
             self.scored[model] = lab.scored(model)
+        scored = self.scored[model]
         last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)
         try:
-            prepared = prepare(instance, self.scored[model], last_switch_at, applied)
+            return _Preparation(prepare(instance, scored, last_switch_at, applied), scored, note)
         except (SpotlabError, ValueError) as exc:
-            self.prepared[instance.instance_id] = str(exc)
-        else:
-            self.prepared[instance.instance_id] = prepared
+            return _Preparation(str(exc), scored, note)
 
-    def _moment(self, instance_ids: Sequence[str]) -> Moment | None:
-        if not self.scored:
-            return None
-        markets = [*self.scored.values()]
-        data = markets[0].data
-        notes = [self.notes[each] for each in instance_ids if each in self.notes]
-        return Moment(
-            data.market,
-            data.as_of,
-            len(markets[0].table),
-            tuple(sorted({each.model for each in markets})),
-            tuple(data.origins.values()),
-            tuple(dict.fromkeys((*data.degraded, *notes))),
-        )
+
+def _moment(preparations: Sequence[_Preparation]) -> Moment | None:
+    if not preparations:
+        return None
+    scored = preparations[0].scored
+    notes = [each.note for each in preparations if each.note]
+    return Moment(
+        scored.data.market,
+        scored.data.as_of,
+        len(scored.table),
+        tuple(sorted({each.scored.model for each in preparations})),
+        tuple(scored.data.origins.values()),
+        tuple(dict.fromkeys((*scored.data.degraded, *notes))),
+    )

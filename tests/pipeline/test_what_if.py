@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,8 +29,10 @@ from spotlab.domain.risk import hazard_from_monthly_rate
 from spotlab.domain.what_if import KNOBS, Changes, Part, Unit
 from spotlab.domain.workload import NO_WORKLOAD, PRESETS, AppliedWorkload, AssignmentScope
 from spotlab.errors import InvalidInput
-from spotlab.pipeline.evaluate import Evaluation, evaluate
+from spotlab.pipeline.evaluate import Evaluation, current_and_best, evaluate
+from spotlab.pipeline.filter import hardware_shortfalls, requirements_of
 from spotlab.pipeline.preparation import prepare
+from spotlab.pipeline.rank import rank
 from spotlab.pipeline.score import ScoredMarket, score_market
 from spotlab.pipeline.stage_trace import Tracer
 from spotlab.pipeline.what_if import prepare_fleet, totals
@@ -119,6 +122,39 @@ def test_a_step_decides_as_an_evaluation_does(seed: int, market_seed: int) -> No
     assert found.saving_usd_per_hour == expected.saving_usd_per_hour
     assert found.margin == expected.margin
     assert found.runner_up == expected.runner_up
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, MARKETS - 1))
+def test_the_best_two_are_those_of_a_ranking_with_performance(seed: int, number: int) -> None:
+    draw = random.Random(seed)
+    scored, changes = market(number), random_changes(draw)
+    instance = random_instance(draw)
+    if instance.pool.instance_type == "odd":
+        return
+    speed = {name: draw.choice([0.5, 1.0, 1.0, 1.3]) for name in TYPES}
+    performance = np.array([speed[name] for name in scored.table["instance_type"]])
+    policy, workload = changes.policy(PolicyParams()), changes.workload(PRESETS[0])
+    ranking = rank(
+        scored,
+        requirements_of(instance, scored.table, workload),
+        policy,
+        workload,
+        on_demand_usd_per_hour=scored.on_demand_usd_per_hour(instance.pool),
+        shortfalls=hardware_shortfalls(
+            instance.pool.instance_type,
+            scored.hardware,
+            workload.hardware,
+            instance.requirements,
+        ),
+        performance=performance,
+    )
+    situation = prepare(instance, scored, None, performance=performance).situation(
+        policy, workload, NOW
+    )
+    ranked = current_and_best(instance, ranking)
+    found = (situation.current, situation.best, situation.second)
+    assert [numbers_of(each) for each in found] == [numbers_of(each) for each in ranked]
 
 
 def numbers_of(candidate: object) -> dict[str, object] | None:
