@@ -9,7 +9,7 @@ from spotlab.ui import charts
 from spotlab.ui.common import guard, links, session, widgets
 from spotlab.ui.common.formatting import plain
 from spotlab.ui.common.theme import palette
-from spotlab.ui.explanations import view
+from spotlab.ui.explanations import decision, view
 
 guard.require(Right.READ)
 
@@ -25,11 +25,18 @@ if current is not None:
     change = difference(explain(model, subject.frame, current, subject.horizon_h), explanation)
 comparison = difference_sentences(change) if change is not None else ()
 
+told = None
+if subject.experiment_id is not None and pool == subject.pools[0]:  # no other pool is asked for
+    told = session.decision_explanation(subject.experiment_id)
 with top:
     widgets.headline(
-        (comparison or sentences)[0].removesuffix("."),
+        plain(decision.headline(told))
+        if told is not None
+        else (comparison or sentences)[0].removesuffix("."),
         f"Based on {subject.title}; model {subject.model}; risks within {subject.horizon_h:g} h.",
     )
+if told is not None:
+    decision.show(told)
 
 if change is not None and current is not None:
     st.header(plain(f"Compared with the current pool, {current.label}"), anchor=False)

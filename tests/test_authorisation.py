@@ -73,7 +73,9 @@ OPERATIONS: Final[dict[str, Right | None]] = {
             "get_experiment",
             "list_experiment_candidates",
             "list_experiment_outcomes",
+            "explain_decision",
             "explain_experiment",
+            "replay_experiment",
             "list_models",
             "get_model",
             "list_model_events",
@@ -89,13 +91,38 @@ OPERATIONS: Final[dict[str, Right | None]] = {
             "list_alert_deliveries",
             "list_alert_rules",
             "get_alert_rule",
+            "list_throughputs",
+            "list_performance_claims",
+            "compare_performance",
+            "list_workloads",
+            "get_workload",
+            "list_workload_versions",
+            "list_workload_assignments",
+            "get_instance_workload",
+            "list_policies",
+            "get_policy",
+            "get_policy_diff",
+            "get_policy_shadow",
+            "get_policy_preview",
             "what_if",
         ),
         Right.READ,
     ),
     **dict.fromkeys(
-        ("assign_model", "set_mode", "set_shadow", "set_requirements"), Right.CHANGE_INSTANCES
+        (
+            "assign_model",
+            "set_mode",
+            "set_shadow",
+            "set_requirements",
+            "save_throughputs",
+            "remove_throughputs",
+            "save_workload",
+            "assign_workload",
+            "unassign_workload",
+        ),
+        Right.CHANGE_INSTANCES,
     ),
+    **dict.fromkeys(("save_policy", "set_policy_state"), Right.CHANGE_INSTANCES),
     **dict.fromkeys(("evaluate_instance", "evaluate_many"), Right.EVALUATE),
     "collect_market": Right.COLLECT,
     **dict.fromkeys(
@@ -150,11 +177,20 @@ BODIES: Final[dict[str, Any]] = {
     "set_mode": {"mode": "linear"},
     "set_shadow": {"shadow": True},
     "set_requirements": {"requirements": None},
+    "save_workload": {
+        "description": "Of a test.",
+        "work_lost_h": 0.5,
+        "recovery_h": 0.1,
+        "expected_version": None,
+    },
     "decide_model": {},
+    "save_policy": {"name": "cautious", "parameters": {"cooldown_h": 12.0}},
+    "set_policy_state": {"state": "shadow"},
     "change_job": {"paused": False},
     "run_job": {},
     "create_user": {"name": "cleo", "role": "viewer", "accounts": ["acme"]},
     "change_user": {"active": True},
+    "save_throughputs": {"throughputs": [{"name": "m7g.large", "throughput": 1180.0}]},
     "create_token": {"user": "viewer", "name": "n", "scopes": ["read"], "valid_days": 1},
 }
 """Valid request bodies; those of `evaluate_many`, `what_if` and `upload_model` are built in
@@ -164,6 +200,20 @@ ENDLESS: Final = frozenset({"stream_logs"})
 """Endless responses: requested only with roles that are refused."""
 GONE: Final = frozenset({"revoke_token", "delete_alert_rule"})
 """Requested for something that does not exist: 404 for roles with the right."""
+OF_ALL_ACCOUNTS: Final = frozenset(
+    {
+        "save_workload",
+        "save_throughputs",
+        "remove_throughputs",
+        "save_policy",
+        "set_policy_state",
+    }
+)
+"""Changes that affect all accounts: 403 for users who see only some."""
+NAMES_AN_INSTANCE: Final = frozenset(
+    {"evaluate_many", "what_if", "assign_workload", "unassign_workload"}
+)
+"""Name an instance in their body or query: 404 for those of other accounts."""
 OF_AN_ACCOUNT: Final = ("instance_id", "name", "experiment_id")
 OF_SOMEBODY: Final = tuple(
     f"/api/v1/{part}/" for part in ("accounts", "instances", "experiments", "alerts/rules")
@@ -273,6 +323,12 @@ def request_of(
             options["content"], options["headers"] = b"no zip", {"Content-Type": "application/zip"}
         elif name == "evaluate_many":
             options["json"] = {"instance_ids": [values["instance_id"]]}
+        elif name == "assign_workload":
+            options["json"] = {
+                "scope": "instance",
+                "key": values["instance_id"],
+                "workload": "queue-worker",
+            }
         elif name == "what_if":
             options["json"] = {
                 "instance_ids": [values["instance_id"]],
@@ -282,8 +338,12 @@ def request_of(
         else:
             options["json"] = BODIES[name]
     needed = [p["name"] for p in operation.get("parameters", []) if p["in"] == "query"]
+    if name == "unassign_workload":
+        options["params"] = {"scope": "instance", "key": values["instance_id"]}
     if "pool" in needed:
         options["params"] = {"pool": values["pool"]}
+    if name == "compare_performance":
+        options["params"] = {"own_type": "m6g.large", "other_type": "m7g.large"}
     return method, path.format_map(values), options
 
 
@@ -296,6 +356,7 @@ def of_whom(lab: Lab, account: str) -> dict[str, str]:
         "name": account,
         "experiment_id": str(decision.experiment_id),
         "reference": "toy@1.0.0",
+        "policy": "default@1",
         "step": "disable",
         "pool": instance.pool.key,
         "token_id": "0" * 12,
@@ -317,11 +378,13 @@ def test_every_operation_of_the_api(who: str, lab: Lab, asked: Any) -> None:
         for name, method, path, operation in operations(lab):
             assert name in OPERATIONS, f"{name} ({method} {path}) needs a right in OPERATIONS"
             right = OPERATIONS[name]
-            allowed = right is OPEN or may(who, right)
+            allowed = right is OPEN or (may(who, right) and name not in OF_ALL_ACCOUNTS)
             if name in ENDLESS and allowed:
                 continue
             if path.startswith("/api/v1/jobs"):
                 values_here = values | {"name": "collect-prices"}
+            elif path.startswith("/api/v1/workloads"):
+                values_here = values | {"name": "queue-worker"}
             elif path.startswith("/api/v1/users"):
                 values_here = values | {"name": "viewer"}
             elif name == "delete_alert_rule":
@@ -330,7 +393,7 @@ def test_every_operation_of_the_api(who: str, lab: Lab, asked: Any) -> None:
                 values_here = values
             sent.append(request_of(name, method, path, operation, values_here))
             theirs = account == "acme" or not (
-                path.startswith(OF_SOMEBODY) or name in ("evaluate_many", "what_if")
+                path.startswith(OF_SOMEBODY) or name in NAMES_AN_INSTANCE
             )
             expected.append((name, right, allowed, theirs))
         for (method, path, _), status, (name, _, allowed, theirs) in zip(

@@ -32,9 +32,12 @@ from spotlab.api.routes import (
     logs,
     market,
     models,
+    policies,
+    throughputs,
     users,
     what_if,
     whoami,
+    workloads,
 )
 from spotlab.domain.access import Principal
 from spotlab.errors import SpotlabError
@@ -52,9 +55,12 @@ ROUTERS = (
     what_if.router,
     experiments.router,
     models.router,
+    workloads.router,
+    policies.router,
     jobs.router,
     logs.router,
     alerts.router,
+    throughputs.router,
     users.router,
     audit.router,
 )

@@ -9,7 +9,7 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 
 from spotlab import __version__
-from spotlab.cli import options
+from spotlab.cli import options, requirement_options
 from spotlab.cli.audit import AUDIT
 from spotlab.cli.backtests import BACKTEST
 from spotlab.cli.command import Command, Result, no_arguments
@@ -18,6 +18,8 @@ from spotlab.cli.decision_output import (
     collect_text,
     evaluate_document,
     evaluate_text,
+    explain_document,
+    explain_text,
     score_document,
     score_text,
 )
@@ -27,23 +29,23 @@ from spotlab.cli.local_session import open_services
 from spotlab.cli.maintenance import BACKUP, RESTORE, RETENTION
 from spotlab.cli.models import MODELS
 from spotlab.cli.outcomes import DRIFT, EVENTS, OUTCOMES
+from spotlab.cli.policies import POLICIES
 from spotlab.cli.recorded_data import DATA
+from spotlab.cli.replay import REPLAY
 from spotlab.cli.results import RESULTS
 from spotlab.cli.serve import SERVE
+from spotlab.cli.throughputs import THROUGHPUTS
 from spotlab.cli.tokens import TOKENS
 from spotlab.cli.train import TRAIN
 from spotlab.cli.users import USERS
 from spotlab.cli.what_if import WHAT_IF
 from spotlab.cli.worker import WORKER
 from spotlab.cli.workloads import WORKLOADS
-from spotlab.domain.decision import Requirements
 from spotlab.domain.market import FeedKind
-from spotlab.domain.policy import PolicyParams
 from spotlab.domain.workload import DEFAULT_NAME
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
 
-_SIZE = options.number(0, 1e6, above=True)
 PACKAGES = ("streamlit", "boto3", "redis", "sqlmodel", "lightgbm", "shap", "plotly", "pandas")
 
 
@@ -87,33 +89,7 @@ def _score_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--region", action="append", default=[], help="allowed region; repeat for several")
     add("--zone", action="append", default=[], help="allowed availability zone; repeat for several")
-    add(
-        "--family",
-        action="append",
-        default=[],
-        help="allowed family, such as m6i; repeat for several",
-    )
-    add("--vcpu-min", type=_SIZE, metavar="N", help="minimum vCPU")
-    add("--vcpu-max", type=_SIZE, metavar="N", help="maximum vCPU")
-    add("--memory-gb-min", type=_SIZE, metavar="GIB", help="minimum memory, GiB")
-    add("--memory-gb-max", type=_SIZE, metavar="GIB", help="maximum memory, GiB")
-    add("--arch", choices=["x86_64", "arm64"], help="CPU architecture")
-    add(
-        "--accelerator",
-        action=argparse.BooleanOptionalAction,
-        help="require or exclude types with a GPU or another accelerator",
-    )
-    add(
-        "--burstable",
-        action=argparse.BooleanOptionalAction,
-        help="require or exclude burstable types",
-    )
-    add(
-        "--max-bucket",
-        type=options.integer(0, 4),
-        metavar="0-4",
-        help="highest allowed advisor bucket",
-    )
+    requirement_options.add(parser)
     hours = options.number(0, options.HOURS_OF_A_YEAR, above=True)
     add(
         "--horizon-h",
@@ -124,9 +100,13 @@ def _score_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--risk-ceiling",
         type=share,
-        default=PolicyParams().risk_ceiling,
         metavar="P",
-        help=f"highest allowed risk within 24 h, 0 to 1 (default {PolicyParams().risk_ceiling:g})",
+        help="highest allowed risk within 24 h, 0 to 1 (default: the policy's)",
+    )
+    add(
+        "--policy",
+        metavar="POLICY",
+        help="name or name@version of a policy (default: the active one)",
     )
     add(
         "--workload",
@@ -139,21 +119,13 @@ def _score_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _score(args: argparse.Namespace, settings: Settings) -> Result:
-    requirements = Requirements(
-        regions=tuple(args.region),
-        zones=tuple(args.zone),
-        families=tuple(args.family),
-        vcpu_min=args.vcpu_min,
-        vcpu_max=args.vcpu_max,
-        memory_gb_min=args.memory_gb_min,
-        memory_gb_max=args.memory_gb_max,
-        architecture=args.arch,
-        accelerator=args.accelerator,
-        burstable=args.burstable,
-        max_advisor_bucket=args.max_bucket,
+    requirements = replace(
+        requirement_options.requirements(args), regions=tuple(args.region), zones=tuple(args.zone)
     )
-    policy = replace(PolicyParams(), risk_ceiling=args.risk_ceiling)
     with open_services(settings) as services:
+        policy = services.policies.get(args.policy).policy.params
+        if args.risk_ceiling is not None:
+            policy = replace(policy, risk_ceiling=args.risk_ceiling)
         workload = services.workloads.get(args.workload)
         if args.horizon_h is not None:
             workload = replace(workload, horizon_h=args.horizon_h)
@@ -193,6 +165,27 @@ def _evaluate(args: argparse.Namespace, settings: Settings) -> Result:
         if failures
         else "",
     )
+
+
+def _explain_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "instance", metavar="INSTANCE", nargs="?", help="id or name: its newest decision"
+    )
+    parser.add_argument(
+        "--experiment", type=options.integer(1), metavar="ID", help="a decision instead"
+    )
+
+
+def _explain(args: argparse.Namespace, settings: Settings) -> Result:
+    if (args.instance is None) == (args.experiment is None):
+        raise InvalidSetting("Specify either INSTANCE or --experiment ID.")
+    with open_services(settings) as services:
+        if args.experiment is not None:
+            explanation = services.explanations.of_decision(args.experiment)
+        else:
+            explanation = services.explanations.of_instance(args.instance)
+        now = services.lab.clock.now()
+    return Result(explain_document(explanation, now), explain_text(explanation))
 
 
 def _migrate(_args: argparse.Namespace, settings: Settings) -> Result:
@@ -236,9 +229,18 @@ COMMANDS = (
     Command(
         "evaluate", "Evaluate instances and record the decisions.", _evaluate_arguments, _evaluate
     ),
+    Command(
+        "explain",
+        "Explain a decision: its margin, its runner-up, and what would change it.",
+        _explain_arguments,
+        _explain,
+    ),
+    REPLAY,
     Command("score", "Rank the pools that meet the requirements.", _score_arguments, _score),
     WHAT_IF,
     WORKLOADS,
+    THROUGHPUTS,
+    POLICIES,
     TRAIN,
     DATA,
     MODELS,

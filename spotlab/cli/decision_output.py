@@ -8,7 +8,8 @@ from typing import Any
 
 from spotlab.cli.command import iso
 from spotlab.domain.decision import Candidate, Experiment
-from spotlab.domain.market import Pool
+from spotlab.domain.decision_explanation import DecisionExplanation
+from spotlab.domain.market import Pool, Provenance
 from spotlab.pipeline.collect import CollectReport
 from spotlab.pipeline.rank import Ranking
 from spotlab.telemetry.invisible_characters import in_lines
@@ -135,16 +136,86 @@ def evaluate_document(experiments: Sequence[Experiment]) -> dict[str, Any]:
                 "market": experiment.market,
                 "model": experiment.model,
                 "workload": experiment.workload.workload.reference,
+                "policy": experiment.policy_version,
                 "current": place_document(experiment.instance.pool),
                 "chosen": _chosen(experiment),
                 "saving_usd_per_hour": _saving(experiment),
-                "candidates_evaluated": len(experiment.candidates),
+                "margin": _margin(experiment),
+                "candidates_evaluated": experiment.candidates_evaluated,
                 "duration_ms": round(experiment.duration_ms, 2),
                 "error": experiment.error or None,
             }
             for experiment in experiments
         ]
     }
+
+
+def explain_document(explanation: DecisionExplanation, now: datetime) -> dict[str, Any]:
+    """Stable keys: decision, margin, runner_up, flips[], words[]."""
+    experiment = explanation.experiment
+    verdict = experiment.verdict
+    runner_up = verdict.runner_up if verdict else None
+    return {
+        "experiment_id": experiment.experiment_id,
+        "instance_id": experiment.instance.instance_id,
+        "decided_at": iso(experiment.created_at),
+        "decision": verdict.decision if verdict else None,
+        "workload": experiment.workload.workload.reference,
+        "policy": experiment.policy_version,
+        "model": experiment.model,
+        "current": place_document(experiment.instance.pool),
+        "chosen": _chosen(experiment),
+        "margin": _margin(experiment),
+        "rule": verdict.margin.rule if verdict and verdict.margin else None,
+        "runner_up": None
+        if runner_up is None
+        else {
+            "decision": runner_up.decision,
+            **place_document(runner_up.pool),
+            "expected_cost_usd_per_hour": runner_up.expected_cost_usd_per_hour,
+            "margin": runner_up.margin.as_dict() if runner_up.margin else None,
+            "reason": runner_up.reason,
+        },
+        "flips": [flip.as_dict() for flip in explanation.flips],
+        "words": list(explanation.words),
+        "sources": [
+            {
+                "name": source.source,
+                "event_time": iso(source.event_time),
+                "age_s": round(source.age_s(now), 1),
+            }
+            for source in _sources(experiment)
+        ],
+    }
+
+
+def explain_text(explanation: DecisionExplanation) -> str:
+    """The sentences of an explanation."""
+    experiment = explanation.experiment
+    verdict = experiment.verdict
+    name = experiment.instance.name or experiment.instance.instance_id
+    head = (
+        f"#{experiment.experiment_id} {name}: {verdict.decision if verdict else 'FAILED'} "
+        f"({experiment.created_at:%Y-%m-%d %H:%M} UTC, policy {experiment.policy_version}, "
+        f"workload {experiment.workload.workload.reference}, model {experiment.model})"
+    )
+    sources = [
+        f"Source: {source.source}, {source.event_time:%Y-%m-%d %H:%M} UTC."
+        for source in _sources(experiment)
+    ]
+    return in_lines([head, *explanation.words, *sources])
+
+
+def _sources(experiment: Experiment) -> list[Provenance]:
+    verdict = experiment.verdict
+    candidates = (verdict.current, verdict.chosen) if verdict else ()
+    found = [source for each in candidates if each is not None for source in each.sources]
+    return list(dict.fromkeys(found))
+
+
+def _margin(experiment: Experiment) -> dict[str, float] | None:
+    verdict = experiment.verdict
+    return verdict.margin.as_dict() if verdict and verdict.margin else None
 
 
 def evaluate_text(experiments: Sequence[Experiment]) -> str:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from spotlab.cli import options
+from spotlab.cli import options, requirement_options
 from spotlab.cli.command import Command, Result, command_group, iso, no_arguments
 from spotlab.cli.local_session import open_services
 from spotlab.domain.like_for_like import HardwareRule
+from spotlab.domain.requirements import Requirements
 from spotlab.domain.workload import (
     AssignmentScope,
     Workload,
     WorkloadVersion,
     describe_cost,
     to_parameters,
+    with_work_lost,
 )
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
@@ -36,9 +39,9 @@ def _list(_args: argparse.Namespace, settings: Settings) -> Result:
             for rule in rules
         ],
     }
-    head = f"{'workload':<28}{'interruption':<36}{'horizon':>8}"
+    head = f"{'workload':<28}{'horizon':>8}  an interruption costs"
     lines = [
-        f"{each.workload.reference:<28}{_cost(each.workload):<36}{each.workload.horizon_h:>6g} h"
+        f"{each.workload.reference:<28}{each.workload.horizon_h:>6g} h  {_cost(each.workload)}"
         for each in newest.values()
     ]
     assigned = [f"{rule.scope.value} {rule.key}: {rule.workload}" for rule in rules]
@@ -56,7 +59,7 @@ def _show(args: argparse.Namespace, settings: Settings) -> Result:
     lines = [
         f"{newest.reference}: {newest.description}",
         f"An interruption costs {_cost(newest)}.",
-        *(f"{name}: {value}" for name, value in to_parameters(newest).items() if name != "name"),
+        *(f"{name}: {_text(value)}" for name, value in to_parameters(newest).items()),
         *(
             f"version {each.workload.version}: "
             f"{_origin(each)}{f', {each.reason}' if each.reason else ''}"
@@ -69,16 +72,34 @@ def _show(args: argparse.Namespace, settings: Settings) -> Result:
 _PRICED = options.number(0, 1e9, "USD")
 _HOURS = options.number(0, options.HOURS_OF_A_YEAR, "hours")
 _NUMBERS = {
-    "work_lost_h": (_HOURS, "mean hours of work that an interruption destroys"),
     "recovery_h": (_HOURS, "hours until a replacement does useful work"),
     "fixed_usd": (_PRICED, "cost of each interruption that does not depend on time, USD"),
     "value_usd_per_hour": (_PRICED, "value of an hour of work, USD; default: the on-demand price"),
+    "outage_usd_per_hour": (
+        _PRICED,
+        "for work that must always be up: cost of each hour without the instance, in addition, USD",
+    ),
+    "deadline_slack_h": (
+        _HOURS,
+        "for work with a deadline: hours by which it may be delayed and still be in time",
+    ),
+    "late_usd_per_hour": (_PRICED, "cost of each hour after the deadline, USD"),
     "horizon_h": (options.number(0, options.HOURS_OF_A_YEAR, "hours", above=True), "horizon"),
     "max_pool_share": (
         options.number(0, 1, above=True),
-        "largest share of its group on one pool; recorded, not applied yet",
+        "largest share of its group on one pool",
     ),
 }
+_EMPTY: Mapping[str, Mapping[str, Any]] = {
+    "checkpoint-interval": {"checkpoint_interval_h": None},
+    "deadline": {"deadline_slack_h": None, "late_usd_per_hour": 0.0},
+    "group-tag": {"group_tag": ""},
+    "regions": {"regions": ()},
+    "requirements": {"requirements": None},
+    "value": {"value_usd_per_hour": None},
+    "zones": {"zones": ()},
+}
+"""What --unset removes, and the fields that are empty then."""
 _FLAGS = {
     "allow_weaker_gpu": "accept weaker GPUs",
     "allow_older_generation": "accept older CPU generations",
@@ -86,6 +107,7 @@ _FLAGS = {
     "same_cpu_maker": "require the same CPU maker",
     "uses_local_storage": "require as much local storage",
     "keeps_bandwidth": "require as much network and EBS bandwidth",
+    "use_claims": "count what AWS claims about performance where nothing was measured",
 }
 
 
@@ -94,10 +116,33 @@ def _set_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--base", metavar="NAME", help="workload to start from (default: its newest version)")
     add("--description", help="what it assumes, in a sentence")
+    lost = parser.add_mutually_exclusive_group()
+    lost.add_argument(
+        "--work-lost-h", type=_HOURS, help="mean hours of work that an interruption destroys"
+    )
+    lost.add_argument(
+        "--checkpoint-interval-h",
+        type=options.number(0, 2 * options.HOURS_OF_A_YEAR, "hours"),
+        help="hours between checkpoints; half of it is lost on average",
+    )
     for name, (kind, text) in _NUMBERS.items():
         add(_option(name), type=kind, help=text)
     add("--region", action="append", help="region where it may run; repeatable")
     add("--zone", action="append", help="zone where it may run; repeatable")
+    add(
+        "--group-tag",
+        metavar="NAME",
+        help="name of the tag whose value makes the group; without one, the instances with this "
+        "workload form one group",
+    )
+    add("--unset", action="append", default=[], choices=[*_EMPTY], help="remove it; repeatable")
+    requirement_options.add(
+        parser.add_argument_group(
+            "requirements of a replacement",
+            "All of them instead of those derived from the instance's type. Regions and zones are "
+            "those above.",
+        )
+    )
     share = options.number(0, 0.5)
     add("--memory-tolerance", type=share, help="share of memory that a replacement may lack")
     add("--equal-gpus", nargs="+", metavar="MODEL", help="GPU models that count as equal")
@@ -113,9 +158,13 @@ def _option(name: str) -> str:
 def _set(args: argparse.Namespace, settings: Settings) -> Result:
     changes: dict[str, Any] = {
         name: getattr(args, name)
-        for name in (*_NUMBERS, "description")
+        for name in (*_NUMBERS, "description", "group_tag")
         if getattr(args, name) is not None
     }
+    for each in args.unset:
+        changes |= _EMPTY[each]
+    if (given := requirement_options.requirements(args)) != Requirements():
+        changes["requirements"] = given
     for name, values in (("regions", args.region), ("zones", args.zone)):
         if values is not None:
             changes[name] = tuple(values)
@@ -123,7 +172,8 @@ def _set(args: argparse.Namespace, settings: Settings) -> Result:
     hardware = {name: getattr(args, name) for name in rule if getattr(args, name) is not None}
     if "equal_gpus" in hardware:
         hardware["equal_gpus"] = frozenset(model.lower() for model in hardware["equal_gpus"])
-    if not changes and not hardware and args.base is None:
+    lost_h, interval_h = args.work_lost_h, args.checkpoint_interval_h
+    if not (changes or hardware or args.base or lost_h is not None or interval_h is not None):
         raise InvalidSetting("Nothing was given to set.", remedy="See `spotlab workloads set -h`.")
     with open_services(settings) as services:
         known = sorted({each.workload.name for each in services.workloads.versions()})
@@ -134,7 +184,10 @@ def _set(args: argparse.Namespace, settings: Settings) -> Result:
             )
         base = services.workloads.get(args.base or args.name)
         workload = replace(
-            base, name=args.name, hardware=replace(base.hardware, **hardware), **changes
+            with_work_lost(base, lost_h, interval_h),
+            name=args.name,
+            hardware=replace(base.hardware, **hardware),
+            **changes,
         )
         saved = services.workloads.save(workload, args.reason)
     text = f"Saved {saved.reference}: an interruption costs {_cost(saved)}."
@@ -180,6 +233,15 @@ def _origin(version: WorkloadVersion) -> str:
     if version.created_at is None:
         return "preset"
     return f"{version.created_by}, {version.created_at:%Y-%m-%d %H:%M} UTC"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        given = {name: each for name, each in value.items() if each not in (None, [], False)}
+        return ", ".join(f"{name} {_text(each)}" for name, each in given.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value in (None, "") else str(value)
 
 
 def _cost(workload: Workload) -> str:

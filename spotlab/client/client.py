@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 
 from spotlab.client import monitoring_schemas, schemas
 from spotlab.client.monitoring import Alerts, Audit, Logs, Market
+from spotlab.client.policies import Policies
+from spotlab.client.throughputs import Throughputs
 from spotlab.client.transport import ANY_STATE, Resource, Transport, path_segment
+from spotlab.client.workloads import Workloads
 
 
 class SpotLab:
@@ -51,11 +55,14 @@ class SpotLab:
         self.instances = Instances(self._transport)
         self.experiments = Experiments(self._transport)
         self.models = Models(self._transport)
+        self.policies = Policies(self._transport)
         self.jobs = Jobs(self._transport)
         self.logs = Logs(self._transport)
         self.alerts = Alerts(self._transport)
         self.audit = Audit(self._transport)
         self.market = Market(self._transport)
+        self.throughputs = Throughputs(self._transport)
+        self.workloads = Workloads(self._transport)
 
     def me(self) -> schemas.Me:
         """The signed-in user."""
@@ -243,6 +250,35 @@ class Experiments(Resource):
         """Explanation of a pool's risk in the decision."""
         path = f"/experiments/{experiment_id}/explanation"
         return self._transport.get(path, schemas.Explanation, pool=pool)
+
+    def explain_decision(self, experiment_id: int) -> schemas.DecisionExplanation:
+        """The decision's margin, its runner-up, and what would change it."""
+        path = f"/experiments/{experiment_id}/decision-explanation"
+        return self._transport.get(path, schemas.DecisionExplanation)
+
+    def replay(
+        self,
+        experiment_id: int,
+        *,
+        model: str | None = None,
+        policy: Mapping[str, float] | None = None,
+        workload: str | None = None,
+    ) -> schemas.Replay:
+        """The decision made again, as it was or with something else.
+
+        Args:
+            experiment_id: of the decision.
+            model: "name" or "name@version".
+            policy: parameters to change.
+            workload: "name" or "name@version".
+        """
+        asked = {
+            "model": model,
+            "policy": None if policy is None else msgspec.json.encode(policy).decode(),
+            "workload": workload,
+        }
+        query = {name: value for name, value in asked.items() if value is not None}
+        return self._transport.get(f"/experiments/{experiment_id}/replay", schemas.Replay, **query)
 
 
 class Models(Resource):

@@ -117,6 +117,7 @@ class Decision(msgspec.Struct, frozen=True):
     shadow: bool
     degraded: tuple[str, ...]
     error: str
+    policy_version: str = "default@1"
 
 
 class Evaluations(msgspec.Struct, frozen=True):
@@ -157,6 +158,58 @@ class Candidate(msgspec.Struct, frozen=True):
     placement: Placement | None = None
 
 
+class Margin(msgspec.Struct, frozen=True):
+    """What a move is worth compared with staying, in parts that add up to the total, USD/h."""
+
+    price: float
+    performance: float
+    interruption: float
+    moving: float
+    guards: float
+    total: float
+    rule: str
+
+
+class RunnerUp(msgspec.Struct, frozen=True):
+    """The best option that was not taken."""
+
+    decision: str
+    pool: Pool
+    expected_cost_usd_per_hour: float | None
+    margin: Margin | None
+    reason: str
+
+
+class Flip(msgspec.Struct, frozen=True):
+    """The smallest change of one value that gives another decision."""
+
+    parameter: str
+    label: str
+    unit: str | None
+    before: float | str | None = msgspec.field(name="from")
+    after: float | str | None = msgspec.field(name="to")
+    decision: str | None
+    pool: str | None
+    low: float | None
+    high: float | None
+
+
+class DecisionExplanation(msgspec.Struct, frozen=True):
+    """Why a decision was made, and what would change it."""
+
+    experiment_id: int
+    instance_id: str
+    decided_at: datetime
+    decision: str
+    policy: str
+    workload: str
+    model: str
+    margin: Margin | None
+    runner_up: RunnerUp | None
+    flips: tuple[Flip, ...]
+    words: tuple[str, ...]
+
+
 class Verdict(msgspec.Struct, frozen=True):
     """A decision with the pools involved."""
 
@@ -165,6 +218,8 @@ class Verdict(msgspec.Struct, frozen=True):
     current: Candidate | None
     chosen: Candidate | None
     saving_usd_per_hour: float | None
+    margin: Margin | None = None
+    runner_up: RunnerUp | None = None
 
 
 class AppliedWorkload(msgspec.Struct, frozen=True):
@@ -175,6 +230,41 @@ class AppliedWorkload(msgspec.Struct, frozen=True):
     scope: str
     key: str
     parameters: dict[str, Any]
+
+
+class Workload(msgspec.Struct, frozen=True):
+    """One version of a workload, with its author."""
+
+    name: str
+    version: int
+    description: str
+    words: str
+    work_lost_h: float
+    checkpoint_interval_h: float | None
+    recovery_h: float
+    fixed_usd: float
+    value_usd_per_hour: float | None
+    outage_usd_per_hour: float
+    deadline_slack_h: float | None
+    late_usd_per_hour: float
+    horizon_h: float
+    max_pool_share: float
+    group_tag: str
+    regions: tuple[str, ...]
+    zones: tuple[str, ...]
+    hardware: dict[str, Any]
+    requirements: dict[str, Any] | None
+    created_at: datetime | None
+    created_by: str | None
+    reason: str | None
+
+
+class WorkloadAssignment(msgspec.Struct, frozen=True):
+    """A rule that gives instances a workload."""
+
+    scope: str
+    key: str
+    workload: str
 
 
 class Experiment(msgspec.Struct, frozen=True):
@@ -195,6 +285,52 @@ class Experiment(msgspec.Struct, frozen=True):
     degraded: tuple[str, ...]
     shadow: bool
     error: str
+    policy_version: str = "default@1"
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A value of a decision that is another in its replay."""
+
+    field: str
+    recorded: Any
+    replayed: Any
+
+
+class CostSince(msgspec.Struct, frozen=True):
+    """What a decision has cost since, USD; None: not known, `unknown` says why."""
+
+    until: datetime | None
+    hours: float
+    total_usd: float | None
+    price_usd: float | None
+    interruptions_usd: float | None
+    moving_usd: float | None
+    unknown: str
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """A decision, as it was recorded or as it is made now."""
+
+    decision: str | None
+    reason: str
+    chosen_pool: str | None
+    saving_usd_per_hour: float | None
+    model: str
+    policy: str
+    workload: str
+    error: str
+    cost_since: CostSince | None
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """A recorded decision, made again on the market of then."""
+
+    experiment_id: int
+    identical: bool
+    differences: tuple[Difference, ...]
+    changed: tuple[str, ...]
+    recorded: Replayed
+    replayed: Replayed
 
 
 class Contribution(msgspec.Struct, frozen=True):

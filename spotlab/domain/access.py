@@ -38,6 +38,7 @@ class Right(StrEnum):
     RUN_JOBS = "jobs:write"
     CHANGE_ALERTS = "alerts:write"
     DECIDE_MODELS = "models:decide"
+    DECIDE_POLICIES = "policies:decide"
     CHANGE_ACCOUNTS = "accounts:write"
     CHANGE_USERS = "users:write"
     READ_AUDIT = "audit:read"
@@ -75,12 +76,14 @@ MEANINGS: Final[dict[Right, str]] = {
     Right.UPLOAD_MODELS: "upload models as candidates",
     Right.EVALUATE: "evaluate instances",
     Right.COLLECT: "collect the market",
-    Right.CHANGE_INSTANCES: "set the model, pipeline, shadow mode and requirements of instances",
+    Right.CHANGE_INSTANCES: "set the model, workload, pipeline, shadow mode and requirements of "
+    "instances, and draft workloads and policies",
     Right.RECORD_EVENTS: "record interruptions",
     Right.RUN_JOBS: "run, pause and schedule jobs",
     Right.CHANGE_ALERTS: "change alert rules",
     Right.DECIDE_MODELS: "graduate, reject, archive, enable and disable models, and choose the "
     "champion",
+    Right.DECIDE_POLICIES: "activate policies",
     Right.CHANGE_ACCOUNTS: "add and change AWS accounts",
     Right.CHANGE_USERS: "add and change users",
     Right.READ_AUDIT: "read the audit log",

@@ -1,4 +1,4 @@
-"""Instances, requirements, candidates, policy parameters, decisions and experiments."""
+"""Instances, candidates, decisions and experiments."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from datetime import datetime
 from enum import StrEnum
 
 from spotlab.domain.margin import Margin
-from spotlab.domain.market import LINUX, MarketName, Pool, Provenance
-from spotlab.domain.policy import CEILING_HORIZON_H, PolicyParams
+from spotlab.domain.market import MarketName, Pool, Provenance
+from spotlab.domain.policy import CEILING_HORIZON_H, DEFAULT_POLICY, PolicyParams
+from spotlab.domain.requirements import Requirements as Requirements
 from spotlab.domain.risk import Evidence, risk_within
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload
+
+"""The built-in policy."""
 
 
 class Decision(StrEnum):
@@ -63,37 +66,6 @@ class DropReason(StrEnum):
     RISK_CEILING = "risk over the ceiling"
     SPREAD = "left to other instances, to spread the fleet"
     ABOVE_ON_DEMAND = "costs no less than on-demand"
-
-
-@dataclass(frozen=True, slots=True)
-class Requirements:
-    """What a pool must offer. None: no requirement; an empty tuple: any.
-
-    Args:
-        regions: allowed regions.
-        zones: allowed availability zones.
-        families: allowed instance families.
-        vcpu_min, vcpu_max: virtual CPUs.
-        memory_gb_min, memory_gb_max: GiB.
-        architecture: "x86_64" or "arm64".
-        accelerator: True: required; False: not allowed; None: either.
-        burstable: True: only t series types; False: none of them; None: either.
-        max_advisor_bucket: highest allowed advisor bucket, 0..4.
-        operating_system: "Linux" or "Windows".
-    """
-
-    regions: tuple[str, ...] = ()
-    zones: tuple[str, ...] = ()
-    families: tuple[str, ...] = ()
-    vcpu_min: float | None = None
-    vcpu_max: float | None = None
-    memory_gb_min: float | None = None
-    memory_gb_max: float | None = None
-    architecture: str | None = None
-    accelerator: bool | None = None
-    burstable: bool | None = None
-    max_advisor_bucket: int | None = None
-    operating_system: str = LINUX
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +219,21 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class RunReference:
+    """The recorded run that an experiment's candidates are derived from.
+
+    Args:
+        run_id: of the run; 0 until it is recorded.
+        candidates: number of pools that were scored for the instance.
+        digest: of their numbers, which a replay must meet; see `rank.digest_of`.
+    """
+
+    run_id: int
+    candidates: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Experiment:
     """One decision with all its inputs, so that it can be inspected and replayed.
 
@@ -259,7 +246,8 @@ class Experiment:
         policy: parameters used.
         requirements: used by the filter.
         verdict: the decision; None if none could be made.
-        candidates: the pools that were scored, ranked ones first.
+        candidates: the pools that were scored, ranked ones first; empty while `run` says what
+            they are derived from and nobody has derived them.
         dropped: number of filtered pools, by reason.
         feature_names: of the candidates' features, in order.
         stages: durations and row counts.
@@ -270,6 +258,10 @@ class Experiment:
         workload: the version that applied, and the rule that chose it.
         policy_version: "name@version" of the policy.
         unavailable: pools that were left to other instances of the run, by key, and why.
+        performance: fingerprint of the performance index; "": all hardware counted as equal.
+        last_switch_at: when its last switch was decided, aware UTC; None: never.
+        run: the recorded run that the candidates are derived from; None: they were recorded in
+            full.
     """
 
     experiment_id: int
@@ -289,5 +281,13 @@ class Experiment:
     error: str = ""
     duration_ms: float = 0.0
     workload: AppliedWorkload = NO_WORKLOAD
-    policy_version: str = "default@1"
+    policy_version: str = DEFAULT_POLICY.reference
     unavailable: Mapping[str, str] = field(default_factory=dict)
+    performance: str = ""
+    last_switch_at: datetime | None = None
+    run: RunReference | None = None
+
+    @property
+    def candidates_evaluated(self) -> int:
+        """Number of pools that were scored for the instance."""
+        return len(self.candidates) if self.run is None else self.run.candidates

@@ -52,6 +52,8 @@ class HardwareRule:
         same_cpu_maker: an AMD CPU does not replace an Intel one.
         uses_local_storage: a replacement needs as much local NVMe storage.
         keeps_bandwidth: a replacement needs as much network and EBS bandwidth.
+        use_claims: faster hardware finishes the work sooner, and what AWS claims about its
+            performance counts where nothing was measured.
     """
 
     memory_tolerance: float = 0.0
@@ -62,6 +64,7 @@ class HardwareRule:
     same_cpu_maker: bool = False
     uses_local_storage: bool = False
     keeps_bandwidth: bool = False
+    use_claims: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,8 @@ def unknown_facts(own: Hardware, other: Hardware) -> tuple[str, ...]:
         for label, attribute in _COMPARED
         if getattr(own, attribute) is None or getattr(other, attribute) is None
     ]
+    if _is_cpu_only(own) and _is_cpu_only(other):
+        unknown = [each for each in unknown if each != "GPUs"]
     if _has_gpu(own) and _has_gpu(other):
         if own.gpu_model is None or other.gpu_model is None:
             unknown.append("GPU model")

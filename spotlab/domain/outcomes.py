@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -74,9 +74,11 @@ class Outcome:
 class ShadowDecision:
     """What a challenger would have decided, and the decision that was made.
 
+    A challenger is a model, or a policy in shadow, which decides with the model that decided.
+
     Args:
         experiment_id: the decision that was made.
-        model: the challenger, "name@version".
+        model: "name@version" of the model that the challenger decides with.
         champion: the model that decided.
         created_at: aware UTC.
         instance_id: the instance.
@@ -91,6 +93,7 @@ class ShadowDecision:
         own_cost_difference_usd_per_hour: the same with the challenger's hazards.
         agrees: the same decision and the same pool.
         error: why there is no decision; "" if there is one.
+        policy: "name@version" of the policy in shadow; "": the challenger is the model.
     """
 
     experiment_id: int
@@ -109,6 +112,12 @@ class ShadowDecision:
     own_cost_difference_usd_per_hour: float | None
     agrees: bool
     error: str = ""
+    policy: str = ""
+
+    @property
+    def challenger(self) -> str:
+        """ "name@version" of the policy in shadow, or else of the model."""
+        return self.policy or self.model
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +127,10 @@ class Estimate:
     value: float
     low: float
     high: float
+
+    def times(self, factor: float) -> Estimate:
+        """The estimate in another unit."""
+        return Estimate(factor * self.value, factor * self.low, factor * self.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +181,7 @@ def reliability(predicted: FloatArray, realised: FloatArray, bins: int = 8) -> l
 
 def by_day(
     statistic: Callable[[NDArray[np.intp]], float],
-    moments: Sequence[datetime],
+    moments: Sequence[date],
     *,
     seed: int = 0,
     draws: int = RESAMPLES,
@@ -179,7 +192,7 @@ def by_day(
 
     Args:
         statistic: of row numbers.
-        moments: (n,) times of the predictions; a block is a UTC day.
+        moments: (n,) times or days of the predictions; a block is a UTC day.
         seed: of the random draws.
         draws: number of resamples.
     """
@@ -196,6 +209,24 @@ def by_day(
     ]
     low, high = np.nanquantile(drawn, [0.025, 0.975])
     return Estimate(value, float(low), float(high))
+
+
+def mean_of_days(days: Mapping[date, tuple[float, int]]) -> Estimate:
+    """A mean with its 95 % interval from a block bootstrap over days, from sums per day.
+
+    The same as `by_day` of the mean of the single values, without storing them.
+
+    Args:
+        days: sum and number of the values by UTC day.
+    Returns:
+        NaN without days.
+    """
+    if not days:
+        return Estimate(float("nan"), float("nan"), float("nan"))
+    ordered = sorted(days)
+    totals = np.array([days[day][0] for day in ordered])
+    counts = np.array([days[day][1] for day in ordered])
+    return by_day(lambda rows: float(totals[rows].sum() / counts[rows].sum()), ordered)
 
 
 def wilson(share: float, n: int) -> Estimate:

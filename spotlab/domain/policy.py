@@ -1,12 +1,34 @@
-"""Parameters of the decision policy: minimum saving, cooldown, risk ceiling."""
+"""Decision policies as data: parameters, versions, and their states.
+
+| from \\ to | draft | shadow | active | retired |
+| --- | --- | --- | --- | --- |
+| draft | | yes | yes | yes |
+| shadow | yes | | yes | yes |
+| active | | | | only if another version becomes active |
+| retired | | yes | yes | |
+
+Exactly one version is active: it decides. Versions in shadow decide alongside it at every
+evaluation; their decisions are never executed. A saved version never changes; a change is the next
+version.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+from spotlab.domain.plain_names import check_plain_name
+from spotlab.errors import Conflict, InvalidInput
 
 CEILING_HORIZON_H: Final = 24.0
 """Horizon of the risk ceiling, hours."""
+DEFAULT_NAME: Final = "default"
+MAX_DESCRIPTION: Final = 500
+_YEAR_H: Final = 8_760.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +43,9 @@ class PolicyParams:
         cooldown_h: time after a switch during which no switch is made for a saving, hours.
         risk_ceiling: highest risk within CEILING_HORIZON_H that a pool may have, whatever the
             workload's horizon; 0.0075 is about 20 % a month.
+        ceiling_hysteresis_fraction: an instance leaves its own pool only when the pool's risk is
+            above the ceiling by more than this share, so that a risk that moves around the ceiling
+            causes no switch each time.
         max_price_age_h: a pool whose price was read longer ago is not used, hours; does not apply
             to a recorded market.
         switch_downtime_h: cost of a switch itself, hours of work at the on-demand price.
@@ -32,10 +57,326 @@ class PolicyParams:
     hysteresis_fraction: float = 0.05
     cooldown_h: float = 6.0
     risk_ceiling: float = 0.0075
+    ceiling_hysteresis_fraction: float = 0.1
     max_price_age_h: float = 48.0
     switch_downtime_h: float = 0.1
     expected_stay_h: float = 72.0
 
+    @property
+    def leaving_risk(self) -> float:
+        """Risk within CEILING_HORIZON_H above which an instance leaves its own pool."""
+        return self.risk_ceiling * (1.0 + self.ceiling_hysteresis_fraction)
+
     def as_dict(self) -> dict[str, float]:
         """The parameters by name."""
         return asdict(self)
+
+
+class Unit(StrEnum):
+    """Unit of a parameter."""
+
+    SHARE = "share"
+    USD_PER_HOUR = "USD/h"
+    HOURS = "h"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of the policy, for forms, commands and the API.
+
+    Args:
+        label: short name for a person.
+        unit: of its values.
+        low, high: smallest and largest value.
+        meaning: what it does, in a sentence.
+    """
+
+    label: str
+    unit: Unit
+    low: float
+    high: float
+    meaning: str
+
+    def text(self, value: float) -> str:
+        """A value with its unit.
+
+        >>> PARAMETERS["risk_ceiling"].text(0.0075), PARAMETERS["cooldown_h"].text(6.0)
+        ('0.75 %', '6 h')
+        """
+        if self.unit is Unit.SHARE:
+            return f"{100 * value:.10g} %"
+        return f"{value:.10g} {self.unit}"
+
+
+PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
+    {
+        "min_saving_fraction": Parameter(
+            "Minimum saving",
+            Unit.SHARE,
+            0.0,
+            1.0,
+            "Smallest saving that justifies a switch, as a share of the present expected cost.",
+        ),
+        "min_saving_usd_per_hour": Parameter(
+            "Minimum saving per hour",
+            Unit.USD_PER_HOUR,
+            0.0,
+            1e6,
+            "Smallest saving that justifies a switch, in USD per hour; both minimums must be met.",
+        ),
+        "hysteresis_fraction": Parameter(
+            "Hysteresis",
+            Unit.SHARE,
+            0.0,
+            1.0,
+            "Added to the minimum saving within twice the cooldown of a switch.",
+        ),
+        "cooldown_h": Parameter(
+            "Cooldown",
+            Unit.HOURS,
+            0.0,
+            _YEAR_H,
+            "Time after a switch during which no switch is made for a saving.",
+        ),
+        "risk_ceiling": Parameter(
+            "Risk ceiling",
+            Unit.SHARE,
+            1e-6,
+            1.0,
+            f"Highest risk of an interruption within {CEILING_HORIZON_H:g} h that a pool may have; "
+            "an instance above it leaves its pool.",
+        ),
+        "ceiling_hysteresis_fraction": Parameter(
+            "Margin above the risk ceiling",
+            Unit.SHARE,
+            0.0,
+            1.0,
+            "An instance leaves its own pool only when the pool's risk is above the ceiling by "
+            "more than this share of it.",
+        ),
+        "max_price_age_h": Parameter(
+            "Maximum price age",
+            Unit.HOURS,
+            0.1,
+            _YEAR_H,
+            "Prices that were read longer ago are not used, except in a recorded market.",
+        ),
+        "switch_downtime_h": Parameter(
+            "Downtime of a switch",
+            Unit.HOURS,
+            0.0,
+            _YEAR_H,
+            "Work lost by a switch itself, valued at what an hour of the workload is worth.",
+        ),
+        "expected_stay_h": Parameter(
+            "Expected stay",
+            Unit.HOURS,
+            0.1,
+            _YEAR_H,
+            "Time over which the cost of a switch is spread.",
+        ),
+    }
+)
+"""Every field of PolicyParams, in its order."""
+
+
+class PolicyState(StrEnum):
+    """What a version of a policy is used for."""
+
+    DRAFT = "draft"
+    SHADOW = "shadow"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+_D, _S, _A, _R = PolicyState
+MOVES: Final[Mapping[PolicyState, frozenset[PolicyState]]] = MappingProxyType(
+    {
+        _D: frozenset({_S, _A, _R}),
+        _S: frozenset({_D, _A, _R}),
+        _A: frozenset(),
+        _R: frozenset({_S, _A}),
+    }
+)
+"""The states to which a user may change a version, by its present state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One version of a policy; versions never change.
+
+    Args:
+        name: such as "cautious".
+        version: 1, 2, …
+        description: what it is for, in a sentence.
+        params: its parameters.
+    """
+
+    name: str
+    version: int
+    description: str
+    params: PolicyParams
+
+    def __post_init__(self) -> None:
+        """Check name and ranges. Raises InvalidInput: names the field and what would be right."""
+        check_plain_name(self.name, "policy", "cautious")
+        if len(self.description) > MAX_DESCRIPTION:
+            raise InvalidInput(
+                f"description has {len(self.description)} characters.",
+                remedy=f"Use at most {MAX_DESCRIPTION}.",
+                field="description",
+            )
+        for name, parameter in PARAMETERS.items():
+            value = getattr(self.params, name)
+            if not parameter.low <= value <= parameter.high:  # NaN is rejected too
+                limits = f"{parameter.low:g} to {parameter.high:g}"
+                unit = "a share, " if parameter.unit is Unit.SHARE else f"{parameter.unit}, "
+                raise InvalidInput(f"{name} is {value}.", remedy=f"Use {unit}{limits}.", field=name)
+
+    @property
+    def reference(self) -> str:
+        """ "name@version"."""
+        return f"{self.name}@{self.version}"
+
+
+DEFAULT_POLICY: Final = Policy(
+    DEFAULT_NAME,
+    1,
+    "The built-in policy: at least 5 % and 0.001 USD/h saved, at most 0.75 % risk within 24 h.",
+    PolicyParams(),
+)
+"""Active until another version is; it is not in a row of the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyEvent:
+    """One change of a version's state.
+
+    Args:
+        at: aware UTC.
+        actor: who.
+        before: None: the version was saved.
+        after: the new state.
+        reason: why, in the actor's words.
+    """
+
+    at: datetime
+    actor: str
+    before: PolicyState | None
+    after: PolicyState
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVersion:
+    """A version with its state.
+
+    Args:
+        policy: name, version and parameters.
+        state: what it is used for.
+        history: its changes of state, newest first; empty for the built-in one until it changes.
+    """
+
+    policy: Policy
+    state: PolicyState
+    history: tuple[PolicyEvent, ...] = ()
+
+    @property
+    def reference(self) -> str:
+        """ "name@version"."""
+        return self.policy.reference
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether every installation has it."""
+        return self.policy == DEFAULT_POLICY
+
+    @property
+    def moves(self) -> tuple[PolicyState, ...]:
+        """The states to which it may change now."""
+        allowed = MOVES[self.state]
+        return tuple(state for state in PolicyState if state in allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterChange:
+    """A parameter whose value differs between two policies."""
+
+    name: str
+    before: float
+    after: float
+
+    @property
+    def text(self) -> str:
+        """Both values with their unit.
+
+        >>> ParameterChange("cooldown_h", 6.0, 12.0).text
+        'Cooldown 6 h → 12 h'
+        """
+        parameter = PARAMETERS[self.name]
+        return f"{parameter.label} {parameter.text(self.before)} → {parameter.text(self.after)}"
+
+
+def differences(before: PolicyParams, after: PolicyParams) -> list[ParameterChange]:
+    """The parameters that differ, in their order."""
+    found = []
+    for field in fields(PolicyParams):
+        old, new = getattr(before, field.name), getattr(after, field.name)
+        if old != new:
+            found.append(ParameterChange(field.name, old, new))
+    return found
+
+
+def check_move(version: PolicyVersion, state: PolicyState) -> None:
+    """Check a change of state.
+
+    Raises:
+        Conflict: the present state does not allow it; says what would be right.
+    """
+    if state in MOVES[version.state]:
+        return
+    if state is version.state:
+        raise Conflict(f"Policy {version.reference} is already {state}.")
+    if version.state is PolicyState.ACTIVE:
+        raise Conflict(
+            f"Policy {version.reference} is active.",
+            remedy="Activate another version; this one then retires.",
+        )
+    raise Conflict(
+        f"Policy {version.reference} is {version.state} and cannot become {state}.",
+        remedy=f"It can become {' or '.join(version.moves)}.",
+    )
+
+
+def with_changes(base: Policy, changes: Mapping[str, float]) -> PolicyParams:
+    """The parameters of a policy with some of them changed.
+
+    Raises:
+        InvalidInput: no such parameter; names the available ones.
+    """
+    for name in changes:
+        if name not in PARAMETERS:
+            raise InvalidInput(
+                f"{name!r} is not a parameter of a policy.",
+                remedy=f"Available: {', '.join(PARAMETERS)}.",
+                field=name,
+            )
+    return replace(base.params, **changes)
+
+
+def to_parameters(policy: Policy) -> dict[str, Any]:
+    """A policy as JSON values."""
+    return {
+        "name": policy.name,
+        "version": policy.version,
+        "description": policy.description,
+        **policy.params.as_dict(),
+    }
+
+
+def find(versions: Sequence[PolicyVersion], name: str, version: str) -> PolicyVersion | None:
+    """A version by its name and number; "" finds the newest of that name."""
+    named = [each for each in versions if each.policy.name == name]
+    if version:
+        named = [each for each in named if str(each.policy.version) == version]
+    return max(named, key=lambda each: each.policy.version, default=None)

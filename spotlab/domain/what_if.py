@@ -8,7 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-from spotlab.domain.policy import PolicyParams
+from spotlab.domain.policy import PARAMETERS, PolicyParams
 from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.domain.workload import LIMITS, MAX_MEMORY_TOLERANCE, Workload
 from spotlab.errors import InvalidInput
@@ -64,66 +64,12 @@ class Knob:
         return f"{value:,.4g} {self.unit}"
 
 
-_YEAR_H: Final = 8_760.0
 KNOBS: Final[Mapping[str, Knob]] = MappingProxyType(
     {
-        "risk_ceiling": Knob(
-            Part.POLICY,
-            "Risk ceiling",
-            Unit.SHARE,
-            "Highest risk of an interruption within 24 h that a pool may have; an instance above "
-            "it leaves its pool.",
-            low=1e-6,
-        ),
-        "min_saving_fraction": Knob(
-            Part.POLICY,
-            "Minimum saving",
-            Unit.SHARE,
-            "Smallest saving that justifies a switch, as a share of the present expected cost.",
-        ),
-        "min_saving_usd_per_hour": Knob(
-            Part.POLICY,
-            "Minimum saving per hour",
-            Unit.USD_PER_HOUR,
-            "Smallest saving that justifies a switch, in USD per hour; both minimums must be met.",
-            high=1e6,
-        ),
-        "cooldown_h": Knob(
-            Part.POLICY,
-            "Cooldown",
-            Unit.HOURS,
-            "Time after a switch during which no switch is made for a saving.",
-            high=_YEAR_H,
-        ),
-        "hysteresis_fraction": Knob(
-            Part.POLICY,
-            "Hysteresis",
-            Unit.SHARE,
-            "Added to the minimum saving within twice the cooldown of a switch.",
-        ),
-        "switch_downtime_h": Knob(
-            Part.POLICY,
-            "Downtime of a switch",
-            Unit.HOURS,
-            "Work lost by a switch itself, valued at what an hour of the workload is worth.",
-            high=_YEAR_H,
-        ),
-        "expected_stay_h": Knob(
-            Part.POLICY,
-            "Expected stay",
-            Unit.HOURS,
-            "Time over which the cost of a switch is spread.",
-            low=0.1,
-            high=_YEAR_H,
-        ),
-        "max_price_age_h": Knob(
-            Part.POLICY,
-            "Maximum price age",
-            Unit.HOURS,
-            "Prices that were read longer ago are not used, except in a recorded market.",
-            low=0.1,
-            high=_YEAR_H,
-        ),
+        **{
+            name: Knob(Part.POLICY, each.label, Unit(each.unit), each.meaning, each.low, each.high)
+            for name, each in PARAMETERS.items()
+        },
         "interruption_usd": Knob(
             Part.WORKLOAD,
             "Cost of an interruption",
@@ -201,6 +147,7 @@ class Changes:
     min_saving_usd_per_hour: float | None = None
     cooldown_h: float | None = None
     hysteresis_fraction: float | None = None
+    ceiling_hysteresis_fraction: float | None = None
     switch_downtime_h: float | None = None
     expected_stay_h: float | None = None
     max_price_age_h: float | None = None
@@ -243,7 +190,14 @@ class Changes:
         changed = self.as_dict(Part.WORKLOAD)
         usd = changed.pop("interruption_usd", None)
         if usd is not None:
-            changed |= {"fixed_usd": usd, "work_lost_h": 0.0, "recovery_h": 0.0}
+            changed |= {
+                "fixed_usd": usd,
+                "work_lost_h": 0.0,
+                "checkpoint_interval_h": None,
+                "recovery_h": 0.0,
+                "deadline_slack_h": None,
+                "late_usd_per_hour": 0.0,
+            }
         rule = self.as_dict(Part.HARDWARE)
         if rule:
             changed["hardware"] = replace(workload.hardware, **rule)

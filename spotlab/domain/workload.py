@@ -5,19 +5,23 @@ training job half a checkpoint interval, a stateful server an hour of somebody's
 cost of a pool counts it as
 
     interruption_usd = fixed_usd + (work_lost_h + recovery_h) * value of an hour
+                       + recovery_h * outage_usd_per_hour + late_h * late_usd_per_hour
 
-where the value of an hour is `value_usd_per_hour`, or the on-demand price of the instance's type.
+where the value of an hour is `value_usd_per_hour`, or the on-demand price of the instance's type,
+the third term is for work that must always be up, and the fourth for work with a deadline.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeVar
 
 from spotlab.domain.like_for_like import HardwareRule
+from spotlab.domain.plain_names import check_plain_name
+from spotlab.domain.requirements import Requirements
 from spotlab.domain.risk import FloatArray
 from spotlab.errors import InvalidInput
 
@@ -25,20 +29,25 @@ Price = TypeVar("Price", float, FloatArray)
 """USD per hour: of one pool, or of many."""
 
 DEFAULT_NAME: Final = "default"
-MAX_NAME: Final = 64
 MAX_DESCRIPTION: Final = 500
 
 
 LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "work_lost_h": (0.0, 8_760.0),
+    "checkpoint_interval_h": (0.0, 17_520.0),
     "recovery_h": (0.0, 8_760.0),
     "fixed_usd": (0.0, 1e9),
     "value_usd_per_hour": (0.0, 1e9),
+    "outage_usd_per_hour": (0.0, 1e9),
+    "deadline_slack_h": (0.0, 8_760.0),
+    "late_usd_per_hour": (0.0, 1e9),
     "horizon_h": (0.1, 8_760.0),
     "max_pool_share": (0.0, 1.0),
 }
 """Smallest and largest value of each number."""
 MAX_MEMORY_TOLERANCE: Final = 0.5
+MAX_TAG: Final = 128
+"""Longest name of a tag in EC2."""
 
 
 class AssignmentScope(StrEnum):
@@ -59,14 +68,26 @@ class Workload:
         version: 1, 2, …
         description: what it assumes, in a sentence.
         work_lost_h: mean hours of work that an interruption destroys: half the checkpoint
-            interval, or half a job without checkpoints.
+            interval, or half a job without checkpoints. Every loss up to twice the mean is
+            equally likely.
         recovery_h: hours until a replacement does useful work.
         fixed_usd: cost of each interruption that does not depend on time, USD.
         value_usd_per_hour: value of an hour of work; None: the on-demand price of its type.
         horizon_h: horizon of every risk, hours.
-        max_pool_share: largest share of its group that may run on one pool, above 0 to 1.
+        max_pool_share: largest share of its group on one pool, above 0 to 1.
         regions, zones: where it may run; empty: its own region, any zone.
         hardware: what counts as equal hardware.
+        checkpoint_interval_h: hours between checkpoints, if that is how work_lost_h was given;
+            then work_lost_h is half of it.
+        outage_usd_per_hour: for work that must always be up: cost of each hour without the
+            instance, during a recovery or a switch, in addition to the value of the hour.
+        deadline_slack_h: for work with a deadline: hours by which it may be delayed and still be
+            in time; None: no deadline.
+        late_usd_per_hour: cost of each hour after the deadline; goes with deadline_slack_h.
+        requirements: of a replacement, instead of those derived from the instance's type. Its
+            regions and zones are those of the workload, its operating system the instance's.
+        group_tag: name of the tag whose value makes the group; "": the instances with this
+            workload form one group.
     """
 
     name: str
@@ -81,10 +102,16 @@ class Workload:
     regions: tuple[str, ...] = ()
     zones: tuple[str, ...] = ()
     hardware: HardwareRule = field(default_factory=HardwareRule)
+    checkpoint_interval_h: float | None = None
+    outage_usd_per_hour: float = 0.0
+    deadline_slack_h: float | None = None
+    late_usd_per_hour: float = 0.0
+    requirements: Requirements | None = None
+    group_tag: str = ""
 
     def __post_init__(self) -> None:
-        """Check the ranges. Raises InvalidInput: names the field and what would be right."""
-        _check_name(self.name)
+        """Check the values. Raises InvalidInput: names the field and what would be right."""
+        check_plain_name(self.name, "workload", "queue-worker")
         if len(self.description) > MAX_DESCRIPTION:
             raise InvalidInput(
                 f"description has {len(self.description)} characters.",
@@ -108,6 +135,40 @@ class Workload:
                 remedy=f"Use 0 to {MAX_MEMORY_TOLERANCE:g}.",
                 field="memory_tolerance",
             )
+        if len(self.group_tag) > MAX_TAG:
+            raise InvalidInput(
+                f"group_tag has {len(self.group_tag)} characters.",
+                remedy=f"EC2 allows {MAX_TAG} in the name of a tag.",
+                field="group_tag",
+            )
+        self._check_pairs()
+
+    def _check_pairs(self) -> None:
+        """Check fields that need each other."""
+        interval = self.checkpoint_interval_h
+        if interval is not None and self.work_lost_h != interval / 2:
+            raise InvalidInput(
+                f"work_lost_h is {self.work_lost_h:g}, but half of the checkpoint interval is "
+                f"{interval / 2:g}.",
+                remedy="Give one of the two.",
+                field="checkpoint_interval_h",
+            )
+        if (self.deadline_slack_h is None) != (self.late_usd_per_hour == 0.0):
+            given, missing = "late_usd_per_hour", "deadline_slack_h"
+            if self.deadline_slack_h is not None:
+                given, missing = missing, given
+            raise InvalidInput(
+                f"{given} is given without {missing}.",
+                remedy="A deadline needs the hours of slack before it and the cost of each hour "
+                "after it, above 0 USD.",
+                field=missing,
+            )
+        if self.requirements is not None and (self.requirements.regions or self.requirements.zones):
+            raise InvalidInput(
+                "The requirements of a workload have regions or zones.",
+                remedy="Set `regions` and `zones` of the workload instead.",
+                field="requirements",
+            )
 
     @property
     def reference(self) -> str:
@@ -126,7 +187,28 @@ class Workload:
             on_demand_usd_per_hour: of the instance's type; used where the workload gives no value.
         """
         hours = self.work_lost_h + self.recovery_h
-        return self.fixed_usd + hours * self.hour_usd(on_demand_usd_per_hour)
+        others = self.recovery_h * self.outage_usd_per_hour + self.late_h * self.late_usd_per_hour
+        return self.fixed_usd + hours * self.hour_usd(on_demand_usd_per_hour) + others
+
+    def downtime_usd_per_hour(self, on_demand_usd_per_hour: Price) -> Price | float:
+        """Cost of an hour without the instance, as in a recovery or a switch, elementwise."""
+        return self.outage_usd_per_hour + self.hour_usd(on_demand_usd_per_hour)
+
+    @property
+    def late_h(self) -> float:
+        """Mean hours after the deadline that one interruption causes; 0 without a deadline.
+
+        The delay is the work lost, which is uniform from 0 to twice its mean, and the recovery.
+
+        >>> Workload("job", 1, "", 0.5, 0.25, deadline_slack_h=0.75, late_usd_per_hour=9).late_h
+        0.125
+        """
+        if self.deadline_slack_h is None:
+            return 0.0
+        most_lost, spare = 2.0 * self.work_lost_h, self.deadline_slack_h - self.recovery_h
+        if spare <= 0.0:
+            return self.work_lost_h - spare
+        return max(0.0, most_lost - spare) ** 2 / (2.0 * most_lost) if most_lost else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +233,30 @@ def to_parameters(workload: Workload) -> dict[str, Any]:
     values = asdict(workload)
     values["regions"], values["zones"] = list(workload.regions), list(workload.zones)
     values["hardware"]["equal_gpus"] = sorted(workload.hardware.equal_gpus)
+    if workload.requirements is not None:
+        for name in ("regions", "zones", "families"):
+            values["requirements"][name] = list(values["requirements"][name])
     return values
+
+
+def with_work_lost(
+    workload: Workload, work_lost_h: float | None, checkpoint_interval_h: float | None
+) -> Workload:
+    """A workload with another loss of work.
+
+    Args:
+        workload: the workload.
+        work_lost_h: mean hours lost.
+        checkpoint_interval_h: hours between checkpoints. If both are None, nothing changes.
+    Raises:
+        InvalidInput: both are given and do not agree.
+    """
+    if checkpoint_interval_h is not None:
+        lost = checkpoint_interval_h / 2 if work_lost_h is None else work_lost_h
+        return replace(workload, work_lost_h=lost, checkpoint_interval_h=checkpoint_interval_h)
+    if work_lost_h is None:
+        return workload
+    return replace(workload, work_lost_h=work_lost_h, checkpoint_interval_h=None)
 
 
 def describe_cost(workload: Workload) -> str:
@@ -163,8 +268,16 @@ def describe_cost(workload: Workload) -> str:
     hours = workload.work_lost_h + workload.recovery_h
     value = workload.value_usd_per_hour
     price = "the on-demand price" if value is None else f"{value:g} USD"
-    fixed = f"{workload.fixed_usd:g} USD and " if workload.fixed_usd else ""
-    return f"An interruption costs {fixed}{hours:g} h at {price}."
+    parts = [f"{workload.fixed_usd:g} USD"] if workload.fixed_usd else []
+    parts.append(f"{hours:g} h at {price}")
+    if workload.outage_usd_per_hour:
+        outage = f"{workload.recovery_h:g} h of outage at {workload.outage_usd_per_hour:g} USD"
+        parts.append(outage)
+    if workload.deadline_slack_h is not None:
+        late = f"{workload.late_h:.3g} h after the deadline at {workload.late_usd_per_hour:g} USD"
+        parts.append(late)
+    *first, last = parts
+    return f"An interruption costs {', '.join(first)}{' and ' if first else ''}{last}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,16 +323,6 @@ class AppliedWorkload:
         return f"Workload {self.workload.name}, assigned by {self.scope.value} {self.key}."
 
 
-def _check_name(name: str) -> None:
-    plain = name.replace("-", "").replace("_", "")
-    if not (name and len(name) <= MAX_NAME and name.isascii() and plain.isalnum()):
-        raise InvalidInput(
-            f"{name[:MAX_NAME]!r} is not a workload's name.",
-            remedy=f"Use up to {MAX_NAME} letters, digits, - and _, such as queue-worker.",
-            field="name",
-        )
-
-
 DEFAULT_WORKLOAD: Final = Workload(
     DEFAULT_NAME,
     1,
@@ -230,62 +333,6 @@ DEFAULT_WORKLOAD: Final = Workload(
 )
 NO_WORKLOAD: Final = AppliedWorkload(DEFAULT_WORKLOAD, AssignmentScope.DEFAULT)
 """For an instance that no rule gives a workload."""
-PRESETS: Final[tuple[Workload, ...]] = (
-    DEFAULT_WORKLOAD,
-    Workload(
-        "stateless-service",
-        1,
-        "A replica behind a load balancer: no work is lost, capacity is missing for 3 minutes, and "
-        "at most half of the group shares a pool. 7 % less memory is acceptable.",
-        work_lost_h=0.0,
-        recovery_h=0.05,
-        max_pool_share=0.5,
-        hardware=HardwareRule(memory_tolerance=0.07),
-    ),
-    Workload(
-        "queue-worker",
-        1,
-        "Takes jobs of about half an hour from a queue: the job in hand starts again, so that 15 "
-        "minutes are lost on average; a new worker is ready after 3 minutes.",
-        work_lost_h=0.25,
-        recovery_h=0.05,
-        max_pool_share=0.75,
-        hardware=HardwareRule(memory_tolerance=0.07),
-    ),
-    Workload(
-        "checkpointed-training",
-        1,
-        "Writes a checkpoint every hour: 30 minutes are lost on average, and loading data and "
-        "checkpoint takes 15 minutes. The same GPU or a better one.",
-        work_lost_h=0.5,
-        recovery_h=0.25,
-    ),
-    Workload(
-        "stateful-server",
-        1,
-        "A database or cache: an interruption takes an hour to repair and 20 USD of somebody's "
-        "time. Local storage and bandwidth are used; the horizon is a week.",
-        work_lost_h=0.0,
-        recovery_h=1.0,
-        fixed_usd=20.0,
-        horizon_h=168.0,
-        max_pool_share=0.34,
-        hardware=HardwareRule(uses_local_storage=True, keeps_bandwidth=True),
-    ),
-    Workload(
-        "development-box",
-        1,
-        "Somebody works on it: an interruption costs about half an hour of work and of attention, "
-        "20 USD. Burstable and older hardware is acceptable.",
-        work_lost_h=0.25,
-        recovery_h=0.25,
-        fixed_usd=20.0,
-        hardware=HardwareRule(
-            memory_tolerance=0.07, allow_older_generation=True, allow_burstable=True
-        ),
-    ),
-)
-"""Workloads that every installation has; each says in words what it assumes."""
 
 
 class Assignable(Protocol):

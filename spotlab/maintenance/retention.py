@@ -20,7 +20,9 @@ from spotlab.store.retention_rules import RULES, Setting
 Tell = Callable[[str, float], None]
 
 DRIFT: Final = "drift sketches"
+MARKET_PARTS: Final = "parts of markets"
 _DRIFT_BATCH: Final = 200
+_PARTS_BATCH: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def apply_retention(
     report, stop = tell or _no_progress, cancelled or _never
     try:
         for place, (what, step) in enumerate(_steps(lab, before, now, dry_run)):
-            report(what, place / (len(RULES) + 1))
+            report(what, place / (len(RULES) + 2))
             while not stop() and (count := step()):
                 deleted[what] = deleted.get(what, 0) + count
                 if dry_run:
@@ -99,6 +101,7 @@ def kept_days(settings: Settings) -> dict[str, float]:
     return {
         **{rule.what: days[rule.setting] for rule in RULES},
         DRIFT: settings.keep_experiments_days,
+        MARKET_PARTS: settings.keep_experiments_days,
     }
 
 
@@ -118,7 +121,18 @@ def _steps(
             return len(beyond)
         return sql.delete_drift(beyond[:_DRIFT_BATCH])
 
-    return [*steps, (DRIFT, drift)]
+    unused: list[str] = []
+
+    def market_parts() -> int:
+        """Parts of the markets that were deleted before; a dry run counts what is unused now."""
+        if not unused:
+            unused.extend(lab.store.market_runs.unused_blobs(now))
+        if dry_run or not unused:
+            return len(unused)
+        batch = [unused.pop() for _ in range(min(_PARTS_BATCH, len(unused)))]
+        return lab.store.market_runs.delete_blobs(batch, now)
+
+    return [*steps, (DRIFT, drift), (MARKET_PARTS, market_parts)]
 
 
 def _no_progress(_text: str, _share: float) -> None: ...

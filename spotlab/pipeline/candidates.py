@@ -23,6 +23,7 @@ def candidate_of(
     horizon_h: float,
     evidence: Evidence | None,
     shortfall: Shortfall | None,
+    performance: str,
 ) -> Candidate:
     """The candidate in one row of `Ranking.table`.
 
@@ -33,6 +34,7 @@ def candidate_of(
         horizon_h: of the risk, hours.
         evidence: interruptions and exposure of own instances in the pool, or None.
         shortfall: the fact in which its hardware is not like for like, or None.
+        performance: what its relative performance rests on, as a sentence; "" if it is its own.
     """
     zone = row["availability_zone"]
     zone = zone if isinstance(zone, str) else None
@@ -52,6 +54,7 @@ def candidate_of(
         reasons=(
             *_reasons(row, on_demand, horizon_h, shortfall),
             *_evidence_reasons(evidence, horizon_h),
+            *([performance] if performance else []),
         ),
         sources=_sources(zone, origins),
         features={

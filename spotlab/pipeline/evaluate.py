@@ -20,22 +20,17 @@ from spotlab.domain.decision import (
     StageTrace,
     Verdict,
 )
-from spotlab.domain.policy import PolicyParams
+from spotlab.domain.like_for_like import unknown_facts
+from spotlab.domain.performance import EQUAL, Basis, PerformanceIndex
+from spotlab.domain.policy import DEFAULT_POLICY, PolicyParams
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope, Workload
 from spotlab.errors import SpotlabError
 from spotlab.pipeline.filter import hardware_shortfalls, requirements_of
 from spotlab.pipeline.policy import Situation, decide
 from spotlab.pipeline.rank import Ranking, rank
+from spotlab.pipeline.recorded_candidates import recorded_candidates, reference_to
 from spotlab.pipeline.score import ScoredMarket
 from spotlab.pipeline.stage_trace import Tracer
-
-POLICY_DROPS = {
-    DropReason.RISK_CEILING,
-    DropReason.UNSAFE_RATE,
-    DropReason.STALE_PRICE,
-    DropReason.SPREAD,
-}
-"""Pools that meet the requirements but not the policy: recorded in full with the experiment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +47,7 @@ class Evaluation:
     scored: ScoredMarket
     policy: PolicyParams
     shared_stages: tuple[StageTrace, ...] = ()
-    policy_version: str = "default@1"
+    policy_version: str = DEFAULT_POLICY.reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +55,27 @@ class Unrecorded:
     """A decision that is not in the ledger yet, and the ranking that it was made from.
 
     Args:
-        experiment: its experiment_id is 0.
+        experiment: its experiment_id is 0, and its candidates are not derived.
         ranking: None if the ranking failed; the experiment's error says why.
     """
 
     experiment: Experiment
     ranking: Ranking | None
+
+    def in_run(self, run_id: int) -> Experiment:
+        """The experiment, with a reference to the recorded run that its candidates follow from."""
+        run = reference_to(run_id, self.ranking, self.experiment.verdict)
+        return replace(self.experiment, run=run)
+
+    def with_candidates(self) -> Experiment:
+        """The experiment with its candidates and the names of their features."""
+        if self.ranking is None:
+            return self.experiment
+        return replace(
+            self.experiment,
+            candidates=recorded_candidates(self.ranking, self.experiment.verdict),
+            feature_names=self.ranking.scored.frame.names,
+        )
 
 
 def rank_for(
@@ -75,6 +85,7 @@ def rank_for(
     policy: PolicyParams,
     workload: Workload,
     unavailable: Collection[str] = (),
+    performance: PerformanceIndex = EQUAL,
 ) -> Ranking:
     """The pools that could take over an instance's work, by expected cost.
 
@@ -85,11 +96,15 @@ def rank_for(
         policy: parameters.
         workload: the one that applies to the instance.
         unavailable: keys of pools that are left to other instances.
+        performance: of types, for the workload.
     Raises:
         ValueError: the instance's type is no instance type.
     """
     shortfalls = hardware_shortfalls(
-        instance.pool.instance_type, scored.hardware, workload.hardware, instance.requirements
+        instance.pool.instance_type,
+        scored.hardware,
+        workload.hardware,
+        instance.requirements or workload.requirements,
     )
     return rank(
         scored,
@@ -99,6 +114,8 @@ def rank_for(
         on_demand_usd_per_hour=scored.on_demand_usd_per_hour(instance.pool),
         shortfalls=shortfalls,
         unavailable=unavailable,
+        own_type=instance.pool.instance_type,
+        performance=performance,
     )
 
 
@@ -109,6 +126,7 @@ def evaluate(
     now: datetime,
     applied: AppliedWorkload = NO_WORKLOAD,
     unavailable: Mapping[str, str] = MappingProxyType({}),
+    performance: PerformanceIndex = EQUAL,
 ) -> Unrecorded:
     """Filter, rank and decide for one instance. Nothing is recorded here.
 
@@ -121,6 +139,7 @@ def evaluate(
         now: aware UTC.
         applied: the workload that applies to the instance, and the rule that chose it.
         unavailable: pools that are left to other instances of the run, by key, and why.
+        performance: of types, for the workload.
     """
     started = time.perf_counter()
     scored, policy, workload = evaluation.scored, evaluation.policy, applied.workload
@@ -131,15 +150,17 @@ def evaluate(
         requirements = requirements_of(instance, scored.table, workload)
         on_demand = scored.on_demand_usd_per_hour(instance.pool)
         with tracer.stage("filter", rows_in=len(scored.table)) as stage:
-            ranking = rank_for(instance, requirements, scored, policy, workload, unavailable)
+            ranking = rank_for(
+                instance, requirements, scored, policy, workload, unavailable, performance
+            )
             stage.rows_out = len(ranking.candidates)
         with tracer.stage("policy", rows_in=len(ranking.candidates)) as stage:
             current, best, second = current_and_best(instance, ranking)
             situation = Situation(
                 instance, current, best, on_demand, workload, last_switch_at, now, second
             )
-            verdict = with_workload(decide(situation, policy), applied)
-            verdict = _with_spread(verdict, ranking, unavailable)
+            verdict = _with_hardware(decide(situation, policy), ranking)
+            verdict = _with_spread(with_workload(verdict, applied), ranking, unavailable)
             stage.rows_out = 1
     except (SpotlabError, ValueError) as exc:
         error = str(exc)
@@ -152,7 +173,7 @@ def evaluate(
         policy=policy,
         requirements=requirements,
         verdict=verdict,
-        candidates=_recorded_candidates(ranking, verdict) if ranking is not None else (),
+        candidates=(),
         dropped=ranking.dropped if ranking is not None else {},
         feature_names=scored.frame.names,
         stages=tuple(tracer.stages),
@@ -163,6 +184,8 @@ def evaluate(
         workload=applied,
         policy_version=evaluation.policy_version,
         unavailable=dict(unavailable),
+        performance=performance.fingerprint,
+        last_switch_at=last_switch_at,
     )
     return Unrecorded(experiment, ranking)
 
@@ -172,6 +195,24 @@ def with_workload(verdict: Verdict, applied: AppliedWorkload) -> Verdict:
     if applied.scope is not AssignmentScope.DEFAULT:
         return verdict
     return replace(verdict, reason=f"{verdict.reason} {applied.reason}")
+
+
+def _with_hardware(verdict: Verdict, ranking: Ranking) -> Verdict:
+    """The same verdict; its reason says what is known about another type's performance."""
+    own, chosen = ranking.own_type, verdict.chosen
+    if own is None or chosen is None or chosen.pool.instance_type == own:
+        return verdict
+    there = chosen.pool.instance_type
+    performance = ranking.performance.relative(own, there)
+    sentences = [verdict.reason]
+    if performance.basis is not Basis.SAME:
+        sentences.append(performance.sentence)
+    hardware = ranking.scored.hardware
+    if own in hardware and there in hardware:
+        unknown = unknown_facts(hardware[own], hardware[there])
+        if unknown:
+            sentences.append(f"Unknown, so counted as equal: {', '.join(unknown)}.")
+    return replace(verdict, reason=" ".join(each for each in sentences if each))
 
 
 def _with_spread(verdict: Verdict, ranking: Ranking, unavailable: Mapping[str, str]) -> Verdict:
@@ -208,14 +249,3 @@ def current_and_best(
     others = [best for best in first if not (on_spot and best == row)][:2]
     best, second = (*(ranking.candidate(each) for each in others), None, None)[:2]
     return current, best, second
-
-
-def _recorded_candidates(ranking: Ranking, verdict: Verdict | None) -> tuple[Candidate, ...]:
-    """Every candidate, every pool that the policy filtered out, and always the current pool."""
-    table = ranking.table
-    is_recorded = (table["rank"] > 0) | table["dropped"].isin(POLICY_DROPS)
-    candidates = ranking.take(np.flatnonzero(is_recorded.to_numpy()).tolist())
-    current = verdict.current if verdict is not None else None
-    if current is not None and all(each.pool != current.pool for each in candidates):
-        candidates.append(current)
-    return tuple(candidates)

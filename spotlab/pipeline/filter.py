@@ -44,7 +44,8 @@ def drop_reasons(
         reasons[filtered & (reasons == None)] = reason  # noqa: E711  elementwise
     if shortfalls:
         by_type = {name: HARDWARE_REASONS[each.fact] for name, each in shortfalls.items()}
-        worse = np.array([by_type.get(name) for name in table["instance_type"]], dtype=object)
+        codes, names = table["instance_type"].factorize()
+        worse = np.array([by_type.get(name) for name in names], dtype=object)[codes]
         worse_only = (reasons == None) & (worse != None)  # noqa: E711  elementwise
         reasons[worse_only] = worse[worse_only]
     return reasons
@@ -62,8 +63,8 @@ def hardware_shortfalls(
         instance_type: of the instance.
         hardware: facts of every type, by name.
         rule: what counts as equal hardware.
-        requirements: the instance's own, which say its size, architecture and whether burstable
-            types will do; None: those of its type apply.
+        requirements: the instance's or the workload's own, which say its size, architecture and
+            whether burstable types will do; None: those of its type apply.
     """
     own = compared_hardware(instance_type, hardware, requirements)
     rule = compared_rule(rule, requirements)
@@ -157,12 +158,13 @@ def _outside(values: pd.Series, low: float | None, high: float | None) -> Mask:
 def requirements_of(
     instance: Instance, table: pd.DataFrame, workload: Workload = DEFAULT_WORKLOAD
 ) -> Requirements:
-    """Requirements of a replacement: the instance's own, or derived from its type and workload.
+    """Requirements of a replacement: the instance's own, else the workload's, else derived.
 
-    Derived: the workload's regions and zones (by default its own region), the same architecture,
-    no less vCPU, memory within the workload's tolerance, an accelerator only for an accelerated
-    one, and burstable types only for a burstable one or where the workload allows them. What else
-    makes hardware equal is in `hardware_shortfalls`.
+    The workload's regions and zones (by default its own region) and the instance's operating
+    system complete the workload's requirements. Derived: the same architecture, no less vCPU,
+    memory within the workload's tolerance, an accelerator only for an accelerated one, and
+    burstable types only for a burstable one or where the workload allows them. What else makes
+    hardware equal is in `hardware_shortfalls`.
 
     Args:
         instance: the instance.
@@ -172,13 +174,21 @@ def requirements_of(
     """
     if instance.requirements is not None:
         return instance.requirements
+    regions = workload.regions or (instance.pool.region,)
+    if workload.requirements is not None:
+        return replace(
+            workload.requirements,
+            regions=regions,
+            zones=workload.zones,
+            operating_system=instance.pool.operating_system,
+        )
     name = parse_type(instance.pool.instance_type)
     own = table.loc[table["instance_type"] == instance.pool.instance_type, ["vcpu", "memory_gb"]]
     specs = own.dropna()
     rule = workload.hardware
     least_memory = 1.0 - rule.memory_tolerance
     return Requirements(
-        regions=workload.regions or (instance.pool.region,),
+        regions=regions,
         zones=workload.zones,
         vcpu_min=float(specs["vcpu"].iloc[0]) if len(specs) else None,
         memory_gb_min=least_memory * float(specs["memory_gb"].iloc[0]) if len(specs) else None,

@@ -21,6 +21,8 @@ from spotlab.domain.outcomes import Outcome, OutcomeState, ShadowDecision, Targe
 from spotlab.domain.ports import BucketModel, ExperimentFilter, ExperimentSummary, RiskModel
 from spotlab.errors import SpotlabError
 from spotlab.pipeline.past_market import PastMarket
+from spotlab.pipeline.replay import opened, performance_of, restored, with_features
+from spotlab.pipeline.score import ScoredMarket
 from spotlab.store import Store
 
 T = TypeVar("T", InterruptionEvent, Exposure)
@@ -59,6 +61,7 @@ class _Join:
         since: earlier experiments are ignored.
         shadows: shadow decisions by experiment id.
         pending: predictions whose outcome is not known yet, by target.
+        market: the last market of a decision that was needed, by run and model.
     """
 
     store: Store
@@ -67,6 +70,7 @@ class _Join:
     since: datetime
     shadows: Mapping[int, Sequence[ShadowDecision]]
     pending: dict[Target, int] = field(default_factory=dict)
+    market: dict[tuple[int, str], ScoredMarket] = field(default_factory=dict)
 
     def count_pending(self, target: Target) -> None:
         """Count a prediction whose outcome is not known yet."""
@@ -219,7 +223,7 @@ def _buckets(join: _Join, experiments: Sequence[ExperimentSummary]) -> Iterator[
         if not reason:
             join.count_pending(Target.BUCKET)
             continue
-        experiment = join.store.ledger.get(each.experiment_id)
+        experiment = _with_features(join, each.experiment_id)
         for name in unsettled:
             probability = _high_bucket_probability(join, name, experiment)
             if probability is not None:
@@ -234,6 +238,22 @@ def _buckets(join: _Join, experiments: Sequence[ExperimentSummary]) -> Iterator[
                     reason,
                     name != each.model,
                 )
+
+
+def _with_features(join: _Join, experiment_id: int) -> Experiment:
+    """A decision with the features of its current pool, if they can still be derived."""
+    experiment = join.store.ledger.get(experiment_id)
+    if experiment.run is None:
+        return experiment
+    key = (experiment.run.run_id, experiment.model)
+    if key not in join.market:
+        try:
+            scored = restored(join.store, experiment)
+            join.market = {key: with_features(join.store, scored, experiment)}
+        except SpotlabError:  # it was deleted, or features are computed in another way now
+            return experiment
+    scored = join.market[key]
+    return opened(experiment, scored, performance_of(join.store, experiment, scored))
 
 
 def _high_bucket_probability(join: _Join, name: str, experiment: Experiment) -> float | None:

@@ -105,9 +105,17 @@ def decide(situation: Situation, params: PolicyParams) -> Verdict:
             "compared with other pools; stays on its pool."
         )
         return Verdict(Decision.STAY, reason, None, None, None)
-    if current.ceiling_risk > params.risk_ceiling:
+    if current.ceiling_risk > params.leaving_risk:
         return _leave_unsafe(situation, current, params)
-    return _compare_costs(situation, current, params)
+    verdict = _compare_costs(situation, current, params)
+    if verdict.decision is Decision.STAY and current.ceiling_risk > params.risk_ceiling:
+        over = (
+            f"Its risk of {percent(current.ceiling_risk)} within {CEILING_HORIZON_H:g} h is above "
+            f"the ceiling of {percent(params.risk_ceiling)}, but by less than "
+            f"{params.ceiling_hysteresis_fraction:.0%} of it."
+        )
+        return replace(verdict, reason=f"{verdict.reason} {over}")
+    return verdict
 
 
 def limits(cost: float, situation: Situation, params: PolicyParams) -> Limits:
@@ -145,11 +153,11 @@ def preferred(
 
 
 def _hour_usd(situation: Situation) -> float:
-    """Value of an hour of the instance's work."""
+    """Cost of an hour without the instance."""
     on_demand, best = situation.on_demand_usd_per_hour, situation.best
     if on_demand is None:
         on_demand = best.spot_price_usd_per_hour if best is not None else 0.0
-    return situation.workload.hour_usd(on_demand)
+    return situation.workload.downtime_usd_per_hour(on_demand)
 
 
 def _move(
@@ -228,8 +236,11 @@ def _leave_unsafe(situation: Situation, current: Candidate, params: PolicyParams
     target = preferred(best, on_demand, params)
     move = _move(situation, target, demanded, MarginRule.RISK_CEILING)
     if target is not None and move is not None:
-        reason = f"{risk_text} {pool_at_price(target)} is below it: "
-        return _go(situation, move, f"{reason}{saving_text(move.margin.saving)}.", demanded)
+        reason = (
+            f"{risk_text} {pool_at_price(target)} has {percent(target.ceiling_risk)}: "
+            f"{saving_text(move.margin.saving)}."
+        )
+        return _go(situation, move, reason, demanded)
     cause = (
         "no other pool below the ceiling meets the requirements"
         if best is None

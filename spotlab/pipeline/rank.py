@@ -9,11 +9,11 @@ from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from spotlab.domain.decision import Candidate, DropReason, Requirements
 from spotlab.domain.like_for_like import Shortfall
 from spotlab.domain.market import MarketName, Pool
+from spotlab.domain.performance import EQUAL, PerformanceIndex
 from spotlab.domain.policy import CEILING_HORIZON_H, PolicyParams
 from spotlab.domain.risk import expected_cost, risk_within
 from spotlab.domain.workload import DEFAULT_WORKLOAD, Workload
@@ -32,6 +32,8 @@ class Ranking:
         policy: parameters used.
         workload: its horizon and the cost of an interruption.
         shortfalls: types that are not like for like, by name.
+        own_type: the instance's type, that performance is relative to; None: no instance.
+        performance: of types relative to it.
         table: ScoredMarket.table's columns and performance, interruption_usd, risk,
             expected_cost_usd_per_hour, rank (0: filtered out), dropped (DropReason or None) and
             row (position in scored.table); candidates by rank, then those filtered out.
@@ -42,6 +44,8 @@ class Ranking:
     policy: PolicyParams
     workload: Workload
     shortfalls: Mapping[str, Shortfall]
+    own_type: str | None
+    performance: PerformanceIndex
     table: pd.DataFrame
 
     @property
@@ -74,9 +78,15 @@ class Ranking:
                 self.workload.horizon_h,
                 self.scored.evidence.get(int(row["row"])),
                 self.shortfalls.get(str(row["instance_type"])),
+                self._performance_sentence(str(row["instance_type"])),
             )
             for row in rows.to_dict("records")
         ]
+
+    def _performance_sentence(self, instance_type: str) -> str:
+        if self.own_type is None:
+            return ""
+        return self.performance.relative(self.own_type, instance_type).sentence
 
     def position_of(self, pool: Pool) -> int | None:
         """The position of a pool's row in `table`, or None."""
@@ -99,7 +109,8 @@ def rank(
     *,
     on_demand_usd_per_hour: float | None = None,
     shortfalls: Mapping[str, Shortfall] = MappingProxyType({}),
-    performance: NDArray[np.float64] | None = None,
+    own_type: str | None = None,
+    performance: PerformanceIndex = EQUAL,
     unavailable: Collection[str] = (),
 ) -> Ranking:
     """Rank the pools that meet the requirements by the expected cost of an hour's work.
@@ -113,8 +124,8 @@ def rank(
             gives no value; None: each pool's own on-demand price, or its spot price if that is
             unknown (the candidate's reasons say so).
         shortfalls: types that may not replace the instance's own, by name.
-        performance: (n,) work per hour of each pool's type relative to the instance's own, or None:
-            equal.
+        own_type: the instance's type, that performance is relative to; None: all count as equal.
+        performance: of types relative to it.
         unavailable: keys of pools that are left to other instances.
     """
     table = scored.table.copy()
@@ -125,7 +136,9 @@ def rank(
         table["interruption_usd"] = workload.interruption_usd(on_demand.to_numpy(np.float64))
     else:
         table["interruption_usd"] = workload.interruption_usd(on_demand_usd_per_hour)
-    table["performance"] = 1.0 if performance is None else performance
+    table["performance"] = (
+        1.0 if own_type is None else performance.ratios(own_type, tuple(table["instance_type"]))
+    )
     table["expected_cost_usd_per_hour"] = (
         expected_cost(
             table["spot_price_usd_per_hour"].to_numpy(),
@@ -157,6 +170,8 @@ def rank(
         policy,
         workload,
         shortfalls,
+        own_type,
+        performance,
         pd.concat([candidates, rest], ignore_index=True) if len(table) else table.assign(rank=0),
     )
 

@@ -6,7 +6,7 @@ of an interruption) are in filter.py and rank.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from spotlab.domain.features import FeatureFrame
 from spotlab.domain.hardware import Hardware, complete
 from spotlab.domain.instance_types import TypeName, parse_type
-from spotlab.domain.interruptions import OwnRecord
+from spotlab.domain.interruptions import OwnRecord, Record
 from spotlab.domain.market import FeedKind, MarketData, Pool
 from spotlab.domain.ports import RiskModel
 from spotlab.domain.risk import Evidence
@@ -55,6 +55,7 @@ class ScoredMarket:
         table: TABLE_COLUMNS, one row per pool; unknown numbers are NaN, an unknown zone is None.
         evidence: by row, the evidence of own instances, which `hazard_per_hour` already includes.
         hardware: facts of every type in `table` whose name can be read.
+        model_hazard: (n,) the hazards of the model, before the evidence.
     """
 
     data: MarketData
@@ -63,6 +64,7 @@ class ScoredMarket:
     table: pd.DataFrame
     evidence: Mapping[int, Evidence] = field(default_factory=dict)
     hardware: Mapping[str, Hardware] = field(default_factory=dict)
+    model_hazard: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     def on_demand_usd_per_hour(self, pool: Pool) -> float | None:
         """On-demand price of a pool's type in its region; None if unknown."""
@@ -92,31 +94,53 @@ def score_market(
     with tracer.stage("risk", rows_in=len(frame.pools)) as stage:
         hazard = np.array(model.hazard_per_hour(frame.select(model.feature_names)))
         stage.rows_out = int(np.isfinite(hazard).sum())
+    return with_hazard(data, frame, f"{model.name}@{model.version}", hazard, own or OwnRecord())
+
+
+def with_hazard(
+    data: MarketData,
+    frame: FeatureFrame,
+    model: str,
+    hazard: NDArray[np.float64],
+    own: OwnRecord,
+) -> ScoredMarket:
+    """A market with the hazards that a model gave it, updated by own instances.
+
+    Args:
+        data: the market.
+        frame: its features; a replay that needs none leaves them out.
+        model: "name@version".
+        hazard: (n,) the model's, in the order of `data.prices`.
+        own: interruptions and exposure of own instances.
+    """
     table = _pool_table(data)
-    evidence = _evidence(frame.pools, hazard, own or OwnRecord())
-    for row, pool_evidence in evidence.items():
-        hazard[row] = pool_evidence.hazard_per_hour
+    evidence = _evidence(table, hazard, own)
     table["hazard_per_hour"] = hazard
-    return ScoredMarket(
-        data,
-        frame,
-        f"{model.name}@{model.version}",
-        table,
-        evidence,
-        hardware_of(data.specs, table),
-    )
+    for row, pool_evidence in evidence.items():
+        table.loc[row, "hazard_per_hour"] = pool_evidence.hazard_per_hour
+    hardware = hardware_of(data.specs, table)
+    return ScoredMarket(data, frame, model, table, evidence, hardware, hazard)
 
 
 def _evidence(
-    pools: Sequence[Pool], hazard: NDArray[np.float64], own: OwnRecord
+    table: pd.DataFrame, hazard: NDArray[np.float64], own: OwnRecord
 ) -> dict[int, Evidence]:
     """Evidence of own instances by row; none for pools whose hazard is unknown."""
-    types = {(pool.region, pool.instance_type, pool.operating_system) for pool in own.pools}
+    by_type: dict[tuple[str, str, str], dict[Pool, Record]] = {}
+    for pool, record in own.pools.items():
+        key = (pool.region, pool.instance_type, pool.operating_system)
+        by_type.setdefault(key, {})[pool] = record
+    names = {name for _, name, _ in by_type}
+    codes, known = table["instance_type"].factorize()
+    has_record = np.array([name in names for name in known], dtype=bool)[codes]
+    rows = np.flatnonzero(has_record & np.isfinite(hazard))
     evidence = {}
-    for row, pool in enumerate(pools):
-        known = (pool.region, pool.instance_type, pool.operating_system) in types
-        if known and np.isfinite(hazard[row]):
-            here, siblings = own.on(pool)
+    places = table[POOL_COLUMNS].iloc[rows].itertuples(index=False, name=None)
+    for row, (region, zone, name, system) in zip(rows.tolist(), places, strict=True):
+        pool = Pool(region, zone if isinstance(zone, str) else None, name, system)
+        records = by_type.get((region, name, system))
+        if records is not None:
+            here, siblings = OwnRecord(records).on(pool)
             evidence[row] = Evidence(
                 prior_hazard_per_hour=float(hazard[row]),
                 events=here.events,
@@ -142,19 +166,25 @@ def _pool_table(data: MarketData) -> pd.DataFrame:
         how="left",
         validate="m:1",
     )
-    specs = data.specs[["instance_type", "vcpu", "memory_gb", "architecture"]]
-    table = table.merge(specs, on="instance_type", how="left", validate="m:1")
-    names = {name: _parsed(name) for name in table["instance_type"].unique()}
-    parsed = [names[name] for name in table["instance_type"]]
-    table["family"] = [name.partition(".")[0] for name in table["instance_type"]]
-    table["accelerated"] = [part.accelerated if part else False for part in parsed]
-    table["burstable"] = [part.burstable if part else False for part in parsed]
-    table["architecture"] = [
-        known if isinstance(known, str) else (part.architecture.value if part else None)
-        for known, part in zip(table["architecture"], parsed, strict=True)
-    ]
+    # By type, of which there are far fewer than pools; strings are slow one at a time.
+    codes, names = table["instance_type"].factorize()
+    specs = data.specs.set_index("instance_type").reindex(names)
+    parsed = [_parsed(name) for name in names]
+    by_name = {
+        "vcpu": specs["vcpu"].to_numpy(np.float64),
+        "memory_gb": specs["memory_gb"].to_numpy(np.float64),
+        "family": [name.partition(".")[0] for name in names],
+        "accelerated": [part.accelerated if part else False for part in parsed],
+        "burstable": [part.burstable if part else False for part in parsed],
+        "architecture": [
+            known if isinstance(known, str) else (part.architecture.value if part else None)
+            for known, part in zip(specs["architecture"], parsed, strict=True)
+        ],
+    }
+    for column, values in by_name.items():
+        table[column] = pd.Series(values, dtype=None if len(names) else object).take(codes).array
     table["on_demand_approximate"] = table["on_demand_approximate"].eq(True)
-    for column in ("vcpu", "memory_gb", "advisor_bucket", "savings_percent"):
+    for column in ("advisor_bucket", "savings_percent"):
         table[column] = table[column].astype("float64")
     return table.reindex(columns=list(TABLE_COLUMNS))
 
@@ -166,15 +196,17 @@ def hardware_of(specs: pd.DataFrame, table: pd.DataFrame) -> dict[str, Hardware]
         specs: FEED_COLUMNS[SPECS]; columns that are missing or NaN are unknown.
         table: with a column instance_type.
     """
-    priced = specs[specs["instance_type"].isin(table["instance_type"])]
-    rows = {row["instance_type"]: row for row in priced.to_dict("records")}
-    found = {}
-    for name in table["instance_type"].unique():
-        if _parsed(name) is not None:
-            row = rows.get(name, {})
-            facts = {field: _fact(row.get(column)) for field, column in _HARDWARE.items()}
-            found[name] = complete(Hardware(name, **facts))
-    return found
+    names = table["instance_type"].unique()
+    rows = specs.set_index("instance_type").reindex(names)
+    columns = [
+        _facts(rows[column]) if column in rows else [None] * len(names)
+        for column in _HARDWARE.values()
+    ]
+    return {
+        name: complete(Hardware(name, **dict(zip(_HARDWARE, facts, strict=True))))
+        for name, *facts in zip(names, *columns, strict=True)
+        if _parsed(name) is not None
+    }
 
 
 _HARDWARE: Final = {
@@ -195,8 +227,9 @@ _HARDWARE: Final = {
 """Field of Hardware by column of the specifications."""
 
 
-def _fact(value: Any) -> Any:
-    return None if value is None or (isinstance(value, float) and np.isnan(value)) else value
+def _facts(column: pd.Series) -> list[Any]:
+    """A column's values; None for those that are unknown."""
+    return column.astype(object).where(column.notna(), None).tolist()
 
 
 def _parsed(instance_type: str) -> TypeName | None:

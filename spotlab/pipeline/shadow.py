@@ -1,10 +1,13 @@
-"""Shadow decisions: made by challengers on the same market, never executed."""
+"""Shadow decisions: made by challengers on the same market, never executed.
+
+A challenger is another model with the same policy, or another policy with the same model.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 import numpy as np
@@ -12,7 +15,8 @@ import numpy as np
 from spotlab.domain.decision import Decision, Experiment, Lifecycle, Verdict
 from spotlab.domain.market import Pool
 from spotlab.domain.model_lifecycle import ModelState
-from spotlab.domain.outcomes import Estimate, ShadowDecision, by_day, mean
+from spotlab.domain.outcomes import Estimate, ShadowDecision, mean_of_days
+from spotlab.domain.performance import EQUAL, PerformanceIndex
 from spotlab.domain.ports import ModelRecord
 from spotlab.pipeline.evaluate import Evaluation, evaluate
 from spotlab.pipeline.rank import Ranking
@@ -42,14 +46,16 @@ def shadow(
     ranking: Ranking | None,
     challenger: Evaluation,
     last_switch_at: datetime | None,
+    performance: PerformanceIndex = EQUAL,
 ) -> ShadowDecision:
     """A challenger's decision about the same instance at the same time.
 
     Args:
         experiment: the recorded decision.
         ranking: the ranking that it was made from; None if the ranking failed.
-        challenger: the market scored by the challenger, with the same policy.
+        challenger: the market scored by another model, or with another policy.
         last_switch_at: as for the recorded decision.
+        performance: as for the recorded decision.
     """
     shadowed = evaluate(
         experiment.instance,
@@ -57,6 +63,8 @@ def shadow(
         last_switch_at,
         experiment.created_at,
         experiment.workload,
+        experiment.unavailable,
+        performance,
     )
     shadow_verdict, verdict = shadowed.experiment.verdict, experiment.verdict
     current = shadow_verdict.current if shadow_verdict else None
@@ -80,7 +88,14 @@ def shadow(
         and verdict is not None
         and _choice(shadow_verdict) == _choice(verdict),
         error=shadowed.experiment.error,
+        policy=_other_policy(experiment, challenger),
     )
+
+
+def _other_policy(experiment: Experiment, challenger: Evaluation) -> str:
+    """The challenger's policy; "" if it is the one that decided."""
+    policy = challenger.policy_version
+    return policy if policy != experiment.policy_version else ""
 
 
 def failed(experiment: Experiment, model: str, error: str) -> ShadowDecision:
@@ -108,10 +123,10 @@ def failed(experiment: Experiment, model: str, error: str) -> ShadowDecision:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A challenger compared with the models that decided.
+    """A challenger compared with the models or policies that decided.
 
     Args:
-        model: the challenger.
+        model: the challenger; "" if it is a policy.
         decided: number of decisions that both made.
         failures: number of decisions that the challenger could not make.
         agreement: share with the same decision and pool, interval by day.
@@ -119,6 +134,9 @@ class Comparison:
             that after the recorded ones, by the deciding model's hazards; interval by day.
         own_cost_difference_usd_per_hour: the same by the challenger's own hazards.
         disagreements: newest first.
+        policy: the challenger, if it is a policy.
+        moves, champion_moves: how many of its decisions, and of the recorded ones, are not STAY.
+        instances: number of instances that these decisions are about.
     """
 
     model: str
@@ -128,19 +146,30 @@ class Comparison:
     cost_difference_usd_per_hour: Estimate
     own_cost_difference_usd_per_hour: Estimate
     disagreements: tuple[ShadowDecision, ...]
+    policy: str = ""
+    moves: int = 0
+    champion_moves: int = 0
+    instances: int = 0
+
+    @property
+    def cost_difference_usd_per_day(self) -> Estimate:
+        """By the deciding model's hazards, per day, for all these instances."""
+        return self.cost_difference_usd_per_hour.times(24.0 * self.instances)
 
 
 def compare(decisions: Sequence[ShadowDecision]) -> list[Comparison]:
     """One comparison per challenger, by name."""
-    models = sorted({decision.model for decision in decisions})
-    return [_comparison(model, [d for d in decisions if d.model == model]) for model in models]
+    by_challenger: dict[str, list[ShadowDecision]] = {}
+    for decision in decisions:
+        by_challenger.setdefault(decision.challenger, []).append(decision)
+    return [_comparison(by_challenger[name]) for name in sorted(by_challenger)]
 
 
-def _comparison(model: str, decisions: Sequence[ShadowDecision]) -> Comparison:
+def _comparison(decisions: Sequence[ShadowDecision]) -> Comparison:
     both = [d for d in decisions if d.decision and d.champion_decision]
     disagreements = [d for d in both if not d.agrees]
     return Comparison(
-        model=model,
+        model="" if decisions[0].policy else decisions[0].model,
         decided=len(both),
         failures=sum(1 for d in decisions if d.decision is None),
         agreement=_mean_by_day(both, [float(d.agrees) for d in both]),
@@ -151,13 +180,21 @@ def _comparison(model: str, decisions: Sequence[ShadowDecision]) -> Comparison:
             both, [d.own_cost_difference_usd_per_hour for d in both]
         ),
         disagreements=tuple(sorted(disagreements, key=lambda d: d.created_at, reverse=True)),
+        policy=decisions[0].policy,
+        moves=sum(d.decision is not Decision.STAY for d in both),
+        champion_moves=sum(d.champion_decision is not Decision.STAY for d in both),
+        instances=len({d.instance_id for d in both}),
     )
 
 
 def _mean_by_day(decisions: Sequence[ShadowDecision], values: Sequence[float | None]) -> Estimate:
-    known = [(d.created_at, v) for d, v in zip(decisions, values, strict=True) if v is not None]
-    numbers = np.array([value for _, value in known], dtype=np.float64)
-    return by_day(lambda rows: mean(numbers[rows]), [time for time, _ in known])
+    days: dict[date, tuple[float, int]] = {}
+    for decision, value in zip(decisions, values, strict=True):
+        if value is not None:
+            day = decision.created_at.date()
+            total, count = days.get(day, (0.0, 0))
+            days[day] = (total + value, count + 1)
+    return mean_of_days(days)
 
 
 def _choice(verdict: Verdict) -> tuple[Decision, Pool | None]:

@@ -1,4 +1,5 @@
-"""Evaluation of instances: a recorded decision for each, and shadow decisions of challengers."""
+"""Evaluation of instances: a recorded decision for each, and shadow decisions of challengers:
+models and policies."""
 
 from __future__ import annotations
 
@@ -13,20 +14,24 @@ from spotlab.domain.decision import Experiment, Instance, StageTrace
 from spotlab.domain.interruptions import OwnRecord
 from spotlab.domain.market import MarketData
 from spotlab.domain.outcomes import ShadowDecision
-from spotlab.domain.policy import PolicyParams
+from spotlab.domain.performance import PerformanceIndex, index_of
+from spotlab.domain.policy import Policy, PolicyState
 from spotlab.domain.ports import ModelRecord, RiskModel, Topic
+from spotlab.domain.throughputs import ThroughputSet
 from spotlab.domain.workload import Assignment, Workload, applied_workload
 from spotlab.errors import Cancelled, SpotlabError
 from spotlab.pipeline.collect import Progress
 from spotlab.pipeline.drift_sketch import SKETCH_EVERY, sketch
 from spotlab.pipeline.evaluate import Evaluation, evaluate
 from spotlab.pipeline.rank import Ranking
-from spotlab.pipeline.score import score_market
+from spotlab.pipeline.replay import scores_of
+from spotlab.pipeline.score import ScoredMarket, score_market
 from spotlab.pipeline.shadow import challengers, failed, shadow
 from spotlab.pipeline.stage_trace import Tracer
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_selection import RISK_TASK, with_selected_model
 from spotlab.runtime.shutdown import SHUTDOWN
+from spotlab.store import Store
 from spotlab.telemetry import logs, metrics, traces
 
 log = logging.getLogger("spotlab.runtime.evaluation")
@@ -37,16 +42,15 @@ def evaluate_instances(
     instance_ids: Sequence[str] | None = None,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
-    policy: PolicyParams | None = None,
 ) -> list[Experiment]:
-    """Decide for instances on a current market and fleet, and record each decision.
+    """Decide for instances with the active policy on a current market and fleet, and record each
+    decision.
 
     Args:
         lab: its accounts, market, models and store.
         instance_ids: the instances; None: every active one whose pipeline is on.
         progress: called with the current step and the share done.
         cancelled: checked between instances; decisions made before stay recorded.
-        policy: parameters; None: the default ones.
     Returns:
         The experiments as recorded, in the order of the instances.
     Raises:
@@ -67,7 +71,7 @@ def evaluate_instances(
             instances = [lab.store.fleet.instance(each) for each in instance_ids]
         experiments: list[Experiment] = []
         with _measured(len(instances), cancelled) as stopped:
-            run = _start(lab, policy or PolicyParams())
+            run = _start(lab)
             for index, instance in enumerate(instances):
                 if stopped():
                     raise Cancelled(f"Stopped after {index} of {len(instances)} instances.")
@@ -109,23 +113,39 @@ class _Run:
     Args:
         data: the market.
         own: exposure and interruptions of own instances in it.
-        policy: parameters.
+        policy: decides.
+        shadow_policies: decide alongside it.
         stages: the collect stage.
         records: every registered model version.
         assignments, workloads: the rules that give instances a workload, and newest versions.
+        throughputs: newest measured throughputs by workload.
         evaluations: scored markets by "name@version" of the model.
         failures: errors by "name@version" of models that could not be opened or failed to score.
+        run_id: of the recorded market; 0 until the first decision is recorded.
+        recorded: models whose hazards are recorded with it.
     """
 
     data: MarketData
     own: OwnRecord
-    policy: PolicyParams
+    policy: Policy
+    shadow_policies: Sequence[Policy]
     stages: tuple[StageTrace, ...]
     records: Sequence[ModelRecord]
     assignments: Sequence[Assignment]
     workloads: Mapping[str, Workload]
+    throughputs: Mapping[str, ThroughputSet]
+    indices: dict[tuple[str, bool], PerformanceIndex] = field(default_factory=dict)
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
     failures: dict[str, Exception] = field(default_factory=dict)
+    run_id: int = 0
+    recorded: set[str] = field(default_factory=set)
+
+    def performance(self, workload: Workload, scored: ScoredMarket) -> PerformanceIndex:
+        """The performance index of a workload, the same for all its instances."""
+        key = (workload.name, workload.hardware.use_claims)
+        if key not in self.indices:
+            self.indices[key] = index_of(workload, self.throughputs, scored.hardware)
+        return self.indices[key]
 
     def scored_by(self, model: RiskModel) -> Evaluation:
         """The market scored by a model; a model that failed is not tried again in this run."""
@@ -140,27 +160,40 @@ class _Run:
                 self.failures[key] = exc
                 raise
             log.info("%s scored %d pools", key, len(scored.table), extra=_stage_times(tracer))
-            self.evaluations[key] = Evaluation(scored, self.policy, tuple(tracer.stages))
+            self.evaluations[key] = Evaluation(
+                scored, self.policy.params, tuple(tracer.stages), self.policy.reference
+            )
         return self.evaluations[key]
 
+    def record_market(self, store: Store, scored: ScoredMarket, now: datetime) -> int:
+        """Record the market and a model's hazards, once a run; returns the id of the run."""
+        if not self.run_id:
+            self.run_id = store.market_runs.save(self.data, self.own, now)
+        if scored.model not in self.recorded:
+            store.market_runs.save_scores(self.run_id, scores_of(scored), now)
+            self.recorded.add(scored.model)
+        return self.run_id
 
-def _start(lab: Lab, policy: PolicyParams) -> _Run:
-    """Read the market, the own record and the models. Raises NoMarketData, DatabaseDown."""
+
+def _start(lab: Lab) -> _Run:
+    """Read the market, the own record, models and policies. Raises NoMarketData, DatabaseDown."""
     tracer = Tracer()
     with tracer.stage("collect", rows_in=0) as stage:
         data = lab.market()
         stage.rows_out = len(data.prices)
     log.info("read %d prices of the market", len(data.prices), extra=_stage_times(tracer))
     own, records = lab.own_record(data.market), lab.store.registry.records()
-    workloads = lab.store.workloads
+    workloads, policies = lab.store.workloads, lab.store.policies.versions()
     return _Run(
         data,
         own,
-        policy,
+        next(each.policy for each in policies if each.state is PolicyState.ACTIVE),
+        [each.policy for each in policies if each.state is PolicyState.SHADOW],
         tuple(tracer.stages),
         records,
         workloads.assignments(),
         workloads.newest(),
+        lab.store.throughputs.newest(),
     )
 
 
@@ -174,10 +207,20 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
         evaluation = replace(evaluation, scored=replace(evaluation.scored, data=data))
     last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)
     applied = applied_workload(instance, run.assignments, run.workloads)
-    unrecorded = evaluate(instance, evaluation, last_switch_at, lab.clock.now(), applied)
+    performance = run.performance(applied.workload, evaluation.scored)
+    unrecorded = evaluate(
+        instance,
+        evaluation,
+        last_switch_at,
+        lab.clock.now(),
+        applied,
+        performance=performance,
+    )
     with traces.span("ledger"):
-        experiment_id = lab.store.ledger.record(unrecorded.experiment)
-    experiment = replace(unrecorded.experiment, experiment_id=experiment_id)
+        run_id = run.record_market(lab.store, evaluation.scored, lab.clock.now())
+        experiment = unrecorded.in_run(run_id)
+        number = lab.store.ledger.record(experiment)
+    experiment = replace(experiment, experiment_id=number)
     lab.bus.publish(Topic.EXPERIMENTS)
     _log_decision(experiment)
     try:
@@ -187,12 +230,25 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
                 _shadow(lab, experiment, unrecorded.ranking, name, run, last_switch_at)
                 for name in names
             ]
+            shadows += [
+                shadow(experiment, unrecorded.ranking, each, last_switch_at, performance)
+                for each in _with_policies(evaluation, run.shadow_policies)
+            ]
             lab.store.shadow_decisions.record(shadows)
         if shadows:
-            log.info("%d challengers decided in shadow of %s", len(shadows), experiment_id)
+            log.info(
+                "%d challengers decided in shadow of %s", len(shadows), experiment.experiment_id
+            )
     except SpotlabError as exc:
-        log.error("no shadow decisions of experiment %s: %s", experiment_id, exc)
+        log.error("no shadow decisions of experiment %d: %s", number, exc)
     return experiment
+
+
+def _with_policies(evaluation: Evaluation, policies: Sequence[Policy]) -> list[Evaluation]:
+    """The same scored market, with each of these policies."""
+    return [
+        replace(evaluation, policy=each.params, policy_version=each.reference) for each in policies
+    ]
 
 
 def _shadow(
@@ -212,7 +268,8 @@ def _shadow(
         except Exception as exc:
             run.failures[name] = exc
             raise
-        return shadow(experiment, ranking, evaluation, last_switch_at)
+        performance = run.performance(experiment.workload.workload, evaluation.scored)
+        return shadow(experiment, ranking, evaluation, last_switch_at, performance)
     except Exception as exc:
         unexpected = not isinstance(exc, SpotlabError)
         log.warning("challenger %s failed: %s", name, exc, exc_info=unexpected)

@@ -252,7 +252,7 @@ class Lab:
         model: str | None = None,
     ) -> Ranking:
         """The pools that meet requirements, by expected cost."""
-        return rank(self.scored(model), requirements, policy or PolicyParams())
+        return rank(self.scored(model), requirements, policy or self.store.policies.active().params)
 
     def requirements_of(self, instance: Instance) -> Requirements:
         """Requirements of a replacement for an instance."""

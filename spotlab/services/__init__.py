@@ -30,6 +30,8 @@ from spotlab.services.model_performance import ModelPerformanceService
 from spotlab.services.models import ModelService
 from spotlab.services.outcomes import OutcomeService
 from spotlab.services.own_account import OwnAccountService
+from spotlab.services.policies import PolicyService
+from spotlab.services.throughputs import ThroughputService
 from spotlab.services.users import UserService
 from spotlab.services.what_if import WhatIfService
 from spotlab.services.workloads import WorkloadService
@@ -108,6 +110,16 @@ class Services:
     def workloads(self) -> WorkloadService:
         """Workloads, and the instances they are assigned to."""
         return WorkloadService(self.lab, self.principal)
+
+    @property
+    def throughputs(self) -> ThroughputService:
+        """Measured throughputs of instance types, and AWS's claims."""
+        return ThroughputService(self.lab, self.principal)
+
+    @property
+    def policies(self) -> PolicyService:
+        """Policies, their states and previews."""
+        return PolicyService(self.lab, self.principal)
 
     @property
     def what_if(self) -> WhatIfService:

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
+
+import msgspec
 
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment
+from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import ExperimentFilter, ExperimentSummary
-from spotlab.errors import NotFound
+from spotlab.domain.workload import AppliedWorkload, AssignmentScope
+from spotlab.errors import InvalidInput, NotFound
+from spotlab.runtime.replay import Replay, open_experiment, replay_experiment
 from spotlab.services.base import Service
+from spotlab.services.policies import PolicyService
+from spotlab.services.workloads import WorkloadService
+from spotlab.telemetry.invisible_characters import visible
+
+CHANGED_POLICY: Final = "changed@0"
+"""Stands for parameters that have no version."""
 
 
 class ExperimentService(Service):
@@ -28,14 +41,58 @@ class ExperimentService(Service):
         return self.lab.store.ledger.count(self._visible(where))
 
     def get(self, experiment_id: int) -> Experiment:
-        """One complete experiment.
+        """One complete experiment, with its candidates.
+
+        They are derived from the market of its run; if that was deleted, there are none.
 
         Raises:
             NotFound: not in the ledger, or of an account that the user does not see.
             Forbidden: the user may not read.
         """
+        return open_experiment(self.lab, self.recorded(experiment_id))
+
+    def recorded(self, experiment_id: int) -> Experiment:
+        """One experiment without candidates. Raises NotFound, Forbidden: see `get`."""
         self.require(Right.READ)
         return self.if_visible(self.lab.store.ledger.get(experiment_id))
+
+    def replay(
+        self,
+        experiment_id: int,
+        model: str | None = None,
+        policy: str | None = None,
+        workload: str | None = None,
+    ) -> Replay:
+        """Make a decision again, as it was or with another model, policy or workload.
+
+        Args:
+            experiment_id: of the decision.
+            model: "name" or "name@version"; None: the recorded predictions.
+            policy: "name" or "name@version", or changed parameters as a JSON object, such as
+                {"risk_ceiling": 0.02}; None: the recorded ones.
+            workload: "name" or "name@version"; None: the recorded one.
+        Raises:
+            NotFound: no such decision, model, policy or workload, or its market was deleted.
+            NotAvailable: it was recorded before the markets of runs were, without what is needed.
+            InvalidInput: `policy` names no parameter, or gives it no valid number.
+            Forbidden: the user may not read.
+        """
+        experiment = self.recorded(experiment_id)
+        applied = None
+        if workload is not None:
+            found = WorkloadService(self.lab, self.principal).get(workload)
+            applied = AppliedWorkload(
+                found, AssignmentScope.INSTANCE, experiment.instance.instance_id
+            )
+        if policy is None:
+            return replay_experiment(self.lab, experiment, model, applied=applied)
+        if not policy.lstrip().startswith("{"):
+            version = PolicyService(self.lab, self.principal).get(policy).policy
+            return replay_experiment(
+                self.lab, experiment, model, version.params, version.reference, applied
+            )
+        parameters = _changed(experiment.policy, policy)
+        return replay_experiment(self.lab, experiment, model, parameters, CHANGED_POLICY, applied)
 
     def if_visible(self, experiment: Experiment) -> Experiment:
         """The experiment, if the user sees its account. Raises NotFound."""
@@ -69,3 +126,32 @@ class ExperimentService(Service):
             return where
         requested = visible if where.accounts is None else where.accounts
         return replace(where, accounts=tuple(name for name in requested if name in visible))
+
+
+def _changed(policy: PolicyParams, changes: str) -> PolicyParams:
+    """A policy with some parameters changed. Raises InvalidInput: see `replay`."""
+    try:
+        values = msgspec.json.decode(changes.encode(), type=dict[str, float])
+    except (msgspec.MsgspecError, UnicodeEncodeError):
+        values = {}
+    if not values:
+        raise InvalidInput(
+            f"{visible(changes[:80])!r} is no JSON object of numbers.",
+            remedy='Use the parameters to change, such as {"risk_ceiling": 0.02}.',
+            field="policy",
+        )
+    known = policy.as_dict()
+    for name, value in values.items():
+        if name not in known:
+            raise InvalidInput(
+                f"The policy has no parameter {visible(name[:40])!r}.",
+                remedy=f"Available: {', '.join(known)}.",
+                field="policy",
+            )
+        if not 0 <= value < math.inf:
+            raise InvalidInput(
+                f"{name} is {value}.", remedy="Use a number of at least 0.", field="policy"
+            )
+    if values.get("expected_stay_h") == 0:
+        raise InvalidInput("expected_stay_h is 0.", remedy="Use more than 0.", field="policy")
+    return replace(policy, **values)

@@ -13,7 +13,6 @@ from spotlab.domain.decision import (
     Requirements,
 )
 from spotlab.domain.model_lifecycle import ModelState
-from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import ExperimentFilter, ExperimentSummary, ModelRecord, Topic
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.pipeline.collect import Progress
@@ -165,25 +164,24 @@ class InstanceService(Service):
         instance_ids: Sequence[str] | None = None,
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
-        policy: PolicyParams | None = None,
     ) -> Sequence[Experiment]:
         """Evaluate instances and record each decision; see `evaluate_instances`.
 
         Args:
             instance_ids: the instances; None: every active one that the user sees and whose
                 pipeline is on.
-            progress, cancelled, policy: as in `evaluate_instances`.
+            progress, cancelled: as in `evaluate_instances`.
         Raises:
             Forbidden, NotFound: no decision was made.
         """
         self.require(Right.EVALUATE)
         if instance_ids is None:
             if self.sees_all():
-                return evaluate_instances(self.lab, None, progress, cancelled, policy)
+                return evaluate_instances(self.lab, None, progress, cancelled)
             on = [i.instance_id for i in self.list() if i.mode is not PipelineMode.OFF]
-            return evaluate_instances(self.lab, on, progress, cancelled, policy)
+            return evaluate_instances(self.lab, on, progress, cancelled)
         chosen = [self.get(instance_id).instance_id for instance_id in instance_ids]
-        return evaluate_instances(self.lab, chosen, progress, cancelled, policy)
+        return evaluate_instances(self.lab, chosen, progress, cancelled)
 
     def evaluate_summaries(self, instance_ids: Sequence[str] | None) -> Sequence[ExperimentSummary]:
         """Evaluate instances and return the summaries. Raises as `evaluate`."""

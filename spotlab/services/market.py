@@ -9,6 +9,7 @@ from spotlab.access.name_redaction import name_redactor
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Instance, Requirements
 from spotlab.domain.market import MarketData
+from spotlab.domain.performance import index_of
 from spotlab.domain.placement import Placements
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import ComponentState, FeedSource, SnapshotInfo
@@ -54,7 +55,7 @@ class MarketService(Service):
 
         Args:
             requirements: what a pool must offer.
-            policy: parameters; None: the default ones.
+            policy: parameters; None: those of the active policy.
             model: "name" or "name@version"; None: the champion.
             instance: rank for its hardware and its workload, as its evaluation does; None: rank
                 for nobody in particular.
@@ -63,12 +64,16 @@ class MarketService(Service):
             Forbidden: the user may not read.
             NoMarketData: no market has been collected yet.
         """
-        scored, parameters = self.scored(model), policy or PolicyParams()
+        scored = self.scored(model)
+        parameters = policy or self.lab.store.policies.active().params
         if instance is None:
             return rank(scored, requirements, parameters, workload or DEFAULT_WORKLOAD)
         self._must_see(instance)
         applied = workload or self.lab.workload_of(instance).workload
-        return rank_for(instance, requirements, scored, parameters, applied)
+        performance = index_of(applied, self.lab.store.throughputs.newest(), scored.hardware)
+        return rank_for(
+            instance, requirements, scored, parameters, applied, performance=performance
+        )
 
     def placements(self) -> Placements:
         """AWS's placement scores, which no decision uses. Raises Forbidden."""

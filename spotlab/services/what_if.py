@@ -13,6 +13,7 @@ from typing import Final
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Instance, PipelineMode
 from spotlab.domain.market import MarketName, Provenance
+from spotlab.domain.performance import index_of
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import Topic
 from spotlab.domain.what_if import KNOBS, Changes, Part
@@ -30,7 +31,7 @@ from spotlab.services.workloads import WorkloadService
 PREPARED_FOR_S: Final = 120.0
 MAX_PREPARED: Final = 1_000
 """Instances whose arrays are kept; each takes about 30 KB."""
-_TOPICS: Final = (Topic.MARKET, Topic.FLEET, Topic.MODELS, Topic.EXPERIMENTS)
+_TOPICS: Final = (Topic.MARKET, Topic.FLEET, Topic.MODELS, Topic.EXPERIMENTS, Topic.POLICIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ class WhatIfService(Service):
     def policy(self) -> PolicyParams:
         """Today's parameters of the policy. Raises Forbidden."""
         self.require(Right.READ)
-        return PolicyParams()  # the active policy's, once policies are data
+        return self.lab.store.policies.active().params
 
     def today(
         self, instance_ids: Sequence[str] | None = None
@@ -264,9 +265,14 @@ class _Preparations:
         scored = self.scored[model]
         last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)
         try:
-            return _Preparation(prepare(instance, scored, last_switch_at, applied), scored, note)
+            index = index_of(applied.workload, lab.store.throughputs.newest(), scored.hardware)
+            performance = index.ratios(
+                instance.pool.instance_type, tuple(scored.table["instance_type"])
+            )
+            prepared = prepare(instance, scored, last_switch_at, applied, performance)
         except (SpotlabError, ValueError) as exc:
             return _Preparation(str(exc), scored, note)
+        return _Preparation(prepared, scored, note)
 
 
 def _moment(preparations: Sequence[_Preparation]) -> Moment | None:

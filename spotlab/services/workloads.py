@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from typing import Final
 
+from spotlab.aws.regions import LOCATIONS
 from spotlab.domain.access import Right
-from spotlab.domain.decision import Instance
+from spotlab.domain.decision import Instance, PipelineMode
+from spotlab.domain.places import check_regions, check_zones
 from spotlab.domain.ports import Topic
 from spotlab.domain.workload import (
     AppliedWorkload,
@@ -15,9 +19,13 @@ from spotlab.domain.workload import (
     WorkloadVersion,
     applied_workload,
 )
-from spotlab.errors import InvalidInput, NotFound
+from spotlab.errors import InvalidInput, NoMarketData, NotFound
 from spotlab.services.base import Service
+from spotlab.services.workload_consequence import Consequence, consequence_of
 from spotlab.telemetry.invisible_characters import hides_something, visible
+
+MAX_KEY: Final = 400
+"""Longest key of a rule: EC2 allows 128 characters in a tag's name and 256 in its value."""
 
 
 class WorkloadService(Service):
@@ -46,13 +54,24 @@ class WorkloadService(Service):
             Forbidden: they may not read.
         """
         name, _, version = reference.partition("@")
-        for each in self.versions(name):
+        found = self.versions(name)
+        for each in found:
             if version in ("", str(each.workload.version)):
                 return each.workload
-        raise NotFound(
-            f"Workload {name!r} has no version {version!r}.",
-            remedy=f"`spotlab workloads show {name}` lists its versions.",
-        )
+        raise _no_version(name, version, found)
+
+    def version(self, name: str, version: int | None = None) -> WorkloadVersion:
+        """A version of a workload with its author; None: the newest one.
+
+        Raises:
+            NotFound: no such workload or version.
+            Forbidden: they may not read.
+        """
+        found = self.versions(name)
+        for each in found:
+            if version in (None, each.workload.version):
+                return each
+        raise _no_version(name, str(version), found)
 
     def save(
         self, workload: Workload, reason: str = "", expected_version: int | None = None
@@ -67,21 +86,48 @@ class WorkloadService(Service):
         Returns:
             The workload with its version.
         Raises:
-            InvalidInput: the description has invisible characters.
+            InvalidInput: the description has invisible characters, or a region or zone is unknown.
             ChangedMeanwhile: the newest version is another.
             Forbidden: they may not change instances of every account.
         """
         self.principal.require_everywhere(Right.CHANGE_INSTANCES)
-        if hides_something(workload.description):
-            raise InvalidInput(
-                f"The description has invisible characters: "
-                f"{visible(workload.description[:40])!r}.",
-                remedy="Leave out what is shown as an escape.",
-                field="description",
-            )
+        self.check(workload)
         saved = self.lab.store.workloads.save(workload, self.by(reason), expected_version)
         self.lab.bus.publish(Topic.FLEET)
         return saved
+
+    def check(self, workload: Workload) -> None:
+        """Check what a workload names.
+
+        Raises:
+            InvalidInput: a text has invisible characters, or a region or zone is unknown.
+        """
+        for field in ("description", "group_tag"):
+            text = getattr(workload, field)
+            if hides_something(text):
+                raise InvalidInput(
+                    f"The {field} has invisible characters: {visible(text[:40])!r}.",
+                    remedy="Leave out what is shown as an escape.",
+                    field=field,
+                )
+        if workload.regions or workload.zones:
+            known = self.known_regions(workload.regions)
+            check_regions(workload.regions, known)
+            check_zones(workload.zones, workload.regions or known)
+
+    def known_regions(self, wanted: Sequence[str] = ()) -> set[str]:
+        """The regions of AWS's price lists, of the fleet and of the market.
+
+        Args:
+            wanted: the market is read only if one of these is not known without it.
+        """
+        fleet = self.lab.store.fleet
+        known = {*LOCATIONS, *(each.pool.region for each in fleet.instances(active_only=False))}
+        known |= {region for account in fleet.accounts() for region in account.regions}
+        if not known.issuperset(wanted):
+            with contextlib.suppress(NoMarketData):
+                known |= set(self.lab.market().prices["region"].unique())
+        return known
 
     def assignments(self) -> Sequence[Assignment]:
         """The rules that the user sees: tags, and their own accounts and instances.
@@ -115,9 +161,15 @@ class WorkloadService(Service):
             reason: why.
         Raises:
             NotFound: no such instance, account, workload or rule.
-            InvalidInput: the key of a tag has no "=".
+            InvalidInput: the key of a tag has no "=", or the key has invisible characters.
             Forbidden: they may not change these instances; a tag rule needs every account.
         """
+        if len(key) > MAX_KEY or hides_something(key):
+            raise InvalidInput(
+                f"{visible(key[:40])!r} is not a key of a rule.",
+                remedy=f"Use up to {MAX_KEY} visible characters.",
+                field="key",
+            )
         if scope is AssignmentScope.INSTANCE:
             instance = self.lab.store.fleet.instance(key)
             if not self.principal.sees(instance.account):
@@ -157,6 +209,39 @@ class WorkloadService(Service):
         rules = self.lab.store.workloads.assignments()
         workloads = self.lab.store.workloads.newest()
         return {each.instance_id: applied_workload(each, rules, workloads) for each in instances}
+
+    def consequence(
+        self, workload: Workload, instance_ids: Sequence[str] | None = None
+    ) -> Consequence:
+        """What a workload would change, on the market of now; nothing is saved.
+
+        Args:
+            workload: such as an edited one.
+            instance_ids: decide about these; None: about the instances that the user sees and
+                whose workload has this name, or about all of them if there are none.
+        Raises:
+            NoMarketData: no market has been collected yet.
+            Forbidden: they may not read.
+        """
+        self.require(Right.READ)
+        fleet = [
+            each
+            for each in self.lab.store.fleet.instances()
+            if self.principal.sees(each.account)
+            and each.mode is not PipelineMode.OFF
+            and (instance_ids is None or each.instance_id in instance_ids)
+        ]
+        applied = self.applied(fleet)
+        return consequence_of(
+            self.lab, workload, [(each, applied[each.instance_id]) for each in fleet]
+        )
+
+
+def _no_version(name: str, version: str, found: Sequence[WorkloadVersion]) -> NotFound:
+    return NotFound(
+        f"Workload {name!r} has no version {version!r}.",
+        remedy=f"Its newest version is {found[0].workload.version}.",
+    )
 
 
 def _unknown(name: str, workloads: dict[str, Workload]) -> NotFound:

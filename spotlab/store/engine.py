@@ -252,15 +252,25 @@ def _prepare_postgres(connection: Any, _record: object) -> None:
     connection.commit()
 
 
-def upsert(session: Session, row: SQLModel, *, update: Collection[str] | None = None) -> None:
-    """Insert a row, or update these columns of the row with the same primary key.
+def upsert(
+    session: Session,
+    row: SQLModel,
+    *,
+    update: Collection[str] | None = None,
+    unique: Collection[str] | None = None,
+) -> None:
+    """Insert a row, or update these columns of the row with the same key.
 
     Args:
         session: inside a transaction.
         row: the new values.
         update: columns to update; None: all but the key; empty: leave an existing row unchanged.
+        unique: columns of the key; None: the primary key.
     """
     key, values = _key_and_values(row)
+    if unique is not None:
+        values = {name: each for name, each in values.items() if name not in key}
+        key = list(unique)
     if update is None:
         update = [name for name in values if name not in key]
     statement = _insert(session, row, values)

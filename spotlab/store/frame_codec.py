@@ -39,9 +39,9 @@ def unpack_table(payload: bytes) -> pa.Table:
 
 def pack_frame(frame: pd.DataFrame) -> bytes:
     """A DataFrame as Parquet; its dtypes are stored in the metadata, its index is dropped."""
-    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     dtypes = json.dumps({name: str(dtype) for name, dtype in frame.dtypes.items()})
-    return pack_table(table.replace_schema_metadata({**table.schema.metadata, _DTYPES: dtypes}))
+    return pack_table(table.replace_schema_metadata({_DTYPES: dtypes}))
 
 
 def unpack_frame(payload: bytes) -> pd.DataFrame:

@@ -1,8 +1,9 @@
-"""The ledger: all experiments with their inputs and candidates."""
+"""The ledger: all experiments with their inputs, and references to the markets of their runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from operator import eq, ge, le
 from typing import Any
@@ -14,7 +15,13 @@ from spotlab.domain.decision import Decision, Experiment
 from spotlab.domain.ports import ExperimentFilter, ExperimentSummary
 from spotlab.errors import NotFound
 from spotlab.store.engine import reading, writing
-from spotlab.store.experiments import SUMMARY, to_experiment, to_row, to_summary
+from spotlab.store.experiments import (
+    SUMMARY,
+    to_experiment,
+    to_row,
+    to_summary,
+    was_recorded_before,
+)
 from spotlab.store.repository import Repository
 from spotlab.store.tables.core import ExperimentRow, InstanceRow
 
@@ -23,7 +30,7 @@ _NEWEST_FIRST = (col(ExperimentRow.created_at).desc(), col(ExperimentRow.id).des
 
 
 class SqlLedger(Repository):
-    """Experiments in SQL: columns for searching, and the candidates as one compact value."""
+    """Experiments in SQL: columns for searching, and the inputs as one compact value."""
 
     def record(self, experiment: Experiment) -> int:
         """Store an experiment and mark its instance as evaluated, in one transaction.
@@ -43,7 +50,7 @@ class SqlLedger(Repository):
             return row.id
 
     def get(self, experiment_id: int) -> Experiment:
-        """One complete experiment, equal to the recorded one.
+        """One experiment as it was recorded; if it has a run, its candidates are not derived.
 
         Raises:
             NotFound: no such experiment.
@@ -55,7 +62,11 @@ class SqlLedger(Repository):
                 f"Experiment {experiment_id} is not in the ledger.",
                 remedy="See the list of experiments.",
             )
-        return to_experiment(row)
+        experiment = to_experiment(row)
+        if was_recorded_before(row):
+            last_switch_at = self.last_switch_at(row.instance_id, before=experiment_id)
+            return replace(experiment, last_switch_at=last_switch_at)
+        return experiment
 
     def correlation_id(self, experiment_id: int) -> str:
         """Correlation id of an experiment's log lines; "": unknown, or no such experiment."""
@@ -103,13 +114,20 @@ class SqlLedger(Repository):
         with reading(self._engine) as session:
             return [(at, not error, took_ms) for at, error, took_ms in session.exec(query)]
 
-    def last_switch_at(self, instance_id: str) -> datetime | None:
-        """Time of the last SWITCH outside shadow mode; None: never."""
+    def last_switch_at(self, instance_id: str, before: int | None = None) -> datetime | None:
+        """Time of the last SWITCH outside shadow mode; None: never.
+
+        Args:
+            instance_id: the instance.
+            before: only experiments with a smaller id; None: all.
+        """
         query = select(func.max(ExperimentRow.created_at)).where(
             ExperimentRow.instance_id == instance_id,
             ExperimentRow.decision == Decision.SWITCH.value,
             col(ExperimentRow.shadow).is_(False),
         )
+        if before is not None:
+            query = query.where(col(ExperimentRow.id) < before)
         with reading(self._engine) as session:
             return session.exec(query).one()
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import func
+from sqlalchemy import Row, func
 from sqlmodel import col, select
 
 from spotlab.domain.decision import Decision
@@ -19,12 +20,18 @@ from spotlab.store.repository import Repository, field_values
 from spotlab.store.tables.core import ExperimentRow
 from spotlab.store.tables.outcomes import DriftRow, OutcomeRow, ShadowDecisionRow
 
+_SHADOW_FIELDS: Final = tuple(field.name for field in fields(ShadowDecision))
+_SHADOW_COLUMNS: Final[tuple[Any, ...]] = tuple(
+    col(getattr(ShadowDecisionRow, name)) for name in _SHADOW_FIELDS
+)
+
 
 class SqlShadowLog(Repository):
     """Shadow decisions in SQL."""
 
     def record(self, decisions: Sequence[ShadowDecision]) -> None:
-        """Store decisions; one already stored (by experiment and model) is left unchanged."""
+        """Store decisions; one that is already stored (by experiment and challenger) is left
+        unchanged."""
         if not decisions:
             return
         with writing(self._engine) as session:
@@ -38,9 +45,17 @@ class SqlShadowLog(Repository):
         since: datetime | None = None,
         limit: int = 10_000,
         accounts: Sequence[str] | None = None,
+        policies: bool = False,
     ) -> list[ShadowDecision]:
-        """Shadow decisions, newest first; accounts: only those about their instances."""
-        query = select(ShadowDecisionRow)
+        """Decisions of challengers, newest first.
+
+        Args:
+            model, since, limit: no restriction beyond these.
+            accounts: only those about their instances; None: all.
+            policies: of policies in shadow instead of models.
+        """
+        policy = col(ShadowDecisionRow.policy)
+        query = select(*_SHADOW_COLUMNS).where(policy != "" if policies else policy == "")
         if accounts is not None:
             query = query.where(col(ShadowDecisionRow.experiment_id).in_(_experiments_of(accounts)))
         if model is not None:
@@ -49,14 +64,19 @@ class SqlShadowLog(Repository):
             query = query.where(ShadowDecisionRow.created_at >= since)
         newest = (col(ShadowDecisionRow.created_at).desc(), col(ShadowDecisionRow.id).desc())
         with reading(self._engine) as session:
-            return [_shadow(row) for row in session.exec(query.order_by(*newest).limit(limit))]
+            rows = session.exec(query.order_by(*newest).limit(limit))
+            return [_shadow(row) for row in rows]
 
     def of(self, experiment_ids: Sequence[int]) -> Sequence[ShadowDecision]:
-        """Shadow decisions of these experiments, ordered by experiment and model."""
+        """Shadow decisions of these experiments, by experiment, models before policies."""
         query = (
-            select(ShadowDecisionRow)
+            select(*_SHADOW_COLUMNS)
             .where(col(ShadowDecisionRow.experiment_id).in_(experiment_ids))
-            .order_by(col(ShadowDecisionRow.experiment_id), col(ShadowDecisionRow.model))
+            .order_by(
+                col(ShadowDecisionRow.experiment_id),
+                col(ShadowDecisionRow.policy),
+                col(ShadowDecisionRow.model),
+            )
         )
         with reading(self._engine) as session:
             return [_shadow(row) for row in session.exec(query)]
@@ -158,8 +178,9 @@ def _experiments_of(accounts: Sequence[str]) -> Any:
     return select(ExperimentRow.id).where(col(ExperimentRow.account).in_(accounts))
 
 
-def _shadow(row: ShadowDecisionRow) -> ShadowDecision:
-    values = row.model_dump(exclude={"id"})
+def _shadow(row: Row[Any]) -> ShadowDecision:
+    """A decision, from a row of _SHADOW_COLUMNS: there may be a hundred thousand of them."""
+    values = dict(zip(_SHADOW_FIELDS, row, strict=True))
     for name in ("decision", "champion_decision"):
         values[name] = None if values[name] is None else Decision(values[name])
     return ShadowDecision(**values)

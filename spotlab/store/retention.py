@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, delete, func, select, tuple_
+from sqlalchemy import Select, and_, delete, func, select, tuple_
 from sqlmodel import col
 
 from spotlab.store.engine import reading, writing
@@ -33,8 +33,8 @@ class SqlRetention(Repository):
     def delete_batch(self, rule: Rule, before: datetime, now: datetime) -> int:
         """Delete a batch in a short transaction; returns how many, 0 when none is left.
 
-        The batch is selected before the transaction, which blocks other writers on SQLite. A row
-        that is old when it is selected is still old when it is deleted.
+        The batch is selected before the transaction, which blocks other writers on SQLite; a row
+        that was used meanwhile is not deleted.
         """
         keys = list(rule.table.primary_key.columns)
         query: Select[Any] = select(*keys).select_from(rule.row).where(rule.old(before, now))
@@ -45,10 +45,11 @@ class SqlRetention(Repository):
             return 0
         with writing(self._engine) as session:
             connection = session.connection()
+            still_old = and_(tuple_(*keys).in_(batch), rule.old(before, now))
+            deleted = connection.execute(delete(rule.table).where(still_old).returning(*keys)).all()
             for dependent, column in rule.dependents:
-                connection.execute(delete(dependent).where(column.in_([key[0] for key in batch])))
-            in_batch = tuple_(*keys).in_(batch)
-            return int(connection.execute(delete(rule.table).where(in_batch)).rowcount)
+                connection.execute(delete(dependent).where(column.in_([key[0] for key in deleted])))
+            return len(deleted)
 
     def old_drift_ids(self, before: datetime) -> list[int]:
         """Ids of old drift sketches that no comparison needs.

@@ -1,8 +1,8 @@
 """Retention rules: which rows of each table may be deleted.
 
-Never deleted: the audit log (its hash chain would break), models and their events, accounts,
-instances, users, leases, jobs, alert rules, interruptions and exposure (they cannot be collected
-again), and recorded markets.
+Never deleted: the audit log (its hash chain would break), models and policies with their events,
+workloads, accounts, instances, users, leases, jobs, alert rules, interruptions and exposure (they
+cannot be collected again), and recorded markets.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sqlmodel import SQLModel, col
 
 from spotlab.domain.decision import Decision
 from spotlab.domain.market import MarketName
+from spotlab.store.market_runs import UNUSED_AFTER
 from spotlab.store.tables.access import AnsweredWriteRow, ApiTokenRow, LinkRow, SessionRow
 from spotlab.store.tables.core import (
     ExperimentRow,
@@ -27,6 +28,7 @@ from spotlab.store.tables.core import (
     SweepRow,
 )
 from spotlab.store.tables.jobs import JobRunRow, ProcessRow
+from spotlab.store.tables.market_runs import MarketRunRow, MarketScoreRow
 from spotlab.store.tables.monitoring import AlertRow, ProbeRow, RequestStatsRow
 from spotlab.store.tables.outcomes import OutcomeRow, ShadowDecisionRow
 from spotlab.store.tables.placement import PlacementRow
@@ -123,6 +125,12 @@ def _experiments(before: datetime, now: datetime) -> ColumnElement[bool]:
     )
 
 
+def _market_runs(_before: datetime, now: datetime) -> ColumnElement[bool]:
+    """Markets that no experiment refers to, unless a run that is still deciding may use them."""
+    used = exists().where(col(ExperimentRow.market_run_id) == col(MarketRunRow.id))
+    return and_(col(MarketRunRow.used_at) < now - UNUSED_AFTER, ~used)
+
+
 def _sweeps(before: datetime, _now: datetime) -> ColumnElement[bool]:
     """Preserves unfinished sweeps, and the newest finished one, which the page opens with."""
     row, later = SweepRow, aliased(SweepRow)
@@ -182,6 +190,14 @@ RULES: Final[tuple[Rule, ...]] = (
             (ShadowDecisionRow, col(ShadowDecisionRow.experiment_id)),
             (OutcomeRow, col(OutcomeRow.experiment_id)),
         ),
+    ),
+    Rule(
+        MarketRunRow,
+        "markets of decisions",
+        "keep_experiments_days",
+        _market_runs,
+        batch=200,
+        dependents=((MarketScoreRow, col(MarketScoreRow.run_id)),),
     ),
     Rule(
         SweepRow,

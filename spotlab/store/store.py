@@ -24,16 +24,19 @@ from spotlab.store.interruptions import SqlInterruptions
 from spotlab.store.jobs import SqlJobs
 from spotlab.store.leases import SqlLeases
 from spotlab.store.ledger import SqlLedger
+from spotlab.store.market_runs import SqlMarketRuns
 from spotlab.store.market_snapshots import SqlArchive
 from spotlab.store.one_time_links import SqlLinks
 from spotlab.store.outcomes import SqlDriftLog, SqlOutcomes, SqlShadowLog
 from spotlab.store.placement import SqlPlacement
+from spotlab.store.policies import SqlPolicies
 from spotlab.store.probes import SqlProbeLog
 from spotlab.store.processes import SqlProcesses
 from spotlab.store.registry import SqlModelRegistry
 from spotlab.store.request_stats import SqlRequestStats
 from spotlab.store.sessions import SqlSessions
 from spotlab.store.sign_ins import SqlSignIns
+from spotlab.store.throughputs import SqlThroughputs
 from spotlab.store.tokens import SqlTokens
 from spotlab.store.users import SqlUsers
 from spotlab.store.workloads import SqlWorkloads
@@ -48,6 +51,7 @@ class Store:
     engine: Engine
     archive: SqlArchive
     ledger: SqlLedger
+    market_runs: SqlMarketRuns
     fleet: SqlFleet
     registry: SqlModelRegistry
     health: SqlHealthLog
@@ -72,6 +76,8 @@ class Store:
     idempotency_keys: SqlIdempotencyKeys
     placement: SqlPlacement
     workloads: SqlWorkloads
+    throughputs: SqlThroughputs
+    policies: SqlPolicies
 
     @classmethod
     def of(cls, engine: Engine) -> Store:
@@ -80,6 +86,7 @@ class Store:
             engine=engine,
             archive=SqlArchive(engine),
             ledger=SqlLedger(engine),
+            market_runs=SqlMarketRuns(engine),
             fleet=SqlFleet(engine),
             registry=SqlModelRegistry(engine),
             health=SqlHealthLog(engine),
@@ -104,6 +111,8 @@ class Store:
             idempotency_keys=SqlIdempotencyKeys(engine),
             placement=SqlPlacement(engine),
             workloads=SqlWorkloads(engine),
+            throughputs=SqlThroughputs(engine),
+            policies=SqlPolicies(engine),
         )
 
     def ping(self) -> float:

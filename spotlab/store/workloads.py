@@ -11,13 +11,13 @@ from sqlmodel import Session, col, select
 
 from spotlab.domain.ports import By
 from spotlab.domain.workload import (
-    PRESETS,
     Assignment,
     AssignmentScope,
     Workload,
     WorkloadVersion,
     to_parameters,
 )
+from spotlab.domain.workload_presets import PRESETS
 from spotlab.errors import ChangedMeanwhile, NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import lock_until_commit, reading, writing

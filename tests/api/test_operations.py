@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.api.conftest import FOREIGN, ApiClient
 from tests.support.lab import FLEET
 
 WEB = FLEET[0][0]
+PARTS = ("price", "performance", "interruption", "moving", "guards")
 POOL = "us-east-1:us-east-1a:m6i.large:Linux"
 ANY = {"If-Match": "*"}
 
@@ -140,6 +142,41 @@ def test_an_experiment_is_opened_whole_and_explained(ask: ApiClient) -> None:
     assert then["contributions"] == now["contributions"]
     assert ask("GET", f"/experiments/{number}/outcomes").json()["items"] == []
     assert ask("GET", "/explanation?pool=mars:-:m5.large:Linux").status_code == 404
+
+
+def test_a_decision_is_explained_with_its_margin_and_what_would_change_it(ask: ApiClient) -> None:
+    number = ask("POST", f"/instances/{WEB}/evaluations").json()["experiment_id"]
+    told = ask("GET", f"/experiments/{number}/decision-explanation").json()
+    assert told["decision"] == "SWITCH"
+    parts = [told["margin"][name] for name in PARTS]
+    assert told["margin"]["total"] == pytest.approx(math.fsum(parts), abs=1e-12)
+    (ceiling,) = [flip for flip in told["flips"] if flip["parameter"] == "policy.risk_ceiling"]
+    assert ceiling["from"] == 0.0075
+    assert ceiling["to"] is not None
+    assert ceiling["decision"] != "SWITCH"
+    assert told["words"][0] == ask("GET", f"/experiments/{number}").json()["verdict"]["reason"]
+
+
+def test_an_experiment_is_replayed_as_it_was_and_with_something_else(ask: ApiClient) -> None:
+    number = ask("POST", f"/instances/{WEB}/evaluations").json()["experiment_id"]
+    same = ask("GET", f"/experiments/{number}/replay").json()
+    assert (same["identical"], same["differences"], same["changed"]) == (True, [], [])
+    assert same["recorded"] == same["replayed"]
+    assert same["recorded"]["decision"] == "SWITCH"
+
+    policy = quote('{"risk_ceiling": 0.5, "min_saving_usd_per_hour": 1}')
+    other = ask("GET", f"/experiments/{number}/replay?policy={policy}").json()
+    assert (other["changed"], other["identical"]) == (["policy"], False)
+    assert other["replayed"]["decision"] == "STAY"
+    assert {"field": "decision", "recorded": "SWITCH", "replayed": "STAY"} in other["differences"]
+    assert other["replayed"]["cost_since"]["total_usd"] is None
+    assert other["replayed"]["cost_since"]["unknown"] == "No prices were read since the decision."
+
+    wrong = ask("GET", f"/experiments/{number}/replay?policy={quote('[1]')}")
+    assert wrong.status_code == 422
+    assert ask("GET", f"/experiments/{number}/replay?model=gone@1").status_code == 404
+    assert ask("GET", f"/experiments/{number}/replay?workload=gone").status_code == 404
+    assert ask("GET", "/experiments/4711/replay").status_code == 404
 
 
 def test_experiments_are_filtered(ask: ApiClient) -> None:
@@ -284,7 +321,15 @@ def test_a_foreign_instance_is_not_there(ask: ApiClient, path: str) -> None:
 
 def test_a_foreign_decision_is_not_there(ask: ApiClient) -> None:
     number = ask("POST", f"/instances/{FOREIGN}/evaluations").json()["experiment_id"]
-    for path in ("", "/candidates", "/outcomes", f"/explanation?pool={POOL}"):
+    paths = (
+        "",
+        "/candidates",
+        "/outcomes",
+        "/replay",
+        f"/explanation?pool={POOL}",
+        "/decision-explanation",
+    )
+    for path in paths:
         assert ask("GET", f"/experiments/{number}{path}", "own").status_code == 404
     assert ask("GET", "/experiments", "own").json()["total"] == 0
     assert ask("GET", "/accounts/other", "own").status_code == 404

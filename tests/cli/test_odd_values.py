@@ -72,6 +72,12 @@ def needed(words: tuple[str, ...], without: str) -> list[str]:
     return given
 
 
+def earlier(words: tuple[str, ...]) -> list[str]:
+    """The positional arguments before the one whose type is checked."""
+    positionals = [each for each in ALL[words]._actions if not each.option_strings]
+    return ["advisor" for each in positionals if each.type is None]
+
+
 def plausible(action: argparse.Action) -> str:
     return str(next(iter(action.choices))) if action.choices else "nobody"
 
@@ -88,7 +94,7 @@ def test_a_value_that_cannot_be_is_named(
 ) -> None:
     for value in IMPOSSIBLE:
         given = [*words, *needed(words, option)]
-        given += [f"{option}={value}"] if option else ["--", "advisor", value]
+        given += [f"{option}={value}"] if option else ["--", *earlier(words), value]
         with pytest.raises(SystemExit) as stopped:
             main(given)
         output = capsys.readouterr().err
@@ -96,7 +102,7 @@ def test_a_value_that_cannot_be_is_named(
         assert "Traceback" not in output
         last = output.strip().splitlines()[-1]
         assert last.startswith("spotlab: argument"), last
-        assert (option or "TIME") in last
+        assert (option or ("TIME" if earlier(words) else "ID")) in last
         assert repr(value[:40])[:-1] in last, last
 
 
@@ -117,7 +123,7 @@ def test_no_number_is_a_traceback(
     before = lab.store.audit.count(AuditFilter())
     for value in EDGES:
         given = [*words, *needed(words, option)]
-        given += [f"{option}={value}"] if option else ["--", "advisor", value]
+        given += [f"{option}={value}"] if option else ["--", *earlier(words), value]
         try:
             code = main([*given[: len(words)], "--json", *given[len(words) :]])
         except SystemExit as stopped:

@@ -73,6 +73,22 @@ def test_what_is_watched_is_read_and_changed(lab: SpotLab) -> None:
     assert lab.accounts.change("acme", active=True).active
 
 
+def test_workloads_are_saved_and_assigned(lab: SpotLab) -> None:
+    values = {"description": "Renders.", "checkpoint_interval_h": 2.0, "recovery_h": 0.1}
+    saved = lab.workloads.save("render", 0, "measured", **values)
+    assert (saved.version, saved.work_lost_h, saved.reason) == (1, 1.0, "measured")
+    assert lab.workloads.get("render") == lab.workloads.get("render", 1) == saved
+    assert list(lab.workloads.versions("render")) == [saved]
+    assert saved in list(lab.workloads.list())
+    with pytest.raises(Conflict, match="at version 1, not 0"):
+        lab.workloads.save("render", 0, **values)
+    rule = lab.workloads.assign("instance", WEB, "render")
+    assert list(lab.workloads.assignments()) == [rule]
+    assert lab.workloads.of_instance(WEB).name == "render"
+    assert lab.workloads.unassign("instance", WEB) == rule
+    assert lab.workloads.of_instance(WEB).name == "default"
+
+
 def test_everything_is_read_as_typed_values(lab: SpotLab) -> None:
     assert lab.me().name == "boss"
     instances = list(lab.instances.list(account="acme", limit=2))
@@ -95,6 +111,9 @@ def test_everything_is_read_as_typed_values(lab: SpotLab) -> None:
     tried = lab.what_if([WEB], risk_ceiling=1.0, min_saving_fraction=0.0)
     assert [each.name for each in tried.instances] == ["web-1"]
     assert tried.before.moves in (0, 1)
+    assert lab.experiments.replay(decision.experiment_id).identical
+    changed = lab.experiments.replay(decision.experiment_id, policy={"risk_ceiling": 0.5})
+    assert changed.changed == ("policy",)
     assert next(lab.candidates(architecture="arm64", region=["us-east-1"])).rank == 1
     assert [m.reference for m in lab.models.list(state="champion")] == ["toy@1.0.0"]
     assert lab.models.get("toy").card is not None
@@ -102,6 +121,22 @@ def test_everything_is_read_as_typed_values(lab: SpotLab) -> None:
     assert next(lab.models.history("toy")).action == "champion"
     assert "database" in {c.name for c in lab.health()}
     assert "retention" in {j.name for j in lab.jobs.list()}
+
+
+def test_a_policy_is_drafted_compared_and_activated(lab: SpotLab) -> None:
+    draft = lab.policies.save("bold", {"risk_ceiling": 1.0}, description="More risk.")
+    assert (draft.reference, draft.state) == ("bold@1", "draft")
+    assert lab.policies.get("bold") == draft
+    assert [each.name for each in lab.policies.diff("bold").differences] == ["risk_ceiling"]
+    assert lab.policies.set_state("bold@1", "shadow").state == "shadow"
+    lab.instances.evaluate(WEB)
+    assert lab.policies.shadow("bold").decided == 1
+    preview = lab.policies.preview("bold@1", days=1.0)
+    assert (preview.decided > 0, preview.failed) == (True, 0)
+    assert lab.policies.set_state("bold@1", "active", "a test").state == "active"
+    assert lab.instances.evaluate(WEB).policy_version == "bold@1"
+    assert lab.policies.set_state("default@1", "active", "back").state == "active"
+    assert [each.reference for each in lab.policies.list(state="active")] == ["default@1"]
 
 
 def test_changes_are_made(lab: SpotLab) -> None:

@@ -69,6 +69,7 @@ def unusual() -> Experiment:
         candidates=(dropped, bare),
         degraded=("online store down", "prices 3 h old"),
         shadow=True,
+        policy_version="cautious@12",
     )
 
 

@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from spotlab.domain.decision import Instance, Lifecycle
+from spotlab.domain.decision import Decision, Instance, Lifecycle
 from spotlab.domain.interruptions import Exposure, InterruptionKind, Record
 from spotlab.domain.market import MarketName
 from spotlab.domain.outcomes import OutcomeState, Target
@@ -156,6 +156,16 @@ def test_shadow_decisions_come_back_equal_and_once(store: Store) -> None:
     assert store.shadow_decisions.list(since=at(0.5)) == [failed]
     assert store.shadow_decisions.list(model="another@1") == []
     assert store.shadow_decisions.of([1]) == [first]
+
+
+def test_a_policy_in_shadow_has_decisions_of_its_own(store: Store) -> None:
+    of_model = shadow_decision()
+    of_policy = replace(of_model, policy="cautious@1", decision=Decision.STAY)
+    another = replace(of_policy, policy="bold@1")
+    store.shadow_decisions.record([of_model, of_policy, another, replace(another, agrees=True)])
+    assert store.shadow_decisions.list() == [of_model]
+    assert store.shadow_decisions.list(policies=True) == [another, of_policy]
+    assert store.shadow_decisions.of([1]) == [of_model, another, of_policy]
 
 
 def test_outcomes_come_back_equal_and_once(store: Store) -> None:

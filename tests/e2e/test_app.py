@@ -18,6 +18,8 @@ PAGES = (
     "/",
     "/instances",
     "/candidates",
+    "/workloads",
+    "/workloads?workload=default",
     "/what_if",
     "/what_if?risk_ceiling=0.02&interruption_usd=5",
     "/explanations",
@@ -25,6 +27,7 @@ PAGES = (
     "/experiments?id=1",
     "/market",
     "/models",
+    "/policies",
     "/health",
 )
 

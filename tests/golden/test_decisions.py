@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,10 +14,13 @@ import pytest
 
 from spotlab.domain.decision import Decision, Experiment, Instance, Lifecycle
 from spotlab.domain.market import FeedKind, MarketData, MarketName, Pool, Provenance
+from spotlab.domain.performance import PerformanceIndex, index_of
 from spotlab.domain.policy import PolicyParams
-from spotlab.domain.workload import NO_WORKLOAD, PRESETS, AppliedWorkload, AssignmentScope
+from spotlab.domain.throughputs import Throughput, ThroughputSet
+from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope
+from spotlab.domain.workload_presets import PRESETS
 from spotlab.pipeline.evaluate import Evaluation, evaluate
-from spotlab.pipeline.score import score_market
+from spotlab.pipeline.score import ScoredMarket, score_market
 from spotlab.pipeline.stage_trace import Tracer
 from tests.support.market import NOW, BucketModel
 
@@ -160,9 +163,31 @@ def decided(situation: Mapping[str, Any]) -> Experiment:
     evaluation = Evaluation(scored, replace(PolicyParams(), **situation.get("policy", {})))
     lifecycle = Lifecycle(situation.get("lifecycle", "spot"))
     instance = Instance("i-1", "test", pool_of(situation["instance"]), lifecycle)
-    last = situation.get("last_switch_h_ago")
-    last_switch_at = None if last is None else NOW - timedelta(hours=last)
-    return evaluate(instance, evaluation, last_switch_at, NOW, _workload(situation)).experiment
+    last_switch_at = last_switch(situation.get("last_switch_h_ago"))
+    applied = _workload(situation)
+    return evaluate(
+        instance,
+        evaluation,
+        last_switch_at,
+        NOW,
+        applied,
+        performance=performance_of(situation, applied, scored),
+    ).experiment
+
+
+def performance_of(
+    situation: Mapping[str, Any], applied: AppliedWorkload, scored: ScoredMarket
+) -> PerformanceIndex:
+    """The index of the workload, with the throughputs of the situation."""
+    measured = situation.get("throughputs", {})
+    throughputs = tuple(Throughput(name, float(value)) for name, value in measured.items())
+    newest = {"": ThroughputSet("", 1, throughputs)} if throughputs else {}
+    return index_of(applied.workload, newest, scored.hardware)
+
+
+def last_switch(hours_ago: float | None) -> datetime | None:
+    """When the last switch was decided."""
+    return None if hours_ago is None else NOW - timedelta(hours=hours_ago)
 
 
 def _workload(situation: Mapping[str, Any]) -> AppliedWorkload:

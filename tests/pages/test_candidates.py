@@ -12,6 +12,7 @@ from spotlab.domain.decision import Requirements
 from spotlab.domain.market import Pool
 from spotlab.domain.placement import PlacementResponse, Placements
 from spotlab.runtime.lab import Lab
+from spotlab.runtime.replay import open_experiment
 from spotlab.ui.candidates import placement_scores
 from spotlab.ui.candidates import table as candidates_table
 from spotlab.ui.common import widgets
@@ -42,7 +43,8 @@ def test_an_instance_brings_its_own_requirements(lab: Lab, open_page: Open) -> N
 def test_expected_costs_agree_with_the_recorded_decision(lab: Lab, open_page: Open) -> None:
     app = open_page("candidates", instance=WEB_1)
     newest = lab.store.ledger.latest_per_instance()[WEB_1].experiment_id
-    recorded = [c for c in lab.store.ledger.get(newest).candidates if c.rank]
+    opened = open_experiment(lab, lab.store.ledger.get(newest))
+    recorded = [c for c in opened.candidates if c.rank]
     shown = app.dataframe[0].value["cost"]
     assert sorted(shown) == sorted(c.expected_cost_usd_per_hour for c in recorded)
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
+from sqlalchemy import delete
+
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
+from spotlab.runtime.replay import open_experiment
 from spotlab.scheduling.first_run import get_ready
+from spotlab.store.engine import writing
+from spotlab.store.tables.market_runs import MarketRunRow
 from spotlab.ui.experiments import experiment_detail
 from tests.pages.conftest import Open, said
 from tests.support.lab import FLEET, DictStore
@@ -53,7 +58,7 @@ def test_a_decision_opens_whole(lab: Lab, open_page: Open) -> None:
     assert app.title[0].value.startswith("▲ SWITCH: web-1 to ")
     text = said(app)
     assert made.reason in text
-    for part in ("Stages", "Policy parameters", "Requirements", "pools filtered"):
+    for part in ("Stages", "Policy default@1", "Requirements", "pools filtered"):
         assert part in text
     sides = app.dataframe[0].value.set_index("what")
     assert sides.loc["spot price", "current"] == "0.0412 USD/h"
@@ -83,9 +88,38 @@ def test_nothing_decided_yet_says_what_to_do(bare_lab: Lab, open_page: Open) -> 
 
 def test_the_json_holds_the_whole_decision(lab: Lab) -> None:
     get_ready(lab)
-    experiment = lab.store.ledger.get(1)
+    experiment = open_experiment(lab, lab.store.ledger.get(1))
     document = json.loads(experiment_detail.as_json(experiment))
     assert document["experiment_id"] == 1
     assert len(document["candidates"]) == len(experiment.candidates)
     assert document["workload"]["workload"]["horizon_h"] == 24.0
     assert document["verdict"]["decision"] in ("STAY", "SWITCH", "FALLBACK_ONDEMAND")
+
+
+def test_a_decision_replays_identically_and_with_another_workload(
+    lab: Lab, open_page: Open
+) -> None:
+    open_page("instances")
+    made = lab.store.ledger.latest_per_instance()[WEB_1]
+    app = open_page("experiments", id=str(made.experiment_id))
+    app = app.button(key="FormSubmitter:replay-Replay").click().run()
+    assert not app.exception
+    assert "bit for bit" in app.success[0].value
+
+    app.selectbox(key="replay-workload").set_value("stateful-server@1")
+    app = app.button(key="FormSubmitter:replay-Replay").click().run()
+    assert not app.exception
+    assert "With another workload, the decision is" in said(app)
+    assert "saves 0.0107 USD/h" in said(app), "an interruption costs more"
+
+
+def test_a_replay_without_its_market_says_what_is_missing(lab: Lab, open_page: Open) -> None:
+    open_page("instances")
+    made = lab.store.ledger.latest_per_instance()[WEB_1]
+    with writing(lab.store.engine) as session:
+        session.connection().execute(delete(MarketRunRow))
+    app = open_page("experiments", id=str(made.experiment_id))
+    assert made.reason in said(app)
+    app = app.button(key="FormSubmitter:replay-Replay").click().run()
+    assert not app.exception
+    assert "no longer in the database" in said(app)

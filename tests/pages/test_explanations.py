@@ -7,6 +7,7 @@ import pytest
 
 from spotlab.inference.explain import explain
 from spotlab.runtime.lab import Lab
+from spotlab.runtime.replay import open_experiment
 from spotlab.scheduling.first_run import get_ready
 from spotlab.services.explanations import frame_of
 from spotlab.ui.explanations import view
@@ -24,7 +25,10 @@ def test_a_decision_is_explained_in_words_first(lab: Lab, open_page: Open) -> No
     get_ready(lab)
     app = open_page("explanations", decision=str(newest(lab, WEB_1)))
     assert app.selectbox(key="pick instance").value == WEB_1
-    assert "is safer than m5.large in us-east-1a" in app.title[0].value
+    assert "web-1 moves to m6i.large in us-east-1a: saves" in app.title[0].value
+    assert "Runner-up" in said(app)
+    assert "instead of" in said(app)
+    assert "USD a month)" in said(app)
     assert "interruption bucket last month" in said(app)
     assert "not shares of the" in said(app)
     assert "toy@1.0.0" in said(app)
@@ -50,7 +54,7 @@ def test_a_decision_that_is_not_there_is_explained(lab: Lab, open_page: Open) ->
 
 def test_a_stored_decision_explains_the_risk_it_was_made_with(lab: Lab) -> None:
     get_ready(lab)
-    experiment = lab.store.ledger.get(newest(lab, WEB_1))
+    experiment = open_experiment(lab, lab.store.ledger.get(newest(lab, WEB_1)))
     verdict = experiment.verdict
     assert verdict is not None
     assert verdict.chosen is not None
@@ -61,7 +65,7 @@ def test_a_stored_decision_explains_the_risk_it_was_made_with(lab: Lab) -> None:
 
 def test_features_that_were_unknown_stay_unknown(lab: Lab) -> None:
     get_ready(lab)
-    experiment = lab.store.ledger.get(newest(lab, WEB_1))
+    experiment = open_experiment(lab, lab.store.ledger.get(newest(lab, WEB_1)))
     frame = frame_of(experiment)
     stored = experiment.candidates[0].features
     row = frame.row(experiment.candidates[0].pool)

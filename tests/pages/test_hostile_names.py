@@ -21,8 +21,8 @@ from spotlab.runtime.lab import Lab
 from spotlab.ui.common import tables
 from spotlab.ui.common.links import PAGE_TABLE
 from spotlab.ui.models.tabs import VIEWS
-from tests.pages.conftest import Open
-from tests.support.hostile import ME, hostile_card, make_hostile
+from tests.pages.conftest import Open, button
+from tests.support.hostile import CANARY, ME, hostile_card, make_hostile
 from tests.support.lab import save_toy_model, small_lab
 from tests.support.people import open_pages_as
 
@@ -134,13 +134,25 @@ def test_nothing_on_a_page_is_markup(name: str, open_page: Open) -> None:
 
 @pytest.mark.parametrize("row", [0, 1])
 @pytest.mark.parametrize(
-    "name", ["instances", "candidates", "alerts", "logs", "accounts", "users", "audit", "jobs"]
+    "name",
+    [
+        *("instances", "candidates", "workloads", "alerts", "logs", "accounts", "users", "audit"),
+        "jobs",
+    ],
 )
 def test_nothing_about_a_selected_row_is_markup(
     name: str, row: int, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tables, "_selected", lambda _state, length: [min(row, length - 1)][:length])
     assert faults(open_page(name)) == []
+
+
+def test_nothing_about_an_assigned_tag_is_markup(open_page: Open) -> None:
+    app = open_page("workloads", workload="checkpointed-training")
+    app.selectbox(key="assign-key tag").set_value(f"{CANARY}={CANARY}").run()
+    assert faults(app) == []
+    button(app, "Assign checkpointed-training").click().run()
+    assert faults(app) == []
 
 
 @pytest.mark.parametrize("view", VIEWS)

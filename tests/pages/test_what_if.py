@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from spotlab.domain.access import Role
+from spotlab.domain.policy import PolicyState
 from spotlab.domain.what_if import Changes
 from spotlab.domain.workload import AssignmentScope
 from spotlab.runtime.lab import Lab
 from spotlab.services import Services
-from spotlab.ui.what_if import save, table
+from spotlab.ui.what_if import table
 from tests.pages.conftest import Open, button, said
 from tests.support.lab import FLEET
 from tests.support.people import ANA, open_pages_as, person
@@ -149,18 +148,14 @@ def test_who_may_not_save_is_told_who_may(
     assert "Save" not in [each.label for each in app.button]
 
 
-def test_a_policy_draft_is_saved_through_its_service() -> None:
-    saved: list[tuple[str, Mapping[str, float], str]] = []
-
-    class Policies:
-        def save(self, name: str, changes: Mapping[str, float], *, reason: str) -> object:
-            saved.append((name, changes, reason))
-            return SimpleNamespace(policy=SimpleNamespace(reference=f"{name}@1"))
-
-    services: Any = SimpleNamespace(policies=Policies())
-    changes = {"risk_ceiling": 0.01}
-    assert save.save_policy_draft(services, "bold", changes, "tried") == "bold@1"
-    assert saved == [("bold", changes, "tried")]
+def test_a_policy_draft_is_saved(lab: Lab, open_page: Open) -> None:
+    app = open_page("what_if", risk_ceiling="0.01")
+    app.text_input(key="what-if policy name").set_value("bold")
+    app.text_input(key="what-if policy reason").set_value("tried")
+    button(app, "Save draft").click().run()
+    (saved,) = Services(lab, ANA).policies.versions("bold")
+    assert (saved.policy.params.risk_ceiling, saved.state) == (0.01, PolicyState.DRAFT)
+    assert [each.value for each in app.toast] == ["bold@1 is saved as a draft."]
 
 
 def test_the_export_has_every_instance_with_both_decisions(lab: Lab) -> None:

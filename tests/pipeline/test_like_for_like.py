@@ -19,6 +19,7 @@ from spotlab.domain.decision import (
 from spotlab.domain.like_for_like import HardwareRule
 from spotlab.domain.market import MarketData, Pool
 from spotlab.domain.policy import PolicyParams
+from spotlab.domain.requirements import Requirements
 from spotlab.domain.workload import (
     DEFAULT_WORKLOAD,
     NO_WORKLOAD,
@@ -184,3 +185,42 @@ def test_a_dearer_interruption_never_prefers_a_riskier_pool(
         ranking = rank_for(own, need, evaluation.scored, ANY_RISK, workload)
         risks.append(float(ranking.candidates["hazard_per_hour"].iloc[0]))
     assert risks[1] <= risks[0] or np.isclose(risks[0], risks[1])
+
+
+def test_requirements_of_the_workload_win_over_derived_ones_and_lose_to_the_instances_own() -> None:
+    market = scored({"m6i.large": 0.05, "m5.large": 0.04})
+    own = Instance("i-1", "a", Pool("us-east-1", "us-east-1a", "m6i.large"), Lifecycle.SPOT)
+    workload = replace(
+        DEFAULT_WORKLOAD, requirements=Requirements(families=("m6i",)), zones=("us-east-1b",)
+    )
+    table = market.scored.table
+    assert requirements_of(own, table).vcpu_min == 2
+    found = requirements_of(own, table, workload)
+    assert (found.families, found.vcpu_min) == (("m6i",), None)
+    assert (found.regions, found.zones) == (("us-east-1",), ("us-east-1b",))
+    decided = replace(own, requirements=Requirements(families=("c6i",)))
+    assert requirements_of(decided, table, workload) == decided.requirements
+
+
+def test_requirements_of_the_workload_filter_pools() -> None:
+    market = scored({"m6i.large": 0.06, "m6a.large": 0.05})  # of 2 vCPU each
+    own = Instance("i-1", "a", Pool("us-east-1", "us-east-1a", "m6i.large"), Lifecycle.SPOT)
+    larger = replace(DEFAULT_WORKLOAD, requirements=Requirements(vcpu_min=4))
+    for workload, decision in ((DEFAULT_WORKLOAD, Decision.SWITCH), (larger, Decision.STAY)):
+        applied = AppliedWorkload(workload, AssignmentScope.INSTANCE, "i-1")
+        verdict = evaluate(own, market, None, NOW, applied).experiment.verdict
+        assert verdict is not None
+        assert verdict.decision is decision
+
+
+def test_what_an_hour_without_the_instance_costs_prevents_a_switch_for_a_small_saving() -> None:
+    market = scored({"m6i.large": 0.060, "m6a.large": 0.050})
+    own = Instance("i-1", "a", Pool("us-east-1", "us-east-1a", "m6i.large"), Lifecycle.SPOT)
+    always_up = replace(DEFAULT_WORKLOAD, outage_usd_per_hour=100.0)
+    decisions = []
+    for workload in (DEFAULT_WORKLOAD, always_up):
+        applied = AppliedWorkload(workload, AssignmentScope.INSTANCE, "i-1")
+        verdict = evaluate(own, market, None, NOW, applied).experiment.verdict
+        assert verdict is not None
+        decisions.append(verdict.decision)
+    assert decisions == [Decision.SWITCH, Decision.STAY]

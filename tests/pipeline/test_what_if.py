@@ -10,7 +10,6 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,18 +23,19 @@ from spotlab.domain.like_for_like import (
     waived_facts,
 )
 from spotlab.domain.market import MarketName, Pool
+from spotlab.domain.performance import EQUAL, PerformanceIndex
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.risk import hazard_from_monthly_rate
+from spotlab.domain.throughputs import Throughput, ThroughputSet
 from spotlab.domain.what_if import KNOBS, Changes, Part, Unit
-from spotlab.domain.workload import NO_WORKLOAD, PRESETS, AppliedWorkload, AssignmentScope
+from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope
+from spotlab.domain.workload_presets import PRESETS
 from spotlab.errors import InvalidInput
-from spotlab.pipeline.evaluate import Evaluation, current_and_best, evaluate
-from spotlab.pipeline.filter import hardware_shortfalls, requirements_of
+from spotlab.pipeline.evaluate import Evaluation, evaluate
 from spotlab.pipeline.preparation import prepare
-from spotlab.pipeline.rank import rank
 from spotlab.pipeline.score import ScoredMarket, score_market
 from spotlab.pipeline.stage_trace import Tracer
-from spotlab.pipeline.what_if import prepare_fleet, totals
+from spotlab.pipeline.what_if import PreparedFleet, prepare_fleet, totals
 from tests.support.market import NOW, BucketModel, market_data
 from tests.support.random_markets import REGIONS, TYPES, random_market
 
@@ -50,6 +50,7 @@ def random_changes(draw: random.Random) -> Changes:
         "min_saving_usd_per_hour": [0.0, 0.001, 0.02],
         "cooldown_h": [0.0, 6.0, 48.0],
         "hysteresis_fraction": [0.0, 0.05, 0.5],
+        "ceiling_hysteresis_fraction": [0.0, 0.1, 1.0],
         "switch_downtime_h": [0.0, 0.1, 3.0],
         "expected_stay_h": [0.1, 72.0],
         "max_price_age_h": [0.1, 12.0, 48.0],
@@ -62,6 +63,13 @@ def random_changes(draw: random.Random) -> Changes:
         if draw.random() < 0.5:
             values[name] = draw.choice([True, False] if knob.unit is Unit.YES_NO else numbers[name])
     return Changes(**values)  # type: ignore[arg-type]
+
+
+def random_performance(draw: random.Random) -> PerformanceIndex:
+    if draw.random() < 0.3:
+        return EQUAL
+    speeds = tuple(Throughput(name, draw.choice([1.0, 2.0, 3.0])) for name in TYPES if "." in name)
+    return PerformanceIndex((ThroughputSet("", 1, speeds),))
 
 
 def random_instance(draw: random.Random) -> Instance:
@@ -95,6 +103,9 @@ def test_a_step_decides_as_an_evaluation_does(seed: int, market_seed: int) -> No
     instance, changes = random_instance(draw), random_changes(draw)
     workload = replace(draw.choice(PRESETS), regions=draw.choice([(), ("us-east-1", "eu-west-1")]))
     if draw.random() < 0.3:
+        wanted = Requirements(vcpu_min=2.0, burstable=draw.choice([None, False]))
+        workload = replace(workload, requirements=wanted)
+    if draw.random() < 0.3:
         equal = replace(workload.hardware, equal_gpus=frozenset({"a10g", "l4"}))
         workload = replace(workload, hardware=equal)
     applied = AppliedWorkload(workload, AssignmentScope.INSTANCE, "i-1")
@@ -104,10 +115,16 @@ def test_a_step_decides_as_an_evaluation_does(seed: int, market_seed: int) -> No
     policy = changes.policy(PolicyParams())
     changed = replace(applied, workload=changes.workload(workload))
 
+    performance = random_performance(draw)
     evaluated = evaluate(
-        instance, Evaluation(scored, policy), last_switch_at, NOW, changed, taken
+        instance, Evaluation(scored, policy), last_switch_at, NOW, changed, taken, performance
     ).experiment
-    fleet = prepare_fleet([(instance, scored, last_switch_at, applied)])
+    if instance.pool.instance_type == "odd":
+        fleet = prepare_fleet([(instance, scored, last_switch_at, applied)])
+    else:
+        types = tuple(scored.table["instance_type"])
+        speeds = performance.ratios(instance.pool.instance_type, types)
+        fleet = PreparedFleet([prepare(instance, scored, last_switch_at, applied, speeds)])
     (outcome,) = fleet.step(PolicyParams(), changes, NOW, {"i-1": taken})
 
     assert outcome.error == evaluated.error
@@ -122,39 +139,6 @@ def test_a_step_decides_as_an_evaluation_does(seed: int, market_seed: int) -> No
     assert found.saving_usd_per_hour == expected.saving_usd_per_hour
     assert found.margin == expected.margin
     assert found.runner_up == expected.runner_up
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.integers(0, 2**32), st.integers(0, MARKETS - 1))
-def test_the_best_two_are_those_of_a_ranking_with_performance(seed: int, number: int) -> None:
-    draw = random.Random(seed)
-    scored, changes = market(number), random_changes(draw)
-    instance = random_instance(draw)
-    if instance.pool.instance_type == "odd":
-        return
-    speed = {name: draw.choice([0.5, 1.0, 1.0, 1.3]) for name in TYPES}
-    performance = np.array([speed[name] for name in scored.table["instance_type"]])
-    policy, workload = changes.policy(PolicyParams()), changes.workload(PRESETS[0])
-    ranking = rank(
-        scored,
-        requirements_of(instance, scored.table, workload),
-        policy,
-        workload,
-        on_demand_usd_per_hour=scored.on_demand_usd_per_hour(instance.pool),
-        shortfalls=hardware_shortfalls(
-            instance.pool.instance_type,
-            scored.hardware,
-            workload.hardware,
-            instance.requirements,
-        ),
-        performance=performance,
-    )
-    situation = prepare(instance, scored, None, performance=performance).situation(
-        policy, workload, NOW
-    )
-    ranked = current_and_best(instance, ranking)
-    found = (situation.current, situation.best, situation.second)
-    assert [numbers_of(each) for each in found] == [numbers_of(each) for each in ranked]
 
 
 def numbers_of(candidate: object) -> dict[str, object] | None:
@@ -208,9 +192,12 @@ def test_equal_pools_are_chosen_by_risk_then_by_name() -> None:
 def test_other_regions_need_another_preparation() -> None:
     instance = Instance("i-1", "acme", Pool("us-east-1", None, "m5.large"), Lifecycle.SPOT)
     prepared = prepare(instance, market(0), None)
-    elsewhere = replace(PRESETS[0], regions=("eu-west-1",))
-    with pytest.raises(ValueError, match="prepare the instance again"):
-        prepared.decide(PolicyParams(), elsewhere, NOW)
+    for other in (
+        replace(PRESETS[0], regions=("eu-west-1",)),
+        replace(PRESETS[0], requirements=Requirements(vcpu_min=8.0)),
+    ):
+        with pytest.raises(ValueError, match="prepare the instance again"):
+            prepared.decide(PolicyParams(), other, NOW)
 
 
 def test_totals_count_moves_and_leave_out_what_is_unknown() -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from spotlab.domain.decision import Decision
 from spotlab.domain.interruptions import InterruptionKind
 from spotlab.domain.market import FeedKind, MarketName
 from spotlab.domain.outcomes import OutcomeState, Target
+from spotlab.domain.policy import DEFAULT_POLICY, PolicyState
 from spotlab.domain.ports import Topic
 from spotlab.errors import FeedRefused, InvalidInput, NotFound
 from spotlab.inference import artefacts
@@ -97,6 +99,55 @@ def test_a_disabled_challenger_does_not_run(lab: Lab) -> None:
     Services(lab, ANA).models.act("disable", CHALLENGER, "too slow")
     (experiment,) = evaluate_instances(lab, [WEB])
     assert lab.store.shadow_decisions.of([experiment.experiment_id]) == []
+
+
+def test_the_active_policy_decides_and_is_recorded(lab: Lab) -> None:
+    policies = Services(lab, ANA).policies
+    (before,) = evaluate_instances(lab, [WEB])
+    assert (before.policy_version, before.policy) == ("default@1", DEFAULT_POLICY.params)
+    saved = policies.save("still", {"min_saving_fraction": 1.0, "risk_ceiling": 1.0})
+    policies.set_state("still", PolicyState.ACTIVE, "a test")
+    (after,) = evaluate_instances(lab, [WEB])
+    assert (after.policy_version, after.policy) == ("still@1", saved.policy.params)
+    assert before.verdict is not None
+    assert after.verdict is not None
+    assert (before.verdict.decision, after.verdict.decision) == (Decision.SWITCH, Decision.STAY)
+
+
+def test_policies_in_shadow_decide_with_the_deciding_model_next_to_challengers(lab: Lab) -> None:
+    services = Services(lab, ANA)
+    services.policies.save("still", {"min_saving_fraction": 1.0, "risk_ceiling": 1.0})
+    services.policies.save("same", {}, base="default")
+    services.policies.save("draft", {"cooldown_h": 1.0})
+    services.policies.set_state("still", PolicyState.SHADOW)
+    services.policies.set_state("same", PolicyState.SHADOW)
+    experiments = evaluate_instances(lab)
+    (model,) = outcomes_view(lab).comparisons
+    assert (model.model, model.policy, model.decided) == (CHALLENGER, "", len(experiments))
+    same, still = services.policies.in_shadow()
+    assert (same.policy, same.agreement.value, same.disagreements) == ("same@1", 1.0, ())
+    assert same.cost_difference_usd_per_day.value == 0.0
+    assert (still.policy, still.decided, still.instances) == ("still@1", 4, 4)
+    assert still.moves == 0 < still.champion_moves
+    assert {each.model for each in still.disagreements} == {"toy@1.0.0"}
+    assert len(still.disagreements) == still.champion_moves
+
+
+def test_a_policy_in_shadow_agrees_with_what_it_decides_once_active(lab: Lab) -> None:
+    services = Services(lab, ANA)
+    services.policies.save("bold", {"risk_ceiling": 0.05, "min_saving_fraction": 0.2})
+    services.policies.set_state("bold", PolicyState.SHADOW)
+    first = evaluate_instances(lab)
+    beside = lab.store.shadow_decisions.list(policies=True)
+    previewed = services.policies.preview("bold", days=1)
+    services.policies.set_state("bold", PolicyState.ACTIVE, "a test")
+    second = [each.verdict for each in evaluate_instances(lab)]
+    assert len(first) == len(beside) == previewed.decided
+    assert previewed.changed == sum(not each.agrees for each in beside)
+    assert [each.decision for each in reversed(beside)] == [v.decision for v in second if v]
+    assert [each.chosen_pool for each in reversed(beside)] == [
+        v.chosen.pool.key if v.chosen else None for v in second if v
+    ]
 
 
 def test_an_own_interruption_raises_the_risk_of_the_next_decision(lab: Lab) -> None:

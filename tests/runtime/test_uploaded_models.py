@@ -203,9 +203,7 @@ def test_a_decision_stands_though_its_model_fails_at_explaining(lab_with: Opener
     (experiment,) = evaluate_instances(lab, [WEB])
     assert (experiment.model, experiment.degraded) == (SENT, ())
     with pytest.raises(ModelFailed, match="SIGSEGV"):
-        Services(lab, ANA).explanations.then(
-            experiment.experiment_id, experiment.candidates[0].pool
-        )
+        Services(lab, ANA).explanations.then(experiment.experiment_id, experiment.instance.pool)
     (after,) = evaluate_instances(lab, [WEB])
     assert after.model == "toy@1.0.0"
     assert "crashed (SIGSEGV) in its own process" in after.degraded[0]

@@ -9,16 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 
 from spotlab.errors import InvalidInput
 from spotlab.store import open_store
 from spotlab.store.backup_reader import copy_rows
 from spotlab.store.dumps import Dump, dump, inspect_copy
 from spotlab.store.engine import connect
-from spotlab.store.migrate import head, upgrade
+from spotlab.store.migrate import alembic_config, head, upgrade
 from tests.support import builders as make
 
-REVISIONS = [f"r{number:04}" for number in range(1, int(head()[1:]) + 1)]
+REVISIONS = sorted(
+    each.revision for each in ScriptDirectory.from_config(alembic_config()).walk_revisions()
+)
 
 
 @pytest.fixture

@@ -16,7 +16,9 @@ from spotlab.errors import DatabaseDown
 from spotlab.store import migrate
 from spotlab.store.engine import connect, writer
 from spotlab.store.tables.metadata import METADATA
+from tests.support import builders as make
 from tests.support.databases import Database
+from tests.support.outcomes import shadow_decision
 
 START = """
 import sys
@@ -58,6 +60,25 @@ def test_a_downgrade_leaves_nothing_behind(database: Database) -> None:
             command.downgrade(migrate.alembic_config(connection), "base")
         assert inspect(store.engine).get_table_names() == ["alembic_version"]
         assert migrate.upgrade(store.engine) == (None, migrate.head())
+
+
+def test_decisions_from_before_policies_were_made_by_the_built_in_one(
+    database: Database,
+) -> None:
+    with database.opened() as store:
+        number = store.ledger.record(make.experiment())
+        store.shadow_decisions.record([shadow_decision(number)])
+        with writer(store.engine).begin() as connection:
+            command.downgrade(migrate.alembic_config(connection), "r0012")
+        migrate.upgrade(store.engine)
+        assert store.ledger.get(number).policy_version == "default@1"
+        of_policy = shadow_decision(number, policy="cautious@1")
+        store.shadow_decisions.record([shadow_decision(number), of_policy])
+        assert store.shadow_decisions.of([number]) == [shadow_decision(number), of_policy]
+        with writer(store.engine).begin() as connection:
+            command.downgrade(migrate.alembic_config(connection), "r0012")
+        migrate.upgrade(store.engine)
+        assert store.shadow_decisions.of([number]) == [shadow_decision(number)]
 
 
 def test_processes_that_start_at_once_migrate_once(database: Database) -> None:

@@ -13,9 +13,12 @@ from spotlab.domain.alert_state import Event, FiringAlert, Message
 from spotlab.domain.alerts import AlertKind, AlertRule, Channel, Condition
 from spotlab.domain.components import COMPONENTS
 from spotlab.domain.decision import Instance, Lifecycle
+from spotlab.domain.like_for_like import HardwareRule
 from spotlab.domain.market import Pool
 from spotlab.domain.model_lifecycle import ModelAction
 from spotlab.domain.ports import Account, ApiToken, By, RunState, User, UserSession
+from spotlab.domain.requirements import Requirements
+from spotlab.domain.workload import AssignmentScope, Workload
 from spotlab.monitoring.alerts.address_encryption import address_cipher
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
@@ -46,8 +49,13 @@ def make_hostile(lab: Lab) -> Lab:
     fleet.sync(CANARY, [theirs])
     every = fleet.instances()
     for account in {each.account for each in every}:
-        named = [replace(each, name=CANARY) for each in every if each.account == account]
+        named = [
+            replace(each, name=CANARY, tags={CANARY: CANARY})
+            for each in every
+            if each.account == account
+        ]
         fleet.sync(account, named)
+    _add_workload(lab, by)
     evaluate_instances(lab, [each.instance_id for each in fleet.instances()])
     for component in COMPONENTS:
         lab.store.health.note(component, ok=False, at=now, latency_ms=None, reason=CANARY)
@@ -61,6 +69,26 @@ def make_hostile(lab: Lab) -> Lab:
             for action in (ModelAction.DISABLE, ModelAction.ENABLE):
                 lab.store.registry.move(record.name, record.version, action, by)
     return lab
+
+
+def _add_workload(lab: Lab, by: By) -> None:
+    needs = Requirements(families=(CANARY,), architecture="x86_64")
+    for reason in (CANARY, f"{CANARY} again"):
+        workload = Workload(
+            "checkpointed-training",  # the first row of the table
+            1,
+            f"{CANARY} {reason}",
+            work_lost_h=0.5,
+            recovery_h=0.1,
+            regions=("us-east-1", CANARY),
+            zones=(CANARY,),
+            hardware=HardwareRule(equal_gpus=frozenset({CANARY})),
+            requirements=needs,
+            group_tag=CANARY,
+        )
+        lab.store.workloads.save(workload, replace(by, reason=reason))
+    rule = f"{CANARY}={CANARY}"
+    lab.store.workloads.assign(AssignmentScope.TAG, rule, "checkpointed-training", by)
 
 
 def _add_rule(lab: Lab, by: By) -> None:

@@ -96,7 +96,7 @@ def requirements_from_query(
 @router.get(
     "/candidates",
     summary="Rank the pools that meet the requirements",
-    openapi_extra=cacheable(Topic.MARKET, Topic.MODELS, Topic.FLEET),
+    openapi_extra=cacheable(Topic.MARKET, Topic.MODELS, Topic.POLICIES, Topic.FLEET),
 )
 def list_candidates(
     request: Request,

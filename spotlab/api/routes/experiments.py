@@ -24,14 +24,23 @@ from spotlab.api.views.base import (
 from spotlab.api.views.experiments import (
     CandidateView,
     ExperimentView,
+    MarginView,
     OutcomeView,
+    ReplayView,
+    RunnerUpView,
     StageView,
     SummaryView,
     VerdictView,
     candidate_view,
+    replay_view,
     workload_view,
 )
-from spotlab.api.views.explanations import ExplanationView, explanation_view
+from spotlab.api.views.explanations import (
+    DecisionExplanationView,
+    ExplanationView,
+    decision_explanation_view,
+    explanation_view,
+)
 from spotlab.domain.decision import Candidate, Decision, Experiment
 from spotlab.domain.ports import ExperimentFilter, Topic
 from spotlab.services import Services
@@ -222,6 +231,48 @@ def explain_experiment(
     return explanation_view(explanation, f"experiment {experiment_id}")
 
 
+@router.get(
+    "/experiments/{experiment_id}/decision-explanation",
+    summary="Explain a decision: margin, runner-up and what would change it",
+    openapi_extra=IMMUTABLE,
+)
+def explain_decision(services: ServicesDep, experiment_id: Number) -> DecisionExplanationView:
+    """Decided again with what was recorded, and with every price and parameter changed."""
+    return decision_explanation_view(services.explanations.of_decision(experiment_id))
+
+
+@router.get(
+    "/experiments/{experiment_id}/replay",
+    summary="Make a recorded decision again",
+)
+def replay_experiment(
+    services: ServicesDep,
+    experiment_id: Number,
+    model: Annotated[
+        str | None,
+        Query(
+            pattern=MODEL_REFERENCE,
+            max_length=120,
+            description="Model to predict with; without it, the recorded predictions are used.",
+        ),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        Query(
+            min_length=2,
+            max_length=1000,
+            description="Policy, as name or name@version; or parameters to change, as JSON.",
+            examples=['{"risk_ceiling": 0.02}'],
+        ),
+    ] = None,
+    workload: Annotated[
+        Text, Query(description="Workload of the instance, as name or name@version.")
+    ] = None,
+) -> ReplayView:
+    """On the market of then. With a change, also what each decision has cost since."""
+    return replay_view(services.experiments.replay(experiment_id, model, policy, workload))
+
+
 def ranked(candidates: tuple[Candidate, ...]) -> list[Candidate]:
     """Candidates in order of rank, then unranked pools."""
     return sorted(candidates, key=lambda candidate: (candidate.rank == 0, candidate.rank))
@@ -242,6 +293,7 @@ def experiment_view(experiment: Experiment, limit: int, features: bool) -> Exper
         instance=msgspec.to_builtins(experiment.instance),
         market=experiment.market,
         model=experiment.model,
+        policy_version=experiment.policy_version,
         policy=experiment.policy.as_dict(),
         workload=workload_view(experiment.workload),
         requirements=msgspec.to_builtins(experiment.requirements),
@@ -253,11 +305,13 @@ def experiment_view(experiment: Experiment, limit: int, features: bool) -> Exper
             current=_candidate_or_none(verdict.current, features),
             chosen=_candidate_or_none(verdict.chosen, features),
             saving_usd_per_hour=verdict.saving_usd_per_hour,
+            margin=MarginView.model_validate(verdict.margin) if verdict.margin else None,
+            runner_up=RunnerUpView.model_validate(verdict.runner_up) if verdict.runner_up else None,
         ),
         candidates=[
             candidate_view(each, features) for each in ranked(experiment.candidates)[:limit]
         ],
-        candidates_total=len(experiment.candidates),
+        candidates_total=experiment.candidates_evaluated,
         dropped=dict(experiment.dropped),
         feature_names=list(experiment.feature_names),
         stages=[StageView.model_validate(stage) for stage in experiment.stages],

@@ -8,10 +8,13 @@ from typing import Any
 from pydantic import Field
 
 from spotlab.api.views.base import Number, PoolView, SourceView, View, field
-from spotlab.domain.decision import Candidate, Decision
+from spotlab.domain.decision import Candidate, Decision, Experiment
+from spotlab.domain.margin import MarginRule
 from spotlab.domain.market import MarketName
 from spotlab.domain.placement import PlacementScore, PlacementState
 from spotlab.domain.workload import AppliedWorkload, AssignmentScope, to_parameters
+from spotlab.pipeline.cost_since import CostSince
+from spotlab.runtime.replay import Replay
 
 
 class SummaryView(View):
@@ -42,6 +45,7 @@ class SummaryView(View):
     shadow: bool = field("Whether shadow mode was on: recorded, but not executed.", True)
     degraded: list[str] = field("Reasons why the decision is degraded; empty if it is not.", [])
     error: str = field("Why the evaluation failed; empty if it did not.", "")
+    policy_version: str = field("Policy that was used, as name@version.", "default@1")
 
 
 class EvidenceView(View):
@@ -101,6 +105,28 @@ class CandidateView(View):
     )
 
 
+class MarginView(View):
+    """What a move is worth compared with staying, in parts that add up to the total."""
+
+    price: float = field("Price here minus there.", 0.0227, "USD/h")
+    performance: float = field("Value of the other hardware's speed.", 0.0, "USD/h")
+    interruption: float = field("Expected cost of interruptions here minus there.", 2e-5, "USD/h")
+    moving: float = field("Cost of the move itself, at most 0.", -0.0003, "USD/h")
+    guards: float = field("Minimum saving that the policy demands, at most 0.", -0.0037, "USD/h")
+    total: float = field("Sum of the parts.", 0.0187, "USD/h")
+    rule: MarginRule = field("Which rule decided.", "expected cost")
+
+
+class RunnerUpView(View):
+    """The best option that was not taken."""
+
+    decision: Decision = field("STAY, SWITCH or FALLBACK_ONDEMAND.", "SWITCH")
+    pool: PoolView
+    expected_cost_usd_per_hour: Number = field("Expected cost there.", 0.0505, "USD/h")
+    margin: MarginView | None = Field(description="Of moving there; null for STAY.")
+    reason: str = field("Why it lost.", "m6a.large in us-east-1d: it costs 0.0054 USD/h more.")
+
+
 class VerdictView(View):
     """A decision with the pools involved."""
 
@@ -109,6 +135,12 @@ class VerdictView(View):
     current: CandidateView | None = Field(description="The current pool.")
     chosen: CandidateView | None = Field(description="The pool to switch to; null if none.")
     saving_usd_per_hour: Number = field("Expected saving of the decision.", None, "USD/h")
+    margin: MarginView | None = Field(
+        default=None, description="Margin of the move, or of the best one if none was made."
+    )
+    runner_up: RunnerUpView | None = Field(
+        default=None, description="The best option that was not taken."
+    )
 
 
 class StageView(View):
@@ -151,7 +183,8 @@ class ExperimentView(View):
     instance: dict[str, Any] = field("The instance at that time.", {"instance_id": "i-0a1"})
     market: MarketName = field("Market that the decision used.", "simulated")
     model: str = field("Model that was used, as name@version.", "advisor-lgbm@1.2.0")
-    policy: dict[str, float] = field("Policy parameters.", {"risk_ceiling": 0.0075})
+    policy_version: str = field("Policy that was used, as name@version.", "default@1")
+    policy: dict[str, float] = field("Its parameters.", {"risk_ceiling": 0.0075})
     workload: AppliedWorkloadView = Field(description="Workload that applied.")
     requirements: dict[str, Any] = field(
         "Requirements for a replacement pool.", {"regions": ["us-east-1"]}
@@ -170,6 +203,55 @@ class ExperimentView(View):
     shadow: bool = field("Whether shadow mode was on: recorded, but not executed.", True)
     error: str = field("Why the evaluation failed; empty if it did not.", "")
     duration_ms: float = field("Duration of the evaluation.", 41.7, "ms")
+
+
+class DifferenceView(View):
+    """A value that is another in the replay; null: it is absent."""
+
+    recorded: Any = field("In the ledger.", 0.0224)
+    replayed: Any = field("In the replay.", 0.0227)
+    field: str = field("Name of the value.", "saving_usd_per_hour")
+
+
+class CostSinceView(View):
+    """What a decision has cost since, had it been carried out at once."""
+
+    until: datetime | None = field(
+        "Until when prices are known; null if none are.", "2026-11-04T09:30:00Z"
+    )
+    hours: float = field("From the decision until then.", 24.0, "h")
+    total_usd: Number = field("Sum of the parts; null if it is not known.", 1.21, "USD")
+    price_usd: Number = field("Prices times hours.", 1.2, "USD")
+    interruptions_usd: Number = field("Expected cost of interruptions.", 0.01, "USD")
+    moving_usd: Number = field("Cost of the move.", 0.0, "USD")
+    unknown: str = field("Why it is not known; empty if it is.", "")
+
+
+class ReplayedView(View):
+    """A decision, as it was recorded or as it is made now."""
+
+    decision: Decision | None = field("The decision; null if none could be made.", "STAY")
+    reason: str = field("Reason for the decision.", "No pool saves enough.")
+    chosen_pool: str | None = field("Pool to switch to; null if none.", None)
+    saving_usd_per_hour: Number = field("Expected saving of the decision.", None, "USD/h")
+    model: str = field("Model, as name@version.", "advisor-lgbm@1.2.0")
+    policy: str = field("Policy, as name@version.", "default@1")
+    workload: str = field("Workload, as name@version.", "default@1")
+    error: str = field("Why no decision could be made; empty if one was.", "")
+    cost_since: CostSinceView | None = Field(
+        description="Null unless something was changed for the replay."
+    )
+
+
+class ReplayView(View):
+    """A recorded decision, made again on the market of then."""
+
+    experiment_id: int = field("Number of the experiment.", 42)
+    identical: bool = field("Whether every value is the same, bit for bit.", True)
+    differences: list[DifferenceView] = Field(description="Values that are not.")
+    changed: list[str] = field("What was changed: model, policy, workload.", [])
+    recorded: ReplayedView = Field(description="The decision as it was recorded.")
+    replayed: ReplayedView = Field(description="The decision as it is made now.")
 
 
 class OutcomeView(View):
@@ -241,3 +323,31 @@ def candidate_view(
     if not features:
         view.features = None
     return view
+
+
+def replay_view(replay: Replay) -> ReplayView:
+    """The response for a replay."""
+    return ReplayView(
+        experiment_id=replay.recorded.experiment_id,
+        identical=replay.identical,
+        differences=[DifferenceView.model_validate(each) for each in replay.differences],
+        changed=list(replay.changed),
+        recorded=_replayed_view(replay.recorded, replay.recorded_cost),
+        replayed=_replayed_view(replay.replayed, replay.replayed_cost),
+    )
+
+
+def _replayed_view(experiment: Experiment, cost: CostSince | None) -> ReplayedView:
+    verdict = experiment.verdict
+    chosen = verdict.chosen if verdict is not None else None
+    return ReplayedView(
+        decision=verdict.decision if verdict is not None else None,
+        reason=verdict.reason if verdict is not None else "",
+        chosen_pool=chosen.pool.key if chosen is not None else None,
+        saving_usd_per_hour=verdict.saving_usd_per_hour if verdict is not None else None,
+        model=experiment.model,
+        policy=experiment.policy_version,
+        workload=experiment.workload.workload.reference,
+        error=experiment.error,
+        cost_since=None if cost is None else CostSinceView.model_validate(cost),
+    )

@@ -13,6 +13,7 @@ class Topic(StrEnum):
     MARKET = "market"
     FLEET = "fleet"
     MODELS = "models"
+    POLICIES = "policies"
     HEALTH = "health"
     JOBS = "jobs"
     ALERTS = "alerts"

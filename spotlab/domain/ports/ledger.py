@@ -9,6 +9,7 @@ from typing import Protocol
 
 from spotlab.domain.decision import Decision, Experiment, Instance, PipelineMode, Requirements
 from spotlab.domain.market import MarketName
+from spotlab.domain.policy import DEFAULT_POLICY
 from spotlab.domain.ports.models import By
 
 
@@ -58,6 +59,7 @@ class ExperimentSummary:
     shadow: bool
     degraded: tuple[str, ...]
     error: str
+    policy_version: str = DEFAULT_POLICY.reference
 
 
 class Ledger(Protocol):

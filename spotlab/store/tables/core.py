@@ -98,7 +98,12 @@ class ModelEventRow(Base, table=True):
 
 
 class ExperimentRow(Base, table=True):
-    """One experiment. `candidates` is the last column, which lists of experiments never read."""
+    """One experiment.
+
+    Its inputs are in `document`, and its candidates are derived from the market run. Decisions that
+    were recorded before market runs have no document: their inputs are in the JSON columns, and
+    their candidates in `candidates`. Lists of experiments read none of these.
+    """
 
     __tablename__ = "experiments"
     __table_args__ = (
@@ -136,7 +141,12 @@ class ExperimentRow(Base, table=True):
     stages: list[dict[str, Any]] = Field(sa_type=JSON)
     correlation_id: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
     workload: dict[str, Any] | None = Field(default=None, sa_type=NULLABLE_JSON)
+    policy_version: str = Field(
+        default="default@1", sa_column_kwargs={"server_default": text("'default@1'")}
+    )
     candidates: bytes = Field(sa_type=LargeBinary)
+    market_run_id: int | None = Field(default=None, index=True)
+    document: bytes | None = Field(default=None, sa_type=LargeBinary)
 
 
 class MarketSnapshotRow(Base, table=True):

@@ -6,9 +6,31 @@ from typing import Final
 
 from sqlalchemy import MetaData
 
-from spotlab.store.tables import access, core, jobs, monitoring, outcomes, placement, workloads
+from spotlab.store.tables import (
+    access,
+    core,
+    jobs,
+    market_runs,
+    monitoring,
+    outcomes,
+    placement,
+    policies,
+    throughputs,
+    workloads,
+)
 from spotlab.store.tables.base import Base
 
-MODULES: Final = (access, core, jobs, monitoring, outcomes, placement, workloads)
+MODULES: Final = (
+    access,
+    core,
+    jobs,
+    market_runs,
+    monitoring,
+    outcomes,
+    placement,
+    policies,
+    throughputs,
+    workloads,
+)
 METADATA: Final[MetaData] = Base.metadata
 """The tables of all MODULES, which the import above registers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, UniqueConstraint
+from sqlalchemy import JSON, UniqueConstraint, text
 from sqlmodel import Field
 
 from spotlab.store.tables.base import Base
@@ -43,10 +43,10 @@ class ExposureRow(Base, table=True):
 
 
 class ShadowDecisionRow(Base, table=True):
-    """The decision of a challenger."""
+    """The decision of a challenger: a model, or a policy in shadow."""
 
     __tablename__ = "shadow_decisions"
-    __table_args__ = (UniqueConstraint("experiment_id", "model"),)
+    __table_args__ = (UniqueConstraint("experiment_id", "model", "policy"),)
 
     id: int | None = Field(default=None, primary_key=True)
     experiment_id: int
@@ -65,6 +65,7 @@ class ShadowDecisionRow(Base, table=True):
     own_cost_difference_usd_per_hour: float | None
     agrees: bool
     error: str
+    policy: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
 
 
 class OutcomeRow(Base, table=True):

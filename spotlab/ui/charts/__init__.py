@@ -11,7 +11,7 @@ from spotlab.ui.charts.calibration import (
     precision_recall,
     reliability,
 )
-from spotlab.ui.charts.explanation import changes, waterfall
+from spotlab.ui.charts.explanation import changes, margin, waterfall
 from spotlab.ui.charts.frontier import Mark, frontier, pareto
 from spotlab.ui.charts.market import drops, heat_map, price_history
 from spotlab.ui.charts.replay import Course, timeline, work_done
@@ -33,6 +33,7 @@ __all__ = [
     "forest",
     "frontier",
     "heat_map",
+    "margin",
     "pareto",
     "precision_recall",
     "price_history",

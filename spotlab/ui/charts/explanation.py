@@ -1,4 +1,4 @@
-"""Charts of an explanation: waterfall of contributions, and differences of two pools."""
+"""Charts of explanations: margin of a decision, contributions to a risk, differences of pools."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 
 import plotly.graph_objects as go
 
+from spotlab.domain.margin import Margin
 from spotlab.inference.explain import Change, Explanation
 from spotlab.inference.explanation_text import (
     feature_label,
@@ -65,6 +66,56 @@ def waterfall(
         )
     )
     _set_range(chart, [explanation.base, *(step.log_odds for step in steps)])
+    return chart
+
+
+def margin(parts: Margin, palette: Palette, *, made: bool) -> go.Figure:
+    """What a move is worth compared with staying; bars to the right speak for the move.
+
+    Args:
+        parts: of the margin.
+        palette: of the theme.
+        made: whether the move is made.
+    """
+    steps = {
+        "price": parts.price,
+        "performance": parts.performance,
+        "interruptions": parts.interruption,
+        "the move": parts.moving,
+        "minimum saving": parts.guards,
+    }
+    steps = {name: value for name, value in steps.items() if value or name == "price"}
+    total = "<b>margin: moves</b>" if made else "<b>margin: stays</b>"
+    chart = figure(
+        palette,
+        x="USD per hour; to the right: speaks for the move",
+        y="",
+        height=90 + ROW_PX * (len(steps) + 1),
+    )
+    values = [*steps.values(), parts.total]
+    chart.add_trace(
+        go.Waterfall(
+            orientation="h",
+            measure=[*("relative" for _ in steps), "total"],
+            y=[*steps, total],
+            x=values,
+            text=[
+                f"{'+' if value > 0 else '−' if value < 0 else ''}{abs(value):.5f}"
+                for value in values
+            ],
+            textposition="outside",
+            cliponaxis=False,
+            increasing={"marker": {"color": palette.good}},
+            decreasing={"marker": {"color": palette.bad}},
+            totals={"marker": {"color": palette.move if made else palette.quiet}},
+            connector={"line": {"color": palette.line, "width": 1}},
+            hovertemplate="%{y}<br>%{x:.6f} USD/h<extra></extra>",
+        )
+    )
+    chart.update_yaxes(autorange="reversed")
+    sums = [0.0, *accumulate(steps.values()), parts.total]
+    room = 0.25 * (max(sums) - min(sums) or 1.0)
+    chart.update_xaxes(range=[min(sums) - room, max(sums) + room], zeroline=True)
     return chart
 
 

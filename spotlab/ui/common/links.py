@@ -46,11 +46,13 @@ class PageEntry(NamedTuple):
 PAGE_TABLE: Final = (
     PageEntry("instances", "Instances", ":material/dns:", DECIDE, Right.READ),
     PageEntry("candidates", "Candidates", ":material/leaderboard:", DECIDE, Right.READ),
+    PageEntry("workloads", "Workloads", ":material/work:", DECIDE, Right.READ),
     PageEntry("explanations", "Explanations", ":material/waterfall_chart:", DECIDE, Right.READ),
     PageEntry("what_if", "What-if", ":material/tune:", DECIDE, Right.READ),
     PageEntry("experiments", "Experiments", ":material/history:", DECIDE, Right.READ),
     PageEntry("market", "Market", ":material/show_chart:", UNDERSTAND, Right.READ),
     PageEntry("models", "Models", ":material/verified:", UNDERSTAND, Right.READ),
+    PageEntry("policies", "Policies", ":material/tune:", UNDERSTAND, Right.READ),
     PageEntry("backtests", "Backtests", ":material/replay:", UNDERSTAND, Right.READ),
     PageEntry("jobs", "Jobs", ":material/schedule:", RUN, Right.READ),
     PageEntry("health", "Health", ":material/monitor_heart:", RUN, Right.READ),

@@ -13,7 +13,9 @@ import streamlit as st
 
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment, Instance, Requirements
+from spotlab.domain.decision_explanation import DecisionExplanation
 from spotlab.domain.market import MarketData, Pool
+from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import ExperimentSummary, SnapshotInfo, Topic
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, Workload
 from spotlab.errors import NoMarketData
@@ -23,6 +25,7 @@ from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
 from spotlab.scheduling.first_run import get_ready
 from spotlab.services import Services
+from spotlab.services.workload_consequence import Consequence
 from spotlab.settings import Settings
 from spotlab.ui.common import background_tasks, identity
 
@@ -133,19 +136,41 @@ def ranking(
     key = None
     if instance is not None:
         key = (instance.instance_id, instance.pool, instance.requirements)
-    return _ranking(requirements, model, key, workload, instance, reader())
+    services = reader()
+    policy = services.policies.get().policy.params
+    return _ranking(requirements, policy, model, key, workload, instance, services)
 
 
 @st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=8)
 def _ranking(
     requirements: Requirements,
+    policy: PolicyParams,
     model: str | None,
     key: tuple[str, Pool, Requirements | None] | None,  # noqa: ARG001  stands for the instance
     workload: Workload,
     _instance: Instance | None,
     _services: Services,
 ) -> Ranking:
-    return _services.market.rank(requirements, None, model, _instance, workload)
+    return _services.market.rank(requirements, policy, model, _instance, workload)
+
+
+def workload_consequence(workload: Workload) -> Consequence:
+    """What a workload would change now; computed at most every 30 s for the same workload."""
+    bus = lab().bus
+    versions = (bus.version(Topic.MARKET), bus.version(Topic.FLEET))
+    return _workload_consequence(repr(workload), versions, workload, reader())
+
+
+@st.cache_resource(
+    show_spinner=False, ttl=MARKET_FOR, max_entries=32, hash_funcs={Services: by_accounts}
+)
+def _workload_consequence(
+    key: str,  # noqa: ARG001  stands for the workload
+    versions: tuple[int, int],  # noqa: ARG001  computed again after a change
+    _workload: Workload,
+    services: Services,
+) -> Consequence:
+    return services.workloads.consequence(_workload)
 
 
 def forget_market() -> None:
@@ -189,6 +214,21 @@ def experiment(experiment_id: int) -> Experiment:
 def _experiment(experiment_id: int, _services: Services) -> Experiment:
     """Decisions never change; access is checked again after this cache."""
     return _services.experiments.get(experiment_id)
+
+
+def decision_explanation(experiment_id: int) -> DecisionExplanation:
+    """Why a decision was made, and what would change it. Raises NotFound, InvalidInput."""
+    services = reader()
+    services.experiments.if_visible(_experiment(experiment_id, services))
+    return _decision_explanation(experiment_id, services)
+
+
+@st.cache_resource(
+    show_spinner="Looking for what would change it", ttl=timedelta(minutes=10), max_entries=64
+)
+def _decision_explanation(experiment_id: int, _services: Services) -> DecisionExplanation:
+    """Decisions never change; access is checked before this cache."""
+    return _services.explanations.of_decision(experiment_id)
 
 
 def snapshots() -> Sequence[SnapshotInfo]:

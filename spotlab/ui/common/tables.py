@@ -33,6 +33,7 @@ class Column:
         colour: value to #RRGGBB, if the colour carries meaning.
         width: pixels, or one of Streamlit's names.
         number: right-aligned; None: depends on the values.
+        link: the values are URLs of other sites.
     """
 
     label: str
@@ -41,6 +42,7 @@ class Column:
     colour: Callable[[Any], str] | None = None
     width: int | Literal["small", "medium", "large"] | None = None
     number: bool | None = None
+    link: bool = False
 
 
 def show(
@@ -121,6 +123,8 @@ def _css(colour: Callable[[Any], str]) -> Callable[[Any], str]:
 
 
 def _config(spec: Column) -> Any:
+    if spec.link:
+        return st.column_config.LinkColumn(spec.label, help=spec.help or None, width=spec.width)
     return st.column_config.Column(
         spec.label,
         help=spec.help or None,

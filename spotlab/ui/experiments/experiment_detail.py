@@ -17,6 +17,7 @@ from spotlab.ui.candidates import table
 from spotlab.ui.common import formatting, links, session, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
+from spotlab.ui.experiments import replay
 
 
 def headline(experiment: Experiment) -> str:
@@ -47,7 +48,8 @@ def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
         f"Decision #{experiment.experiment_id} · {experiment.instance.instance_id} · "
         f"{formatting.moment(experiment.created_at)} "
         f"({formatting.ago(experiment.created_at, now)}) · "
-        f"{formatting.MARKET_WORDS[experiment.market]} · {experiment.model} · "
+        f"{formatting.MARKET_WORDS[experiment.market]} · model {experiment.model} · "
+        f"policy {experiment.policy_version} · "
         f"{'shadow mode: recorded only' if experiment.shadow else 'live'}",
     )
     widgets.degraded(experiment.degraded, "The decision was made with the data that was available.")
@@ -62,7 +64,7 @@ def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
         _show_sides(verdict.current, verdict.chosen)
     links.of_experiment(experiment.experiment_id, experiment.instance.instance_id)
     links.of_logs(session.services().experiments.correlation_id(experiment))
-    tabs = st.tabs(["Candidates", "Filtered", "Evaluation", "Features", "Sources"])
+    tabs = st.tabs(["Candidates", "Filtered", "Evaluation", "Features", "Sources", "Replay"])
     with tabs[0]:
         _show_candidates(experiment, palette)
     with tabs[1]:
@@ -73,6 +75,8 @@ def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
         _show_features(experiment)
     with tabs[4]:
         _show_sources(experiment)
+    with tabs[5]:
+        replay.show(experiment)
     st.download_button(
         "Decision as JSON",
         data=lambda: as_json(experiment),
@@ -216,7 +220,8 @@ def _show_evaluation(experiment: Experiment) -> None:
         tables.show(frame, columns, name="Stages", key="stages")
         st.caption("collect, features and risk run once for all instances of an evaluation.")
     with right:
-        st.markdown("**Policy parameters**")
+        st.markdown(f"**Policy {formatting.plain(experiment.policy_version)}**")
+        links.to("policies", "Open the policy", ":material/tune:", policy=experiment.policy_version)
         _show_parameters(experiment.policy.as_dict())
         st.markdown("**Workload**")
         applied = experiment.workload

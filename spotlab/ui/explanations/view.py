@@ -43,6 +43,7 @@ class Subject:
         current: the instance's pool; None if it was not scored.
         chosen: the chosen pool of the decision, or the best candidate now.
         pools: the pools to choose from, best first.
+        experiment_id: of the decision; None: the market now.
     """
 
     instance_id: str
@@ -53,6 +54,7 @@ class Subject:
     current: Pool | None
     chosen: Pool | None
     pools: tuple[Pool, ...]
+    experiment_id: int | None = None
 
 
 def of_experiment(experiment: Experiment) -> Subject:
@@ -80,6 +82,7 @@ def of_experiment(experiment: Experiment) -> Subject:
         current=current,
         chosen=chosen,
         pools=_options([candidate.pool for candidate in ranked], current, chosen),
+        experiment_id=experiment.experiment_id,
     )
 
 

@@ -25,6 +25,7 @@ from spotlab.ui.common import (
     session,
 )
 from spotlab.ui.common.formatting import ago, count, decision_mark, moment
+from spotlab.ui.workloads import applied as workload
 
 SLOT: Final = "evaluate"
 CHAMPION: Final = "champion"
@@ -85,6 +86,7 @@ def show_details(instance_id: str, last: ExperimentSummary | None, now: datetime
                     help=moment(last.created_at),
                 )
             links.of_instance(instance_id, last.experiment_id if last else None)
+            workload.show(instance)
         with settings:
             _show_settings(instance_id, instance.model, instance.shadow)
 

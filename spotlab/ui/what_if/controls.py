@@ -28,6 +28,7 @@ STEPS: Final[Mapping[str, tuple[float, ...]]] = {
     "min_saving_usd_per_hour": (0, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
     "cooldown_h": (0, 1, 2, 3, 6, 12, 24, 48, 72, 168),
     "hysteresis_fraction": (0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5),
+    "ceiling_hysteresis_fraction": (0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1),
     "switch_downtime_h": (0, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
     "expected_stay_h": (1, 6, 12, 24, 48, 72, 168, 336, 730),
     "max_price_age_h": (1, 3, 6, 12, 24, 48, 72, 168),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import streamlit as st
 
@@ -12,7 +12,6 @@ from spotlab.domain.access import Right
 from spotlab.domain.what_if import KNOBS, Changes, Part
 from spotlab.domain.workload import MAX_DESCRIPTION, Workload
 from spotlab.errors import InvalidInput, SpotlabError
-from spotlab.services import Services
 from spotlab.services.base import LONGEST_REASON
 from spotlab.ui.common import errors, formatting, identity, permissions, session
 
@@ -30,8 +29,7 @@ def show(changes: Changes, workloads: Sequence[Workload]) -> None:
         st.toast(formatting.plain(message), icon=":material/check:")
     of_workload = changes.as_dict(Part.WORKLOAD, Part.HARDWARE)
     of_policy = changes.as_dict(Part.POLICY)
-    drafts = _policies(session.services()) is not None
-    if not of_workload and not (of_policy and drafts):
+    if not of_workload and not of_policy:
         return
     if not permissions.caption(Right.CHANGE_INSTANCES):
         return
@@ -44,7 +42,7 @@ def show(changes: Changes, workloads: Sequence[Workload]) -> None:
         if of_workload and workloads:
             with st.popover("Save as workload", icon=":material/save:"):
                 _show_workload_form(changes, workloads)
-        if of_policy and drafts:
+        if of_policy:
             with st.popover("Save as policy draft", icon=":material/policy:"):
                 _show_policy_form(of_policy)
 
@@ -104,24 +102,9 @@ def _show_policy_form(changes: Mapping[str, float]) -> None:
         reason = st.text_input("Reason", max_chars=LONGEST_REASON, key="what-if policy reason")
         if st.form_submit_button("Save draft", type="primary"):
             try:
-                reference = save_policy_draft(session.services(), name.strip(), changes, reason)
+                saved = session.services().policies.save(name.strip(), changes, reason=reason)
             except SpotlabError as exc:
                 errors.explain(exc)
             else:
-                st.session_state[DONE] = f"{reference} is saved as a draft."
+                st.session_state[DONE] = f"{saved.policy.reference} is saved as a draft."
                 st.rerun()
-
-
-def save_policy_draft(
-    services: Services, name: str, changes: Mapping[str, float], reason: str
-) -> str:
-    """Save a draft of a policy; returns its reference.
-
-    The one place that calls the service of policies. The button is hidden while there is none.
-    """
-    saved = _policies(services).save(name, changes, reason=reason)
-    return str(saved.policy.reference)
-
-
-def _policies(services: Services) -> Any:
-    return getattr(services, "policies", None)
