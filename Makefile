@@ -53,7 +53,7 @@ types: setup ## run mypy in strict mode
 
 check: lint types test ## run lint, types and test
 
-train: setup ## train the shipped risk model from the recorded data
+train: setup ## train the shipped models and simple rules from the recorded data
 	$(BIN)/spotlab train
 
 bench: setup ## compare speed with other libraries, as ratios

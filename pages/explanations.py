@@ -41,14 +41,16 @@ if told is not None:
 if change is not None and current is not None:
     st.header(plain(f"Compared with the current pool, {current.label}"), anchor=False)
     st.markdown("\n".join(f"- {plain(sentence)}" for sentence in comparison[1:-1]))
+    st.caption(plain(f"Bars to the right: {pool.label} is riskier; to the left: safer."))
     st.plotly_chart(
-        charts.changes(change.changes, colours, current.instance_type, pool.instance_type),
+        charts.changes(change.changes, colours),
         config=charts.CONFIG,
         key="changes",
         alt="Features in which the two pools differ, in log-odds",
     )
 st.header(plain(f"Contributions to the risk of {pool.label}"), anchor=False)
 st.markdown("\n".join(f"- {plain(sentence)}" for sentence in sentences[:-1]))
+st.caption("In log-odds of the monthly interruption rate; bars to the right raise the risk.")
 st.plotly_chart(
     charts.waterfall(explanation, colours, view.base_rate(model, explanation)),
     config=charts.CONFIG,
@@ -56,4 +58,10 @@ st.plotly_chart(
     alt="Contributions of the features to the risk, in log-odds",
 )
 view.show_notes(model, sentences[-1])
-links.to("candidates", "All candidates", ":material/leaderboard:", instance=subject.instance_id)
+links.to(
+    "candidates",
+    "All candidates",
+    ":material/leaderboard:",
+    instance=subject.instance_id,
+    pool=pool.key,
+)

@@ -62,7 +62,7 @@ def show_card() -> None:
         "Features": card.show_features,
         "Limits": card.show_limits,
     }
-    *section_tabs, history_tab, json_tab = st.tabs([*sections, "History", "JSON"])
+    *section_tabs, history_tab, json_tab = widgets.tabs([*sections, "History", "JSON"])
     for tab, show in zip(section_tabs, sections.values(), strict=True):
         with tab:
             show(facts)

@@ -112,6 +112,37 @@ class Settings(BaseSettings):
         description="An evaluation first collects the market if it is older than this.",
         json_schema_extra={"unit": "s"},
     )
+    loss_same_pool: float = Field(
+        default=0.92,
+        ge=0,
+        le=1,
+        description="P(another instance is lost because one is lost), beyond its own risk, if both "
+        "are on the same pool.",
+    )
+    loss_same_type: float = Field(
+        default=0.25,
+        ge=0,
+        le=1,
+        description="The same for instances of one type in different zones of a region.",
+    )
+    loss_same_zone: float = Field(
+        default=0.07,
+        ge=0,
+        le=1,
+        description="The same for instances of different types in one zone.",
+    )
+    loss_within_min: float = Field(
+        default=30.0,
+        gt=0,
+        le=1_440,
+        description="How soon after the first loss the others are lost.",
+        json_schema_extra={"unit": "min"},
+    )
+    loss_source: str = Field(
+        default="launch probes of V100 and K80 pools in 2022 and 2023, docs/results.md",
+        max_length=200,
+        description="Where these figures come from, shown beside what follows from them.",
+    )
     dask_scheduler: str | None = Field(
         default=None,
         description="Dask scheduler (`tcp://…`) that runs sweeps; empty: processes on this "

@@ -184,7 +184,7 @@ BODIES: Final[dict[str, Any]] = {
         "expected_version": None,
     },
     "decide_model": {},
-    "save_policy": {"name": "cautious", "parameters": {"cooldown_h": 12.0}},
+    "save_policy": {"name": "default", "parameters": {"cooldown_h": 12.0}},
     "set_policy_state": {"state": "shadow"},
     "change_job": {"paused": False},
     "run_job": {},

@@ -156,10 +156,11 @@ def _evaluate(args: argparse.Namespace, settings: Settings) -> Result:
         raise InvalidSetting("Specify either instance ids or --all.")
     with open_services(settings) as services:
         experiments = services.instances.evaluate(args.instance_ids or None)
+        losses = services.instances.losses()
     failures = [experiment for experiment in experiments if experiment.error]
     return Result(
-        evaluate_document(experiments),
-        evaluate_text(experiments),
+        evaluate_document(experiments, losses),
+        evaluate_text(experiments, losses),
         code=1 if failures else 0,
         error=f"{len(failures)} of {len(experiments)} instances could not be evaluated."
         if failures

@@ -45,11 +45,11 @@ def comparison_text(result: ComparisonResult) -> str:
     """A table of the metrics, and what limits the comparison."""
     comparison, rows = result.comparison, result.rows
     first, second = comparison.names
-    head = f"{'':<8}{'first':<24}{'second':<24}{'first − second (95 %)':<28}better"
+    head = f"{'':<8}{'first':<27}{'second':<27}{'first − second (95 %)':<31}better"
     lines = [
-        f"{_LABELS[measure]:<8}{_text(comparison.intervals[0][measure]):<24}"
-        f"{_text(comparison.intervals[1][measure]):<24}"
-        f"{_text(comparison.differences[measure]):<28}"
+        f"{_LABELS[measure]:<8}{_text(comparison.intervals[0][measure]):<27}"
+        f"{_text(comparison.intervals[1][measure]):<27}"
+        f"{_text(comparison.differences[measure]):<31}"
         f"{_winner(result, measure) or 'no significant difference'}"
         for measure in MEASURES
     ]

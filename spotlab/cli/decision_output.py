@@ -7,9 +7,17 @@ from datetime import datetime
 from typing import Any
 
 from spotlab.cli.command import iso
-from spotlab.domain.decision import Candidate, Experiment
+from spotlab.domain.decision import (
+    Candidate,
+    Experiment,
+    Verdict,
+    alternative_saving,
+    drop_label,
+    saving,
+)
 from spotlab.domain.decision_explanation import DecisionExplanation
 from spotlab.domain.market import Pool, Provenance
+from spotlab.domain.simultaneous_losses import Change, FleetLosses, Losses, describe
 from spotlab.pipeline.collect import CollectReport
 from spotlab.pipeline.rank import Ranking
 from spotlab.telemetry.invisible_characters import in_lines
@@ -107,7 +115,9 @@ def score_text(ranking: Ranking, top: int) -> str:
             f"{'—' if on_demand is None else f'{on_demand:.4f}':>11}"
             f"{candidate.risk:>8.2%}{candidate.expected_cost_usd_per_hour:>10.4f}"
         )
-    filtered = ", ".join(f"{count:,} {reason}" for reason, count in ranking.dropped.items())
+    filtered = ", ".join(
+        f"{drop_label(reason)} {count:,}" for reason, count in ranking.dropped.items()
+    )
     market = ranking.scored.data
     lines.append(
         f"{len(ranking.candidates):,} of {len(ranking.table):,} pools; risk within "
@@ -119,9 +129,10 @@ def score_text(ranking: Ranking, top: int) -> str:
     return in_lines([*lines, *market.degraded])
 
 
-def evaluate_document(experiments: Sequence[Experiment]) -> dict[str, Any]:
-    """Stable keys of decisions[] of `evaluate`."""
+def evaluate_document(experiments: Sequence[Experiment], losses: FleetLosses) -> dict[str, Any]:
+    """Stable keys: decisions[], and spread of the fleet before and after their moves."""
     return {
+        "spread": losses_document(losses),
         "decisions": [
             {
                 "instance_id": experiment.instance.instance_id,
@@ -139,14 +150,14 @@ def evaluate_document(experiments: Sequence[Experiment]) -> dict[str, Any]:
                 "policy": experiment.policy_version,
                 "current": place_document(experiment.instance.pool),
                 "chosen": _chosen(experiment),
-                "saving_usd_per_hour": _saving(experiment),
+                **_savings(experiment.verdict),
                 "margin": _margin(experiment),
                 "candidates_evaluated": experiment.candidates_evaluated,
                 "duration_ms": round(experiment.duration_ms, 2),
                 "error": experiment.error or None,
             }
             for experiment in experiments
-        ]
+        ],
     }
 
 
@@ -218,8 +229,42 @@ def _margin(experiment: Experiment) -> dict[str, float] | None:
     return verdict.margin.as_dict() if verdict and verdict.margin else None
 
 
-def evaluate_text(experiments: Sequence[Experiment]) -> str:
-    """One line per decision."""
+def losses_document(losses: FleetLosses) -> dict[str, Any]:
+    """Stable keys: before, after, groups[].{group, limit, before, after}, correlation."""
+    correlation = losses.correlation
+    return {
+        **_change(losses.fleet),
+        "groups": [
+            {"group": label, "limit": group.limit, **_change(group.change)}
+            for label, group in sorted(losses.groups.items())
+        ],
+        "correlation": {
+            "same_pool": correlation.same_pool,
+            "same_type": correlation.same_type,
+            "same_zone": correlation.same_zone,
+            "within_min": correlation.within_min,
+            "source": correlation.source,
+        },
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {"before": _losses(change.before), "after": _losses(change.after)}
+
+
+def _losses(losses: Losses) -> dict[str, Any]:
+    return {
+        "instances": losses.instances,
+        "on_spot": losses.on_spot,
+        "largest": losses.largest,
+        "pool": place_document(losses.pool) if losses.pool else None,
+        "expected": losses.expected,
+        "unknown": losses.unknown,
+    }
+
+
+def evaluate_text(experiments: Sequence[Experiment], losses: FleetLosses) -> str:
+    """One line per decision, and what is lost together."""
     lines = [
         f"#{experiment.experiment_id} {experiment.instance.instance_id} "
         f"{experiment.verdict.decision if experiment.verdict else 'FAILED'}: "
@@ -227,7 +272,8 @@ def evaluate_text(experiments: Sequence[Experiment]) -> str:
         for experiment in experiments
     ]
     degraded = sorted({reason for experiment in experiments for reason in experiment.degraded})
-    return in_lines([*lines, *(f"Degraded: {reason}" for reason in degraded)])
+    together = [describe(losses)] if describe(losses) else []
+    return in_lines([*lines, *together, *(f"Degraded: {reason}" for reason in degraded)])
 
 
 def _chosen(experiment: Experiment) -> dict[str, Any] | None:
@@ -244,5 +290,10 @@ def place_document(pool: Pool) -> dict[str, Any]:
     }
 
 
-def _saving(experiment: Experiment) -> float | None:
-    return experiment.verdict.saving_usd_per_hour if experiment.verdict else None
+def _savings(verdict: Verdict | None) -> dict[str, float | None]:
+    """What the decision saves, and what the best alternative to a STAY would save."""
+    compared = (verdict.decision, verdict.saving_usd_per_hour) if verdict else (None, None)
+    return {
+        "saving_usd_per_hour": saving(*compared),
+        "alternative_saving_usd_per_hour": alternative_saving(*compared),
+    }

@@ -121,7 +121,7 @@ def _set_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--base",
         metavar="POLICY",
-        help="policy to start from (default: its newest version, or the active policy)",
+        help="policy to start from (default: its newest version); required for a new name",
     )
     add("--description", help="what it is for, in a sentence")
     for name, parameter in PARAMETERS.items():

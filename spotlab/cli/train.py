@@ -80,7 +80,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--task",
         choices=[*TRAINERS],
-        help="task of the model (default: all tasks, one after the other)",
+        help="task of the model, or name of a simple rule (default: all, one after the other)",
     )
     add(
         "--data",
@@ -178,10 +178,49 @@ def _capacity(request: TrainingRequest, report_progress: Progress) -> TrainedMod
     )
 
 
+def _advisor_rule(request: TrainingRequest, report_progress: Progress) -> TrainedModel:
+    from spotlab.training.advisor.rule import train_rule
+    from spotlab.training.advisor.splits import GroupSplit
+    from spotlab.training.advisor.training import SPLIT
+
+    return train_rule(
+        _one_folder(request.data),
+        request.out,
+        seed=request.seed,
+        progress=report_progress,
+        cancelled=_never,
+        version=request.version,
+        split=GroupSplit.parse(request.split) if request.split else SPLIT,
+    )
+
+
+def _capacity_rule(name: str) -> Callable[[TrainingRequest, Progress], TrainedModel]:
+    def train(request: TrainingRequest, report_progress: Progress) -> TrainedModel:
+        from spotlab.training.capacity import recipe
+        from spotlab.training.capacity.rule import RULES, train_rule
+
+        return train_rule(
+            RULES[name],
+            request.data or (shared_data() / TRACES,),
+            request.out,
+            seed=request.seed,
+            progress=report_progress,
+            cancelled=_never,
+            version=request.version,
+            split=request.split or recipe.SPLIT,
+        )
+
+    return train
+
+
 TRAINERS: Final[Mapping[str, Callable[[TrainingRequest, Progress], TrainedModel]]] = {
     ADVISOR: _advisor,
     CAPACITY: _capacity,
+    "advisor-persistence": _advisor_rule,
+    "capacity-streak": _capacity_rule("capacity-streak"),
+    "capacity-pool-rate": _capacity_rule("capacity-pool-rate"),
 }
+"""By task; the rules by the name of their model."""
 SPLIT_HELP: Final = (
     "how to validate; advisor: by family or region, with folds (family:5); capacity: time:0.6, "
     "group:pool or none"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spotlab.cli import options, requirement_options
 from spotlab.cli.command import Command, Result, command_group, iso, no_arguments
 from spotlab.cli.local_session import open_services
+from spotlab.domain.decision import Verdict
 from spotlab.domain.like_for_like import HardwareRule
 from spotlab.domain.requirements import Requirements
 from spotlab.domain.workload import (
@@ -23,6 +24,9 @@ from spotlab.domain.workload import (
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
 from spotlab.telemetry.invisible_characters import in_lines
+
+if TYPE_CHECKING:
+    from spotlab.services.workload_consequence import Consequence
 
 
 def _list(_args: argparse.Namespace, settings: Settings) -> Result:
@@ -148,6 +152,11 @@ def _set_arguments(parser: argparse.ArgumentParser) -> None:
     add("--equal-gpus", nargs="+", metavar="MODEL", help="GPU models that count as equal")
     for name, text in _FLAGS.items():
         add(_option(name), action=argparse.BooleanOptionalAction, help=text)
+    add(
+        "--dry-run",
+        action="store_true",
+        help="show which decisions it would change now, and save nothing",
+    )
     options.add_reason(parser)
 
 
@@ -189,9 +198,48 @@ def _set(args: argparse.Namespace, settings: Settings) -> Result:
             hardware=replace(base.hardware, **hardware),
             **changes,
         )
+        if args.dry_run:
+            services.workloads.check(workload)
+            return _consequence(services.workloads.consequence(workload))
         saved = services.workloads.save(workload, args.reason)
     text = f"Saved {saved.reference}: an interruption costs {_cost(saved)}."
     return Result({"workload": to_parameters(saved)}, text)
+
+
+def _consequence(found: Consequence) -> Result:
+    """What a workload would change; the market must have been collected."""
+    changed = [
+        {
+            "instance_id": each.instance.instance_id,
+            "name": each.instance.name,
+            "before": _outcome(each.before),
+            "after": _outcome(each.after),
+        }
+        for each in found.changed
+    ]
+    number, total = len(changed), len(found.instances)
+    use = "use it" if found.assigned else "would use it if it were assigned to all"
+    lines = [
+        f"Nothing is saved. {describe_cost(found.workload)}",
+        f"{number} of {total} instances that {use} would be decided otherwise"
+        f"{':' if changed else '.'}",
+        *(
+            f"{each['name'] or each['instance_id']}: {each['before']} → {each['after']}"
+            for each in changed
+        ),
+    ]
+    document = {
+        "workload": to_parameters(found.workload),
+        "consequence": {"assigned": found.assigned, "instances": total, "changed": changed},
+    }
+    return Result(document, in_lines(lines))
+
+
+def _outcome(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return "no decision"
+    pool = f" {verdict.chosen.pool.label}" if verdict.chosen is not None else ""
+    return f"{verdict.decision.value}{pool}"
 
 
 def _assign_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from spotlab.client import monitoring_schemas, schemas
+from spotlab.client import decision_schemas, monitoring_schemas, schemas
 from spotlab.client.monitoring import Alerts, Audit, Logs, Market
 from spotlab.client.policies import Policies
 from spotlab.client.throughputs import Throughputs
@@ -100,7 +100,7 @@ class SpotLab:
 
     def what_if(
         self, instance_ids: Sequence[str] | None = None, **changes: float | bool
-    ) -> schemas.WhatIf:
+    ) -> decision_schemas.WhatIf:
         """Decisions with changes to today's settings; nothing is recorded.
 
         Args:
@@ -110,7 +110,7 @@ class SpotLab:
         """
         ids = None if instance_ids is None else [*instance_ids]
         body = {"instance_ids": ids, "changes": changes}
-        return self._transport.write("POST", "/what-if", schemas.WhatIf, body)
+        return self._transport.write("POST", "/what-if", decision_schemas.WhatIf, body)
 
     def close(self) -> None:
         """Close the connections."""
@@ -251,10 +251,10 @@ class Experiments(Resource):
         path = f"/experiments/{experiment_id}/explanation"
         return self._transport.get(path, schemas.Explanation, pool=pool)
 
-    def explain_decision(self, experiment_id: int) -> schemas.DecisionExplanation:
+    def explain_decision(self, experiment_id: int) -> decision_schemas.DecisionExplanation:
         """The decision's margin, its runner-up, and what would change it."""
         path = f"/experiments/{experiment_id}/decision-explanation"
-        return self._transport.get(path, schemas.DecisionExplanation)
+        return self._transport.get(path, decision_schemas.DecisionExplanation)
 
     def replay(
         self,
@@ -263,7 +263,7 @@ class Experiments(Resource):
         model: str | None = None,
         policy: Mapping[str, float] | None = None,
         workload: str | None = None,
-    ) -> schemas.Replay:
+    ) -> decision_schemas.Replay:
         """The decision made again, as it was or with something else.
 
         Args:
@@ -278,7 +278,9 @@ class Experiments(Resource):
             "workload": workload,
         }
         query = {name: value for name, value in asked.items() if value is not None}
-        return self._transport.get(f"/experiments/{experiment_id}/replay", schemas.Replay, **query)
+        return self._transport.get(
+            f"/experiments/{experiment_id}/replay", decision_schemas.Replay, **query
+        )
 
 
 class Models(Resource):

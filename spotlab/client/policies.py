@@ -138,7 +138,7 @@ class Policies(Resource):
         Args:
             name: of the policy.
             parameters: those that differ from the base.
-            base: policy to start from; None: the newest version of the name, or the active policy.
+            base: policy to start from, required for a new name; None: its newest version.
             description: what it is for; None: as in the base.
             expected_version: the newest version when the change was prepared; None: any.
             reason: why.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from spotlab.domain.margin import Margin
 from spotlab.domain.market import MarketName, Pool, Provenance
@@ -25,6 +26,36 @@ class Decision(StrEnum):
     FALLBACK_ONDEMAND = "FALLBACK_ONDEMAND"
 
 
+MOVES: Final = (Decision.SWITCH, Decision.FALLBACK_ONDEMAND)
+"""The decisions that take an instance off its pool."""
+
+
+def saving(decision: Decision | None, compared: float | None) -> float | None:
+    """What a decision saves, USD per hour: 0 for a STAY, negative if it costs more.
+
+    Args:
+        decision: None: none was made.
+        compared: `saving_usd_per_hour` of its verdict.
+    Returns:
+        None if it is unknown.
+    """
+    if decision is Decision.STAY:
+        return 0.0
+    return compared if decision in MOVES else None
+
+
+def alternative_saving(decision: Decision | None, compared: float | None) -> float | None:
+    """What the best alternative to a STAY would save, USD per hour; it was too little.
+
+    Args:
+        decision: None: none was made.
+        compared: `saving_usd_per_hour` of its verdict.
+    Returns:
+        None if the decision is no STAY, there is no alternative, or it is unknown.
+    """
+    return compared if decision is Decision.STAY else None
+
+
 class Lifecycle(StrEnum):
     """How an instance is paid for."""
 
@@ -40,7 +71,7 @@ class PipelineMode(StrEnum):
 
 
 class DropReason(StrEnum):
-    """Why a pool is filtered. Values are stored in SQL; screens show labels."""
+    """Why a pool is filtered. Values are stored in SQL; people read the labels."""
 
     VCPU = "fewer or more vCPU than asked for"
     MEMORY = "less or more memory than asked for"
@@ -66,6 +97,37 @@ class DropReason(StrEnum):
     RISK_CEILING = "risk over the ceiling"
     SPREAD = "left to other instances, to spread the fleet"
     ABOVE_ON_DEMAND = "costs no less than on-demand"
+
+    @property
+    def label(self) -> str:
+        """What screens, the command line and reasons say."""
+        return _DROP_LABELS.get(self, self.value)
+
+
+_DROP_LABELS: Final[Mapping[DropReason, str]] = {
+    DropReason.VCPU: "vCPU outside the required range",
+    DropReason.MEMORY: "memory outside the required range",
+    DropReason.ARCHITECTURE: "processor architecture not allowed",
+    DropReason.ACCELERATOR: "accelerator does not match the requirements",
+    DropReason.REGION: "region not allowed",
+    DropReason.OPERATING_SYSTEM: "operating system does not match the requirements",
+    DropReason.STALE_PRICE: "spot price is stale",
+    DropReason.NO_RISK: "risk unknown: the model rejected the pool's features",
+    DropReason.RISK_CEILING: "risk above the risk ceiling",
+}
+"""Labels that differ from the stored value."""
+
+
+def drop_label(stored: str) -> str:
+    """The label of a stored reason; a reason that is not known any more is its own label.
+
+    >>> drop_label("risk over the ceiling")
+    'risk above the risk ceiling'
+    """
+    try:
+        return DropReason(stored).label
+    except ValueError:
+        return stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +265,8 @@ class Verdict:
         current: its pool, scored; None if price or risk is unknown.
         chosen: the candidate to switch to; None unless SWITCH.
         saving_usd_per_hour: expected cost before minus after, USD per hour (may be negative for a
-            fallback); None if either is unknown.
+            fallback); for a STAY, after the best alternative (see `saving`). None if either is
+            unknown.
         margin: of the chosen move, or for STAY of the best move that was possible; None if there
             was none or its cost is unknown.
         runner_up: the best option that was not taken, or None.

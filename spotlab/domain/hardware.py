@@ -7,7 +7,7 @@ GPU compute capability; AMD Radeon Pro V520 data sheet.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -192,3 +192,43 @@ def complete(hardware: Hardware) -> Hardware:
     if hardware.accelerator is None and family in _FAMILY_ACCELERATORS:
         return replace(hardware, accelerator=_FAMILY_ACCELERATORS[family])
     return hardware
+
+
+class HardwareTable(Mapping[str, Hardware]):
+    """Hardware by the name of the type. It never changes; tables with equal facts are equal, so
+    that what is computed from one can be cached by its content.
+
+    >>> HardwareTable({"m5.large": Hardware("m5.large", 2, 8)})["m5.large"].vcpu
+    2
+    """
+
+    __slots__ = ("_by_type", "_hash")
+
+    def __init__(self, by_type: Mapping[str, Hardware]) -> None:
+        """Copy the facts; the hash is computed once."""
+        self._by_type = dict(by_type)
+        self._hash = hash(frozenset(self._by_type.values()))
+
+    def __getitem__(self, instance_type: str) -> Hardware:
+        """The facts of a type. Raises KeyError."""
+        return self._by_type[instance_type]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names."""
+        return iter(self._by_type)
+
+    def __len__(self) -> int:
+        """Number of types."""
+        return len(self._by_type)
+
+    def __hash__(self) -> int:
+        """Of the content."""
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both have the same facts."""
+        if self is other:
+            return True
+        if not isinstance(other, HardwareTable):
+            return NotImplemented
+        return self._hash == other._hash and self._by_type == other._by_type

@@ -21,7 +21,6 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spotlab.domain.hardware import Hardware
 from spotlab.domain.instance_types import family_of
@@ -30,8 +29,6 @@ from spotlab.domain.risk import FloatArray
 from spotlab.domain.throughputs import ALL_WORKLOADS, ANY_WORKLOAD, ThroughputSet
 from spotlab.domain.workload import Workload
 from spotlab.errors import InvalidInput
-
-BoolArray = NDArray[np.bool_]
 
 
 class Basis(StrEnum):
@@ -54,6 +51,7 @@ class RelativePerformance:
         basis: what the ratio rests on.
         source: the set of throughputs, or AWS's announcements with date; "" if there is none.
         figures: both measured throughputs, or AWS's statements; "" if there are none.
+        not_counted: AWS's statements that would count if the workload counted claims.
     """
 
     own_type: str
@@ -62,6 +60,7 @@ class RelativePerformance:
     basis: Basis = Basis.UNKNOWN
     source: str = ""
     figures: str = ""
+    not_counted: str = ""
 
     @property
     def sentence(self) -> str:
@@ -75,7 +74,8 @@ class RelativePerformance:
         if self.basis is Basis.SAME:
             return f"Same family as {self.own_type}: counted as equally fast."
         if self.basis is Basis.UNKNOWN:
-            return f"Performance unknown: counted as equal to {self.own_type}."
+            unknown = f"Performance unknown: counted as equal to {self.own_type}."
+            return f"{unknown} {self.not_counted}".strip()
         speed = f"Counted as {self.ratio:.3g} times as fast as {self.own_type}"
         if self.basis is Basis.MEASURED:
             return f"{speed}: measured, {self.figures} ({self.source})."
@@ -130,9 +130,9 @@ class PerformanceIndex:
 
         Args:
             own_type: of the instance.
-            types: (n,); pass the same tuple again to have the same (read-only) array again.
+            types: (n,).
         Returns:
-            (n,) ratios above 0; 1 where unknown.
+            (n,) ratios above 0, read-only; 1 where unknown.
         """
         key = (own_type, tuple(types))
         found = self._ratios.get(key)
@@ -142,11 +142,6 @@ class PerformanceIndex:
             found.setflags(write=False)
             self._ratios[key] = found
         return found
-
-    def is_claimed(self, own_type: str, types: Sequence[str]) -> BoolArray:
-        """Which of the `ratios` rest on a claim only; (n,)."""
-        bases = {each: self.relative(own_type, each).basis for each in set(types)}
-        return np.array([bases[each] is Basis.CLAIMED for each in types], dtype=np.bool_)
 
     def _compare(self, own_type: str, other_type: str) -> RelativePerformance:
         if own_type == other_type:

@@ -29,8 +29,10 @@ class Claim:
         ratio: performance of `faster` relative to `slower`, as stated.
         statement: AWS's words.
         title: of the announcement.
-        published: its date, year-month-day, or year-month where the day is not certain.
+        published: its date, as much of year-month-day as is certain.
         url: where it is, or where such announcements are.
+        work: the work that the statement is about; "": any. Only claims about the same work are
+            chained.
         since, until: first and last `CLAIMS_VERSION` that contains it; until None: still does.
     """
 
@@ -41,6 +43,7 @@ class Claim:
     title: str
     published: str
     url: str
+    work: str = ""
     since: int = 1
     until: int | None = None
 
@@ -85,30 +88,12 @@ CLAIMS: Final[tuple[Claim, ...]] = (
     ),
     Claim(
         _GRAVITON3,
-        ("r8g",),
+        _GRAVITON4,
         1.3,
-        "up to 30% better performance than Graviton3",
-        "AWS Graviton4-based Amazon EC2 R8g instances: best price performance in Amazon EC2",
-        "2024-07-09",
-        _BLOG
-        + "aws-graviton4-based-amazon-ec2-r8g-instances-best-price-performance-in-amazon-ec2/",
-    ),
-    Claim(
-        _GRAVITON3,
-        ("c8g", "m8g"),
-        1.3,
-        "up to 30% better performance than Graviton3",
-        "Amazon EC2 C8g and M8g instances",
+        "AWS Graviton4 processors deliver up to 30% better compute performance than Graviton3 "
+        "processors",
+        "Amazon EC2 M8g instances",
         "2024-09",
-        _PRODUCTS + "c8g/",
-    ),
-    Claim(
-        _GRAVITON3,
-        ("c8gd", "m8gd", "r8gd"),
-        1.3,
-        "up to 30% better compute performance than Graviton3-based instances",
-        "Amazon EC2 C8gd, M8gd and R8gd instances",
-        "2025-04",
         _PRODUCTS + "m8g/",
     ),
     Claim(
@@ -124,7 +109,7 @@ CLAIMS: Final[tuple[Claim, ...]] = (
         _GRAVITON4,
         ("m9g", "m9gd"),
         1.25,
-        "up to 25% better compute performance than Graviton4",
+        "up to 25% better compute performance compared to Graviton4-based instances",
         "Now available: Amazon EC2 M9g and M9gd instances powered by new AWS Graviton5 processors",
         "2026-06-10",
         _BLOG + "now-available-amazon-ec2-m9g-and-m9gd-instances-powered-by-new-aws-graviton5-"
@@ -138,6 +123,16 @@ CLAIMS: Final[tuple[Claim, ...]] = (
         "Amazon EC2 C9g and C9gd instances powered by AWS Graviton5 processors",
         "2026-06-30",
         _PRODUCTS + "c9g/",
+    ),
+    Claim(
+        ("r8g", "r8gd"),
+        ("r9g", "r9gd"),
+        1.25,
+        "up to 25% better compute performance compared to AWS Graviton4-based R8g and R8gd "
+        "instances",
+        "Amazon EC2 R9g and R9gd memory-optimized instances",
+        "2026",
+        _PRODUCTS + "r9g/",
     ),
     Claim(
         ("x2gd",),
@@ -220,18 +215,18 @@ CLAIMS: Final[tuple[Claim, ...]] = (
         ("m8i",),
         1.2,
         "up to 20% better performance than M7i and M7i-flex instances",
-        "New general-purpose Amazon EC2 M8i and M8i-flex instances",
-        "2025-08",
-        _PRODUCTS + "m8i/",
+        "New General Purpose Amazon EC2 M8i and M8i-flex instances",
+        "2025-08-28",
+        _NEWS + "2025/08/amazon-ec2-m8i-and-m8i-flex-instances-generally-available/",
     ),
     Claim(
         ("m7i-flex",),
         ("m8i-flex",),
         1.2,
         "up to 20% better performance than M7i and M7i-flex instances",
-        "New general-purpose Amazon EC2 M8i and M8i-flex instances",
-        "2025-08",
-        _PRODUCTS + "m8i/",
+        "New General Purpose Amazon EC2 M8i and M8i-flex instances",
+        "2025-08-28",
+        _NEWS + "2025/08/amazon-ec2-m8i-and-m8i-flex-instances-generally-available/",
     ),
     Claim(
         ("r7i",),
@@ -271,6 +266,7 @@ CLAIMS: Final[tuple[Claim, ...]] = (
         "Amazon EC2 P4d instances",
         "2020-11-02",
         _PRODUCTS + "p4/",
+        "deep learning",
     ),
     Claim(
         ("g4dn",),
@@ -280,6 +276,7 @@ CLAIMS: Final[tuple[Claim, ...]] = (
         "Amazon EC2 G5 instances",
         "2021-11-11",
         _PRODUCTS + "g5/",
+        "machine learning inference",
     ),
     Claim(
         ("g4dn",),
@@ -290,6 +287,7 @@ CLAIMS: Final[tuple[Claim, ...]] = (
         "Amazon EC2 G6 instances",
         "2024-04-04",
         _PRODUCTS + "g6/",
+        "deep learning inference and graphics",
     ),
     Claim(
         ("g5",),
@@ -308,7 +306,8 @@ def claim_paths(family: str, version: int) -> Mapping[str, tuple[Claim, ...]]:
     """The families that are claimed to be faster than one, each with the claims that lead there.
 
     Claims are chained upwards only: from Graviton2 to 3 and from 3 to 4, but never up and down
-    again, which would compare two families that AWS did not compare. The shortest chain counts.
+    again, which would compare two families that AWS did not compare; and only if they are about
+    the same work. The shortest chain counts.
 
     Args:
         family: where the chains start.
@@ -319,6 +318,8 @@ def claim_paths(family: str, version: int) -> Mapping[str, tuple[Claim, ...]]:
     for slower in reached:  # grows while it is read: breadth first
         for claim in CLAIMS:
             if slower not in claim.slower or not claim.is_in(version):
+                continue
+            if any(before.work != claim.work for before in paths[slower]):
                 continue
             for faster in claim.faster:
                 if faster not in paths:

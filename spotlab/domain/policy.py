@@ -50,6 +50,10 @@ class PolicyParams:
             to a recorded market.
         switch_downtime_h: cost of a switch itself, hours of work at the on-demand price.
         expected_stay_h: hours over which the cost of a switch is spread.
+        max_arrivals_share: largest share of an account's instances that one run may send to one
+            pool, at least one instance: 1 of 3, 6 of 24, 250 of 1,000.
+        max_spread_cost_fraction: an instance that must leave its pool does not have to keep to that
+            limit if it would cost it more, as a share of the expected cost of its first choice.
     """
 
     min_saving_fraction: float = 0.05
@@ -61,6 +65,8 @@ class PolicyParams:
     max_price_age_h: float = 48.0
     switch_downtime_h: float = 0.1
     expected_stay_h: float = 72.0
+    max_arrivals_share: float = 0.25
+    max_spread_cost_fraction: float = 0.25
 
     @property
     def leaving_risk(self) -> float:
@@ -70,6 +76,10 @@ class PolicyParams:
     def as_dict(self) -> dict[str, float]:
         """The parameters by name."""
         return asdict(self)
+
+
+OF_A_FLEET: Final = ("max_arrivals_share", "max_spread_cost_fraction")
+"""Parameters that place the moves of a run; they do not matter to one instance alone."""
 
 
 class Unit(StrEnum):
@@ -174,6 +184,22 @@ PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
             0.1,
             _YEAR_H,
             "Time over which the cost of a switch is spread.",
+        ),
+        "max_arrivals_share": Parameter(
+            "Largest share sent to one pool",
+            Unit.SHARE,
+            0.0,
+            1.0,
+            "Largest share of an account's instances that one run may send to one pool; at least "
+            "one instance.",
+        ),
+        "max_spread_cost_fraction": Parameter(
+            "Highest cost of the spread",
+            Unit.SHARE,
+            0.0,
+            1.0,
+            "An instance that must leave its pool ignores that limit if keeping to it would cost "
+            "more, as a share of the expected cost of its first choice.",
         ),
     }
 )

@@ -8,7 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-from spotlab.domain.policy import PARAMETERS, PolicyParams
+from spotlab.domain.policy import OF_A_FLEET, PARAMETERS, PolicyParams
 from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.domain.workload import LIMITS, MAX_MEMORY_TOLERANCE, Workload
 from spotlab.errors import InvalidInput
@@ -69,6 +69,7 @@ KNOBS: Final[Mapping[str, Knob]] = MappingProxyType(
         **{
             name: Knob(Part.POLICY, each.label, Unit(each.unit), each.meaning, each.low, each.high)
             for name, each in PARAMETERS.items()
+            if name not in OF_A_FLEET
         },
         "interruption_usd": Knob(
             Part.WORKLOAD,

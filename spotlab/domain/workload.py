@@ -267,17 +267,28 @@ def describe_cost(workload: Workload) -> str:
     """
     hours = workload.work_lost_h + workload.recovery_h
     value = workload.value_usd_per_hour
-    price = "the on-demand price" if value is None else f"{value:g} USD"
-    parts = [f"{workload.fixed_usd:g} USD"] if workload.fixed_usd else []
+    price = "the on-demand price" if value is None else _usd(value)
+    parts = [_usd(workload.fixed_usd)] if workload.fixed_usd else []
     parts.append(f"{hours:g} h at {price}")
     if workload.outage_usd_per_hour:
-        outage = f"{workload.recovery_h:g} h of outage at {workload.outage_usd_per_hour:g} USD"
+        outage = f"{workload.recovery_h:g} h of outage at {_usd(workload.outage_usd_per_hour)}"
         parts.append(outage)
     if workload.deadline_slack_h is not None:
-        late = f"{workload.late_h:.3g} h after the deadline at {workload.late_usd_per_hour:g} USD"
+        late = f"{workload.late_h:.3g} h after the deadline at {_usd(workload.late_usd_per_hour)}"
         parts.append(late)
     *first, last = parts
     return f"An interruption costs {', '.join(first)}{' and ' if first else ''}{last}."
+
+
+def _usd(amount: float) -> str:
+    """An amount without an exponent, however large.
+
+    >>> _usd(1e6), _usd(2.5), _usd(0.004)
+    ('1,000,000 USD', '2.5 USD', '0.004 USD')
+    """
+    if amount == round(amount):
+        return f"{amount:,.0f} USD"
+    return f"{amount:,.2f} USD" if amount >= 1e4 else f"{amount:g} USD"
 
 
 @dataclass(frozen=True, slots=True)

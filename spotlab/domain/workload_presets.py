@@ -23,12 +23,11 @@ PRESETS: Final[tuple[Workload, ...]] = (
         "queue-worker",
         1,
         "Takes jobs of about half an hour from a queue: the job in hand starts again, so that 15 "
-        "minutes are lost on average; a new worker is ready after 3 minutes. Faster hardware "
-        "finishes sooner.",
+        "minutes are lost on average; a new worker is ready after 3 minutes.",
         work_lost_h=0.25,
         recovery_h=0.05,
         max_pool_share=0.75,
-        hardware=HardwareRule(memory_tolerance=0.07, use_claims=True),
+        hardware=HardwareRule(memory_tolerance=0.07),
     ),
     Workload(
         "checkpointed-training",
@@ -38,7 +37,6 @@ PRESETS: Final[tuple[Workload, ...]] = (
         work_lost_h=0.5,
         recovery_h=0.25,
         checkpoint_interval_h=1.0,
-        hardware=HardwareRule(use_claims=True),
     ),
     Workload(
         "stateful-server",

@@ -35,12 +35,13 @@ def summarise(
         block_ticks: windows whose first ticks are in the same block of this many ticks are drawn
             together; 1 draws windows individually.
     Returns:
-        {workload, windows, oracle: {cost}, policies: {name: {cost_usd, relative_to_on_demand,
-        misses, moves, downtime_h, regret, low, high}}}. cost_usd, moves and downtime_h are means
-        per window; misses is a count. regret is a fraction: the policy's objective (cost, and for
-        a service the cost of downtime), summed over the windows / the oracle's − 1; low and high
-        are its 95 % percentile bootstrap interval. Without the oracle's results, oracle.cost,
-        regret, low and high are None.
+        {workload, windows, blocks, oracle: {cost}, policies: {name: {cost_usd,
+        relative_to_on_demand, misses, moves, downtime_h, regret, low, high}}}. blocks is the number
+        of blocks that the bootstrap draws from. cost_usd, moves and downtime_h are means per
+        window; misses is a count. regret is a fraction: the policy's objective (cost, and for a
+        service the cost of downtime), summed over the windows / the oracle's − 1; low and high are
+        its 95 % percentile bootstrap interval. Without the oracle's results, oracle.cost, regret,
+        low and high are None.
     Raises:
         InvalidInput: there are no results, the policies have different windows, or jobs are mixed
             with services.
@@ -52,6 +53,7 @@ def summarise(
     return {
         "workload": workload,
         "windows": len(next(iter(table.values()))),
+        "blocks": len(set(_block_keys(next(iter(table.values())), block_ticks))),
         "oracle": {"cost": None if oracle is None else _mean(oracle, lambda one: one.cost_usd)},
         "policies": {
             name: _figures(rows) | _regret(rows, oracle, draws) for name, rows in table.items()
@@ -174,15 +176,19 @@ def _workload_kind(results: Sequence[CellResult]) -> str:
 
 def _draws(rows: Sequence[CellResult], seed: int, block_ticks: int) -> FloatArray:
     """(b, w) how often each window is drawn in each resample; blocks are drawn as a whole."""
-    keys = [
-        (row.cell.first_tick // block_ticks, 0) if block_ticks > 1 else (number, 1)
-        for number, row in enumerate(rows)
-    ]
+    keys = _block_keys(rows, block_ticks)
     blocks = sorted(set(keys))
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(len(blocks), np.full(len(blocks), 1.0 / len(blocks)), size=RESAMPLES)
     member = np.array([blocks.index(key) for key in keys])
     return np.asarray(drawn[:, member], dtype=np.float64)
+
+
+def _block_keys(rows: Sequence[CellResult], block_ticks: int) -> list[int]:
+    """The block of each window; without blocks, its number."""
+    if block_ticks > 1:
+        return [row.cell.first_tick // block_ticks for row in rows]
+    return [*range(len(rows))]
 
 
 def _values(rows: Sequence[CellResult], value: Callable[[CellResult], float]) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Adapters that make LightGBM and scikit-learn models `RiskModel`s.
+"""Adapters that make LightGBM models, scikit-learn models and rules `RiskModel`s.
 
 LightGBM, scikit-learn and shap are imported inside functions: importing LightGBM alone takes 0.2
 to 1 s, and a screen that scores nothing should not wait for it.
@@ -19,6 +19,7 @@ from spotlab.inference.boosters import ValidatedBooster
 from spotlab.inference.card import Card, CardSpec
 from spotlab.inference.estimators import Estimator, open_estimator
 from spotlab.inference.input_checks import CheckedInput, require_same_features, scatter_accepted
+from spotlab.inference.rules import parse_table
 from spotlab.inference.tree_limits import TreeLimits
 
 FloatArray = NDArray[np.float64]
@@ -139,3 +140,25 @@ class SklearnRisk(CheckedModel):
 
     def _score_contributions(self, rows: Matrix) -> tuple[Matrix, FloatArray]:
         return self._estimator.contributions(rows)
+
+
+class RuleRisk(CheckedModel):
+    """A rule: a table of one feature.
+
+    Raises:
+        ArtefactRefused: the rule is not valid, or its feature is not the card's.
+    """
+
+    def __init__(self, card: Card, model: bytes, digest: str) -> None:
+        super().__init__(card, digest)
+        self._rule = parse_table(model, card.feature_names)
+        self._column = card.feature_names.index(self._rule.feature)
+
+    def _score(self, rows: Matrix) -> FloatArray:
+        return self._rule.score(rows[:, self._column])
+
+    def _score_contributions(self, rows: Matrix) -> tuple[Matrix, FloatArray]:
+        base = np.full(len(rows), self._rule.unknown)
+        parts = np.zeros_like(rows)
+        parts[:, self._column] = self._score(rows) - base
+        return parts, base

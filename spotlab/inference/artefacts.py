@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Final
 
 from spotlab.errors import ArtefactRefused, InvalidInput
-from spotlab.inference.adapters import CheckedModel, LightGBMRisk, SklearnRisk
+from spotlab.inference.adapters import CheckedModel, LightGBMRisk, RuleRisk, SklearnRisk
 from spotlab.inference.capacity import CapacityModel
-from spotlab.inference.card import CAPACITY, Card, parse_card
+from spotlab.inference.card import CAPACITY, RULE, Card, parse_card
 from spotlab.inference.tree_limits import TreeLimits
 
 CARD: Final = "card.json"
@@ -29,7 +29,7 @@ SUMS: Final = "SHA256SUMS"
 MAX_FILE_BYTES: Final = 64 * 2**20
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SUM_LINE: Final = re.compile(r"(?P<digest>[0-9a-f]{64})  (?P<name>.+)")
-_MODEL_SUFFIX: Final = {"lightgbm": ".txt", "sklearn": ".skops"}
+_MODEL_SUFFIX: Final = {"lightgbm": ".txt", "sklearn": ".skops", "rule": ".json"}
 _CODE_SUFFIXES: Final = frozenset(
     {".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle", ".npy", ".npz", ".pt", ".pth", ".py"}
 )
@@ -104,7 +104,9 @@ def open_verified(
     try:
         if spec.task == CAPACITY:
             return CapacityModel(*given, limits)
-        return LightGBMRisk(*given, limits) if spec.kind == "lightgbm" else SklearnRisk(*given)
+        if spec.kind == "lightgbm":
+            return LightGBMRisk(*given, limits)
+        return RuleRisk(*given) if spec.kind == RULE else SklearnRisk(*given)
     except ArtefactRefused as exc:
         raise _refused(folder, artefact.card.spec.file, exc.message, exc.remedy) from exc
 

@@ -23,8 +23,9 @@ from spotlab.domain.features import Matrix
 from spotlab.errors import ArtefactRefused, InvalidInput
 from spotlab.inference import calibrators
 from spotlab.inference.boosters import ValidatedBooster
-from spotlab.inference.card import CAPACITY, CapacityColumn, CapacitySpec, Card
+from spotlab.inference.card import CAPACITY, RULE, CapacityColumn, CapacitySpec, Card
 from spotlab.inference.input_checks import CheckedInput, scatter_accepted
+from spotlab.inference.rules import check_logistic
 from spotlab.inference.tree_limits import TreeLimits
 
 FloatArray = NDArray[np.float64]
@@ -33,9 +34,11 @@ FloatArray = NDArray[np.float64]
 class CapacityModel(CheckedInput):
     """A capacity model: logistic terms from its card, trees from LightGBM's text format.
 
+    A rule has logistic terms only.
+
     Args:
         card: a card of the task capacity.
-        model: the booster's text.
+        model: the booster's text, or a rule.
         digest: SHA-256 over the artefact's checksums file.
         limits: largest size of its trees; None: the defaults.
     Raises:
@@ -49,6 +52,9 @@ class CapacityModel(CheckedInput):
         if not isinstance(card.spec, CapacitySpec):
             raise ArtefactRefused(f"card.json: task {card.spec.task} is not {CAPACITY}")
         self._spec = card.spec
+        if card.spec.kind == RULE:
+            check_logistic(model, card.feature_names)
+            return
         columns = (*card.feature_names, card.spec.horizon_feature)
         self._booster = ValidatedBooster(model, columns, limits)
 

@@ -23,6 +23,8 @@ MAX_CARD_BYTES: Final = 2**20
 it takes more space."""
 CAPACITY: Final = "capacity"
 """The task of models that predict capacity loss."""
+RULE: Final = "rule"
+"""The kind of models that are one table or curve of one feature."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -101,7 +103,7 @@ class CardHead(msgspec.Struct, frozen=True):
     name: str
     version: str
     task: str
-    kind: Literal["lightgbm", "sklearn"]
+    kind: Literal["lightgbm", "sklearn", "rule"]
     file: str
     features: tuple[FeatureSpec, ...]
 
@@ -264,8 +266,12 @@ def _check_advisor(spec: CardSpec, names: list[str]) -> None:
 
 
 def _check_capacity(spec: CapacitySpec) -> None:
-    if spec.kind != "lightgbm":
-        raise _refused(f"a model of the task {CAPACITY} is of kind lightgbm, not {spec.kind}")
+    if spec.kind not in ("lightgbm", RULE):
+        raise _refused(
+            f"a model of the task {CAPACITY} is of kind lightgbm or {RULE}, not {spec.kind}"
+        )
+    if spec.kind == RULE and any(knot.trees for knot in spec.knots):
+        raise _refused(f"knots: a model of kind {RULE} has no trees")
     if len(spec.columns) != len(spec.features):
         raise _refused("columns does not have one entry per feature")
     for feature, column in zip(spec.features, spec.columns, strict=True):

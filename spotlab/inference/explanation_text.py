@@ -14,15 +14,24 @@ LOG_ODDS_NOTE: Final = (
 )
 LOG_PRICE: Final = "log_spot_price"
 LOG_GAPS: Final = ("family_price_gap", "series_price_gap")
+BUCKET: Final = "advisor_bucket"
+BUCKET_MEANS: Final = (
+    "advisor_bucket_mean_past",
+    "family_bucket_mean",
+    "family_bucket_mean_elsewhere",
+    "region_bucket_mean",
+    "type_bucket_mean_elsewhere",
+)
 _MINUS: Final = "−"
 _NEGLIGIBLE: Final = 5e-3
 _PHRASES: Final = {
     "advisor_bucket": "interruption bucket last month",
     "advisor_age_h": "age of the interruption bucket",
     "advisor_savings": "advisor's saving compared with on-demand",
-    "family_bucket_mean": "family's mean bucket in the region",
+    "advisor_bucket_mean_past": "mean bucket of earlier months",
+    "family_bucket_mean": "family's mean bucket in the region (other types)",
     "family_bucket_mean_elsewhere": "family's mean bucket in other regions",
-    "region_bucket_mean": "region's mean bucket",
+    "region_bucket_mean": "region's mean bucket (other types)",
     "type_bucket_mean_elsewhere": "mean bucket in other regions",
     "vcpu_count": "number of virtual CPUs",
     "memory_gb": "memory",
@@ -30,7 +39,7 @@ _PHRASES: Final = {
     "generation": "hardware generation",
     "generations_behind": "distance to the newest generation of its series",
     "size_factor": "size in units of a large",
-    "size_rank_in_family": "rank by size in its family",
+    "size_rank_in_family": "share of its family's types that are smaller",
     "is_metal": "bare-metal size",
     "is_burstable": "burstable type",
     "is_network_optimised": "network-optimised type",
@@ -40,8 +49,8 @@ _PHRASES: Final = {
     "series_savings_mean": "series' mean saving in the region",
     "region_savings_mean": "region's mean saving",
     "type_savings_mean_elsewhere": "mean saving in other regions",
-    "family_price_gap": "price per CPU compared with its family",
-    "series_price_gap": "price per CPU compared with its series",
+    "family_price_gap": "price per virtual CPU compared with its family",
+    "series_price_gap": "price per virtual CPU compared with its series",
     "has_local_storage": "local storage",
     "architecture_arm": "Arm architecture",
     "accelerated": "accelerator",
@@ -100,12 +109,17 @@ def _change_sentence(change: Change) -> str:
     effect = (
         f"{'riskier' if change.log_odds > 0 else 'safer'} ({format_log_odds(change.log_odds)})."
     )
+    label = f"Its {feature_label(change.feature)}"
+    if before == after and change.after > change.before:
+        return f"{label} is {after} for both, but slightly higher: {effect}"
+    if before == after and change.after < change.before:
+        return f"{label} is {after} for both, but slightly lower: {effect}"
     if before == after:
         return (
-            f"Its {feature_label(change.feature)} is {after} for both, but has a different effect "
+            f"{label} is {after} for both, but has a different effect "
             f"in combination with their other features: {effect}"
         )
-    return f"Its {feature_label(change.feature)} is {after} compared with {before}: {effect}"
+    return f"{label} is {after} compared with {before}: {effect}"
 
 
 def labelled_value(feature: str, value: float, unit: str) -> str:
@@ -124,8 +138,8 @@ def format_value(feature: str, value: float, unit: str) -> str:
     """A feature's value with its unit; "unknown" for NaN."""
     if math.isnan(value):
         return "unknown"
-    if feature == "advisor_bucket" and value.is_integer() and 0 <= value < len(BUCKET_LABELS):
-        return BUCKET_LABELS[int(value)]
+    if is_bucket(feature):
+        return bucket_label(value)
     if feature == LOG_PRICE:
         return f"{math.exp(value):.3g} USD/h"
     if feature in LOG_GAPS:
@@ -137,6 +151,24 @@ def format_value(feature: str, value: float, unit: str) -> str:
         return percent(value)
     number = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
     return _typographic_minus(number if unit in ("", "1", "count") else f"{number} {unit}")
+
+
+def is_bucket(feature: str) -> bool:
+    """Whether a feature is an advisor bucket or a mean of them."""
+    return feature == BUCKET or feature in BUCKET_MEANS
+
+
+def bucket_label(bucket: float) -> str:
+    """The advisor's label of a bucket; a mean of buckets is about the nearest one.
+
+    >>> bucket_label(3.0), bucket_label(3.33), bucket_label(math.nan)
+    ('15-20 %', 'about 15-20 %', 'unknown')
+    """
+    if math.isnan(bucket):
+        return "unknown"
+    nearest = math.floor(bucket + 0.5)
+    label = BUCKET_LABELS[min(max(nearest, 0), len(BUCKET_LABELS) - 1)]
+    return label if bucket == nearest else f"about {label}"
 
 
 def percent(share: float) -> str:

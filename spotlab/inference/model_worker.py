@@ -102,7 +102,7 @@ def _import_libraries(kind: str) -> None:
     """Import before the time limit starts, and before files can no longer be opened."""
     if kind == "lightgbm":
         lightgbm()
-    else:
+    elif kind == "sklearn":
         _warm_up()
 
 

@@ -23,6 +23,7 @@ def candidate_of(
     horizon_h: float,
     evidence: Evidence | None,
     shortfall: Shortfall | None,
+    unavailable: Mapping[str, str],
     performance: str,
 ) -> Candidate:
     """The candidate in one row of `Ranking.table`.
@@ -34,15 +35,15 @@ def candidate_of(
         horizon_h: of the risk, hours.
         evidence: interruptions and exposure of own instances in the pool, or None.
         shortfall: the fact in which its hardware is not like for like, or None.
+        unavailable: pools that are left to other instances, by key, and why.
         performance: what its relative performance rests on, as a sentence; "" if it is its own.
     """
     zone = row["availability_zone"]
     zone = zone if isinstance(zone, str) else None
+    pool = Pool(str(row["region"]), zone, str(row["instance_type"]), str(row["operating_system"]))
     on_demand = _number(row["on_demand_price_usd_per_hour"])
     return Candidate(
-        pool=Pool(
-            str(row["region"]), zone, str(row["instance_type"]), str(row["operating_system"])
-        ),
+        pool=pool,
         spot_price_usd_per_hour=float(row["spot_price_usd_per_hour"]),
         on_demand_price_usd_per_hour=on_demand,
         risk=float(row["risk"]),
@@ -52,7 +53,7 @@ def candidate_of(
         rank=int(row["rank"]),
         dropped=row["dropped"] if isinstance(row["dropped"], DropReason) else None,
         reasons=(
-            *_reasons(row, on_demand, horizon_h, shortfall),
+            *_reasons(row, on_demand, horizon_h, shortfall, unavailable.get(pool.key)),
             *_evidence_reasons(evidence, horizon_h),
             *([performance] if performance else []),
         ),
@@ -72,12 +73,16 @@ def _reasons(
     on_demand: float | None,
     horizon_h: float,
     shortfall: Shortfall | None,
+    left_because: str | None,
 ) -> list[str]:
     price = float(row["spot_price_usd_per_hour"])
     reasons = []
     if isinstance(row["dropped"], DropReason):
         hardware = row["dropped"] in HARDWARE_REASONS.values() and shortfall is not None
-        reasons.append(f"Filtered out: {shortfall if hardware else row['dropped']}.")
+        reason = f"{shortfall}" if hardware else row["dropped"].label
+        if row["dropped"] is DropReason.SPREAD:
+            reason += f": {left_because}"
+        reasons.append(f"Filtered out: {reason}.")
     if on_demand is None:
         reasons.append(
             f"Spot price {price:.4f} USD/h; the on-demand price is unknown, so an interruption is "
@@ -93,7 +98,7 @@ def _reasons(
     reasons.append(
         "The advisor does not list this type in this region."
         if bucket is None
-        else f"Interrupted {BUCKET_LABELS[int(bucket)]} of the time last month (advisor)."
+        else f"Advisor: {BUCKET_LABELS[int(bucket)]} were interrupted last month."
     )
     reasons.append(
         f"Risk {100 * float(row['risk']):.2f} % within {horizon_h:g} h; one interruption "
@@ -116,12 +121,12 @@ def _evidence_reasons(evidence: Evidence | None, horizon_h: float) -> list[str]:
         observations.append(
             f"{siblings} in other zones of the region, with weight {evidence.sibling_weight:g}"
         )
+    was, now = f"{100 * before:.2f} %", f"{100 * after:.2f} %"
+    if was == now:
+        return [f"{' and '.join(observations)}: too little to change the risk of {now}."]
     singular = len(observations) == 1 and max(evidence.events, evidence.sibling_events) <= 1
     verb = ("raise" if after > before else "lower") + "s" * singular
-    return [
-        f"{' and '.join(observations)} {verb} the risk from {100 * before:.2f} % to "
-        f"{100 * after:.2f} %."
-    ]
+    return [f"{' and '.join(observations)} {verb} the risk from {was} to {now}."]
 
 
 def _observation(events: int, exposure_h: float) -> str:

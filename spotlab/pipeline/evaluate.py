@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -12,7 +12,7 @@ import numpy as np
 
 from spotlab.domain.decision import (
     Candidate,
-    DropReason,
+    Decision,
     Experiment,
     Instance,
     Lifecycle,
@@ -27,6 +27,7 @@ from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScop
 from spotlab.errors import SpotlabError
 from spotlab.pipeline.filter import hardware_shortfalls, requirements_of
 from spotlab.pipeline.policy import Situation, decide
+from spotlab.pipeline.policy_text import cost_text, usd
 from spotlab.pipeline.rank import Ranking, rank
 from spotlab.pipeline.recorded_candidates import recorded_candidates, reference_to
 from spotlab.pipeline.score import ScoredMarket
@@ -84,7 +85,7 @@ def rank_for(
     scored: ScoredMarket,
     policy: PolicyParams,
     workload: Workload,
-    unavailable: Collection[str] = (),
+    unavailable: Mapping[str, str] = MappingProxyType({}),
     performance: PerformanceIndex = EQUAL,
 ) -> Ranking:
     """The pools that could take over an instance's work, by expected cost.
@@ -95,7 +96,8 @@ def rank_for(
         scored: the market.
         policy: parameters.
         workload: the one that applies to the instance.
-        unavailable: keys of pools that are left to other instances.
+        unavailable: pools that are left to other instances, by key, and why; its own spot pool is
+            never left to others.
         performance: of types, for the workload.
     Raises:
         ValueError: the instance's type is no instance type.
@@ -106,6 +108,7 @@ def rank_for(
         workload.hardware,
         instance.requirements or workload.requirements,
     )
+    own = {instance.pool.key} if instance.lifecycle is Lifecycle.SPOT else set()
     return rank(
         scored,
         requirements,
@@ -113,7 +116,7 @@ def rank_for(
         workload,
         on_demand_usd_per_hour=scored.on_demand_usd_per_hour(instance.pool),
         shortfalls=shortfalls,
-        unavailable=unavailable,
+        unavailable={key: why for key, why in unavailable.items() if key not in own},
         own_type=instance.pool.instance_type,
         performance=performance,
     )
@@ -157,10 +160,19 @@ def evaluate(
         with tracer.stage("policy", rows_in=len(ranking.candidates)) as stage:
             current, best, second = current_and_best(instance, ranking)
             situation = Situation(
-                instance, current, best, on_demand, workload, last_switch_at, now, second
+                instance,
+                current,
+                best,
+                on_demand,
+                workload,
+                last_switch_at,
+                now,
+                second,
+                left_to_others=len(ranking.left_to_others) > 0,
             )
             verdict = _with_hardware(decide(situation, policy), ranking)
-            verdict = _with_spread(with_workload(verdict, applied), ranking, unavailable)
+            verdict = _with_spread(verdict, situation, policy, ranking, unavailable)
+            verdict = with_workload(verdict, applied)
             stage.rows_out = 1
     except (SpotlabError, ValueError) as exc:
         error = str(exc)
@@ -183,7 +195,7 @@ def evaluate(
         duration_ms=(time.perf_counter() - started) * 1e3,
         workload=applied,
         policy_version=evaluation.policy_version,
-        unavailable=dict(unavailable),
+        unavailable=_recorded_unavailable(instance, ranking, unavailable),
         performance=performance.fingerprint,
         last_switch_at=last_switch_at,
     )
@@ -215,19 +227,35 @@ def _with_hardware(verdict: Verdict, ranking: Ranking) -> Verdict:
     return replace(verdict, reason=" ".join(each for each in sentences if each))
 
 
-def _with_spread(verdict: Verdict, ranking: Ranking, unavailable: Mapping[str, str]) -> Verdict:
-    """The same verdict; its reason says so where a better pool was left to other instances."""
-    if not unavailable:
+def _with_spread(
+    verdict: Verdict,
+    situation: Situation,
+    params: PolicyParams,
+    ranking: Ranking,
+    unavailable: Mapping[str, str],
+) -> Verdict:
+    """The same verdict; its reason says where the spread of the fleet changed or limits it."""
+    own = unavailable.get(situation.instance.pool.key, "")
+    if own and verdict.decision is Decision.STAY and not situation.pays_on_demand:
+        over = f"Its pool has more than the group's share: {own}. It is not moved for that alone."
+        verdict = replace(verdict, reason=f"{verdict.reason} {over}")
+    left = ranking.left_to_others
+    if not len(left):
         return verdict
     cost = ranking.table["expected_cost_usd_per_hour"].to_numpy(np.float64)
-    left = (ranking.table["dropped"] == DropReason.SPREAD).to_numpy()
-    if verdict.chosen is not None:
-        left = left & (cost < verdict.chosen.expected_cost_usd_per_hour)
-    if not left.any():
+    wanted = ranking.candidate(int(left[cost[left].argmin()]))
+    best = situation.best
+    if best is not None and best.expected_cost_usd_per_hour <= wanted.expected_cost_usd_per_hour:
         return verdict
-    better = ranking.candidate(int(np.flatnonzero(left)[cost[left].argmin()]))
-    why = unavailable[better.pool.key]
-    return replace(verdict, reason=f"{verdict.reason} {better.pool.label} is cheaper, but {why}.")
+    alone = decide(replace(situation, best=wanted, second=best), params)
+    if alone.chosen is None or alone.chosen.pool != wanted.pool:
+        return verdict
+    text = f"{wanted.pool.label} would cost {cost_text(wanted.expected_cost_usd_per_hour)}"
+    if verdict.chosen is not None:
+        dearer = verdict.chosen.expected_cost_usd_per_hour - wanted.expected_cost_usd_per_hour
+        text = f"Not its first choice: {wanted.pool.label} would cost {usd(dearer)} less"
+    why = unavailable[wanted.pool.key]
+    return replace(verdict, reason=f"{verdict.reason} {text}, but {why}.")
 
 
 def current_and_best(
@@ -249,3 +277,13 @@ def current_and_best(
     others = [best for best in first if not (on_spot and best == row)][:2]
     best, second = (*(ranking.candidate(each) for each in others), None, None)[:2]
     return current, best, second
+
+
+def _recorded_unavailable(
+    instance: Instance, ranking: Ranking | None, unavailable: Mapping[str, str]
+) -> dict[str, str]:
+    """The unavailable pools of this market, and the instance's own."""
+    known = {instance.pool.key}
+    if ranking is not None and unavailable:
+        known |= ranking.known(unavailable)
+    return {key: why for key, why in unavailable.items() if key in known}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -12,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spotlab.domain.decision import DropReason, Instance, Requirements
-from spotlab.domain.hardware import Hardware, complete
+from spotlab.domain.hardware import Hardware, HardwareTable, complete
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.like_for_like import (
     HardwareFact,
@@ -53,10 +54,10 @@ def drop_reasons(
 
 def hardware_shortfalls(
     instance_type: str,
-    hardware: Mapping[str, Hardware],
+    hardware: HardwareTable,
     rule: HardwareRule,
     requirements: Requirements | None,
-) -> dict[str, Shortfall]:
+) -> Mapping[str, Shortfall]:
     """The types that may not replace an instance's own, with the fact in which each is worse.
 
     Args:
@@ -65,11 +66,21 @@ def hardware_shortfalls(
         rule: what counts as equal hardware.
         requirements: the instance's or the workload's own, which say its size, architecture and
             whether burstable types will do; None: those of its type apply.
+    Returns:
+        Read-only; equal arguments give the same object, from a cache.
+    Raises:
+        ValueError: the type's facts are unknown, and its name is no type's.
     """
     own = compared_hardware(instance_type, hardware, requirements)
-    rule = compared_rule(rule, requirements)
+    return _shortfalls(own, hardware, compared_rule(rule, requirements))
+
+
+@lru_cache(maxsize=256)
+def _shortfalls(
+    own: Hardware, hardware: HardwareTable, rule: HardwareRule
+) -> Mapping[str, Shortfall]:
     found = {name: shortfall(own, each, rule) for name, each in hardware.items()}
-    return {name: each for name, each in found.items() if each is not None}
+    return MappingProxyType({name: each for name, each in found.items() if each is not None})
 
 
 def compared_hardware(

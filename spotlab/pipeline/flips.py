@@ -8,7 +8,7 @@ again on both sides before it is reported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -16,9 +16,10 @@ import numpy as np
 
 from spotlab.domain.decision import Decision, Lifecycle, Verdict
 from spotlab.domain.decision_explanation import Flip, FlipKind
-from spotlab.domain.policy import PARAMETERS, PolicyParams
+from spotlab.domain.policy import OF_A_FLEET, PARAMETERS, PolicyParams
 from spotlab.domain.workload import LIMITS, Workload
-from spotlab.pipeline.decision_case import Changed, DecisionCase, FloatArray, Terms
+from spotlab.pipeline.affine_intervals import Line, ends_of_union, line_between
+from spotlab.pipeline.decision_case import Changed, DecisionCase, Terms
 
 Setter = Callable[[float], Changed]
 MAX_PRICE_FACTOR: Final = 10.0
@@ -47,7 +48,7 @@ def policy_flips(case: DecisionCase) -> list[Flip]:
     base = case.verdict()
     flips = [_ceiling_flip(case, base)]
     for name, parameter in PARAMETERS.items():
-        if name in _STEPS:
+        if name in (*_STEPS, *OF_A_FLEET):
             continue
         before, low, high = float(getattr(case.policy, name)), parameter.low, parameter.high
         label, unit = parameter.label.lower(), parameter.unit
@@ -318,12 +319,12 @@ def _ends(case: DecisionCase, at: Terms, further: Terms, step: float) -> Iterabl
         return
     policy = case.policy
     feasible = np.isfinite(at.costs)
-    costs = _Line(at.costs[feasible], (further.costs[feasible] - at.costs[feasible]) / step)
-    staying = _line(at.staying, further.staying, step)
-    moving = _line(at.moving, further.moving, step)
+    costs = Line(at.costs[feasible], (further.costs[feasible] - at.costs[feasible]) / step)
+    staying = line_between(at.staying, further.staying, step)
+    moving = line_between(at.moving, further.moving, step)
     on_demand = None
     if at.on_demand is not None and further.on_demand is not None:
-        on_demand = _line(at.on_demand, further.on_demand, step)
+        on_demand = line_between(at.on_demand, further.on_demand, step)
     least_usd = policy.min_saving_usd_per_hour
     for share in {
         policy.min_saving_fraction,
@@ -331,7 +332,7 @@ def _ends(case: DecisionCase, at: Terms, further: Terms, step: float) -> Iterabl
     }:
         if at.unsafe:
             if on_demand is not None:
-                yield from _union(
+                yield from ends_of_union(
                     [
                         on_demand.minus(costs).less(least_usd),
                         on_demand.times(1 - share).minus(costs),
@@ -341,58 +342,11 @@ def _ends(case: DecisionCase, at: Terms, further: Terms, step: float) -> Iterabl
         cheaper = [] if on_demand is None else [on_demand.minus(costs)]
         gain = staying.minus(costs).minus(moving)
         kept = staying.times(1 - share).minus(costs).minus(moving)
-        yield from _union([gain.less(least_usd), kept, *cheaper])
+        yield from ends_of_union([gain.less(least_usd), kept, *cheaper])
         if on_demand is not None:
-            yield from _union(cheaper)
-            yield from _union([staying.minus(on_demand).minus(moving).less(least_usd)])
-            yield from _union([staying.times(1 - share).minus(on_demand).minus(moving)])
-
-
-class _Line:
-    """at + slope × offset, for one number or (n,) of them."""
-
-    __slots__ = ("at", "slope")
-
-    def __init__(self, at: FloatArray, slope: FloatArray) -> None:
-        self.at, self.slope = at, slope
-
-    def minus(self, other: _Line) -> _Line:
-        return _Line(self.at - other.at, self.slope - other.slope)
-
-    def times(self, factor: float) -> _Line:
-        return _Line(self.at * factor, self.slope * factor)
-
-    def less(self, amount: float) -> _Line:
-        return _Line(self.at - amount, self.slope)
-
-
-def _line(at: float, further: float, step: float) -> _Line:
-    return _Line(np.array([at]), np.array([(further - at) / step]))
-
-
-def _union(conditions: Sequence[_Line]) -> Iterator[float]:
-    """Finite ends of the union over pools of the offsets where all conditions are at least 0."""
-    count = max(len(each.at) for each in conditions)
-    if count == 0:
-        return
-    low, high = np.full(count, -np.inf), np.full(count, np.inf)
-    for line in conditions:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            root = -line.at / line.slope
-        low = np.where(line.slope > 0, np.maximum(low, root), low)
-        high = np.where(line.slope < 0, np.minimum(high, root), high)
-        never = (line.slope == 0) & (line.at < 0)
-        low, high = np.where(never, np.inf, low), np.where(never, -np.inf, high)
-    held = low <= high
-    if not held.any():
-        return
-    order = np.argsort(low[held], kind="stable")
-    starts, stops = low[held][order], high[held][order]
-    reach = np.maximum.accumulate(stops)
-    gaps = np.flatnonzero(starts[1:] > reach[:-1])
-    for end in (starts[0], *starts[gaps + 1], *reach[gaps], reach[-1]):
-        if np.isfinite(end):
-            yield float(end)
+            yield from ends_of_union(cheaper)
+            yield from ends_of_union([staying.minus(on_demand).minus(moving).less(least_usd)])
+            yield from ends_of_union([staying.times(1 - share).minus(on_demand).minus(moving)])
 
 
 def _with(policy: PolicyParams, name: str, value: float) -> PolicyParams:

@@ -45,6 +45,7 @@ class Situation:
         last_switch_at: when the last switch was decided, or None.
         now: aware UTC.
         second: the best candidate after `best`, or None.
+        left_to_others: whether suitable pools are left to other instances.
     """
 
     instance: Instance
@@ -55,6 +56,12 @@ class Situation:
     last_switch_at: datetime | None
     now: datetime
     second: Candidate | None = None
+    left_to_others: bool = False
+
+    @property
+    def available(self) -> str:
+        """The word that excludes pools that are left to other instances, if there are any."""
+        return "available " if self.left_to_others else ""
 
     @property
     def pays_on_demand(self) -> bool:
@@ -200,7 +207,10 @@ def _move(
 def _from_on_demand(situation: Situation, params: PolicyParams) -> Verdict:
     on_demand, best = situation.on_demand_usd_per_hour, situation.best
     if best is None:
-        reason = "No spot pool below the risk ceiling meets the requirements; stays on-demand."
+        reason = (
+            f"No {situation.available}spot pool below the risk ceiling meets the requirements; "
+            "stays on-demand."
+        )
         return Verdict(Decision.STAY, reason, situation.current, None, None)
     if on_demand is None:
         reason = "The on-demand price is unknown, so no saving can be computed; stays on-demand."
@@ -242,7 +252,7 @@ def _leave_unsafe(situation: Situation, current: Candidate, params: PolicyParams
         )
         return _go(situation, move, reason, demanded)
     cause = (
-        "no other pool below the ceiling meets the requirements"
+        f"no other {situation.available}pool below the ceiling meets the requirements"
         if best is None
         else f"the best other pool ({best.pool.label}) costs less than on-demand by no more than "
         "the minimum saving"
@@ -269,8 +279,8 @@ def _compare_costs(situation: Situation, current: Candidate, params: PolicyParam
     move = _move(situation, target, demanded)
     if move is None:
         reason = (
-            f"{current.pool.label} costs {cost_text(cost)} including interruptions; no other pool "
-            "meets the requirements."
+            f"{current.pool.label} costs {cost_text(cost)} including interruptions; no other "
+            f"{situation.available}pool meets the requirements."
         )
         return Verdict(Decision.STAY, reason, current, None, None)
     if move.margin.total < 0:
@@ -282,7 +292,8 @@ def _compare_costs(situation: Situation, current: Candidate, params: PolicyParam
     if target is None:
         reason = (
             f"{current.pool.label} costs {cost_text(cost)} including interruptions, on-demand "
-            f"{usd(move.expected_cost_usd_per_hour)}, and no other pool is cheaper."
+            f"{usd(move.expected_cost_usd_per_hour)}, and no other {situation.available}pool is "
+            "cheaper."
         )
     else:
         reason = (
@@ -297,7 +308,10 @@ def _compare_costs(situation: Situation, current: Candidate, params: PolicyParam
 def _reason_to_stay(situation: Situation, current: Candidate, move: Move, demanded: Limits) -> str:
     here = f"{current.pool.label} costs {cost_text(current.expected_cost_usd_per_hour)}"
     if situation.best is None:
-        return f"{here} including interruptions; no other pool meets the requirements."
+        return (
+            f"{here} including interruptions; no other {situation.available}pool meets the "
+            "requirements."
+        )
     saving = move.margin.saving
     if move.candidate is None or saving <= 0:
         return (

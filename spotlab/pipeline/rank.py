@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from spotlab.domain.decision import Candidate, DropReason, Requirements
 from spotlab.domain.like_for_like import Shortfall
@@ -37,6 +38,7 @@ class Ranking:
         table: ScoredMarket.table's columns and performance, interruption_usd, risk,
             expected_cost_usd_per_hour, rank (0: filtered out), dropped (DropReason or None) and
             row (position in scored.table); candidates by rank, then those filtered out.
+        unavailable: pools that are left to other instances, by key, and why.
     """
 
     scored: ScoredMarket
@@ -47,6 +49,7 @@ class Ranking:
     own_type: str | None
     performance: PerformanceIndex
     table: pd.DataFrame
+    unavailable: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def candidates(self) -> pd.DataFrame:
@@ -58,6 +61,15 @@ class Ranking:
         """Number of pools filtered out by each reason, largest first."""
         counts = Counter(str(reason) for reason in self.table["dropped"] if reason is not None)
         return dict(counts.most_common())
+
+    @property
+    def left_to_others(self) -> NDArray[np.intp]:
+        """The rows of suitable pools that are left to other instances."""
+        return np.flatnonzero((self.table["dropped"] == DropReason.SPREAD).to_numpy())
+
+    def known(self, keys: Collection[str]) -> set[str]:
+        """Of these keys of pools, those that have a row."""
+        return {key for key, _ in _rows_of(self.table, keys)}
 
     def candidate(self, position: int) -> Candidate:
         """The candidate in this row of `table`, with reasons, sources and features."""
@@ -78,6 +90,7 @@ class Ranking:
                 self.workload.horizon_h,
                 self.scored.evidence.get(int(row["row"])),
                 self.shortfalls.get(str(row["instance_type"])),
+                self.unavailable,
                 self._performance_sentence(str(row["instance_type"])),
             )
             for row in rows.to_dict("records")
@@ -111,7 +124,7 @@ def rank(
     shortfalls: Mapping[str, Shortfall] = MappingProxyType({}),
     own_type: str | None = None,
     performance: PerformanceIndex = EQUAL,
-    unavailable: Collection[str] = (),
+    unavailable: Mapping[str, str] = MappingProxyType({}),
 ) -> Ranking:
     """Rank the pools that meet the requirements by the expected cost of an hour's work.
 
@@ -126,7 +139,7 @@ def rank(
         shortfalls: types that may not replace the instance's own, by name.
         own_type: the instance's type, that performance is relative to; None: all count as equal.
         performance: of types relative to it.
-        unavailable: keys of pools that are left to other instances.
+        unavailable: pools that are left to other instances, by key, and why.
     """
     table = scored.table.copy()
     table["row"] = np.arange(len(table))
@@ -136,8 +149,9 @@ def rank(
         table["interruption_usd"] = workload.interruption_usd(on_demand.to_numpy(np.float64))
     else:
         table["interruption_usd"] = workload.interruption_usd(on_demand_usd_per_hour)
+    codes, types = pd.factorize(table["instance_type"])  # 40 times as fast as a tuple of all rows
     table["performance"] = (
-        1.0 if own_type is None else performance.ratios(own_type, tuple(table["instance_type"]))
+        1.0 if own_type is None else performance.ratios(own_type, types.tolist())[codes]
     )
     table["expected_cost_usd_per_hour"] = (
         expected_cost(
@@ -156,7 +170,8 @@ def rank(
         over = suitable & (ceiling_risk > policy.risk_ceiling)
         reasons[over] = DropReason.RISK_CEILING
         if unavailable:
-            taken = np.fromiter((key in unavailable for key in _keys(table)), bool, len(table))
+            taken = np.zeros(len(table), dtype=bool)
+            taken[[row for _, row in _rows_of(table, unavailable)]] = True
             reasons[suitable & ~over & taken] = DropReason.SPREAD
     table["dropped"] = pd.Series(list(reasons), index=table.index, dtype=object)
     is_candidate = table["dropped"].isna()
@@ -173,13 +188,19 @@ def rank(
         own_type,
         performance,
         pd.concat([candidates, rest], ignore_index=True) if len(table) else table.assign(rank=0),
+        unavailable,
     )
 
 
-def _keys(table: pd.DataFrame) -> Iterator[str]:
-    columns = (table[name] for name in POOL_COLUMNS)
-    for region, zone, instance_type, system in zip(*columns, strict=True):
-        yield Pool(region, zone if isinstance(zone, str) else None, instance_type, system).key
+def _rows_of(table: pd.DataFrame, keys: Collection[str]) -> Iterator[tuple[str, int]]:
+    """Each of these keys of pools that has a row, and the row's position."""
+    types = {Pool.parse(key).instance_type for key in keys}
+    positions = np.flatnonzero(table["instance_type"].isin(types).to_numpy())
+    pools = table[list(POOL_COLUMNS)].iloc[positions].itertuples(index=False, name=None)
+    for position, (region, zone, instance_type, system) in zip(positions, pools, strict=True):
+        key = Pool(region, zone if isinstance(zone, str) else None, instance_type, system).key
+        if key in keys:
+            yield key, int(position)
 
 
 def price_age_s(scored: ScoredMarket) -> float:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from spotlab.domain.decision import Candidate, DropReason, Experiment
 from spotlab.domain.features import FeatureFrame
+from spotlab.domain.hardware import HardwareTable
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.market import FeedKind, MarketData, Pool, Provenance
 from spotlab.domain.ports import Archive
@@ -53,7 +54,7 @@ def market_of(experiment: Experiment, archive: Archive) -> ScoredMarket:
         experiment.model,
         table,
         {row: each.evidence for row, each in enumerate(candidates) if each.evidence is not None},
-        {},
+        HardwareTable({}),
         hazard,
     )
 

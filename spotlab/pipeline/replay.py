@@ -104,11 +104,18 @@ def scored_by(store: Store, experiment: Experiment, model: RiskModel) -> ScoredM
     Raises:
         NotFound: its market is no longer in the database.
         InvalidInput: the model uses a feature that is not computed.
+        NotAvailable: it was recorded before runs were, without a feature that the model uses.
     """
     if experiment.run is not None:
         data, own = store.market_runs.read(experiment.run.run_id)
         return score_market(data, model, Tracer(), own)
     scored = market_of(experiment, store.archive)
+    if missing := sorted(set(model.feature_names) - set(scored.frame.names)):
+        raise NotAvailable(
+            f"{model.name}@{model.version} uses features that were not recorded with decision "
+            f"{experiment.experiment_id}: {', '.join(missing[:3])}.",
+            remedy="Replay a later decision about the instance.",
+        )
     hazard = np.array(model.hazard_per_hour(scored.frame.select(model.feature_names)))
     evidence = {
         row: replace(each, prior_hazard_per_hour=float(hazard[row]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spotlab.domain.features import FeatureFrame
-from spotlab.domain.hardware import Hardware, complete
+from spotlab.domain.hardware import Hardware, HardwareTable, complete
 from spotlab.domain.instance_types import TypeName, parse_type
 from spotlab.domain.interruptions import OwnRecord, Record
 from spotlab.domain.market import FeedKind, MarketData, Pool
@@ -63,7 +64,7 @@ class ScoredMarket:
     model: str
     table: pd.DataFrame
     evidence: Mapping[int, Evidence] = field(default_factory=dict)
-    hardware: Mapping[str, Hardware] = field(default_factory=dict)
+    hardware: HardwareTable = field(default_factory=lambda: HardwareTable({}))
     model_hazard: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     def on_demand_usd_per_hour(self, pool: Pool) -> float | None:
@@ -189,24 +190,29 @@ def _pool_table(data: MarketData) -> pd.DataFrame:
     return table.reindex(columns=list(TABLE_COLUMNS))
 
 
-def hardware_of(specs: pd.DataFrame, table: pd.DataFrame) -> dict[str, Hardware]:
-    """Hardware of each type that has a price, by name.
+def hardware_of(specs: pd.DataFrame, table: pd.DataFrame) -> HardwareTable:
+    """Hardware of each type that has a price. The same facts give the same table, from a cache.
 
     Args:
         specs: FEED_COLUMNS[SPECS]; columns that are missing or NaN are unknown.
         table: with a column instance_type.
     """
-    names = table["instance_type"].unique()
-    rows = specs.set_index("instance_type").reindex(names)
-    columns = [
-        _facts(rows[column]) if column in rows else [None] * len(names)
-        for column in _HARDWARE.values()
-    ]
-    return {
-        name: complete(Hardware(name, **dict(zip(_HARDWARE, facts, strict=True))))
-        for name, *facts in zip(names, *columns, strict=True)
-        if _parsed(name) is not None
-    }
+    types = pd.Index(table["instance_type"].unique(), name="instance_type")
+    known = specs.drop_duplicates("instance_type", keep="last").set_index("instance_type")
+    facts = known.reindex(index=types, columns=list(_HARDWARE.values())).astype(object)
+    columns = facts.where(facts.notna(), None).to_dict("list").values()
+    return _hardware_of(tuple(zip(types, *columns, strict=True)))
+
+
+@lru_cache(maxsize=8)
+def _hardware_of(rows: tuple[tuple[str | float | None, ...], ...]) -> HardwareTable:
+    """From (type, facts in the order of _HARDWARE); a name that is no type's is left out."""
+    found = {}
+    for name, *values in rows:
+        if isinstance(name, str) and _parsed(name) is not None:
+            facts: dict[str, Any] = dict(zip(_HARDWARE, values, strict=True))
+            found[name] = complete(Hardware(name, **facts))
+    return HardwareTable(found)
 
 
 _HARDWARE: Final = {
@@ -225,11 +231,6 @@ _HARDWARE: Final = {
     "ebs_mbps": "ebs_mbps",
 }
 """Field of Hardware by column of the specifications."""
-
-
-def _facts(column: pd.Series) -> list[Any]:
-    """A column's values; None for those that are unknown."""
-    return column.astype(object).where(column.notna(), None).tolist()
 
 
 def _parsed(instance_type: str) -> TypeName | None:

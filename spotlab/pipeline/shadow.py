@@ -50,6 +50,9 @@ def shadow(
 ) -> ShadowDecision:
     """A challenger's decision about the same instance at the same time.
 
+    The same pools are unavailable to it: the other instances go where the deciding model sends
+    them, and the two decisions differ by the risks alone.
+
     Args:
         experiment: the recorded decision.
         ranking: the ranking that it was made from; None if the ranking failed.
@@ -98,8 +101,15 @@ def _other_policy(experiment: Experiment, challenger: Evaluation) -> str:
     return policy if policy != experiment.policy_version else ""
 
 
-def failed(experiment: Experiment, model: str, error: str) -> ShadowDecision:
-    """The record of a challenger that could not be loaded or could not score the market."""
+def failed(experiment: Experiment, model: str, error: str, policy: str = "") -> ShadowDecision:
+    """The record of a challenger that could not be loaded or could not score the market.
+
+    Args:
+        experiment: the recorded decision.
+        model: the challenger, or the model that decides for a policy.
+        error: why it failed.
+        policy: the challenger, if it is a policy.
+    """
     verdict = experiment.verdict
     return ShadowDecision(
         experiment_id=experiment.experiment_id,
@@ -118,6 +128,7 @@ def failed(experiment: Experiment, model: str, error: str) -> ShadowDecision:
         own_cost_difference_usd_per_hour=None,
         agrees=False,
         error=error,
+        policy=policy,
     )
 
 

@@ -106,6 +106,11 @@ def read_traces(
     return traces
 
 
+def read_node_counts(path: Path, max_bytes: int = MAX_TRACE_BYTES) -> Ticks:
+    """The number of available nodes at each tick of a JSON trace. Raises InvalidInput."""
+    return read_json_ticks(read_json(read_file(path, max_bytes), path), path, None)
+
+
 def trace_files(paths: Path | Iterable[Path]) -> list[Path]:
     """The given files, and the JSON and CSV files at any depth of the given folders.
 

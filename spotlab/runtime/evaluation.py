@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
-from spotlab.domain.decision import Experiment, Instance, StageTrace
+from spotlab.domain.decision import Experiment, Instance, StageTrace, Verdict
 from spotlab.domain.interruptions import OwnRecord
 from spotlab.domain.market import MarketData
 from spotlab.domain.outcomes import ShadowDecision
@@ -22,11 +23,12 @@ from spotlab.domain.workload import Assignment, Workload, applied_workload
 from spotlab.errors import Cancelled, SpotlabError
 from spotlab.pipeline.collect import Progress
 from spotlab.pipeline.drift_sketch import SKETCH_EVERY, sketch
-from spotlab.pipeline.evaluate import Evaluation, evaluate
+from spotlab.pipeline.evaluate import Evaluation, Unrecorded, evaluate
 from spotlab.pipeline.rank import Ranking
 from spotlab.pipeline.replay import scores_of
 from spotlab.pipeline.score import ScoredMarket, score_market
 from spotlab.pipeline.shadow import challengers, failed, shadow
+from spotlab.pipeline.spread import decide_fleet
 from spotlab.pipeline.stage_trace import Tracer
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_selection import RISK_TASK, with_selected_model
@@ -45,6 +47,9 @@ def evaluate_instances(
 ) -> list[Experiment]:
     """Decide for instances with the active policy on a current market and fleet, and record each
     decision.
+
+    The instances are decided with each other and the rest of the fleet in view: see
+    `spotlab.pipeline.spread`. A decision is recorded once it is final; moves therefore come last.
 
     Args:
         lab: its accounts, market, models and store.
@@ -72,16 +77,30 @@ def evaluate_instances(
         experiments: list[Experiment] = []
         with _measured(len(instances), cancelled) as stopped:
             run = _start(lab)
-            for index, instance in enumerate(instances):
-                if stopped():
-                    raise Cancelled(f"Stopped after {index} of {len(instances)} instances.")
-                name = instance.name or instance.instance_id
-                report(f"deciding for {name}", index / len(instances))
+            spread = lab.spread(run.policy.params, instances)
+            started: set[str] = set()
+
+            def stop_if_asked() -> None:
+                if stopped() and len(experiments) < len(instances):
+                    done = f"{len(experiments)} of {len(instances)}"
+                    raise Cancelled(f"Stopped after {done} instances.")
+
+            def decide(instance: Instance, unavailable: Mapping[str, str]) -> _Decision:
+                stop_if_asked()
+                share = (len(started) + len(experiments)) / (2 * len(instances))
+                report(f"deciding for {instance.name or instance.instance_id}", share)
+                started.add(instance.instance_id)
                 with logs.log_context(account=instance.account), traces.span("decide"):
-                    experiments.append(_decide(lab, instance, run))
+                    return _decide(lab, instance, run, unavailable)
+
+            for decided in decide_fleet(instances, decide, lambda each: each.verdict, spread):
+                with logs.log_context(account=decided.instance.account):
+                    experiments.append(_record(lab, decided.result, run))
+                stop_if_asked()
             _record_sketches(lab, run)
         report("decided", 1.0)
-        return experiments
+        place = {each.instance_id: index for index, each in enumerate(instances)}
+        return sorted(experiments, key=lambda each: place[each.instance.instance_id])
 
 
 @contextmanager
@@ -123,6 +142,7 @@ class _Run:
         failures: errors by "name@version" of models that could not be opened or failed to score.
         run_id: of the recorded market; 0 until the first decision is recorded.
         recorded: models whose hazards are recorded with it.
+        decided_at: when each instance was first decided about; a second decision keeps the time.
     """
 
     data: MarketData
@@ -139,6 +159,7 @@ class _Run:
     failures: dict[str, Exception] = field(default_factory=dict)
     run_id: int = 0
     recorded: set[str] = field(default_factory=set)
+    decided_at: dict[str, datetime] = field(default_factory=dict)
 
     def performance(self, workload: Workload, scored: ScoredMarket) -> PerformanceIndex:
         """The performance index of a workload, the same for all its instances."""
@@ -197,8 +218,30 @@ def _start(lab: Lab) -> _Run:
     )
 
 
-def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
-    """Decide for one instance; record the decision and those of the challengers."""
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """A decision that may still change because of other instances.
+
+    Args:
+        unrecorded: the decision and its ranking.
+        last_switch_at: when the instance's last switch was decided, or None.
+        evaluation: the scored market and the policy that it was made with.
+        performance: of types, for its workload.
+    """
+
+    unrecorded: Unrecorded
+    last_switch_at: datetime | None
+    evaluation: Evaluation
+    performance: PerformanceIndex
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """None: no decision could be made."""
+        return self.unrecorded.experiment.verdict
+
+
+def _decide(lab: Lab, instance: Instance, run: _Run, unavailable: Mapping[str, str]) -> _Decision:
+    """Decide for one instance without the pools that are unavailable. Nothing is recorded."""
     evaluation, note = with_selected_model(
         lab.store.registry, lab.predictor, instance.model, run.scored_by
     )
@@ -208,14 +251,17 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
     last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)
     applied = applied_workload(instance, run.assignments, run.workloads)
     performance = run.performance(applied.workload, evaluation.scored)
+    now = run.decided_at.setdefault(instance.instance_id, lab.clock.now())
     unrecorded = evaluate(
-        instance,
-        evaluation,
-        last_switch_at,
-        lab.clock.now(),
-        applied,
-        performance=performance,
+        instance, evaluation, last_switch_at, now, applied, unavailable, performance
     )
+    return _Decision(unrecorded, last_switch_at, evaluation, performance)
+
+
+def _record(lab: Lab, decision: _Decision, run: _Run) -> Experiment:
+    """Record a final decision and those of the challengers."""
+    unrecorded, last_switch_at = decision.unrecorded, decision.last_switch_at
+    evaluation, performance = decision.evaluation, decision.performance
     with traces.span("ledger"):
         run_id = run.record_market(lab.store, evaluation.scored, lab.clock.now())
         experiment = unrecorded.in_run(run_id)
@@ -224,15 +270,15 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
     lab.bus.publish(Topic.EXPERIMENTS)
     _log_decision(experiment)
     try:
+        shadowing = _Shadows(experiment, unrecorded.ranking, last_switch_at, performance)
         names = challengers(run.records, RISK_TASK, experiment.model)
         with traces.span("shadow"):
             shadows = [
-                _shadow(lab, experiment, unrecorded.ranking, name, run, last_switch_at)
-                for name in names
+                shadowing.decide(partial(_challenger, lab, run, name), model=name) for name in names
             ]
             shadows += [
-                shadow(experiment, unrecorded.ranking, each, last_switch_at, performance)
-                for each in _with_policies(evaluation, run.shadow_policies)
+                shadowing.decide(partial(_with_policy, evaluation, each), policy=each.reference)
+                for each in run.shadow_policies
             ]
             lab.store.shadow_decisions.record(shadows)
         if shadows:
@@ -244,36 +290,61 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
     return experiment
 
 
-def _with_policies(evaluation: Evaluation, policies: Sequence[Policy]) -> list[Evaluation]:
-    """The same scored market, with each of these policies."""
-    return [
-        replace(evaluation, policy=each.params, policy_version=each.reference) for each in policies
-    ]
-
-
-def _shadow(
-    lab: Lab,
-    experiment: Experiment,
-    ranking: Ranking | None,
-    name: str,
-    run: _Run,
-    last_switch_at: datetime | None,
-) -> ShadowDecision:
-    """A challenger's decision; a failure is recorded as its result."""
+def _challenger(lab: Lab, run: _Run, name: str) -> Evaluation:
+    """The market scored by a challenger; one that failed is not tried again in this run."""
+    if name in run.failures:
+        raise run.failures[name]
     try:
-        if name in run.failures:
-            raise run.failures[name]
-        try:
-            evaluation = run.scored_by(lab.model(name))
-        except Exception as exc:
-            run.failures[name] = exc
-            raise
-        performance = run.performance(experiment.workload.workload, evaluation.scored)
-        return shadow(experiment, ranking, evaluation, last_switch_at, performance)
+        return run.scored_by(lab.model(name))
     except Exception as exc:
-        unexpected = not isinstance(exc, SpotlabError)
-        log.warning("challenger %s failed: %s", name, exc, exc_info=unexpected)
-        return failed(experiment, name, str(exc) or type(exc).__name__)
+        run.failures[name] = exc
+        raise
+
+
+def _with_policy(evaluation: Evaluation, policy: Policy) -> Evaluation:
+    """The same scored market, with a policy in shadow."""
+    return replace(evaluation, policy=policy.params, policy_version=policy.reference)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shadows:
+    """Decisions of challengers about one instance.
+
+    Args:
+        experiment: the recorded decision.
+        ranking: the ranking that it was made from.
+        last_switch_at: as for the recorded decision.
+        performance: as for the recorded decision.
+    """
+
+    experiment: Experiment
+    ranking: Ranking | None
+    last_switch_at: datetime | None
+    performance: PerformanceIndex
+
+    def decide(
+        self, evaluation: Callable[[], Evaluation], *, model: str = "", policy: str = ""
+    ) -> ShadowDecision:
+        """A challenger's decision; a failure is recorded as its result.
+
+        Args:
+            evaluation: returns the market as the challenger scores it, with its policy.
+            model: the challenger, if it is a model.
+            policy: the challenger, if it is a policy.
+        """
+        try:
+            return shadow(
+                self.experiment,
+                self.ranking,
+                evaluation(),
+                self.last_switch_at,
+                self.performance,
+            )
+        except Exception as exc:
+            unexpected = not isinstance(exc, SpotlabError)
+            log.warning("challenger %s failed: %s", model or policy, exc, exc_info=unexpected)
+            error = str(exc) or type(exc).__name__
+            return failed(self.experiment, model or self.experiment.model, error, policy)
 
 
 def _record_sketches(lab: Lab, run: _Run) -> None:

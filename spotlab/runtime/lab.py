@@ -26,7 +26,7 @@ from spotlab.domain.ports import (
     RiskModel,
     Topic,
 )
-from spotlab.domain.workload import AppliedWorkload, applied_workload
+from spotlab.domain.workload import AppliedWorkload, Workload, applied_workload
 from spotlab.errors import SpotlabError
 from spotlab.inference.predictor import Predictor
 from spotlab.pipeline import collect as collecting
@@ -34,6 +34,7 @@ from spotlab.pipeline.collect import CollectReport, Progress
 from spotlab.pipeline.filter import requirements_of
 from spotlab.pipeline.rank import Ranking, rank
 from spotlab.pipeline.score import ScoredMarket, score_market
+from spotlab.pipeline.spread import Spread
 from spotlab.pipeline.stage_trace import Tracer
 from spotlab.runtime.cloud import ArchivedData, Cloud, market_sources, with_stored_accounts
 from spotlab.runtime.fleet_sync import SLACK_S, listed_age_s, sync_fleet
@@ -254,15 +255,42 @@ class Lab:
         """The pools that meet requirements, by expected cost."""
         return rank(self.scored(model), requirements, policy or self.store.policies.active().params)
 
-    def requirements_of(self, instance: Instance) -> Requirements:
-        """Requirements of a replacement for an instance."""
+    def requirements_of(
+        self, instance: Instance, applied: AppliedWorkload | None = None
+    ) -> Requirements:
+        """Requirements of a replacement for an instance; `applied`: its workload, if known."""
         table = self.scored(self.deciding_model(instance)[0]).table
-        return requirements_of(instance, table, self.workload_of(instance).workload)
+        return requirements_of(instance, table, (applied or self.workload_of(instance)).workload)
 
     def workload_of(self, instance: Instance) -> AppliedWorkload:
         """The workload of an instance, and the rule that chose it."""
         workloads = self.store.workloads
         return applied_workload(instance, workloads.assignments(), workloads.newest())
+
+    def spread(
+        self,
+        policy: PolicyParams,
+        instances: Sequence[Instance] = (),
+        workload: Workload | None = None,
+    ) -> Spread:
+        """Where the whole fleet runs, and what each of its instances can still get.
+
+        Args:
+            policy: its limit for one run.
+            instances: to evaluate, also if they are not active.
+            workload: of these instances, instead of their own.
+        """
+        store = self.store.workloads
+        assignments, workloads = store.assignments(), store.newest()
+        evaluated = {each.instance_id: each for each in instances}
+        fleet = {each.instance_id: each for each in self.store.fleet.instances()} | evaluated
+
+        def workload_of(instance: Instance) -> Workload:
+            if workload is not None and instance.instance_id in evaluated:
+                return workload
+            return applied_workload(instance, assignments, workloads).workload
+
+        return Spread(fleet.values(), workload_of, policy)
 
     def model(self, name: str | None = None) -> RiskModel:
         """A model by "name" or "name@version"; None: the champion.

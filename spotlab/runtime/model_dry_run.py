@@ -166,7 +166,7 @@ def _trial_prediction(folder: Path, limits: TreeLimits) -> dict[str, Any]:
     again = _risk(model, rows[:DRAWN_ROWS].copy())
     if first[:, :DRAWN_ROWS].tobytes() != again.tobytes():
         raise ArtefactRefused("The model predicts different values for the same rows.")
-    if artefact.card.spec.kind == "lightgbm":
+    if artefact.card.spec.kind != "sklearn":
         _check_explanations(model, rows[:: -(-len(rows) // EXPLAINED_ROWS)])
     return {
         "rows": len(rows),

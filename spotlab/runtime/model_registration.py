@@ -15,6 +15,7 @@ from typing import Final
 from spotlab.domain.model_lifecycle import ModelAction, ModelState, trusted, unusable_reason
 from spotlab.domain.ports import By, Clock, ModelRecord, ModelRegistry
 from spotlab.errors import InvalidInput, SpotlabError
+from spotlab.inference.card import RULE
 from spotlab.inference.predictor import Available, Predictor, version_key
 
 log = logging.getLogger("spotlab.runtime.model_registration")
@@ -33,6 +34,8 @@ def register_artefacts(
     shared: bool = False,
 ) -> list[str]:
     """Register every artefact on disk as a candidate; the first of a task becomes its champion.
+
+    A rule never becomes the champion automatically: it is there to be beaten.
 
     A rejected artefact is logged and skipped: one bad file does not affect other models.
 
@@ -58,7 +61,8 @@ def register_artefacts(
         try:
             if registry.register(record, By(OURSELVES, clock.now(), "Found on disk at start.")):
                 new.append(name)
-            if uploads_dir is None or not artefact.folder.is_relative_to(uploads_dir):
+            uploaded = uploads_dir is not None and artefact.folder.is_relative_to(uploads_dir)
+            if not uploaded and record.card.get("kind") != RULE:
                 _set_first_champion(registry, record, clock)
         except SpotlabError as exc:
             log.error("model %s not registered: %s", name, exc)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from spotlab.domain.access import Right
@@ -14,12 +14,16 @@ from spotlab.domain.decision import (
 )
 from spotlab.domain.model_lifecycle import ModelState
 from spotlab.domain.ports import ExperimentFilter, ExperimentSummary, ModelRecord, Topic
+from spotlab.domain.simultaneous_losses import FleetLosses, LossCorrelation, fleet_losses
+from spotlab.domain.workload import applied_workload
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.pipeline.collect import Progress
+from spotlab.pipeline.spread import group_of
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.model_catalogue import find_one_version
 from spotlab.runtime.model_selection import RISK_TASK, select_model
 from spotlab.services.base import Service
+from spotlab.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,17 @@ class Pipeline:
         if self.latest.error:
             return "failed"
         return "degraded" if self.latest.degraded else "decided"
+
+
+def loss_correlation(settings: Settings) -> LossCorrelation:
+    """The correlation of losses that the settings give."""
+    return LossCorrelation(
+        settings.loss_same_pool,
+        settings.loss_same_type,
+        settings.loss_same_zone,
+        settings.loss_within_min,
+        settings.loss_source,
+    )
 
 
 class InstanceService(Service):
@@ -188,6 +203,31 @@ class InstanceService(Service):
         ids = [experiment.experiment_id for experiment in self.evaluate(instance_ids)]
         summaries = {each.experiment_id: each for each in self.lab.store.ledger.of(ids)}
         return [summaries[experiment_id] for experiment_id in ids]
+
+    def losses(
+        self,
+        instances: Sequence[Instance] | None = None,
+        decisions: Mapping[str, ExperimentSummary] | None = None,
+    ) -> FleetLosses:
+        """Instances lost together, now and after the newest decisions. Raises Forbidden.
+
+        Args:
+            instances: as from `list`; None: read now.
+            decisions: newest decision of each, by instance_id; None: read now.
+        """
+        self.require(Right.READ)
+        if instances is None:
+            instances = self.list()
+        if decisions is None:
+            decisions = self.lab.store.ledger.latest_per_instance()
+        store = self.lab.store.workloads
+        assignments, workloads = store.assignments(), store.newest()
+
+        def group(instance: Instance) -> tuple[str, float]:
+            workload = applied_workload(instance, assignments, workloads).workload
+            return group_of(instance, workload).full_label, workload.max_pool_share
+
+        return fleet_losses(instances, decisions, loss_correlation(self.lab.settings), group)
 
     def pipeline(self, instance_id: str) -> Pipeline:
         """State of its evaluation. Raises NotFound, Forbidden."""

@@ -7,16 +7,17 @@ from dataclasses import replace
 
 from spotlab.access.name_redaction import name_redactor
 from spotlab.domain.access import Right
-from spotlab.domain.decision import Instance, Requirements
+from spotlab.domain.decision import Experiment, Instance, Requirements
 from spotlab.domain.market import MarketData
 from spotlab.domain.performance import index_of
 from spotlab.domain.placement import Placements
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import ComponentState, FeedSource, SnapshotInfo
-from spotlab.domain.workload import DEFAULT_WORKLOAD, Workload
+from spotlab.domain.workload import DEFAULT_WORKLOAD, AppliedWorkload, Workload
+from spotlab.errors import InvalidInput
 from spotlab.monitoring.health.prober import probe_all
 from spotlab.pipeline.collect import CollectReport, Progress
-from spotlab.pipeline.evaluate import rank_for
+from spotlab.pipeline.evaluate import Evaluation, evaluate, rank_for
 from spotlab.pipeline.rank import Ranking, rank
 from spotlab.pipeline.score import ScoredMarket
 from spotlab.runtime.lab import Mode
@@ -57,8 +58,8 @@ class MarketService(Service):
             requirements: what a pool must offer.
             policy: parameters; None: those of the active policy.
             model: "name" or "name@version"; None: the champion.
-            instance: rank for its hardware and its workload, as its evaluation does; None: rank
-                for nobody in particular.
+            instance: rank for its hardware, its workload and the places that its group has left, as
+                its evaluation does; None: rank for nobody in particular.
             workload: instead of the instance's own; None: that one, or the default workload.
         Raises:
             Forbidden: the user may not read.
@@ -71,9 +72,58 @@ class MarketService(Service):
         self._must_see(instance)
         applied = workload or self.lab.workload_of(instance).workload
         performance = index_of(applied, self.lab.store.throughputs.newest(), scored.hardware)
+        spread = self.lab.spread(parameters, [instance], workload)
+        unavailable = spread.unavailable(instance.instance_id)
         return rank_for(
-            instance, requirements, scored, parameters, applied, performance=performance
+            instance, requirements, scored, parameters, applied, unavailable, performance
         )
+
+    def decide(
+        self,
+        instance: Instance,
+        applied: AppliedWorkload | None = None,
+        requirements: Requirements | None = None,
+    ) -> tuple[Experiment, Ranking]:
+        """What an evaluation of an instance would decide now, and the ranking; nothing is recorded.
+
+        Args:
+            instance: the instance.
+            applied: its workload, if it was read already; None: read it.
+            requirements: instead of its own or derived ones, for a what-if; None: those.
+        Raises:
+            InvalidInput: its pools cannot be ranked.
+            Forbidden: the user may not read, or does not see its account.
+            NoMarketData: no market has been collected yet.
+        """
+        self._must_see(instance)
+        model, note = self.lab.deciding_model(instance)
+        scored = self.lab.scored(model)
+        if note:
+            scored = replace(scored, data=scored.data.with_degraded(note))
+        if requirements is not None:
+            instance = replace(instance, requirements=requirements)
+        policy, applied = (
+            self.lab.store.policies.active(),
+            applied or self.lab.workload_of(instance),
+        )
+        throughputs = self.lab.store.throughputs.newest()
+        spread = self.lab.spread(policy.params, [instance], applied.workload)
+        decided = evaluate(
+            instance,
+            Evaluation(scored, policy.params, policy_version=policy.reference),
+            self.lab.store.ledger.last_switch_at(instance.instance_id),
+            self.lab.clock.now(),
+            applied,
+            spread.unavailable(instance.instance_id),
+            index_of(applied.workload, throughputs, scored.hardware),
+        )
+        if decided.ranking is None:
+            raise InvalidInput(
+                f"The pools for {instance.instance_id} cannot be ranked: "
+                f"{decided.experiment.error}",
+                remedy="Check the instance's type.",
+            )
+        return decided.experiment, decided.ranking
 
     def placements(self) -> Placements:
         """AWS's placement scores, which no decision uses. Raises Forbidden."""
@@ -86,10 +136,17 @@ class MarketService(Service):
         self._must_see(instance)
         return self.lab.deciding_model(instance)
 
-    def requirements_of(self, instance: Instance) -> Requirements:
-        """Requirements of a replacement for an instance. Raises Forbidden."""
+    def requirements_of(
+        self, instance: Instance, applied: AppliedWorkload | None = None
+    ) -> Requirements:
+        """Requirements of a replacement for an instance. Raises Forbidden.
+
+        Args:
+            instance: the instance.
+            applied: its workload, if it was read already; None: read it.
+        """
         self._must_see(instance)
-        return self.lab.requirements_of(instance)
+        return self.lab.requirements_of(instance, applied)
 
     def mode(self) -> Mode:
         """What is emulated or simulated, and what is real. Raises Forbidden."""

@@ -134,7 +134,7 @@ class ComparisonService(Service):
             if cached is not None:
                 return cached
             rows = self._rows(request, uploads, models, progress, cancelled)
-        progress(f"drawing {rows.block}s for the intervals of {len(rows.outcome):,} rows", 0.75)
+        progress(f"drawing by {rows.block} for the intervals of {len(rows.outcome):,} rows", 0.75)
         names = (request.first, request.second)
         comparison = compare(names, rows.outcome, rows.first, rows.second, rows.blocks)
         return cache.put(ComparisonResult(key, rows, comparison))

@@ -10,6 +10,7 @@ from typing import Final
 
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment, Verdict
+from spotlab.domain.plain_names import MAX_NAME
 from spotlab.domain.policy import (
     ParameterChange,
     Policy,
@@ -91,23 +92,19 @@ class PolicyService(Service):
         Args:
             name: of the policy.
             changes: parameters that differ from those of `base`.
-            base: reference of the version to start from; None: the newest version of the name, or
-                the active policy for a new name.
+            base: reference of the version to start from; None: the newest version of the name.
             description: what it is for; None: as in `base`.
             reason: why.
             expected_version: the newest version when the change was prepared, 0 for a new name;
                 None: any.
         Raises:
-            InvalidInput: a parameter is unknown or out of range, or nothing is changed.
+            InvalidInput: a parameter is unknown or out of range, nothing is changed, or the name is
+                new and there is no base.
             NotFound: no such base.
             ChangedMeanwhile: the newest version is another.
             Forbidden: they may not draft policies for every account.
         """
         self.principal.require_everywhere(Right.CHANGE_INSTANCES)
-        if base is None and not changes and description is None:
-            raise InvalidInput(
-                "Nothing was given to change.", remedy="Give a parameter, or a description."
-            )
         if description is not None and hides_something(description):
             raise InvalidInput(
                 f"The description has invisible characters: {visible(description[:40])!r}.",
@@ -121,6 +118,12 @@ class PolicyService(Service):
             params=with_changes(start, changes),
             description=start.description if description is None else description,
         )
+        same = policy.params == start.params and description in (None, "", start.description)
+        if same and name == start.name:
+            raise InvalidInput(
+                f"Nothing differs from {start.reference}.",
+                remedy="Enter another value of a parameter, or another description.",
+            )
         saved = self.lab.store.policies.save(policy, self.by(reason), expected_version)
         self.lab.bus.publish(Topic.POLICIES)
         return saved
@@ -246,5 +249,13 @@ class PolicyService(Service):
     def _base(self, name: str, base: str | None) -> Policy:
         if base is not None:
             return self.get(base).policy
-        newest = find(self.versions(), name, "")
-        return (newest or self.get()).policy
+        versions = self.versions()
+        newest = find(versions, name, "")
+        if newest is None:
+            known = ", ".join(each.reference for each in versions)
+            raise InvalidInput(
+                f"There is no policy {name[:MAX_NAME]!r} yet.",
+                remedy=f"Name a base to start from: {known}.",
+                field="base",
+            )
+        return newest.policy

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spotlab.domain.access import Right
+from spotlab.domain.hardware import Hardware
 from spotlab.domain.instance_types import family_of
-from spotlab.domain.performance import PerformanceIndex, RelativePerformance, index_for
+from spotlab.domain.performance import (
+    Basis,
+    PerformanceIndex,
+    RelativePerformance,
+    index_for,
+    index_of,
+)
 from spotlab.domain.ports import Topic
 from spotlab.domain.throughput_file import parse_throughputs
 from spotlab.domain.throughputs import ALL_WORKLOADS, Throughput, ThroughputSet
+from spotlab.domain.workload import Workload
 from spotlab.errors import InvalidInput, NoMarketData, NotFound
 from spotlab.pipeline.score import hardware_of
 from spotlab.services.base import Service
@@ -62,18 +70,27 @@ class ThroughputService(Service):
     def index(self, workload: str = ALL_WORKLOADS) -> PerformanceIndex:
         """The performance index of a workload, as the next evaluation uses it.
 
+        Args:
+            workload: its name; "": no workload in particular, for which claims count.
         Raises:
             NotFound: no workload of that name.
             Forbidden: they may not read.
         """
-        newest = self.newest()
-        self._require_workload(workload)
-        return index_for(workload, newest)
+        newest, named = self.newest(), self._workload(workload)
+        hardware: Mapping[str, Hardware] = {}
+        with suppress(NoMarketData):
+            data = self.lab.market()
+            hardware = hardware_of(data.specs, data.prices)
+        if named is None:
+            return index_for(ALL_WORKLOADS, newest, hardware)
+        return index_of(named, newest, hardware)
 
     def compare(
         self, own_type: str, other_type: str, workload: str = ALL_WORKLOADS
     ) -> RelativePerformance:
         """The performance of a type relative to another, as the next evaluation uses it.
+
+        A claim that the workload does not count is named in the sentence.
 
         Raises:
             InvalidInput: one of them is no instance type.
@@ -86,11 +103,12 @@ class ThroughputService(Service):
                 raise InvalidInput(
                     f"{each!r} is a family.", remedy=f"Use a type such as {each}.large."
                 )
-        index = self.index(workload)
-        with suppress(NoMarketData):
-            data = self.lab.market()
-            index = index.with_sizes(hardware_of(data.specs, data.prices))
-        return index.relative(own_type, other_type)
+        found = self.index(workload).relative(own_type, other_type)
+        claimed = PerformanceIndex().relative(own_type, other_type)
+        if found.basis is Basis.UNKNOWN and claimed.basis is Basis.CLAIMED:
+            note = f"AWS claims {claimed.figures} ({claimed.source}); {workload} counts no claims."
+            return replace(found, not_counted=note)
+        return found
 
     def import_file(
         self, content: bytes, workload: str = ALL_WORKLOADS, unit: str = "", reason: str = ""
@@ -135,7 +153,7 @@ class ThroughputService(Service):
             Forbidden: they may not change instances of every account.
         """
         self.principal.require_everywhere(Right.CHANGE_INSTANCES)
-        self._require_workload(workload)
+        self._workload(workload)  # raises NotFound
         not_in_market = self._not_in_market(throughputs)
         saved = self.lab.store.throughputs.save(
             workload, throughputs, unit, self.by(reason), expected_version
@@ -164,12 +182,14 @@ class ThroughputService(Service):
         self.lab.bus.publish(Topic.FLEET)
         return newest[workload]
 
-    def _require_workload(self, workload: str) -> None:
-        names = self.lab.store.workloads.newest()
-        if workload and workload not in names:
+    def _workload(self, name: str) -> Workload | None:
+        """The newest version of a workload; None for "". Raises NotFound."""
+        workloads = self.lab.store.workloads.newest()
+        if name and name not in workloads:
             raise NotFound(
-                f"There is no workload {workload!r}.", remedy=f"Available: {', '.join(names)}."
+                f"There is no workload {name!r}.", remedy=f"Available: {', '.join(workloads)}."
             )
+        return workloads.get(name)
 
     def _not_in_market(self, throughputs: Sequence[Throughput]) -> tuple[str, ...]:
         try:

@@ -178,7 +178,8 @@ class WhatIfService(Service):
         fleet, _ = self._prepared(instance_ids)
         found: dict[str, set[float]] = {name: set() for name in KNOBS}
         for name, value in self.policy().as_dict().items():
-            found[name].add(value)
+            if name in found:
+                found[name].add(value)
         for each in fleet.instances:
             workload = each.applied.workload
             found["horizon_h"].add(workload.horizon_h)

@@ -116,14 +116,18 @@ class WorkloadService(Service):
             check_zones(workload.zones, workload.regions or known)
 
     def known_regions(self, wanted: Sequence[str] = ()) -> set[str]:
-        """The regions of AWS's price lists, of the fleet and of the market.
+        """The regions of AWS's price lists, of the accounts that the user sees and of the market.
 
         Args:
             wanted: the market is read only if one of these is not known without it.
+        Raises:
+            Forbidden: they may not read.
         """
-        fleet = self.lab.store.fleet
-        known = {*LOCATIONS, *(each.pool.region for each in fleet.instances(active_only=False))}
-        known |= {region for account in fleet.accounts() for region in account.regions}
+        self.require(Right.READ)
+        fleet, sees = self.lab.store.fleet, self.principal.sees
+        instances = fleet.instances(active_only=False)
+        known = {*LOCATIONS, *(each.pool.region for each in instances if sees(each.account))}
+        known |= {r for account in fleet.accounts() if sees(account.name) for r in account.regions}
         if not known.issuperset(wanted):
             with contextlib.suppress(NoMarketData):
                 known |= set(self.lab.market().prices["region"].unique())

@@ -17,10 +17,13 @@ from spotlab.domain.decision import (
     Decision,
     Experiment,
     Instance,
+    Lifecycle,
     Requirements,
     RunReference,
     StageTrace,
     Verdict,
+    alternative_saving,
+    saving,
 )
 from spotlab.domain.market import MarketName
 from spotlab.domain.policy import PolicyParams
@@ -39,9 +42,14 @@ _DERIVED: Final = frozenset({"features", "sources", "reasons"})
 _NOT_YET: Final = {"ceiling_hysteresis_fraction": 0.0}
 """Policy parameters that older decisions were made without, with the value that has no effect."""
 _NOT_DERIVED: Final = UnpackedCandidates((), None, None)
-SUMMARY: Final[tuple[ColumnElement[Any], ...]] = tuple(
-    col(getattr(ExperimentRow, _COLUMN_OF.get(field.name, field.name))).label(field.name)
-    for field in fields(ExperimentSummary)
+_NO_COLUMN: Final = frozenset({"alternative_saving_usd_per_hour", "lifecycle"})
+SUMMARY: Final[tuple[ColumnElement[Any], ...]] = (
+    *(
+        col(getattr(ExperimentRow, _COLUMN_OF.get(field.name, field.name))).label(field.name)
+        for field in fields(ExperimentSummary)
+        if field.name not in _NO_COLUMN
+    ),
+    col(ExperimentRow.instance)["lifecycle"].as_string().label("lifecycle"),
 )
 """The columns of a summary, named like its fields; the candidates are not among them."""
 
@@ -80,7 +88,7 @@ def to_row(experiment: Experiment) -> ExperimentRow:
         degraded=list(experiment.degraded),
         error=experiment.error,
         policy_version=experiment.policy_version,
-        instance={},
+        instance={"lifecycle": instance.lifecycle},
         policy={},
         requirements={},
         dropped={},
@@ -205,13 +213,19 @@ def _workload(inputs: Mapping[str, Any]) -> AppliedWorkload:
 def to_summary(row: Row[Any]) -> ExperimentSummary:
     """A summary, from a row of the SUMMARY columns."""
     values = row._asdict()
-    decision = values["decision"]
+    decision = None if values["decision"] is None else Decision(values["decision"])
+    compared, lifecycle = values["saving_usd_per_hour"], Lifecycle(values["lifecycle"])
+    on_demand = lifecycle is Lifecycle.ON_DEMAND  # then its pool is one that it does not use
     return ExperimentSummary(
         **{
             **values,
             "market": MarketName(values["market"]),
-            "decision": None if decision is None else Decision(decision),
+            "decision": decision,
             "degraded": tuple(values["degraded"]),
+            "saving_usd_per_hour": saving(decision, compared),
+            "alternative_saving_usd_per_hour": alternative_saving(decision, compared),
+            "lifecycle": lifecycle,
+            **({"risk": None, "spot_price_usd_per_hour": None} if on_demand else {}),
         }
     )
 

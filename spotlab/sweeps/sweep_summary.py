@@ -42,6 +42,11 @@ class SweepFigures:
         return len(self.windows) < self.total_windows
 
     @property
+    def blocks(self) -> int:
+        """Number of blocks that the bootstrap draws from."""
+        return int(self.summary["blocks"])
+
+    @property
     def main_policy(self) -> str:
         """The policy of the headline: SpotLab's, else the one with the least regret."""
         ours = [name for name in self.policies if name.startswith(SPOTLAB)]

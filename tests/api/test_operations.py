@@ -112,9 +112,12 @@ def test_the_pipeline_is_told_before_and_after_a_decision(ask: ApiClient) -> Non
 def test_many_are_decided_about_only_as_far_as_they_are_seen(ask: ApiClient) -> None:
     named = ask("POST", "/evaluations", json={"instance_ids": [WEB, FLEET[1][0]]}).json()
     assert [e["instance_id"] for e in named["experiments"]] == [WEB, FLEET[1][0]]
-    every = ask("POST", "/evaluations", "own", json={}).json()["experiments"]
+    answer = ask("POST", "/evaluations", "own", json={}).json()
+    every = answer["experiments"]
     assert {e["account"] for e in every} == {"acme"}
     assert len(every) == 4
+    assert {losses["instances"] for losses in answer["spread"].values()} == {4}
+    assert answer["spread"]["before"]["expected"] >= 1.0
     too_many = {"instance_ids": [WEB] * 101}
     assert ask("POST", "/evaluations", json=too_many).status_code == 422
     foreign = ask("POST", "/evaluations", "own", json={"instance_ids": [WEB, FOREIGN]})
@@ -207,6 +210,10 @@ def test_candidates_meet_what_is_asked(ask: ApiClient) -> None:
     assert [c["pool"]["instance_type"] for c in arm["items"]] == ["m6g.large"]
     like = ask("GET", f"/candidates?instance_id={WEB}").json()
     assert like["requirements"]["vcpu_min"] == 2
+    own = ask("GET", f"/candidates?instance_id={FLEET[1][0]}&limit=100").json()
+    ranked = {c["pool"]["instance_type"] for c in own["items"]}
+    assert "m5.large" not in ranked, "older CPU generation than its own m6i"
+    assert "older CPU generation" in own["dropped"]
     both = ask("GET", f"/candidates?instance_id={WEB}&vcpu_min=8")
     assert (both.status_code, both.json()["type"]) == (422, "/api/docs#invalid-input")
 

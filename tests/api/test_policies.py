@@ -17,7 +17,8 @@ ANY = {"If-Match": "*"}
 
 
 def saved(ask: ApiClient, **parameters: float) -> dict[str, Any]:
-    body = {"name": "cautious", "description": "Fewer moves.", "parameters": parameters}
+    body = {"name": "cautious", "base": "default", "parameters": parameters}
+    body |= {"description": "Fewer moves."}
     answer = ask("POST", "/policies", "operator", json=body | {"reason": "a test"})
     assert answer.status_code == 201, answer.text
     found: dict[str, Any] = answer.json()
@@ -101,7 +102,8 @@ def test_a_draft_is_the_next_version_of_the_one_expected(ask: ApiClient) -> None
         ({"name": "a b"}, 422, "name"),
         ({"name": "x", "parameters": {"risk_ceiling": 2}}, 422, "risk_ceiling"),
         ({"name": "x", "parameters": {"horizon_h": 2}}, 422, "horizon_h"),
-        ({"name": "x"}, 422, "Nothing was given to change"),
+        ({"name": "default"}, 422, "Nothing differs from default@1"),
+        ({"name": "x", "parameters": {"cooldown_h": 1}}, 422, "Name a base to start from"),
         ({"name": "x", "base": "nobody", "parameters": {"cooldown_h": 1}}, 404, "'nobody'"),
     ],
 )

@@ -64,6 +64,12 @@ def test_a_fresh_home_decides_about_the_whole_fleet(run: Run, at_home: Path) -> 
     assert not any(decision["degraded"] for decision in decisions)
     assert {decision["market"] for decision in decisions} == {"simulated"}
     assert all(decision["candidates_evaluated"] > 0 for decision in decisions)
+    before, after = (document["spread"][when] for when in ("before", "after"))
+    assert before["instances"] == after["instances"] == FLEET_SIZE
+    assert 1 <= before["largest"] <= before["on_spot"]
+    assert set(after["pool"]) == {"region", "availability_zone", "instance_type"}
+    assert after["expected"] >= 1.0
+    assert document["spread"]["correlation"]["source"]
     assert (at_home / "spotlab.db").is_file()
 
 

@@ -49,7 +49,9 @@ def test_the_built_in_policy_is_active_and_shown_with_units(
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_every_parameter_is_set_by_an_option(run: Run, name: str) -> None:
-    code, document = run("policies", "set", "odd", f"--{name.replace('_', '-')}", "0.5")
+    code, document = run(
+        "policies", "set", "odd", "--base", "default", f"--{name.replace('_', '-')}", "0.5"
+    )
     assert code == 0
     saved = document["policy"]
     assert (saved["reference"], saved["state"], saved[name]) == ("odd@1", "draft", 0.5)
@@ -59,7 +61,7 @@ def test_every_parameter_is_set_by_an_option(run: Run, name: str) -> None:
 
 
 def test_a_change_is_the_next_version_of_the_newest(run: Run) -> None:
-    run("policies", "set", "cautious", "--cooldown-h", "12", "--description", "Fewer moves.")
+    run("policies", "set", "cautious", "--base", "default", "--cooldown-h", "12")
     _, second = run("policies", "set", "cautious", "--risk-ceiling", "0.003")
     assert (second["policy"]["cooldown_h"], second["policy"]["version"]) == (12.0, 2)
     _, other = run("policies", "set", "cautious", "--base", "default", "--risk-ceiling", "0.004")
@@ -68,7 +70,17 @@ def test_a_change_is_the_next_version_of_the_newest(run: Run) -> None:
 
 def test_a_policy_decides_in_shadow_then_previewed_it_decides(run: Run) -> None:
     assert run("collect")[0] == 0
-    run("policies", "set", "still", "--min-saving-fraction", "1", "--risk-ceiling", "1")
+    run(
+        "policies",
+        "set",
+        "still",
+        "--base",
+        "default",
+        "--min-saving-fraction",
+        "1",
+        "--risk-ceiling",
+        "1",
+    )
     assert run("policies", "shadow", "still", "--reason", "to compare")[0] == 0
     _, first = run("evaluate", "--all")
     moves = sum(each["decision"] != "STAY" for each in first["decisions"])
@@ -95,7 +107,7 @@ def test_a_policy_decides_in_shadow_then_previewed_it_decides(run: Run) -> None:
 
 def test_score_uses_the_active_policy_or_the_one_that_is_named(run: Run) -> None:
     run("collect")
-    run("policies", "set", "strict", "--risk-ceiling", "0.000001")
+    run("policies", "set", "strict", "--base", "default", "--risk-ceiling", "0.000001")
     _, default = run("score")
     _, strict = run("score", "--policy", "strict")
     assert default["candidates_found"] > strict["candidates_found"] == 0
@@ -120,7 +132,7 @@ def test_an_activation_shows_the_preview_and_asks(
     typed: str,
     code: int,
 ) -> None:
-    run("policies", "set", "still", "--min-saving-fraction", "1")
+    run("policies", "set", "still", "--base", "default", "--min-saving-fraction", "1")
     monkeypatch.setattr("sys.stdin", Terminal(typed))
     assert main(["policies", "activate", "still", "--reason", "a test"]) == code
     asked = capsys.readouterr().err
@@ -134,10 +146,11 @@ def test_an_activation_shows_the_preview_and_asks(
     [
         (("show", "laundry"), 1, "There is no policy 'laundry'. Available: default"),
         (("show", "default@7"), 1, "Policy 'default' has no version '7'"),
-        (("set", "default"), 1, "Nothing was given to change"),
-        (("set", "a b", "--cooldown-h", "1"), 1, "is not a policy's name"),
+        (("set", "default"), 1, "Nothing differs from default@1"),
+        (("set", "a b", "--base", "default"), 1, "is not a policy's name"),
+        (("set", "x", "--cooldown-h", "1"), 1, "Name a base to start from: default@1"),
         (("set", "x", "--base", "nobody"), 1, "There is no policy 'nobody'"),
-        (("set", "x", "--description", "a\u202eb"), 1, "has invisible characters"),
+        (("set", "default", "--description", "a\u202eb"), 1, "has invisible characters"),
         (("shadow", "default"), 1, "Policy default@1 is active. Activate another version"),
         (("retire", "default"), 1, "Activate another version"),
         (("activate", "default", "--reason", "x", "--yes"), 1, "is already active"),

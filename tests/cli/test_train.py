@@ -101,6 +101,8 @@ def test_without_a_task_every_task_is_trained(run: Run, monkeypatch: pytest.Monk
         return cli_train.TRAINERS["advisor"](replace(wish, version="9.9.9"), tell)
 
     monkeypatch.setitem(cli_train.TRAINERS, "capacity", capacity)
+    for rule in ("advisor-persistence", "capacity-streak", "capacity-pool-rate"):
+        monkeypatch.delitem(cli_train.TRAINERS, rule)
     code, document, output = run(task="")
 
     assert code == 0
@@ -108,6 +110,14 @@ def test_without_a_task_every_task_is_trained(run: Run, monkeypatch: pytest.Monk
     assert [model["version"] for model in document["models"]] == ["1.2.0", "9.9.9"]
     assert asked[0].data == ()
     assert "capacity: Writing the artefact" in output
+
+
+def test_the_rule_of_the_last_bucket_is_a_candidate_like_any_model(run: Run) -> None:
+    code, document, _ = run(task="advisor-persistence")
+    assert code == 0
+    assert (document["name"], document["version"]) == ("advisor-persistence", "1.0.0")
+    assert document["state"] == "candidate"
+    assert 0.0 < document["metrics"]["model"]["brier"] < 0.3
 
 
 def test_a_version_is_never_written_over(run: Run) -> None:

@@ -136,3 +136,22 @@ def test_wrong_input_is_named_and_nothing_is_saved(
 def test_the_loss_of_work_is_given_once(run: Run) -> None:
     with pytest.raises(SystemExit):
         run("set", "default", "--work-lost-h", "1", "--checkpoint-interval-h", "2")
+
+
+def test_a_dry_run_shows_what_would_change_and_saves_nothing(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["evaluate", "--all", "--json"])
+    capsys.readouterr()
+    code, document = run("set", "default", "--fixed-usd", "10000", "--dry-run")
+    assert code == 0
+    found = document["consequence"]
+    assert (found["assigned"], found["instances"]) == (True, 24)
+    assert found["changed"]
+    assert {each["after"].split()[0] for each in found["changed"]} <= {
+        "STAY",
+        "SWITCH",
+        "FALLBACK_ONDEMAND",
+    }
+    assert all(each["before"] != each["after"] for each in found["changed"])
+    assert run("show", "default")[1]["versions"][0]["version"] == 1

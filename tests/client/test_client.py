@@ -124,7 +124,9 @@ def test_everything_is_read_as_typed_values(lab: SpotLab) -> None:
 
 
 def test_a_policy_is_drafted_compared_and_activated(lab: SpotLab) -> None:
-    draft = lab.policies.save("bold", {"risk_ceiling": 1.0}, description="More risk.")
+    draft = lab.policies.save(
+        "bold", {"risk_ceiling": 1.0}, base="default", description="More risk."
+    )
     assert (draft.reference, draft.state) == ("bold@1", "draft")
     assert lab.policies.get("bold") == draft
     assert [each.name for each in lab.policies.diff("bold").differences] == ["risk_ceiling"]

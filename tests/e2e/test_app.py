@@ -22,6 +22,7 @@ PAGES = (
     "/workloads?workload=default",
     "/what_if",
     "/what_if?risk_ceiling=0.02&interruption_usd=5",
+    "/candidates?vcpu=4&memory=16&pool=us-east-1:us-east-1a:m5.xlarge:Linux",
     "/explanations",
     "/experiments",
     "/experiments?id=1",
@@ -49,12 +50,88 @@ def test_from_an_instance_to_its_why(page: Page, app_url: str) -> None:
 
     follow(page, "Candidates now")
     assert "instance=i-" in page.url
-    expect(page.locator("h1")).to_contain_text(re.compile("best of|None of"))
+    expect(page.locator("h1")).to_contain_text(re.compile("[0-9]+ candidate|None of"))
 
     select_row(page, 0)
     follow(page, "Why this risk")
     expect(page.locator("h1")).to_contain_text("within 24 h")
     expect(page.get_by_text("Contributions to the risk of")).to_be_visible()
+
+    page.go_back()
+    settle(page)
+    assert "pool=" in page.url, "Back returns to the selected candidate"
+    expect(page.get_by_role("link", name="Why this risk")).to_be_visible()
+
+
+def test_a_candidate_is_chosen_by_keyboard_and_a_what_if_is_left_again(
+    page: Page, app_url: str
+) -> None:
+    open_path(page, f"{app_url}/candidates")
+    page.get_by_role("button", name="SWITCH").first.click()
+    expect(page.locator("h1")).to_contain_text("candidate")
+    settle(page)
+    derived = page.locator("h1").inner_text()
+    page.get_by_test_id("stDataFrame").first.locator("canvas").first.focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("link", name="Why this risk")).to_be_visible()
+    settle(page)
+    assert "pool=" in page.url
+
+    vcpu = page.get_by_role("combobox", name="Min. vCPU · derived")
+    vcpu.focus()
+    vcpu.press_sequentially("192")
+    vcpu.press("Enter")
+    expect(page.locator("h1")).to_contain_text("What if")
+    assert "vcpu=192" in page.url
+    page.get_by_role("button", name="Back to the derived requirements").click()
+    expect(page.locator("h1")).to_have_text(derived)
+    assert "vcpu" not in page.url
+
+
+def test_back_restores_search_and_the_open_instance(page: Page, app_url: str) -> None:
+    open_path(page, f"{app_url}/instances")
+    page.get_by_placeholder("name, type, zone, id").fill("checkout")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("4 of 24 instances")).to_be_visible()
+    select_row(page, 1)
+    expect(page.get_by_role("button", name="Close")).to_be_visible()
+    settle(page)
+    name = page.get_by_role("heading", level=2).inner_text()
+    follow(page, "Open the decision")
+    page.go_back()
+    expect(page.get_by_role("heading", name=name, level=2)).to_be_visible()
+    expect(page.get_by_text("4 of 24 instances")).to_be_visible()
+    expect(page.get_by_placeholder("name, type, zone, id")).to_have_value("checkout")
+
+
+def test_by_keyboard_the_next_row_opens_beside_the_table(page: Page, app_url: str) -> None:
+    page.set_viewport_size({"width": 1440, "height": 900})
+    open_path(page, f"{app_url}/instances")
+    select_row(page, 0)
+    heading = page.get_by_role("heading", level=2)
+    expect(heading).to_be_in_viewport()
+    settle(page)
+    first = heading.inner_text()
+    page.keyboard.press("ArrowDown")
+    expect(heading).not_to_have_text(first)
+    expect(heading).to_be_in_viewport()
+    assert "instance=i-" in page.url
+
+
+def test_a_narrow_screen_shows_decisions_first_and_details_at_once(
+    page: Page, app_url: str
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_path(page, f"{app_url}/instances")
+    expect(page.get_by_test_id("stDataFrame").first).to_be_in_viewport()
+    expect(page.get_by_placeholder("name, type, zone, id")).to_be_hidden()
+    page.get_by_text("Filters", exact=True).click()
+    expect(page.get_by_placeholder("name, type, zone, id")).to_be_visible()
+    page.get_by_text("Filters", exact=True).click()
+    select_row(page, 0)
+    expect(page.get_by_role("button", name="Close")).to_be_in_viewport()
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_role("button", name="Close")).to_have_count(0)
 
 
 @pytest.mark.parametrize("path", PAGES)

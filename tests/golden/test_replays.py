@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from spotlab.domain.decision import Decision, Experiment
 from spotlab.domain.market import FeedKind, Snapshot
+from spotlab.errors import NotAvailable
 from spotlab.pipeline.replay import (
     differences,
     opened,
@@ -105,6 +106,11 @@ def test_each_replays_after_an_upgrade_from_the_former_schema(tmp_path: Path) ->
         again = replay(recorded, restored(store, recorded))
         assert differences(recorded, again) == (), experiment.experiment_id
         identical += 1
+    other = replay(recorded, scored_by(store, recorded, DearModel()))
+    assert other.experiment.model == "priced@2"
+    recorded = replace(recorded, feature_names=("vcpu_count",))
+    with pytest.raises(NotAvailable, match="uses features that were not recorded with decision"):
+        scored_by(store, recorded, DearModel())
     store.close()
     assert identical == 200
 

@@ -49,7 +49,7 @@ def test_a_cell_and_its_result_survive_pickle_and_json(workload: DeadlineJob | S
 def test_the_summary_has_the_stable_keys_and_adds_up() -> None:
     rows = results(JOB, ["on_demand", "spot_greedy", "oracle"])
     found = summarise(rows)
-    assert set(found) == {"workload", "windows", "oracle", "policies"}
+    assert set(found) == {"workload", "windows", "blocks", "oracle", "policies"}
     assert (found["workload"], found["windows"]) == ("deadline", 9)
     figures = found["policies"]["spot_greedy"]
     assert set(figures) == {

@@ -25,7 +25,7 @@ def test_a_value_that_is_the_same_on_both_is_not_set_against_itself() -> None:
         Difference(told("us-east-1a", 0.0), told("us-east-1b", 0.19), 0.0, changes)
     )
     assert said[1].startswith("Its interruption bucket last month is 15-20 % for both, but has")
-    assert "is 1.5 compared with 3.3: safer" in said[2]
+    assert "is about 10-15 % compared with about 15-20 %: safer" in said[2]
 
 
 def test_a_price_gap_is_told_in_percent_and_not_as_a_logarithm() -> None:

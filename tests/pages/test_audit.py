@@ -19,7 +19,7 @@ def test_changes_are_found_again_and_a_broken_chain_is_told(lab: Lab, open_page:
     entries = lab.store.audit.count()
     app = open_page("audit")
     assert app.title[0].value == f"{entries} changes recorded, and the hash chain is intact"
-    app.text_input(key="who").set_value("ben").run()
+    app.text_input(key="pick who").set_value("ben").run()
     table = app.dataframe[0].value
     assert list(table["action"]) == ["user.change"]
     assert list(table["change"]) == ["role: viewer → operator"]
@@ -29,7 +29,7 @@ def test_changes_are_found_again_and_a_broken_chain_is_told(lab: Lab, open_page:
     app.run()
     assert app.header[0].value == f"#{number} user.change"
     assert "she is on call" in said(app)
-    app.selectbox(key="about").set_value("account").run()
+    app.selectbox(key="pick about").set_value("account").run()
     assert "the filters exclude all of them" in said(app)
 
     file = view.exported(Services(lab, ANA).audit.list()).frame

@@ -3,41 +3,181 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import timedelta
 
 import pandas as pd
 import pytest
 
-from spotlab.domain.decision import Requirements
+from spotlab.access.authentication import LOCAL_ADMINISTRATOR
+from spotlab.domain.decision import Decision, Requirements
 from spotlab.domain.market import Pool
 from spotlab.domain.placement import PlacementResponse, Placements
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.replay import open_experiment
-from spotlab.ui.candidates import placement_scores
+from spotlab.scheduling.first_run import get_ready
+from spotlab.services import Services
+from spotlab.ui.candidates import placement_scores, summary
 from spotlab.ui.candidates import table as candidates_table
-from spotlab.ui.common import widgets
-from tests.pages.conftest import Open, said
+from spotlab.ui.common import session, widgets
+from spotlab.ui.common.formatting import age, usd_per_hour
+from tests.pages.conftest import Open, button, said
 from tests.support.lab import FLEET, DictStore
 
 WEB_1, TRAIN_1 = FLEET[0][0], FLEET[3][0]
 
 
-def test_ranks_every_pool_when_nothing_is_asked(lab: Lab, open_page: Open) -> None:
+def test_nothing_asked_offers_instances_that_should_move_and_sizes(
+    lab: Lab, open_page: Open
+) -> None:
     app = open_page("candidates")
-    ranking = lab.rank(Requirements())
+    assert app.title[0].value == "Choose an instance or a size to rank 12 pools in 1 region"
+    assert not app.dataframe, "the cheapest pool of all sizes answers no question"
+    moving = [
+        each
+        for each in lab.store.ledger.latest_per_instance().values()
+        if each.decision is Decision.SWITCH
+    ]
+    best = max(moving, key=lambda each: each.saving_usd_per_hour or 0.0)
+    app.button[0].click().run()
+    assert app.query_params["instance"] == best.instance_id
+    assert len(app.dataframe[0].value)
+
+
+def test_a_size_is_ranked_for_no_instance(lab: Lab, open_page: Open) -> None:
+    app = button(open_page("candidates"), "At least 2 vCPU and 8 GiB").click().run()
+    assert (app.query_params["vcpu"], app.query_params["memory"]) == ("2", "8")
+    ranking = lab.rank(Requirements(vcpu_min=2, memory_gb_min=8))
     table = app.dataframe[0].value
     assert list(table["rank"]) == list(range(1, len(ranking.candidates) + 1))
     assert table["cost"].is_monotonic_increasing
-    assert f"best of {len(ranking.candidates)} candidates" in app.title[0].value
+    assert f"lowest expected cost of {len(ranking.candidates)} candidates" in app.title[0].value
     assert f"{len(ranking.candidates)} of 12 pools" in said(app)
 
 
-def test_an_instance_brings_its_own_requirements(lab: Lab, open_page: Open) -> None:
+def test_the_filters_show_the_derived_requirements_of_an_instance(
+    lab: Lab, open_page: Open
+) -> None:
     app = open_page("candidates", instance=WEB_1)
     assert app.selectbox(key="pick instance").value == WEB_1
-    assert "at least 2 vCPU" in said(app)
+    filters = {box.label: box.value for box in [*app.selectbox, *app.multiselect]}
+    assert filters["Region · derived"] == ["us-east-1"]
+    assert filters["Min. vCPU · derived"] == "2"
+    assert filters["Min. GiB · derived"] == "8"
+    assert filters["Architecture · derived"] == "x86_64"
+    assert filters["Burstable · derived"] == "without"
+    assert filters["Family"] == []
+    assert "derived from m5.large and the workload default" in said(app)
     assert set(app.dataframe[0].value["architecture"]) == {"x86_64"}
     assert "t3.large" not in set(app.dataframe[0].value["type"])
+    assert set(app.query_params) == {"instance"}, "what is derived is not in the URL"
+
+
+def test_a_changed_filter_is_a_what_if_with_a_way_back(lab: Lab, open_page: Open) -> None:
+    app = open_page("candidates", instance=WEB_1)
+    derived = app.title[0].value
+    app.selectbox(key="filter arch").select("arm64").run()
+    assert app.title[0].value.startswith("What if: web-1")
+    assert "What-if: changed here: Architecture." in said(app)
+    assert set(app.dataframe[0].value["type"]) == {"m6g.large"}
+    assert app.query_params["arch"] == "arm64"
+    button(app, "Back to the derived requirements").click().run()
+    assert app.title[0].value == derived
+    assert "arch" not in app.query_params
+    assert app.selectbox(key="filter arch").value == "x86_64"
+
+
+def test_another_instance_brings_its_own_requirements(lab: Lab, open_page: Open) -> None:
+    app = open_page("candidates", instance=WEB_1, arch="arm64", memory="64")
+    app.selectbox(key="pick instance").select(TRAIN_1).run()
+    assert set(app.query_params) == {"instance"}
+    assert "What if" not in app.title[0].value
+    assert app.selectbox(key="filter memory").value == "16"
+
+
+def test_an_emptied_filter_lifts_the_derived_requirement(lab: Lab, open_page: Open) -> None:
+    app = open_page("candidates", instance=WEB_1)
+    app.selectbox(key="filter burstable").set_value(None).run()
+    assert app.query_params["burstable"] == "any"
+    assert "t3.large" in set(app.dataframe[0].value["type"])
+    app.selectbox(key="filter burstable").select("without").run()
+    assert "burstable" not in app.query_params
+    assert "What if" not in app.title[0].value
+
+
+def test_a_filter_that_the_market_does_not_have_is_removed_from_the_url(
+    lab: Lab, open_page: Open
+) -> None:
+    app = open_page("candidates", instance=WEB_1, arch="pdp11", region="moon-1")
+    assert set(app.query_params) == {"instance"}
+    assert "What if" not in app.title[0].value
+
+
+def test_the_saving_is_that_of_the_decision(lab: Lab, open_page: Open) -> None:
+    app = open_page("candidates", instance=WEB_1)
+    newest = lab.store.ledger.latest_per_instance()[WEB_1]
+    saving = usd_per_hour(newest.saving_usd_per_hour)
+    assert saving in app.title[0].value
+    ranked = sum(c.rank > 0 for c in lab.store.ledger.get(newest.experiment_id).candidates)
+    assert f"{ranked} candidates" in app.title[0].value
+    assert f"Decision #{newest.experiment_id}" in said(app)
+    assert "used the same prices" in said(app)
+    assert f"saving {saving}, of {ranked} candidates" in said(app)
+
+
+def test_the_workload_is_read_once(
+    lab: Lab, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.first_run().wait(30)
+    reads, store = [], type(lab.store.workloads)
+    newest = store.newest
+    monkeypatch.setattr(store, "newest", lambda self: reads.append(1) or newest(self))
+    app = open_page("candidates", instance=WEB_1)
+    assert not app.exception
+    assert len(reads) == 1
+
+
+def test_a_decision_on_older_prices_says_both_ages(lab: Lab, open_page: Open) -> None:
+    get_ready(lab)
+    newest = lab.store.ledger.get(lab.store.ledger.latest_per_instance()[WEB_1].experiment_id)
+    decided, _ = Services(lab, LOCAL_ADMINISTRATOR).market.decide(newest.instance)
+    later = lab.clock.now() + timedelta(minutes=12)
+    assert decided.verdict is not None
+    assert decided.verdict.chosen is not None
+    source = decided.verdict.chosen.sources[0]
+    fresh = replace(source, event_time=source.event_time + timedelta(minutes=7))
+    chosen = replace(decided.verdict.chosen, sources=(fresh,))
+    on_newer_prices = replace(decided, verdict=replace(decided.verdict, chosen=chosen))
+    text = summary.last_decision(newest, on_newer_prices, later)
+    old = age((later - source.event_time).total_seconds())
+    new = age((later - fresh.event_time).total_seconds())
+    assert f"used prices that are now {old} old" in text
+    assert f"This page uses prices that are {new} old, so the numbers may differ." in text
+
+
+def test_the_price_of_safety_is_named_above_the_table(lab: Lab, open_page: Open) -> None:
+    app = open_page("candidates", instance=WEB_1, extra="100")
+    words = said(app)
+    for title in ("Cheapest", "Safest for up to 100 % more", "Best compromise"):
+        assert title in words
+    table = app.dataframe[0].value
+    cheapest = table.sort_values("price").iloc[0]
+    assert f"**{cheapest['type']} in {cheapest['zone']}**" in words
+    assert "Compared with web-1 now: " in words
+    assert "All three are below the risk ceiling of 0.75 % in 24 h" in words
+
+
+def test_the_selected_pool_is_in_the_url(lab: Lab, open_page: Open) -> None:
+    chosen = "us-east-1:us-east-1b:m6i.large:Linux"
+    app = open_page("candidates", instance=WEB_1, pool=chosen)
+    assert any("m6i.large in us-east-1b" in header.value for header in app.header)
+    assert "Spot price 0.0391 USD/h" in said(app)
+    assert app.query_params["pool"] == chosen
+
+
+def test_a_pool_that_is_not_in_the_market_is_said(lab: Lab, open_page: Open) -> None:
+    app = open_page("candidates", instance=WEB_1, pool="us-east-1:us-east-1b:no.such:Linux")
+    assert "The market has no pool us-east-1:us-east-1b:no.such:Linux." in said(app)
 
 
 def test_expected_costs_agree_with_the_recorded_decision(lab: Lab, open_page: Open) -> None:
@@ -62,7 +202,7 @@ def test_no_pool_left_says_what_to_do(lab: Lab, open_page: Open) -> None:
 
 def test_degraded_market_is_said(lab: Lab, online: DictStore, open_page: Open) -> None:
     online.down = True
-    app = open_page("candidates")
+    app = open_page("candidates", vcpu="1")
     assert any("SQL archive" in box.value for box in app.warning)
     assert len(app.dataframe[0].value)
 
@@ -96,7 +236,7 @@ def keep_placement(lab: Lab, age_h: float = 2.0, **scores: int) -> None:
 
 def test_each_candidate_has_its_placement_score_or_why_not(lab: Lab, open_page: Open) -> None:
     keep_placement(lab, a=8)
-    app = open_page("candidates")
+    app = open_page("candidates", vcpu="1")
     table = app.dataframe[0].value.set_index(["type", "zone"])["placement"]
     assert table.dtype == "float64", "scores are sorted as numbers"
     assert table["m6i.large", "us-east-1a"] == 8
@@ -106,7 +246,7 @@ def test_each_candidate_has_its_placement_score_or_why_not(lab: Lab, open_page: 
 
 def test_a_used_up_quota_is_shown_as_such(lab: Lab, open_page: Open) -> None:
     keep_placement(lab)
-    app = open_page("candidates")
+    app = open_page("candidates", vcpu="1")
     assert app.dataframe[0].value["placement"].isna().all()
     assert "Placement scores: none known; 6 refused by quota; 4 unknown." in said(app)
 

@@ -7,14 +7,18 @@ from datetime import timedelta
 
 from sqlalchemy import delete
 
+from spotlab.access.authentication import LOCAL_ADMINISTRATOR
+from spotlab.domain.decision import Decision
+from spotlab.domain.ports import ExperimentFilter
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.replay import open_experiment
 from spotlab.scheduling.first_run import get_ready
+from spotlab.services import Services
 from spotlab.store.engine import writing
 from spotlab.store.tables.market_runs import MarketRunRow
-from spotlab.ui.experiments import experiment_detail
-from tests.pages.conftest import Open, said
+from spotlab.ui.experiments import experiment_detail, table
+from tests.pages.conftest import Open, button, said
 from tests.support.lab import FLEET, DictStore
 
 WEB_1 = FLEET[0][0]
@@ -65,13 +69,64 @@ def test_a_decision_opens_whole(lab: Lab, open_page: Open) -> None:
     assert app.tabs[0].dataframe[0].value["rank"].iloc[0] == 1
 
 
-def test_a_selected_row_opens_its_decision(lab: Lab, open_page: Open) -> None:
-    app = open_page("experiments")
-    chosen = app.dataframe[0].value["id"].iloc[1]
+def test_a_selected_row_is_read_next_to_the_table_and_opens_whole(
+    lab: Lab, open_page: Open
+) -> None:
+    app = open_page("experiments", made="SWITCH")
+    chosen = int(app.dataframe[0].value["id"].iloc[1])
     app.session_state["history"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
     app.run()
     assert not app.exception
+    assert lab.store.ledger.get(chosen).verdict.reason in said(app)  # type: ignore[union-attr]
+    assert app.query_params["decision"] in (str(chosen), [str(chosen)])
+    button(app, "Open the decision").click().run()
     assert f"Decision #{chosen} " in said(app)
+    button(app, "All decisions").click().run()
+    assert list(app.dataframe[0].value["decision"].unique()) == ["▲ SWITCH"], "filters are kept"
+
+
+def test_the_headline_counts_the_latest_decision_of_each_instance(
+    lab: Lab, open_page: Open
+) -> None:
+    app = open_page("experiments")
+    once = app.title[0].value
+    evaluate_instances(lab)
+    assert "by the latest of each, 2 of 4 instances would move" in once
+    again = open_page("experiments").title[0].value
+    assert again.startswith("8 decisions")
+    assert "by the latest of each, 2 of 4 instances would move" in again
+
+
+def test_a_stay_saves_nothing_and_names_what_its_alternative_would(
+    lab: Lab, open_page: Open
+) -> None:
+    for page in ("experiments", "instances"):
+        rows = open_page(page).dataframe[0].value.set_index("decision")
+        assert (rows.loc[["● STAY"], "saving"] == 0).all()
+        assert rows.loc[["▲ SWITCH"], "alternative"].isna().all()
+
+
+def test_an_on_demand_instance_is_not_interrupted_wherever_it_is_shown(
+    lab: Lab, open_page: Open
+) -> None:
+    rows = open_page("experiments").dataframe[0].value.set_index("instance")
+    (batch_id,) = (instance_id for instance_id, name, _, _ in FLEET if name == "batch-1")
+    batch = lab.store.ledger.latest_per_instance()[batch_id]
+    assert rows.loc["batch-1", "from"].startswith("on-demand ")
+    assert batch.risk is None
+    assert batch.spot_price_usd_per_hour is None, "it does not use that pool"
+    app = open_page("experiments", id=str(batch.experiment_id))
+    sides = app.dataframe[0].value.set_index("what")
+    assert sides.loc["risk within 24 h", "current"] == "not interrupted"
+    assert sides.loc["expected cost", "current"] == sides.loc["on-demand price", "current"]
+
+
+def test_the_export_has_every_column_of_the_decisions_that_the_filters_leave(lab: Lab) -> None:
+    get_ready(lab)
+    services = Services(lab, LOCAL_ADMINISTRATOR)
+    frame = table.all_rows(services, ExperimentFilter(decision=Decision.SWITCH))
+    assert set(frame["decision"]) == {"SWITCH"}
+    assert {"model", "market", "shadow", "reason", "degraded"} <= set(frame.columns)
 
 
 def test_a_decision_that_is_not_there_is_explained(lab: Lab, open_page: Open) -> None:

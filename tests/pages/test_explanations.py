@@ -58,7 +58,7 @@ def test_a_stored_decision_explains_the_risk_it_was_made_with(lab: Lab) -> None:
     verdict = experiment.verdict
     assert verdict is not None
     assert verdict.chosen is not None
-    subject = view.of_experiment(experiment)
+    subject = view.of_experiment(experiment, lab.clock.now())
     told = explain(lab.model(subject.model), subject.frame, verdict.chosen.pool, subject.horizon_h)
     assert told.risk.value == pytest.approx(verdict.chosen.risk, rel=1e-12)
 

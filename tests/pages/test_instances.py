@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from streamlit.testing.v1 import AppTest
 
+from spotlab.domain.decision import Decision, Lifecycle
+from spotlab.domain.simultaneous_losses import describe
 from spotlab.runtime.lab import Lab
+from spotlab.scheduling.first_run import get_ready
+from spotlab.services import Services
+from spotlab.ui.instances import table
 from tests.pages.conftest import Open, finish, said
 from tests.support.lab import FLEET, DictStore
+from tests.support.people import ANA
 
 WEB_1 = FLEET[0][0]
 
@@ -30,19 +37,37 @@ def test_first_line_counts_the_moves_and_sums_the_savings(lab: Lab, open_page: O
     assert "a month" in app.title[0].value
 
 
+def test_a_caption_says_what_is_lost_together(lab: Lab, open_page: Open) -> None:
+    (caption,) = [each for each in open_page("instances").caption if "a pool fails" in each.value]
+    losses = Services(lab, ANA).instances.losses()
+    assert caption.value == describe(losses)
+    assert caption.value.startswith("If a pool fails, 1 of 4 instances is lost")
+    assert "launch probes of V100 and K80 pools" in caption.help
+
+
+def test_the_headline_counts_no_interruptions_of_on_demand_instances(lab: Lab) -> None:
+    get_ready(lab)
+    decisions = lab.store.ledger.latest_per_instance()
+    (batch,) = (d for d in decisions.values() if d.lifecycle is Lifecycle.ON_DEMAND)
+    moving = replace(batch, decision=Decision.SWITCH, chosen_risk=0.01, saving_usd_per_hour=0.1)
+    instance = lab.store.fleet.instance(batch.instance_id)
+    headline = table.headline([instance], {instance.instance_id: moving})
+    assert "expected interruptions 0.0 → 0.3 a month" in headline
+
+
 def test_every_instance_has_a_row_with_price_risk_and_decision(lab: Lab, open_page: Open) -> None:
-    table = open_page("instances").dataframe[0].value.set_index("name")
-    assert set(table.index) == {name for _, name, _, _ in FLEET}
-    assert table.loc["web-1", "price"] == 0.0412
-    assert table.loc["batch-1", "price"] == 0.192, "an on-demand instance costs its list price"
-    assert table.loc["web-1", "risk"] > table.loc["web-2", "risk"]
-    assert table.loc["web-1", "decision"] == "▲ SWITCH"
+    rows = open_page("instances").dataframe[0].value.set_index("name")
+    assert set(rows.index) == {name for _, name, _, _ in FLEET}
+    assert rows.loc["web-1", "price"] == 0.0412
+    assert rows.loc["batch-1", "price"] == 0.192, "an on-demand instance costs its list price"
+    assert rows.loc["web-1", "risk"] > rows.loc["web-2", "risk"]
+    assert rows.loc["web-1", "decision"] == "▲ SWITCH"
 
 
 def test_unknown_risk_is_missing_and_never_zero(lab: Lab, open_page: Open) -> None:
-    table = open_page("instances").dataframe[0].value.set_index("name")
-    assert table["risk"].isna().to_dict()["batch-1"]
-    assert not (table["risk"] == 0).any()
+    rows = open_page("instances").dataframe[0].value.set_index("name")
+    assert rows["risk"].isna().to_dict()["batch-1"]
+    assert not (rows["risk"] == 0).any()
 
 
 def test_filters_come_from_the_url_and_say_what_they_leave(lab: Lab, open_page: Open) -> None:
@@ -55,6 +80,40 @@ def test_selected_row_says_why(lab: Lab, open_page: Open) -> None:
     app = select(open_page("instances"), 0)
     reason = lab.store.ledger.latest_per_instance()[app_id(app)].reason
     assert reason in said(app)
+
+
+def test_movers_come_first_by_what_they_save(lab: Lab, open_page: Open) -> None:
+    rows = open_page("instances").dataframe[0].value
+    decisions = list(rows["decision"])
+    moves = decisions.count("▲ SWITCH")
+    assert decisions[:moves] == ["▲ SWITCH"] * moves
+    assert list(rows["saving"][:moves]) == sorted(rows["saving"][:moves], reverse=True)
+
+
+def test_the_open_instance_is_in_the_url_marked_and_closes(lab: Lab, open_page: Open) -> None:
+    app = open_page("instances", q="web", instance=WEB_1)
+    assert app_id(app) == WEB_1, "the address opens it, with the search"
+    assert len(app.dataframe[0].value) == 2
+    assert "Evaluate 1 selected" in [each.label for each in app.button]
+    app.button(key="close fleet").click().run()
+    assert not app.header
+    assert "instance" not in app.query_params
+    assert app.text_input(key="pick q").value == "web"
+
+
+def test_the_selection_follows_its_rows_when_the_filters_change(lab: Lab, open_page: Open) -> None:
+    app = open_page("instances")
+    names = list(app.dataframe[0].value["name"])
+    select(app, names.index("web-2"))
+    app.text_input(key="pick q").set_value("web-2").run()
+    assert app.header[0].value == "web-2"
+    assert app.session_state["fleet"]["selection"]["rows"] == [0]
+
+
+def test_an_unknown_instance_in_the_url_opens_nothing(lab: Lab, open_page: Open) -> None:
+    app = open_page("instances", instance="i-00000000000000000")
+    assert not app.exception
+    assert not app.header
 
 
 def app_id(app: AppTest) -> str:

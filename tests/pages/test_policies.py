@@ -84,7 +84,7 @@ def move(app: AppTest, label: str, reference: str, reason: str) -> AppTest:
 
 
 def test_a_change_of_state_needs_a_reason(lab: Lab, open_page: Open) -> None:
-    policies(lab).policies.save("still", STILL)
+    policies(lab).policies.save("still", STILL, base="default")
     app = move(open_page("policies", policy="still@1"), "Shadow", "still@1", "")
     assert "No decision changes." in said(app)
     button(app, "Shadow").click().run()
@@ -98,7 +98,7 @@ def test_a_change_of_state_needs_a_reason(lab: Lab, open_page: Open) -> None:
 
 def test_a_policy_in_shadow_shows_where_it_differs(lab: Lab, open_page: Open) -> None:
     services = policies(lab)
-    services.policies.save("still", STILL)
+    services.policies.save("still", STILL, base="default")
     services.policies.set_state("still", PolicyState.SHADOW)
     decided = services.instances.evaluate()
     app = open_page("policies", policy="still@1")
@@ -113,7 +113,7 @@ def test_a_policy_in_shadow_shows_where_it_differs(lab: Lab, open_page: Open) ->
 
 def test_a_policy_is_activated_only_after_its_preview(lab: Lab, open_page: Open) -> None:
     services = policies(lab)
-    services.policies.save("still", STILL)
+    services.policies.save("still", STILL, base="default")
     app = move(open_page("policies", policy="still@1"), "Activate", "still@1", "")
     decided = services.experiments.count()
     assert button(app, "Activate").disabled
@@ -132,7 +132,7 @@ def test_a_policy_is_activated_only_after_its_preview(lab: Lab, open_page: Open)
 
 def test_what_was_changed_meanwhile_is_not_overwritten(lab: Lab, open_page: Open) -> None:
     services = policies(lab)
-    services.policies.save("still", STILL)
+    services.policies.save("still", STILL, base="default")
     app = move(open_page("policies", policy="still@1"), "Shadow", "still@1", "to compare")
     services.policies.set_state("still", PolicyState.RETIRED)
     button(app, "Shadow").click().run()
@@ -141,7 +141,7 @@ def test_what_was_changed_meanwhile_is_not_overwritten(lab: Lab, open_page: Open
 
 
 def test_a_selected_row_is_in_the_address(lab: Lab, open_page: Open) -> None:
-    policies(lab).policies.save("still", STILL)
+    policies(lab).policies.save("still", STILL, base="default")
     app = open_page("policies")
     key = tables.key_of("policies", ["", "default@1", "still@1"])
     app.session_state[key] = select(1)
@@ -167,7 +167,7 @@ def test_only_allowed_changes_are_offered(
     moves: list[str],
     hint: str,
 ) -> None:
-    policies(lab).policies.save("still", STILL)
+    policies(lab).policies.save("still", STILL, base="default")
     open_pages_as(monkeypatch, who)
     app = open_page("policies", policy="still@1")
     assert not app.exception

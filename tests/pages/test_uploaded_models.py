@@ -51,7 +51,7 @@ def test_a_failure_is_an_error_state_and_then_the_champions_turn(lab: Lab, open_
     app = open_page("candidates", instance=WEB)
     assert not app.exception
     assert f"The assigned model {SENT} crashed (SIGSEGV) in its own process" in said(app)
-    assert "The champion's risks are used instead." in said(app)
+    assert ": the champion toy@1.0.0 is used instead." in said(app)
     app = open_page("explanations", instance=WEB, decision="now")
     assert "The champion's risks are explained instead." in said(app)
     assert not app.error

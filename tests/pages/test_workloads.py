@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spotlab.domain.access import Role
+from spotlab.domain.requirements import Requirements
 from spotlab.domain.workload import AssignmentScope
 from spotlab.runtime.lab import Lab
 from spotlab.services import Services
@@ -47,7 +48,7 @@ def test_a_change_shows_its_consequence_before_it_is_saved(lab: Lab, open_page: 
     app.number_input(key=f"{key_of(lab, 'default')} fixed_usd").set_value(1e6).run()
     assert not app.exception
     shown = said(app)
-    assert "An interruption costs 1e+06 USD and 0.6 h at the on-demand price." in shown
+    assert "An interruption costs 1,000,000 USD and 0.6 h at the on-demand price." in shown
     assert "Of the 4 instances that use it, " in shown
     assert "■ FALLBACK" in shown
     assert Services(lab, ANA).workloads.get("default").version == 1
@@ -87,6 +88,28 @@ def test_another_name_saves_a_new_workload(lab: Lab, open_page: Open) -> None:
     assert (saved.deadline_slack_h, saved.late_usd_per_hour) == (1.0, 30.0)
     assert app.query_params["workload"] == "render"
     assert app.header[0].value == "render@1"
+
+
+def test_hardware_places_and_requirements_are_saved(lab: Lab, open_page: Open) -> None:
+    app = open_page("workloads", workload="default")
+    key = key_of(lab, "default")
+    app.multiselect(key=f"{key} regions").set_value(["eu-west-1", "us-east-1"])
+    app.multiselect(key=f"{key} gpus").set_value(["a10g", "l4"])
+    app.number_input(key=f"{key} share").set_value(40.0)
+    app.checkbox(key=f"{key} keeps_bandwidth").set_value(True)
+    app.toggle(key=f"{key} own").set_value(True).run()
+    app.number_input(key=f"{key} vcpu_min").set_value(8.0)
+    app.selectbox(key=f"{key} burstable").set_value("excluded")
+    app.selectbox(key=f"{key} bucket").set_value(1).run()
+    assert not app.exception
+    app.text_input(key=f"{key} reason").set_value("as agreed")
+    button(app, "Save version 2").click().run()
+    saved = Services(lab, ANA).workloads.get("default")
+    assert saved.version == 2
+    assert saved.regions == ("eu-west-1", "us-east-1")
+    assert saved.hardware.equal_gpus == {"a10g", "l4"}
+    assert (saved.max_pool_share, saved.hardware.keeps_bandwidth) == (0.4, True)
+    assert saved.requirements == Requirements(vcpu_min=8.0, burstable=False, max_advisor_bucket=1)
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,7 @@ from spotlab.domain.decision import (
 )
 from spotlab.domain.market import Pool
 from spotlab.domain.policy import PolicyParams
-from spotlab.pipeline.evaluate import Evaluation, with_workload
-from spotlab.pipeline.policy import Situation, decide
+from spotlab.pipeline.evaluate import Evaluation
 from spotlab.pipeline.score import score_market
 from spotlab.pipeline.stage_trace import Tracer
 from spotlab.store import Store, open_store
@@ -63,23 +62,6 @@ def test_leaves_a_pool_over_the_risk_ceiling_for_one_of_the_same_architecture(st
 def test_the_ledger_gives_back_exactly_what_was_decided(store: Store) -> None:
     experiment = decided(store)
     assert store.ledger.get(experiment.experiment_id) == experiment
-
-
-def test_a_recorded_decision_replays_to_the_same_verdict(store: Store) -> None:
-    kept = store.ledger.get(decided(store).experiment_id)
-    assert kept.verdict is not None
-    assert kept.verdict.current is not None
-    others = [c for c in kept.candidates if c.rank > 0 and c.pool != kept.instance.pool]
-    situation = Situation(
-        instance=kept.instance,
-        current=kept.verdict.current,
-        best=min(others, key=lambda c: c.rank),
-        on_demand_usd_per_hour=kept.verdict.current.on_demand_price_usd_per_hour,
-        workload=kept.workload.workload,
-        last_switch_at=None,
-        now=kept.created_at,
-    )
-    assert with_workload(decide(situation, kept.policy), kept.workload) == kept.verdict
 
 
 def test_every_stage_is_traced_with_its_counts(store: Store) -> None:

@@ -16,6 +16,7 @@ from spotlab.domain.decision import (
     Instance,
     Lifecycle,
 )
+from spotlab.domain.hardware import HardwareTable
 from spotlab.domain.like_for_like import HardwareRule
 from spotlab.domain.market import MarketData, Pool
 from spotlab.domain.policy import PolicyParams
@@ -28,8 +29,8 @@ from spotlab.domain.workload import (
     Workload,
 )
 from spotlab.pipeline.evaluate import Evaluation, evaluate, rank_for
-from spotlab.pipeline.filter import requirements_of
-from spotlab.pipeline.score import score_market
+from spotlab.pipeline.filter import hardware_shortfalls, requirements_of
+from spotlab.pipeline.score import hardware_of, score_market
 from spotlab.pipeline.stage_trace import Tracer
 from tests.support.market import NOW, BucketModel, market_data
 
@@ -224,3 +225,36 @@ def test_what_an_hour_without_the_instance_costs_prevents_a_switch_for_a_small_s
         assert verdict is not None
         decisions.append(verdict.decision)
     assert decisions == [Decision.SWITCH, Decision.STAY]
+
+
+SPECS = pd.DataFrame(
+    {
+        "instance_type": ["m6i.large", "g5.xlarge", "no type"],
+        "vcpu": [2.0, 4.0, 1.0],
+        "memory_gb": [8.0, np.nan, 1.0],
+        "gpu_model": [None, "a10g", None],
+    }
+)
+PRICED = pd.DataFrame({"instance_type": ["m6i.large", "g5.xlarge", "c7g.large", "no type"]})
+
+
+def test_hardware_has_the_facts_that_are_known_of_each_priced_type() -> None:
+    found = hardware_of(SPECS, PRICED)
+    assert set(found) == {"m6i.large", "g5.xlarge", "c7g.large"}
+    assert (found["m6i.large"].vcpu, found["m6i.large"].gpu_model) == (2.0, None)
+    assert (found["g5.xlarge"].memory_gb, found["g5.xlarge"].gpu_model) == (None, "a10g")
+    assert found["c7g.large"].vcpu is None
+
+
+def test_hardware_is_cached_by_its_content() -> None:
+    found = hardware_of(SPECS, PRICED)
+    assert hardware_of(SPECS.copy(), PRICED.copy()) is found
+    larger = hardware_of(SPECS.assign(vcpu=[4.0, 4.0, 1.0]), PRICED)
+    assert larger != found
+    assert larger["m6i.large"].vcpu == 4.0
+    rule = HardwareRule()
+    worse = hardware_shortfalls("m6i.large", found, rule, None)
+    assert hardware_shortfalls("m6i.large", found, rule, None) is worse
+    assert "g5.xlarge" in worse
+    relaxed = hardware_shortfalls("m6i.large", larger, rule, None)
+    assert relaxed == hardware_shortfalls("m6i.large", HardwareTable(dict(larger)), rule, None)

@@ -8,17 +8,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from spotlab.domain.decision import Decision
+from spotlab.domain.decision import Decision, Experiment
 from spotlab.domain.interruptions import InterruptionKind
-from spotlab.domain.market import FeedKind, MarketName
-from spotlab.domain.outcomes import OutcomeState, Target
+from spotlab.domain.market import FeedKind, MarketName, Pool
+from spotlab.domain.outcomes import OutcomeState, ShadowDecision, Target
 from spotlab.domain.policy import DEFAULT_POLICY, PolicyState
 from spotlab.domain.ports import Topic
+from spotlab.domain.workload import AssignmentScope
 from spotlab.errors import FeedRefused, InvalidInput, NotFound
 from spotlab.inference import artefacts
+from spotlab.runtime import evaluation
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.outcomes import add_event, drift_report, outcomes_view, settle
@@ -65,13 +68,27 @@ def test_each_decision_has_its_challengers_beside_it(lab: Lab) -> None:
     experiments = evaluate_instances(lab)
     beside = lab.store.shadow_decisions.of([each.experiment_id for each in experiments])
     assert {each.model for each in experiments} == {"toy@1.0.0"}
-    assert [each.experiment_id for each in beside] == [each.experiment_id for each in experiments]
+    ids = sorted(each.experiment_id for each in experiments)
+    assert [each.experiment_id for each in beside] == ids, "moves are recorded after the others"
     assert {(each.model, each.champion) for each in beside} == {(CHALLENGER, "toy@1.0.0")}
     assert all(not each.error for each in beside)
     mine = {each.experiment_id: each for each in lab.store.ledger.list()}
     lower = [each.current_risk for each in beside if each.current_risk is not None]
     theirs = [mine[e.experiment_id].risk for e in beside if e.current_risk is not None]
     assert all(low < risk for low, risk in zip(lower, theirs, strict=True) if risk is not None)
+
+
+def test_challengers_cannot_get_what_the_decision_could_not_get(lab: Lab) -> None:
+    Services(lab, ANA).workloads.assign(
+        AssignmentScope.ACCOUNT, "acme", "stateful-server", "for a test"
+    )
+    taken = Pool("us-east-1", "us-east-1a", "m6i.large")
+    first, web = (replace(lab.store.fleet.instance(WEB), instance_id=i) for i in ("i-0", "i-1"))
+    lab.store.fleet.sync("acme", [replace(first, pool=taken), web])
+    (experiment,) = evaluate_instances(lab, ["i-1"])
+    (beside,) = lab.store.shadow_decisions.of([experiment.experiment_id])
+    assert taken.key in experiment.unavailable
+    assert beside.chosen_pool != taken.key
 
 
 def test_the_champion_runs_beside_an_instance_with_a_model_of_its_own(lab: Lab) -> None:
@@ -105,7 +122,9 @@ def test_the_active_policy_decides_and_is_recorded(lab: Lab) -> None:
     policies = Services(lab, ANA).policies
     (before,) = evaluate_instances(lab, [WEB])
     assert (before.policy_version, before.policy) == ("default@1", DEFAULT_POLICY.params)
-    saved = policies.save("still", {"min_saving_fraction": 1.0, "risk_ceiling": 1.0})
+    saved = policies.save(
+        "still", {"min_saving_fraction": 1.0, "risk_ceiling": 1.0}, base="default"
+    )
     policies.set_state("still", PolicyState.ACTIVE, "a test")
     (after,) = evaluate_instances(lab, [WEB])
     assert (after.policy_version, after.policy) == ("still@1", saved.policy.params)
@@ -116,9 +135,11 @@ def test_the_active_policy_decides_and_is_recorded(lab: Lab) -> None:
 
 def test_policies_in_shadow_decide_with_the_deciding_model_next_to_challengers(lab: Lab) -> None:
     services = Services(lab, ANA)
-    services.policies.save("still", {"min_saving_fraction": 1.0, "risk_ceiling": 1.0})
+    services.policies.save(
+        "still", {"min_saving_fraction": 1.0, "risk_ceiling": 1.0}, base="default"
+    )
     services.policies.save("same", {}, base="default")
-    services.policies.save("draft", {"cooldown_h": 1.0})
+    services.policies.save("draft", {"cooldown_h": 1.0}, base="default")
     services.policies.set_state("still", PolicyState.SHADOW)
     services.policies.set_state("same", PolicyState.SHADOW)
     experiments = evaluate_instances(lab)
@@ -133,9 +154,35 @@ def test_policies_in_shadow_decide_with_the_deciding_model_next_to_challengers(l
     assert len(still.disagreements) == still.champion_moves
 
 
+def test_a_policy_in_shadow_that_fails_is_recorded_and_disturbs_nothing(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = Services(lab, ANA)
+    services.policies.save("still", {"min_saving_fraction": 1.0}, base="default")
+    services.policies.set_state("still", PolicyState.SHADOW)
+    decide_in_shadow = evaluation.shadow
+
+    def fails_for_policies(experiment: Experiment, *rest: Any) -> ShadowDecision:
+        if rest[1].policy_version != "default@1":
+            raise KeyError("of a policy")
+        return decide_in_shadow(experiment, *rest)
+
+    monkeypatch.setattr(evaluation, "shadow", fails_for_policies)
+    (experiment,) = evaluate_instances(lab, [WEB])
+    assert experiment.verdict is not None
+    model, policy = lab.store.shadow_decisions.of([experiment.experiment_id])
+    assert (model.model, model.error) == (CHALLENGER, "")
+    assert (policy.policy, policy.model, policy.decision) == ("still@1", experiment.model, None)
+    assert "of a policy" in policy.error
+    (comparison,) = services.policies.in_shadow()
+    assert (comparison.decided, comparison.failures) == (0, 1)
+
+
 def test_a_policy_in_shadow_agrees_with_what_it_decides_once_active(lab: Lab) -> None:
     services = Services(lab, ANA)
-    services.policies.save("bold", {"risk_ceiling": 0.05, "min_saving_fraction": 0.2})
+    services.policies.save(
+        "bold", {"risk_ceiling": 0.05, "min_saving_fraction": 0.2}, base="default"
+    )
     services.policies.set_state("bold", PolicyState.SHADOW)
     first = evaluate_instances(lab)
     beside = lab.store.shadow_decisions.list(policies=True)

@@ -24,6 +24,7 @@ from spotlab.runtime.model_catalogue import figures
 from spotlab.runtime.model_registration import UPLOADS, register_artefacts
 from spotlab.services import Services
 from spotlab.services.models import ModelService
+from spotlab.settings import Settings
 from spotlab.store import migrate
 from spotlab.store.engine import connect, writer
 from tests.support import builders as make
@@ -79,6 +80,17 @@ def test_the_first_start_registers_and_crowns_and_says_why(
         ("spotlab", "graduate", "The first model of the task advisor."),
         ("spotlab", "champion", "The first model of the task advisor."),
     ]
+
+
+def test_a_rule_never_becomes_the_champion_by_itself(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    shutil.copytree(Settings().models_dir / "advisor-persistence", folder / "advisor-persistence")
+    with empty_lab(tmp_path / "home", folder) as lab:
+        [entry] = models_of(lab).entries()
+        assert (entry.record.name, entry.record.state) == ("advisor-persistence", "candidate")
+        models_of(lab).act("graduate", entry.record.reference, "by a person")
+        models_of(lab).act("champion", entry.record.reference, "by a person")
+        assert models_of(lab).entries()[0].record.state == "champion", "a person may"
 
 
 def test_a_newer_version_waits_and_is_announced(

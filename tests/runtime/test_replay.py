@@ -14,7 +14,8 @@ from sqlalchemy import delete, func, select
 from spotlab.domain.decision import Experiment
 from spotlab.domain.market import FeedKind, MarketName
 from spotlab.domain.policy import PolicyParams
-from spotlab.domain.workload import PRESETS, AppliedWorkload, AssignmentScope
+from spotlab.domain.workload import AppliedWorkload, AssignmentScope
+from spotlab.domain.workload_presets import PRESETS
 from spotlab.errors import DatabaseDown, InvalidInput, NotAvailable, NotFound
 from spotlab.pipeline import replay as replaying
 from spotlab.runtime.evaluation import evaluate_instances

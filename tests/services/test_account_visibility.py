@@ -152,6 +152,7 @@ def test_foreign_requirements_are_not_derived(lab: Lab, secret: str) -> None:
     instance = lab.store.fleet.instance(secret)
     for ask in (
         Services(lab, OWN).market.requirements_of,
+        Services(lab, OWN).market.decide,
         Services(lab, OWN).market.deciding_model,
     ):
         with pytest.raises(Forbidden):

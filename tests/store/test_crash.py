@@ -7,26 +7,35 @@ import sys
 from pathlib import Path
 
 import pytest
+from pandas.testing import assert_frame_equal
 
+from spotlab.domain.interruptions import OwnRecord
+from spotlab.errors import NotFound
 from tests.support import builders as make
 from tests.support.databases import Database
+from tests.support.market import market_data
 
 ROOT = Path(__file__).resolve().parents[2]
 
 STOP_BEFORE_COMMIT = """
 import sys
+from itertools import count
 from sqlalchemy import event
+from spotlab.domain.interruptions import OwnRecord
 from tests.support import builders as make
 from tests.support.databases import Database
+from tests.support.market import market_data
 from pathlib import Path
 
+commits = count(1)
 store = Database(sys.argv[1] or None, Path(sys.argv[2])).open()
 store.ledger.record(make.experiment())
 
 @event.listens_for(store.engine, "commit")
 def wait_to_be_killed(connection):
-    print("written, not committed", flush=True)
-    sys.stdin.readline()
+    if next(commits) == int(sys.argv[3]):
+        print("written, not committed", flush=True)
+        sys.stdin.readline()
 
 WRITE
 """
@@ -37,10 +46,18 @@ WRITES = {
 }
 
 
-def kill_during(write: str, database: Database) -> None:
+def kill_during(write: str, database: Database, commit: int = 1) -> None:
+    """Kill a process that writes before its first, second … commit."""
     program = STOP_BEFORE_COMMIT.replace("WRITE", write)
     process = subprocess.Popen(
-        [sys.executable, "-c", program, database.url or "", str(database.sqlite_path)],
+        [
+            sys.executable,
+            "-c",
+            program,
+            database.url or "",
+            str(database.sqlite_path),
+            str(commit),
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -69,3 +86,21 @@ def test_a_killed_write_never_happened(database: Database, write: str) -> None:
 
         assert store.ledger.record(make.experiment()) > 1, "the next process can write immediately"
         assert store.ledger.count() == 2
+
+
+SAVE_MARKET = (
+    'store.market_runs.save(market_data({("m5.large", None): 0.03}), OwnRecord(), make.NOW)'
+)
+
+
+@pytest.mark.parametrize("commit", [1, 4, 11])
+def test_a_market_whose_saving_was_killed_is_saved_again(database: Database, commit: int) -> None:
+    """Each part is noted as used, or else written, in a transaction of its own; the run is last."""
+    with database.opened() as store:
+        kill_during(SAVE_MARKET, database, commit)
+
+        with pytest.raises(NotFound):
+            store.market_runs.read(1)
+        data = market_data({("m5.large", None): 0.03})
+        read, _ = store.market_runs.read(store.market_runs.save(data, OwnRecord(), make.NOW))
+        assert_frame_equal(read.prices, data.prices)

@@ -71,7 +71,9 @@ def test_decisions_from_before_policies_were_made_by_the_built_in_one(
         with writer(store.engine).begin() as connection:
             command.downgrade(migrate.alembic_config(connection), "r0012")
         migrate.upgrade(store.engine)
-        assert store.ledger.get(number).policy_version == "default@1"
+        with writer(store.engine).begin() as connection:
+            versions = connection.execute(text("SELECT policy_version FROM experiments"))
+            assert [row[0] for row in versions] == ["default@1"]
         of_policy = shadow_decision(number, policy="cautious@1")
         store.shadow_decisions.record([shadow_decision(number), of_policy])
         assert store.shadow_decisions.of([number]) == [shadow_decision(number), of_policy]

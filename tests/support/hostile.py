@@ -16,6 +16,7 @@ from spotlab.domain.decision import Instance, Lifecycle
 from spotlab.domain.like_for_like import HardwareRule
 from spotlab.domain.market import Pool
 from spotlab.domain.model_lifecycle import ModelAction
+from spotlab.domain.policy import Policy, PolicyParams, PolicyState
 from spotlab.domain.ports import Account, ApiToken, By, RunState, User, UserSession
 from spotlab.domain.requirements import Requirements
 from spotlab.domain.workload import AssignmentScope, Workload
@@ -56,6 +57,10 @@ def make_hostile(lab: Lab) -> Lab:
         ]
         fleet.sync(account, named)
     _add_workload(lab, by)
+    lab.store.policies.save(Policy("hostile", 1, CANARY, PolicyParams()), by)
+    lab.store.policies.set_state("hostile", 1, PolicyState.ACTIVE, by)
+    lab.store.policies.save(Policy("still", 1, CANARY, PolicyParams(min_saving_fraction=1.0)), by)
+    lab.store.policies.set_state("still", 1, PolicyState.SHADOW, by)
     evaluate_instances(lab, [each.instance_id for each in fleet.instances()])
     for component in COMPONENTS:
         lab.store.health.note(component, ok=False, at=now, latency_ms=None, reason=CANARY)

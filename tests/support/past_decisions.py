@@ -16,7 +16,8 @@ from spotlab.domain.interruptions import OwnRecord, Record
 from spotlab.domain.market import MarketData, MarketName, Pool
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.risk import hazard_from_monthly_rate
-from spotlab.domain.workload import NO_WORKLOAD, PRESETS, AppliedWorkload, AssignmentScope
+from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope
+from spotlab.domain.workload_presets import PRESETS
 from spotlab.pipeline.evaluate import Evaluation, Unrecorded, evaluate
 from spotlab.pipeline.replay import scores_of
 from spotlab.pipeline.score import ScoredMarket, score_market

@@ -44,6 +44,29 @@ def test_every_policy_is_named_once(palette: Palette) -> None:
 
 
 @PALETTES
+def test_many_equal_policies_are_one_short_label_and_listed(palette: Palette) -> None:
+    equal = [outcome(name, 7.0, 45.4) for name in ("a", "b", "c", "d", "e")]
+    chart = charts.tradeoff([*MANY[:2], *equal], x="moves", y="cost (USD)", palette=palette)
+    assert "a = 4 others" in [annotation.text for annotation in chart.layout.annotations]
+    assert charts.equal_outcomes([*MANY[:2], *equal]) == [["a", "b", "c", "d", "e"]]
+    assert charts.equal_outcomes(MANY) == [], "two names fit into the label"
+
+
+@PALETTES
+def test_the_line_connects_policies_and_not_the_oracle(palette: Palette) -> None:
+    calm = outcome("calm", 2.0, 46.0)
+    lines = [
+        trace
+        for trace in charts.tradeoff([*MANY, calm], x="moves", y="cost (USD)", palette=palette).data
+        if trace.mode == "lines"
+    ]
+    assert [tuple(line.x) for line in lines] == [(2.0, 4.0)]
+    assert [one.name for one in charts.line_through([*MANY, calm])] == ["calm", "SpotLab"]
+    alone = charts.tradeoff(MANY[:2], x="moves", y="cost (USD)", palette=palette)
+    assert not [trace for trace in alone.data if trace.mode == "lines"], "one point is no line"
+
+
+@PALETTES
 def test_the_oracle_and_spotlab_have_a_shape_of_their_own(palette: Palette) -> None:
     chart = charts.tradeoff(MANY, x="moves", y="cost (USD)", palette=palette)
     shapes = [trace.marker.symbol for trace in chart.data if trace.mode == "markers"]
@@ -52,7 +75,7 @@ def test_the_oracle_and_spotlab_have_a_shape_of_their_own(palette: Palette) -> N
 
 
 def test_a_chart_of_nothing_is_drawn() -> None:
-    assert charts.tradeoff([], x="moves", y="cost (USD)", palette=LIGHT).data
+    assert not charts.tradeoff([], x="moves", y="cost (USD)", palette=LIGHT).data
 
 
 def test_names_of_near_marks_do_not_cover_each_other() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from spotlab.domain.market import Pool
 from spotlab.domain.risk import Risk
 from spotlab.inference.explain import Contribution, Explanation, difference
+from spotlab.pipeline.price_of_safety import pareto
 from spotlab.ui import charts
 from spotlab.ui.common.theme import DARK, LIGHT, Palette
 
@@ -49,8 +50,8 @@ def explanation(name: str, bucket: float, *log_odds: float) -> Explanation:
 @PALETTES
 def test_frontier_names_its_axes_and_the_pools(palette: Palette) -> None:
     marks = [
-        charts.Mark("now: m5.large", 0.004, 0.09, "square-open", palette.bad),
-        charts.Mark("best: m6i.large", 0.001, 0.05, "star", palette.move),
+        charts.Mark("now", "m5.large", 0.004, 0.09, "square-open", palette.bad),
+        charts.Mark("cheapest", "m6i.large", 0.001, 0.05, "star", palette.move),
     ]
     table = candidates((0.004, 0.09), (0.001, 0.05), (0.002, 0.04))
     chart = charts.frontier(table, marks, palette, horizon_h=24)
@@ -58,16 +59,38 @@ def test_frontier_names_its_axes_and_the_pools(palette: Palette) -> None:
     assert "USD/h" in chart.layout.yaxis.title.text
     for axis in (chart.layout.xaxis, chart.layout.yaxis):
         assert {axis.tickfont.color, axis.title.font.color} == {palette.quiet}
-    assert "now: m5.large" in texts(chart)
-    assert "best: m6i.large" in texts(chart)
-    assert "frontier" in texts(chart)
+    assert texts(chart) == "<b>now</b> | <b>cheapest</b>"
+    assert "now: m5.large" in chart.data[2].hovertemplate
     assert list(chart.data[0].x) == pytest.approx([0.4, 0.1, 0.2])
 
 
 def test_frontier_of_wide_prices_is_logarithmic_and_says_so() -> None:
-    chart = charts.frontier(candidates((0.001, 0.01), (0.002, 9.0)), [], LIGHT, horizon_h=24)
+    chart = charts.frontier(candidates((0.002, 0.01), (0.001, 9.0)), [], LIGHT, horizon_h=24)
     assert chart.layout.yaxis.type == "log"
     assert "log scale" in chart.layout.yaxis.title.text
+
+
+def test_the_price_axis_ends_where_nothing_above_it_can_be_chosen() -> None:
+    table = candidates((0.004, 0.05), (0.001, 0.12), (0.002, 9.0), (0.003, 7.0))
+    shown = charts.extent(table)
+    assert (shown.low, shown.high, shown.above) == (0.05, 0.12, 2)
+    bottom, top = charts.frontier(table, [], LIGHT, horizon_h=24).layout.yaxis.range
+    assert 0.04 < bottom < 0.05
+    assert 0.12 < top < 0.14
+    assert "2 pools above 0.1200 USD/h (others are both safer and cheaper)" in charts.caption(shown)
+
+
+def test_the_price_axis_shows_the_neighbourhood_of_a_short_frontier() -> None:
+    table = candidates((0.004, 0.05), (0.003, 0.051), (0.005, 0.09), (0.006, 0.30))
+    shown = charts.extent(table)
+    assert (shown.high, shown.above) == (0.10, 1)
+
+
+def test_the_price_axis_ends_at_on_demand() -> None:
+    table = candidates((0.004, 0.05), (0.002, 0.09), (0.001, 0.25))
+    shown = charts.extent(table, on_demand_usd_per_hour=0.10)
+    assert (shown.high, shown.above) == (0.10, 1)
+    assert "above 0.1000 USD/h (on-demand)" in charts.caption(shown)
 
 
 def test_frontier_of_no_pool_is_an_empty_chart() -> None:
@@ -78,7 +101,7 @@ def test_frontier_of_no_pool_is_an_empty_chart() -> None:
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0.001, 100)), min_size=1, max_size=40))
 def test_nothing_beats_the_frontier_on_both(points: list[tuple[float, float]]) -> None:
     risk, price = (np.array(values) for values in zip(*points, strict=True))
-    best = charts.pareto(risk, price)
+    best = pareto(risk, price)
     for i in best:
         assert not ((risk < risk[i]) & (price <= price[i])).any()
         assert not ((risk <= risk[i]) & (price < price[i])).any()
@@ -102,12 +125,12 @@ def test_waterfall_adds_up_from_base_to_score(palette: Palette) -> None:
 
 def test_changes_show_both_values_and_the_direction() -> None:
     told = difference(explanation("m5.large", 4, 0.6, 0.1), explanation("m6i.large", 1, -0.6, 0.1))
-    chart = charts.changes(told.changes, LIGHT, "m5.large", "m6i.large")
+    chart = charts.changes(told.changes, LIGHT)
     bars = chart.data[0]
     assert bars.y[0] == "feature 0: 4 → 1"
     assert bars.text[0] == "−1.20"
     assert bars.marker.color[0] == LIGHT.good
-    assert "m6i.large is riskier than m5.large" in chart.layout.xaxis.title.text
+    assert chart.layout.xaxis.title.text == "log-odds"
 
 
 def test_price_history_holds_the_last_price_until_now() -> None:
@@ -137,6 +160,9 @@ def test_heat_map_shows_the_mean_bucket_of_each_family() -> None:
     assert shown.loc["us-east-1", "m5"] == 2
     assert np.isnan(shown.loc["us-east-1", "c5"]), "unknown stays blank"
     assert (chart.data[0].zmin, chart.data[0].zmax) == (0, 4)
+    texts_shown = pd.DataFrame(chart.data[0].customdata, chart.data[0].y, chart.data[0].x)
+    assert texts_shown.loc["us-east-1", "m5"] == "interrupted 10-15 %, the mean of 2 types"
+    assert texts_shown.loc["us-east-1", "c5"] == "no type listed"
 
 
 def test_drops_count_each_reason_from_zero() -> None:

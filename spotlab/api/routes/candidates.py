@@ -117,7 +117,7 @@ def list_candidates(
     features: Annotated[bool, Query(description="Include the features.")] = False,
 ) -> CandidatePage:
     """Ranked by expected cost: price + hazard × cost of an interruption."""
-    model_note = ""
+    model_note, instance, applied = "", None, None
     if instance_id is not None:
         if requirements != Requirements() or model is not None:
             raise InvalidInput(
@@ -125,14 +125,17 @@ def list_candidates(
                 remedy="Send either instance_id alone, or filters without it.",
             )
         instance = services.instances.get(instance_id)
-        requirements = services.lab.requirements_of(instance)
+        applied = services.workloads.applied([instance])[instance.instance_id]
+        requirements = services.market.requirements_of(instance, applied)
         model, model_note = services.lab.deciding_model(instance)
     services.market.may_read()
     version = service.versions((Topic.MARKET, Topic.MODELS))
     ranking = service.shared(
-        ("ranking", requirements, model, version),
+        ("ranking", requirements, model, version, instance_id, applied),
         RANKING_CACHE_S,
-        lambda: services.market.rank(requirements, None, model),
+        lambda: services.market.rank(
+            requirements, None, model, instance, applied.workload if applied else None
+        ),
     )
     total = len(ranking.candidates)
     page = PageRequest(request, response, limit, cursor)

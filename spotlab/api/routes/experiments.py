@@ -41,7 +41,13 @@ from spotlab.api.views.explanations import (
     decision_explanation_view,
     explanation_view,
 )
-from spotlab.domain.decision import Candidate, Decision, Experiment
+from spotlab.domain.decision import (
+    Candidate,
+    Decision,
+    Experiment,
+    alternative_saving,
+    saving,
+)
 from spotlab.domain.ports import ExperimentFilter, Topic
 from spotlab.services import Services
 
@@ -304,9 +310,12 @@ def experiment_view(experiment: Experiment, limit: int, features: bool) -> Exper
             reason=verdict.reason,
             current=_candidate_or_none(verdict.current, features),
             chosen=_candidate_or_none(verdict.chosen, features),
-            saving_usd_per_hour=verdict.saving_usd_per_hour,
             margin=MarginView.model_validate(verdict.margin) if verdict.margin else None,
             runner_up=RunnerUpView.model_validate(verdict.runner_up) if verdict.runner_up else None,
+            saving_usd_per_hour=saving(verdict.decision, verdict.saving_usd_per_hour),
+            alternative_saving_usd_per_hour=alternative_saving(
+                verdict.decision, verdict.saving_usd_per_hour
+            ),
         ),
         candidates=[
             candidate_view(each, features) for each in ranked(experiment.candidates)[:limit]

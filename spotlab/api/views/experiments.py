@@ -32,14 +32,23 @@ class SummaryView(View):
         "Pool that the instance ran on.", "us-east-1:us-east-1a:m5.large:Linux"
     )
     chosen_pool: str | None = field("Pool to switch to; null if none.", None)
-    risk: Number = field("P(interrupted within horizon_h) on the current pool.", 0.0021, "share")
+    risk: Number = field(
+        "P(interrupted within horizon_h) on the current pool; null if on-demand.", 0.0021, "share"
+    )
     chosen_risk: Number = field(
         "P(interrupted within horizon_h) on the chosen pool.", None, "share"
     )
     horizon_h: float = field("Horizon of the risks.", 24.0, "h")
-    spot_price_usd_per_hour: Number = field("Spot price of the current pool.", 0.0412, "USD/h")
+    spot_price_usd_per_hour: Number = field(
+        "Spot price of the current pool; null if on-demand.", 0.0412, "USD/h"
+    )
     chosen_price_usd_per_hour: Number = field("Spot price of the chosen pool.", None, "USD/h")
-    saving_usd_per_hour: Number = field("Expected saving of the decision.", None, "USD/h")
+    saving_usd_per_hour: Number = field(
+        "Expected saving of the decision: 0 for a STAY, negative if it costs more.", 0.0, "USD/h"
+    )
+    alternative_saving_usd_per_hour: Number = field(
+        "For a STAY: what the best alternative would save.", 0.0007, "USD/h"
+    )
     candidates_evaluated: int = field("Number of scored pools.", 12, "count")
     duration_ms: float = field("Duration of the evaluation.", 41.7, "ms")
     shadow: bool = field("Whether shadow mode was on: recorded, but not executed.", True)
@@ -134,7 +143,12 @@ class VerdictView(View):
     reason: str = field("Reason for the decision.", "No pool saves enough.")
     current: CandidateView | None = Field(description="The current pool.")
     chosen: CandidateView | None = Field(description="The pool to switch to; null if none.")
-    saving_usd_per_hour: Number = field("Expected saving of the decision.", None, "USD/h")
+    saving_usd_per_hour: Number = field(
+        "Expected saving of the decision: 0 for a STAY, negative if it costs more.", 0.0, "USD/h"
+    )
+    alternative_saving_usd_per_hour: Number = field(
+        "For a STAY: what the best alternative would save.", 0.0007, "USD/h"
+    )
     margin: MarginView | None = Field(
         default=None, description="Margin of the move, or of the best one if none was made."
     )

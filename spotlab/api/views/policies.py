@@ -52,6 +52,8 @@ class PolicyParametersView(View):
     cooldown_h: float = _value("cooldown_h")
     risk_ceiling: float = _value("risk_ceiling")
     ceiling_hysteresis_fraction: float = _value("ceiling_hysteresis_fraction")
+    max_arrivals_share: float = _value("max_arrivals_share")
+    max_spread_cost_fraction: float = _value("max_spread_cost_fraction")
     max_price_age_h: float = _value("max_price_age_h")
     switch_downtime_h: float = _value("switch_downtime_h")
     expected_stay_h: float = _value("expected_stay_h")
@@ -66,6 +68,8 @@ class PolicyParametersRequest(RequestBody):
     cooldown_h: float | None = _change("cooldown_h")
     risk_ceiling: float | None = _change("risk_ceiling")
     ceiling_hysteresis_fraction: float | None = _change("ceiling_hysteresis_fraction")
+    max_arrivals_share: float | None = _change("max_arrivals_share")
+    max_spread_cost_fraction: float | None = _change("max_spread_cost_fraction")
     max_price_age_h: float | None = _change("max_price_age_h")
     switch_downtime_h: float | None = _change("switch_downtime_h")
     expected_stay_h: float | None = _change("expected_stay_h")
@@ -105,8 +109,8 @@ class PolicyDraftRequest(ChangeRequest):
     base: str | None = Field(
         default=None,
         pattern=POLICY_REFERENCE,
-        description="Policy to start from; null: the newest version of the name, or the active "
-        "policy for a new name.",
+        description="Policy to start from; null: the newest version of the name. Required for a "
+        "new name.",
         examples=["default@1"],
     )
     description: str | None = Field(

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from spotlab.domain.decision import Decision, Experiment, Instance, PipelineMode, Requirements
+from spotlab.domain.decision import (
+    Decision,
+    Experiment,
+    Instance,
+    Lifecycle,
+    PipelineMode,
+    Requirements,
+)
 from spotlab.domain.market import MarketName
 from spotlab.domain.policy import DEFAULT_POLICY
 from spotlab.domain.ports.models import By
@@ -36,7 +43,15 @@ class ExperimentFilter:
 
 @dataclass(frozen=True, slots=True)
 class ExperimentSummary:
-    """One row of the history: an experiment without its candidates."""
+    """One row of the history: an experiment without its candidates.
+
+    Args:
+        saving_usd_per_hour: what the decision saves: 0 for a STAY, negative if it costs more.
+        risk, spot_price_usd_per_hour: of its pool; None if unknown, and for an on-demand instance,
+            which is not interrupted.
+        alternative_saving_usd_per_hour: what the best alternative to a STAY would save.
+        lifecycle: of the instance at that time.
+    """
 
     experiment_id: int
     created_at: datetime
@@ -60,6 +75,8 @@ class ExperimentSummary:
     degraded: tuple[str, ...]
     error: str
     policy_version: str = DEFAULT_POLICY.reference
+    alternative_saving_usd_per_hour: float | None = None
+    lifecycle: Lifecycle = Lifecycle.SPOT
 
 
 class Ledger(Protocol):
@@ -76,7 +93,7 @@ class Ledger(Protocol):
         ...
 
     def get(self, experiment_id: int) -> Experiment:
-        """One decision with all its inputs, equal to the one that was recorded.
+        """One decision with all its inputs, as it was recorded: its candidates are not derived.
 
         Raises:
             NotFound: no such experiment.

@@ -15,7 +15,7 @@ from spotlab.recorded.file_reading import digest_of_file
 from spotlab.recorded.formats import EVALUATION_ONLY
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_catalogue import find_model
-from spotlab.sweeps.results import advisor, capacity, champions, policies
+from spotlab.sweeps.results import advisor, capacity, champions, joint_losses, policies
 from spotlab.sweeps.results.document import Results, Section
 from spotlab.training.advisor.evaluation import TASK as ADVISOR
 from spotlab.training.capacity.evaluation import TASK as CAPACITY
@@ -114,8 +114,13 @@ def _policies(folder: Path, lab: Lab, step: Step) -> list[Section]:
     ]
 
 
+def _losses(folder: Path, _lab: Lab, step: Step) -> list[Section]:
+    return [joint_losses.joint_losses_section(folder, step)]
+
+
 PARTS: Final = (
     Part("capacity", _recipes),
+    Part("losses", _losses),
     Part("advisor", _advisor),
     Part("champions", _capacity_champion),
     Part("champions", _advisor_champion),

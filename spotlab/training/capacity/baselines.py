@@ -65,8 +65,8 @@ def fit_baselines(parts: Sequence[tuple[TracePanel, CapacityRows]]) -> Document:
             "after_loss": _rate(label[lost == 1.0], base_rate),
             "otherwise": _rate(label[lost == 0.0], base_rate),
         },
-        "streak_only": _logistic(np.log1p(concatenated(streak_h)), label),
-        "availability_24h": _logistic(concatenated(availability_24h), label),
+        "streak_only": fit_logistic(np.log1p(concatenated(streak_h)), label),
+        "availability_24h": fit_logistic(concatenated(availability_24h), label),
     }
 
 
@@ -183,7 +183,7 @@ def _probability(fitted: Mapping[str, float], feature: FloatArray) -> FloatArray
     return np.asarray(1.0 / (1.0 + np.exp(-logit)), dtype=np.float64)
 
 
-def _logistic(feature: FloatArray, label: FloatArray) -> dict[str, float]:
+def fit_logistic(feature: FloatArray, label: FloatArray) -> dict[str, float]:
     """Logistic regression by Newton's method, with a weak ridge penalty on the slope."""
     design = np.column_stack([np.ones_like(feature), feature])
     ridge = np.diag([1e-9, 1e-3])

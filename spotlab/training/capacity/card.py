@@ -106,7 +106,7 @@ def card(
             },
             "split": {
                 "spec": str(split),
-                "what": _split_description(split),
+                "what": split_description(split),
                 "the_model_itself": "is fitted on every row of the traces, after the test",
             },
             "metrics": measured,
@@ -148,7 +148,7 @@ def _head(fit: CapacityFit, version: str) -> Document:
     }
 
 
-def _split_description(split: CapacitySplit) -> str:
+def split_description(split: CapacitySplit) -> str:
     return {
         "time": f"fitted on the first {split.share:.0%} of the time, labels included, and tested "
         "on the rest",

@@ -95,7 +95,7 @@ def train_capacity(
     trials = budget.trials if budget else 0
     step = counted_steps(progress, cancelled, fits * _STEPS_A_FIT + trials + 3)
     step("Reading traces and computing features")
-    files = trace_files(_folders(data))
+    files = trace_files(trace_folders(data))
     traces = (options or TraceOptions()).read(files)
     panels = campaigns(traces, files)
     settings, searched = _settings(panels, budget, seed, step)
@@ -119,7 +119,7 @@ def train_capacity(
             searched=searched,
             measured=measured,
             baselines=_baselines(parts, fit),
-            traces=_trace_documents(traces, files),
+            traces=trace_documents(traces, files),
         )
 
     folder, new = save_version(
@@ -197,7 +197,7 @@ def _baselines(parts: Parts, fit: CapacityFit) -> list[Document]:
     ]
 
 
-def _trace_documents(traces: Sequence[Trace], files: Sequence[Path]) -> list[Document]:
+def trace_documents(traces: Sequence[Trace], files: Sequence[Path]) -> list[Document]:
     return [
         entry
         | {"source": trace.source, "ticks": len(trace.elapsed_h), "gap_s": trace.gap_s}
@@ -210,7 +210,7 @@ def _trace_documents(traces: Sequence[Trace], files: Sequence[Path]) -> list[Doc
     ]
 
 
-def _folders(data: Sequence[Path]) -> list[Path]:
+def trace_folders(data: Sequence[Path]) -> list[Path]:
     """The paths; a folder that contains only folders is replaced by them."""
     folders: list[Path] = []
     for path in data:

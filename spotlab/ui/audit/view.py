@@ -12,7 +12,7 @@ import streamlit as st
 from spotlab.domain.access import Principal, Right
 from spotlab.domain.ports import AuditCheck, AuditEntry, AuditFilter
 from spotlab.services import Services
-from spotlab.ui.common import access_labels, export, formatting, session, tables
+from spotlab.ui.common import access_labels, export, formatting, session, tables, widgets
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.experiments.table import SINCE
 
@@ -38,23 +38,18 @@ KINDS: Final = {
 def show_filters(now: datetime) -> AuditFilter:
     """One row of filters; the choices are in the URL."""
     row = st.columns([2, 2, 2, 2], vertical_alignment="bottom")
-    actor = row[0].text_input("User", key="who", bind="query-params", placeholder="all")
-    action = row[1].selectbox(
-        "About",
-        list(KINDS),
-        index=None,
-        format_func=lambda kind: KINDS[kind],
-        key="about",
-        placeholder="all",
-    )
-    target = row[2].text_input("Target", key="target", bind="query-params", placeholder="all")
-    since = row[3].selectbox(
-        "Time", list(SINCE), index=None, key="since", bind="query-params", placeholder="all"
-    )
+    with row[0]:
+        actor = widgets.search("User", "who", "all")
+    with row[1]:
+        action = widgets.pick_one("About", KINDS, "about", blank="all")
+    with row[2]:
+        target = widgets.search("Target", "target", "all")
+    with row[3]:
+        since = widgets.pick_option("Time", list(SINCE), "since")
     return AuditFilter(
-        (actor or "").strip() or None,
+        actor.strip() or None,
         action,
-        (target or "").strip() or None,
+        target.strip() or None,
         now - SINCE[since] if since else None,
     )
 

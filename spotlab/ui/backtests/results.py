@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -23,6 +23,8 @@ OBJECTIVE: Final = {
     "deadline": "Regret: cost / the oracle's cost − 1, summed over the windows.",
     "service": "Regret: (cost + cost of downtime) / the oracle's − 1, summed over the windows.",
 }
+FEW_BLOCKS: Final = 10
+"""Days with a window, below which a bootstrap over days is unreliable."""
 DIGITS: Final = {
     "cost_usd": 2,
     "relative_to_on_demand": 3,
@@ -65,7 +67,16 @@ def small_print(record: SweepRecord, figures: SweepFigures | None, now: datetime
         return text
     if not figures.main_policy.startswith(SPOTLAB):
         text += " No SpotLab model was replayed, so the policy with the least regret is shown."
-    return f"{text} Figures are means per window."
+    text += " Figures are means per window, with 95 % intervals."
+    if figures.blocks < FEW_BLOCKS:
+        text += f" {_too_few(figures)}"
+    return text
+
+
+def _too_few(figures: SweepFigures) -> str:
+    windows = formatting.count(len(figures.windows), "window")
+    days = formatting.count(figures.blocks, "day")
+    return f"Only {windows} on {days}: too few for a reliable interval."
 
 
 def describe_sweep(record: SweepRecord, now: datetime) -> str:
@@ -91,7 +102,8 @@ def _comparison(policy: Mapping[str, Any]) -> str:
         direction = "less" if relative <= 1.0 else "more"
         comparisons.append(f"{labels.share(abs(1.0 - relative))} % {direction} than on-demand")
     if policy["regret"] is not None:
-        comparisons.append(f"{labels.share(policy['regret'])} % more than the oracle")
+        interval = f" ({_interval(policy)})" if policy["low"] is not None else ""
+        comparisons.append(f"{labels.share(policy['regret'])} %{interval} more than the oracle")
     return ", ".join(comparisons)
 
 
@@ -125,22 +137,30 @@ def show(record: SweepRecord, figures: SweepFigures, now: datetime, palette: Pal
 def _chart(record: SweepRecord, figures: SweepFigures, palette: Palette) -> tuple[str, str, Any]:
     if figures.kind == "deadline":
         title, figure = "Cost against moves", "moves"
-        x_label = "moves (instances started after the first), mean per window"
+        x_label = "moves, mean per window"
     else:
         title, figure = "Cost against downtime", "downtime_h"
         x_label = "downtime, mean per window (h)"
-    chart = charts.tradeoff(
-        [_outcome(record, figures, name, figure) for name in figures.policies],
-        x=x_label,
-        y="cost, mean per window (USD)",
-        palette=palette,
+    outcomes = [_outcome(record, figures, name, figure) for name in figures.policies]
+    chart = charts.tradeoff(outcomes, x=x_label, y="cost, mean per window (USD)", palette=palette)
+    return title, _caption(outcomes), chart
+
+
+def _caption(outcomes: Sequence[Outcome]) -> str:
+    """What the chart shows; only what is there is described."""
+    sentences = [
+        f"Equal results in one mark: {' = '.join(names)}."
+        for names in charts.equal_outcomes(outcomes)
+    ]
+    sentences.append(
+        "Bars: 95 % intervals; those of the cost come from the paired ratio to the oracle's cost."
     )
-    caption = (
-        "Bars: 95 % intervals; those of the cost come from the paired ratio to the oracle's cost. "
-        "The line connects the policies that no other beats on both axes. The cost axis does not "
-        "begin at 0."
-    )
-    return title, caption, chart
+    if len(charts.line_through(outcomes)) > 1:
+        sentences.append(
+            "The dotted line connects the policies that no other beats on both axes, without the "
+            "oracle, which has hindsight."
+        )
+    return " ".join([*sentences, "The cost axis does not begin at 0."])
 
 
 def _outcome(record: SweepRecord, figures: SweepFigures, name: str, figure: str) -> Outcome:

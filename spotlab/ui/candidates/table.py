@@ -1,14 +1,15 @@
-"""Candidates as a headline, rows, columns, chart marks and an export."""
+"""Candidates as rows, columns, chart marks and an export; requirements in words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from spotlab.domain.decision import Candidate, Instance, Lifecycle, Requirements
+from spotlab.domain.market import Pool
 from spotlab.domain.placement import PlacementScore
 from spotlab.domain.risk import BUCKET_LABELS
 from spotlab.pipeline.rank import Ranking
@@ -24,31 +25,6 @@ EXPECTED_COST_HELP = (
     "Spot price + hazard × cost of an interruption (work lost and time to recover, valued at the "
     "on-demand price)."
 )
-
-
-def headline(ranking: Ranking, instance: Instance | None, current: Candidate | None) -> str:
-    """The best candidate, and its saving for an instance."""
-    candidates = ranking.candidates
-    if not len(candidates):
-        return f"None of the {formatting.count(len(ranking.table), 'pool')} meets the requirements"
-    best = candidates.iloc[0]
-    sentence = (
-        f"{best['instance_type']} in {zone_of(best)} is the best of "
-        f"{formatting.count(len(candidates), 'candidate')}: "
-        f"{formatting.usd_per_hour(float(best['spot_price_usd_per_hour']))}, risk "
-        f"{formatting.percent(float(best['risk']))} in {ranking.workload.horizon_h:g} h"
-    )
-    if instance is None or current is None:
-        return sentence
-    name, on_spot = instance.name or "the instance", instance.lifecycle is Lifecycle.SPOT
-    if on_spot and same_pool(best, current):
-        return f"{sentence}; {name} already runs there"
-    cost = current.expected_cost_usd_per_hour if on_spot else current.on_demand_price_usd_per_hour
-    if cost is None or not formatting.known(cost):
-        return f"{sentence}; the present cost of {name} is unknown"
-    saving = cost - float(best["expected_cost_usd_per_hour"])
-    comparison = "less" if saving >= 0 else "more"
-    return f"{sentence}, {formatting.usd_per_hour(abs(saving))} {comparison} than {name} costs now"
 
 
 def describe(requirements: Requirements) -> str:
@@ -158,19 +134,49 @@ def current_of(ranking: Ranking, instance: Instance) -> Candidate | None:
 
 
 def marks(
-    current: Candidate | None, best: Candidate | None, palette: Palette, word: str = "best"
+    instance: Instance | None,
+    current: Candidate | None,
+    others: Mapping[str, Candidate],
+    palette: Palette,
 ) -> list[Mark]:
-    """Chart marks of the current pool, and of the best or chosen one."""
-    pools = []
-    if current is not None:
-        pools.append(_mark(f"now: {current.pool.label}", current, "square-open", palette.bad))
-    if best is not None and (current is None or best.pool != current.pool):
-        pools.append(_mark(f"{word}: {best.pool.label}", best, "star", palette.move))
-    return pools
+    """Chart marks of the pool that an instance runs on and of others, one for each pool.
+
+    Args:
+        instance: if any; an on-demand one runs on no pool.
+        current: the scored pool of its type and zone, or None.
+        others: by what each is, such as "cheapest".
+        palette: of the theme.
+    """
+    on_spot = instance is not None and instance.lifecycle is Lifecycle.SPOT
+    by_pool: dict[Pool, tuple[list[str], Candidate]] = {}
+    for word, candidate in others.items():
+        by_pool.setdefault(candidate.pool, ([], candidate))[0].append(word)
+    found = []
+    if current is not None and on_spot:
+        also, _ = by_pool.pop(current.pool, ([], current))
+        found.append(_mark(["now", *also], current, "square-open", palette.bad))
+    found += [_mark(words, each, "star", palette.move) for words, each in by_pool.values()]
+    return found
 
 
-def _mark(text: str, candidate: Candidate, symbol: str, colour: str) -> Mark:
-    return Mark(text, candidate.risk, candidate.spot_price_usd_per_hour, symbol, colour)
+def _mark(words: Sequence[str], candidate: Candidate, symbol: str, colour: str) -> Mark:
+    return Mark(
+        ", ".join(words),
+        candidate.pool.label,
+        candidate.risk,
+        candidate.spot_price_usd_per_hour,
+        symbol,
+        colour,
+    )
+
+
+def keys(table: pd.DataFrame) -> list[str]:
+    """The key of each row's pool."""
+    columns = table[["region", "availability_zone", "instance_type", "operating_system"]]
+    return [
+        Pool(region, zone if isinstance(zone, str) else None, name, system).key
+        for region, zone, name, system in columns.itertuples(index=False, name=None)
+    ]
 
 
 def zone_of(row: pd.Series) -> str:
@@ -179,19 +185,14 @@ def zone_of(row: pd.Series) -> str:
     return zone if isinstance(zone, str) else str(row["region"])
 
 
-def same_pool(row: pd.Series, candidate: Candidate) -> bool:
-    """Whether a ranking's row is a candidate's pool."""
-    pool = candidate.pool
-    return bool(
-        row["instance_type"] == pool.instance_type
-        and zone_of(row) == (pool.availability_zone or pool.region)
-    )
-
-
 def exported(ranking: Ranking) -> pd.DataFrame:
     """All pools of a ranking, filtered ones too, with plain column names and units."""
     table = ranking.table.drop(columns="row").copy()
     table["dropped"] = [None if reason is None else str(reason) for reason in table["dropped"]]
+    table["interrupted_last_month"] = [
+        None if np.isnan(bucket) else BUCKET_LABELS[int(bucket)]
+        for bucket in table["advisor_bucket"]
+    ]
     table["horizon_h"] = ranking.workload.horizon_h
     table["model"] = ranking.scored.model
     table["market"] = ranking.scored.data.market.value

@@ -17,6 +17,8 @@ Estimate3 = tuple[float, float, float]
 _SYMBOLS: Final = {"oracle": "star", "ours": "diamond", "other": "circle"}
 _X_MARGIN: Final = 1.12
 _SHOWN_DIGITS: Final = 2
+_NAMED_AT_MOST: Final = 2
+"""Policies named in the label of a mark that they share."""
 _OUTLIER: Final = 2.0
 """A policy whose y value is more than this multiple of the median is listed at the upper edge."""
 
@@ -53,16 +55,17 @@ def tradeoff(outcomes: Sequence[Outcome], *, x: str, y: str, palette: Palette) -
     inside, outliers = _split_outliers(_merged(ordered))
     x_max = max((one.x[2] for one in inside), default=0.0) * _X_MARGIN or 1.0
     low, high = _y_range(inside)
-    best = pareto_front(inside)
-    chart.add_trace(
-        go.Scatter(
-            x=[one.x[0] for one in best],
-            y=[one.y[0] for one in best],
-            mode="lines",
-            line={"color": palette.quiet, "width": 1, "dash": "dot"},
-            hoverinfo="skip",
+    best = line_through(outcomes)
+    if len(best) > 1:
+        chart.add_trace(
+            go.Scatter(
+                x=[one.x[0] for one in best],
+                y=[one.y[0] for one in best],
+                mode="lines",
+                line={"color": palette.quiet, "width": 1, "dash": "dot"},
+                hoverinfo="skip",
+            )
         )
-    )
     for one in inside:
         _add_mark(chart, one, _colour(one, palette), x, y, palette)
     points = [(one.x[0] / x_max, (one.y[0] - low) / (high - low)) for one in inside]
@@ -89,12 +92,38 @@ def tradeoff(outcomes: Sequence[Outcome], *, x: str, y: str, palette: Palette) -
 
 
 def _merged(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Outcomes with equal values as one, with all their names."""
+    """Outcomes with equal values as one, with one label."""
+    return [replace(same[0], name=_joined(_names(same))) for same in _groups(outcomes)]
+
+
+def line_through(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The marks that the chart's line connects; one or none: there is no line."""
+    return pareto_front(_split_outliers(_merged(outcomes))[0])
+
+
+def _groups(outcomes: Sequence[Outcome]) -> list[list[Outcome]]:
+    """Outcomes whose values are equal to the digits shown."""
     groups: dict[tuple[object, ...], list[Outcome]] = {}
     for one in outcomes:
         values = tuple(round(value, _SHOWN_DIGITS) for value in (*one.x, *one.y))
         groups.setdefault((one.role, *values), []).append(one)
-    return [replace(same[0], name=" = ".join(o.name for o in same)) for same in groups.values()]
+    return [*groups.values()]
+
+
+def _joined(names: Sequence[str]) -> str:
+    """One label for policies with the same mark; the caption lists those of a long one."""
+    if len(names) <= _NAMED_AT_MOST:
+        return " = ".join(names)
+    return f"{names[0]} = {len(names) - 1} others"
+
+
+def equal_outcomes(outcomes: Sequence[Outcome]) -> list[list[str]]:
+    """The names of policies that share one mark, where there are too many for its label."""
+    return [names for names in map(_names, _groups(outcomes)) if len(names) > _NAMED_AT_MOST]
+
+
+def _names(outcomes: Sequence[Outcome]) -> list[str]:
+    return [one.name for one in outcomes]
 
 
 def _split_outliers(outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[Outcome]]:
@@ -111,7 +140,7 @@ def _y_range(outcomes: Sequence[Outcome]) -> tuple[float, float]:
 
 
 def pareto_front(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """The outcomes that no other beats on both axes, by x.
+    """The policies that no other beats on both axes, by x; the oracle is none: it has hindsight.
 
     >>> a, b, c = (Outcome(n, (x, x, x), (y, y, y)) for n, x, y in
     ...            [("a", 0, 9), ("b", 2, 4), ("c", 3, 5)])
@@ -119,7 +148,8 @@ def pareto_front(outcomes: Sequence[Outcome]) -> list[Outcome]:
     ['a', 'b']
     """
     best: list[Outcome] = []
-    for one in sorted(outcomes, key=lambda outcome: (outcome.x[0], outcome.y[0])):
+    policies = [one for one in outcomes if one.role != "oracle"]
+    for one in sorted(policies, key=lambda outcome: (outcome.x[0], outcome.y[0])):
         if not best or one.y[0] < best[-1].y[0]:
             best.append(one)
     return best

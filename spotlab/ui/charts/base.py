@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import textwrap
 from typing import Any, Final
 
 import plotly.graph_objects as go
@@ -17,6 +18,17 @@ CONFIG: Final[dict[str, Any]] = {"displaylogo": False, "displayModeBar": False}
 def plain(text: str) -> str:
     """Text for Plotly, escaped: Plotly interprets some HTML, including links."""
     return html.escape(visible(text), quote=False)
+
+
+def wrapped(text: str, letters: int = 26) -> str:
+    """Text for Plotly in lines of at most so many letters, so that it fits on a phone.
+
+    >>> wrapped("older CPU generation", 12)
+    'older CPU<br>generation'
+    """
+    unbroken = visible(text).replace(" %", "\u00a0%")
+    lines = textwrap.wrap(unbroken, letters, break_long_words=False, break_on_hyphens=False)
+    return "<br>".join(html.escape(line, quote=False) for line in lines)
 
 
 def figure(palette: Palette, *, x: str, y: str, height: int = 420, left: int = 10) -> go.Figure:

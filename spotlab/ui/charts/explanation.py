@@ -16,12 +16,15 @@ from spotlab.inference.explanation_text import (
     format_value,
     labelled_value,
 )
-from spotlab.ui.charts.base import figure, plain
+from spotlab.ui.charts.base import figure, wrapped
 from spotlab.ui.common.formatting import percent
 from spotlab.ui.common.theme import Palette
 
-UNIT: Final = "log-odds of the monthly interruption rate"
-ROW_PX: Final = 34
+UNIT: Final = "log-odds"
+ROW_PX: Final = 48
+"""Space for a label of three lines."""
+MARGIN: Final = 0.25
+"""Space for the number at the end of a bar, as a share of the bars."""
 
 
 def waterfall(
@@ -39,8 +42,8 @@ def waterfall(
     risk = explanation.risk
     names = [
         f"base: {percent(base_monthly_rate)} a month",
-        *(plain(labelled_value(step.feature, step.value, step.unit)) for step in steps),
-        f"<b>this pool: {percent(explanation.monthly_rate)} a month, "
+        *(wrapped(labelled_value(step.feature, step.value, step.unit)) for step in steps),
+        f"<b>this pool: {percent(explanation.monthly_rate)} a month,<br>"
         f"{percent(risk.value)} within {risk.horizon_h:g} h</b>",
     ]
     values = [explanation.base, *(step.log_odds for step in steps), explanation.raw_score]
@@ -119,28 +122,20 @@ def margin(parts: Margin, palette: Palette, *, made: bool) -> go.Figure:
     return chart
 
 
-def changes(
-    items: Sequence[Change], palette: Palette, before: str, after: str, top: int = 8
-) -> go.Figure:
+def changes(items: Sequence[Change], palette: Palette, top: int = 8) -> go.Figure:
     """Differences of two pools; bars to the right make the second pool riskier.
 
     Args:
         items: largest effect first.
         palette: of the theme.
-        before, after: the pools, for the axis.
         top: how many are shown.
     """
     shown = items[:top]
-    chart = figure(
-        palette,
-        x=plain(f"log-odds; to the right: {after} is riskier than {before}"),
-        y="",
-        height=90 + ROW_PX * max(1, len(shown)),
-    )
+    chart = figure(palette, x=UNIT, y="", height=90 + ROW_PX * max(1, len(shown)))
     chart.add_trace(
         go.Bar(
             orientation="h",
-            y=[plain(_change_name(change)) for change in shown],
+            y=[wrapped(_change_name(change)) for change in shown],
             x=[change.log_odds for change in shown],
             marker={"color": [palette.bad if c.log_odds > 0 else palette.good for c in shown]},
             text=[format_log_odds(change.log_odds) for change in shown],
@@ -150,7 +145,8 @@ def changes(
         )
     )
     largest = max((abs(change.log_odds) for change in shown), default=1.0)
-    chart.update_xaxes(range=[-1.3 * largest, 1.3 * largest], zeroline=True)
+    end = (1 + 2 * MARGIN) * largest
+    chart.update_xaxes(range=[-end, end], zeroline=True, nticks=5)
     chart.update_yaxes(autorange="reversed")
     return chart
 
@@ -167,6 +163,6 @@ def _total(log_odds: float) -> str:
 
 def _set_range(chart: go.Figure, steps: Sequence[float]) -> None:
     sums = [0.0, *accumulate(steps)]
-    margin = 0.12 * (max(sums) - min(sums) or 1.0)
-    chart.update_xaxes(range=[min(sums) - margin, max(sums) + margin], zeroline=True)
+    margin = MARGIN * (max(sums) - min(sums) or 1.0)
+    chart.update_xaxes(range=[min(sums) - margin, max(sums) + margin], zeroline=True, nticks=5)
     chart.update_yaxes(autorange="reversed")

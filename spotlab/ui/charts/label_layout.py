@@ -28,6 +28,7 @@ def place_labels(
     marks: Sequence[tuple[float, float]],
     names: Sequence[str],
     bars: Sequence[tuple[float, float, float]] = (),
+    width_px: float = WIDE_PX,
 ) -> list[Box]:
     """A position for each label: near its mark, and clear of other marks and labels if possible.
 
@@ -35,16 +36,17 @@ def place_labels(
         marks: (x, y) as shares of the chart's width and height.
         names: texts of the labels.
         bars: horizontal lines to avoid: (from x, to x, y), in the same shares.
+        width_px: of the narrowest chart in which the labels have to fit.
     """
-    points = [(x * WIDE_PX, (1.0 - y) * HIGH_PX) for x, y in marks]
+    points = [(x * width_px, (1.0 - y) * HIGH_PX) for x, y in marks]
     taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
     taken += [
-        (left * WIDE_PX, (1.0 - y) * HIGH_PX - 3, right * WIDE_PX, (1.0 - y) * HIGH_PX + 3)
+        (left * width_px, (1.0 - y) * HIGH_PX - 3, right * width_px, (1.0 - y) * HIGH_PX + 3)
         for left, right, y in bars
     ]
     boxes = []
     for (x, y), name in zip(points, names, strict=True):
-        box, rectangle = _best(x, y, LETTER_PX * len(name), taken, len(points))
+        box, rectangle = _best(x, y, LETTER_PX * len(name), taken, len(points), width_px)
         taken += [rectangle, *_leader(x, y, box)]
         boxes.append(box)
     return boxes
@@ -54,7 +56,12 @@ _Rectangle = tuple[float, float, float, float]
 
 
 def _best(
-    x: float, y: float, width: float, taken: Sequence[_Rectangle], marks: int
+    x: float,
+    y: float,
+    width: float,
+    taken: Sequence[_Rectangle],
+    marks: int,
+    width_px: float,
 ) -> tuple[Box, _Rectangle]:
     options = []
     for offset in _OFFSETS_PX:
@@ -63,8 +70,10 @@ def _best(
             rectangle = (left, y + step - LINE_PX / 2, left + width, y + step + LINE_PX / 2)
             distance = abs(offset) + 1.5 * abs(step)
             box = Box(offset, step)
-            crossed = sum(_overlap(dot, taken[marks:]) for dot in _leader(x, y, box))
-            options.append((_overlap(rectangle, taken) + crossed, distance, box, rectangle))
+            crossed = sum(_overlap(dot, taken[marks:], width_px) for dot in _leader(x, y, box))
+            options.append(
+                (_overlap(rectangle, taken, width_px) + crossed, distance, box, rectangle)
+            )
     _, _, box, rectangle = min(options, key=lambda option: option[:2])
     return box, rectangle
 
@@ -78,9 +87,9 @@ def _leader(x: float, y: float, box: Box) -> list[_Rectangle]:
     return dots
 
 
-def _overlap(rectangle: _Rectangle, taken: Sequence[_Rectangle]) -> float:
+def _overlap(rectangle: _Rectangle, taken: Sequence[_Rectangle], width_px: float) -> float:
     left, top, right, bottom = rectangle
-    outside = max(0.0, -left) + max(0.0, right - WIDE_PX) + 10 * max(0.0, -top)
+    outside = max(0.0, -left) + max(0.0, right - width_px) + 10 * max(0.0, -top)
     outside += 10 * max(0.0, bottom - HIGH_PX)
     overlap = sum(
         max(0.0, min(right, x1) - max(left, x0)) * max(0.0, min(bottom, y1) - max(top, y0))

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from spotlab.domain.decision import drop_label
 from spotlab.domain.risk import BUCKET_LABELS
-from spotlab.ui.charts.base import figure, label, plain
-from spotlab.ui.common.formatting import drop_reason, usd
+from spotlab.inference.explanation_text import bucket_label
+from spotlab.ui.charts.base import figure, label, plain, wrapped
+from spotlab.ui.common.formatting import usd
 from spotlab.ui.common.theme import Palette
+
+COLOUR_BAR_PX: Final = 200
 
 
 def price_history(
@@ -53,25 +59,33 @@ def price_history(
 def heat_map(
     advisor: pd.DataFrame, palette: Palette, regions: int = 12, families: int = 48
 ) -> go.Figure:
-    """Mean advisor bucket by region and family, 0 to 4.
+    """Mean advisor bucket by region and family, labelled as the advisor labels it.
 
     Args:
         advisor: region, family and bucket; one row per type.
         palette: of the theme.
         regions, families: limits of rows and columns; those with the most types are shown.
     """
-    mean = advisor.pivot_table(index="region", columns="family", values="bucket", aggfunc="mean")
+    mean, types = (
+        advisor.pivot_table(index="region", columns="family", values="bucket", aggfunc=each)
+        for each in ("mean", "size")
+    )
     largest = advisor["region"].value_counts().index[:regions]
     mean = mean.loc[sorted(largest)].dropna(axis="columns", how="all")
     in_regions = advisor.loc[advisor["region"].isin(largest), "family"]
     largest_families = in_regions.value_counts().index[:families]
     family_count = mean.shape[1]
     mean = mean[[family for family in mean.columns if family in largest_families]]
+    types = types.reindex(index=mean.index, columns=mean.columns)
+    words = [
+        [_heat_text(bucket, number) for bucket, number in zip(buckets, numbers, strict=True)]
+        for buckets, numbers in zip(mean.to_numpy(), types.to_numpy(), strict=True)
+    ]
     chart = figure(
         palette,
         x=f"instance family{_limit(mean.shape[1], family_count)}",
         y=f"region{_limit(len(mean), advisor['region'].nunique())}",
-        height=max(300, 110 + 26 * len(mean)),
+        height=180 + 30 * len(mean),
     )
     steps = len(palette.scale) - 1
     chart.add_trace(
@@ -85,18 +99,34 @@ def heat_map(
             ygap=1,
             colorscale=[[i / steps, colour] for i, colour in enumerate(palette.scale)],
             colorbar={
-                "title": {"text": "bucket, last month<br> "},
+                "title": {"text": "interrupted last month", "side": "top"},
                 "tickvals": list(range(5)),
                 "ticktext": list(BUCKET_LABELS),
                 "outlinewidth": 0,
                 "thickness": 12,
+                "orientation": "h",
+                "x": 0.0,
+                "xanchor": "left",
+                "y": 1.0,
+                "yanchor": "bottom",
+                "lenmode": "pixels",
+                "len": COLOUR_BAR_PX,
             },
-            hovertemplate="%{y}, %{x}<br>mean bucket %{z:.1f} of 4<extra></extra>",
+            customdata=words,
+            hovertemplate="%{y}, %{x}<br>%{customdata}<extra></extra>",
         )
     )
     chart.update_yaxes(autorange="reversed")
-    chart.update_xaxes(side="bottom", tickangle=-60, dtick=1)
+    chart.update_xaxes(side="bottom", tickangle=-60, title_standoff=8)
     return chart
+
+
+def _heat_text(bucket: float, types: float) -> str:
+    """`about 10-15 %, the mean of 4 types`."""
+    if not math.isfinite(bucket):
+        return "no type listed"
+    mean = f", the mean of {types:.0f} types" if types > 1 else ""
+    return plain(f"interrupted {bucket_label(bucket)}{mean}")
 
 
 def _limit(shown: int, of: int) -> str:
@@ -110,11 +140,11 @@ def drops(counts: Mapping[str, int], palette: Palette) -> go.Figure:
         counts: by the stored text of the reason.
         palette: of the theme.
     """
-    chart = figure(palette, x="filtered pools", y="", height=80 + 30 * max(1, len(counts)))
+    chart = figure(palette, x="filtered pools", y="", height=80 + 38 * max(1, len(counts)))
     chart.add_trace(
         go.Bar(
             orientation="h",
-            y=[plain(drop_reason(reason)) for reason in counts],
+            y=[wrapped(drop_label(reason)) for reason in counts],
             x=list(counts.values()),
             text=[f"{count:,}" for count in counts.values()],
             textposition="outside",
@@ -123,7 +153,7 @@ def drops(counts: Mapping[str, int], palette: Palette) -> go.Figure:
             hovertemplate="%{y}: %{text}<extra></extra>",
         )
     )
-    chart.update_xaxes(range=[0, 1.15 * max(counts.values(), default=1)], showticklabels=False)
+    chart.update_xaxes(range=[0, 1.25 * max(counts.values(), default=1)], showticklabels=False)
     chart.update_yaxes(autorange="reversed")
     return chart
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-from spotlab.domain.decision import Decision, DropReason
-from spotlab.domain.market import MarketName
+from spotlab.domain.decision import Decision, Lifecycle
+from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.inference.explanation_text import percent as _percent
 from spotlab.telemetry.invisible_characters import visible
@@ -35,20 +35,6 @@ MARKET_WORDS: Final = {
     MarketName.PUBLIC: "Public AWS feeds",
     MarketName.ACCOUNT: "AWS account",
 }
-
-
-DROP_REASONS: Final[dict[str, str]] = {
-    DropReason.VCPU: "vCPU outside the required range",
-    DropReason.MEMORY: "memory outside the required range",
-    DropReason.ARCHITECTURE: "processor architecture not allowed",
-    DropReason.ACCELERATOR: "accelerator does not match the requirements",
-    DropReason.REGION: "region not allowed",
-    DropReason.OPERATING_SYSTEM: "operating system does not match the requirements",
-    DropReason.STALE_PRICE: "spot price is stale",
-    DropReason.NO_RISK: "risk unknown: the model rejected the pool's features",
-    DropReason.RISK_CEILING: "risk above the risk ceiling",
-}
-"""Labels of those reasons whose stored text is not what screens show."""
 
 
 class RiskLevel(StrEnum):
@@ -109,6 +95,15 @@ def usd(value: float | None, *, sign: bool = False, finer: int = 0) -> str:
     size = abs(value)
     digits = finer + (4 if size < 1 else 3 if size < 100 else 2)
     return _signs(f"{value:+,.{digits}f}" if sign else f"{value:,.{digits}f}", sign)
+
+
+def saving(value: float | None) -> str:
+    """What a decision saves, USD per hour: `0` for a STAY, with a sign otherwise.
+
+    >>> saving(0.0), saving(0.0224), saving(-0.1252)
+    ('0', '+0.0224', '−0.1252')
+    """
+    return "0" if value == 0.0 else usd(value, sign=True)
 
 
 def usd_finer(value: float | None) -> str:
@@ -178,9 +173,9 @@ def decision_mark(decision: Decision | None) -> str:
     return DECISION_MARKS[decision] if decision is not None else NOT_DECIDED
 
 
-def drop_reason(stored: str) -> str:
-    """The label of a reason why a pool was filtered, from its stored text."""
-    return DROP_REASONS.get(stored, stored)
+def place(pool: Pool, lifecycle: Lifecycle) -> str:
+    """Where an instance runs: `m5.large in us-east-1a`, or `on-demand m5.large`."""
+    return f"on-demand {pool.instance_type}" if lifecycle is Lifecycle.ON_DEMAND else pool.label
 
 
 def state_mark(state: str) -> str:

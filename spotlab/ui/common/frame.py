@@ -19,6 +19,7 @@ from spotlab.ui.common import (
     errors,
     guard,
     identity,
+    layout,
     links,
     mode_badge,
     session,
@@ -27,11 +28,11 @@ from spotlab.ui.common import (
 )
 
 ICON = str(Path(__file__).with_name("icon.svg"))
-STYLE = """<style>
+STYLE = """
 .stMainBlockContainer {{ padding-top: 4.2rem; padding-bottom: 3rem; }}
 [data-testid="stBaseButton-primary"],
 [data-testid="stMultiSelect"] span[title] {{ color: {on_primary}; }}
-</style>"""
+"""
 """What the theme cannot set: Streamlit leaves six rem above the headline, and uses white text on
 primary buttons and selected options, which is unreadable (2.3:1) on the dark theme."""
 
@@ -39,7 +40,11 @@ primary buttons and selected options, which is unreadable (2.3:1) on the dark th
 def main() -> None:
     """One run of the app: the frame, then the page, with one correlation id and its duration."""
     st.set_page_config(page_title="SpotLab", page_icon=ICON, layout="wide")
-    st.html(STYLE.format(on_primary=theme.palette().background))
+    colours = theme.palette()
+    narrow = layout.STYLE.format(
+        narrow=layout.NARROW_PX, background=colours.background, line=colours.line
+    )
+    st.html(f"<style>{STYLE.format(on_primary=colours.background)}{narrow}</style>")
     user = guard.require(Right.READ)
     page = st.navigation(_sections(user), position="top")
     started, name = time.perf_counter(), page.url_path or "instances"

@@ -14,8 +14,7 @@ import streamlit as st
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment, Instance, Requirements
 from spotlab.domain.decision_explanation import DecisionExplanation
-from spotlab.domain.market import MarketData, Pool
-from spotlab.domain.policy import PolicyParams
+from spotlab.domain.market import MarketData
 from spotlab.domain.ports import ExperimentSummary, SnapshotInfo, Topic
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, Workload
 from spotlab.errors import NoMarketData
@@ -122,36 +121,61 @@ def applied_workload(instance: Instance | None) -> AppliedWorkload:
     return reader().workloads.applied([instance])[instance.instance_id]
 
 
-def ranking(
-    requirements: Requirements, model: str | None, instance: Instance | None, workload: Workload
-) -> Ranking:
-    """Every pool of the market now, ranked for these requirements. Shared: not to be changed.
+def decided(
+    instance: Instance, applied: AppliedWorkload, requirements: Requirements | None = None
+) -> tuple[Experiment, Ranking]:
+    """What an evaluation would decide now, and the ranking. Shared: not to be changed.
+
+    Args:
+        instance: the instance.
+        applied: its workload.
+        requirements: instead of its own or derived ones, for a what-if; None: those.
+    """
+    key = (
+        instance.instance_id,
+        instance.pool,
+        instance.lifecycle,
+        instance.model,
+        _policy_version(),
+        instance.requirements,
+    )
+    return _decided(key, applied, requirements, instance, reader())
+
+
+@st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=8)
+def _decided(
+    key: tuple[object, ...],  # noqa: ARG001  stands for the instance
+    applied: AppliedWorkload,
+    requirements: Requirements | None,
+    _instance: Instance,
+    _services: Services,
+) -> tuple[Experiment, Ranking]:
+    return _services.market.decide(_instance, applied, requirements)
+
+
+def ranking(requirements: Requirements, workload: Workload) -> Ranking:
+    """Every pool of the market now, ranked for no instance. Shared: not to be changed.
 
     Args:
         requirements: what a pool must offer.
-        model: "name@version"; None: the champion.
-        instance: rank for its hardware; None: for no instance.
-        workload: rank for what an interruption costs it.
+        workload: says what an interruption costs.
     """
-    key = None
-    if instance is not None:
-        key = (instance.instance_id, instance.pool, instance.requirements)
-    services = reader()
-    policy = services.policies.get().policy.params
-    return _ranking(requirements, policy, model, key, workload, instance, services)
+    return _ranking(_policy_version(), requirements, workload, reader())
+
+
+def _policy_version() -> int:
+    """Changes with the active policy."""
+    return lab().bus.version(Topic.POLICIES)
 
 
 @st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=8)
 def _ranking(
+    version: int,  # noqa: ARG001  ranks again after a change of policies
     requirements: Requirements,
-    policy: PolicyParams,
-    model: str | None,
-    key: tuple[str, Pool, Requirements | None] | None,  # noqa: ARG001  stands for the instance
     workload: Workload,
-    _instance: Instance | None,
     _services: Services,
 ) -> Ranking:
-    return _services.market.rank(requirements, policy, model, _instance, workload)
+    return _services.market.rank(requirements, workload=workload)
 
 
 def workload_consequence(workload: Workload) -> Consequence:
@@ -177,6 +201,7 @@ def forget_market() -> None:
     """Clear the cached market; called after a collection."""
     _market.clear()
     _ranking.clear()
+    _decided.clear()
     _snapshots.clear()
 
 

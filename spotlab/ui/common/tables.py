@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Literal
 from zlib import crc32
 
@@ -17,9 +18,12 @@ import streamlit as st
 
 from spotlab.telemetry.invisible_characters import visible
 from spotlab.ui.common.formatting import UNKNOWN
+from spotlab.ui.common.theme import palette
 
 ROW_PX: Final = 33
 HEADER_PX: Final = 35
+MARK: Final = "▸"
+"""Marks the open row in its first column, and its background."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ def show(
     select: Sequence[Literal["multi-row", "single-row", "single-cell"]] = (),
     max_rows: int = 14,
     rows: Sequence[str] = (),
+    marked: int | None = None,
 ) -> list[int]:
     """Show a table.
 
@@ -66,12 +71,13 @@ def show(
         max_rows: a longer table scrolls.
         rows: ids of the rows, if there are actions on a selected row: when the rows change, the
             selection is cleared instead of moving to another row.
+        marked: position of the row that is open.
     Returns:
         Positions of the selected rows; a clicked cell counts as its row, first.
     """
     shown = frame[list(columns)]
     state = st.dataframe(
-        styled(shown, columns),
+        styled(shown, columns, marked),
         hide_index=True,
         height="content" if len(shown) <= max_rows else HEADER_PX + ROW_PX * max_rows,
         column_config={column: _config(spec) for column, spec in columns.items()},
@@ -84,13 +90,74 @@ def show(
     return _selected(state, len(shown)) if select else []
 
 
+def choose(
+    frame: pd.DataFrame,
+    columns: Mapping[str, Column],
+    *,
+    name: str,
+    key: str,
+    rows: Sequence[str],
+    parameter: str,
+    max_rows: int = 14,
+) -> str | None:
+    """Show a table of which one row can be chosen; the URL names it, so that Back returns to it.
+
+    Args:
+        frame, columns, name, key, max_rows: as in `show`.
+        rows: ids of the rows.
+        parameter: of the URL, with the chosen row's id.
+    Returns:
+        The id in the URL, which may be of no row of this table; None: none is chosen.
+    """
+    chosen = st.query_params.get(parameter)
+    widget = key_of(key, rows)
+    marked = _selection([rows.index(chosen)] if chosen in rows else [])
+    shown = frame[list(columns)]
+    st.dataframe(
+        styled(shown, columns),
+        hide_index=True,
+        height="content" if len(shown) <= max_rows else HEADER_PX + ROW_PX * max_rows,
+        column_config={column: _config(spec) for column, spec in columns.items()},
+        on_select=partial(_write_choice, widget, tuple(rows), parameter),
+        selection_mode=("single-row", "single-cell"),
+        selection_default=marked,
+        placeholder=UNKNOWN,
+        alt=name,
+        key=widget,
+    )
+    return chosen
+
+
+def _write_choice(widget: str, rows: tuple[str, ...], parameter: str) -> None:
+    """Write the chosen row to the URL, and mark it: by its box, or by any cell of it.
+
+    The cell stays selected, so that the arrow keys go on from it.
+    """
+    selection, last = st.session_state[widget]["selection"], f"{widget} cells"
+    marked, cells = list(selection.get("rows", [])), list(selection.get("cells", []))
+    moved = cells != st.session_state.get(last, [])
+    row = next(iter([cell[0] for cell in cells] if moved and cells else marked), None)
+    cells = [cell for cell in cells if cell[0] == row]
+    st.session_state[last] = cells
+    if row is not None and row < len(rows):
+        st.query_params[parameter] = rows[row]
+        st.session_state[widget] = _selection([row], cells)
+    else:
+        st.query_params.pop(parameter, None)
+        st.session_state[widget] = _selection([])
+
+
+def _selection(rows: list[int], cells: Sequence[Any] = ()) -> Any:
+    return {"selection": {"rows": rows, "columns": [], "cells": list(cells)}}
+
+
 def key_of(key: str, rows: Sequence[str]) -> str:
     """A widget key that changes with the ids of a table's rows, or with a form's values."""
     return f"{key} {crc32('|'.join(rows).encode()):08x}" if rows else key
 
 
-def styled(frame: pd.DataFrame, columns: Mapping[str, Column]) -> Any:
-    """The frame with the text and colour of each cell."""
+def styled(frame: pd.DataFrame, columns: Mapping[str, Column], marked: int | None = None) -> Any:
+    """The frame with the text and colour of each cell, and the marked row."""
     texts: dict[Any, Any] = {
         column: spec.show for column, spec in columns.items() if spec.show is not str
     }
@@ -98,6 +165,13 @@ def styled(frame: pd.DataFrame, columns: Mapping[str, Column]) -> Any:
     for column, spec in columns.items():
         if spec.colour is not None:
             style = style.map(_css(spec.colour), subset=[column])
+    if marked is not None:
+        first = next(iter(columns))
+        row, show_first = frame.index[marked], texts.get(first, str)
+        style = style.format(lambda value: f"{MARK} {show_first(value)}", subset=(row, [first]))
+        style = style.set_properties(
+            subset=(row, list(columns)), **{"background-color": palette().scale[0]}
+        )
     return style
 
 

@@ -7,10 +7,11 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final, TypedDict
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Instance
@@ -20,6 +21,8 @@ from spotlab.ui.common import export as common_export
 from spotlab.ui.common import identity
 from spotlab.ui.common.formatting import age, count, listed, moment, plain
 
+TAB: Final = "tab"
+"""Parameter of the URL that names the open tab."""
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,9}")
 
 
@@ -44,14 +47,24 @@ def empty(what: str, do: str) -> None:
 
 def pick_many(label: str, options: Iterable[str], key: str) -> list[str]:
     """A filter whose values are in the URL; nothing selected means all."""
+    known = sorted(set(options))
+    chosen = [value for value in st.query_params.get_all(key) if value in known]
+    if len(chosen) != len(st.query_params.get_all(key)):
+        _set_in_url(key, chosen)
     return st.multiselect(
         label,
-        sorted(options),
+        known,
         format_func=visible,
-        key=key,
-        bind="query-params",
         placeholder="all",
+        **_in_url(key, chosen),
     )
+
+
+def search(label: str, key: str, placeholder: str) -> str:
+    """A text that is searched for, in the URL."""
+    text = st.query_params.get(key, "")
+    entered: str = st.text_input(label, placeholder=placeholder, **_in_url(key, text))
+    return entered
 
 
 def row_count(shown: int, of: int, noun: str) -> None:
@@ -63,8 +76,10 @@ def row_count(shown: int, of: int, noun: str) -> None:
 def page_offset(total: int, page_rows: int) -> int:
     """Offset of the first row of the page in the URL; shows page numbers if there are several."""
     pages = max(1, math.ceil(total / page_rows))
-    number = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
-    return (min(number, pages) - 1) * page_rows
+    number = min(number_asked("page") or 1, pages)
+    if pages > 1:
+        st.pagination(pages, **_in_url("page", number))
+    return (number - 1) * page_rows
 
 
 def number_asked(key: str) -> int | None:
@@ -73,7 +88,15 @@ def number_asked(key: str) -> int | None:
     return int(value) if _NUMBER.fullmatch(value) else None
 
 
-def pick_one(label: str, names: Mapping[str, str], key: str, *, blank: str = "") -> str | None:
+def pick_one(
+    label: str,
+    names: Mapping[str, str],
+    key: str,
+    *,
+    blank: str = "",
+    default: str | None = None,
+    resets: Sequence[str] = (),
+) -> str | None:
     """A selection box over ids with names; the URL contains the id.
 
     Streamlit's own binding would write the name, which may change from run to run.
@@ -82,38 +105,66 @@ def pick_one(label: str, names: Mapping[str, str], key: str, *, blank: str = "")
         label: of the widget.
         names: name by id, in order.
         key: of the query parameter.
-        blank: placeholder if nothing needs to be selected; "": the first one is preselected.
+        blank: placeholder if nothing needs to be selected; "": one is preselected.
+        default: which one; None: the first.
+        resets: query parameters that belong to the previous selection; a new one removes them.
     """
-    widget, first = f"pick {key}", None if blank else next(iter(names), None)
+    first = None if blank else default or next(iter(names), None)
     in_url = st.query_params.get(key)
     if in_url not in names:
         st.query_params.pop(key, None)
-    chosen = in_url if in_url in names else first
-    if st.session_state.get(widget, chosen) != chosen:
-        st.session_state[widget] = chosen
     return st.selectbox(
         label,
         list(names),
-        index=list(names).index(chosen) if chosen is not None else None,
+        index=None if blank else 0,
         format_func=lambda option: visible(names.get(option, option)),
         placeholder=blank or "no options",
-        key=widget,
-        on_change=_write_to_url,
-        args=(key, widget),
+        **_in_url(key, in_url if in_url in names else first, resets),
     )
 
 
-def _write_to_url(key: str, widget: str) -> None:
-    chosen = st.session_state[widget]
-    if chosen is None:
-        st.query_params.pop(key, None)
+class _InUrl(TypedDict):
+    """Arguments of a widget whose value is in the URL."""
+
+    key: str
+    on_change: Callable[..., None]
+    args: tuple[str, str, tuple[str, ...]]
+
+
+def _in_url(parameter: str, value: object, resets: Sequence[str] = ()) -> _InUrl:
+    """Arguments that keep a widget and the URL's parameter equal; the URL wins.
+
+    Streamlit's own binding adds an entry to the browser's history when the user leaves the page,
+    so that Back leads to the same page once more.
+
+    Args:
+        parameter: of the URL.
+        value: that the URL has now, as the widget's value.
+        resets: other parameters, which a new value removes.
+    """
+    widget = f"pick {parameter}"
+    if widget not in st.session_state or st.session_state[widget] != value:
+        st.session_state[widget] = value
+    return {"key": widget, "on_change": _write_to_url, "args": (parameter, widget, tuple(resets))}
+
+
+def _write_to_url(parameter: str, widget: str, resets: Sequence[str] = ()) -> None:
+    for other in resets:
+        st.query_params.pop(other, None)
+    _set_in_url(parameter, st.session_state[widget])
+
+
+def _set_in_url(parameter: str, value: Any) -> None:
+    """Sets a parameter of the URL, or removes it if nothing is selected."""
+    if value is None or value in ("", []):
+        st.query_params.pop(parameter, None)
     else:
-        st.query_params[key] = chosen
+        st.query_params[parameter] = value if isinstance(value, list) else str(value)
 
 
 def pick_option(label: str, options: Sequence[str], key: str, *, blank: str = "all") -> str | None:
     """One of some texts, in the URL; None, shown as `blank`, if nothing is selected."""
-    return st.selectbox(label, options, index=None, key=key, bind="query-params", placeholder=blank)
+    return pick_one(label, {option: option for option in options}, key, blank=blank)
 
 
 def pick_view(views: Mapping[str, str], widget: str) -> str:
@@ -140,10 +191,18 @@ def pick_view(views: Mapping[str, str], widget: str) -> str:
     return chosen
 
 
-def pick_instance(fleet: Sequence[Instance], blank: str = "") -> str | None:
-    """An instance id, in the URL; `blank` as in `pick_one`."""
+def tabs(labels: Sequence[str]) -> Sequence[DeltaGenerator]:
+    """Tabs whose open one is in the URL; without it, the first is open."""
+    in_url = st.query_params.get(TAB)
+    return st.tabs(labels, **_in_url(TAB, in_url if in_url in labels else labels[0]))
+
+
+def pick_instance(
+    fleet: Sequence[Instance], blank: str = "", resets: Sequence[str] = ()
+) -> str | None:
+    """An instance id, in the URL; `blank` and `resets` as in `pick_one`."""
     names = {i.instance_id: instance_name(i) for i in fleet}
-    return pick_one("Instance", names, "instance", blank=blank)
+    return pick_one("Instance", names, "instance", blank=blank, resets=resets)
 
 
 def instance_name(instance: Instance) -> str:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
 import pandas as pd
 import streamlit as st
 
-from spotlab.domain.decision import Candidate, Decision, Experiment
-from spotlab.domain.risk import HOURS_PER_MONTH
+from spotlab.domain.decision import (
+    Decision,
+    Experiment,
+    Lifecycle,
+    alternative_saving,
+    drop_label,
+    saving,
+)
+from spotlab.domain.policy import PARAMETERS, PolicyParams
 from spotlab.domain.workload import describe_cost
+from spotlab.inference.explanation_text import bucket_label, is_bucket
 from spotlab.ui import charts
 from spotlab.ui.candidates import table
 from spotlab.ui.common import formatting, links, session, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
-from spotlab.ui.experiments import replay
+from spotlab.ui.experiments import pools, replay
 
 
 def headline(experiment: Experiment) -> str:
@@ -28,16 +35,28 @@ def headline(experiment: Experiment) -> str:
         return f"{formatting.NOT_DECIDED}: {name}"
     mark = formatting.decision_mark(verdict.decision)
     target = {
-        Decision.STAY: f"{name} stays on {instance.pool.label}",
+        Decision.STAY: f"{name} stays on {formatting.place(instance.pool, instance.lifecycle)}",
         Decision.SWITCH: f"{name} to {verdict.chosen.pool.label if verdict.chosen else ''}",
         Decision.FALLBACK_ONDEMAND: f"{name} to on-demand {instance.pool.instance_type}",
     }[verdict.decision]
-    saving = verdict.saving_usd_per_hour
-    if verdict.decision is Decision.STAY or saving is None:
-        return f"{mark}: {target}"
-    if saving < 0:
-        return f"{mark}: {target}, costs {formatting.usd_per_hour(-saving)} more for less risk"
-    return f"{mark}: {target}, saves {formatting.usd_per_hour(saving)}"
+    saved = saving(verdict.decision, verdict.saving_usd_per_hour)
+    alternative = alternative_saving(verdict.decision, verdict.saving_usd_per_hour)
+    if verdict.decision is Decision.STAY:
+        return f"{mark}: {target}{_alternative_words(alternative)}"
+    if saved is None:
+        return f"{mark}: {target}, saving unknown"
+    if saved < 0:
+        return f"{mark}: {target}, costs {formatting.usd_per_hour(-saved)} more for less risk"
+    return f"{mark}: {target}, saves {formatting.usd_per_hour(saved)}"
+
+
+def _alternative_words(usd_per_hour: float | None) -> str:
+    """What the best alternative to a STAY would save or cost, after a comma."""
+    if usd_per_hour is None:
+        return ""
+    verb = "save" if usd_per_hour >= 0 else "cost"
+    more = "" if usd_per_hour >= 0 else " more"
+    return f"; the best alternative would {verb} {formatting.usd_per_hour(abs(usd_per_hour))}{more}"
 
 
 def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
@@ -61,10 +80,11 @@ def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
         )
     else:
         st.write(formatting.plain(verdict.reason))
-        _show_sides(verdict.current, verdict.chosen)
-    links.of_experiment(experiment.experiment_id, experiment.instance.instance_id)
-    links.of_logs(session.services().experiments.correlation_id(experiment))
-    tabs = st.tabs(["Candidates", "Filtered", "Evaluation", "Features", "Sources", "Replay"])
+        pools.show(experiment)
+    with st.container(horizontal=True):
+        links.of_experiment(experiment.experiment_id, experiment.instance.instance_id)
+        links.of_logs(session.services().experiments.correlation_id(experiment))
+    tabs = widgets.tabs(["Candidates", "Filtered", "Evaluation", "Features", "Sources", "Replay"])
     with tabs[0]:
         _show_candidates(experiment, palette)
     with tabs[1]:
@@ -93,72 +113,38 @@ def as_json(experiment: Experiment) -> bytes:
     return msgspec.json.format(msgspec.json.encode(experiment), indent=2)
 
 
-def _show_sides(current: Candidate | None, chosen: Candidate | None) -> None:
-    """The current and the chosen pool side by side, with their reasons."""
-    sides = {"current": current, "chosen": chosen}
-    known = {title: facts(side) for title, side in sides.items() if side is not None}
-    if not known:
-        st.caption("Price or risk of the current pool was unknown, and no other pool was chosen.")
-        return
-    frame = pd.DataFrame(known).rename_axis("what").reset_index()
-    columns = {"what": Column("")} | {
-        title: Column(f"{title}: {side.pool.label}", number=True)
-        for title, side in sides.items()
-        if side is not None
-    }
-    tables.show(frame, columns, name="Current and chosen pool", key="sides")
-    for column, (title, side) in zip(st.columns(2), sides.items(), strict=True):
-        with column:
-            why = " ".join(side.reasons) if side else "Unknown." if title == "current" else "None."
-            st.caption(f"**{title.capitalize()}.** {formatting.plain(why)}")
-
-
-def facts(side: Candidate) -> dict[str, str]:
-    """A pool's numbers with their units, by label."""
-    return {
-        "spot price": formatting.usd_per_hour(side.spot_price_usd_per_hour),
-        f"risk within {side.horizon_h:g} h": formatting.percent(side.risk),
-        "interruptions a month": f"{HOURS_PER_MONTH * side.hazard_per_hour:.2f}",
-        "expected cost": f"{formatting.usd_finer(side.expected_cost_usd_per_hour)} USD/h",
-        "on-demand price": formatting.usd_per_hour(side.on_demand_price_usd_per_hour),
-        "rank": f"{side.rank:,}" if side.rank else "not ranked",
-    }
-
-
 def _show_candidates(experiment: Experiment, palette: Palette) -> None:
     frame = candidate_rows(experiment)
     horizon_h = experiment.workload.workload.horizon_h
     shown = frame.head(table.TOP)
-    widgets.row_count(len(shown), len(frame), "scored pool")
+    found = formatting.count(sum(each.rank > 0 for each in experiment.candidates), "candidate")
+    limit = f", the first {len(shown):,} are shown" if len(shown) < len(frame) else ""
+    st.caption(f"{found} of {formatting.count(len(frame), 'scored pool')}{limit}")
     verdict = experiment.verdict
     current, chosen = (verdict.current, verdict.chosen) if verdict else (None, None)
+    if experiment.instance.lifecycle is Lifecycle.ON_DEMAND:
+        current = None  # it does not use its spot pool
     ranked = {name: c for name, c in table.columns(horizon_h, palette).items() if name in frame}
     tables.show(
         shown,
-        ranked
-        | {
-            "dropped": Column(
-                "filtered because", formatting.drop_reason, "“—”: it was a candidate."
-            )
-        },
+        ranked | {"dropped": Column("filtered because", drop_label, "“—”: it was a candidate.")},
         name="Candidates of this decision",
         key="decision-candidates",
         max_rows=10,
     )
+    points = frame.head(table.CHART_TOP).rename(
+        columns={"type": "instance_type", "zone": "availability_zone"}
+    )
+    others = {"chosen": chosen} if chosen else {}
+    marks = table.marks(experiment.instance, current, others, palette)
+    extent = charts.extent(points, marks, price="price")
     st.plotly_chart(
-        charts.frontier(
-            frame.head(table.CHART_TOP).rename(
-                columns={"type": "instance_type", "zone": "availability_zone"}
-            ),
-            table.marks(current, chosen, palette, "chosen"),
-            palette,
-            horizon_h=horizon_h,
-            price="price",
-        ),
+        charts.frontier(points, marks, palette, horizon_h=horizon_h, price="price", shown=extent),
         config=charts.CONFIG,
         key="decision-frontier",
         alt="Risk against spot price of the decision's candidates",
     )
+    st.caption(charts.caption(extent))
     widgets.export(
         lambda: candidate_rows(experiment), f"decision-{experiment.experiment_id}", "decision-file"
     )
@@ -222,7 +208,7 @@ def _show_evaluation(experiment: Experiment) -> None:
     with right:
         st.markdown(f"**Policy {formatting.plain(experiment.policy_version)}**")
         links.to("policies", "Open the policy", ":material/tune:", policy=experiment.policy_version)
-        _show_parameters(experiment.policy.as_dict())
+        _show_parameters(experiment.policy)
         st.markdown("**Workload**")
         applied = experiment.workload
         st.caption(formatting.plain(f"{applied.reason} {describe_cost(applied.workload)}"))
@@ -230,50 +216,49 @@ def _show_evaluation(experiment: Experiment) -> None:
         st.caption(formatting.plain(table.describe(experiment.requirements)))
 
 
-def _show_parameters(values: Mapping[str, float]) -> None:
-    frame = pd.DataFrame({"parameter": [*values], "value": [*values.values()]})
-    columns = {
-        "parameter": Column(
-            "parameter", help="The suffix is the unit: _h hours, _fraction a share of 1."
-        ),
-        "value": Column("value", "{:g}".format, number=True),
-    }
+def _show_parameters(policy: PolicyParams) -> None:
+    values = policy.as_dict()
+    frame = pd.DataFrame(
+        [
+            {"parameter": parameter.label, "value": parameter.text(values[name])}
+            for name, parameter in PARAMETERS.items()
+        ]
+    )
+    columns = {"parameter": Column("parameter"), "value": Column("value", number=True)}
     tables.show(frame, columns, name="Policy parameters", key="policy", max_rows=20)
 
 
 def _show_features(experiment: Experiment) -> None:
-    verdict = experiment.verdict
-    sides = {
-        title: side
-        for title, side in (
-            ("current", verdict.current if verdict else None),
-            ("chosen", verdict.chosen if verdict else None),
-        )
-        if side is not None
-    }
-    if not sides:
+    known = pools.sides(experiment)
+    if not known:
         st.caption("Neither the current pool nor another pool was scored.")
         return
     frame = pd.DataFrame({"feature": list(experiment.feature_names)})
-    for title, side in sides.items():
-        frame[title] = [side.features.get(name) for name in experiment.feature_names]
+    for title, side in known.items():
+        frame[title] = [
+            _feature_text(name, side.features.get(name)) for name in experiment.feature_names
+        ]
     tables.show(
-        frame.astype(dict.fromkeys(sides, "float64")),
+        frame,
         {"feature": Column("feature")}
-        | {
-            title: Column(title, "{:,.4g}".format, "“—”: unknown at that time.", number=True)
-            for title in sides
-        },
+        | {title: Column(title, help="“—”: unknown at that time.", number=True) for title in known},
         name="Features",
         key="decision-features",
         max_rows=30,
     )
 
 
+def _feature_text(feature: str, value: float | None) -> str | None:
+    """A feature's value; an advisor bucket as the advisor's label."""
+    if value is None:
+        return None
+    return bucket_label(value) if is_bucket(feature) else f"{value:,.4g}"
+
+
 def _show_sources(experiment: Experiment) -> None:
-    verdict = experiment.verdict
-    sides = [s for s in (verdict.chosen, verdict.current) if s] if verdict else []
-    origins = list(dict.fromkeys(o for side in sides for o in side.sources))
+    origins = list(
+        dict.fromkeys(o for side in pools.sides(experiment).values() for o in side.sources)
+    )
     if not origins:
         st.caption("No sources: the current pool was not scored, and no other was chosen.")
         return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 import numpy as np
@@ -36,7 +37,7 @@ class Subject:
 
     Args:
         instance_id: the instance.
-        title: for a person, such as "decision #7 (● STAY)".
+        title: for a person, such as "decision #7 of 5 min ago (● STAY)".
         frame: features of the pools at that time.
         model: "name@version".
         horizon_h: of the risks, hours.
@@ -57,9 +58,12 @@ class Subject:
     experiment_id: int | None = None
 
 
-def of_experiment(experiment: Experiment) -> Subject:
+def of_experiment(experiment: Experiment, now: datetime) -> Subject:
     """A past decision.
 
+    Args:
+        experiment: the decision.
+        now: for its age.
     Raises:
         NotFound: no candidate was recorded with it.
     """
@@ -75,7 +79,8 @@ def of_experiment(experiment: Experiment) -> Subject:
     decision = decision_mark(verdict.decision if verdict else None)
     return Subject(
         instance_id=experiment.instance.instance_id,
-        title=f"decision #{experiment.experiment_id} ({decision})",
+        title=f"decision #{experiment.experiment_id} of {ago(experiment.created_at, now)} "
+        f"({decision}), with the features recorded then",
         frame=frame_of(experiment),
         model=experiment.model,
         horizon_h=experiment.workload.workload.horizon_h,
@@ -92,15 +97,9 @@ def of_now(instance: Instance) -> Subject:
     Raises:
         NoMarketData: no market has been collected.
     """
-    market = session.services().market
-    model, problem = market.deciding_model(instance)
+    _, problem = session.services().market.deciding_model(instance)
     widgets.degraded([problem] if problem else [], "The champion's risks are explained instead.")
-    ranking = session.ranking(
-        market.requirements_of(instance),
-        model,
-        instance,
-        session.applied_workload(instance).workload,
-    )
+    _, ranking = session.decided(instance, session.applied_workload(instance))
     scored = table.current_of(ranking, instance)
     current = scored.pool if scored else None
     best = ranking.take(range(min(MAX_POOLS, len(ranking.candidates))))
@@ -140,7 +139,7 @@ def pick() -> tuple[Subject, Pool]:
         options = _decisions(instance_id) | {NOW: "the market now"}
         when = widgets.pick_one("Based on", options, "decision")
     if when is not None and when != NOW:
-        subject = of_experiment(session.experiment(int(when)))
+        subject = of_experiment(session.experiment(int(when)), session.now())
     else:
         subject = of_now(session.services().instances.get(instance_id))
     with right:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from spotlab.domain.decision import Decision, Instance, Lifecycle
+from spotlab.domain.decision import MOVES, Instance, Lifecycle
 from spotlab.domain.market import MarketData, Pool
 from spotlab.domain.ports import ExperimentSummary
 from spotlab.domain.risk import risk_at
@@ -17,8 +17,16 @@ from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
 
 DECISION_PX = 118
+NAME_PX = 160
+SAVING_HELP = (
+    "What the decision saves: expected cost before minus after, including interruptions. A STAY "
+    "saves 0; negative: a move that costs more, for less risk. “—”: a price or a risk is unknown."
+)
+ALTERNATIVE_HELP = (
+    "USD/h that the best alternative to a STAY would save, after the cost of switching; the "
+    "reason says why that is not enough. “—”: no STAY, no alternative, or unknown."
+)
 NEWS = "New decisions, instances or prices: show"
-MOVES = (Decision.SWITCH, Decision.FALLBACK_ONDEMAND)
 
 
 def headline(fleet: Sequence[Instance], decisions: Mapping[str, ExperimentSummary]) -> str:
@@ -71,6 +79,7 @@ def small_print(
 
 
 def _interruptions(moving: Sequence[ExperimentSummary]) -> tuple[float, float]:
+    """Expected interruptions a month before and after; on-demand has none."""
     before = sum(
         formatting.interruptions_a_month(d.risk, d.horizon_h) for d in moving if d.risk is not None
     )
@@ -87,12 +96,22 @@ def rows(
     decisions: Mapping[str, ExperimentSummary],
     market: MarketData | None,
 ) -> pd.DataFrame:
-    """One row per instance."""
+    """One row per instance: those that should move first, by what that saves."""
     prices = _prices(fleet, market)
+    ordered = sorted(fleet, key=lambda instance: _urgency(decisions.get(instance.instance_id)))
     return pd.DataFrame(
-        [_row(i, decisions.get(i.instance_id), prices.get(i.instance_id)) for i in fleet],
+        [_row(i, decisions.get(i.instance_id), prices.get(i.instance_id)) for i in ordered],
         columns=[*COLUMN_NAMES, "instance_id", "region", "experiment_id"],
     )
+
+
+def _urgency(last: ExperimentSummary | None) -> tuple[int, float]:
+    """Sorts moves by saving, then instances without a decision, then STAY by what was missed."""
+    if last is None or last.decision is None:
+        return (1, 0.0)
+    if last.decision in MOVES:
+        return (0, -(last.saving_usd_per_hour or 0.0))
+    return (2, -(last.alternative_saving_usd_per_hour or 0.0))
 
 
 def _row(
@@ -105,9 +124,10 @@ def _row(
         "zone": instance.pool.availability_zone or instance.pool.region,
         "lifecycle": instance.lifecycle.value,
         "price": price,
-        "risk": _risk(last) if last and instance.lifecycle is Lifecycle.SPOT else None,
+        "risk": _risk(last) if last else None,
         "decision": formatting.decision_mark(last.decision if last else None),
-        "saving": last.saving_usd_per_hour if last and last.decision in MOVES else None,
+        "saving": last.saving_usd_per_hour if last else None,
+        "alternative": last.alternative_saving_usd_per_hour if last else None,
         "evaluated": last.created_at if last else None,
         "model": instance.model or "champion",
         "shadow": "shadow" if instance.shadow else "live",
@@ -120,14 +140,15 @@ def _row(
 
 COLUMN_NAMES = (
     "name",
-    "account",
+    "decision",
+    "saving",
+    "alternative",
     "type",
     "zone",
     "lifecycle",
     "price",
     "risk",
-    "decision",
-    "saving",
+    "account",
     "evaluated",
     "model",
     "shadow",
@@ -146,8 +167,15 @@ def columns(horizon_h: float, now: datetime, palette: Palette) -> dict[str, Colu
     """The columns of the fleet's table."""
     marks = {mark: decision for decision, mark in formatting.DECISION_MARKS.items()}
     return {
-        "name": Column("name", help="Name tag, or the instance id."),
-        "account": Column("account"),
+        "name": Column("name", help="Name tag, or the instance id.", width=NAME_PX),
+        "decision": Column(
+            "decision",
+            help="The last decision. Select a row to see the reason.",
+            colour=lambda mark: palette.of_decision(marks.get(mark)),
+            width=DECISION_PX,
+        ),
+        "saving": Column("saving USD/h", formatting.saving, SAVING_HELP, number=True),
+        "alternative": Column("alternative", formatting.saving, ALTERNATIVE_HELP, number=True),
         "type": Column("type"),
         "zone": Column("zone"),
         "lifecycle": Column("lifecycle"),
@@ -166,23 +194,11 @@ def columns(horizon_h: float, now: datetime, palette: Palette) -> dict[str, Colu
             colour=lambda risk: palette.of_risk(formatting.risk_level(risk, horizon_h)),
             number=True,
         ),
-        "decision": Column(
-            "decision",
-            help="The last decision. Select a row to see the reason.",
-            colour=lambda mark: palette.of_decision(marks.get(mark)),
-            width=DECISION_PX,
-        ),
-        "saving": Column(
-            "saving USD/h",
-            formatting.usd,
-            "Expected cost before minus after, including interruptions. “—”: STAY, or a price is "
-            "unknown.",
-            number=True,
-        ),
+        "account": Column("account"),
         "evaluated": Column("evaluated", at(now, formatting.ago), "Time of the last evaluation."),
         "model": Column("model", help="The assigned model; by default the champion."),
         "shadow": Column("shadow", help="Shadow: decisions are recorded, but not executed."),
-        "mode": Column("pipeline"),
+        "mode": Column("pipeline", help="Which pipeline evaluates the instance: linear or off."),
     }
 
 

@@ -55,9 +55,7 @@ def show_filters() -> LogFilter:
     """One row of filters; the values are in the URL."""
     row = st.columns([1.5, 2, 3, 2, 2], vertical_alignment="bottom")
     with row[0]:
-        level = st.selectbox(
-            "Level", LEVELS, index=None, key="level", bind="query-params", placeholder="all"
-        )
+        level = widgets.pick_option("Level", LEVELS, "level")
     with row[1]:
         component = _text("Component", "component", "runtime, ui.errors, …")
     with row[2]:
@@ -72,8 +70,7 @@ def show_filters() -> LogFilter:
 
 
 def _text(label: str, key: str, placeholder: str) -> str:
-    value = st.text_input(label, key=key, bind="query-params", placeholder=placeholder)
-    return (value or "").strip()
+    return widgets.search(label, key, placeholder).strip()
 
 
 def follow(filters: LogFilter) -> Tail:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from spotlab.inference.explanation_text import bucket_label
 from spotlab.services.model_comparison import ComparisonResult
 from spotlab.ui.common import export, formatting, tables
 from spotlab.ui.common.tables import Column
@@ -17,7 +18,7 @@ from spotlab.ui.models import card_facts
 
 _OUTCOMES: Final[Mapping[str, tuple[str, str]]] = {
     "capacity": ("● not lost", "■ lost"),
-    "advisor": ("● bucket 0-2", "■ bucket 3-4"),
+    "advisor": ("● up to 15 %", "■ over 15 %"),
 }
 
 
@@ -73,12 +74,13 @@ def columns(result: ComparisonResult, task: str, palette: Palette) -> dict[str, 
         "elapsed_h": Column("hour", "{:,.1f}".format, "Since the first tick.", number=True),
     }
     if task != "capacity":
-        bucket = "{:.0f}".format
         row = {
             "type": Column("type"),
             "region": Column("region"),
-            "bucket_before": Column("bucket before", bucket, "“—”: not listed.", number=True),
-            "bucket_after": Column("bucket after", bucket, number=True),
+            "bucket_before": Column(
+                "interrupted before", bucket_label, "“—”: not listed.", number=True
+            ),
+            "bucket_after": Column("interrupted after", bucket_label, number=True),
         }
     return row | {
         "first": Column(first, formatting.percent, "Prediction.", number=True),

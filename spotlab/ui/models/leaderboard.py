@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -10,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.ports import ModelRecord
+from spotlab.inference.card import RULE
 from spotlab.services.models import ModelEntry
 from spotlab.ui.common import export, formatting, tables, widgets
 from spotlab.ui.common.tables import Column, at
@@ -58,9 +60,12 @@ def small_print(records: Sequence[ModelRecord]) -> str:
     states = pd.Series([record.state for record in records]).value_counts()
     counts = [_counted(int(states[state]), state) for state in STATE_MARKS if state in states]
     by_state = f": {', '.join(counts)}" if counts else ""
+    rules = sum(record.card.get("kind") == RULE for record in records)
+    to_beat = f" {formatting.count(rules, 'simple rule is', 'simple rules are')} among them, "
     return (
-        f"{formatting.count(len(records), 'version')}{by_state}. Figures are from the cards, with "
-        "95 % intervals."
+        f"{formatting.count(len(records), 'version')}{by_state}."
+        f"{to_beat + 'to be beaten.' if rules else ''} Figures are from the cards, with 95 % "
+        "intervals."
     )
 
 
@@ -106,7 +111,7 @@ def columns(now: datetime, palette: Palette) -> dict[str, Column]:
             colour=lambda text: state_colour(str(text), palette),
             help="★ champion, ● graduated, ○ candidate, ■ rejected, □ archived. “off”: disabled, "
             "so no evaluation uses it.",
-            width=140,
+            width=118,
         ),
         "auc": Column("AUC", help=f"Higher is better; guessing gives 0.5. {in_card}", number=True),
         "pr_auc": Column(
@@ -149,7 +154,7 @@ def show(entries: Sequence[ModelEntry], now: datetime, palette: Palette) -> str 
     reference = None
     for task in sorted({entry.record.task for entry in entries}):
         of_task = [entry for entry in entries if entry.record.task == task]
-        ordered = sorted(of_task, key=lambda entry: [*STATE_MARKS].index(entry.record.state))
+        ordered = sorted(of_task, key=_place)
         st.header(card_facts.task_words(task).capitalize(), anchor=False)
         selected = tables.show(
             rows(ordered),
@@ -162,6 +167,14 @@ def show(entries: Sequence[ModelEntry], now: datetime, palette: Palette) -> str 
         if selected:
             reference = ordered[selected[0]].record.reference
     return reference
+
+
+def _place(entry: ModelEntry) -> tuple[int, float]:
+    """Sorts by state, then by Brier score; without one, last."""
+    main = card_parser.read(entry.record.card).main
+    brier = main.figure("brier").value if main else math.nan
+    order = [*STATE_MARKS].index(entry.record.state)
+    return order, brier if math.isfinite(brier) else math.inf
 
 
 def show_export(records: Sequence[ModelRecord], now: datetime) -> None:

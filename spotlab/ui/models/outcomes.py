@@ -33,7 +33,7 @@ from spotlab.ui.models import card_facts, queries
 
 TARGET_WORDS: Final[Mapping[Target, str]] = {
     Target.INTERRUPTION: "interrupted within the horizon",
-    Target.BUCKET: "next month's advisor bucket is 3 or 4",
+    Target.BUCKET: "interrupted over 15 % next month (advisor)",
     Target.PRICE: "price a day later",
 }
 SLOT: Final = "settle"

@@ -15,7 +15,7 @@ from spotlab.ui.models import card_facts, queries
 SLOT: Final = "upload-model"
 MOST_MB: Final = 64
 REQUIREMENTS: Final = (
-    "A zip with the three files of an artefact: the model as LightGBM text or as skops, "
+    "A zip with the three files of an artefact: the model as LightGBM text, skops or a JSON rule, "
     "`card.json` and `SHA256SUMS`. A pickle, or any other format that runs code when it is read, "
     "is rejected. The files are validated in quarantine; then a separate process makes a trial "
     "prediction under limits of time and memory. A model that passes becomes a candidate. An "

@@ -11,12 +11,12 @@ import streamlit as st
 
 from spotlab.domain.decision import Decision
 from spotlab.domain.outcomes import Estimate, ShadowDecision
-from spotlab.pipeline.policy_preview import ChangedDecision
+from spotlab.pipeline.policy_preview import MAX_CHANGED, ChangedDecision
 from spotlab.ui.common import formatting, links, tables
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
 
-MAX_LISTED: Final = 200
+MAX_LISTED: Final = MAX_CHANGED
 
 
 def of_shadow(decision: ShadowDecision) -> ChangedDecision | None:

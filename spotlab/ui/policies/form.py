@@ -23,7 +23,7 @@ from spotlab.ui.policies import actions
 _WRONG: Final = "policy-draft-wrong"
 _DIGITS: Final = 10
 _SHOWN_UNIT: Final = {Unit.SHARE: "%"}
-_STEPS: Final = {Unit.SHARE: 0.1, Unit.USD_PER_HOUR: 0.001, Unit.HOURS: 1.0}
+_STEPS: Final = {Unit.SHARE: 0.1, Unit.USD_PER_HOUR: 0.001}
 
 
 def show(base: PolicyVersion, newest: int, user: Principal) -> None:
@@ -90,7 +90,7 @@ def _show_number(
         low,
         high,
         shown(parameter, value),
-        step=_STEPS[parameter.unit],
+        step=_STEPS.get(parameter.unit, 1.0 if value >= 1 else 0.1),
         format="%.6g",
         help=f"{parameter.meaning} {low:,g} to {high:,g} {unit}.",
         key=_key(name, reference),

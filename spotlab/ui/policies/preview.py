@@ -13,7 +13,7 @@ from spotlab.domain.access import Right
 from spotlab.domain.policy import PolicyVersion
 from spotlab.pipeline.policy_preview import PolicyPreview
 from spotlab.services.policies import DEFAULT_DAYS
-from spotlab.ui.common import background_tasks, formatting, session, tables
+from spotlab.ui.common import background_tasks, formatting, session, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
 from spotlab.ui.policies import changes
@@ -82,6 +82,11 @@ def show(
         )
         st.caption(f"{_listed(result)} Select a row to open the decision that was made.")
         changes.show(result.changes, names, now, palette, "preview-changes")
+        widgets.export(
+            lambda: changes.rows(result.changes, names),
+            f"preview-{version.policy.name}-{version.policy.version}",
+            "preview-file",
+        )
 
 
 def _listed(result: PolicyPreview) -> str:

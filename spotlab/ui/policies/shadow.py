@@ -83,8 +83,8 @@ def summary(comparison: Comparison) -> str:
     )
     cost = changes.cost_a_day(comparison.cost_difference_usd_per_day, comparison.instances)
     return (
-        f"In shadow it decided as the active policy in {formatting.percent(agreement.value)}"
-        f"{interval} of {formatting.count(comparison.decided, 'decision')}. It would have moved "
+        f"In shadow it agreed with {formatting.percent(agreement.value)}{interval} of "
+        f"{formatting.count(comparison.decided, 'decision')} that were made. It would have moved "
         f"an instance {comparison.moves:,} times instead of {comparison.champion_moves:,}; {cost}."
         f"{failures}"
     )

@@ -102,7 +102,9 @@ def _show_policy_form(changes: Mapping[str, float]) -> None:
         reason = st.text_input("Reason", max_chars=LONGEST_REASON, key="what-if policy reason")
         if st.form_submit_button("Save draft", type="primary"):
             try:
-                saved = session.services().policies.save(name.strip(), changes, reason=reason)
+                policies = session.services().policies
+                active = policies.get().policy.reference
+                saved = policies.save(name.strip(), changes, base=active, reason=reason)
             except SpotlabError as exc:
                 errors.explain(exc)
             else:

@@ -23,7 +23,8 @@ def show(draft: Workload) -> None:
     st.markdown("**Consequence, before it is saved**")
     st.write(formatting.plain(describe_cost(draft)))
     try:
-        found = session.workload_consequence(draft)
+        with st.spinner("deciding about its instances"):
+            found = session.workload_consequence(draft)
     except NoMarketData:
         st.info("No market has been collected yet, so no decision can be computed.")
         return

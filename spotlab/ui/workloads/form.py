@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import streamlit as st
 
@@ -23,10 +23,9 @@ from spotlab.domain.workload import (
 from spotlab.errors import InvalidInput
 from spotlab.telemetry.invisible_characters import visible
 from spotlab.ui.common import tables
+from spotlab.ui.workloads import requirement_fields
 
 CHECKPOINTS, MEAN_LOSS = "Checkpoints", "Mean loss"
-ANY, REQUIRED, EXCLUDED = "any", "required", "excluded"
-_CHOICES: Final[Mapping[str, bool | None]] = {ANY: None, REQUIRED: True, EXCLUDED: False}
 LABELS: Final = {
     "checkpoint_interval_h": "Checkpoint interval (h)",
     "work_lost_h": "Work lost (h)",
@@ -209,9 +208,9 @@ def _places(base: Workload, regions: Sequence[str], zones: Sequence[str], key: s
     with right:
         share = st.number_input(
             "Largest share of its group on one pool (%)",
-            1.0,
+            min(1.0, 100 * base.max_pool_share),
             100.0,
-            max(1.0, 100 * base.max_pool_share),
+            100 * base.max_pool_share,
             5.0,
             format="%g",
             key=f"{key} share",
@@ -280,61 +279,8 @@ def _hardware(base: Workload, key: str) -> Workload:
         help="By default a replacement has at least the vCPU and memory of the instance, and its "
         "architecture. An instance with requirements of its own ignores these.",
     )
-    needs = _requirements(base.requirements or Requirements(), key) if own else None
+    needs = requirement_fields.show(base.requirements or Requirements(), key) if own else None
     return replace(base, hardware=hardware, requirements=needs)
-
-
-def _requirements(base: Requirements, key: str) -> Requirements:
-    left, right = st.columns(2)
-    sizes: dict[str, Any] = {}
-    for place, name, label in (
-        (left, "vcpu_min", "vCPU, at least"),
-        (right, "vcpu_max", "vCPU, at most"),
-        (left, "memory_gb_min", "Memory, at least (GiB)"),
-        (right, "memory_gb_max", "Memory, at most (GiB)"),
-    ):
-        sizes[name] = place.number_input(
-            label,
-            0.0,
-            1e6,
-            getattr(base, name),
-            1.0,
-            format="%g",
-            placeholder="any",
-            key=f"{key} {name}",
-        )
-    architectures = [ANY, "x86_64", "arm64"]
-    architecture = left.selectbox(
-        "Architecture",
-        architectures,
-        architectures.index(base.architecture or ANY),
-        key=f"{key} architecture",
-    )
-    families = right.multiselect(
-        "Families",
-        base.families,
-        base.families,
-        format_func=visible,
-        accept_new_options=True,
-        placeholder="any",
-        key=f"{key} families",
-        help="Such as m6i and m7i.",
-    )
-    names, choices = [*_CHOICES], [*_CHOICES.values()]
-    accelerator = left.selectbox(
-        "Accelerator", names, choices.index(base.accelerator), key=f"{key} accelerator"
-    )
-    burstable = right.selectbox(
-        "Burstable types", names, choices.index(base.burstable), key=f"{key} burstable"
-    )
-    return replace(
-        base,
-        architecture=None if architecture == ANY else architecture,
-        families=tuple(families),
-        accelerator=_CHOICES[accelerator],
-        burstable=_CHOICES[burstable],
-        **sizes,
-    )
 
 
 def explained(error: InvalidInput) -> str:

@@ -131,7 +131,7 @@ def columns(price: Sample | None, now: datetime) -> dict[str, Column]:
     where = f"{price.instance_type} USD" if price is not None else "USD"
     return {
         "workload": Column("workload", help="Name and newest version. Select one to open it."),
-        "cost": Column("an interruption costs", width=330),
+        "cost": Column("an interruption costs", width=290),
         "usd": Column(
             where,
             "{:,.2f}".format,
@@ -150,7 +150,7 @@ def columns(price: Sample | None, now: datetime) -> dict[str, Column]:
             "by rule",
             help="The rules that chose it, with the number of instances. “assumed”: no rule is "
             "about them. “—”: no instance uses it.",
-            width=230,
+            width=200,
         ),
         "share": Column(
             "largest share",
@@ -158,8 +158,8 @@ def columns(price: Sample | None, now: datetime) -> dict[str, Column]:
             "Largest share of its group on one pool.",
             number=True,
         ),
-        "saved": Column("saved", at(now, formatting.ago), "“—”: built in."),
-        "by": Column("by"),
+        "saved": Column("saved", at(now, formatting.ago), "“—”: built in.", width=95),
+        "by": Column("by", width=130),
     }
 
 

@@ -185,8 +185,8 @@ def _show_claims() -> None:
     with st.expander("What AWS claims", icon=":material/campaign:"):
         st.caption(
             "Statements of AWS about performance, at the same size: claimed, not measured. "
-            "“Up to” is the most that AWS saw in its own tests. Statements about price performance "
-            "contain on-demand prices and do not count."
+            "“Up to” is the most that AWS saw in its own tests; they count only for workloads that "
+            "say so. Statements about price performance contain on-demand prices and never count."
         )
         frame = claim_rows()
         tables.show(frame, _CLAIM_COLUMNS, name="AWS's claims", key="claims")
