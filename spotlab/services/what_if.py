@@ -17,11 +17,12 @@ from spotlab.domain.performance import index_of
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import Topic
 from spotlab.domain.what_if import KNOBS, Changes, Part
-from spotlab.domain.workload import AppliedWorkload, Workload
+from spotlab.domain.workload import AppliedWorkload, Workload, applied_workload
 from spotlab.errors import SpotlabError
 from spotlab.pipeline.preparation import prepare
 from spotlab.pipeline.prepared_instance import PreparedInstance
 from spotlab.pipeline.score import ScoredMarket
+from spotlab.pipeline.spread import Spread
 from spotlab.pipeline.what_if import Outcome, PreparedFleet, Totals, totals
 from spotlab.runtime.lab import Lab
 from spotlab.services.base import Service
@@ -125,9 +126,10 @@ class WhatIfService(Service):
         """
         fleet, moment = self._prepared(instance_ids)
         policy, now = self.policy(), self.lab.clock.now()
-        before = fleet.step(policy, Changes(), now)
+        spread = self._spread(instance_ids)
+        before = fleet.step(policy, Changes(), now, spread=spread)
         started = time.perf_counter()
-        after = fleet.step(policy, changes, now)
+        after = fleet.step(policy, changes, now, spread=spread)
         step_ms = (time.perf_counter() - started) * 1e3
         return WhatIf(policy, changes, before, after, moment, step_ms)
 
@@ -151,11 +153,13 @@ class WhatIfService(Service):
         assert knob in KNOBS, f"no setting is called {knob}"
         fleet, _ = self._prepared(instance_ids)
         policy, now = self.policy(), self.lab.clock.now()
-        others = changes.as_dict()
-        return [
-            SweepPoint(value, totals(fleet.step(policy, Changes(**(others | {knob: value})), now)))
-            for value in values
-        ]
+        spread, others = self._spread(instance_ids), changes.as_dict()
+        points = []
+        for value in values:
+            changed = Changes(**(others | {knob: value}))
+            outcomes = fleet.step(policy, changed, now, spread=spread)
+            points.append(SweepPoint(value, totals(outcomes)))
+        return points
 
     def policy(self) -> PolicyParams:
         """Today's parameters of the policy. Raises Forbidden."""
@@ -200,6 +204,16 @@ class WhatIfService(Service):
         if instance_ids is None:
             return [each for each in instances.list() if each.mode is not PipelineMode.OFF]
         return [instances.get(instance_id) for instance_id in instance_ids]
+
+    def _spread(self, instance_ids: Sequence[str] | None) -> Callable[[PolicyParams], Spread]:
+        """Where the whole fleet runs now, under any policy; see `Lab.spread`."""
+        rules, workloads = self.lab.store.workloads.assignments(), self.lab.store.workloads.newest()
+        every = {each.instance_id: each for each in self.lab.store.fleet.instances()}
+        every |= {each.instance_id: each for each in self._instances(instance_ids)}
+        applied = {
+            name: applied_workload(each, rules, workloads).workload for name, each in every.items()
+        }
+        return lambda policy: Spread(every.values(), lambda one: applied[one.instance_id], policy)
 
     def _prepared(self, instance_ids: Sequence[str] | None) -> tuple[PreparedFleet, Moment | None]:
         instances = self._instances(instance_ids)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spotlab.domain.decision import Instance, Lifecycle, Requirements
+from spotlab.domain.hardware import HardwareTable
 from spotlab.domain.like_for_like import (
     HardwareFact,
     least_memory_gb,
@@ -51,6 +52,8 @@ def random_changes(draw: random.Random) -> Changes:
         "cooldown_h": [0.0, 6.0, 48.0],
         "hysteresis_fraction": [0.0, 0.05, 0.5],
         "ceiling_hysteresis_fraction": [0.0, 0.1, 1.0],
+        "max_arrivals_share": [0.1, 1.0],
+        "max_spread_cost_fraction": [0.0, 0.2],
         "switch_downtime_h": [0.0, 0.1, 3.0],
         "expected_stay_h": [0.1, 72.0],
         "max_price_age_h": [0.1, 12.0, 48.0],
@@ -181,7 +184,7 @@ def test_equal_pools_are_chosen_by_risk_then_by_name() -> None:
         Lifecycle.ON_DEMAND,
         requirements=Requirements(),
     )
-    prepared = prepare(own, replace(scored, table=table, hardware={}), None)
+    prepared = prepare(own, replace(scored, table=table, hardware=HardwareTable({})), None)
     situation = prepared.situation(PolicyParams(), PRESETS[0], NOW)
     pools = sorted(pool.label for pool in prepared.pools.pool if pool.region == "eu-west-1")
     assert situation.best is not None

@@ -29,6 +29,8 @@ STEPS: Final[Mapping[str, tuple[float, ...]]] = {
     "cooldown_h": (0, 1, 2, 3, 6, 12, 24, 48, 72, 168),
     "hysteresis_fraction": (0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5),
     "ceiling_hysteresis_fraction": (0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1),
+    "max_arrivals_share": (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1),
+    "max_spread_cost_fraction": (0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1),
     "switch_downtime_h": (0, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
     "expected_stay_h": (1, 6, 12, 24, 48, 72, 168, 336, 730),
     "max_price_age_h": (1, 3, 6, 12, 24, 48, 72, 168),
