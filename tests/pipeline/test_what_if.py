@@ -136,7 +136,8 @@ def test_a_step_decides_as_an_evaluation_does(seed: int, market_seed: int) -> No
     if expected is None or found is None:
         return
     assert found.decision is expected.decision
-    assert expected.reason.startswith(found.reason)
+    if not taken:  # else an evaluation's reason also names the pools left to others
+        assert expected.reason.startswith(found.reason)
     assert numbers_of(found.chosen) == numbers_of(expected.chosen)
     assert numbers_of(found.current) == numbers_of(expected.current)
     assert found.saving_usd_per_hour == expected.saving_usd_per_hour
