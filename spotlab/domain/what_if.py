@@ -8,7 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-from spotlab.domain.policy import OF_A_FLEET, PARAMETERS, PolicyParams
+from spotlab.domain.policy import PARAMETERS, PolicyParams
 from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.domain.workload import LIMITS, MAX_MEMORY_TOLERANCE, Workload
 from spotlab.errors import InvalidInput
@@ -69,7 +69,6 @@ KNOBS: Final[Mapping[str, Knob]] = MappingProxyType(
         **{
             name: Knob(Part.POLICY, each.label, Unit(each.unit), each.meaning, each.low, each.high)
             for name, each in PARAMETERS.items()
-            if name not in OF_A_FLEET
         },
         "interruption_usd": Knob(
             Part.WORKLOAD,
@@ -150,6 +149,8 @@ class Changes:
     hysteresis_fraction: float | None = None
     ceiling_hysteresis_fraction: float | None = None
     max_avoided_interruption_usd: float | None = None
+    max_arrivals_share: float | None = None
+    max_spread_cost_fraction: float | None = None
     switch_downtime_h: float | None = None
     expected_stay_h: float | None = None
     max_price_age_h: float | None = None

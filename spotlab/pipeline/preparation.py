@@ -65,10 +65,9 @@ def prepare(
     table = scored.table
     if performance is None:
         performance = np.ones(len(table))
+    given = instance.requirements or applied.workload.requirements
     requirements, memory_gb = _least_requirements(instance, table, applied.workload)
-    hardware = compared_hardware(
-        instance.pool.instance_type, scored.hardware, instance.requirements
-    )
+    hardware = compared_hardware(instance.pool.instance_type, scored.hardware, given)
     rows = _ordered(table, drop_reasons(table, requirements) == None)  # noqa: E711  elementwise
     types = table["instance_type"].to_numpy()[rows]
     others = {name: scored.hardware.get(name) for name in dict.fromkeys(types)}
@@ -79,6 +78,7 @@ def prepare(
         instance,
         applied,
         last_switch_at,
+        given,
         scored.on_demand_usd_per_hour(instance.pool),
         None if own_row is None else _own_pool(scored, own_row, rows, float(performance[own_row])),
         hardware,
@@ -94,7 +94,7 @@ def _least_requirements(
     """The requirements that no hardware rule changes, and the memory of the instance's type."""
     exact = replace(workload, hardware=replace(workload.hardware, memory_tolerance=0.0))
     requirements = requirements_of(instance, table, exact)
-    if instance.requirements is not None:
+    if instance.requirements is not None or workload.requirements is not None:
         return requirements, None
     memory_gb = requirements.memory_gb_min
     return replace(requirements, memory_gb_min=None, burstable=None), memory_gb

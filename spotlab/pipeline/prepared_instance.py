@@ -20,6 +20,7 @@ from spotlab.domain.decision import Candidate, Instance, Lifecycle, Verdict
 from spotlab.domain.hardware import Hardware
 from spotlab.domain.like_for_like import HardwareFact, least_memory_gb, waived_facts
 from spotlab.domain.policy import PolicyParams
+from spotlab.domain.requirements import Requirements
 from spotlab.domain.risk import FloatArray, expected_cost, risk_within
 from spotlab.domain.workload import AppliedWorkload, Workload
 from spotlab.pipeline.filter import compared_rule
@@ -84,6 +85,7 @@ class PreparedInstance:
         instance: the instance.
         applied: the workload that applies to it today.
         last_switch_at: when its last switch was decided, or None.
+        requirements: of a replacement, the instance's own or else its workload's; None: derived.
         on_demand_usd_per_hour: of its type; None: unknown.
         own_pool: its pool, or that of its region if its zone has no price; None: no price at all.
         hardware: facts that a replacement is compared with.
@@ -95,6 +97,7 @@ class PreparedInstance:
     instance: Instance
     applied: AppliedWorkload
     last_switch_at: datetime | None
+    requirements: Requirements | None
     on_demand_usd_per_hour: float | None
     own_pool: OwnPool | None
     hardware: Hardware
@@ -123,11 +126,12 @@ class PreparedInstance:
 
         Args:
             params: of the policy.
-            workload: instead of the one that applies; with the same regions and zones.
+            workload: instead of the one that applies; with the same regions, zones and
+                requirements.
             now: aware UTC.
             unavailable: keys of pools that are left to other instances.
         Raises:
-            ValueError: the workload has other regions or zones, which need other pools.
+            ValueError: the workload has other regions, zones or requirements.
         """
         cost, risk = self.expected_cost(workload), self.risk(workload)
         is_candidate = self.is_candidate(params, workload, unavailable)
@@ -168,9 +172,11 @@ class PreparedInstance:
     def is_suitable(self, workload: Workload) -> Mask:
         """(n,) which of the pools meet the requirements and the hardware rule of a workload."""
         today = self.applied.workload
-        if (workload.regions, workload.zones) != (today.regions, today.zones):
-            raise ValueError("other regions or zones need other pools: prepare the instance again")
-        pools, rule = self.pools, compared_rule(workload.hardware, self.instance.requirements)
+        if _choice_of_pools(workload) != _choice_of_pools(today):
+            raise ValueError(
+                "other regions, zones or requirements need other pools: prepare the instance again"
+            )
+        pools, rule = self.pools, compared_rule(workload.hardware, self.requirements)
         waived = sum(FACT_BIT[fact] for fact in waived_facts(rule))
         worse = pools.shortfalls & ~waived
         if self.hardware.gpu_model in rule.equal_gpus:
@@ -179,7 +185,7 @@ class PreparedInstance:
         suitable = worse == 0
         if self.hardware.memory_gb is not None:
             suitable &= ~(pools.hardware_memory_gb < least_memory_gb(self.hardware.memory_gb, rule))
-        if self.instance.requirements is None:
+        if self.requirements is None:
             if self.memory_gb is not None:
                 least_gb = (1.0 - workload.hardware.memory_tolerance) * self.memory_gb
                 suitable &= ~(pools.memory_gb < least_gb)
@@ -248,3 +254,8 @@ class PreparedInstance:
             rank=rank,
             performance=float(pools.performance[row]),
         )
+
+
+def _choice_of_pools(workload: Workload) -> tuple[object, ...]:
+    """What chose the prepared pools, and the performance of their types."""
+    return workload.regions, workload.zones, workload.requirements, workload.hardware.use_claims

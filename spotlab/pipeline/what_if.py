@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from spotlab.errors import SpotlabError
 from spotlab.pipeline.preparation import prepare
 from spotlab.pipeline.prepared_instance import PreparedInstance
 from spotlab.pipeline.score import ScoredMarket
+from spotlab.pipeline.spread import Spread, decide_fleet
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ class PreparedFleet:
         changes: Changes,
         now: datetime,
         unavailable: Mapping[str, Collection[str]] = MappingProxyType({}),
+        spread: Callable[[PolicyParams], Spread] | None = None,
     ) -> list[Outcome]:
         """What would be decided about each instance; those that cannot be decided about last.
 
@@ -108,14 +110,26 @@ class PreparedFleet:
             changes: to them and to the workloads.
             now: aware UTC.
             unavailable: by instance id, keys of pools that are left to other instances.
+            spread: where the whole fleet runs, under a policy: decides for the instances with each
+                other in view, as an evaluation does; None: for each alone.
         """
         policy = changes.policy(params)
-        outcomes = []
-        for each in self.instances:
-            workload = changes.workload(each.applied.workload)
-            taken = unavailable.get(each.instance.instance_id, ())
-            verdict = each.decide(policy, workload, now, taken)
-            outcomes.append(_outcome(each, verdict))
+        prepared = {each.instance.instance_id: each for each in self.instances}
+
+        def decide(instance: Instance, taken: Collection[str]) -> Verdict:
+            each = prepared[instance.instance_id]
+            return each.decide(policy, changes.workload(each.applied.workload), now, taken)
+
+        instances = [each.instance for each in self.instances]
+        if spread is None:
+            verdicts = {
+                each.instance_id: decide(each, unavailable.get(each.instance_id, ()))
+                for each in instances
+            }
+        else:
+            decided = decide_fleet(instances, decide, lambda verdict: verdict, spread(policy))
+            verdicts = {each.instance.instance_id: each.result for each in decided}
+        outcomes = [_outcome(each, verdicts[name]) for name, each in prepared.items()]
         failed = (Outcome(instance, None, error, None, None) for instance, error in self.failures)
         return [*outcomes, *failed]
 

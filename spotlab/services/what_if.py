@@ -17,11 +17,12 @@ from spotlab.domain.performance import index_of
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import Topic
 from spotlab.domain.what_if import KNOBS, Changes, Part
-from spotlab.domain.workload import AppliedWorkload, Workload
+from spotlab.domain.workload import AppliedWorkload, Workload, applied_workload
 from spotlab.errors import SpotlabError
 from spotlab.pipeline.preparation import prepare
 from spotlab.pipeline.prepared_instance import PreparedInstance
 from spotlab.pipeline.score import ScoredMarket
+from spotlab.pipeline.spread import Spread
 from spotlab.pipeline.what_if import Outcome, PreparedFleet, Totals, totals
 from spotlab.runtime.lab import Lab
 from spotlab.services.base import Service
@@ -125,9 +126,10 @@ class WhatIfService(Service):
         """
         fleet, moment = self._prepared(instance_ids)
         policy, now = self.policy(), self.lab.clock.now()
-        before = fleet.step(policy, Changes(), now)
+        spread = self._spread(instance_ids)
+        before = fleet.step(policy, Changes(), now, spread=spread)
         started = time.perf_counter()
-        after = fleet.step(policy, changes, now)
+        after = fleet.step(policy, changes, now, spread=spread)
         step_ms = (time.perf_counter() - started) * 1e3
         return WhatIf(policy, changes, before, after, moment, step_ms)
 
@@ -151,11 +153,13 @@ class WhatIfService(Service):
         assert knob in KNOBS, f"no setting is called {knob}"
         fleet, _ = self._prepared(instance_ids)
         policy, now = self.policy(), self.lab.clock.now()
-        others = changes.as_dict()
-        return [
-            SweepPoint(value, totals(fleet.step(policy, Changes(**(others | {knob: value})), now)))
-            for value in values
-        ]
+        spread, others = self._spread(instance_ids), changes.as_dict()
+        points = []
+        for value in values:
+            changed = Changes(**(others | {knob: value}))
+            outcomes = fleet.step(policy, changed, now, spread=spread)
+            points.append(SweepPoint(value, totals(outcomes)))
+        return points
 
     def policy(self) -> PolicyParams:
         """Today's parameters of the policy. Raises Forbidden."""
@@ -201,10 +205,35 @@ class WhatIfService(Service):
             return [each for each in instances.list() if each.mode is not PipelineMode.OFF]
         return [instances.get(instance_id) for instance_id in instance_ids]
 
+    def _spread(self, instance_ids: Sequence[str] | None) -> Callable[[PolicyParams], Spread]:
+        """Where the whole fleet runs now, under any policy; see `Lab.spread`."""
+        rules, workloads = self.lab.store.workloads.assignments(), self.lab.store.workloads.newest()
+        every = {each.instance_id: each for each in self.lab.store.fleet.instances()}
+        every |= {each.instance_id: each for each in self._instances(instance_ids)}
+        applied = {
+            name: applied_workload(each, rules, workloads).workload for name, each in every.items()
+        }
+        return lambda policy: Spread(every.values(), lambda one: applied[one.instance_id], policy)
+
     def _prepared(self, instance_ids: Sequence[str] | None) -> tuple[PreparedFleet, Moment | None]:
         instances = self._instances(instance_ids)
         workloads = WorkloadService(self.lab, self.principal)
         return self.lab.process_state(_Preparations).fleet(self.lab, instances, workloads.applied)
+
+
+@dataclass(frozen=True, slots=True)
+class _Preparation:
+    """An instance prepared.
+
+    Args:
+        result: the arrays; or why there are none.
+        scored: the market that they were read from.
+        note: why it was not scored by the assigned model, or "".
+    """
+
+    result: PreparedInstance | str
+    scored: ScoredMarket
+    note: str
 
 
 @dataclass(slots=True)
@@ -214,8 +243,7 @@ class _Preparations:
     versions: tuple[int, ...] = ()
     until: float = 0.0
     scored: dict[str | None, ScoredMarket] = field(default_factory=dict)
-    prepared: OrderedDict[str, PreparedInstance | str] = field(default_factory=OrderedDict)
-    notes: dict[str, str] = field(default_factory=dict)
+    by_id: OrderedDict[str, _Preparation] = field(default_factory=OrderedDict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fleet(
@@ -227,56 +255,51 @@ class _Preparations:
         """The instances prepared, and their market; what is missing or outdated is prepared."""
         with self.lock:
             self._forget_outdated(lab)
-            missing = [each for each in instances if each.instance_id not in self.prepared]
+            missing = [each for each in instances if each.instance_id not in self.by_id]
             applied = workloads_of(missing) if missing else {}
             for each in missing:
-                self._prepare(lab, each, applied[each.instance_id])
-            found = [(each, self.prepared[each.instance_id]) for each in instances]
-            moment = self._moment([each.instance_id for each in instances])
-            while len(self.prepared) > MAX_PREPARED:
-                self.prepared.popitem(last=False)
-        ready = [each for _, each in found if isinstance(each, PreparedInstance)]
-        failures = [(instance, each) for instance, each in found if isinstance(each, str)]
-        return PreparedFleet(ready, failures), moment
+                self.by_id[each.instance_id] = self._prepare(lab, each, applied[each.instance_id])
+            found = [(each, self.by_id[each.instance_id]) for each in instances]
+            while len(self.by_id) > MAX_PREPARED:
+                self.by_id.popitem(last=False)
+        ready = [each.result for _, each in found if isinstance(each.result, PreparedInstance)]
+        failures = [(one, each.result) for one, each in found if isinstance(each.result, str)]
+        return PreparedFleet(ready, failures), _moment([each for _, each in found])
 
     def _forget_outdated(self, lab: Lab) -> None:
         versions = tuple(lab.bus.version(topic) for topic in _TOPICS)
         if versions != self.versions or time.monotonic() >= self.until:
             self.scored.clear()
-            self.prepared.clear()
-            self.notes.clear()
+            self.by_id.clear()
             self.versions, self.until = versions, time.monotonic() + PREPARED_FOR_S
 
-    def _prepare(self, lab: Lab, instance: Instance, applied: AppliedWorkload) -> None:
+    def _prepare(self, lab: Lab, instance: Instance, applied: AppliedWorkload) -> _Preparation:
         model, note = lab.deciding_model(instance)
-        if note:
-            self.notes[instance.instance_id] = note
         if model not in self.scored:
             self.scored[model] = lab.scored(model)
+        scored = self.scored[model]
         last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)
         try:
-            scored = self.scored[model]
             index = index_of(applied.workload, lab.store.throughputs.newest(), scored.hardware)
             performance = index.ratios(
                 instance.pool.instance_type, tuple(scored.table["instance_type"])
             )
             prepared = prepare(instance, scored, last_switch_at, applied, performance)
         except (SpotlabError, ValueError) as exc:
-            self.prepared[instance.instance_id] = str(exc)
-        else:
-            self.prepared[instance.instance_id] = prepared
+            return _Preparation(str(exc), scored, note)
+        return _Preparation(prepared, scored, note)
 
-    def _moment(self, instance_ids: Sequence[str]) -> Moment | None:
-        if not self.scored:
-            return None
-        markets = [*self.scored.values()]
-        data = markets[0].data
-        notes = [self.notes[each] for each in instance_ids if each in self.notes]
-        return Moment(
-            data.market,
-            data.as_of,
-            len(markets[0].table),
-            tuple(sorted({each.model for each in markets})),
-            tuple(data.origins.values()),
-            tuple(dict.fromkeys((*data.degraded, *notes))),
-        )
+
+def _moment(preparations: Sequence[_Preparation]) -> Moment | None:
+    if not preparations:
+        return None
+    scored = preparations[0].scored
+    notes = [each.note for each in preparations if each.note]
+    return Moment(
+        scored.data.market,
+        scored.data.as_of,
+        len(scored.table),
+        tuple(sorted({each.scored.model for each in preparations})),
+        tuple(scored.data.origins.values()),
+        tuple(dict.fromkeys((*scored.data.degraded, *notes))),
+    )

@@ -116,6 +116,25 @@ def test_settings_are_saved_as_a_workload(lab: Lab, open_page: Open) -> None:
     assert (saved.version, saved.fixed_usd, saved.work_lost_h) == (1, 5.0, 0.0)
     assert saved.hardware.memory_tolerance == 0.07
     assert [each.value for each in app.toast] == ["render@1 is saved."]
+    assert app.query_params["interruption_usd"] == "5", "nothing has the new workload yet"
+
+
+def test_a_workload_of_another_name_is_not_overwritten(lab: Lab, open_page: Open) -> None:
+    app = open_page("what_if", interruption_usd="5")
+    app.text_input(key="what-if name default").set_value("queue-worker")
+    app.text_input(key="what-if reason").set_value("a slip")
+    button(app, "Save").click().run()
+    assert Services(lab, ANA).workloads.get("queue-worker").version == 1
+    assert "queue-worker" in said(app)
+
+
+def test_the_next_version_of_a_workload_counts_at_once(lab: Lab, open_page: Open) -> None:
+    app = open_page("what_if", interruption_usd="5")
+    app.text_input(key="what-if reason").set_value("measured")
+    button(app, "Save").click().run()
+    assert Services(lab, ANA).workloads.get("default").fixed_usd == 5.0
+    assert "interruption_usd" not in app.query_params
+    assert "5 USD (today)" in slider(app, "interruption_usd").options
 
 
 def test_who_may_not_save_is_told_who_may(

@@ -104,10 +104,10 @@ def test_the_prepared_fleet_is_bounded_and_expires(
     monkeypatch.setattr(what_if, "MAX_PREPARED", 2)
     assert len(Services(lab, ANA).what_if.step(EAGER).after) == len(FLEET)
     state = lab.process_state(what_if._Preparations)
-    assert len(state.prepared) == 2
+    assert len(state.by_id) == 2
     state.until = 0.0
     Services(lab, ANA).what_if.step(EAGER, [WEB])
-    assert len(state.prepared) == 1
+    assert len(state.by_id) == 1
     assert prepared.count("web-1") == 2
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from spotlab.domain.features import FeatureFrame
-from spotlab.domain.hardware import Hardware, complete
+from spotlab.domain.hardware import Hardware, HardwareTable, complete
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.market import Pool
 from spotlab.pipeline.score import TABLE_COLUMNS, ScoredMarket, score_market
@@ -50,7 +50,7 @@ def random_market(seed: int) -> ScoredMarket:
         for region, zone, name, system in keys.itertuples(index=False, name=None)
     )
     frame = FeatureFrame(NOW, pools, ("price",), np.zeros((len(pools), 1)))
-    return replace(base, table=table, hardware=hardware, frame=frame, evidence={})
+    return replace(base, table=table, hardware=HardwareTable(hardware), frame=frame, evidence={})
 
 
 def _hardware(name: str, draw: random.Random) -> Hardware:

@@ -65,9 +65,7 @@ def fleet_curve(
         palette: of the theme.
         setting: the setting's label.
     """
-    chart = figure(
-        palette, x="expected interruptions a month", y="price of the fleet (USD/h)", height=380
-    )
+    chart = figure(palette, x="expected interruptions a month", y="price (USD/h)", height=380)
     chart.add_trace(
         go.Scatter(
             x=[each.interruptions_a_month for each in curve],

@@ -30,11 +30,14 @@ STEPS: Final[Mapping[str, tuple[float, ...]]] = {
     "hysteresis_fraction": (0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5),
     "max_avoided_interruption_usd": (0, 10, 25, 50, 100, 250, 500, 1000, 2500, 10_000, 1e9),
     "ceiling_hysteresis_fraction": (0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1),
+    "max_arrivals_share": (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1),
+    "max_spread_cost_fraction": (0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1),
     "switch_downtime_h": (0, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
     "expected_stay_h": (1, 6, 12, 24, 48, 72, 168, 336, 730),
     "max_price_age_h": (1, 3, 6, 12, 24, 48, 72, 168),
 }
 """Values that a slider offers, beside today's and the one in the URL."""
+_UNDO_PX: Final = 16
 _FIRST: Final = ("risk_ceiling", "min_saving_fraction")
 _YES_NO: Final = {"allow": ("allowed", "not allowed"), "": ("required", "not required")}
 
@@ -117,18 +120,19 @@ def _show_controls(
     names: list[str] | tuple[str, ...], today: Values, changes: Changes, subject: str
 ) -> None:
     for name in names:
-        control, undo = st.columns([8, 1], vertical_alignment="center", gap="small")
-        with control:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             _show_control(name, today.get(name, ()), changes.as_dict().get(name), subject)
-        if name in changes.as_dict():
-            undo.button(
-                ":material/undo:",
-                type="tertiary",
-                help=f"{KNOBS[name].label}: back to today's value",
-                on_click=_reset,
-                args=(name,),
-                key=f"what-if undo {name}",
-            )
+            if name in changes.as_dict():
+                st.button(
+                    ":material/undo:",
+                    type="tertiary",
+                    help=f"{KNOBS[name].label}: back to today's value",
+                    on_click=_reset,
+                    args=(name,),
+                    key=f"what-if undo {name}",
+                )
+            else:
+                st.space(_UNDO_PX)  # the slider keeps its width when the button appears
 
 
 def _show_control(name: str, today: tuple[float, ...], chosen: float | None, subject: str) -> None:

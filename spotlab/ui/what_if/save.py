@@ -49,22 +49,21 @@ def show(changes: Changes, workloads: Sequence[Workload]) -> None:
 
 def _show_workload_form(changes: Changes, workloads: Sequence[Workload]) -> None:
     names = {each.name: each for each in workloads}
-    with st.form("what-if workload", border=False, enter_to_submit=False):
-        base = names[
-            st.selectbox("Based on", [*names], key="what-if base", help="What is not changed here.")
-        ]
+    help_text = "What is not changed here stays as in this workload."
+    base = names[st.selectbox("Based on", [*names], key="what-if base", help=help_text)]
+    with st.form(f"what-if workload {base.name}", border=False, enter_to_submit=False):
         name = st.text_input(
             "Name",
             base.name,
             key=f"what-if name {base.name}",
-            help="The name of a workload saves its next version, which applies wherever it is "
-            "assigned. Another name saves a new workload, which you can assign.",
+            help="The same name saves its next version, which applies wherever it is assigned. "
+            "Another name saves a new workload, which you can assign.",
         )
         description = st.text_area(
             "Description",
             describe(base, changes),
             max_chars=MAX_DESCRIPTION,
-            key=f"what-if description {base.name}",
+            key=f"what-if description {base.name} {hash(changes):x}",
         )
         reason = st.text_input("Reason", max_chars=LONGEST_REASON, key="what-if reason")
         if st.form_submit_button("Save", type="primary"):
@@ -89,7 +88,7 @@ def _save_workload(
 
     workload = replace(changes.workload(base), name=name, description=description)
     saved = session.services().workloads.save(
-        workload, reason, base.version if name == base.name else None
+        workload, reason, base.version if name == base.name else 0
     )
     st.session_state[DONE] = f"{saved.reference} is saved."
     for each in changes.as_dict(Part.WORKLOAD, Part.HARDWARE) if name == base.name else ():

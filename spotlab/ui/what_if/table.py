@@ -16,7 +16,7 @@ from spotlab.ui.common import formatting
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
 
-TARGET_PX = 140
+TARGET_PX = 150
 TARGET_HELP = "The decision {}: where it would run, in its own region unless another is named."
 
 
