@@ -59,8 +59,8 @@ class Ranking:
     @property
     def dropped(self) -> dict[str, int]:
         """Number of pools filtered out by each reason, largest first."""
-        counts = Counter(str(reason) for reason in self.table["dropped"] if reason is not None)
-        return dict(counts.most_common())
+        counts = Counter(reason for reason in self.table["dropped"] if reason is not None)
+        return {str(reason): count for reason, count in counts.most_common()}
 
     @property
     def left_to_others(self) -> NDArray[np.intp]:
@@ -103,15 +103,17 @@ class Ranking:
 
     def position_of(self, pool: Pool) -> int | None:
         """The position of a pool's row in `table`, or None."""
-        zone = self.table["availability_zone"]
-        match = (
-            (self.table["region"] == pool.region)
-            & (self.table["instance_type"] == pool.instance_type)
-            & (self.table["operating_system"] == pool.operating_system)
-            & (zone.isna() if pool.availability_zone is None else zone == pool.availability_zone)
-        )
-        positions = np.flatnonzero(match.to_numpy())
-        return int(positions[0]) if len(positions) else None
+        same_type = np.flatnonzero((self.table["instance_type"] == pool.instance_type).to_numpy())
+        places = ["region", "availability_zone", "operating_system"]
+        rows = self.table[places].iloc[same_type].itertuples(index=False, name=None)
+        for position, (region, zone, system) in zip(same_type.tolist(), rows, strict=True):
+            if (region, system) == (pool.region, pool.operating_system) and (
+                zone == pool.availability_zone
+                if isinstance(zone, str)
+                else pool.availability_zone is None
+            ):
+                return int(position)
+        return None
 
 
 def rank(
