@@ -3,12 +3,12 @@
 import streamlit as st
 
 from spotlab.domain.access import Right
+from spotlab.services import card_parser
 from spotlab.ui.common import formatting, guard, session, widgets
 from spotlab.ui.common.theme import palette
 from spotlab.ui.models import (
     actions,
     card,
-    card_parser,
     challengers,
     drift,
     head_to_head,

@@ -11,13 +11,13 @@ from spotlab.cli import options
 from spotlab.cli.command import Command, Result, command_group, iso, no_arguments
 from spotlab.cli.local_session import open_services
 from spotlab.domain.policy import (
-    PARAMETERS,
     ParameterChange,
     PolicyEvent,
     PolicyState,
     PolicyVersion,
     to_parameters,
 )
+from spotlab.domain.policy_parameters import PARAMETERS
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
 from spotlab.telemetry.invisible_characters import in_lines

@@ -22,13 +22,11 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from spotlab.domain.plain_names import check_plain_name
+from spotlab.domain.policy_parameters import PARAMETERS, Unit
 from spotlab.errors import Conflict, InvalidInput
 
-CEILING_HORIZON_H: Final = 24.0
-"""Horizon of the risk ceiling, hours."""
 DEFAULT_NAME: Final = "default"
 MAX_DESCRIPTION: Final = 500
-_YEAR_H: Final = 8_760.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,140 +79,6 @@ class PolicyParams:
         return asdict(self)
 
 
-OF_A_FLEET: Final = ("max_arrivals_share", "max_spread_cost_fraction")
-"""Parameters that place the moves of a run; they do not matter to one instance alone."""
-
-
-class Unit(StrEnum):
-    """Unit of a parameter."""
-
-    SHARE = "share"
-    USD = "USD"
-    USD_PER_HOUR = "USD/h"
-    HOURS = "h"
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter of the policy, for forms, commands and the API.
-
-    Args:
-        label: short name for a person.
-        unit: of its values.
-        low, high: smallest and largest value.
-        meaning: what it does, in a sentence.
-    """
-
-    label: str
-    unit: Unit
-    low: float
-    high: float
-    meaning: str
-
-    def text(self, value: float) -> str:
-        """A value with its unit.
-
-        >>> PARAMETERS["risk_ceiling"].text(0.0075), PARAMETERS["cooldown_h"].text(6.0)
-        ('0.75 %', '6 h')
-        """
-        if self.unit is Unit.SHARE:
-            return f"{100 * value:.10g} %"
-        return f"{value:.10g} {self.unit}"
-
-
-PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
-    {
-        "min_saving_fraction": Parameter(
-            "Minimum saving",
-            Unit.SHARE,
-            0.0,
-            1.0,
-            "Smallest saving that justifies a switch, as a share of the present expected cost.",
-        ),
-        "min_saving_usd_per_hour": Parameter(
-            "Minimum saving per hour",
-            Unit.USD_PER_HOUR,
-            0.0,
-            1e6,
-            "Smallest saving that justifies a switch, in USD per hour; both minimums must be met.",
-        ),
-        "hysteresis_fraction": Parameter(
-            "Hysteresis",
-            Unit.SHARE,
-            0.0,
-            1.0,
-            "Added to the minimum saving within twice the cooldown of a switch.",
-        ),
-        "cooldown_h": Parameter(
-            "Cooldown",
-            Unit.HOURS,
-            0.0,
-            _YEAR_H,
-            "Time after a switch during which no switch is made for a saving.",
-        ),
-        "risk_ceiling": Parameter(
-            "Risk ceiling",
-            Unit.SHARE,
-            1e-6,
-            1.0,
-            f"Highest risk of an interruption within {CEILING_HORIZON_H:g} h that a pool may have; "
-            "an instance above it leaves its pool.",
-        ),
-        "ceiling_hysteresis_fraction": Parameter(
-            "Margin above the risk ceiling",
-            Unit.SHARE,
-            0.0,
-            1.0,
-            "An instance leaves its own pool only when the pool's risk is above the ceiling by "
-            "more than this share of it.",
-        ),
-        "max_avoided_interruption_usd": Parameter(
-            "Price of safety",
-            Unit.USD,
-            0.0,
-            1e9,
-            "Most that leaving a pool over the ceiling may cost for each interruption that it "
-            "avoids; a move that costs more is not made.",
-        ),
-        "max_price_age_h": Parameter(
-            "Maximum price age",
-            Unit.HOURS,
-            0.1,
-            _YEAR_H,
-            "Prices that were read longer ago are not used, except in a recorded market.",
-        ),
-        "switch_downtime_h": Parameter(
-            "Downtime of a switch",
-            Unit.HOURS,
-            0.0,
-            _YEAR_H,
-            "Work lost by a switch itself, valued at what an hour of the workload is worth.",
-        ),
-        "expected_stay_h": Parameter(
-            "Expected stay",
-            Unit.HOURS,
-            0.1,
-            _YEAR_H,
-            "Time over which the cost of a switch is spread.",
-        ),
-        "max_arrivals_share": Parameter(
-            "Largest share sent to one pool",
-            Unit.SHARE,
-            0.0,
-            1.0,
-            "Largest share of an account's instances that one run may send to one pool; at least "
-            "one instance.",
-        ),
-        "max_spread_cost_fraction": Parameter(
-            "Highest cost of the spread",
-            Unit.SHARE,
-            0.0,
-            1.0,
-            "An instance that must leave its pool ignores that limit if keeping to it would cost "
-            "more, as a share of the expected cost of its first choice.",
-        ),
-    }
-)
 """Every field of PolicyParams, in its order."""
 
 

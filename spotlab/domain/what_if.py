@@ -8,7 +8,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-from spotlab.domain.policy import PARAMETERS, PolicyParams
+from spotlab.domain.policy import PolicyParams
+from spotlab.domain.policy_parameters import PARAMETERS
 from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.domain.workload import LIMITS, MAX_MEMORY_TOLERANCE, Workload
 from spotlab.errors import InvalidInput

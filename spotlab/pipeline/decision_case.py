@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from spotlab.domain.decision import Candidate, DropReason, Instance, Lifecycle, Verdict
 from spotlab.domain.market import Pool
-from spotlab.domain.policy import CEILING_HORIZON_H, PolicyParams
+from spotlab.domain.policy import PolicyParams
+from spotlab.domain.policy_parameters import CEILING_HORIZON_H
 from spotlab.domain.risk import expected_cost, risk_within
 from spotlab.domain.workload import Workload
-from spotlab.pipeline.policy import Situation, decide, limits
+from spotlab.pipeline.policy import decide, limits
 from spotlab.pipeline.rank import Ranking
 from spotlab.pipeline.score import POOL_COLUMNS
+from spotlab.pipeline.situation import Situation
 
 FloatArray = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from typing import Final
 from spotlab.domain.decision import Decision, Experiment, Lifecycle, Verdict
 from spotlab.domain.decision_explanation import Flip, FlipKind
 from spotlab.domain.margin import Margin, MarginRule
-from spotlab.domain.policy import Unit
+from spotlab.domain.policy_parameters import Unit
 from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.domain.workload import describe_cost
 from spotlab.inference.explanation_text import format_value

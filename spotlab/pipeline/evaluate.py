@@ -26,11 +26,12 @@ from spotlab.domain.policy import DEFAULT_POLICY, PolicyParams
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope, Workload
 from spotlab.errors import SpotlabError
 from spotlab.pipeline.filter import hardware_shortfalls, requirements_of
-from spotlab.pipeline.policy import Situation, decide
+from spotlab.pipeline.policy import decide
 from spotlab.pipeline.policy_text import cost_text, usd
 from spotlab.pipeline.rank import Ranking, rank
 from spotlab.pipeline.recorded_candidates import recorded_candidates, reference_to
 from spotlab.pipeline.score import ScoredMarket
+from spotlab.pipeline.situation import Situation
 from spotlab.pipeline.stage_trace import Tracer
 
 

@@ -17,7 +17,7 @@ from spotlab.domain.like_for_like import HardwareRule
 from spotlab.domain.market import MarketName
 from spotlab.domain.performance import EQUAL, PerformanceIndex
 from spotlab.domain.performance_claims import CLAIMS_VERSION
-from spotlab.domain.policy import PARAMETERS, Unit
+from spotlab.domain.policy_parameters import PARAMETERS, Unit
 from spotlab.domain.ports import RiskModel
 from spotlab.domain.workload import MAX_MEMORY_TOLERANCE, Workload
 from spotlab.errors import InvalidInput

@@ -8,20 +8,18 @@ risk ceiling is left whatever that costs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 from spotlab.domain.decision import (
     Candidate,
     Decision,
-    Instance,
-    Lifecycle,
     RunnerUp,
     Verdict,
 )
 from spotlab.domain.margin import Margin, MarginRule
-from spotlab.domain.policy import CEILING_HORIZON_H, PolicyParams
-from spotlab.domain.workload import Workload
+from spotlab.domain.policy import PolicyParams
+from spotlab.domain.policy_parameters import CEILING_HORIZON_H
 from spotlab.pipeline.policy_text import (
     cost_text,
     percent,
@@ -29,76 +27,7 @@ from spotlab.pipeline.policy_text import (
     saving_text,
     usd,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """Everything that the policy uses.
-
-    Args:
-        instance: the instance to decide about.
-        current: its scored pool; None if the price or risk is unknown. For an on-demand instance:
-            the spot pool of the same type and zone, which it does not use.
-        best: the best candidate on another pool (for an on-demand instance: on any pool), or None.
-        on_demand_usd_per_hour: on-demand price of the instance's type; None: unknown.
-        workload: the workload that applies to it.
-        last_switch_at: when the last switch was decided, or None.
-        now: aware UTC.
-        second: the best candidate after `best`, or None.
-        left_to_others: whether suitable pools are left to other instances.
-    """
-
-    instance: Instance
-    current: Candidate | None
-    best: Candidate | None
-    on_demand_usd_per_hour: float | None
-    workload: Workload
-    last_switch_at: datetime | None
-    now: datetime
-    second: Candidate | None = None
-    left_to_others: bool = False
-
-    @property
-    def available(self) -> str:
-        """The word that excludes pools that are left to other instances, if there are any."""
-        return "available " if self.left_to_others else ""
-
-    @property
-    def pays_on_demand(self) -> bool:
-        """Whether the instance runs on demand."""
-        return self.instance.lifecycle is Lifecycle.ON_DEMAND
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A way to leave: to a candidate, or from spot to on-demand.
-
-    Args:
-        decision: SWITCH or FALLBACK_ONDEMAND.
-        candidate: where to; None: on-demand.
-        expected_cost_usd_per_hour: of an hour's work there.
-        margin: over staying.
-    """
-
-    decision: Decision
-    candidate: Candidate | None
-    expected_cost_usd_per_hour: float
-    margin: Margin
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The minimum saving of a move, and for how long the cooldown still prevents one.
-
-    Args:
-        min_saving_usd_per_hour: of a move that is made for a saving.
-        cooldown_left_h: hours; 0: none.
-        moving_usd_per_hour: cost of a move, spread over the expected stay.
-    """
-
-    min_saving_usd_per_hour: float
-    cooldown_left_h: float
-    moving_usd_per_hour: float
+from spotlab.pipeline.situation import Limits, Move, Situation
 
 
 def decide(situation: Situation, params: PolicyParams) -> Verdict:
@@ -230,7 +159,8 @@ def _from_on_demand(situation: Situation, params: PolicyParams) -> Verdict:
     reason = (
         f"On-demand costs {usd(on_demand)}; {pool_at_price(best)} costs "
         f"{cost_text(best.expected_cost_usd_per_hour)} including interruptions: saves "
-        f"{usd(saving)} after the cost of switching."
+        f"{usd(saving)} after the cost of switching. Risk {percent(best.risk)} within "
+        f"{best.horizon_h:g} h; on-demand is not interrupted."
     )
     return _go(situation, move, reason, demanded)
 

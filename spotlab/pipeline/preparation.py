@@ -21,7 +21,7 @@ from spotlab.domain.like_for_like import (
     waived_facts,
 )
 from spotlab.domain.market import Pool
-from spotlab.domain.policy import CEILING_HORIZON_H
+from spotlab.domain.policy_parameters import CEILING_HORIZON_H
 from spotlab.domain.risk import FloatArray, risk_within
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, Workload
 from spotlab.pipeline.filter import compared_hardware, drop_reasons, requirements_of

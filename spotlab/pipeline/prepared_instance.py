@@ -24,8 +24,9 @@ from spotlab.domain.requirements import Requirements
 from spotlab.domain.risk import FloatArray, expected_cost, risk_within
 from spotlab.domain.workload import AppliedWorkload, Workload
 from spotlab.pipeline.filter import compared_rule
-from spotlab.pipeline.policy import Situation, decide
+from spotlab.pipeline.policy import decide
 from spotlab.pipeline.rank import is_stale
+from spotlab.pipeline.situation import Situation
 
 Mask = NDArray[np.bool_]
 FACT_BIT: Final = {fact: 1 << place for place, fact in enumerate(HardwareFact)}

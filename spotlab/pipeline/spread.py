@@ -67,7 +67,7 @@ class Group:
 
 def group_of(instance: Instance, workload: Workload) -> Group:
     """By the value of the workload's group tag; without one, by account and workload."""
-    tag: str = getattr(workload, "group_tag", "")
+    tag = workload.group_tag
     value = instance.tags.get(tag, "") if tag else ""
     if value:
         return Group(instance.account, tag, value)

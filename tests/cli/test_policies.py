@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from spotlab.cli import main
-from spotlab.domain.policy import PARAMETERS
+from spotlab.domain.policy_parameters import PARAMETERS
 
 Run = Callable[..., tuple[int, dict[str, Any]]]
 

@@ -7,13 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from spotlab.domain.policy import (
-    DEFAULT_POLICY,
-    Policy,
-    PolicyParams,
-    PolicyState,
-    PolicyVersion,
-)
+from spotlab.domain.policy import DEFAULT_POLICY, Policy, PolicyParams, PolicyState, PolicyVersion
 from spotlab.domain.ports import AuditFilter, By
 from spotlab.errors import ChangedMeanwhile, Conflict, NotFound
 from spotlab.store import Store

@@ -10,7 +10,6 @@ import pytest
 from spotlab.domain.policy import (
     DEFAULT_POLICY,
     MOVES,
-    PARAMETERS,
     Policy,
     PolicyParams,
     PolicyState,
@@ -19,6 +18,7 @@ from spotlab.domain.policy import (
     differences,
     with_changes,
 )
+from spotlab.domain.policy_parameters import PARAMETERS
 from spotlab.errors import Conflict, InvalidInput
 
 

@@ -6,7 +6,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from spotlab.domain.access import Principal, Role
-from spotlab.domain.policy import PARAMETERS, PolicyState
+from spotlab.domain.policy import PolicyState
+from spotlab.domain.policy_parameters import PARAMETERS
 from spotlab.runtime.lab import Lab
 from spotlab.services import Services
 from spotlab.ui.common import tables

@@ -16,7 +16,8 @@ from spotlab.domain.decision import (
 from spotlab.domain.market import Pool
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.workload import DEFAULT_WORKLOAD
-from spotlab.pipeline.policy import Situation, decide
+from spotlab.pipeline.policy import decide
+from spotlab.pipeline.situation import Situation
 from tests.support.market import NOW
 
 HERE = Pool("us-east-1", "us-east-1a", "m5.large")

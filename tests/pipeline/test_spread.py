@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +18,7 @@ from spotlab.domain.decision import Decision, Experiment, Instance, Lifecycle
 from spotlab.domain.market import FeedKind, MarketData, MarketName, Pool, Provenance
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.simultaneous_losses import share_limit
-from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope, Workload
+from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope
 from spotlab.features import offline
 from spotlab.pipeline import spread as spreading
 from spotlab.pipeline.evaluate import Evaluation, Unrecorded, evaluate
@@ -244,7 +242,7 @@ def test_other_accounts_take_no_place_of_a_group() -> None:
 
 
 def test_a_group_shares_the_value_of_the_workloads_tag() -> None:
-    tagged = cast("Workload", SimpleNamespace(name="grouped", group_tag="service"))
+    tagged = replace(DEFAULT_WORKLOAD, name="grouped", group_tag="service")
     web = group_of(instance(0, tags={"service": "web"}), tagged)
     assert (web.label, web.full_label) == ("group web", "acme: service=web")
     assert web == group_of(instance(1, tags={"service": "web", "name": "w"}), tagged)

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
+from spotlab.services import card_facts, card_parser
 from spotlab.ui.common import formatting
-from spotlab.ui.models import card_facts, card_parser
 from tests.support.cards import CAPACITY, DETAILS
 
 

@@ -14,11 +14,11 @@ from spotlab.domain.plain_names import MAX_NAME
 from spotlab.domain.policy import (
     DEFAULT_POLICY,
     MAX_DESCRIPTION,
-    PARAMETERS,
     PolicyEvent,
     PolicyState,
     PolicyVersion,
 )
+from spotlab.domain.policy_parameters import PARAMETERS
 from spotlab.telemetry.invisible_characters import LABEL
 
 POLICY_REFERENCE = r"^[A-Za-z0-9_-]{1,64}(@[0-9]{1,9})?$"

@@ -16,7 +16,8 @@ from spotlab.domain.decision import (
     drop_label,
     saving,
 )
-from spotlab.domain.policy import PARAMETERS, PolicyParams
+from spotlab.domain.policy import PolicyParams
+from spotlab.domain.policy_parameters import PARAMETERS
 from spotlab.domain.workload import describe_cost
 from spotlab.inference.explanation_text import bucket_label, is_bucket
 from spotlab.ui import charts

@@ -12,10 +12,11 @@ from spotlab.domain.model_lifecycle import ModelAction
 from spotlab.domain.ports import ModelRecord
 from spotlab.errors import SpotlabError
 from spotlab.runtime.model_selection import RISK_TASK
+from spotlab.services import card_facts
 from spotlab.services.models import ModelEntry
 from spotlab.telemetry.invisible_characters import visible
 from spotlab.ui.common import errors, formatting, permissions, session, widgets
-from spotlab.ui.models import card_facts, queries
+from spotlab.ui.models import queries
 
 LABELS: Final[Mapping[ModelAction, str]] = {
     ModelAction.GRADUATE: "Graduate",

@@ -12,14 +12,15 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.ports import ModelRecord
+from spotlab.services import card_facts
+from spotlab.services.card_facts import METRIC_WORDS, METRICS, CardFacts, Measured
 from spotlab.services.models import ModelEntry
 from spotlab.telemetry.invisible_characters import visible
 from spotlab.ui import charts
 from spotlab.ui.common import formatting, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
-from spotlab.ui.models import card_facts, leaderboard
-from spotlab.ui.models.card_facts import METRIC_WORDS, METRICS, CardFacts, Measured
+from spotlab.ui.models import leaderboard
 
 SOURCE_KEYS = ("data", "published_by", "licence")
 FORESTS = {"auc": "AUC: higher is better", "brier": "Brier: lower is better"}

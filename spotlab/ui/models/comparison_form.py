@@ -8,12 +8,13 @@ from typing import Final
 
 import streamlit as st
 
+from spotlab.services import card_facts
 from spotlab.services.model_comparison import ComparisonRequest
 from spotlab.services.models import ModelEntry
 from spotlab.training import comparison_files
 from spotlab.training.advisor.labels import TRAILING
 from spotlab.ui.common import formatting, trace_form, widgets
-from spotlab.ui.models import card_facts, leaderboard
+from spotlab.ui.models import leaderboard
 
 OWN: Final = "own"
 MOST_MB: Final = 50

@@ -10,11 +10,11 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.inference.explanation_text import bucket_label
+from spotlab.services import card_facts
 from spotlab.services.model_comparison import ComparisonResult
 from spotlab.ui.common import export, formatting, tables
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
-from spotlab.ui.models import card_facts
 
 _OUTCOMES: Final[Mapping[str, tuple[str, str]]] = {
     "capacity": ("● not lost", "■ lost"),

@@ -8,10 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.pipeline.drift import DriftReport
+from spotlab.services import card_facts
 from spotlab.ui.common import export, formatting, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
-from spotlab.ui.models import card_facts
 
 
 def show(report: DriftReport | None, now: datetime, palette: Palette) -> None:

@@ -11,6 +11,8 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.access import Right
+from spotlab.services import card_facts
+from spotlab.services.card_facts import METRIC_WORDS, Figure
 from spotlab.services.model_comparison import ComparisonRequest, ComparisonResult
 from spotlab.services.models import ModelEntry
 from spotlab.training.block_bootstrap import Interval
@@ -19,8 +21,7 @@ from spotlab.ui import charts
 from spotlab.ui.common import background_tasks, export, formatting, permissions, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
-from spotlab.ui.models import card_facts, comparison_form, comparison_task, disagreements
-from spotlab.ui.models.card_facts import METRIC_WORDS, Figure
+from spotlab.ui.models import comparison_form, comparison_task, disagreements
 
 FEW_BLOCKS: Final = 10
 SMALL_PRINT: Final = (

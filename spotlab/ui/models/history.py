@@ -10,9 +10,9 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.ports import ModelEvent, ModelRecord
+from spotlab.services import card_facts
 from spotlab.ui.common import export, formatting, session, tables
 from spotlab.ui.common.tables import Column, at
-from spotlab.ui.models import card_facts
 
 MAX_EVENTS: Final = 200
 

@@ -12,12 +12,12 @@ import streamlit as st
 
 from spotlab.domain.ports import ModelRecord
 from spotlab.inference.card import RULE
+from spotlab.services import card_facts, card_parser
+from spotlab.services.card_facts import CardFacts
 from spotlab.services.models import ModelEntry
 from spotlab.ui.common import export, formatting, tables, widgets
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
-from spotlab.ui.models import card_facts, card_parser
-from spotlab.ui.models.card_facts import CardFacts
 
 STATE_MARKS: Final[Mapping[str, str]] = {
     "champion": "★ champion",

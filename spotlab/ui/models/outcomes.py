@@ -16,6 +16,7 @@ from spotlab.domain.ports import ExperimentSummary
 from spotlab.pipeline.outcomes import OutcomeCounts
 from spotlab.pipeline.scorecards import Scorecard
 from spotlab.runtime.outcomes import OutcomesView
+from spotlab.services import card_facts
 from spotlab.training import scores
 from spotlab.ui import charts
 from spotlab.ui.common import (
@@ -29,7 +30,7 @@ from spotlab.ui.common import (
 )
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
-from spotlab.ui.models import card_facts, queries
+from spotlab.ui.models import queries
 
 TARGET_WORDS: Final[Mapping[Target, str]] = {
     Target.INTERRUPTION: "interrupted within the horizon",

@@ -9,8 +9,9 @@ import streamlit as st
 from spotlab.domain.access import Right
 from spotlab.errors import SpotlabError
 from spotlab.runtime.model_upload import UploadReport
+from spotlab.services import card_facts
 from spotlab.ui.common import background_tasks, formatting, permissions, session
-from spotlab.ui.models import card_facts, queries
+from spotlab.ui.models import queries
 
 SLOT: Final = "upload-model"
 MOST_MB: Final = 64

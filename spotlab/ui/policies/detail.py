@@ -7,7 +7,8 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
-from spotlab.domain.policy import PARAMETERS, PolicyVersion
+from spotlab.domain.policy import PolicyVersion
+from spotlab.domain.policy_parameters import PARAMETERS
 from spotlab.ui.common import formatting, tables
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.policies.table import STATE_MARKS

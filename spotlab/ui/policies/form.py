@@ -9,13 +9,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from spotlab.domain.access import Principal, Right
 from spotlab.domain.plain_names import MAX_NAME
-from spotlab.domain.policy import (
-    MAX_DESCRIPTION,
-    PARAMETERS,
-    Parameter,
-    PolicyVersion,
-    Unit,
-)
+from spotlab.domain.policy import MAX_DESCRIPTION, PolicyVersion
+from spotlab.domain.policy_parameters import PARAMETERS, Parameter, Unit
 from spotlab.errors import InvalidInput, SpotlabError
 from spotlab.ui.common import errors, formatting, permissions, session
 from spotlab.ui.policies import actions

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from spotlab.training.head_to_head import LOWER_IS_BETTER
 from spotlab.training.scores import ReliabilityBin
-from spotlab.ui.common.formatting import count
 
 NAN: Final = float("nan")
 METRICS: Final = ("auc", "pr_auc", "brier", "brier_skill", "log_loss", "ece")
@@ -163,7 +162,7 @@ def trained_on(facts: CardFacts) -> str:
     parts = [f"{rows:,} rows"] if isinstance(rows, int) else []
     traces = [str(source["data"]) for source in facts.sources if "licence" in source]
     if traces and traces[0].startswith("availability trace"):
-        parts.append(count(len(traces), "availability trace"))
+        parts.append(f"{len(traces):,} availability trace{'s' * (len(traces) != 1)}")
     if "features_as_of" in training:
         parts.append(f"features as of {training['features_as_of']}")
     if "label_of" in training:

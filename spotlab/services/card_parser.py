@@ -11,8 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from spotlab.training.scores import ReliabilityBin
-from spotlab.ui.models.card_facts import (
+from spotlab.services.card_facts import (
     MAIN_HORIZON,
     METRICS,
     NAN,
@@ -22,6 +21,7 @@ from spotlab.ui.models.card_facts import (
     Measured,
     readable,
 )
+from spotlab.training.scores import ReliabilityBin
 
 _OWN_KEYS: Final = frozenset({"model", "metrics", "interval_95"})
 
