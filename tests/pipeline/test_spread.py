@@ -18,7 +18,7 @@ from spotlab.domain.decision import Decision, Experiment, Instance, Lifecycle
 from spotlab.domain.market import FeedKind, MarketData, MarketName, Pool, Provenance
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.simultaneous_losses import share_limit
-from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope
+from spotlab.domain.workload import DEFAULT_WORKLOAD, NO_WORKLOAD, AppliedWorkload, AssignmentScope
 from spotlab.features import offline
 from spotlab.pipeline import spread as spreading
 from spotlab.pipeline.evaluate import Evaluation, Unrecorded, evaluate
