@@ -63,6 +63,20 @@ def test_from_an_instance_to_its_why(page: Page, app_url: str) -> None:
     expect(page.get_by_role("link", name="Why this risk")).to_be_visible()
 
 
+@pytest.mark.parametrize("width", [1440, 390])
+def test_two_clicks_lead_from_a_switch_to_what_would_change_it(
+    page: Page, app_url: str, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    open_path(page, f"{app_url}/instances")
+    settle(page)
+    select_row(page, 0)
+    follow(page, "Why, and what would change it")
+    expect(page.locator("h1")).to_contain_text("moves to")
+    expect(page.get_by_role("heading", name="What would change it")).to_be_visible()
+    expect(page.get_by_text("instead of").first).to_be_visible()
+
+
 def test_a_candidate_is_chosen_by_keyboard_and_a_what_if_is_left_again(
     page: Page, app_url: str
 ) -> None:
