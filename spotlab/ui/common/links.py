@@ -66,6 +66,9 @@ PAGE_TABLE: Final = (
 """All pages, in the order of the navigation."""
 
 
+WHY: Final = "Why, and what would change it"
+
+
 def page(name: str) -> Path:
     """The script of a page."""
     return PAGES / f"{name}.py"
@@ -94,14 +97,14 @@ def of_instance(instance_id: str, experiment_id: int | None) -> None:
         if experiment_id is not None:
             to("experiments", "Open the decision", ":material/history:", id=experiment_id)
         to("candidates", "Candidates", ":material/leaderboard:", instance=instance_id)
-        to("explanations", "Why, and what would change it", ":material/waterfall_chart:", instance=instance_id)
+        to("explanations", WHY, ":material/waterfall_chart:", instance=instance_id)
         to("what_if", "What if", ":material/tune:", instance=instance_id)
 
 
 def of_experiment(experiment_id: int, instance_id: str) -> None:
     """Links from a decision to its explanation and the present candidates."""
     with st.container(horizontal=True):
-        to("explanations", "Why, and what would change it", ":material/waterfall_chart:", decision=experiment_id)
+        to("explanations", WHY, ":material/waterfall_chart:", decision=experiment_id)
         to("candidates", "Candidates now", ":material/leaderboard:", instance=instance_id)
 
 
