@@ -150,6 +150,6 @@ COMMANDS = (
 )
 THROUGHPUTS = command_group(
     "throughputs",
-    "Measured throughputs of instance types, which turn prices into USD per unit of work.",
+    "Measured throughputs of instance types: prices per unit of work.",
     lambda: COMMANDS,
 )

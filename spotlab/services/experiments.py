@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -23,6 +24,9 @@ from spotlab.telemetry.invisible_characters import visible
 
 CHANGED_POLICY: Final = "changed@0"
 """Stands for parameters that have no version."""
+
+
+_REFERENCE: Final = re.compile(r"[A-Za-z0-9_-]+(@[0-9]+)?")
 
 
 class ExperimentService(Service):
@@ -86,7 +90,7 @@ class ExperimentService(Service):
             )
         if policy is None:
             return replay_experiment(self.lab, experiment, model, applied=applied)
-        if not policy.lstrip().startswith("{"):
+        if _REFERENCE.fullmatch(policy):
             version = PolicyService(self.lab, self.principal).get(policy).policy
             return replay_experiment(
                 self.lab, experiment, model, version.params, version.reference, applied

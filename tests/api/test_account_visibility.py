@@ -92,6 +92,7 @@ def paths(lab: Lab) -> list[str]:
             "experiment_id": [str(each.experiment_id) for each in latest.values()],
             "name": names,
             "reference": ["toy@1.0.0"],
+            "policy": ["default@1"],
             "rule_id": rules,
             "key": [INSTANCE_MANAGER, DATABASE],
             "pool": [lab.store.fleet.instance(FOREIGN).pool.key],

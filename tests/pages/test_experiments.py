@@ -165,7 +165,7 @@ def test_a_decision_replays_identically_and_with_another_workload(
     app = app.button(key="FormSubmitter:replay-Replay").click().run()
     assert not app.exception
     assert "With another workload, the decision is" in said(app)
-    assert "saves 0.0107 USD/h" in said(app), "an interruption costs more"
+    assert "saves 0.0105 USD/h" in said(app), "an interruption costs more"
 
 
 def test_a_replay_without_its_market_says_what_is_missing(lab: Lab, open_page: Open) -> None:

@@ -121,6 +121,6 @@ def test_names_without_effect_are_reported(lab: Lab) -> None:
 def test_the_index_of_the_next_evaluation(lab: Lab) -> None:
     services = Services(lab, ANA).throughputs
     services.import_file(CSV, "queue-worker")
-    assert services.index("queue-worker").fingerprint == "queue-worker@1+claims@1"
+    assert services.index("queue-worker").fingerprint == "queue-worker@1+claims@0"
     assert services.index().fingerprint == "claims@1"
     assert services.compare("m6g.large", "m7g.large").basis is Basis.CLAIMED

@@ -188,13 +188,14 @@ def test_a_policy_in_shadow_agrees_with_what_it_decides_once_active(lab: Lab) ->
     beside = lab.store.shadow_decisions.list(policies=True)
     previewed = services.policies.preview("bold", days=1)
     services.policies.set_state("bold", PolicyState.ACTIVE, "a test")
-    second = [each.verdict for each in evaluate_instances(lab)]
+    second = {each.instance.instance_id: each.verdict for each in evaluate_instances(lab)}
     assert len(first) == len(beside) == previewed.decided
     assert previewed.changed == sum(not each.agrees for each in beside)
-    assert [each.decision for each in reversed(beside)] == [v.decision for v in second if v]
-    assert [each.chosen_pool for each in reversed(beside)] == [
-        v.chosen.pool.key if v.chosen else None for v in second if v
-    ]
+    for each in beside:
+        verdict = second[each.instance_id]
+        assert verdict is not None
+        assert each.decision is verdict.decision
+        assert each.chosen_pool == (verdict.chosen.pool.key if verdict.chosen else None)
 
 
 def test_an_own_interruption_raises_the_risk_of_the_next_decision(lab: Lab) -> None:

@@ -60,7 +60,9 @@ def test_today_it_decides_as_the_evaluation_does_and_records_nothing(lab: Lab) -
 
 
 def test_changes_are_compared_with_today(lab: Lab) -> None:
-    tried = Services(lab, ANA).what_if.step(Changes(risk_ceiling=1e-6))
+    tried = Services(lab, ANA).what_if.step(
+        Changes(risk_ceiling=1e-6, max_avoided_interruption_usd=1e9)
+    )
     assert tried.totals_before.moves == 2
     assert tried.totals_after.moves == 3, "every spot instance falls back to on-demand"
     assert tried.totals_after.after.interruptions_a_month == 0.0

@@ -53,11 +53,11 @@ class PolicyParametersView(View):
     risk_ceiling: float = _value("risk_ceiling")
     ceiling_hysteresis_fraction: float = _value("ceiling_hysteresis_fraction")
     max_avoided_interruption_usd: float = _value("max_avoided_interruption_usd")
-    max_arrivals_share: float = _value("max_arrivals_share")
-    max_spread_cost_fraction: float = _value("max_spread_cost_fraction")
     max_price_age_h: float = _value("max_price_age_h")
     switch_downtime_h: float = _value("switch_downtime_h")
     expected_stay_h: float = _value("expected_stay_h")
+    max_arrivals_share: float = _value("max_arrivals_share")
+    max_spread_cost_fraction: float = _value("max_spread_cost_fraction")
 
 
 class PolicyParametersRequest(RequestBody):
@@ -70,11 +70,11 @@ class PolicyParametersRequest(RequestBody):
     risk_ceiling: float | None = _change("risk_ceiling")
     ceiling_hysteresis_fraction: float | None = _change("ceiling_hysteresis_fraction")
     max_avoided_interruption_usd: float | None = _change("max_avoided_interruption_usd")
-    max_arrivals_share: float | None = _change("max_arrivals_share")
-    max_spread_cost_fraction: float | None = _change("max_spread_cost_fraction")
     max_price_age_h: float | None = _change("max_price_age_h")
     switch_downtime_h: float | None = _change("switch_downtime_h")
     expected_stay_h: float | None = _change("expected_stay_h")
+    max_arrivals_share: float | None = _change("max_arrivals_share")
+    max_spread_cost_fraction: float | None = _change("max_spread_cost_fraction")
 
 
 class PolicyEventView(View):
