@@ -21,7 +21,14 @@ _LANDLOCK_RESTRICT: Final = 446
 _LANDLOCK_FILE_RIGHTS: Final = {1: 13, 2: 14, 3: 15, 4: 15}
 """Number of file access rights, by the kernel's Landlock version; newer versions have 16."""
 _CAPABILITIES_V3: Final = 0x20080522
-_INHERITED: Final = ("PATH", "LD_LIBRARY_PATH")
+_INHERITED: Final = (
+    "PATH",
+    "LD_LIBRARY_PATH",
+    "NPY_DISABLE_CPU_FEATURES",
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+)
+"""The choice of kernels changes the last bit of a product, so a child process makes the same."""
 _ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _ROOT: Final = Path(__file__).resolve().parents[2]
 

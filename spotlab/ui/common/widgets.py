@@ -143,8 +143,8 @@ def _in_url(parameter: str, value: object, resets: Sequence[str] = ()) -> _InUrl
         resets: other parameters, which a new value removes.
     """
     widget = f"pick {parameter}"
-    if widget not in st.session_state or st.session_state[widget] != value:
-        st.session_state[widget] = value
+    # Also where it is equal: that may be the state of another page's widget with this key.
+    st.session_state[widget] = value
     return {"key": widget, "on_change": _write_to_url, "args": (parameter, widget, tuple(resets))}
 
 
