@@ -48,7 +48,7 @@ def decide(situation: Situation, params: PolicyParams) -> Verdict:
         over = (
             f"Its risk of {percent(current.ceiling_risk)} within {CEILING_HORIZON_H:g} h is above "
             f"the ceiling of {percent(params.risk_ceiling)}, but by less than "
-            f"{params.ceiling_hysteresis_fraction:.0%} of it."
+            f"{100 * params.ceiling_hysteresis_fraction:g} % of it."
         )
         return replace(verdict, reason=f"{verdict.reason} {over}")
     return verdict
@@ -243,8 +243,9 @@ def _stay_over_ceiling(
         if price == float("inf")
         else (f"{price:,.0f} USD for each interruption that this avoids")
     )
+    where = move.candidate.pool.label if move.candidate is not None else "on-demand"
     reason = (
-        f"{risk_text}, but {_where(move)} costs {usd(-move.margin.saving)} more, {each}; the "
+        f"{risk_text}, but {where} costs {usd(-move.margin.saving)} more, {each}; the "
         f"policy allows {params.max_avoided_interruption_usd:,.0f} USD. Stays."
     )
     return _stay(situation, move, reason, MarginRule.PRICE_OF_SAFETY, demanded)
