@@ -3,7 +3,7 @@
 import streamlit as st
 
 from spotlab.domain.access import Right
-from spotlab.domain.decision import Requirements
+from spotlab.domain.requirements import Requirements
 from spotlab.ui.candidates import details, evidence, filters, safety, summary, table
 from spotlab.ui.common import guard, session, widgets
 from spotlab.ui.common.theme import palette

@@ -12,7 +12,7 @@ from spotlab.domain.margin import Margin
 from spotlab.domain.market import MarketName, Pool, Provenance
 from spotlab.domain.policy import DEFAULT_POLICY, PolicyParams
 from spotlab.domain.policy_parameters import CEILING_HORIZON_H
-from spotlab.domain.requirements import Requirements as Requirements
+from spotlab.domain.requirements import Requirements
 from spotlab.domain.risk import Evidence, risk_within
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload
 

@@ -16,13 +16,13 @@ from spotlab.domain.decision import (
     Experiment,
     Instance,
     Lifecycle,
-    Requirements,
     StageTrace,
     Verdict,
 )
 from spotlab.domain.like_for_like import unknown_facts
 from spotlab.domain.performance import EQUAL, Basis, PerformanceIndex
 from spotlab.domain.policy import DEFAULT_POLICY, PolicyParams
+from spotlab.domain.requirements import Requirements
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope, Workload
 from spotlab.errors import SpotlabError
 from spotlab.pipeline.filter import hardware_shortfalls, requirements_of

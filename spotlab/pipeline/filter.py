@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spotlab.domain.decision import DropReason, Instance, Requirements
+from spotlab.domain.decision import DropReason, Instance
 from spotlab.domain.hardware import Hardware, HardwareTable, complete
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.like_for_like import (
@@ -21,6 +21,7 @@ from spotlab.domain.like_for_like import (
     Shortfall,
     shortfall,
 )
+from spotlab.domain.requirements import Requirements
 from spotlab.domain.workload import DEFAULT_WORKLOAD, Workload
 
 Mask = NDArray[np.bool_]

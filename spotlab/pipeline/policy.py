@@ -11,12 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from spotlab.domain.decision import (
-    Candidate,
-    Decision,
-    RunnerUp,
-    Verdict,
-)
+from spotlab.domain.decision import Candidate, Decision, RunnerUp, Verdict
 from spotlab.domain.margin import Margin, MarginRule
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.policy_parameters import CEILING_HORIZON_H

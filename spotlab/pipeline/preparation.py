@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spotlab.domain.decision import Candidate, Instance, Requirements
+from spotlab.domain.decision import Candidate, Instance
 from spotlab.domain.hardware import Hardware
 from spotlab.domain.like_for_like import (
     HardwareFact,
@@ -22,6 +22,7 @@ from spotlab.domain.like_for_like import (
 )
 from spotlab.domain.market import Pool
 from spotlab.domain.policy_parameters import CEILING_HORIZON_H
+from spotlab.domain.requirements import Requirements
 from spotlab.domain.risk import FloatArray, risk_within
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, Workload
 from spotlab.pipeline.filter import compared_hardware, drop_reasons, requirements_of

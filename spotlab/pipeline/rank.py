@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spotlab.domain.decision import Candidate, DropReason, Requirements
+from spotlab.domain.decision import Candidate, DropReason
 from spotlab.domain.like_for_like import Shortfall
 from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.performance import EQUAL, PerformanceIndex
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.policy_parameters import CEILING_HORIZON_H
+from spotlab.domain.requirements import Requirements
 from spotlab.domain.risk import expected_cost, risk_within
 from spotlab.domain.workload import DEFAULT_WORKLOAD, Workload
 from spotlab.pipeline.candidates import candidate_of

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 import httpx
 from limits.storage import Storage
 
-from spotlab.domain.decision import Instance, PipelineMode, Requirements
+from spotlab.domain.decision import Instance, PipelineMode
 from spotlab.domain.interruptions import OwnRecord
 from spotlab.domain.market import FeedKind, MarketData, MarketName
 from spotlab.domain.policy import PolicyParams
@@ -26,6 +26,7 @@ from spotlab.domain.ports import (
     RiskModel,
     Topic,
 )
+from spotlab.domain.requirements import Requirements
 from spotlab.domain.workload import AppliedWorkload, Workload, applied_workload
 from spotlab.errors import SpotlabError
 from spotlab.inference.predictor import Predictor

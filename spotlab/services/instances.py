@@ -6,14 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from spotlab.domain.access import Right
-from spotlab.domain.decision import (
-    Experiment,
-    Instance,
-    PipelineMode,
-    Requirements,
-)
+from spotlab.domain.decision import Experiment, Instance, PipelineMode
 from spotlab.domain.model_lifecycle import ModelState
 from spotlab.domain.ports import ExperimentFilter, ExperimentSummary, ModelRecord, Topic
+from spotlab.domain.requirements import Requirements
 from spotlab.domain.simultaneous_losses import FleetLosses, LossCorrelation, fleet_losses
 from spotlab.domain.workload import applied_workload
 from spotlab.errors import InvalidInput, NotFound

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from spotlab.access.name_redaction import name_redactor
 from spotlab.domain.access import Right
-from spotlab.domain.decision import Experiment, Instance, Requirements
+from spotlab.domain.decision import Experiment, Instance
 from spotlab.domain.market import MarketData
 from spotlab.domain.performance import index_of
 from spotlab.domain.placement import Placements
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import ComponentState, FeedSource, SnapshotInfo
+from spotlab.domain.requirements import Requirements
 from spotlab.domain.workload import DEFAULT_WORKLOAD, AppliedWorkload, Workload
 from spotlab.errors import InvalidInput
 from spotlab.monitoring.health.prober import probe_all

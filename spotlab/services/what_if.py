@@ -2,58 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Instance, PipelineMode
-from spotlab.domain.market import MarketName, Provenance
-from spotlab.domain.performance import index_of
 from spotlab.domain.policy import PolicyParams
-from spotlab.domain.ports import Topic
 from spotlab.domain.what_if import KNOBS, Changes, Part
-from spotlab.domain.workload import AppliedWorkload, Workload, applied_workload
-from spotlab.errors import SpotlabError
-from spotlab.pipeline.preparation import prepare
-from spotlab.pipeline.prepared_instance import PreparedInstance
-from spotlab.pipeline.score import ScoredMarket
+from spotlab.domain.workload import Workload, applied_workload
 from spotlab.pipeline.spread import Spread
 from spotlab.pipeline.what_if import Outcome, PreparedFleet, Totals, totals
-from spotlab.runtime.lab import Lab
 from spotlab.services.base import Service
 from spotlab.services.instances import InstanceService
+from spotlab.services.prepared_fleet import Moment, Preparations
 from spotlab.services.workloads import WorkloadService
-
-PREPARED_FOR_S: Final = 120.0
-MAX_PREPARED: Final = 1_000
-"""Instances whose arrays are kept; each takes about 30 KB."""
-_TOPICS: Final = (Topic.MARKET, Topic.FLEET, Topic.MODELS, Topic.EXPERIMENTS, Topic.POLICIES)
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """The market that a what-if was computed on.
-
-    Args:
-        market: which one.
-        as_of: when it was read.
-        pools: number of pools.
-        models: "name@version" of the models that scored it.
-        origins: provenance of its feeds.
-        degraded: why less data than usual was used; empty if healthy.
-    """
-
-    market: MarketName
-    as_of: datetime
-    pools: int
-    models: tuple[str, ...]
-    origins: tuple[Provenance, ...]
-    degraded: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,88 +181,4 @@ class WhatIfService(Service):
     def _prepared(self, instance_ids: Sequence[str] | None) -> tuple[PreparedFleet, Moment | None]:
         instances = self._instances(instance_ids)
         workloads = WorkloadService(self.lab, self.principal)
-        return self.lab.process_state(_Preparations).fleet(self.lab, instances, workloads.applied)
-
-
-@dataclass(frozen=True, slots=True)
-class _Preparation:
-    """An instance prepared.
-
-    Args:
-        result: the arrays; or why there are none.
-        scored: the market that they were read from.
-        note: why it was not scored by the assigned model, or "".
-    """
-
-    result: PreparedInstance | str
-    scored: ScoredMarket
-    note: str
-
-
-@dataclass(slots=True)
-class _Preparations:
-    """Prepared instances of one market moment, shared by all users of this process."""
-
-    versions: tuple[int, ...] = ()
-    until: float = 0.0
-    scored: dict[str | None, ScoredMarket] = field(default_factory=dict)
-    by_id: OrderedDict[str, _Preparation] = field(default_factory=OrderedDict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def fleet(
-        self,
-        lab: Lab,
-        instances: Sequence[Instance],
-        workloads_of: Callable[[Sequence[Instance]], Mapping[str, AppliedWorkload]],
-    ) -> tuple[PreparedFleet, Moment | None]:
-        """The instances prepared, and their market; what is missing or outdated is prepared."""
-        with self.lock:
-            self._forget_outdated(lab)
-            missing = [each for each in instances if each.instance_id not in self.by_id]
-            applied = workloads_of(missing) if missing else {}
-            for each in missing:
-                self.by_id[each.instance_id] = self._prepare(lab, each, applied[each.instance_id])
-            found = [(each, self.by_id[each.instance_id]) for each in instances]
-            while len(self.by_id) > MAX_PREPARED:
-                self.by_id.popitem(last=False)
-        ready = [each.result for _, each in found if isinstance(each.result, PreparedInstance)]
-        failures = [(one, each.result) for one, each in found if isinstance(each.result, str)]
-        return PreparedFleet(ready, failures), _moment([each for _, each in found])
-
-    def _forget_outdated(self, lab: Lab) -> None:
-        versions = tuple(lab.bus.version(topic) for topic in _TOPICS)
-        if versions != self.versions or time.monotonic() >= self.until:
-            self.scored.clear()
-            self.by_id.clear()
-            self.versions, self.until = versions, time.monotonic() + PREPARED_FOR_S
-
-    def _prepare(self, lab: Lab, instance: Instance, applied: AppliedWorkload) -> _Preparation:
-        model, note = lab.deciding_model(instance)
-        if model not in self.scored:
-            self.scored[model] = lab.scored(model)
-        scored = self.scored[model]
-        last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)
-        try:
-            index = index_of(applied.workload, lab.store.throughputs.newest(), scored.hardware)
-            performance = index.ratios(
-                instance.pool.instance_type, tuple(scored.table["instance_type"])
-            )
-            prepared = prepare(instance, scored, last_switch_at, applied, performance)
-        except (SpotlabError, ValueError) as exc:
-            return _Preparation(str(exc), scored, note)
-        return _Preparation(prepared, scored, note)
-
-
-def _moment(preparations: Sequence[_Preparation]) -> Moment | None:
-    if not preparations:
-        return None
-    scored = preparations[0].scored
-    notes = [each.note for each in preparations if each.note]
-    return Moment(
-        scored.data.market,
-        scored.data.as_of,
-        len(scored.table),
-        tuple(sorted({each.scored.model for each in preparations})),
-        tuple(scored.data.origins.values()),
-        tuple(dict.fromkeys((*scored.data.degraded, *notes))),
-    )
+        return self.lab.process_state(Preparations).fleet(self.lab, instances, workloads.applied)

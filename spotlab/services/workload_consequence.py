@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import numpy as np
-
-from spotlab.domain.decision import Experiment, Instance, Lifecycle, Verdict
-from spotlab.domain.performance import index_of
+from spotlab.domain.decision import Instance, Lifecycle, Verdict
+from spotlab.domain.policy import PolicyParams
 from spotlab.domain.workload import AppliedWorkload, Workload
-from spotlab.pipeline.evaluate import Evaluation, evaluate
-from spotlab.pipeline.score import ScoredMarket
+from spotlab.pipeline.prepared_instance import PreparedInstance
 from spotlab.runtime.lab import Lab
+from spotlab.services.prepared_fleet import Preparations, prepare_instance
 
 MAX_INSTANCES: Final = 50
-"""Decisions that are computed for one consequence; about 10 ms each."""
+"""Decisions that are computed for one consequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,112 +113,48 @@ def consequence_of(
     """
     assigned = [each for each in present if each[1].workload.name == workload.name]
     affected = assigned or present
-    scored = lab.scored()
-    memory = lab.process_state(_Memory).of(scored)
+    applied = {instance.instance_id: each for instance, each in affected[:MAX_INSTANCES]}
+    fleet, _ = lab.process_state(Preparations).fleet(
+        lab,
+        [instance for instance, _ in affected[:MAX_INSTANCES]],
+        lambda missing: {each.instance_id: applied[each.instance_id] for each in missing},
+    )
+    failed = [
+        InstanceConsequence(one, applied[one.instance_id], None, None, None, None, error)
+        for one, error in fleet.failures
+    ]
+    data, params = lab.scored().data, lab.store.policies.active().params
     return Consequence(
         workload,
         bool(assigned),
-        tuple(_of_instance(lab, memory, workload, *each) for each in affected[:MAX_INSTANCES]),
+        (*(_of_instance(lab, workload, each, params) for each in fleet.instances), *failed),
         len(affected),
-        scored.data.as_of,
-        scored.data.degraded,
+        data.as_of,
+        data.degraded,
     )
 
 
-@dataclass(slots=True)
-class _Memory:
-    """What does not change while a workload is edited on one market.
-
-    Args:
-        scored: the market by the champion; with another one, all is forgotten.
-        parts: parts of scored markets, by model, regions and type.
-        experiments: decisions with the present workloads, by instance and last switch.
-    """
-
-    scored: ScoredMarket | None = None
-    parts: dict[tuple[str, frozenset[str], str], ScoredMarket] = field(default_factory=dict)
-    experiments: dict[object, Experiment] = field(default_factory=dict)
-
-    def of(self, scored: ScoredMarket) -> _Memory:
-        """This, without what belongs to another market."""
-        if self.scored is not scored:
-            self.scored, self.parts, self.experiments = scored, {}, {}
-        return self
-
-    def part(self, scored: ScoredMarket, regions: frozenset[str], own_type: str) -> ScoredMarket:
-        """The pools in these regions, and those of the type, whose size is looked up anywhere.
-
-        A decision is the same as on the whole market, because all other pools are filtered by their
-        region; ranking a tenth of the pools takes a tenth of the time.
-        """
-        key = (scored.model, regions, own_type)
-        if key not in self.parts:
-            table = scored.table
-            here = table["region"].isin(regions) | (table["instance_type"] == own_type)
-            rows = np.flatnonzero(here.to_numpy())
-            frame = scored.frame
-            self.parts[key] = replace(
-                scored,
-                table=table.iloc[rows].reset_index(drop=True),
-                frame=replace(
-                    frame,
-                    pools=tuple(frame.pools[row] for row in rows),
-                    values=frame.values[rows],
-                ),
-                evidence={
-                    new: scored.evidence[int(old)]
-                    for new, old in enumerate(rows)
-                    if int(old) in scored.evidence
-                },
-            )
-        return self.parts[key]
-
-
-def _regions(instance: Instance, *workloads: Workload) -> frozenset[str]:
-    """The regions that a replacement may be in, and its own; empty: any."""
-    own = {instance.pool.region}
-    if instance.requirements is not None:
-        allowed = instance.requirements.regions
-        return frozenset({*allowed, *own}) if allowed else frozenset()
-    return frozenset(own.union(*(each.regions for each in workloads)))
-
-
 def _of_instance(
-    lab: Lab, memory: _Memory, workload: Workload, instance: Instance, present: AppliedWorkload
+    lab: Lab, workload: Workload, prepared: PreparedInstance, params: PolicyParams
 ) -> InstanceConsequence:
-    scored = lab.scored(lab.deciding_model(instance)[0])
-    if regions := _regions(instance, workload, present.workload):
-        scored = memory.part(scored, regions, instance.pool.instance_type)
-    on_demand = scored.on_demand_usd_per_hour(instance.pool)
-    last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)
-    throughputs, policy = lab.store.throughputs.newest(), lab.store.policies.active()
-    other = AppliedWorkload(workload, present.scope, present.key)
-
-    def decided(applied: AppliedWorkload) -> Experiment:
-        evaluation = Evaluation(scored, policy.params, policy_version=policy.reference)
-        performance = index_of(applied.workload, throughputs, scored.hardware)
-        return evaluate(
-            instance,
-            evaluation,
-            last_switch_at,
-            lab.clock.now(),
-            applied,
-            performance=performance,
-        ).experiment
-
-    key = (scored.model, repr(instance), repr(present), last_switch_at)
-    before = memory.experiments.get(key)
-    if before is None:
-        before = memory.experiments[key] = decided(present)
-    after = decided(other) if workload != present.workload else before
+    present = prepared.applied
+    now, on_demand = lab.clock.now(), prepared.on_demand_usd_per_hour
+    before = prepared.decide(params, present.workload, now)
+    try:
+        after = prepared.decide(params, workload, now)
+    except ValueError:  # other places or requirements: other pools
+        scored = lab.scored(lab.deciding_model(prepared.instance)[0])
+        other = AppliedWorkload(workload, present.scope, present.key)
+        after = prepare_instance(lab, prepared.instance, scored, other).decide(
+            params, workload, now
+        )
     return InstanceConsequence(
-        instance,
+        prepared.instance,
         present,
         _interruption_usd(workload, on_demand),
         _interruption_usd(present.workload, on_demand),
-        before.verdict,
-        after.verdict,
-        after.error or before.error,
+        before,
+        after,
     )
 
 

@@ -18,7 +18,6 @@ from spotlab.domain.decision import (
     Experiment,
     Instance,
     Lifecycle,
-    Requirements,
     RunReference,
     StageTrace,
     Verdict,
@@ -28,6 +27,7 @@ from spotlab.domain.decision import (
 from spotlab.domain.market import MarketName
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import ExperimentSummary
+from spotlab.domain.requirements import Requirements
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, to_parameters
 from spotlab.store import candidate_codec
 from spotlab.store.candidate_codec import UnpackedCandidates

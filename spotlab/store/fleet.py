@@ -10,9 +10,10 @@ import msgspec
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from spotlab.domain.decision import Instance, Lifecycle, PipelineMode, Requirements
+from spotlab.domain.decision import Instance, Lifecycle, PipelineMode
 from spotlab.domain.market import Pool
 from spotlab.domain.ports import Account, By, Listing
+from spotlab.domain.requirements import Requirements
 from spotlab.errors import ChangedMeanwhile, Conflict, NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import lock_until_commit, reading, upsert, writing

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from spotlab.cli.decision_output import score_document, score_text
-from spotlab.domain.decision import Requirements, drop_label
+from spotlab.domain.decision import drop_label
 from spotlab.domain.policy import PolicyParams
+from spotlab.domain.requirements import Requirements
 from spotlab.pipeline.rank import rank
 from spotlab.pipeline.score import score_market
 from spotlab.pipeline.stage_trace import Tracer

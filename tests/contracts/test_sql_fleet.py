@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from spotlab.domain.decision import Lifecycle, PipelineMode, Requirements
+from spotlab.domain.decision import Lifecycle, PipelineMode
 from spotlab.domain.ports import By, Listing
+from spotlab.domain.requirements import Requirements
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.store import Store
 from spotlab.store.fleet import SqlFleet

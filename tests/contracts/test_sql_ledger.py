@@ -11,16 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from spotlab.domain.decision import (
-    Decision,
-    DropReason,
-    Experiment,
-    PipelineMode,
-    Requirements,
-)
+from spotlab.domain.decision import Decision, DropReason, Experiment, PipelineMode
 from spotlab.domain.market import MarketName
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import ExperimentFilter
+from spotlab.domain.requirements import Requirements
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.store import Store
 from tests.support import builders as make

@@ -13,9 +13,10 @@ import pytest
 
 from spotlab.access.sign_in import lock_s, new_user
 from spotlab.domain.access import Right, Role
-from spotlab.domain.decision import Instance, PipelineMode, Requirements
+from spotlab.domain.decision import Instance, PipelineMode
 from spotlab.domain.model_lifecycle import ModelAction
 from spotlab.domain.ports import Account, ApiToken, AuditFilter, User
+from spotlab.domain.requirements import Requirements
 from spotlab.errors import NotFound
 from spotlab.store import Store, engine, registry
 from spotlab.store.fleet import refuse_changed

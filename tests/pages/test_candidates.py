@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from spotlab.access.authentication import LOCAL_ADMINISTRATOR
-from spotlab.domain.decision import Decision, Requirements
+from spotlab.domain.decision import Decision
 from spotlab.domain.market import Pool
 from spotlab.domain.placement import PlacementResponse, Placements
+from spotlab.domain.requirements import Requirements
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.replay import open_experiment
 from spotlab.scheduling.first_run import get_ready

@@ -7,12 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spotlab.domain.decision import (
-    Decision,
-    Experiment,
-    Instance,
-    Lifecycle,
-)
+from spotlab.domain.decision import Decision, Experiment, Instance, Lifecycle
 from spotlab.domain.interruptions import OwnRecord, Record
 from spotlab.domain.market import Pool
 from spotlab.domain.policy import PolicyParams

@@ -10,12 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spotlab.domain.decision import (
-    Decision,
-    Experiment,
-    Instance,
-    Lifecycle,
-)
+from spotlab.domain.decision import Decision, Experiment, Instance, Lifecycle
 from spotlab.domain.hardware import HardwareTable
 from spotlab.domain.like_for_like import HardwareRule
 from spotlab.domain.market import MarketData, Pool

@@ -7,12 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from spotlab.domain.decision import (
-    Candidate,
-    Decision,
-    Instance,
-    Lifecycle,
-)
+from spotlab.domain.decision import Candidate, Decision, Instance, Lifecycle
 from spotlab.domain.market import Pool
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.workload import DEFAULT_WORKLOAD

@@ -7,14 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from spotlab.domain.decision import (
-    DropReason,
-    Instance,
-    Lifecycle,
-    Requirements,
-)
+from spotlab.domain.decision import DropReason, Instance, Lifecycle
 from spotlab.domain.market import MarketData, MarketName, Pool
 from spotlab.domain.policy import PolicyParams
+from spotlab.domain.requirements import Requirements
 from spotlab.domain.risk import hazard_from_monthly_rate
 from spotlab.pipeline.filter import requirements_of
 from spotlab.pipeline.rank import rank

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spotlab.domain.decision import Instance, Lifecycle, Requirements
+from spotlab.domain.decision import Instance, Lifecycle
 from spotlab.domain.hardware import HardwareTable
 from spotlab.domain.like_for_like import (
     HardwareFact,
@@ -26,6 +26,7 @@ from spotlab.domain.like_for_like import (
 from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.performance import EQUAL, PerformanceIndex
 from spotlab.domain.policy import PolicyParams
+from spotlab.domain.requirements import Requirements
 from spotlab.domain.risk import hazard_from_monthly_rate
 from spotlab.domain.throughputs import Throughput, ThroughputSet
 from spotlab.domain.what_if import KNOBS, Changes, Part, Unit

@@ -15,7 +15,7 @@ from spotlab.domain.workload import AssignmentScope
 from spotlab.errors import NoMarketData, NotFound
 from spotlab.pipeline import preparation
 from spotlab.runtime.lab import Lab
-from spotlab.services import Services, what_if
+from spotlab.services import Services, prepared_fleet
 from tests.support.lab import FLEET, add_account, empty_lab, save_toy_model, small_lab
 from tests.support.people import ANA, person
 
@@ -39,7 +39,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(instance.name)  # type: ignore[attr-defined]
         return preparation.prepare(instance, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(what_if, "prepare", counted)
+    monkeypatch.setattr(prepared_fleet, "prepare", counted)
     return names
 
 
@@ -103,9 +103,9 @@ def test_different_workloads_have_different_values_today(lab: Lab) -> None:
 def test_the_prepared_fleet_is_bounded_and_expires(
     lab: Lab, prepared: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(what_if, "MAX_PREPARED", 2)
+    monkeypatch.setattr(prepared_fleet, "MAX_PREPARED", 2)
     assert len(Services(lab, ANA).what_if.step(EAGER).after) == len(FLEET)
-    state = lab.process_state(what_if._Preparations)
+    state = lab.process_state(prepared_fleet.Preparations)
     assert len(state.by_id) == 2
     state.until = 0.0
     Services(lab, ANA).what_if.step(EAGER, [WEB])

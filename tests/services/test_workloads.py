@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from spotlab.domain.access import Role
-from spotlab.domain.decision import Decision, PipelineMode, Requirements
+from spotlab.domain.decision import Decision, PipelineMode
 from spotlab.domain.ports import Account
+from spotlab.domain.requirements import Requirements
 from spotlab.domain.workload import AssignmentScope
 from spotlab.errors import Forbidden, InvalidInput, NotFound
 from spotlab.runtime.lab import Lab

@@ -15,13 +15,13 @@ from spotlab.domain.decision import (
     Experiment,
     Instance,
     Lifecycle,
-    Requirements,
     StageTrace,
     Verdict,
 )
 from spotlab.domain.market import FEED_COLUMNS, FeedKind, MarketName, Pool, Provenance, Snapshot
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import Account, By, ModelRecord
+from spotlab.domain.requirements import Requirements
 
 NOW = datetime(2026, 11, 3, 9, 30, 15, 123456, tzinfo=UTC)
 BY = By("ana", NOW, "for a test", "a test")

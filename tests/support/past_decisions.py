@@ -10,11 +10,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from spotlab.domain.decision import Experiment, Instance, Lifecycle, Requirements
+from spotlab.domain.decision import Experiment, Instance, Lifecycle
 from spotlab.domain.features import Matrix
 from spotlab.domain.interruptions import OwnRecord, Record
 from spotlab.domain.market import MarketData, MarketName, Pool
 from spotlab.domain.policy import PolicyParams
+from spotlab.domain.requirements import Requirements
 from spotlab.domain.risk import hazard_from_monthly_rate
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope
 from spotlab.domain.workload_presets import PRESETS

@@ -15,9 +15,9 @@ from spotlab.api.views.base import MODEL_REFERENCE, POOL_KEY, PlainName, field, 
 from spotlab.api.views.experiments import CandidateView, candidate_view
 from spotlab.api.views.explanations import ExplanationView, explanation_view
 from spotlab.api.views.instances import RequirementsView
-from spotlab.domain.decision import Requirements
 from spotlab.domain.market import MarketName
 from spotlab.domain.ports import Topic
+from spotlab.domain.requirements import Requirements
 from spotlab.errors import InvalidInput
 
 router = APIRouter(route_class=Operation, tags=["candidates"])

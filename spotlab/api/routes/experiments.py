@@ -41,13 +41,7 @@ from spotlab.api.views.explanations import (
     decision_explanation_view,
     explanation_view,
 )
-from spotlab.domain.decision import (
-    Candidate,
-    Decision,
-    Experiment,
-    alternative_saving,
-    saving,
-)
+from spotlab.domain.decision import Candidate, Decision, Experiment, alternative_saving, saving
 from spotlab.domain.ports import ExperimentFilter, Topic
 from spotlab.services import Services
 

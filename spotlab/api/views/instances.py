@@ -17,7 +17,8 @@ from spotlab.api.views.base import (
     field,
 )
 from spotlab.api.views.experiments import SummaryView
-from spotlab.domain.decision import Decision, Lifecycle, PipelineMode, Requirements
+from spotlab.domain.decision import Decision, Lifecycle, PipelineMode
+from spotlab.domain.requirements import Requirements
 
 
 class RequirementsView(View):

@@ -7,17 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from spotlab.domain.decision import (
-    Decision,
-    Experiment,
-    Instance,
-    Lifecycle,
-    PipelineMode,
-    Requirements,
-)
+from spotlab.domain.decision import Decision, Experiment, Instance, Lifecycle, PipelineMode
 from spotlab.domain.market import MarketName
 from spotlab.domain.policy import DEFAULT_POLICY
 from spotlab.domain.ports.models import By
+from spotlab.domain.requirements import Requirements
 
 
 @dataclass(frozen=True, slots=True)

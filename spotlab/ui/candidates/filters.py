@@ -13,7 +13,8 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from spotlab.domain.decision import Instance, Requirements
+from spotlab.domain.decision import Instance
+from spotlab.domain.requirements import Requirements
 from spotlab.domain.risk import BUCKET_LABELS
 from spotlab.domain.workload import AppliedWorkload
 from spotlab.telemetry.invisible_characters import visible

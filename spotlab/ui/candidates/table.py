@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from spotlab.domain.decision import Candidate, Instance, Lifecycle, Requirements
+from spotlab.domain.decision import Candidate, Instance, Lifecycle
 from spotlab.domain.market import Pool
 from spotlab.domain.placement import PlacementScore
+from spotlab.domain.requirements import Requirements
 from spotlab.domain.risk import BUCKET_LABELS
 from spotlab.pipeline.rank import Ranking
 from spotlab.ui.candidates import placement_scores

@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 import streamlit as st
 
 from spotlab.domain.access import Right
-from spotlab.domain.decision import Experiment, Instance, Requirements
+from spotlab.domain.decision import Experiment, Instance
 from spotlab.domain.decision_explanation import DecisionExplanation
 from spotlab.domain.market import MarketData
 from spotlab.domain.ports import ExperimentSummary, SnapshotInfo, Topic
+from spotlab.domain.requirements import Requirements
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, Workload
 from spotlab.errors import NoMarketData
 from spotlab.monitoring.health.report import Health

@@ -8,7 +8,8 @@ import streamlit as st
 
 from spotlab.domain.decision import Instance
 from spotlab.domain.what_if import KNOBS, Changes
-from spotlab.services.what_if import Moment, WhatIf
+from spotlab.services.prepared_fleet import Moment
+from spotlab.services.what_if import WhatIf
 from spotlab.ui import charts
 from spotlab.ui.common import errors, formatting, links, session, tables, widgets
 from spotlab.ui.common.theme import palette
