@@ -9,7 +9,8 @@ from spotlab.cli import options
 from spotlab.cli.command import Command, Result, iso
 from spotlab.cli.decision_output import place_document
 from spotlab.cli.local_session import open_services
-from spotlab.domain.what_if import KNOBS, Changes, RunningCost, Unit
+from spotlab.domain.policy_parameters import Unit
+from spotlab.domain.what_if import KNOBS, Changes, RunningCost
 from spotlab.errors import InvalidSetting
 from spotlab.pipeline.what_if import Outcome
 from spotlab.services.what_if import WhatIf

@@ -21,9 +21,10 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-from spotlab.domain.plain_names import check_plain_name
+from spotlab.domain.plain_names import MAX_NAME, check_plain_name
 from spotlab.domain.policy_parameters import PARAMETERS, Unit
 from spotlab.errors import Conflict, InvalidInput
+from spotlab.telemetry.invisible_characters import visible
 
 DEFAULT_NAME: Final = "default"
 MAX_DESCRIPTION: Final = 500
@@ -259,9 +260,9 @@ def with_changes(base: Policy, changes: Mapping[str, float]) -> PolicyParams:
     for name in changes:
         if name not in PARAMETERS:
             raise InvalidInput(
-                f"{name!r} is not a parameter of a policy.",
+                f"{visible(name[:MAX_NAME])!r} is not a parameter of a policy.",
                 remedy=f"Available: {', '.join(PARAMETERS)}.",
-                field=name,
+                field=visible(name[:MAX_NAME]),
             )
     return replace(base.params, **changes)
 

@@ -17,12 +17,13 @@ OF_A_FLEET: Final = ("max_arrivals_share", "max_spread_cost_fraction")
 
 
 class Unit(StrEnum):
-    """Unit of a parameter."""
+    """Unit of a parameter or of another setting."""
 
     SHARE = "share"
     USD = "USD"
     USD_PER_HOUR = "USD/h"
     HOURS = "h"
+    YES_NO = "yes or no"
 
 
 @dataclass(frozen=True, slots=True)

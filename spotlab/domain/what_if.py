@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from spotlab.domain.policy import PolicyParams
-from spotlab.domain.policy_parameters import PARAMETERS
+from spotlab.domain.policy_parameters import PARAMETERS, Unit
 from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.domain.workload import LIMITS, MAX_MEMORY_TOLERANCE, Workload
 from spotlab.errors import InvalidInput
@@ -21,16 +21,6 @@ class Part(StrEnum):
     POLICY = "policy"
     WORKLOAD = "workload"
     HARDWARE = "hardware"
-
-
-class Unit(StrEnum):
-    """Unit of a value."""
-
-    SHARE = "share"
-    USD = "USD"
-    USD_PER_HOUR = "USD/h"
-    HOURS = "h"
-    YES_NO = "yes or no"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +58,7 @@ class Knob:
 KNOBS: Final[Mapping[str, Knob]] = MappingProxyType(
     {
         **{
-            name: Knob(Part.POLICY, each.label, Unit(each.unit), each.meaning, each.low, each.high)
+            name: Knob(Part.POLICY, each.label, each.unit, each.meaning, each.low, each.high)
             for name, each in PARAMETERS.items()
         },
         "interruption_usd": Knob(

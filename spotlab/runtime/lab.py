@@ -15,6 +15,7 @@ from limits.storage import Storage
 from spotlab.domain.decision import Instance, PipelineMode
 from spotlab.domain.interruptions import OwnRecord
 from spotlab.domain.market import FeedKind, MarketData, MarketName
+from spotlab.domain.performance import PerformanceIndex, index_of
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import (
     Bus,
@@ -292,6 +293,10 @@ class Lab:
             return applied_workload(instance, assignments, workloads).workload
 
         return Spread(fleet.values(), workload_of, policy)
+
+    def performance(self, workload: Workload, scored: ScoredMarket) -> PerformanceIndex:
+        """The performance index of a workload now, for the types of a market."""
+        return index_of(workload, self.store.throughputs.newest(), scored.hardware)
 
     def model(self, name: str | None = None) -> RiskModel:
         """A model by "name" or "name@version"; None: the champion.

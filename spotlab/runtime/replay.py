@@ -10,7 +10,6 @@ from typing import Final
 
 from spotlab.domain.decision import Experiment
 from spotlab.domain.market import MarketData, MarketName
-from spotlab.domain.performance import index_of
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.workload import AppliedWorkload
 from spotlab.errors import NoMarketData, NotAvailable, NotFound
@@ -125,7 +124,7 @@ def decide_again(
     if applied is None:
         performance = replaying.performance_of(lab.store, experiment, scored)
     else:
-        performance = index_of(applied.workload, lab.store.throughputs.newest(), scored.hardware)
+        performance = lab.performance(applied.workload, scored)
     again = replaying.replay(experiment, scored, performance, policy, policy_version, applied)
     return again, scored
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +11,7 @@ import msgspec
 
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment
-from spotlab.domain.policy import PolicyParams
+from spotlab.domain.policy import DEFAULT_POLICY, PolicyParams, with_changes
 from spotlab.domain.ports import ExperimentFilter, ExperimentSummary
 from spotlab.domain.workload import AppliedWorkload, AssignmentScope
 from spotlab.errors import InvalidInput, NotFound
@@ -144,18 +143,5 @@ def _changed(policy: PolicyParams, changes: str) -> PolicyParams:
             remedy='Use the parameters to change, such as {"risk_ceiling": 0.02}.',
             field="policy",
         )
-    known = policy.as_dict()
-    for name, value in values.items():
-        if name not in known:
-            raise InvalidInput(
-                f"The policy has no parameter {visible(name[:40])!r}.",
-                remedy=f"Available: {', '.join(known)}.",
-                field="policy",
-            )
-        if not 0 <= value < math.inf:
-            raise InvalidInput(
-                f"{name} is {value}.", remedy="Use a number of at least 0.", field="policy"
-            )
-    if values.get("expected_stay_h") == 0:
-        raise InvalidInput("expected_stay_h is 0.", remedy="Use more than 0.", field="policy")
-    return replace(policy, **values)
+    recorded = replace(DEFAULT_POLICY, params=policy)
+    return replace(recorded, params=with_changes(recorded, values)).params

@@ -9,7 +9,6 @@ from spotlab.access.name_redaction import name_redactor
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment, Instance
 from spotlab.domain.market import MarketData
-from spotlab.domain.performance import index_of
 from spotlab.domain.placement import Placements
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import ComponentState, FeedSource, SnapshotInfo
@@ -72,7 +71,7 @@ class MarketService(Service):
             return rank(scored, requirements, parameters, workload or DEFAULT_WORKLOAD)
         self._must_see(instance)
         applied = workload or self.lab.workload_of(instance).workload
-        performance = index_of(applied, self.lab.store.throughputs.newest(), scored.hardware)
+        performance = self.lab.performance(applied, scored)
         spread = self.lab.spread(parameters, [instance], workload)
         unavailable = spread.unavailable(instance.instance_id)
         return rank_for(
@@ -107,7 +106,6 @@ class MarketService(Service):
             self.lab.store.policies.active(),
             applied or self.lab.workload_of(instance),
         )
-        throughputs = self.lab.store.throughputs.newest()
         spread = self.lab.spread(policy.params, [instance], applied.workload)
         decided = evaluate(
             instance,
@@ -116,7 +114,7 @@ class MarketService(Service):
             self.lab.clock.now(),
             applied,
             spread.unavailable(instance.instance_id),
-            index_of(applied.workload, throughputs, scored.hardware),
+            self.lab.performance(applied.workload, scored),
         )
         if decided.ranking is None:
             raise InvalidInput(

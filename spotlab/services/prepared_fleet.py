@@ -12,7 +12,6 @@ from typing import Final
 
 from spotlab.domain.decision import Instance
 from spotlab.domain.market import MarketName, Provenance
-from spotlab.domain.performance import index_of
 from spotlab.domain.ports import Topic
 from spotlab.domain.workload import AppliedWorkload
 from spotlab.errors import SpotlabError
@@ -120,7 +119,7 @@ def prepare_instance(
     Raises:
         ValueError: its type is no instance type.
     """
-    index = index_of(applied.workload, lab.store.throughputs.newest(), scored.hardware)
+    index = lab.performance(applied.workload, scored)
     types = tuple(scored.table["instance_type"])
     performance = index.ratios(instance.pool.instance_type, types)
     last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)

@@ -26,10 +26,11 @@ from spotlab.domain.like_for_like import (
 from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.performance import EQUAL, PerformanceIndex
 from spotlab.domain.policy import PolicyParams
+from spotlab.domain.policy_parameters import Unit
 from spotlab.domain.requirements import Requirements
 from spotlab.domain.risk import hazard_from_monthly_rate
 from spotlab.domain.throughputs import Throughput, ThroughputSet
-from spotlab.domain.what_if import KNOBS, Changes, Part, Unit
+from spotlab.domain.what_if import KNOBS, Changes, Part
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope
 from spotlab.domain.workload_presets import PRESETS
 from spotlab.errors import InvalidInput

@@ -199,7 +199,7 @@ def test_a_policy_is_changed_by_name_and_number(lab: Lab) -> None:
         '{"risk_ceiling": 1e999}': "no JSON object",
         f'{{"risk_ceiling": {"9" * 400}}}': "no JSON object",
         '{"risk_ceiling": "\udc80"}': "no JSON object",
-        '{"speed": 1}': "no parameter 'speed'",
+        '{"speed": 1}': "'speed' is not a parameter",
         '{"risk_ceiling": "high"}': "no JSON object of numbers",
         '{"risk_ceiling": -1}': "risk_ceiling is -1",
         '{"risk_ceiling": true}': "no JSON object of numbers",

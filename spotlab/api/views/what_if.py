@@ -10,7 +10,8 @@ from pydantic import Field, create_model
 from spotlab.api.views.base import InstanceId, PoolView, RequestBody, View, field
 from spotlab.domain.decision import Decision
 from spotlab.domain.market import MarketName
-from spotlab.domain.what_if import KNOBS, Changes, Knob, RunningCost, Unit
+from spotlab.domain.policy_parameters import Unit
+from spotlab.domain.what_if import KNOBS, Changes, Knob, RunningCost
 from spotlab.pipeline.what_if import Outcome, Totals
 from spotlab.services.what_if import WhatIf
 

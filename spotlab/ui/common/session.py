@@ -182,7 +182,7 @@ def _ranking(
 def workload_consequence(workload: Workload) -> Consequence:
     """What a workload would change now; computed at most every 30 s for the same workload."""
     bus = lab().bus
-    versions = (bus.version(Topic.MARKET), bus.version(Topic.FLEET))
+    versions = tuple(bus.version(each) for each in (Topic.MARKET, Topic.FLEET, Topic.POLICIES))
     return _workload_consequence(repr(workload), versions, workload, reader())
 
 
@@ -191,7 +191,7 @@ def workload_consequence(workload: Workload) -> Consequence:
 )
 def _workload_consequence(
     key: str,  # noqa: ARG001  stands for the workload
-    versions: tuple[int, int],  # noqa: ARG001  computed again after a change
+    versions: tuple[int, ...],  # noqa: ARG001  computed again after a change
     _workload: Workload,
     services: Services,
 ) -> Consequence:

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import streamlit as st
 
-from spotlab.domain.what_if import KNOBS, Changes, Knob, Part, Unit
+from spotlab.domain.policy_parameters import Unit
+from spotlab.domain.what_if import KNOBS, Changes, Knob, Part
 from spotlab.errors import InvalidInput
 
 Values = Mapping[str, tuple[float, ...]]
