@@ -63,4 +63,4 @@ def test_what_is_not_there_is_said(run: Run, capsys: pytest.CaptureFixture[str])
     assert main(["replay", "1", "--model", "gone@1"]) == 1
     assert "gone" in capsys.readouterr().err
     assert main(["replay", "1", "--policy", '{"speed": 1}']) == 1
-    assert "no parameter 'speed'" in capsys.readouterr().err
+    assert "'speed' is not a parameter" in capsys.readouterr().err
