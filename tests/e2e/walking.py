@@ -60,8 +60,17 @@ def follow(page: Page, link: str) -> None:
     settle(page)
 
 
+FADES_DONE = """() => document.getAnimations().every(
+  fade => fade.playState !== "running" || fade.effect.getComputedTiming().endTime === Infinity
+)"""
+"""Streamlit fades colours when a button is enabled and when an element becomes current: a contrast
+measured half way is no contrast that anybody reads."""
+
+
 def serious_violations(page: Page) -> list[str]:
-    """What axe finds serious or critical, with the element."""
+    """What axe finds serious or critical once colours have stopped changing, with the element."""
+    settle(page)
+    page.wait_for_function(FADES_DONE)
     found = Axe().run(page).response["violations"]
     return [
         f"{violation['id']}: {node['html'][:200]}"
