@@ -20,6 +20,8 @@ SpotlabError
 │   └── NoMarketData            no market data has been collected yet
 ├── AwsError                    errors of boto3, translated in aws/
 │   ├── AccessDenied
+│   │   └── RegionNotEnabled    the account has not opted in to the region
+│   ├── CapacityRefused         EC2 has no capacity at this price in the pool now
 │   ├── Throttled
 │   ├── QuotaRefused            AWS did not answer because a quota is used up
 │   ├── ClockSkewed
@@ -160,11 +162,28 @@ class NoMarketData(NotAvailable):
 
 
 class AwsError(SpotlabError):
-    """An error of AWS, translated from botocore in aws/."""
+    """An error of AWS, translated from botocore in aws/.
+
+    Args:
+        message, remedy: see SpotlabError.
+        code: AWS's error code, such as "InsufficientInstanceCapacity"; "": AWS sent none.
+    """
+
+    def __init__(self, message: str, *, remedy: str = "", code: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.code = code
 
 
 class AccessDenied(AwsError):
     """The role or its ExternalId does not allow the call."""
+
+
+class RegionNotEnabled(AccessDenied):
+    """The account has not opted in to the region."""
+
+
+class CapacityRefused(AwsError):
+    """EC2 has no capacity at this price in the pool now; another pool may have it."""
 
 
 class Throttled(AwsError):

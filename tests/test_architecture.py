@@ -19,7 +19,7 @@ FLOORS: list[set[str]] = [
     {"pipeline", "training"},
     {"runtime"},
     {"access"},
-    {"monitoring", "maintenance"},
+    {"monitoring", "maintenance", "switching"},
     {"scheduling"},
     {"sweeps"},
     {"services"},

@@ -22,9 +22,11 @@ from spotlab.errors import (
     AccessDenied,
     AwsError,
     AwsUnreachable,
+    CapacityRefused,
     ClockSkewed,
     NoSuchThing,
     QuotaRefused,
+    RegionNotEnabled,
     Throttled,
 )
 
@@ -54,6 +56,15 @@ _QUOTA: Final = frozenset(
         "VcpuLimitExceeded",
     }
 )
+_CAPACITY: Final = frozenset(
+    {
+        "InsufficientCapacity",
+        "InsufficientHostCapacity",
+        "InsufficientInstanceCapacity",
+        "SpotMaxPriceTooLow",
+        "UnfulfillableCapacity",
+    }
+)
 _CLOCK: Final = frozenset({"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"})
 _SIGNATURE: Final = frozenset(
     {
@@ -74,7 +85,6 @@ _DENIED: Final = frozenset(
         "ExpiredTokenException",
         "InvalidAccessKeyId",
         "InvalidClientTokenId",
-        "OptInRequired",
         "PendingVerification",
         "UnauthorizedOperation",
         "UnrecognizedClientException",
@@ -103,6 +113,8 @@ _MAX_TEXT: Final = 240
 
 _REMEDIES: Final[dict[type[AwsError], str]] = {
     AccessDenied: "Check the credentials and the role's policies.",
+    RegionNotEnabled: "Opt in to the region in the account's settings, or remove it here.",
+    CapacityRefused: "Another zone or instance type may have capacity.",
     Throttled: "AWS limits the rate of requests; try again later.",
     QuotaRefused: "A quota of the account is used up; wait, or request an increase.",
     ClockSkewed: "Set this machine's clock; AWS tolerates a difference of five minutes.",
@@ -139,14 +151,18 @@ def _from_client_error(exc: boto.ClientError, doing: str, secrets: tuple[str, ..
     details = "" if code in _SIGNATURE or kind is ClockSkewed else _redacted(text, secrets)
     message = f"{doing} was refused by AWS with {code or f'status {status}'}"
     full_message = f"{message}: {details}" if details else f"{message}."
-    return kind(full_message, remedy=_REMEDIES.get(kind, ""))
+    return kind(full_message, remedy=_REMEDIES.get(kind, ""), code=code)
 
 
 def _error_class(code: str, text: str, status: int) -> type[AwsError]:
     if code in _CLOCK or (code in _SIGNATURE and _CLOCK_TEXT.search(text)):
         return ClockSkewed
+    if code == "OptInRequired":
+        return RegionNotEnabled
     if code in _SIGNATURE | _DENIED:
         return AccessDenied
+    if code in _CAPACITY:
+        return CapacityRefused
     if code in _THROTTLED:
         return Throttled
     if code in _QUOTA:

@@ -29,11 +29,17 @@ from spotlab.domain.ports import Account, Clock
 from spotlab.errors import AccessDenied, ClockSkewed, NoSuchThing
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudtrail import CloudTrailClient
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_kms import KMSClient
     from mypy_boto3_pricing import PricingClient
+    from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sts import STSClient
 
-Service = Literal["ec2", "pricing", "sts"]
+Service = Literal["cloudtrail", "ec2", "elbv2", "events", "iam", "kms", "pricing", "sqs", "sts"]
 
 _RENEW_BEFORE_S: Final = 300
 """How long before their expiry a role's credentials are renewed, seconds."""
@@ -82,6 +88,24 @@ class Sessions:
         self._clients: dict[tuple[Account, str, str], Any] = {}
 
     @overload
+    def client(
+        self, service: Literal["cloudtrail"], account: Account, region: str
+    ) -> CloudTrailClient: ...
+    @overload
+    def client(
+        self, service: Literal["elbv2"], account: Account, region: str
+    ) -> ElasticLoadBalancingv2Client: ...
+    @overload
+    def client(
+        self, service: Literal["events"], account: Account, region: str
+    ) -> EventBridgeClient: ...
+    @overload
+    def client(self, service: Literal["iam"], account: Account, region: str) -> IAMClient: ...
+    @overload
+    def client(self, service: Literal["kms"], account: Account, region: str) -> KMSClient: ...
+    @overload
+    def client(self, service: Literal["sqs"], account: Account, region: str) -> SQSClient: ...
+    @overload
     def client(self, service: Literal["ec2"], account: Account, region: str) -> EC2Client: ...
     @overload
     def client(
@@ -93,7 +117,7 @@ class Sessions:
         """A client of a service in one account and region; it makes no call yet.
 
         Args:
-            service: "ec2", "pricing" or "sts".
+            service: such as "ec2".
             account: with the role to assume; role_arn "": the process's own credentials.
             region: such as "us-east-1".
         Raises:

@@ -12,8 +12,8 @@ from spotlab.errors import Cancelled
 from spotlab.pipeline.collect import Progress
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
+from spotlab.runtime.leader_election import Leadership, hold_lease
 from spotlab.runtime.shutdown import SHUTDOWN
-from spotlab.scheduling.leader_election import Leadership, hold_lease
 from spotlab.store.engine import Fence, fenced
 
 LEASE: Final = "first run"

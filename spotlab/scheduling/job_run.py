@@ -12,9 +12,9 @@ from typing import Any
 from spotlab.domain.ports import RunState
 from spotlab.errors import Cancelled, Fenced, SpotlabError, one_line
 from spotlab.runtime.lab import Lab
+from spotlab.runtime.leader_election import Monotonic
 from spotlab.runtime.shutdown import CAUSE, SHUTDOWN
 from spotlab.scheduling.job_catalogue import Job
-from spotlab.scheduling.leader_election import Monotonic
 from spotlab.store.engine import Fence, fenced
 from spotlab.telemetry import metrics, traces
 from spotlab.telemetry.logs import correlated, redact

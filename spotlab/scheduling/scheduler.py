@@ -17,10 +17,10 @@ from typing import Final
 from spotlab.domain.ports import JobSetting, RunState, Topic
 from spotlab.errors import InvalidInput, SpotlabError
 from spotlab.runtime.lab import Lab
+from spotlab.runtime.leader_election import Leadership, LeaseHeartbeat, Monotonic, release_all
 from spotlab.runtime.shutdown import CAUSE, SHUTDOWN
 from spotlab.scheduling.job_catalogue import FIRST_RUN, JOBS, Job
 from spotlab.scheduling.job_run import ActiveRun
-from spotlab.scheduling.leader_election import Leadership, LeaseHeartbeat, Monotonic, release_all
 from spotlab.scheduling.schedules import Schedule, parse
 from spotlab.store.engine import Fence, fenced
 from spotlab.telemetry import metrics

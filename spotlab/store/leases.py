@@ -1,7 +1,7 @@
 """Leases: one holder at a time, with a fencing token that grows.
 
 Wall clocks play no role: a process that wants a lease observes its heartbeat with its own monotonic
-clock (see scheduling/leader_election.py), and takes it over only if it is still as last read.
+clock (see runtime/leader_election.py), and takes it over only if it is still as last read.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import pytest
 
 from spotlab.domain.ports import By, RunState
 from spotlab.errors import Conflict, Fenced
-from spotlab.scheduling.leader_election import Leadership
+from spotlab.runtime.leader_election import Leadership
 from spotlab.store import Store
 from spotlab.store.engine import Fence, fenced, writing
 from tests.conftest import ROOT

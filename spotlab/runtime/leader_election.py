@@ -19,7 +19,7 @@ from spotlab.domain.ports import Clock, Lease
 from spotlab.errors import Cancelled, SpotlabError
 from spotlab.store.leases import SqlLeases
 
-log = logging.getLogger("spotlab.scheduling.leader_election")
+log = logging.getLogger("spotlab.runtime.leader_election")
 BEATS: Final = 5
 """Heartbeats per TTL."""
 Monotonic = Callable[[], float]
