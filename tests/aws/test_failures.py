@@ -13,9 +13,11 @@ from spotlab.errors import (
     AccessDenied,
     AwsError,
     AwsUnreachable,
+    CapacityRefused,
     ClockSkewed,
     NoSuchThing,
     QuotaRefused,
+    RegionNotEnabled,
     Throttled,
 )
 from tests.support.boto import Answer, Answers, client, ec2_error
@@ -43,10 +45,12 @@ def outcome(*answers: Answer, attempts: int = 3) -> tuple[AwsError, int]:
         ("RequestLimitExceeded", "slow down", 503, Throttled, 3),
         ("Throttling", "slow down", 400, Throttled, 3),
         ("MaxConfigLimitExceeded", "10 configurations a day", 400, QuotaRefused, 1),
+        ("InsufficientInstanceCapacity", "no capacity", 500, CapacityRefused, 3),
+        ("SpotMaxPriceTooLow", "too low", 400, CapacityRefused, 1),
         ("VcpuLimitExceeded", "too many", 400, QuotaRefused, 1),
         ("UnauthorizedOperation", "not authorized", 403, AccessDenied, 1),
         ("AuthFailure", "not able to validate the credentials", 401, AccessDenied, 1),
-        ("OptInRequired", "not subscribed", 401, AccessDenied, 1),
+        ("OptInRequired", "not subscribed", 401, RegionNotEnabled, 1),
         ("ExpiredToken", "expired", 403, AccessDenied, 1),
         ("RequestExpired", "Request has expired.", 400, ClockSkewed, 1),
         ("RequestTimeTooSkewed", "skewed", 403, ClockSkewed, 1),
@@ -75,7 +79,10 @@ def test_each_code_has_its_error(
     error, tried = outcome(ec2_error(code, message, status))
     assert type(error) is kind
     assert error.message.startswith(f"Listing regions was refused by AWS with {code}")
-    assert tried == attempts, "only temporary errors are retried"
+    assert error.code == code
+    assert tried == attempts, (
+        "only temporary errors, as botocore sees them by their status, are retried"
+    )
 
 
 def test_throttling_that_passes_is_waited_out(waits_s: list[float]) -> None:
