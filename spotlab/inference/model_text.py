@@ -66,7 +66,7 @@ class TreeModel:
 
     Args:
         feature_names: names of its columns, in order.
-        trees: their values add up to the raw score.
+        trees: the raw score is the sum of their values.
         linear: whether it was trained with linear trees, which LightGBM cannot explain.
     """
 

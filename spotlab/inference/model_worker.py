@@ -27,6 +27,7 @@ from spotlab.inference.artefacts import Artefact, open_verified
 from spotlab.inference.capacity import CapacityModel
 from spotlab.inference.card import parse_card
 from spotlab.inference.estimators import open_estimator
+from spotlab.inference.kernel_loader import KERNELS
 from spotlab.inference.lightgbm_import import lightgbm
 from spotlab.inference.tree_limits import TreeLimits
 from spotlab.processes.frames import Buffer, PipeClosed, receive, send
@@ -71,6 +72,7 @@ def main(arguments: Sequence[str], opener: Opener = open_verified) -> int:
     die_with_parent(parent)
     trees = msgspec.json.decode(arguments[4], type=TreeLimits)
     responses = _reserve_stdout()
+    KERNELS.disable("this process only evaluates one model and starts no other")
     _import_libraries(arguments[3])
     limits = Limits(address_space_mb() + memory_mb, cpu_s, open_files=0)
     confine()

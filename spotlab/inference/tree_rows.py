@@ -17,7 +17,7 @@ UNBOUNDED_SPAN: Final = 1000.0
 """Width of the range from which the values of an unbounded column are drawn."""
 _ZERO: Final = float(np.float32(1e-35))
 """LightGBM treats absolute values up to this as 0."""
-_ZERO_IS_UNKNOWN: Final = 1
+ZERO_IS_UNKNOWN: Final = 1
 _NAN_IS_UNKNOWN: Final = 2
 _MAX_CATEGORIES: Final = 64
 _Path = list[tuple[int, bool]]
@@ -53,7 +53,7 @@ def goes_left(tree: Tree, node: int, value: float) -> bool:
     unknown = kind >> 2
     if math.isnan(value) and unknown != _NAN_IS_UNKNOWN:
         value = 0.0
-    if math.isnan(value) or (unknown == _ZERO_IS_UNKNOWN and value == 0.0):
+    if math.isnan(value) or (unknown == ZERO_IS_UNKNOWN and value == 0.0):
         return bool(kind & DEFAULT_LEFT)
     return value <= threshold
 

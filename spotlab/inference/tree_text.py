@@ -23,6 +23,8 @@ NUMBER: Final = (
 )
 """A double in C's format %.17g, between 1e-307 and 1e308: LightGBM's parser of linear trees aborts
 the process on numbers outside the range of normal doubles."""
+_THRESHOLDS: Final = re.compile(rf"(?:(?:{NUMBER}|inf) )*+(?:{NUMBER}|inf)")
+"""An infinite threshold separates the unknown values from all others."""
 _INTEGER: Final = r"0|-?+[1-9][0-9]{0,9}+"
 _NUMBERS: Final = re.compile(rf"(?:(?:{NUMBER}) )*+(?:{NUMBER})")
 _INTEGERS: Final = re.compile(rf"(?:(?:{_INTEGER}) )*+(?:{_INTEGER})")
@@ -103,7 +105,8 @@ def read_tree(number: int, block: str, features: int, limits: TreeLimits) -> Tre
     [sets] = ints("num_cat", 0, inner, 1)
     split_feature = ints("split_feature", 0, features - 1, inner)
     skip_floats("split_gain", inner)
-    threshold = floats("threshold", inner)
+    thresholds = _value(where, lines, "threshold")
+    threshold = list(map(float, _tokens(where, "threshold", thresholds, _THRESHOLDS, inner)))
     decision_type = ints("decision_type", 0, 11, inner)
     left_child = ints("left_child", -(2**31), INT32_MAX, inner)
     right_child = ints("right_child", -(2**31), INT32_MAX, inner)

@@ -109,14 +109,22 @@ def same(mine: Any, theirs: Any) -> bool:
     )
 
 
+def same_to_rounding(mine: Any, theirs: Any) -> bool:
+    """The kernels, which only run in the app's own process, add contributions in another order."""
+    return all(
+        np.allclose(a, b, rtol=0.0, atol=1e-12, equal_nan=True)
+        for a, b in zip(mine, theirs, strict=True)
+    )
+
+
 @pytest.mark.parametrize("count", [0, 1, 199, 5000])
-def test_it_answers_the_same_numbers_bit_for_bit(shared: Sent, count: int) -> None:
+def test_it_answers_the_same_numbers(shared: Sent, count: int) -> None:
     model, inside = shared.save(), shared.inside.get("toy")
     rows = models.rows(count)
     rows[: count // 3, 3] = np.nan  # refused by the card
     for ask in ("hazard_per_hour", "monthly_rate", "raw_score", "high_bucket_probability"):
         assert same(getattr(model, ask)(rows), getattr(inside, ask)(rows))
-    assert same(model.contributions(rows), inside.contributions(rows))
+    assert same_to_rounding(model.contributions(rows), inside.contributions(rows))
     assert model.refusals(rows) == inside.refusals(rows)
     assert model.card == inside.card
     assert model.digest == inside.digest
@@ -146,7 +154,9 @@ def test_so_does_one_of_capacity_at_any_horizon(tmp_path: Path) -> None:
     for horizon_h in (0.1, 1.0, 5.0, 60.0):
         mine, theirs = (each.loss_probability(rows, horizon_h) for each in (model, inside))
         assert same(mine, theirs)
-    assert same(model.contributions(rows[:50], 3.0), inside.contributions(rows[:50], 3.0))
+    assert same_to_rounding(
+        model.contributions(rows[:50], 3.0), inside.contributions(rows[:50], 3.0)
+    )
     assert same(model.hazard_per_hour(rows), inside.hazard_per_hour(rows))
     assert model.horizons_h == inside.horizons_h
     assert len(workers.pids()) == 1
@@ -159,7 +169,7 @@ def test_a_large_matrix_is_asked_about_in_pieces(
     monkeypatch.setattr("spotlab.inference.isolated_model.MAX_REQUEST_BYTES", 8 * 4 * 70)
     model, inside = shared.save(), shared.inside.get("toy")
     assert same(model.hazard_per_hour(ROWS), inside.hazard_per_hour(ROWS))
-    assert same(model.contributions(ROWS), inside.contributions(ROWS))
+    assert same_to_rounding(model.contributions(ROWS), inside.contributions(ROWS))
 
 
 FAILURES = {
