@@ -55,12 +55,9 @@ def show(rows: Sequence[Row], as_json: bool) -> None:
         print(json.dumps({"rows": [asdict(row) for row in rows]}))
         return
     for row in rows:
-        wanted = (
-            ""
-            if row.target is None
-            else f" (wanted {row.target:g}: {'yes' if row.reached else 'no'})"
-        )
+        answer = "yes" if row.reached else "no"
+        wanted = "" if row.target is None else f" (wanted {row.target:g}: {answer})"
         print(
-            f"{row.what:<52} {row.ours_s * 1e3:10.3f} ms  {row.peer:<24} {row.peer_s * 1e3:10.3f} ms"
-            f"  {row.ratio:6.1f} x{wanted}"
+            f"{row.what:<50} {row.ours_s * 1e3:10.3f} ms  "
+            f"{row.peer:<22} {row.peer_s * 1e3:10.3f} ms  {row.ratio:6.1f} x{wanted}"
         )
