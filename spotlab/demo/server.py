@@ -1,6 +1,6 @@
 """The emulated AWS as one HTTP server on loopback: moto, the feeds, the price list.
 
-python -m spotlab.demo.server --home HOME --seed N [--at ISO]
+python -m spotlab.demo.server --home HOME --seed N [--at ISO] [--price-history ARCHIVE]
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from spotlab.demo.application import Application
 from spotlab.demo.endpoint import LOOPBACK, read_ready, ready_file
 from spotlab.demo.patches import emulated
+from spotlab.demo.recorded_history import RecordedHistory
 from spotlab.demo.world import Clock, World
 from spotlab.errors import InvalidInput, SpotlabError
 
@@ -75,7 +76,11 @@ def bind(world: World, host: str = LOOPBACK, port: int = 0) -> BaseWSGIServer:
 
 @contextmanager
 def serve_in_thread(
-    seed: int, at: datetime | None = None, *, clock: Clock | None = None
+    seed: int,
+    at: datetime | None = None,
+    *,
+    clock: Clock | None = None,
+    recorded: RecordedHistory | None = None,
 ) -> Iterator[RunningServer]:
     """An emulated AWS in this process; only one at a time, as moto's state is global.
 
@@ -83,8 +88,9 @@ def serve_in_thread(
         seed: of the fleet and the market.
         at: freezes the time; None: the real time.
         clock: instead of `at`, to step through launches and checks.
+        recorded: spot price history to serve instead of the simulated one.
     """
-    world = World.of(seed, clock or Clock(at))
+    world = World.of(seed, clock or Clock(at), recorded)
     with emulated(world):
         server = bind(world)
         thread = threading.Thread(target=server.serve_forever, args=(_POLL_S,), daemon=True)
@@ -97,9 +103,11 @@ def serve_in_thread(
             server.server_close()
 
 
-def serve(home: Path, seed: int, at: datetime | None, host: str) -> None:
+def serve(
+    home: Path, seed: int, at: datetime | None, host: str, recorded: Path | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT; the ready file contains the port."""
-    world = World.of(seed, Clock(at))
+    world = World.of(seed, Clock(at), RecordedHistory.read(recorded) if recorded else None)
     path = ready_file(home, seed, at)
     with emulated(world):
         server = _bind_last_port(world, host, path)
@@ -132,11 +140,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--at", type=datetime.fromisoformat, default=None)
     parser.add_argument("--host", default=LOOPBACK)
+    parser.add_argument("--price-history", type=Path, default=None)
     options = parser.parse_args(argv)
     # with this variable, all callers would be the same account
     os.environ.pop("MOTO_ACCOUNT_ID", None)
     try:
-        serve(options.home, options.seed, options.at, options.host)
+        serve(options.home, options.seed, options.at, options.host, options.price_history)
     except SpotlabError as exc:
         sys.stderr.write(f"{exc}\n")
         return 2

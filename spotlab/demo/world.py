@@ -12,6 +12,7 @@ from typing import Final
 from spotlab.demo.access_keys import role_key
 from spotlab.demo.cloudtrail import Trail
 from spotlab.demo.market import Market
+from spotlab.demo.recorded_history import RecordedHistory
 from spotlab.demo.timeline import Timeline
 from spotlab.errors import InvalidInput
 
@@ -95,6 +96,7 @@ class World:
         market: its prices and advisor buckets, and the seed.
         accounts: the owners of its instances.
         trail: the accounts' CloudTrail event history.
+        recorded: prices for DescribeSpotPriceHistory instead of the market's.
         timeline: what happens later.
     """
 
@@ -102,12 +104,13 @@ class World:
     market: Market
     accounts: tuple[Account, ...]
     trail: Trail = field(default_factory=Trail)
+    recorded: RecordedHistory | None = None
     timeline: Timeline = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "timeline", Timeline(self.clock.elapsed_s))
 
     @classmethod
-    def of(cls, seed: int, clock: Clock) -> World:
+    def of(cls, seed: int, clock: Clock, recorded: RecordedHistory | None = None) -> World:
         """The world of a seed."""
-        return cls(clock, Market(seed), accounts(seed))
+        return cls(clock, Market(seed), accounts(seed), recorded=recorded)
