@@ -22,7 +22,6 @@ from spotlab.demo.patcher import Patches
 from spotlab.demo.world import DEAD_LETTER_QUEUE, EVENTS_QUEUE, Account, World
 
 EVENTS_RULE: Final = "spotlab-ec2-events"
-SPOT_ROLE: Final = "AWSServiceRoleForEC2Spot"
 INSTANCE_PROFILE: Final = "spotlab-workload"
 MAX_RECEIVE_COUNT: Final = 5
 _PATTERN: Final = {

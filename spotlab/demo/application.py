@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
+import socket
 from collections.abc import Callable, Iterable
 from threading import RLock
 from typing import Any, Final
@@ -12,16 +14,14 @@ from typing import Any, Final
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import Map, Rule
-from werkzeug.wrappers import Request, Response
+from werkzeug.wrappers import Response
 
-from spotlab.demo import cloudtrail, feeds, pricing
-from spotlab.demo.access_keys import (
-    BASE_KEY,
-    region_of,
-    signature_of,
-    unknown_key_response,
-)
+from spotlab.demo import cloudtrail, control, feeds, pricing
+from spotlab.demo.access_keys import BASE_KEY, signature_of
+from spotlab.demo.aws_errors import error_response, unknown_key_response
+from spotlab.demo.calls import Call, Calls, ConnectionDropped, read_call
 from spotlab.demo.catalogue import REGIONS
+from spotlab.demo.control import Control
 from spotlab.demo.world import World
 
 _ROUTES: Final = Map(
@@ -32,12 +32,16 @@ _ROUTES: Final = Map(
         Rule("/feeds/on-demand/<location>/Linux/index.json", endpoint="on_demand"),
     ]
 )
+_LOG: Final = logging.getLogger(__name__)
 _QUEUE_PATH: Final = re.compile(r"/\d{12}/[\w.-]{1,80}")
 _JSON: Final = "application/x-amz-json-1.1"
-MOTO_SERVICES: Final = frozenset(
-    {"ec2", "elasticloadbalancing", "events", "iam", "kms", "sqs", "sts"}
-)
-"""Signing names of the services of moto that are accessible."""
+SERVICES: Final = frozenset({"cloudtrail", "ec2", "elasticloadbalancing", "events", "iam"}) | {
+    "kms",
+    "pricing",
+    "sqs",
+    "sts",
+}
+"""Signing names of the services that are accessible."""
 StartResponse = Callable[..., Any]
 
 
@@ -53,7 +57,9 @@ class Application:
     def __init__(self, world: World) -> None:
         self._world = world
         self._accounts = {each.access_key_id: each.account_id for each in world.accounts}
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = DomainDispatcherApplication(_create_app)
+        self._calls = Calls(world)
+        self._control = Control(world, self._calls.counts)
         # moto's state is not made for several threads
         self._lock = RLock()
 
@@ -62,48 +68,58 @@ class Application:
         # with this header, moto would act as another account
         environ.pop("HTTP_X_MOTO_ACCOUNT_ID", None)
         key, service = signature_of(environ)
-        if path != "/" and not (service == "sqs" and _QUEUE_PATH.fullmatch(path)):
+        if path.startswith(control.PREFIX):
+            with self._lock:
+                self._world.timeline.run_due()
+                response = self._control.respond(environ)
+        elif path != "/" and not (service == "sqs" and _QUEUE_PATH.fullmatch(path)):
             response = self._serve_own(environ)
         elif key != BASE_KEY and key not in self._accounts:
             response = unknown_key_response(service)
-        elif environ.get("HTTP_X_AMZ_TARGET") == pricing.TARGET:
-            response = _get_products(Request(environ))
-        elif service == "cloudtrail":
-            response = self._lookup_events(Request(environ), self._accounts.get(key, ""))
-        elif service in MOTO_SERVICES:
-            return self._call_moto(service, environ, start_response)
-        else:
+        elif service not in SERVICES:
             response = Response(f"The emulated AWS has no {service!r}.\n", 404)
+        else:
+            try:
+                response = self._answer(environ)
+            except ConnectionDropped:
+                _drop(environ)
+                raise
         return response(environ, start_response)
 
-    def _call_moto(
-        self, service: str, environ: dict[str, Any], start_response: StartResponse
-    ) -> Iterable[bytes]:
+    def _answer(self, environ: dict[str, Any]) -> Response:
+        call = read_call(environ, self._accounts)
+        if call.service == "sqs":
+            # a consumer waits for messages, and other calls must not wait for it
+            with self._lock:
+                self._world.timeline.run_due()
+            return self._calls.answer(call, environ, self._respond_with_moto)
         with self._lock:
             self._world.timeline.run_due()
-            if service != "sqs":
-                return list(self._moto(environ, start_response))
-        # a consumer waits for messages, and other requests must not wait for it
-        return self._moto(environ, start_response)  # type: ignore[no-any-return]
+            if call.service == "pricing":
+                return self._calls.answer(call, environ, lambda _: _get_products(call))
+            if call.service == "cloudtrail":
+                return self._calls.answer(call, environ, lambda _: self._lookup_events(call))
+            return self._calls.answer(call, environ, self._respond_with_moto)
 
-    def _lookup_events(self, request: Request, account_id: str) -> Response:
-        with self._lock:
-            self._world.timeline.run_due()
-        target = request.headers.get("X-Amz-Target", "")
+    def _respond_with_moto(self, environ: dict[str, Any]) -> Response:
         try:
-            if target != f"{cloudtrail.TARGET_PREFIX}LookupEvents":
+            return Response.from_app(self._moto, environ, buffered=True)
+        except Exception as exc:
+            # also moto's own errors are sent as the service sends errors
+            _LOG.exception("moto failed")
+            _, service = signature_of(environ)
+            return error_response(service, "InternalError", 500, f"{type(exc).__name__}: {exc}")
+
+    def _lookup_events(self, call: Call) -> Response:
+        try:
+            if call.operation != "LookupEvents":
                 raise cloudtrail.LookupRefused(
-                    "UnknownOperationException", f"The emulated CloudTrail has no {target!r}."
+                    "UnknownOperationException", f"The emulated CloudTrail has no {call.operation}."
                 )
-            body = self._world.trail.lookup(
-                account_id,
-                region_of(request.environ),
-                self._world.clock.now(),
-                json.loads(request.get_data() or b"{}"),
-            )
+            now = self._world.clock.now()
+            body = self._world.trail.lookup(call.account_id, call.region, now, call.parameters)
         except cloudtrail.LookupRefused as exc:
-            refusal = {"__type": exc.code, "message": str(exc)}
-            return Response(json.dumps(refusal), 400, content_type=_JSON)
+            return error_response("cloudtrail", exc.code, 400, str(exc))
         return Response(json.dumps(body), content_type=_JSON)
 
     def _serve_own(self, environ: dict[str, Any]) -> Response:
@@ -134,10 +150,25 @@ class Application:
         raise NotFound(f"The simulated market has no location {location!r}.")
 
 
-def _get_products(request: Request) -> Response:
+def _get_products(call: Call) -> Response:
+    if call.operation != "GetProducts":
+        message = f"The emulated price list has no {call.operation}."
+        return error_response("pricing", "UnknownOperationException", 400, message)
     try:
-        products = pricing.get_products(json.loads(request.get_data() or b"{}"))
+        products = pricing.get_products(dict(call.parameters))
     except pricing.ApiError as exc:
-        body = {"__type": exc.code, "message": str(exc)}
-        return Response(json.dumps(body), 400, content_type=_JSON)
+        return error_response("pricing", exc.code, 400, str(exc))
     return Response(json.dumps(products), content_type=_JSON)
+
+
+def _drop(environ: dict[str, Any]) -> None:
+    """Close the connection, so that the client does not wait for a response."""
+    connection: socket.socket | None = environ.get("werkzeug.socket")
+    if connection is not None:
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def _create_app(service: Any) -> Any:
+    app = create_backend_app(service)
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    return app

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from moto import settings
 from moto.core import errors
+from moto.ec2 import utils as ec2_utils
 from moto.ec2.responses import EC2Response
 from moto.moto_server import werkzeug_app
 from moto.sts.exceptions import STSClientError
@@ -23,13 +24,19 @@ from spotlab.demo.account_services import (
     clear_backends,
     patch_role_names,
 )
+from spotlab.demo.block_devices import patch_block_devices
+from spotlab.demo.ec2_addresses import patch_addresses
 from spotlab.demo.ec2_catalogue import patch_catalogue
 from spotlab.demo.ec2_history import price_history
-from spotlab.demo.ec2_lifecycle import patch_lifecycle
+from spotlab.demo.ec2_images import patch_images
+from spotlab.demo.ec2_launch import patch_launches
 from spotlab.demo.ec2_placement import placement_scores
 from spotlab.demo.event_bus import patch_event_bus
 from spotlab.demo.fleet import seed_fleet
+from spotlab.demo.instance_states import patch_instance_states
 from spotlab.demo.patcher import Patches
+from spotlab.demo.spot_requests import patch_spot_requests
+from spotlab.demo.target_health import patch_target_health
 from spotlab.demo.world import BASE_ACCOUNT_ID, World
 from spotlab.errors import NotAvailable
 
@@ -68,8 +75,27 @@ def emulated(world: World) -> Iterator[None]:
         seed_fleet(world)
         add_account_services(world)
         # after the fleet, whose instances are running already
-        patch_lifecycle(patches, world)
+        _patch_filters(patches)
+        patch_block_devices(patches, world)
+        patch_launches(patches, world)
+        patch_instance_states(patches, world)
+        patch_spot_requests(patches)
+        patch_images(patches, world)
+        patch_addresses(patches)
+        patch_target_health(patches, world)
         yield
+
+
+def _patch_filters(patches: Patches) -> None:
+    """Add filters of DescribeInstances that moto lacks."""
+    for name, attribute in (
+        ("client-token", "client_token"),
+        ("instance-lifecycle", "lifecycle"),
+        # moto compares the zone's name with the placement object
+        ("availability-zone", "placement.zone"),
+        ("spot-instance-request-id", "spot_instance_request_id"),
+    ):
+        patches.item(ec2_utils.filter_dict_attribute_mapping, name, attribute)
 
 
 def _assume_role(world: World) -> Callable[..., Any]:

@@ -1,6 +1,7 @@
 """The emulated AWS as one HTTP server on loopback: moto, the feeds, the price list.
 
-python -m spotlab.demo.server --home HOME --seed N [--at ISO] [--price-history ARCHIVE]
+python -m spotlab.demo.server --home HOME --seed N [--at ISO] [--delays realistic]
+                              [--price-history ARCHIVE]
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any, Final
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from spotlab.demo.application import Application
+from spotlab.demo.delays import DELAYS, FAST, Delays
 from spotlab.demo.endpoint import LOOPBACK, read_ready, ready_file
 from spotlab.demo.patches import emulated
 from spotlab.demo.recorded_history import RecordedHistory
@@ -81,6 +83,7 @@ def serve_in_thread(
     *,
     clock: Clock | None = None,
     recorded: RecordedHistory | None = None,
+    delays: Delays = FAST,
 ) -> Iterator[RunningServer]:
     """An emulated AWS in this process; only one at a time, as moto's state is global.
 
@@ -89,8 +92,9 @@ def serve_in_thread(
         at: freezes the time; None: the real time.
         clock: instead of `at`, to step through launches and checks.
         recorded: spot price history to serve instead of the simulated one.
+        delays: how long launches, images and the like take.
     """
-    world = World.of(seed, clock or Clock(at), recorded)
+    world = World.of(seed, clock or Clock(at), recorded, delays)
     with emulated(world):
         server = bind(world)
         thread = threading.Thread(target=server.serve_forever, args=(_POLL_S,), daemon=True)
@@ -104,10 +108,16 @@ def serve_in_thread(
 
 
 def serve(
-    home: Path, seed: int, at: datetime | None, host: str, recorded: Path | None = None
+    home: Path,
+    seed: int,
+    at: datetime | None,
+    host: str,
+    recorded: Path | None = None,
+    delays: Delays = FAST,
 ) -> None:
     """Serve until SIGTERM or SIGINT; the ready file contains the port."""
-    world = World.of(seed, Clock(at), RecordedHistory.read(recorded) if recorded else None)
+    history = RecordedHistory.read(recorded) if recorded else None
+    world = World.of(seed, Clock(at), history, delays)
     path = ready_file(home, seed, at)
     with emulated(world):
         server = _bind_last_port(world, host, path)
@@ -141,11 +151,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--at", type=datetime.fromisoformat, default=None)
     parser.add_argument("--host", default=LOOPBACK)
     parser.add_argument("--price-history", type=Path, default=None)
+    parser.add_argument("--delays", choices=sorted(DELAYS), default="fast")
     options = parser.parse_args(argv)
     # with this variable, all callers would be the same account
     os.environ.pop("MOTO_ACCOUNT_ID", None)
     try:
-        serve(options.home, options.seed, options.at, options.host, options.price_history)
+        serve(
+            options.home,
+            options.seed,
+            options.at,
+            options.host,
+            options.price_history,
+            DELAYS[options.delays],
+        )
     except SpotlabError as exc:
         sys.stderr.write(f"{exc}\n")
         return 2

@@ -11,7 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from spotlab.demo import cloudtrail
-from spotlab.demo.account_services import INSTANCE_PROFILE, SPOT_ROLE
+from spotlab.demo.account_services import INSTANCE_PROFILE
+from spotlab.demo.block_devices import SPOT_ROLE
 from spotlab.demo.event_bus import send
 from spotlab.demo.server import RunningServer
 from spotlab.demo.world import DEAD_LETTER_QUEUE, EVENTS_QUEUE
