@@ -29,6 +29,7 @@ class OwnerKind(StrEnum):
     EKS = "EKS cluster"
     KUBERNETES = "Kubernetes cluster"
     KARPENTER = "Karpenter node pool"
+    EMR = "EMR cluster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,35 +45,6 @@ class Owner:
     kind: OwnerKind
     name: str
     tag: str
-
-
-@dataclass(frozen=True, slots=True)
-class LaunchTemplate:
-    """The launch template that an instance was launched from, in the version it was.
-
-    Args:
-        template_id: such as "lt-0abc…".
-        version: its number.
-        name: its name; "" if unknown.
-        image_id: None: the version names no image.
-        devices: device names of its block device mappings.
-        subnet_ids: of its network interfaces; empty: it names none.
-        has_user_data: whether it has user data.
-        instance_profile: name or ARN; None: none.
-        security_group_ids: of the version or its first interface.
-        names_spot: whether it has spot market options.
-    """
-
-    template_id: str
-    version: str
-    name: str = ""
-    image_id: str | None = None
-    devices: tuple[str, ...] = ()
-    subnet_ids: tuple[str, ...] = ()
-    has_user_data: bool = False
-    instance_profile: str | None = None
-    security_group_ids: tuple[str, ...] = ()
-    names_spot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +71,7 @@ class UserData:
     """That an instance has user data, never its text.
 
     Args:
-        sha256: of the base64 text that EC2 returns, hexadecimal.
+        sha256: of the data as the instance sees it, hexadecimal.
     """
 
     sha256: str
@@ -161,13 +133,42 @@ class Image:
     """
 
     image_id: str
-    exists: bool
+    exists: bool | Unknown
     ena: bool | Unknown
     architecture: str | Unknown
     boot_mode: str | Unknown | None
     virtualization: str | Unknown
     root_device_type: str | Unknown
     tpm: bool | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchTemplate:
+    """The launch template that an instance was launched from, in the version it was.
+
+    Args:
+        template_id: such as "lt-0abc…".
+        version: its number.
+        name: its name; "" if unknown.
+        image: that it names; None: none.
+        devices: device names of its block device mappings.
+        subnet_ids: of its network interfaces; empty: it names none.
+        has_user_data: whether it has user data.
+        instance_profile: name or ARN; None: none.
+        security_group_ids: of the version or its first interface.
+        names_spot: whether it has spot market options.
+    """
+
+    template_id: str
+    version: str
+    name: str = ""
+    image: Image | None = None
+    devices: tuple[str, ...] = ()
+    subnet_ids: tuple[str, ...] = ()
+    has_user_data: bool = False
+    instance_profile: str | None = None
+    security_group_ids: tuple[str, ...] = ()
+    names_spot: bool = False
 
 
 @dataclass(frozen=True, slots=True)

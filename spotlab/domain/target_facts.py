@@ -5,13 +5,16 @@ Source: Amazon EC2 API Reference, InstanceTypeInfo and Subnet; AWS KMS API Refer
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from spotlab.domain.instance_facts import LaunchTemplate
+from spotlab.domain.instance_facts import InstanceFacts, LaunchTemplate
+from spotlab.domain.market import Pool
 from spotlab.domain.unknown import Unknown
 
+SWITCH_TAG: Final = "spotlab:switch"
+"""Tag of everything that a switch makes; its value is the switch's id."""
 SPOT_ROLE: Final = "AWSServiceRoleForEC2Spot"
 """Name of the service-linked role with which EC2 launches spot instances."""
 
@@ -36,6 +39,8 @@ class TypeFacts:
         efa: whether it supports EFA.
         burstable: whether its CPU is limited by credits.
         hibernation: whether it supports hibernation.
+        tpm: whether it supports NitroTPM.
+        enclaves: whether it supports Nitro Enclaves.
         default_cores, threads_per_core: None: not said.
     """
 
@@ -54,6 +59,8 @@ class TypeFacts:
     efa: bool = False
     burstable: bool = False
     hibernation: bool = False
+    tpm: bool = False
+    enclaves: bool = False
     default_cores: int | None = None
     threads_per_core: int | None = None
 
@@ -84,7 +91,8 @@ class RegionFacts:
     Args:
         region: such as "us-east-1".
         subnets: of the instance's VPC; empty in another region.
-        spot_role: whether the service-linked role of EC2 Spot exists.
+        spot_role: ARN of the service-linked role of EC2 Spot; "": it does not exist; None: not
+            needed.
         key_grants: by ARN of a customer key: whether the identity that launches (the spot role
             for spot, else SpotLab's role) may use it.
         rights: by IAM action: whether a dry run was allowed.
@@ -93,7 +101,43 @@ class RegionFacts:
 
     region: str
     subnets: tuple[Subnet, ...] | Unknown
-    spot_role: bool | Unknown
+    spot_role: str | Unknown | None
     key_grants: Mapping[str, bool | Unknown] = field(default_factory=dict)
     rights: Mapping[str, bool | Unknown] = field(default_factory=dict)
     templates: tuple[LaunchTemplate, ...] | Unknown = ()
+
+
+def choose_subnet(facts: InstanceFacts, target: Pool, subnets: Sequence[Subnet]) -> Subnet | None:
+    """The subnet to launch into: the present one, or in another zone the one most like it.
+
+    Most alike is one with the same route table, then one that gives public addresses as the
+    present one does, then the one with the most free addresses.
+
+    Args:
+        facts: of the instance.
+        target: pool; its zone must be known.
+        subnets: of the VPC.
+    Returns:
+        None if the zone has no subnet with a free address.
+    """
+    primary = facts.primary_interface
+    present = next(
+        (each for each in subnets if primary and each.subnet_id == primary.subnet_id), None
+    )
+    if present is not None and present.zone == target.availability_zone:
+        return present
+    return max(
+        (each for each in subnets if each.zone == target.availability_zone and each.free_addresses),
+        key=lambda each: (*_likeness(each, present), each.free_addresses, each.subnet_id),
+        default=None,
+    )
+
+
+def _likeness(subnet: Subnet, present: Subnet | None) -> tuple[bool, bool]:
+    if present is None:
+        return (False, False)
+    table = subnet.route_table_id
+    return (
+        not isinstance(table, Unknown) and table == present.route_table_id,
+        subnet.public_addresses == present.public_addresses,
+    )
