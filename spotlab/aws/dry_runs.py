@@ -16,16 +16,13 @@ from spotlab.aws.reading import Reading
 from spotlab.domain.decision import Lifecycle
 from spotlab.domain.instance_facts import InstanceFacts
 from spotlab.domain.market import Pool
-from spotlab.domain.target_facts import SWITCH_TAG
+from spotlab.domain.target_facts import ROLE_RIGHT, RUN_RIGHT, SWITCH_TAG, TAG_RIGHT
 from spotlab.domain.unknown import Unknown
 from spotlab.errors import AccessDenied, AwsError, RegionNotEnabled
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
-RUN: Final = "ec2:RunInstances"
-TAG: Final = "ec2:CreateTags"
-PASS: Final = "iam:PassRole"
 _ALLOWED: Final = "DryRunOperation"
 _TAGS: Final = [{"Key": SWITCH_TAG, "Value": "preflight"}]
 
@@ -56,8 +53,8 @@ class DryRuns:
         ec2, instance_id = self._ec2, facts.instance_id
         found = self._launch_rights(facts, target, lifecycle, subnet_id)
         tagging = self._ask(ec2.create_tags, Resources=[instance_id], Tags=_TAGS)
-        if found[TAG] is True or tagging is not True:
-            found[TAG] = tagging
+        if found[TAG_RIGHT] is True or tagging is not True:
+            found[TAG_RIGHT] = tagging
         found["ec2:TerminateInstances"] = self._ask(
             ec2.terminate_instances, InstanceIds=[instance_id]
         )
@@ -89,16 +86,16 @@ class DryRuns:
         request = launch_request(facts, target, lifecycle, subnet_id)
         full = self._ask(self._ec2.run_instances, **request)
         if full is not False:
-            rights: dict[str, bool | Unknown] = {RUN: full, TAG: full}
-            return rights | ({PASS: full} if facts.instance_profile else {})
+            rights: dict[str, bool | Unknown] = {RUN_RIGHT: full, TAG_RIGHT: full}
+            return rights | ({ROLE_RIGHT: full} if facts.instance_profile else {})
         without_tags = {k: v for k, v in request.items() if k != "TagSpecifications"}
         without_profile = {k: v for k, v in request.items() if k != "IamInstanceProfile"}
         bare = {k: v for k, v in without_tags.items() if k != "IamInstanceProfile"}
         if self._ask(self._ec2.run_instances, **bare) is not True:
-            return {RUN: False, TAG: Unknown(_FIRST), PASS: Unknown(_FIRST)}
-        rights = {RUN: True, TAG: self._ask(self._ec2.run_instances, **without_profile)}
+            return {RUN_RIGHT: False, TAG_RIGHT: Unknown(_FIRST), ROLE_RIGHT: Unknown(_FIRST)}
+        rights = {RUN_RIGHT: True, TAG_RIGHT: self._ask(self._ec2.run_instances, **without_profile)}
         if facts.instance_profile:
-            rights[PASS] = self._ask(self._ec2.run_instances, **without_tags)
+            rights[ROLE_RIGHT] = self._ask(self._ec2.run_instances, **without_tags)
         return rights
 
     def _ask(self, call: Callable[..., Any], **parameters: Any) -> bool | Unknown:

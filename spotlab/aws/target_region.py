@@ -57,12 +57,11 @@ class TargetRegion:
         """
         reading = Reading(account)
         ec2 = self._sessions.client("ec2", account, target.region)
-        if target.region != facts.pool.region:
-            return RegionFacts(
-                target.region, (), None, {}, {}, self._templates(reading, ec2, facts)
-            )
-        subnets = self._subnets(reading, ec2, facts.vpc_id)
         spot_role = self._spot_role(reading, account, target.region, lifecycle)
+        if target.region != facts.pool.region:
+            templates = self._templates(reading, ec2, facts)
+            return RegionFacts(target.region, (), spot_role, templates=templates)
+        subnets = self._subnets(reading, ec2, facts.vpc_id)
         subnet = choose_subnet(facts, target, known(subnets) or ())
         return RegionFacts(
             region=target.region,

@@ -15,6 +15,9 @@ from spotlab.domain.unknown import Unknown
 
 SWITCH_TAG: Final = "spotlab:switch"
 """Tag of everything that a switch makes; its value is the switch's id."""
+RUN_RIGHT: Final = "ec2:RunInstances"
+TAG_RIGHT: Final = "ec2:CreateTags"
+ROLE_RIGHT: Final = "iam:PassRole"
 SPOT_ROLE: Final = "AWSServiceRoleForEC2Spot"
 """Name of the service-linked role with which EC2 launches spot instances."""
 
