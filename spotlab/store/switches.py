@@ -12,12 +12,12 @@ from sqlalchemy import Select, func, update
 from sqlmodel import Session, col, select
 
 from spotlab.domain.ports import By
+from spotlab.domain.switch_steps import Step
 from spotlab.domain.switches import (
     DRIVEN_STATES,
     OPEN_STATES,
     JournalEntry,
     Phase,
-    Step,
     Switch,
     SwitchState,
 )

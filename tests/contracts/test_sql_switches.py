@@ -12,13 +12,13 @@ import pytest
 from spotlab.domain.decision import Lifecycle
 from spotlab.domain.ports import AuditFilter, By
 from spotlab.domain.switch_moves import LaunchRequest, LaunchSettings, MovePlan, VolumeMove
+from spotlab.domain.switch_steps import Step
 from spotlab.domain.switches import (
     Attempt,
     Got,
     Phase,
     Progress,
     Realised,
-    Step,
     Switch,
     SwitchState,
 )

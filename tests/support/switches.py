@@ -8,7 +8,8 @@ from typing import Any
 from spotlab.domain.decision import Lifecycle
 from spotlab.domain.market import Pool
 from spotlab.domain.switch_plan import Strategy
-from spotlab.domain.switches import JournalEntry, Phase, Step, Switch, Target
+from spotlab.domain.switch_steps import Step
+from spotlab.domain.switches import JournalEntry, Phase, Switch, Target
 from tests.support.builders import NOW
 
 OLD_POOL = Pool("us-east-1", "us-east-1a", "m6i.large")
