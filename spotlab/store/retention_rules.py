@@ -1,8 +1,9 @@
 """Retention rules: which rows of each table may be deleted.
 
 Never deleted: the audit log (its hash chain would break), models and policies with their events,
-workloads, throughputs, accounts, instances, users, leases, jobs, alert rules, interruptions and
-exposure (they cannot be collected again), and recorded markets.
+workloads, throughputs, switches with their journals (they say what was changed in AWS), accounts,
+instances, users, leases, jobs, alert rules, interruptions and exposure (they cannot be collected
+again), and recorded markets.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from spotlab.store.heartbeats import SqlHeartbeats
 from spotlab.store.idempotency import SqlIdempotencyKeys
 from spotlab.store.interruptions import SqlInterruptions
 from spotlab.store.jobs import SqlJobs
+from spotlab.store.launch_allowances import SqlLaunchAllowances
 from spotlab.store.leases import SqlLeases
 from spotlab.store.ledger import SqlLedger
 from spotlab.store.market_runs import SqlMarketRuns
@@ -36,6 +37,7 @@ from spotlab.store.registry import SqlModelRegistry
 from spotlab.store.request_stats import SqlRequestStats
 from spotlab.store.sessions import SqlSessions
 from spotlab.store.sign_ins import SqlSignIns
+from spotlab.store.switches import SqlSwitches
 from spotlab.store.throughputs import SqlThroughputs
 from spotlab.store.tokens import SqlTokens
 from spotlab.store.users import SqlUsers
@@ -78,6 +80,8 @@ class Store:
     workloads: SqlWorkloads
     throughputs: SqlThroughputs
     policies: SqlPolicies
+    switches: SqlSwitches
+    launch_allowances: SqlLaunchAllowances
 
     @classmethod
     def of(cls, engine: Engine) -> Store:
@@ -113,6 +117,8 @@ class Store:
             workloads=SqlWorkloads(engine),
             throughputs=SqlThroughputs(engine),
             policies=SqlPolicies(engine),
+            switches=SqlSwitches(engine),
+            launch_allowances=SqlLaunchAllowances(engine),
         )
 
     def ping(self) -> float:

@@ -15,6 +15,7 @@ from spotlab.store.tables import (
     outcomes,
     placement,
     policies,
+    switches,
     throughputs,
     workloads,
 )
@@ -29,6 +30,7 @@ MODULES: Final = (
     outcomes,
     placement,
     policies,
+    switches,
     throughputs,
     workloads,
 )
