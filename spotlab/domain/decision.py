@@ -13,6 +13,7 @@ from spotlab.domain.market import MarketName, Pool, Provenance
 from spotlab.domain.policy import DEFAULT_POLICY, PolicyParams
 from spotlab.domain.policy_parameters import CEILING_HORIZON_H
 from spotlab.domain.requirements import Requirements
+from spotlab.domain.spot_events import Signal
 from spotlab.domain.risk import Evidence, risk_within
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload
 
@@ -150,6 +151,7 @@ class Instance:
         requirements: of a replacement; None: derived from its own type.
         last_evaluated_at: aware UTC, or None.
         tags: its tags in EC2.
+        signal: its last interruption notice or rebalance recommendation, or None.
     """
 
     instance_id: str
@@ -166,6 +168,7 @@ class Instance:
     requirements: Requirements | None = None
     last_evaluated_at: datetime | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    signal: Signal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from spotlab.store.registry import SqlModelRegistry
 from spotlab.store.request_stats import SqlRequestStats
 from spotlab.store.sessions import SqlSessions
 from spotlab.store.sign_ins import SqlSignIns
+from spotlab.store.spot_events import SqlSpotEvents
 from spotlab.store.throughputs import SqlThroughputs
 from spotlab.store.tokens import SqlTokens
 from spotlab.store.users import SqlUsers
@@ -78,6 +79,7 @@ class Store:
     workloads: SqlWorkloads
     throughputs: SqlThroughputs
     policies: SqlPolicies
+    spot_events: SqlSpotEvents
 
     @classmethod
     def of(cls, engine: Engine) -> Store:
@@ -113,6 +115,7 @@ class Store:
             workloads=SqlWorkloads(engine),
             throughputs=SqlThroughputs(engine),
             policies=SqlPolicies(engine),
+            spot_events=SqlSpotEvents(engine),
         )
 
     def ping(self) -> float:

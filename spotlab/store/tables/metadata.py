@@ -15,6 +15,7 @@ from spotlab.store.tables import (
     outcomes,
     placement,
     policies,
+    spot_events,
     throughputs,
     workloads,
 )
@@ -29,6 +30,7 @@ MODULES: Final = (
     outcomes,
     placement,
     policies,
+    spot_events,
     throughputs,
     workloads,
 )
