@@ -150,5 +150,3 @@ class SqsEventQueue:
                     ORIGINAL_ID: {"DataType": "String", "StringValue": message.message_id},
                 },
             )
-
-

@@ -128,9 +128,7 @@ def _refused(
 ) -> RefusedMessage:
     body = message.body.encode("utf-8", "surrogatepass")
     digest = hashlib.sha256(body).hexdigest()
-    return RefusedMessage(
-        message.message_id, account.name, region, reason, now, len(body), digest
-    )
+    return RefusedMessage(message.message_id, account.name, region, reason, now, len(body), digest)
 
 
 def _count(account: Account, new: Sequence[RecordedEvent]) -> int:

@@ -317,8 +317,6 @@ def _key_and_values(row: SQLModel) -> tuple[list[str], dict[str, Any]]:
     return [each.name for each in table.primary_key], values
 
 
-def _insert(
-    session: Session, row: SQLModel, values: dict[str, Any] | list[dict[str, Any]]
-) -> Any:
+def _insert(session: Session, row: SQLModel, values: dict[str, Any] | list[dict[str, Any]]) -> Any:
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     return dialect.insert(type(row)).values(values)
