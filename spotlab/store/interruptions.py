@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -12,11 +13,13 @@ from spotlab.domain.decision import Instance, Lifecycle
 from spotlab.domain.interruptions import (
     EVIDENCE_WINDOW,
     MAX_GAP,
+    SIGNAL_WINDOW,
     Exposure,
     InterruptionEvent,
     InterruptionKind,
     OwnRecord,
     own_record,
+    pool_signals,
 )
 from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.ports import By
@@ -113,7 +116,8 @@ class SqlInterruptions(Repository):
             return OwnRecord()
         emulated, since = market is MarketName.SIMULATED, now - EVIDENCE_WINDOW
         events = self.events(emulated=emulated, since=since)
-        return own_record(events, self.exposures(emulated=emulated, since=since), since)
+        record = own_record(events, self.exposures(emulated=emulated, since=since), since)
+        return replace(record, signals=pool_signals(events, now - SIGNAL_WINDOW))
 
 
 def add_event(session: Session, event: InterruptionEvent, by: By | None = None) -> bool:

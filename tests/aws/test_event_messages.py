@@ -32,7 +32,7 @@ def test_an_event_is_read_as_eventbridge_sends_it(kind: str, expected: SpotEvent
 
 
 VALID = json.loads(document("notice", INSTANCE, AT, event_id=ID))
-SECRET = "hunter2-hunter2"  # noqa: S105
+SECRET = "hunter2-hunter2"
 
 
 @pytest.mark.parametrize(

@@ -135,8 +135,11 @@ def test_an_on_demand_instance_gives_no_evidence_of_a_spot_pool(fleet: Store) ->
 
 @pytest.mark.parametrize(
     ("seen", "minutes", "expected"),
-    [(event(STATE, 0), 0, Evaluation.NONE), (event(NOTICE, 0), 61, Evaluation.NONE)]
-    + [(event(STATE, 0, state="running"), 0, Evaluation.PENDING)],
+    [
+        (event(STATE, 0), 0, Evaluation.NONE),
+        (event(NOTICE, 0), 61, Evaluation.NONE),
+        (event(STATE, 0, state="running"), 0, Evaluation.PENDING),
+    ],
 )
 def test_an_instance_that_ended_or_an_old_event_is_not_evaluated(
     fleet: Store, seen: SpotEvent, minutes: float, expected: Evaluation
@@ -166,8 +169,8 @@ def test_two_consumers_of_the_same_messages_have_each_effect_once(fleet: Store) 
 
     def consume(seed: int) -> None:
         mine = random.Random(seed).sample(events, len(events))
-        for start in range(0, len(mine), 10):
-            new.append(len(fleet.spot_events.record(ACCOUNT, mine[start : start + 10], at(40))))
+        batches = [mine[start : start + 10] for start in range(0, len(mine), 10)]
+        new.extend(len(fleet.spot_events.record(ACCOUNT, each, at(40))) for each in batches)
 
     threads = [Thread(target=consume, args=(seed,)) for seed in (1, 2, 3)]
     for thread in threads:

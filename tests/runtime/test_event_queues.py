@@ -45,9 +45,7 @@ def lab(served: RunningServer, tmp_path: Path) -> Iterator[Lab]:
             secret_access_key=BASE_SECRET,
         )
         accounts = tuple(
-            Account(
-                each.name, each.account_id, each.role_arn, each.external_id, each.regions, True
-            )
+            Account(each.name, each.account_id, each.role_arn, each.external_id, each.regions, True)
             for each in served.world.accounts
         )
         cloud = Cloud(True, sessions, accounts, FeedAddresses("", "", ""))
@@ -88,9 +86,7 @@ def test_a_notice_reaches_the_decision(served: RunningServer, lab: Lab) -> None:
     result = run(lab)
     assert (result["messages"], result["events"], result["evaluated"]) == (1, 1, 1)
     assert result["failed"] == ""
-    (recorded,) = [
-        each for each in lab.store.spot_events.list() if each.event.event_id == event_id
-    ]
+    (recorded,) = [each for each in lab.store.spot_events.list() if each.event.event_id == event_id]
     experiment = lab.store.ledger.get(recorded.experiment_id or 0)
     assert experiment.instance.instance_id == instance_id
     assert experiment.instance.signal is not None
@@ -110,9 +106,7 @@ def test_poison_is_in_the_dead_letter_queue_with_its_reason(
     assert run(lab)["refused"] == 1
     dead = sqs.get_queue_url(QueueName=f"{EVENTS_QUEUE}-dlq")["QueueUrl"]
     (message,) = sqs.receive_message(QueueUrl=dead, MessageAttributeNames=["All"])["Messages"]
-    attributes = {
-        name: each["StringValue"] for name, each in message["MessageAttributes"].items()
-    }
+    attributes = {name: each["StringValue"] for name, each in message["MessageAttributes"].items()}
     assert attributes == {
         "SpotLabReason": "The message is no event of its queue: it is not JSON.",
         "SpotLabMessageId": sent["MessageId"],

@@ -78,7 +78,7 @@ class MemoryQueue:
         """The visibility timeout of what was received passes."""
         self.in_flight.clear()
 
-    def receive(self, wait_s: int = 0) -> Sequence[QueuedMessage]:  # noqa: ARG002
+    def receive(self, wait_s: int = 0) -> Sequence[QueuedMessage]:
         self._answer("receive")
         visible = [key for key in self.messages if key not in self.in_flight][:10]
         self.in_flight |= set(visible)
