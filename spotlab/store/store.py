@@ -39,6 +39,7 @@ from spotlab.store.sessions import SqlSessions
 from spotlab.store.sign_ins import SqlSignIns
 from spotlab.store.switch_guards import SqlSwitchGuards
 from spotlab.store.switches import SqlSwitches
+from spotlab.store.spot_events import SqlSpotEvents
 from spotlab.store.throughputs import SqlThroughputs
 from spotlab.store.tokens import SqlTokens
 from spotlab.store.users import SqlUsers
@@ -84,6 +85,7 @@ class Store:
     switches: SqlSwitches
     switch_guards: SqlSwitchGuards
     launch_allowances: SqlLaunchAllowances
+    spot_events: SqlSpotEvents
 
     @classmethod
     def of(cls, engine: Engine) -> Store:
@@ -122,6 +124,7 @@ class Store:
             switches=SqlSwitches(engine),
             switch_guards=SqlSwitchGuards(engine),
             launch_allowances=SqlLaunchAllowances(engine),
+            spot_events=SqlSpotEvents(engine),
         )
 
     def ping(self) -> float:

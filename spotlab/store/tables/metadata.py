@@ -17,6 +17,7 @@ from spotlab.store.tables import (
     policies,
     switch_guards,
     switches,
+    spot_events,
     throughputs,
     workloads,
 )
@@ -33,6 +34,7 @@ MODULES: Final = (
     policies,
     switch_guards,
     switches,
+    spot_events,
     throughputs,
     workloads,
 )
