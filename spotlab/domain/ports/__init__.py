@@ -23,6 +23,7 @@ from spotlab.domain.ports.ledger import (
     Fleet,
     Ledger,
     Listing,
+    RegionListing,
 )
 from spotlab.domain.ports.models import (
     BucketModel,
@@ -67,6 +68,7 @@ __all__ = [
     "OnlineView",
     "Probe",
     "ProcessInfo",
+    "RegionListing",
     "RiskModel",
     "RunState",
     "SnapshotInfo",
