@@ -6,15 +6,20 @@ Source: Amazon EC2 API Reference, DescribeInstances and StateReason.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from spotlab.aws.failures import translated
+from spotlab.aws.region_access import explained
+from spotlab.aws.region_calls import REGION_LIMIT_S, in_each_region
 from spotlab.aws.session import Sessions
 from spotlab.domain.decision import Instance, Lifecycle
 from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
 from spotlab.domain.market import LINUX, Pool
 from spotlab.domain.ports import Account
+from spotlab.errors import AwsError, SpotlabError
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import InstanceTypeDef
@@ -28,37 +33,74 @@ _LIFECYCLES: Final = {"spot": Lifecycle.SPOT, "": Lifecycle.ON_DEMAND}
 for in advance, so SpotLab ignores them."""
 
 
+@dataclass(frozen=True, slots=True)
+class RegionFleet:
+    """What one region answered.
+
+    Args:
+        region: such as "us-east-1".
+        instances: those that are not terminated, by id.
+        interruptions: reclaimed spot instances that EC2 still lists, which it does for about an
+            hour. EC2 does not report when it reclaimed them, so the time is that of the listing.
+        error: why the region could not be listed; None: it was.
+    """
+
+    region: str
+    instances: tuple[Instance, ...] = ()
+    interruptions: tuple[InterruptionEvent, ...] = ()
+    error: SpotlabError | None = None
+
+
 class Ec2Instances:
     """Spot and on-demand instances of an account, from DescribeInstances in each region.
 
     Args:
         sessions: clients by account and region.
+        region_limit_s: time limit of a region, seconds.
     """
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, region_limit_s: float = REGION_LIMIT_S) -> None:
         self._sessions = sessions
+        self._region_limit_s = region_limit_s
 
-    def instances(self, account: Account) -> list[Instance]:
-        """All instances of the account that are not terminated, ordered by region and id.
+    def list_regions(self, account: Account, now: datetime) -> list[RegionFleet]:
+        """The instances of each region of an account, in the account's order.
 
-        Raises:
-            AwsError: a region could not be read; a partial fleet is never returned.
+        A region that is not enabled, denied or slow is listed with its error; it does not keep the
+        others from being listed.
+
+        Args:
+            account: with its regions.
+            now: time of the listing, aware UTC.
         """
+        answers = in_each_region(
+            {
+                region: partial(self._list_region, account, region, now)
+                for region in account.regions
+            },
+            f"Listing the instances of account {account.name!r}",
+            self._region_limit_s,
+        )
+        answering = next(
+            (region for region, each in answers.items() if isinstance(each, RegionFleet)), ""
+        )
         return [
-            instance
-            for region in account.regions
-            for instance in sorted(self._list(account, region), key=lambda i: i.instance_id)
+            answer
+            if isinstance(answer, RegionFleet)
+            else RegionFleet(region, error=self._explained(account, region, answer, answering))
+            for region, answer in answers.items()
         ]
 
-    def interruptions(self, account: Account, now: datetime) -> list[InterruptionEvent]:
-        """Reclaimed spot instances that EC2 still lists, which it does for about an hour.
+    def _explained(
+        self, account: Account, region: str, error: SpotlabError, answering: str
+    ) -> SpotlabError:
+        if not isinstance(error, AwsError):
+            return error
+        return explained(self._sessions, account, region, error, answering)
 
-        EC2 does not report when it reclaimed them, so the event's time is `now`.
-
-        Raises:
-            AwsError: a region could not be read.
-        """
-        return [
+    def _list_region(self, account: Account, region: str, now: datetime) -> RegionFleet:
+        instances = sorted(self._list(account, region), key=lambda each: each.instance_id)
+        interruptions = [
             InterruptionEvent(
                 instance_id=reclaimed.instance_id,
                 pool=reclaimed.pool,
@@ -68,16 +110,18 @@ class Ec2Instances:
                 recorded_at=now,
                 emulated=account.emulated,
             )
-            for region in account.regions
             for reclaimed in self._list(account, region, _ENDED_STATES, _RECLAIMED)
         ]
+        return RegionFleet(region, tuple(instances), tuple(interruptions))
 
     def _list(
         self, account: Account, region: str, states: Sequence[str] = _STATES, reason: str = ""
     ) -> Iterator[Instance]:
         ec2 = self._sessions.client("ec2", account, region)
         with translated(
-            f"Listing the instances of account {account.name!r} in {region}", account.external_id
+            f"Listing the instances of account {account.name!r} in {region}",
+            account.external_id,
+            account.pending_external_id,
         ):
             pages = ec2.get_paginator("describe_instances").paginate(
                 Filters=[{"Name": "instance-state-name", "Values": list(states)}],

@@ -1,17 +1,101 @@
-"""Regions and the location names that AWS's price lists use for them.
+"""Regions, their partitions, and the location names that AWS's price lists use for them.
 
-Source: "Regions and endpoints" and the `location` attribute of the AWS Price List. The price lists
-still use "EU (…)" where the console uses "Europe (…)".
+Source: "Regions and endpoints", "Partitions" and "Enable or disable AWS Regions in your account" of
+the AWS documentation, and the `location` attribute of the AWS Price List. The price lists still use
+"EU (…)" where the console uses "Europe (…)".
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from spotlab.errors import NotAvailable
 
 _REGION: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+(-[a-z]+-\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A part of AWS with its own accounts, identities and endpoints.
+
+    Args:
+        name: as in ARNs.
+        default_region: answers for the partition; enabled in every account.
+        dns_suffix: of the names of its endpoints, and of the service principal of EC2.
+        prefix: start of the names of its regions; "": those of no other partition.
+    """
+
+    name: str
+    default_region: str
+    dns_suffix: str
+    prefix: str
+
+    @property
+    def ec2_principal(self) -> str:
+        """The service that an instance's role is passed to."""
+        return f"ec2.{self.dns_suffix}"
+
+
+AWS: Final = Partition("aws", "us-east-1", "amazonaws.com", "")
+AWS_CHINA: Final = Partition("aws-cn", "cn-north-1", "amazonaws.com.cn", "cn-")
+AWS_GOVCLOUD: Final = Partition("aws-us-gov", "us-gov-west-1", "amazonaws.com", "us-gov-")
+PARTITIONS: Final = (AWS, AWS_CHINA, AWS_GOVCLOUD)
+
+ENABLED_BY_DEFAULT: Final = frozenset(
+    {
+        "ap-northeast-1",
+        "ap-northeast-2",
+        "ap-northeast-3",
+        "ap-south-1",
+        "ap-southeast-1",
+        "ap-southeast-2",
+        "ca-central-1",
+        "cn-north-1",
+        "cn-northwest-1",
+        "eu-central-1",
+        "eu-north-1",
+        "eu-west-1",
+        "eu-west-2",
+        "eu-west-3",
+        "sa-east-1",
+        "us-east-1",
+        "us-east-2",
+        "us-gov-east-1",
+        "us-gov-west-1",
+        "us-west-1",
+        "us-west-2",
+    }
+)
+"""The regions that every account has; regions introduced since March 2019 must be enabled first."""
+
+
+def partition_of(region: str) -> Partition:
+    """The partition of a region.
+
+    >>> partition_of("cn-north-1").name, partition_of("us-gov-east-1").name
+    ('aws-cn', 'aws-us-gov')
+    """
+    special = (each for each in PARTITIONS if each.prefix and region.startswith(each.prefix))
+    return next(special, AWS)
+
+
+def sts_region(regions: Sequence[str]) -> str:
+    """The region whose STS endpoint gives credentials for all of these regions.
+
+    Credentials of a regional endpoint are valid in every region of the partition; those of the
+    global endpoint are not valid in regions that an account must enable.
+
+    Args:
+        regions: of one account.
+    Returns:
+        The first that is enabled in every account, else the default region of the partition.
+    """
+    partition = partition_of(regions[0]) if regions else AWS
+    return next((each for each in regions if each in ENABLED_BY_DEFAULT), partition.default_region)
+
 
 LOCATIONS: Final[dict[str, str]] = {
     "af-south-1": "Africa (Cape Town)",

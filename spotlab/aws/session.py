@@ -24,7 +24,7 @@ from botocore.credentials import (
 
 from spotlab import __version__
 from spotlab.aws.failures import translated
-from spotlab.aws.regions import is_region
+from spotlab.aws.regions import is_region, sts_region
 from spotlab.domain.ports import Account, Clock
 from spotlab.errors import AccessDenied, ClockSkewed, NoSuchThing
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mypy_boto3_pricing import PricingClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sts import STSClient
+    from mypy_boto3_sts.type_defs import CredentialsTypeDef
 
 Service = Literal["cloudtrail", "ec2", "elbv2", "events", "iam", "kms", "pricing", "sqs", "sts"]
 
@@ -167,8 +168,13 @@ class Sessions:
         key_id, secret = self._keys
         with self._lock, translated("Opening this machine's AWS session"):
             if None not in self._sessions:
+                core = botocore.session.get_session()
+                # Credentials of the global endpoint are not valid in regions that must be enabled.
+                core.set_config_variable("sts_regional_endpoints", "regional")
                 self._sessions[None] = boto3.Session(
-                    aws_access_key_id=key_id, aws_secret_access_key=secret
+                    botocore_session=core,
+                    aws_access_key_id=key_id,
+                    aws_secret_access_key=secret,
                 )
             return self._sessions[None]
 
@@ -196,28 +202,19 @@ class Sessions:
     def assume(self, account: Account) -> dict[str, str]:
         """New credentials of the account's role, in the form that botocore's refresh expects.
 
+        While the external id is being rotated, the next one is tried if AWS refuses the current
+        one.
+
         Raises:
             AccessDenied: the role cannot be assumed.
             AwsError: STS did not answer.
         """
-        region = account.regions[0] if account.regions else "us-east-1"
-        sts = self._client(self._process_session(), "sts", region)
-        request = {
-            "RoleArn": account.role_arn,
-            "RoleSessionName": _INVALID_IN_SESSION_NAME.sub("-", f"spotlab-{account.name}")[:64],
-        }
-        if account.external_id:
-            request["ExternalId"] = account.external_id
         try:
-            with translated(f"Assuming the role of account {account.name!r}", account.external_id):
-                credentials = sts.assume_role(**request)["Credentials"]
-        except AccessDenied as exc:
-            raise AccessDenied(
-                f"AWS does not let SpotLab assume {account.role_arn} in account {account.name!r} "
-                f"({account.aws_account_id}).",
-                remedy="Check that the role exists, that its trust policy names the identity that "
-                "SpotLab runs as, and that the external id is the one in the policy.",
-            ) from exc
+            credentials = self._assume(account, account.external_id)
+        except AccessDenied:
+            if not account.pending_external_id:
+                raise
+            credentials = self._assume(account, account.pending_external_id)
         expires_at = credentials["Expiration"]
         if expires_at <= self._clock.now() + timedelta(seconds=_RENEW_BEFORE_S):
             raise ClockSkewed(
@@ -230,6 +227,30 @@ class Sessions:
             "token": credentials["SessionToken"],
             "expiry_time": expires_at.isoformat(),
         }
+
+    def _assume(self, account: Account, external_id: str) -> CredentialsTypeDef:
+        region = sts_region(account.regions)
+        sts = self._client(self._process_session(), "sts", region)
+        request = {
+            "RoleArn": account.role_arn,
+            "RoleSessionName": _INVALID_IN_SESSION_NAME.sub("-", f"spotlab-{account.name}")[:64],
+        }
+        if external_id:
+            request["ExternalId"] = external_id
+        try:
+            with translated(
+                f"Assuming the role of account {account.name!r} through STS in {region}",
+                external_id,
+            ):
+                credentials: CredentialsTypeDef = sts.assume_role(**request)["Credentials"]
+        except AccessDenied as exc:
+            raise AccessDenied(
+                f"AWS does not let SpotLab assume {account.role_arn} in account {account.name!r} "
+                f"({account.aws_account_id}).",
+                remedy="Check that the role exists, that its trust policy names the identity that "
+                "SpotLab runs as, and that the external id is the one in the policy.",
+            ) from exc
+        return credentials
 
 
 class _RoleCredentials(DeferredRefreshableCredentials):

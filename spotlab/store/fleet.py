@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import update
-from sqlmodel import col, select
+from sqlalchemy import delete, update
+from sqlmodel import Session, col, select
 
 from spotlab.domain.decision import Instance, Lifecycle, PipelineMode
 from spotlab.domain.market import Pool
-from spotlab.domain.ports import Account, By, Listing
+from spotlab.domain.ports import Account, By, Listing, RegionListing
 from spotlab.domain.requirements import Requirements
 from spotlab.domain.spot_events import Signal, SpotEventKind
 from spotlab.errors import ChangedMeanwhile, Conflict, NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import lock_until_commit, reading, upsert, writing
 from spotlab.store.repository import Repository
-from spotlab.store.tables.core import AccountRow, InstanceRow
+from spotlab.store.tables.core import AccountRow, InstanceRow, RegionListingRow
 
 _COLUMNS_FROM_AWS: Final = (
     "account",
@@ -79,21 +79,35 @@ class SqlFleet(Repository):
                 row,
                 update=_COLUMNS_FROM_SETTINGS
                 if by is None
-                else (*_COLUMNS_FROM_SETTINGS, "active"),
+                else (*_COLUMNS_FROM_SETTINGS, "active", "pending_external_id"),
             )
 
-    def note_listing(self, name: str, at: datetime, error: str = "") -> None:
-        """Record that an account was listed, or why it could not be."""
-        values = {"listing_error": error} if error else {"listing_error": "", "listed_at": at}
+    def note_listing(
+        self, name: str, at: datetime, error: str = "", regions: Sequence[RegionListing] = ()
+    ) -> None:
+        """Record that an account was listed, or why it could not be; by region, if known."""
+        listed = not error or any(not region.error for region in regions)
+        values = {"listing_error": error} | ({"listed_at": at} if listed else {})
         change = update(AccountRow).where(col(AccountRow.name) == name).values(**values)
         with writing(self._engine) as session:
             session.connection().execute(change)
+            if regions:
+                _replace_regions(session, name, regions)
 
     def listings(self) -> dict[str, Listing]:
-        """When each account was last listed, by name."""
+        """When each account and each of its regions was last listed, by name of the account."""
         query = select(AccountRow.name, AccountRow.listed_at, AccountRow.listing_error)
+        by_account: dict[str, list[RegionListing]] = {}
         with reading(self._engine) as session:
-            return {name: Listing(at, error) for name, at, error in session.exec(query)}
+            accounts = session.exec(query).all()
+            rows = session.exec(select(RegionListingRow).order_by(col(RegionListingRow.region)))
+            for row in rows:
+                region = RegionListing(row.region, row.listed_at, row.error, row.code)
+                by_account.setdefault(row.account, []).append(region)
+        return {
+            name: Listing(at, error, tuple(by_account.get(name, ())))
+            for name, at, error in accounts
+        }
 
     def add_account(self, account: Account, by: By) -> None:
         """Insert a new account. Raises Conflict: the name exists."""
@@ -112,15 +126,20 @@ class SqlFleet(Repository):
             rows = session.exec(select(AccountRow)).all()
         return sorted(map(_account, rows), key=lambda account: account.name)
 
-    def sync(self, account: str, instances: Sequence[Instance]) -> None:
+    def sync(
+        self, account: str, instances: Sequence[Instance], unlisted: Collection[str] = ()
+    ) -> None:
         """Make these the account's active instances; all others become inactive.
 
-        Values that a user set (model, shadow, mode, requirements) are preserved.
+        Values that a user set (model, shadow, mode, requirements) are preserved, and so are the
+        instances in regions that could not be listed.
         """
-        of_account = col(InstanceRow.account) == account
+        gone = update(InstanceRow).where(
+            col(InstanceRow.account) == account, col(InstanceRow.region).not_in(sorted(unlisted))
+        )
         with writing(self._engine) as session:
             lock_until_commit(session, f"sync:{account}")
-            session.connection().execute(update(InstanceRow).where(of_account).values(active=False))
+            session.connection().execute(gone.values(active=False))
             for instance in instances:
                 upsert(session, _row(account, instance), update=_COLUMNS_FROM_AWS)
 
@@ -198,15 +217,37 @@ def refuse_changed(row: InstanceRow, expected: Instance | None) -> None:
         )
 
 
+def _replace_regions(session: Session, account: str, regions: Sequence[RegionListing]) -> None:
+    for region in regions:
+        row = RegionListingRow(
+            account=account,
+            region=region.region,
+            listed_at=region.at,
+            error=region.error,
+            code=region.code,
+        )
+        upsert(
+            session,
+            row,
+            update=("error", "code") if region.error else ("listed_at", "error", "code"),
+        )
+    removed = delete(RegionListingRow).where(
+        col(RegionListingRow.account) == account,
+        col(RegionListingRow.region).not_in([region.region for region in regions]),
+    )
+    session.connection().execute(removed)
+
+
 def _account(row: AccountRow) -> Account:
     values = row.model_dump(exclude={"listed_at", "listing_error"})
     return Account(**values | {"regions": tuple(row.regions)})
 
 
 def _audit_values(account: Account) -> dict[str, Any]:
-    """An account for the audit log, with its external id masked."""
+    """An account for the audit log, with its external ids masked."""
     values: dict[str, Any] = msgspec.to_builtins(account)
-    return values | {"external_id": "***" if account.external_id else ""}
+    secrets = ("external_id", "pending_external_id")
+    return values | {name: "***" if values[name] else "" for name in secrets}
 
 
 def _not_found(instance_id: str) -> NotFound:

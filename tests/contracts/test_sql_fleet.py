@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from spotlab.domain.decision import Lifecycle, PipelineMode
-from spotlab.domain.ports import By, Listing
+from spotlab.domain.market import Pool
+from spotlab.domain.ports import AuditFilter, By, Listing, RegionListing
 from spotlab.domain.requirements import Requirements
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.store import Store
@@ -46,6 +47,39 @@ def test_a_listing_that_failed_keeps_the_time_of_the_last_one(store: Store) -> N
     assert store.fleet.listings() == {"staging": Listing(make.NOW, "It was refused.")}
     store.fleet.note_listing("staging", make.NOW + timedelta(hours=2))
     assert store.fleet.listings() == {"staging": Listing(make.NOW + timedelta(hours=2), "")}
+
+
+def test_a_region_that_failed_keeps_the_time_of_its_last_listing(store: Store) -> None:
+    later, latest = make.NOW + timedelta(hours=1), make.NOW + timedelta(hours=2)
+    store.fleet.save_account(make.account("staging"))
+    store.fleet.note_listing(
+        "staging",
+        make.NOW,
+        regions=[RegionListing("us-east-1", make.NOW), RegionListing("eu-west-1", make.NOW)],
+    )
+    refused = RegionListing("eu-west-1", None, "It is not enabled.", "OptInRequired")
+    store.fleet.note_listing(
+        "staging", later, "It is not enabled.", [RegionListing("us-east-1", later), refused]
+    )
+    kept = replace(refused, at=make.NOW)
+    listing = Listing(later, "It is not enabled.", (kept, RegionListing("us-east-1", later)))
+    assert store.fleet.listings() == {"staging": listing}
+    assert listing.failed_regions == (kept,)
+
+    store.fleet.note_listing("staging", latest, "None.", [replace(refused, region="us-east-1")])
+    (region,) = store.fleet.listings()["staging"].regions
+    assert (region.region, region.at, region.code) == ("us-east-1", later, "OptInRequired")
+    assert store.fleet.listings()["staging"].at == later, "nothing was listed"
+
+
+def test_the_next_external_id_is_stored_and_the_settings_do_not_remove_it(store: Store) -> None:
+    account = make.account("staging", external_id="current", pending_external_id="next")
+    store.fleet.save_account(account, make.BY)
+    store.fleet.save_account(replace(account, pending_external_id=""))
+    assert store.fleet.accounts() == [account]
+    assert "next" not in repr(account)
+    entries = store.audit.entries(AuditFilter(target="staging"))
+    assert entries[0].after["pending_external_id"] == "***"
 
 
 def test_instances_come_back_equal_in_order(store: Store) -> None:
@@ -113,6 +147,16 @@ def test_an_instance_that_is_gone_becomes_inactive_and_can_return(store: Store) 
     store.fleet.sync("production", [make.instance("i-1")])
     back = store.fleet.instance("i-1")
     assert (back.active, back.shadow) == (True, False)
+
+
+def test_instances_of_a_region_that_was_not_listed_stay(store: Store) -> None:
+    away = Pool("eu-west-1", "eu-west-1a", "m5.large")
+    elsewhere = make.instance("i-2", pool=away)
+    store.fleet.sync("production", [make.instance("i-1"), elsewhere])
+    store.fleet.sync("production", [], unlisted=["eu-west-1"])
+    assert store.fleet.instances() == [elsewhere]
+    store.fleet.sync("production", [])
+    assert store.fleet.instances() == []
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from spotlab.domain.ports.ledger import (
     Fleet,
     Ledger,
     Listing,
+    RegionListing,
 )
 from spotlab.domain.ports.models import (
     BucketModel,
@@ -70,6 +71,7 @@ __all__ = [
     "Probe",
     "ProcessInfo",
     "QueuedMessage",
+    "RegionListing",
     "RiskModel",
     "RunState",
     "SnapshotInfo",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -136,6 +136,8 @@ class Account:
         active: whether it is managed.
         from_settings: from the accounts file or the emulator; False: added by an administrator,
             and stored in the database.
+        pending_external_id: the next external id while it is being rotated; the role is assumed
+            with it when AWS no longer accepts external_id. "": none.
     """
 
     name: str
@@ -146,6 +148,24 @@ class Account:
     emulated: bool = False
     active: bool = True
     from_settings: bool = True
+    pending_external_id: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RegionListing:
+    """The last listing of an account's instances in one region.
+
+    Args:
+        region: such as "us-east-1".
+        at: when it last succeeded, aware UTC; None: never.
+        error: why the last attempt failed, one sentence; "" if it succeeded.
+        code: AWS's error code, such as "OptInRequired"; "": none.
+    """
+
+    region: str
+    at: datetime | None
+    error: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +173,19 @@ class Listing:
     """The last listing of an account's instances.
 
     Args:
-        at: aware UTC; None: never.
-        error: why the last attempt failed, one sentence; "" if it succeeded.
+        at: when at least one region was last listed, aware UTC; None: never.
+        error: why the last attempt failed, or failed in some regions; "" if it succeeded.
+        regions: of each region, sorted by name; empty before the first listing.
     """
 
     at: datetime | None
     error: str
+    regions: tuple[RegionListing, ...] = ()
+
+    @property
+    def failed_regions(self) -> tuple[RegionListing, ...]:
+        """The regions whose last attempt failed."""
+        return tuple(each for each in self.regions if each.error)
 
 
 class Fleet(Protocol):
@@ -178,8 +205,18 @@ class Fleet(Protocol):
         """
         ...
 
-    def note_listing(self, name: str, at: datetime, error: str = "") -> None:
-        """Record that an account was listed, or why that failed."""
+    def note_listing(
+        self, name: str, at: datetime, error: str = "", regions: Sequence[RegionListing] = ()
+    ) -> None:
+        """Record that an account was listed, or why that failed.
+
+        Args:
+            name: of the account.
+            at: time of the listing.
+            error: why it failed, or failed in some regions; "": it succeeded.
+            regions: of each region; those that failed keep the time of their last success.
+                Other regions are removed. Empty: nothing is known by region.
+        """
         ...
 
     def listings(self) -> dict[str, Listing]:
@@ -194,9 +231,17 @@ class Fleet(Protocol):
         """All accounts, by name."""
         ...
 
-    def sync(self, account: str, instances: Sequence[Instance]) -> None:
+    def sync(
+        self, account: str, instances: Sequence[Instance], unlisted: Collection[str] = ()
+    ) -> None:
         """Set the account's active instances; other instances of it become inactive. The users'
-        settings (model, shadow, mode, requirements) are preserved."""
+        settings (model, shadow, mode, requirements) are preserved.
+
+        Args:
+            account: name of the account.
+            instances: as listed.
+            unlisted: regions that could not be listed; their instances stay as they are.
+        """
         ...
 
     def instances(self, *, active_only: bool = True) -> list[Instance]:

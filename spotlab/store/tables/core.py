@@ -27,6 +27,19 @@ class AccountRow(Base, table=True):
     from_settings: bool
     listed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     listing_error: str = ""
+    pending_external_id: str = ""
+
+
+class RegionListingRow(Base, table=True):
+    """The last listing of an account's instances in one region."""
+
+    __tablename__ = "region_listings"
+
+    account: str = Field(primary_key=True)
+    region: str = Field(primary_key=True)
+    listed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    error: str = ""
+    code: str = ""
 
 
 class InstanceRow(Base, table=True):
