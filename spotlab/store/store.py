@@ -30,6 +30,7 @@ from spotlab.store.one_time_links import SqlLinks
 from spotlab.store.outcomes import SqlDriftLog, SqlOutcomes, SqlShadowLog
 from spotlab.store.placement import SqlPlacement
 from spotlab.store.policies import SqlPolicies
+from spotlab.store.price_readings import SqlPriceReadings
 from spotlab.store.probes import SqlProbeLog
 from spotlab.store.processes import SqlProcesses
 from spotlab.store.registry import SqlModelRegistry
@@ -50,6 +51,7 @@ class Store:
 
     engine: Engine
     archive: SqlArchive
+    price_readings: SqlPriceReadings
     ledger: SqlLedger
     market_runs: SqlMarketRuns
     fleet: SqlFleet
@@ -85,6 +87,7 @@ class Store:
         return cls(
             engine=engine,
             archive=SqlArchive(engine),
+            price_readings=SqlPriceReadings(engine),
             ledger=SqlLedger(engine),
             market_runs=SqlMarketRuns(engine),
             fleet=SqlFleet(engine),

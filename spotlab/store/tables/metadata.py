@@ -15,6 +15,7 @@ from spotlab.store.tables import (
     outcomes,
     placement,
     policies,
+    price_readings,
     throughputs,
     workloads,
 )
@@ -29,6 +30,7 @@ MODULES: Final = (
     outcomes,
     placement,
     policies,
+    price_readings,
     throughputs,
     workloads,
 )
