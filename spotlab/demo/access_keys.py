@@ -18,7 +18,15 @@ from werkzeug.wrappers import Response
 
 BASE_KEY: Final = "AKIASPOTLABEMULATED0"
 BASE_SECRET: Final = "emulated"  # noqa: S105  (signatures are not checked; loopback only)
-_CREDENTIAL: Final = re.compile(r"Credential=(?P<key>[^/,]+)/[^/]+/[^/]+/(?P<service>[^/]+)/")
+_CREDENTIAL: Final = re.compile(
+    r"Credential=(?P<key>[^/,]+)/[^/]+/(?P<region>[^/]+)/(?P<service>[^/]+)/"
+)
+_QUERY_SERVICES: Final = {
+    "elasticloadbalancing": "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
+    "iam": "https://iam.amazonaws.com/doc/2010-05-08/",
+    "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
+}
+"""Services that answer in XML, and the namespace of their errors."""
 
 
 def role_key(seed: int, account: str) -> str:
@@ -32,6 +40,12 @@ def signature_of(environ: Mapping[str, Any]) -> tuple[str, str]:
     return (match["key"], match["service"]) if match else ("", "")
 
 
+def region_of(environ: Mapping[str, Any]) -> str:
+    """The region of a request's signature; "" if it is not signed."""
+    match = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+    return match["region"] if match else ""
+
+
 def unknown_key_response(service: str) -> Response:
     """AWS's response to a request with an unknown key, in the format of the service."""
     if service == "ec2":
@@ -42,13 +56,16 @@ def unknown_key_response(service: str) -> Response:
             f"<RequestID>{uuid4()}</RequestID></Response>",
         )
     message = "The security token included in the request is invalid."
-    if service == "sts":
+    if service in _QUERY_SERVICES:
         return _xml(
             403,
-            '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error>'
+            f'<ErrorResponse xmlns="{_QUERY_SERVICES[service]}"><Error>'
             f"<Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>{message}</Message>"
             f"</Error><RequestId>{uuid4()}</RequestId></ErrorResponse>",
         )
+    if service == "sqs":
+        body = json.dumps({"__type": "InvalidClientTokenId", "message": message})
+        return Response(body, 403, content_type="application/x-amz-json-1.0")
     body = json.dumps({"__type": "UnrecognizedClientException", "message": message})
     return Response(body, 400, content_type="application/x-amz-json-1.1")
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 
 from spotlab.demo.access_keys import role_key
+from spotlab.demo.cloudtrail import Trail
 from spotlab.demo.market import Market
+from spotlab.demo.recorded_history import RecordedHistory
+from spotlab.demo.timeline import Timeline
 from spotlab.errors import InvalidInput
 
 BASE_ACCOUNT_ID: Final = "123456789012"
 """The account of the base credentials: it owns nothing and may only assume roles."""
+EVENTS_QUEUE: Final = "spotlab-events"
+"""The queue of each region that receives EC2's events."""
+DEAD_LETTER_QUEUE: Final = "spotlab-events-dlq"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +95,22 @@ class World:
         clock: its time.
         market: its prices and advisor buckets, and the seed.
         accounts: the owners of its instances.
+        trail: the accounts' CloudTrail event history.
+        recorded: prices for DescribeSpotPriceHistory instead of the market's.
+        timeline: what happens later.
     """
 
     clock: Clock
     market: Market
     accounts: tuple[Account, ...]
+    trail: Trail = field(default_factory=Trail)
+    recorded: RecordedHistory | None = None
+    timeline: Timeline = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "timeline", Timeline(self.clock.elapsed_s))
 
     @classmethod
-    def of(cls, seed: int, clock: Clock) -> World:
+    def of(cls, seed: int, clock: Clock, recorded: RecordedHistory | None = None) -> World:
         """The world of a seed."""
-        return cls(clock, Market(seed), accounts(seed))
+        return cls(clock, Market(seed), accounts(seed), recorded=recorded)
