@@ -25,6 +25,7 @@ from botocore.credentials import (
 from spotlab import __version__
 from spotlab.aws.failures import translated
 from spotlab.aws.regions import is_region
+from spotlab.aws.response_times import use_fast_times
 from spotlab.domain.ports import Account, Clock
 from spotlab.errors import AccessDenied, ClockSkewed, NoSuchThing
 
@@ -142,8 +143,10 @@ class Sessions:
         key_id, secret = self._keys
         with self._lock, translated("Opening this machine's AWS session"):
             if None not in self._sessions:
+                core = botocore.session.get_session()
+                use_fast_times(core)
                 self._sessions[None] = boto3.Session(
-                    aws_access_key_id=key_id, aws_secret_access_key=secret
+                    aws_access_key_id=key_id, aws_secret_access_key=secret, botocore_session=core
                 )
             return self._sessions[None]
 
@@ -164,6 +167,7 @@ class Sessions:
         core = botocore.session.get_session()
         provider = _RoleProvider(partial(self.assume, account), self._clock)
         core.register_component("credential_provider", CredentialResolver([provider]))
+        use_fast_times(core)
         return boto3.Session(botocore_session=core)
 
     def assume(self, account: Account) -> dict[str, str]:

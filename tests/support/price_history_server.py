@@ -1,16 +1,17 @@
-"""DescribeSpotPriceHistory over recorded rows, as AWS returns them: newest first, in pages."""
+"""DescribeSpotPriceHistory over given rows, as AWS returns them: newest first, in pages.
+
+Tests can make it fail; `spotlab/demo/recorded_history.py` serves recorded histories.
+"""
 
 from __future__ import annotations
 
 import base64
-import io
-import json
-import os
-import signal
-import tarfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
@@ -19,6 +20,8 @@ import numpy as np
 from botocore.awsrequest import AWSResponse
 
 from tests.support.boto import EC2, ec2_error
+
+Answer = tuple[int, str]
 
 
 class Row(NamedTuple):
@@ -30,50 +33,24 @@ class Row(NamedTuple):
     epoch_s: int
 
 
-def recorded_rows(path: Path) -> list[Row]:
-    """The records of a tar archive of responses; malformed files are skipped."""
-    rows = []
-    with tarfile.open(path) as archive:
-        for member in archive:
-            file = archive.extractfile(member) if member.name.endswith(".json") else None
-            if file is None:
-                continue
-            try:
-                document = json.load(io.TextIOWrapper(file, "utf-8"))
-            except json.JSONDecodeError:
-                continue
-            rows += [
-                Row(
-                    each["AvailabilityZone"],
-                    each["InstanceType"],
-                    each["SpotPrice"],
-                    int(datetime.fromisoformat(each["Timestamp"]).timestamp()),
-                )
-                for each in document["SpotPriceHistory"]
-                if each["ProductDescription"].startswith("Linux/UNIX")
-            ]
-    return rows
-
-
 class PriceHistoryServer:
-    """Responds to a boto3 client's requests; registers itself with the client.
+    """Responds to DescribeSpotPriceHistory, for a client or over HTTP.
 
     Like AWS, it adds the price of each pool at StartTime after the rows of the window.
 
     Args:
-        ec2: client.
-        rows: in any order; may be changed between requests with `publish`.
-        before: called with the number of the request before it is answered; may return another
-            answer, or raise.
+        rows: in any order; more are added by `publish`.
+        before: called with the number of each request before it is answered; may return another
+            answer.
         tokens_expire_after: a token is refused this many requests after it was issued.
+        page_rows: largest number of rows in a page.
     """
 
     def __init__(
         self,
-        ec2: Any,
         rows: Iterable[Row],
         *,
-        before: Callable[[int], tuple[int, str] | None] | None = None,
+        before: Callable[[int], Answer | None] | None = None,
         tokens_expire_after: int | None = None,
         page_rows: int = 1000,
     ) -> None:
@@ -81,11 +58,10 @@ class PriceHistoryServer:
         self.requests: list[dict[str, str]] = []
         self.pages = 0
         self.rows_served = 0
-        self._before = before
+        self.before = before
         self._expire_after = tokens_expire_after
         self._page_rows = page_rows
         self.publish(rows)
-        ec2.meta.events.register("before-send.ec2.DescribeSpotPriceHistory", self)
 
     def publish(self, rows: Iterable[Row]) -> None:
         """Add rows."""
@@ -93,13 +69,46 @@ class PriceHistoryServer:
         self._times = -np.array([row.epoch_s for row in self.rows])
         self._windows: dict[tuple[int, int], list[Row]] = {}
 
-    def __call__(self, request: Any, **_: Any) -> AWSResponse:
+    def attach(self, ec2: Any) -> None:
+        """Answer the requests of a boto3 client."""
+        ec2.meta.events.register("before-send.ec2.DescribeSpotPriceHistory", self._respond)
+
+    def _respond(self, request: Any, **_: Any) -> AWSResponse:
         body = request.body.decode() if isinstance(request.body, bytes) else request.body
+        status, content = self.answer(body)
+        return AWSResponse(request.url, status, {}, _Raw(content.encode()))
+
+    @contextmanager
+    def served(self) -> Iterator[str]:
+        """Answer requests over HTTP; gives the URL of the endpoint."""
+        answer = self.answer
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                status, content = answer(body)
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(content.encode())
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+            thread.start()
+            try:
+                yield f"http://127.0.0.1:{server.server_address[1]}"
+            finally:
+                server.shutdown()
+                thread.join()
+
+    def answer(self, body: str) -> tuple[int, str]:
+        """Status and content for the body of a request."""
         asked = {name: values[0] for name, values in parse_qs(body).items()}
         self.requests.append(asked)
-        special = self._before(len(self.requests)) if self._before else None
-        status, content = special or self._answer(asked)
-        return AWSResponse(request.url, status, {}, _Raw(content.encode()))
+        special = self.before(len(self.requests)) if self.before else None
+        return special or self._answer(asked)
 
     def _answer(self, asked: dict[str, str]) -> tuple[int, str]:
         first = 0
@@ -107,7 +116,7 @@ class PriceHistoryServer:
             token = base64.urlsafe_b64decode(asked["NextToken"]).decode()
             first, issued = (int(each) for each in token.split("."))
             if self._expire_after is not None and len(self.requests) - issued > self._expire_after:
-                return ec2_error("InvalidNextToken", "The token has expired.")  # type: ignore[return-value]
+                return _error("InvalidNextToken")
         rows = self._window(_seconds(asked["StartTime"]), _seconds(asked["EndTime"]))
         last = first + min(int(asked["MaxResults"]), self._page_rows)
         token = f"{last}.{len(self.requests)}" if last < len(rows) else ""
@@ -124,6 +133,15 @@ class PriceHistoryServer:
                 at_start.setdefault((row.zone, row.instance_type), row)
             self._windows = {(since, until): [*self.rows[first:last], *at_start.values()]}
         return self._windows[since, until]
+
+
+def _error(code: str) -> Answer:
+    status, content = ec2_error(code)  # type: ignore[misc]
+    return status, str(content)
+
+
+throttled = partial(_error, "RequestLimitExceeded")
+"""The answer of an AWS that throttles."""
 
 
 def _seconds(text: str) -> int:
@@ -145,16 +163,6 @@ def as_xml(rows: Sequence[Row], token: str = "") -> str:
         f"<DescribeSpotPriceHistoryResponse {EC2}><spotPriceHistorySet>{items}"
         f"</spotPriceHistorySet><nextToken>{token}</nextToken></DescribeSpotPriceHistoryResponse>"
     )
-
-
-def kill_this_process_at(number: int) -> Callable[[int], None]:
-    """A `before` that ends the process with SIGKILL at a request."""
-
-    def before(request: int) -> None:
-        if request == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    return before
 
 
 class _Raw:
