@@ -1,39 +1,72 @@
-"""Spot price history from EC2.
+"""Spot price history from EC2, page by page, resumable after an interruption.
 
 Source: Amazon EC2 API Reference, DescribeSpotPriceHistory. It returns the newest rows first, up to
 1000 per page; adds the price of each pool at the start time, with its own older timestamp; repeats
-rows at page boundaries; and repeats an unchanged price about once a day.
+rows at page boundaries; repeats an unchanged price about once a day; and rejects old page tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from itertools import groupby
-from typing import TYPE_CHECKING, Final
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from spotlab.aws.failures import translated
-from spotlab.aws.feed_checks import check_names, price_of, reject
+from spotlab.aws.feed_checks import check_names, digest_of_rows, reject
+from spotlab.aws.price_pages import PRODUCT, ChangePoints, checked_page, from_us, to_us
 from spotlab.aws.region_source import RegionSource
-from spotlab.domain.market import LINUX, FeedKind, MarketName, Snapshot
-from spotlab.domain.ports import Clock
+from spotlab.domain.market import FeedKind, MarketName, Provenance, Snapshot
+from spotlab.domain.ports import Archive, Clock, PricePage, PriceReading, PriceReadings
+from spotlab.errors import AwsError, Cancelled, NoMarketData, Throttled
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import SpotPriceTypeDef
 
-_PRODUCT: Final = "Linux/UNIX"
+log = logging.getLogger("spotlab.aws.prices")
+
+HISTORY_DAYS: Final = 90.0
+"""AWS stores this many days."""
+SNAPSHOT_DAYS: Final = 7
+"""Days that a snapshot covers at least, without reading them again: the features use one snapshot
+every three days."""
+OVERLAP: Final = timedelta(hours=6)
+"""Read again each time, for prices that AWS publishes late."""
+_CATCH_UP: Final = timedelta(minutes=5)
+"""A resumed reading that ends earlier is continued up to now."""
+_MAX_PAUSE: Final = timedelta(days=7)
+"""A reading that was interrupted longer ago begins anew."""
 _PAGE_ROWS: Final = 1000
+_ONE_SECOND: Final = timedelta(seconds=1)
+"""Resolution of AWS's times: whether EndTime is included is not documented."""
+_MAX_SET_ASIDE_SHARE: Final = 0.01
+_MAX_SET_ASIDE: Final = 10
+"""So many records may be set aside whatever their share: a region may have changed little."""
+_WAITS_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""Waits before the next attempt while AWS throttles, in addition to those of the client."""
+_TOKEN_REFUSED: Final = frozenset(
+    {"InvalidNextToken", "InvalidPaginationToken", "InvalidParameterValue", "ExpiredNextToken"}
+)
 
 
 class SpotPriceHistory(RegionSource):
     """Change points of the spot prices of one region's pools, by zone.
 
+    The first reading covers `days`; later ones continue from the newest archived price. Each page
+    is stored as it comes, so an interrupted reading continues where it was.
+
     Args:
         ec2: client of the region.
         region, market, clock: as for `RegionSource`.
-        instance_types: types to read; empty: all.
-        days: how far back; AWS stores 90 days.
+        readings: stores the pages.
+        archive: has the earlier snapshots.
+        days: how far back the first reading goes; AWS stores 90 days.
+        cancelled: checked before each page.
+        wait: waits some seconds.
     """
 
     _kind = FeedKind.PRICE_HISTORY
@@ -46,60 +79,159 @@ class SpotPriceHistory(RegionSource):
         region: str,
         market: MarketName,
         clock: Clock,
+        readings: PriceReadings,
+        archive: Archive,
         *,
-        instance_types: Sequence[str] = (),
-        days: float = 7.0,
+        days: float = HISTORY_DAYS,
+        cancelled: Callable[[], bool] | None = None,
+        wait: Callable[[float], None] = time.sleep,
     ) -> None:
         super().__init__(ec2, region, market, clock)
-        self._instance_types = list(instance_types)
+        self._readings = readings
+        self._archive = archive
         self._days = days
+        self._cancelled = cancelled
+        self._wait = wait
+        self._fetched: tuple[PriceReading, datetime, tuple[str, ...]] | None = None
 
     def fetch(self, validators: Mapping[FeedKind, str]) -> Sequence[Snapshot]:  # noqa: ARG002
-        """As `FeedSource.fetch`; the API has no conditional requests."""
-        prices: dict[tuple[str, str, datetime], float] = {}
-        with translated(f"Reading the {self.name}"):
-            for record in self._records():
-                self._add(record, prices)
-        check_names(self.name, [self._region], (key[1] for key in prices))
-        return self._snapshot(
-            [
-                (self._region, zone, LINUX, instance_type, at, price)
-                for (zone, instance_type, at), price in _change_points(prices)
-            ]
+        """As `FeedSource.fetch`; the API has no conditional requests.
+
+        Raises:
+            Cancelled: pages read before it stay stored.
+            ChangedMeanwhile: another process has read the region meanwhile.
+        """
+        check_names(self.name, [self._region], ())
+        earlier = self._archive.latest(self._kind, self._market, self._region)
+        reading = self._read(self._window(earlier))
+        now = self._clock.now()
+        if now - reading.until > _CATCH_UP:
+            since = reading.until - OVERLAP
+            reading = self._read(self._readings.extend(reading, since, now))
+        return (self._merged(reading, earlier),)
+
+    def archived(self) -> None:
+        """As `ResumableSource.archived`."""
+        if self._fetched is not None:
+            self._readings.archived(*self._fetched)
+            self._fetched = None
+
+    def _window(self, earlier: Snapshot | None) -> PriceReading:
+        """The interrupted reading, or a new one from the newest archived price on."""
+        now = self._clock.now()
+        known = self._readings.get(self._market, self._region)
+        if known is not None and known.state != "archived" and now - known.until <= _MAX_PAUSE:
+            return known
+        since = now - timedelta(days=self._days)
+        if known is not None and known.newest_at is not None and _has(earlier, known.newest_at):
+            since = max(since, min(known.newest_at, now) - OVERLAP)
+        return self._readings.begin(self._market, self._region, since, now)
+
+    def _read(self, reading: PriceReading) -> PriceReading:
+        """Read the rest of a window and store it page by page."""
+        token, asked_at, in_order = "", reading.resume_at, True
+        while reading.state != "complete":
+            try:
+                response = self._page(reading, asked_at, token)
+            except AwsError as exc:
+                if token and exc.code in _TOKEN_REFUSED and reading.resume_at < asked_at:
+                    log.info("the page token of %s expired; resuming by time", self.name)
+                    token, asked_at = "", reading.resume_at
+                    continue
+                raise
+            with translated(f"Reading the {self.name}"):
+                page = checked_page(response["SpotPriceHistory"], self._region)
+            next_token = response.get("NextToken") or ""
+            if next_token and next_token == token:
+                raise AwsError(f"AWS returned the same page of the {self.name} again.")
+            in_order = in_order and _is_in_order(page, reading)
+            resume_at = _oldest(page, reading) if in_order else reading.until
+            reading = self._readings.add(reading, page, resume_at, complete=not next_token)
+            token = next_token
+        return reading
+
+    def _page(self, reading: PriceReading, asked_at: datetime, token: str) -> Any:
+        """One page; throttling is waited out."""
+        request: dict[str, Any] = {
+            "StartTime": reading.since,
+            "EndTime": min(asked_at + _ONE_SECOND, reading.until),
+            "ProductDescriptions": [PRODUCT],
+            "MaxResults": _PAGE_ROWS,
+        }
+        if token:
+            request["NextToken"] = token
+        waits_s = iter(_WAITS_S)
+        while True:
+            if self._cancelled is not None and self._cancelled():
+                raise Cancelled(
+                    f"Reading the {self.name} was cancelled; its first {reading.pages} pages are "
+                    "stored."
+                )
+            try:
+                with translated(f"Reading the {self.name}"):
+                    return self._client.describe_spot_price_history(**request)
+            except Throttled:
+                wait_s = next(waits_s, None)
+                if wait_s is None:
+                    raise
+                self._wait(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 (not for security)
+
+    def _merged(self, reading: PriceReading, earlier: Snapshot | None) -> Snapshot:
+        """The pages of a complete reading as a snapshot, with the archived rows before them."""
+        points = ChangePoints(self._region)
+        for page in self._readings.pages(reading):
+            points.add(page)
+        if reading.newest_at is not None and _has(earlier, reading.newest_at):
+            assert earlier is not None, "it has rows"
+            midnight = reading.until.replace(hour=0, minute=0, second=0, microsecond=0)
+            covered_since = midnight - timedelta(days=SNAPSHOT_DAYS)
+            points.add_archived(earlier.rows, min(reading.covers_since, covered_since))
+        rows = points.table()
+        set_aside = points.set_aside
+        if len(set_aside) > max(_MAX_SET_ASIDE, _MAX_SET_ASIDE_SHARE * reading.records) or (
+            set_aside and rows.empty
+        ):
+            self._readings.discard(reading)
+            reject(
+                self.name,
+                f"{len(set_aside)} of {reading.records} records cannot be used: {set_aside[0]}",
+                f"at most {_MAX_SET_ASIDE_SHARE:.0%} of odd records",
+            )
+        if rows.empty:
+            self._readings.discard(reading)
+            raise NoMarketData(
+                f"{self.name} returned no rows.",
+                remedy="Check that the region is enabled and offers spot instances.",
+            )
+        newest_at = rows["event_time"].max().to_pydatetime()
+        self._fetched = (reading, newest_at, set_aside)
+        now = self._clock.now()
+        origin = Provenance(self.name, min(reading.until, now), now)
+        digest = digest_of_rows(rows)
+        return Snapshot(
+            self._kind, self._market, self._region, origin, digest, rows, set_aside=set_aside
         )
 
-    def _records(self) -> Iterator[SpotPriceTypeDef]:
-        pages = self._client.get_paginator("describe_spot_price_history").paginate(
-            StartTime=self._clock.now() - timedelta(days=self._days),
-            ProductDescriptions=[_PRODUCT],
-            InstanceTypes=self._instance_types,  # type: ignore[arg-type]
-            PaginationConfig={"PageSize": _PAGE_ROWS},
-        )
-        for page in pages:
-            yield from page["SpotPriceHistory"]
 
-    def _add(
-        self, record: SpotPriceTypeDef, prices: dict[tuple[str, str, datetime], float]
-    ) -> None:
-        if record.get("ProductDescription", _PRODUCT) != _PRODUCT:
-            return
-        zone, instance_type = record["AvailabilityZone"], record["InstanceType"]
-        at, text = record["Timestamp"].astimezone(UTC), record["SpotPrice"]
-        place = f"{instance_type} in {zone} at {at:%Y-%m-%d %H:%M:%S}"
-        price = price_of(text, self.name, place)
-        if price == 0.0:
-            reject(self.name, f"{place} has price 0", "a price above 0")
-        if prices.setdefault((zone, instance_type, at), price) != price:
-            reject(self.name, f"{place} has two prices", "one price per pool and time")
+def _has(earlier: Snapshot | None, newest_at: datetime) -> bool:
+    """Whether a snapshot has the prices up to a time; it may have been deleted meanwhile."""
+    return earlier is not None and bool((earlier.rows["event_time"] >= newest_at).any())
 
 
-def _change_points(
-    prices: Mapping[tuple[str, str, datetime], float],
-) -> Iterator[tuple[tuple[str, str, datetime], float]]:
-    """Prices ordered by pool and time, without repeated ones, except a pool's newest row."""
-    for _, points in groupby(sorted(prices.items()), key=lambda point: point[0][:2]):
-        of_pool = list(points)
-        for index, (key, price) in enumerate(of_pool):
-            repeated = index > 0 and of_pool[index - 1][1] == price
-            if not repeated or index == len(of_pool) - 1:
-                yield key, price
+def _is_in_order(page: PricePage, reading: PriceReading) -> bool:
+    """Whether a page continues the newest-first order, which resuming by time relies on.
+
+    Prices at the start of the window come last, in any order.
+    """
+    if len(page) == 0:
+        return True
+    times = np.maximum(page.times_us, to_us(reading.since))
+    newest = to_us(reading.resume_at + _ONE_SECOND)
+    return bool(times[0] <= newest and (times[1:] <= times[:-1]).all())
+
+
+def _oldest(page: PricePage, reading: PriceReading) -> datetime:
+    """The time down to which every row of the window is stored with this page."""
+    if len(page) == 0:
+        return reading.resume_at
+    return max(min(from_us(int(page.times_us.min())), reading.resume_at), reading.since)

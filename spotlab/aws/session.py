@@ -25,6 +25,7 @@ from botocore.credentials import (
 from spotlab import __version__
 from spotlab.aws.failures import translated
 from spotlab.aws.regions import is_region, sts_region
+from spotlab.aws.response_times import use_fast_times
 from spotlab.domain.ports import Account, Clock
 from spotlab.errors import AccessDenied, ClockSkewed, NoSuchThing
 
@@ -169,6 +170,7 @@ class Sessions:
         with self._lock, translated("Opening this machine's AWS session"):
             if None not in self._sessions:
                 core = botocore.session.get_session()
+                use_fast_times(core)
                 # Credentials of the global endpoint are not valid in regions that must be enabled.
                 core.set_config_variable("sts_regional_endpoints", "regional")
                 self._sessions[None] = boto3.Session(
@@ -197,6 +199,7 @@ class Sessions:
         core = botocore.session.get_session()
         provider = _RoleProvider(partial(self.assume, account), self._clock)
         core.register_component("credential_provider", CredentialResolver([provider]))
+        use_fast_times(core)
         return boto3.Session(botocore_session=core)
 
     def assume(self, account: Account) -> dict[str, str]:

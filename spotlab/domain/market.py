@@ -155,6 +155,7 @@ class Snapshot:
         digest: SHA-256 of the content, hex; equal digests mean that it is unchanged.
         rows: one row per key, columns as in FEED_COLUMNS.
         validator: ETag or Last-Modified for a conditional fetch, or "".
+        set_aside: a sentence for each record that could not be used; not archived.
     """
 
     kind: FeedKind
@@ -164,6 +165,7 @@ class Snapshot:
     digest: str
     rows: pd.DataFrame
     validator: str = ""
+    set_aside: tuple[str, ...] = ()
 
 
 def _empty(kind: FeedKind, *extra: str) -> pd.DataFrame:

@@ -11,15 +11,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from spotlab.domain.components import ADVISOR_SCRAPER, PRICE_SCRAPER
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Snapshot
-from spotlab.domain.ports import Archive, Clock, FeedSource, HealthLog
+from spotlab.domain.ports import Archive, Clock, FeedSource, HealthLog, ResumableSource
 from spotlab.errors import Cancelled, SpotlabError
 from spotlab.telemetry import metrics, traces
 
 log = logging.getLogger("spotlab.pipeline.collect")
 Progress = Callable[[str, float], None]
+_MAX_REASONS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class SourceReport:
         records: number of rows.
         new: whether it was not archived before.
         error: why the source failed, or "".
+        set_aside: number of records that could not be used.
+        set_aside_reasons: the first of their reasons.
     """
 
     name: str
@@ -44,6 +48,8 @@ class SourceReport:
     records: int
     new: bool
     error: str = ""
+    set_aside: int = 0
+    set_aside_reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,7 @@ def collect(
         health: receives one entry per source.
         clock: for fetched_at and the health log.
         progress: called with the current step and the share done.
-        cancelled: checked between sources.
+        cancelled: checked between sources; sources may also check it themselves.
     Raises:
         Cancelled: snapshots read before it stay archived.
         DatabaseDown: the archive or the health log cannot be written.
@@ -108,11 +114,16 @@ def collect(
             with traces.span("read a source", source=source.name):
                 snapshots = _read(source, market, archive, clock)
                 is_new = [archive.save(snapshot) for snapshot in snapshots]
+                if isinstance(source, ResumableSource):
+                    source.archived()
+        except Cancelled:
+            raise
         except SpotlabError as exc:
             reports.append(SourceReport(source.name, None, "", None, None, 0, False, str(exc)))
             _record_health(health, source, clock, source_started, str(exc))
             continue
         _record_health(health, source, clock, source_started, "")
+        _log_set_aside(source, snapshots)
         collected += snapshots
         reports += [_report(source, s, new) for s, new in zip(snapshots, is_new, strict=True)]
     if progress is not None:
@@ -153,7 +164,16 @@ def _report(source: FeedSource, snapshot: Snapshot, new: bool) -> SourceReport:
         fetched_at=snapshot.origin.fetched_at,
         records=len(snapshot.rows),
         new=new,
+        set_aside=len(snapshot.set_aside),
+        set_aside_reasons=snapshot.set_aside[:_MAX_REASONS],
     )
+
+
+def _log_set_aside(source: FeedSource, snapshots: Sequence[Snapshot]) -> None:
+    reasons = [reason for snapshot in snapshots for reason in snapshot.set_aside]
+    if reasons:
+        listed = " ".join(reasons[:_MAX_REASONS])
+        log.warning("%s: %d records were set aside. %s", source.name, len(reasons), listed)
 
 
 def _record_health(

@@ -5,26 +5,23 @@ Both use the same adapters; only addresses and credentials differ.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import Final
 
 import httpx
 
 from spotlab.aws.catalog import InstanceTypes, Offerings, OnDemandPrices
 from spotlab.aws.feeds import AdvisorFeed, OnDemandFeed, SpotPriceFeed
-from spotlab.aws.prices import SpotPriceHistory
+from spotlab.aws.prices import HISTORY_DAYS, SpotPriceHistory
 from spotlab.aws.session import Sessions
 from spotlab.domain.market import FeedKind, MarketName
-from spotlab.domain.ports import Account, Archive, Clock, FeedSource
+from spotlab.domain.ports import Account, Archive, Clock, FeedSource, PriceReadings
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
 
-HISTORY_DAYS: Final = 31.0
-"""The longest window of the features is 30 days."""
-OVERLAP_DAYS: Final = 7.0
-"""Days read again each time: of earlier days, the features use one snapshot every three days."""
+SIMULATED_HISTORY_DAYS: Final = 31.0
+"""The longest window of the features is 30 days; AWS's whole history is read, for comparisons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,30 +94,24 @@ class ArchivedData:
 
     Args:
         records: rows of the newest snapshot by kind; a feed with fewer than half is rejected.
-        prices_read_at: when each region's price history was last read.
+        archive: the snapshots.
+        price_readings: how far the price histories are read.
     """
 
     records: Mapping[FeedKind, int]
-    prices_read_at: Mapping[str, datetime]
+    archive: Archive
+    price_readings: PriceReadings
 
     @classmethod
-    def of(cls, archive: Archive, market: MarketName) -> ArchivedData:
+    def of(
+        cls, archive: Archive, price_readings: PriceReadings, market: MarketName
+    ) -> ArchivedData:
         """Read from the archive's list of snapshots."""
         records: dict[FeedKind, int] = {}
-        prices_read_at: dict[str, datetime] = {}
         for info in archive.infos(market):
             if info.scope == "":
                 records.setdefault(info.kind, info.records)
-            if info.kind is FeedKind.PRICE_HISTORY:
-                prices_read_at.setdefault(info.scope, info.fetched_at)
-        return cls(records, prices_read_at)
-
-    def history_days(self, region: str, now: datetime) -> float:
-        """Days of price changes to read: a month at first, then those since the last reading."""
-        last = self.prices_read_at.get(region)
-        if last is None:
-            return HISTORY_DAYS
-        return min(HISTORY_DAYS, (now - last) / timedelta(days=1) + OVERLAP_DAYS)
+        return cls(records, archive, price_readings)
 
 
 def market_sources(
@@ -130,6 +121,7 @@ def market_sources(
     http: httpx.Client,
     clock: Clock,
     known: ArchivedData,
+    cancelled: Callable[[], bool] | None = None,
 ) -> Sequence[FeedSource]:
     """The sources of a live market, cheapest first.
 
@@ -140,6 +132,7 @@ def market_sources(
         http: for the feeds.
         clock: for fetched_at.
         known: what the archive already holds.
+        cancelled: checked between the pages of a price history.
     """
     addresses = cloud.feeds
     if market is MarketName.PUBLIC:
@@ -177,11 +170,20 @@ def market_sources(
         account = cloud.account_in(region)
         ec2 = cloud.sessions.client("ec2", account, region)
         pricing = cloud.sessions.client("pricing", account, "us-east-1")
-        days = known.history_days(region, clock.now())
+        days = SIMULATED_HISTORY_DAYS if market is MarketName.SIMULATED else HISTORY_DAYS
         sources += [
             InstanceTypes(ec2, region, market, clock),
             Offerings(ec2, region, market, clock),
             OnDemandPrices(pricing, region, market, clock),
-            SpotPriceHistory(ec2, region, market, clock, days=days),
+            SpotPriceHistory(
+                ec2,
+                region,
+                market,
+                clock,
+                known.price_readings,
+                known.archive,
+                days=days,
+                cancelled=cancelled,
+            ),
         ]
     return sources

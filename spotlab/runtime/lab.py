@@ -178,9 +178,10 @@ class Lab:
             else:
                 active = self.store.archive.active_market()
                 market = self.choose_market(active)
-                known = ArchivedData.of(self.store.archive, market)
+                store = self.store
+                known = ArchivedData.of(store.archive, store.price_readings, market)
                 sources = market_sources(
-                    market, self.cloud(), self.settings, self.http, self.clock, known
+                    market, self.cloud(), self.settings, self.http, self.clock, known, cancelled
                 )
                 if kinds is not None and market is active:
                     sources = [s for s in sources if any(kind in kinds for kind, _ in s.covers)]

@@ -31,15 +31,16 @@ from spotlab.store.one_time_links import SqlLinks
 from spotlab.store.outcomes import SqlDriftLog, SqlOutcomes, SqlShadowLog
 from spotlab.store.placement import SqlPlacement
 from spotlab.store.policies import SqlPolicies
+from spotlab.store.price_readings import SqlPriceReadings
 from spotlab.store.probes import SqlProbeLog
 from spotlab.store.processes import SqlProcesses
 from spotlab.store.registry import SqlModelRegistry
 from spotlab.store.request_stats import SqlRequestStats
 from spotlab.store.sessions import SqlSessions
 from spotlab.store.sign_ins import SqlSignIns
+from spotlab.store.spot_events import SqlSpotEvents
 from spotlab.store.switch_guards import SqlSwitchGuards
 from spotlab.store.switches import SqlSwitches
-from spotlab.store.spot_events import SqlSpotEvents
 from spotlab.store.throughputs import SqlThroughputs
 from spotlab.store.tokens import SqlTokens
 from spotlab.store.users import SqlUsers
@@ -54,6 +55,7 @@ class Store:
 
     engine: Engine
     archive: SqlArchive
+    price_readings: SqlPriceReadings
     ledger: SqlLedger
     market_runs: SqlMarketRuns
     fleet: SqlFleet
@@ -93,6 +95,7 @@ class Store:
         return cls(
             engine=engine,
             archive=SqlArchive(engine),
+            price_readings=SqlPriceReadings(engine),
             ledger=SqlLedger(engine),
             market_runs=SqlMarketRuns(engine),
             fleet=SqlFleet(engine),

@@ -14,7 +14,7 @@ from spotlab.domain.ports.access import (
 from spotlab.domain.ports.alerts import Delivery, DeliveryState
 from spotlab.domain.ports.bus import Bus, LocalBus, Topic
 from spotlab.domain.ports.events import EventQueue, QueuedMessage
-from spotlab.domain.ports.feeds import Archive, FeedSource, SnapshotInfo
+from spotlab.domain.ports.feeds import Archive, FeedSource, ResumableSource, SnapshotInfo
 from spotlab.domain.ports.health import Clock, ComponentState, HealthLog, Probe, Work
 from spotlab.domain.ports.jobs import JobRun, JobSetting, Lease, ProcessInfo, RunState
 from spotlab.domain.ports.ledger import (
@@ -35,6 +35,7 @@ from spotlab.domain.ports.models import (
     RiskModel,
 )
 from spotlab.domain.ports.online import OnlineRow, OnlineStore, OnlineView
+from spotlab.domain.ports.price_readings import PricePage, PriceReading, PriceReadings
 
 __all__ = [
     "Account",
@@ -68,10 +69,14 @@ __all__ = [
     "OnlineRow",
     "OnlineStore",
     "OnlineView",
+    "PricePage",
+    "PriceReading",
+    "PriceReadings",
     "Probe",
     "ProcessInfo",
     "QueuedMessage",
     "RegionListing",
+    "ResumableSource",
     "RiskModel",
     "RunState",
     "SnapshotInfo",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from spotlab.domain.market import FeedKind, MarketName, Snapshot
 
@@ -34,6 +34,15 @@ class FeedSource(Protocol):
             FeedRefused: truncated, changed or out of range; none of it may be used.
             NotAvailable, AwsError: it could not be read.
         """
+        ...
+
+
+@runtime_checkable
+class ResumableSource(FeedSource, Protocol):
+    """A source that stores its progress, so that a killed reading can be resumed."""
+
+    def archived(self) -> None:
+        """The snapshots of the last `fetch` are archived: the stored progress can be deleted."""
         ...
 
 

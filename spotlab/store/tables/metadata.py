@@ -15,9 +15,10 @@ from spotlab.store.tables import (
     outcomes,
     placement,
     policies,
+    price_readings,
+    spot_events,
     switch_guards,
     switches,
-    spot_events,
     throughputs,
     workloads,
 )
@@ -35,6 +36,7 @@ MODULES: Final = (
     switch_guards,
     switches,
     spot_events,
+    price_readings,
     throughputs,
     workloads,
 )
