@@ -101,6 +101,8 @@ class RegionFacts:
         attach_grants: by ARN of a customer key of a data volume: whether SpotLab's role may use
             it, as attaching the volume to another instance needs.
         rights: by IAM action: whether a dry run was allowed.
+        launch_refusal: why EC2 would refuse the launch, from a dry run; "": it would not, or the
+            role lacks a right.
         templates: launch templates of that region with the name of the instance's; empty: none.
     """
 
@@ -110,6 +112,7 @@ class RegionFacts:
     key_grants: Mapping[str, bool | Unknown] = field(default_factory=dict)
     attach_grants: Mapping[str, bool | Unknown] = field(default_factory=dict)
     rights: Mapping[str, bool | Unknown] = field(default_factory=dict)
+    launch_refusal: str = ""
     templates: tuple[LaunchTemplate, ...] | Unknown = ()
 
 

@@ -28,6 +28,12 @@ def account_findings(case: SwitchCase, strategy: Strategy) -> Iterator[Finding]:
     if not case.same_region:
         yield from _other_region(case, strategy)
         return
+    if case.region.launch_refusal and not strategy.in_place:
+        yield Finding(
+            "launch-refused",
+            f"EC2 would refuse the launch in {case.target.label}: {case.region.launch_refusal}",
+            "Choose another pool, or change what EC2 objects to.",
+        )
     yield from _rights(case, strategy)
 
 
@@ -205,11 +211,13 @@ def _needed_rights(case: SwitchCase, strategy: Strategy) -> list[str]:
     """The IAM actions of a strategy that a dry run can test."""
     if strategy.in_place:
         return [TAG_RIGHT, "ec2:StopInstances", "ec2:StartInstances"]
-    needed = [RUN_RIGHT, TAG_RIGHT, "ec2:TerminateInstances"]
+    needed = [TAG_RIGHT, "ec2:TerminateInstances"]
     if strategy.makes_image:
         needed.append("ec2:CreateImage")
-    if case.facts.instance_profile:
-        needed.append(ROLE_RIGHT)
+    if not case.region.launch_refusal:
+        # a refused launch says nothing about the rights to launch
+        needed.append(RUN_RIGHT)
+        needed += [ROLE_RIGHT] if case.facts.instance_profile else []
     if case.same_zone and case.facts.data_volumes:
         needed += ["ec2:DetachVolume", "ec2:AttachVolume"]
     return needed
