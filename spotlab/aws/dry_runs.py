@@ -16,8 +16,14 @@ from spotlab.aws.reading import Reading
 from spotlab.domain.decision import Lifecycle
 from spotlab.domain.instance_facts import InstanceFacts
 from spotlab.domain.market import Pool
-from spotlab.domain.target_facts import ROLE_RIGHT, RUN_RIGHT, SWITCH_TAG, TAG_RIGHT
-from spotlab.domain.unknown import Unknown
+from spotlab.domain.target_facts import (
+    IMAGE_RIGHT,
+    ROLE_RIGHT,
+    RUN_RIGHT,
+    SWITCH_TAG,
+    TAG_RIGHT,
+)
+from spotlab.domain.unknown import Unknown, known
 from spotlab.errors import AccessDenied, AwsError, RegionNotEnabled
 
 if TYPE_CHECKING:
@@ -64,17 +70,17 @@ class DryRuns:
         if full is not False:
             refusal = full.reason if isinstance(full, Unknown) else ""
             return dict.fromkeys(asked, full), "" if _NO_IMAGE in refusal else refusal
-        bare = self._launch(request, without=("TagSpecifications", "IamInstanceProfile"))
-        if bare is not True:
-            rights: dict[str, bool | Unknown] = dict.fromkeys(asked, Unknown(_FIRST))
-            return rights | {RUN_RIGHT: bare}, ""
-        rights = {
-            RUN_RIGHT: True,
-            TAG_RIGHT: self._launch(request, without=("IamInstanceProfile",)),
+        # without a profile, the roles' right is not among those that can be missing
+        missing_of = {
+            ("IamInstanceProfile",): [ROLE_RIGHT],
+            ("TagSpecifications",): [TAG_RIGHT],
+            ("IamInstanceProfile", "TagSpecifications"): [ROLE_RIGHT, TAG_RIGHT],
         }
-        if facts.instance_profile:
-            rights[ROLE_RIGHT] = self._launch(request, without=("TagSpecifications",))
-        return rights, ""
+        for without, missing in missing_of.items():
+            if set(without) <= request.keys() and self._launch(request, without) is True:
+                return {action: action not in missing for action in asked}, ""
+        rights: dict[str, bool | Unknown] = dict.fromkeys(asked, Unknown(_FIRST))
+        return rights | {RUN_RIGHT: False}, ""
 
     def others(self, facts: InstanceFacts) -> dict[str, bool | Unknown]:
         """By IAM action, whether the role may do what else a switch does to the instance.
@@ -84,13 +90,8 @@ class DryRuns:
         """
         ec2, instance_id = self._ec2, facts.instance_id
         ids = {"InstanceIds": [instance_id]}
-        found = {
-            TAG_RIGHT: self._ask(ec2.create_tags, Resources=[instance_id], Tags=_TAGS),
-            "ec2:TerminateInstances": self._ask(ec2.terminate_instances, **ids),
-            "ec2:CreateImage": self._ask(
-                ec2.create_image, InstanceId=instance_id, Name=f"spotlab-preflight-{instance_id}"
-            ),
-        }
+        found = self._image(instance_id)
+        found["ec2:TerminateInstances"] = self._ask(ec2.terminate_instances, **ids)
         for volume in facts.data_volumes[:1]:
             found["ec2:DetachVolume"] = self._ask(ec2.detach_volume, VolumeId=volume.volume_id)
             found["ec2:AttachVolume"] = self._ask(
@@ -99,10 +100,32 @@ class DryRuns:
                 InstanceId=instance_id,
                 Device=volume.device,
             )
+        moves = [
+            self._ask(ec2.associate_address, AllocationId=allocation, InstanceId=instance_id)
+            for address in facts.elastic_addresses
+            if (allocation := known(address.allocation_id)) is not None
+        ]
+        if moves:
+            # a role may have the right for some of the addresses only
+            found["ec2:AssociateAddress"] = min(moves, key=lambda each: each is not False)
         if facts.lifecycle is Lifecycle.ON_DEMAND:
             found["ec2:StopInstances"] = self._ask(ec2.stop_instances, **ids)
             found["ec2:StartInstances"] = self._ask(ec2.start_instances, **ids)
+            found["ec2:ModifyInstanceAttribute"] = self._ask(
+                ec2.modify_instance_attribute,
+                InstanceId=instance_id,
+                InstanceType={"Value": facts.pool.instance_type},
+            )
         return found
+
+    def _image(self, instance_id: str) -> dict[str, bool | Unknown]:
+        """The rights to make an image and to tag it with its snapshots."""
+        request = {"InstanceId": instance_id, "Name": f"spotlab-preflight-{instance_id}"}
+        tags = [{"ResourceType": kind, "Tags": _TAGS} for kind in ("image", "snapshot")]
+        made = self._ask(self._ec2.create_image, **request, TagSpecifications=tags)
+        if made is False and self._ask(self._ec2.create_image, **request) is True:
+            return {IMAGE_RIGHT: True, TAG_RIGHT: False}
+        return {IMAGE_RIGHT: made}
 
     def _launch(self, request: Mapping[str, Any], without: Sequence[str] = ()) -> bool | Unknown:
         parameters = {name: value for name, value in request.items() if name not in without}

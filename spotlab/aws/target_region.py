@@ -109,7 +109,7 @@ class TargetRegion:
             # which rights the role has to launch is then not known
             return replace(shared, launch_refusal=refusal)
         if rights[TAG_RIGHT] is True:
-            # tagging at the launch and tagging what exists may be granted separately
+            # tagging at the launch and tagging an image may be granted separately
             rights[TAG_RIGHT] = shared.rights.get(TAG_RIGHT, True)
         return replace(shared, rights={**shared.rights, **rights}, launch_refusal=refusal)
 

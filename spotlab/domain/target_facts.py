@@ -15,8 +15,12 @@ from spotlab.domain.unknown import Unknown
 
 SWITCH_TAG: Final = "spotlab:switch"
 """Tag of everything that a switch makes; its value is the switch's id."""
+ALLOW_TAG: Final = "spotlab:allow-switching"
+"""Tag with which the owner of an account allows SpotLab to switch a resource; its value is true.
+The IAM policy that SpotLab prints requires it."""
 RUN_RIGHT: Final = "ec2:RunInstances"
 TAG_RIGHT: Final = "ec2:CreateTags"
+IMAGE_RIGHT: Final = "ec2:CreateImage"
 ROLE_RIGHT: Final = "iam:PassRole"
 SPOT_ROLE: Final = "AWSServiceRoleForEC2Spot"
 """Name of the service-linked role with which EC2 launches spot instances."""
