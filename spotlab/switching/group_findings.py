@@ -26,7 +26,7 @@ _PRECEDENCE: Final = (
 )
 """Which of several owners to change: a node group has an Auto Scaling group, which makes an EC2
 Fleet."""
-_CODES: Final[Mapping[OwnerKind, str]] = {
+CODES: Final[Mapping[OwnerKind, str]] = {
     OwnerKind.KARPENTER: "karpenter-node",
     OwnerKind.EKS: "eks-node",
     OwnerKind.EMR: "emr-node",
@@ -61,7 +61,7 @@ def group_findings(case: SwitchCase) -> Iterator[Finding]:
     also = f" (and by {_names(others)})" if others else ""
     template = known(case.facts.launch_template)
     yield Finding(
-        code=_CODES[first.kind],
+        code=CODES[first.kind],
         text=f"The instance is owned by {_names([first])}{also}, which would replace it or count "
         "the replacement as missing.",
         remedy=_REMEDIES[first.kind] + _zones(case, first.kind),
