@@ -19,6 +19,7 @@ from datetime import timedelta
 
 from spotlab.domain.switch_plan import Strategy
 from spotlab.domain.switches import SwitchState
+from spotlab.switching.orphans import delete, find
 from tests.switching.fake_aws import FAULTS, Crash
 from tests.switching.world import OLD, World, down, problems
 
@@ -42,6 +43,7 @@ class Cell:
         disturb: prepares the disturbance.
         appears_after_s: delay until a launched instance can be found.
         may_breach: whether no healthy instance may be left for a while, as AWS took it.
+        sweep: orphans are swept afterwards.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Cell:
     disturb: Callable[[World], None]
     appears_after_s: float = 0.0
     may_breach: bool = False
+    sweep: bool = False
 
 
 def run(cell: Cell) -> list[str]:
@@ -59,8 +62,10 @@ def run(cell: Cell) -> list[str]:
     if world.switch.state is SwitchState.PAUSED:
         world.store.ask(pause=False)
         world.recover()
-    if world.switch.state is SwitchState.NEEDS_ATTENTION:
-        return [f"needs attention: {world.switch.situation}"]
+    if cell.sweep:
+        world.time.sleep(1200.0)
+        found = find(world.aws, "a", "r", {world.switch.switch_id: world.switch}, world.time.now())
+        delete(world.aws, found)
     return problems(world, allow_breach=cell.may_breach)
 
 
@@ -121,10 +126,26 @@ def at_call(number: int, happening: Callable[[World], None]) -> Callable[[World]
     return disturb
 
 
-def second_driver(world: World) -> None:
-    """Another driver takes the lease over and works to the end; the first one wakes up then."""
-    world.aws.on_call = lambda _name: None
-    world.recover()
+def taken_over(number: int, *, sends_late: bool) -> Callable[[World], None]:
+    """Another driver works to the end while this one is frozen before its change of this number.
+
+    With `sends_late` it was frozen between its look at the lease and the call, which takes effect
+    when everything is over.
+    """
+
+    def disturb(world: World) -> None:
+        changes = 0
+
+        def before_change() -> None:
+            nonlocal changes
+            changes += 1
+            if changes == number + 1:
+                world.recover()
+                world.sends_late = sends_late
+
+        world.before_change = before_change
+
+    return disturb
 
 
 def jump(days: float) -> Callable[[World], None]:
@@ -159,7 +180,6 @@ def ask_pause(world: World) -> None:
 
 
 HAPPENINGS: dict[str, tuple[Callable[[World], None], bool]] = {
-    "another driver takes over": (second_driver, False),
     "the clock jumps 400 days ahead": (jump(400), False),
     "the clock jumps 400 days back": (jump(-400), False),
     "AWS takes the instance": (take_old, True),
@@ -201,6 +221,14 @@ def cells(strategy: Strategy) -> Iterator[Cell]:
                 continue
             cell = at_call(number, effect)
             yield Cell(f"{happening} at {where}", strategy, cell, 0.0, may_breach)
+    changes = [name for name in calls if name not in READS]
+    for number, name in enumerate(changes):
+        where = f"change {number} {name}"
+        frozen = taken_over(number, sends_late=False)
+        yield Cell(f"another driver takes over before {where}", strategy, frozen)
+        if name not in ("stop", "start"):
+            late = taken_over(number, sends_late=True)
+            yield Cell(f"taken over, then sends {where}", strategy, late, sweep=True)
     for number in range(commits):
         for when in ("before", "after"):
             yield Cell(f"killed {when} commit {number}", strategy, crash_at_commit(number, when))
