@@ -98,6 +98,7 @@ REFUSALS: dict[str, dict[str, Any]] = {
         "region": some.region(rights=dict.fromkeys(some.ACTIONS, True) | {"ec2:CreateImage": False})
     },
     "rights-not-tested": {"region": some.region(rights={})},
+    "launch-refused": {"region": some.region(launch_refusal="Unsupported in us-east-1a.")},
     "multi-attach": {
         "facts": some.facts(volumes=(some.volume(), some.data_volume(multi_attach=True)))
     },
