@@ -17,6 +17,7 @@ from spotlab.runtime.lab import Lab
 from spotlab.runtime.outcomes import drift_report, settle
 from spotlab.runtime.placement_scores import request_scores, schedule_first_run
 from spotlab.scheduling import first_run
+from spotlab.switching.driving import drive_all
 
 Cancelled = Callable[[], bool]
 PRICES: Final = frozenset({FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY})
@@ -99,6 +100,11 @@ def probe(lab: Lab, _tell: Progress, _cancelled: Cancelled) -> Mapping[str, Any]
 def evaluate_alerts(lab: Lab, _tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
     """Evaluate the alert rules and send the notifications that are due."""
     return evaluate_rules(lab, cancelled)
+
+
+def drive_switches(lab: Lab, _tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
+    """Expire requests, begin approved switches and drive those under way."""
+    return drive_all(lab, cancelled).document()
 
 
 def delete_old_data(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
