@@ -70,7 +70,11 @@ class SwitchGuardService(Service):
             SwitchingMode(self.lab.settings.switching),
             {name: each.mode for name, each in sorted(guards.items())},
             self.stops(),
-            [each for each in store.switch_guards.starts(self.lab.clock.now()) if sees(each.account)],
+            [
+                each
+                for each in store.switch_guards.starts(self.lab.clock.now())
+                if sees(each.account)
+            ],
             counts,
         )
 
@@ -186,12 +190,13 @@ class SwitchGuardService(Service):
             The stops that remain.
         Raises:
             Forbidden: the user may not approve switches.
-            NotFound: nothing is stopped.
+                That of the installation needs a user who sees every account.
+            Conflict: nothing is stopped.
         """
         self.require(Right.APPROVE_SWITCHES)
-        scopes = self._scopes()
-        if self.sees_all():
-            scopes = [each.scope for each in self.lab.store.switch_guards.stops()]
+        scopes = [each.scope for each in self.stops()]
+        if EVERYWHERE in scopes:
+            self.principal.require_everywhere(Right.APPROVE_SWITCHES)
         self.lab.store.switch_guards.release(scopes, self.by(reason))
         self.lab.bus.publish(Topic.SWITCHES)
         return self.stops()
