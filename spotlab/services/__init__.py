@@ -31,6 +31,7 @@ from spotlab.services.models import ModelService
 from spotlab.services.outcomes import OutcomeService
 from spotlab.services.own_account import OwnAccountService
 from spotlab.services.policies import PolicyService
+from spotlab.services.switch_guards import SwitchGuardService
 from spotlab.services.switches import SwitchService
 from spotlab.services.throughputs import ThroughputService
 from spotlab.services.users import UserService
@@ -176,6 +177,11 @@ class Services:
     def switches(self) -> SwitchService:
         """Switches: the execution of decisions."""
         return SwitchService(self.lab, self.principal)
+
+    @property
+    def switch_guards(self) -> SwitchGuardService:
+        """Guards of switches, stops, and earned autonomy."""
+        return SwitchGuardService(self.lab, self.principal)
 
     @property
     def health(self) -> HealthService:
