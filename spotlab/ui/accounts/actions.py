@@ -81,19 +81,22 @@ def show_details(standing: AccountStatus, now: datetime) -> None:
                     formatting.plain(standing.listing.error), title=table.failure_title(standing)
                 )
             _show_regions(standing, now)
-            validation.show(account)
         with right:
-            if not permissions.caption(Right.CHANGE_ACCOUNTS):
-                return
-            _show_switch(account)
-            role.show_role(account)
-            if account.from_settings:
-                st.caption(
-                    "This account is defined in the settings: change its role and regions there."
-                )
-            else:
-                with st.expander("Edit account", icon=":material/edit:"):
-                    show_form(account)
+            _show_changes(account)
+        validation.show(account)
+
+
+def _show_changes(account: Account) -> None:
+    """Shows what a user with the right may change."""
+    if not permissions.caption(Right.CHANGE_ACCOUNTS):
+        return
+    _show_switch(account)
+    role.show_role(account)
+    if account.from_settings:
+        st.caption("This account is defined in the settings: change its role and regions there.")
+        return
+    with st.expander("Edit account", icon=":material/edit:"):
+        show_form(account)
 
 
 def _description(standing: AccountStatus, now: datetime) -> str:

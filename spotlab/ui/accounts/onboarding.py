@@ -72,6 +72,7 @@ def _start() -> None:
         errors.explain(exc)
         return
     state[STARTED] = (name, access)
+    state[validation.access_key(name)] = access
     role.keep_external_id(name, started.external_id)
     role.load(name, access)
 

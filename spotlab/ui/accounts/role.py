@@ -34,7 +34,7 @@ def show_templates(name: str, access: Access) -> None:
     key = f"role {name} {access.value}"
     template: RoleTemplate | None = st.session_state.get(key)
     if template is None:
-        principal = st.text_input(
+        st.text_input(
             "Identity that SpotLab runs as (ARN); leave empty to ask AWS",
             key=f"principal {name}",
             max_chars=600,
@@ -44,7 +44,7 @@ def show_templates(name: str, access: Access) -> None:
             icon=":material/description:",
             key=f"show {key}",
             on_click=load,
-            args=(name, access, principal),
+            args=(name, access),
             disabled=permissions.why_not(Right.CHANGE_ACCOUNTS) is not None,
             help=permissions.why_not(Right.CHANGE_ACCOUNTS),
         )
@@ -69,10 +69,11 @@ def show_templates(name: str, access: Access) -> None:
         st.markdown("\n".join(f"- {formatting.plain(each)}" for each in template.explanation()))
 
 
-def load(name: str, access: Access, principal: str = "") -> None:
-    """Make the templates of an account; asks AWS which identity SpotLab runs as."""
+def load(name: str, access: Access) -> None:
+    """Make the templates of an account, for the identity entered, or the one that AWS tells."""
+    principal = str(st.session_state.get(f"principal {name}", "")).strip()
     try:
-        template = session.services().onboarding.template(name, access, principal.strip())
+        template = session.services().onboarding.template(name, access, principal)
     except SpotlabError as exc:
         errors.explain(exc)
         return

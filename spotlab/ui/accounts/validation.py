@@ -25,11 +25,11 @@ _STATES: Final = {State.DENIED: "down", State.UNKNOWN: "unknown", State.ALLOWED:
 
 
 def show(account: Account) -> None:
-    """Shows the button that tries the account in AWS, and what was found."""
+    """Shows the button that tries the account in AWS, and what was found; needs the full width."""
     done = background_tasks.take(VALIDATE)
     if done is not None and done.result is not None:
         st.session_state[VALIDATION] = done.result
-    access = pick_access(f"validate-access {account.name}")
+    access = pick_access(access_key(account.name))
     running, reason = background_tasks.current(VALIDATE), permissions.why_not(Right.CHANGE_ACCOUNTS)
     busy = running is not None and not running.finished
     st.button(
@@ -45,6 +45,11 @@ def show(account: Account) -> None:
     validation: Validation | None = st.session_state.get(VALIDATION)
     if validation is not None and validation.account == account.name:
         _show_result(validation)
+
+
+def access_key(name: str) -> str:
+    """Key of the choice of the permissions to validate."""
+    return f"validate-access {name}"
 
 
 def pick_access(key: str) -> Access:
@@ -89,21 +94,24 @@ def _show_result(validation: Validation) -> None:
 
 
 def rows(validation: Validation) -> pd.DataFrame:
-    """One row per permission and region, denied ones first, then unknown ones."""
-    order = [*_STATES]
-    found = sorted(validation.permissions, key=lambda each: order.index(each.state))
+    """One row per permission and result, denied ones first, then unknown ones; regions with the
+    same result share a row."""
+    order, regions = [*_STATES], dict[tuple[str, str, State, str], list[str]]()
+    for each in sorted(validation.permissions, key=lambda each: order.index(each.state)):
+        result = (each.permission, each.feature, each.state, each.reason)
+        regions.setdefault(result, []).append(each.region)
     return pd.DataFrame(
         [
             {
-                "state": each.state.value,
-                "permission": each.permission,
-                "region": each.region,
-                "feature": each.feature,
-                "reason": each.reason,
+                "state": state.value,
+                "permission": permission,
+                "regions": ", ".join(found),
+                "feature": feature,
+                "reason": reason,
             }
-            for each in found
+            for (permission, feature, state, reason), found in regions.items()
         ],
-        columns=["state", "permission", "region", "feature", "reason"],
+        columns=["state", "permission", "regions", "feature", "reason"],
     )
 
 
@@ -117,8 +125,8 @@ def columns() -> dict[str, Column]:
             colour=lambda state: colours.of_state(_STATES[State(state)]),
             width=90,
         ),
-        "permission": Column("permission", width="medium"),
-        "region": Column("region", width=110),
+        "permission": Column("permission", width=300),
+        "regions": Column("regions", width=200),
         "feature": Column("needed for", width=130),
         "reason": Column("result of the dry run", width="large"),
     }
