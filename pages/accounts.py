@@ -4,7 +4,7 @@ import streamlit as st
 
 from spotlab.domain.access import Right
 from spotlab.domain.ports import Topic
-from spotlab.ui.accounts import actions, table
+from spotlab.ui.accounts import actions, onboarding, table
 from spotlab.ui.common import guard, live_updates, session, tables, widgets
 from spotlab.ui.common.theme import palette
 
@@ -29,8 +29,8 @@ picked = tables.show(
     select=("single-row", "single-cell"),
     rows=[each.account.name for each in standings],
 )
-if picked:
+if picked and not onboarding.covers(standings[picked[0]]):
     actions.show_details(standings[picked[0]], now)
 elif standings:
     st.caption("Select a row to validate or edit the account.")
-actions.show_add()
+onboarding.show(standings)

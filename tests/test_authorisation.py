@@ -63,6 +63,7 @@ OPERATIONS: Final[dict[str, Right | None]] = {
             "list_components",
             "list_accounts",
             "get_account",
+            "get_account_listing",
             "list_instances",
             "get_instance",
             "get_requirements",
@@ -134,7 +135,16 @@ OPERATIONS: Final[dict[str, Right | None]] = {
     **dict.fromkeys(("evaluate_instance", "evaluate_many"), Right.EVALUATE),
     "collect_market": Right.COLLECT,
     **dict.fromkeys(
-        ("create_account", "change_account", "validate_account"), Right.CHANGE_ACCOUNTS
+        (
+            "create_account",
+            "change_account",
+            "validate_account",
+            "get_account_role",
+            "rotate_external_id",
+            "confirm_external_id",
+            "cancel_rotation",
+        ),
+        Right.CHANGE_ACCOUNTS,
     ),
     **dict.fromkeys(
         (
@@ -192,6 +202,8 @@ BODIES: Final[dict[str, Any]] = {
         "regions": ["us-east-1"],
     },
     "change_account": {"active": True},
+    "rotate_external_id": {},
+    "confirm_external_id": {},
     "create_alert_rule": RULE,
     "change_alert_rule": {"enabled": True},
     "assign_model": {"model": None},

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spotlab.aws.failures import translated
+from spotlab.aws.region_access import explained
+from spotlab.aws.regions import sts_region
 from spotlab.aws.session import Sessions
 from spotlab.domain.ports import Account
-from spotlab.errors import AwsError
+from spotlab.errors import AccessDenied, AwsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +29,42 @@ class Check:
 
 
 def check_account(sessions: Sessions, account: Account) -> list[Check]:
-    """Sign in to an account and list instances in each of its regions; changes nothing.
+    """Sign in to an account, see whether others could, and list instances in each of its regions.
+
+    Changes nothing.
 
     Returns:
         The checks in order; if the first fails, the others are skipped.
     """
     identity = _identity(sessions, account)
-    return [identity, *(_regions(sessions, account) if identity.ok else ())]
+    if not identity.ok:
+        return [identity]
+    return [identity, *_external_id(sessions, account), *_regions(sessions, account)]
+
+
+def _external_id(sessions: Sessions, account: Account) -> Iterator[Check]:
+    """Whether the role requires the external id: without it, AWS must refuse."""
+    if not account.role_arn or not account.external_id:
+        return
+    name = "require the external id"
+    try:
+        sessions.assume(replace(account, external_id="", pending_external_id=""))
+    except AccessDenied:
+        yield Check(name, True, "AWS refuses to give the role without it.")
+    except AwsError as exc:
+        yield Check(name, False, str(exc))
+    else:
+        yield Check(
+            name,
+            False,
+            "AWS gives the role also without it. Add the condition sts:ExternalId to the role's "
+            "trust policy.",
+        )
 
 
 def _identity(sessions: Sessions, account: Account) -> Check:
     name = "assume the role" if account.role_arn else "sign in"
-    region = account.regions[0] if account.regions else "us-east-1"
+    region = sts_region(account.regions)
     try:
         if account.role_arn:
             sessions.assume(account)  # a client may still hold older credentials
@@ -60,6 +86,6 @@ def _regions(sessions: Sessions, account: Account) -> Iterator[Check]:
             with translated(f"Listing instances in {region}", account.external_id):
                 ec2.describe_instances(MaxResults=5)
         except AwsError as exc:
-            yield Check(name, False, str(exc))
+            yield Check(name, False, str(explained(sessions, account, region, exc)))
         else:
             yield Check(name, True, "Instances can be listed.")

@@ -30,6 +30,7 @@ _PRINCIPAL: Final = re.compile(
 _ASSUMED: Final = re.compile(
     r"arn:(aws[a-z-]*):sts::([0-9]{12}):assumed-role/([\w+=,.@-]+)/.+", re.ASCII
 )
+_TEMPORARY: Final = re.compile(r"arn:(aws[a-z-]*):sts::([0-9]{12}):[\w-]+/.+", re.ASCII)
 _PLAIN_SCALAR: Final = re.compile(r"[A-Za-z][\w:./-]*", re.ASCII)
 _YAML_WORDS: Final = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 
@@ -48,14 +49,15 @@ def principal_of(identity_arn: str) -> str:
     """The principal that a trust policy must name for an identity to assume the role.
 
     A session of a role is named by its role. The ARN of a session has no path: if the role has one,
-    the principal must be given instead.
+    the principal must be given instead. For other temporary identities, it is their account.
 
     >>> principal_of("arn:aws:sts::123456789012:assumed-role/spotlab-server/i-0abc")
     'arn:aws:iam::123456789012:role/spotlab-server'
     """
     assumed = _ASSUMED.fullmatch(identity_arn)
     if assumed is None:
-        return identity_arn
+        other = _TEMPORARY.fullmatch(identity_arn)
+        return f"arn:{other[1]}:iam::{other[2]}:root" if other else identity_arn
     partition, account_id, role = assumed.groups()
     return f"arn:{partition}:iam::{account_id}:role/{role}"
 

@@ -186,7 +186,7 @@ def _try(
             getattr(client, operation)(**arguments)
     except AwsError as exc:
         return _judged(permission, region, samples, exc)
-    if service == "ec2":
+    if service == "ec2" and not _only_reads(permission.action):
         return _unknown(permission, region, "AWS did not treat the call as a dry run.")
     return _allowed(permission, region, "AWS answered.")
 

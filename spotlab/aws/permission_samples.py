@@ -41,7 +41,7 @@ class Samples:
         address: allocation id of an Elastic IP address with this tag; "": none.
         target_group: ARN of a target group; "": none.
         key: id of the key of an encrypted volume of the instance; "": none.
-        image, snapshot: created by SpotLab; "": none.
+        image, snapshot, volume: created by SpotLab; "": none.
     """
 
     region: str
@@ -53,6 +53,7 @@ class Samples:
     key: str = ""
     image: str = ""
     snapshot: str = ""
+    volume: str = ""
 
     @property
     def instance_id(self) -> str:
@@ -112,6 +113,7 @@ _KINDS: Final = {
     "key": "volume with a key",
     "image": "image that SpotLab created",
     "snapshot": "snapshot that SpotLab created",
+    "volume": "volume that SpotLab created",
 }
 
 Parameters = Callable[[Samples], Mapping[str, Any]]
@@ -192,6 +194,7 @@ PARAMETERS: Final[Mapping[str, Parameters]] = {
     "ec2:CancelSpotInstanceRequests": lambda s: {"SpotInstanceRequestIds": [s.spot_request_id]},
     "ec2:DeregisterImage": lambda s: {"ImageId": s.one("image")},
     "ec2:DeleteSnapshot": lambda s: {"SnapshotId": s.one("snapshot")},
+    "ec2:DeleteVolume": lambda s: {"VolumeId": s.one("volume")},
     "iam:PassRole": lambda s: s.launch(IamInstanceProfile={"Arn": s.profile_arn}),
     **dict.fromkeys(
         (
@@ -305,6 +308,12 @@ def find_samples(
             lambda: [
                 each["ImageId"]
                 for each in ec2.describe_images(Owners=["self"], Filters=_OUR_FILTER)["Images"]  # type: ignore[arg-type]
+            ]
+        ),
+        volume=first(
+            lambda: [
+                each["VolumeId"]
+                for each in ec2.describe_volumes(Filters=_OUR_FILTER)["Volumes"]  # type: ignore[arg-type]
             ]
         ),
         snapshot=first(

@@ -300,6 +300,13 @@ PERMISSIONS: Final[tuple[Permission, ...]] = (
     ),
     _permission(
         _SWITCHING,
+        "ec2:DeleteVolume",
+        "ec2.delete_volume",
+        "removes volumes of a launch that was undone",
+        on.OWN,
+    ),
+    _permission(
+        _SWITCHING,
         "elasticloadbalancing:RegisterTargets",
         "elbv2.register_targets",
         "sends requests to the new instance",

@@ -202,6 +202,19 @@ class Sessions:
         use_fast_times(core)
         return boto3.Session(botocore_session=core)
 
+    def own_identity(self, region: str) -> str:
+        """The ARN of the identity that SpotLab runs as, before it assumes a role.
+
+        Args:
+            region: whose STS endpoint is asked.
+        Raises:
+            AccessDenied: there are no credentials.
+            AwsError: STS did not answer.
+        """
+        sts = self._client(self._process_session(), "sts", region)
+        with translated("Asking AWS which identity SpotLab runs as"):
+            return str(sts.get_caller_identity()["Arn"])
+
     def assume(self, account: Account) -> dict[str, str]:
         """New credentials of the account's role, in the form that botocore's refresh expects.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from spotlab import __version__
 from spotlab.cli import options, requirement_options
+from spotlab.cli.accounts import ACCOUNTS
 from spotlab.cli.audit import AUDIT
 from spotlab.cli.backtests import BACKTEST
 from spotlab.cli.command import Command, Result, no_arguments
@@ -252,6 +253,7 @@ COMMANDS = (
     DRIFT,
     EVENTS,
     RESULTS,
+    ACCOUNTS,
     USERS,
     TOKENS,
     AUDIT,

@@ -161,10 +161,21 @@ class Accounts(Resource):
         body = changes | {"reason": reason}
         return self._transport.write("PATCH", path, schemas.Account, body, headers=ANY_STATE)
 
-    def validate(self, name: str) -> schemas.Validation:
-        """Check access to the account."""
+    def validate(self, name: str, access: str = "") -> schemas.Validation:
+        """Check access to the account, and each permission of an access (read-only, switching)."""
         path = f"/accounts/{path_segment(name)}/validation"
-        return self._transport.write("POST", path, schemas.Validation)
+        query = f"?access={access}" if access else ""
+        return self._transport.write("POST", f"{path}{query}", schemas.Validation)
+
+    def listing(self, name: str) -> schemas.AccountListing:
+        """When each region was last listed, and why a region could not be listed."""
+        path = f"/accounts/{path_segment(name)}/listing"
+        return self._transport.get(path, schemas.AccountListing)
+
+    def role(self, name: str, access: str = "read-only") -> schemas.AccountRole:
+        """The role that the account must create, as policies and templates."""
+        path = f"/accounts/{path_segment(name)}/role"
+        return self._transport.get(path, schemas.AccountRole, access=access)
 
 
 class Instances(Resource):

@@ -41,6 +41,8 @@ from spotlab.store import open_store
 from spotlab.store.change_markers import SqlMarkers
 from spotlab.store.engine import connect as connect_database
 from spotlab.store.migrate import upgrade
+from spotlab.store.secret_cipher import SecretCipher
+from spotlab.store.secret_key import secret_key
 
 T = TypeVar("T")
 REACH_TIMEOUT_S = 2.0
@@ -96,6 +98,9 @@ def bootstrap(
     time = clock or SystemClock()
     home = usable_home(chosen)
     store = open_store(_plain(chosen.database_url), home / "spotlab.db")
+    store.fleet.encrypt_external_ids(
+        SecretCipher(lambda: secret_key(chosen).derived("stored external ids"))
+    )
     shipped, uploads = chosen.models_dir.absolute(), home / UPLOADS
     limits = _tree_limits(chosen)
     if shipped.resolve() == uploads.resolve():

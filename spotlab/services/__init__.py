@@ -28,6 +28,7 @@ from spotlab.services.market import MarketService
 from spotlab.services.model_comparison import ComparisonService
 from spotlab.services.model_performance import ModelPerformanceService
 from spotlab.services.models import ModelService
+from spotlab.services.onboarding import OnboardingService
 from spotlab.services.outcomes import OutcomeService
 from spotlab.services.own_account import OwnAccountService
 from spotlab.services.policies import PolicyService
@@ -62,6 +63,11 @@ class Services:
     def accounts(self) -> AccountService:
         """AWS accounts."""
         return AccountService(self.lab, self.principal)
+
+    @property
+    def onboarding(self) -> OnboardingService:
+        """Onboarding of AWS accounts."""
+        return OnboardingService(self.lab, self.principal)
 
     @property
     def instances(self) -> InstanceService:

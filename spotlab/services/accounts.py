@@ -16,7 +16,9 @@ from typing import Final
 from spotlab.access.name_redaction import name_redactor
 from spotlab.access.secret_key import secret_key
 from spotlab.aws.checks import Check, check_account
-from spotlab.aws.regions import is_region
+from spotlab.aws.permission_checks import PermissionCheck, State, check_permissions
+from spotlab.aws.permissions import Access
+from spotlab.aws.regions import is_region, partition_of
 from spotlab.domain.access import Right
 from spotlab.domain.ports import Account, Listing, Topic
 from spotlab.errors import (
@@ -32,7 +34,7 @@ from spotlab.services.base import Service
 MASK: Final = "***"
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,98}[A-Za-z0-9._-])?")
 _NUMBER: Final = re.compile(r"[0-9]{12}")
-_ROLE: Final = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):role/[\w+=,.@/-]{1,512}", re.ASCII)
+_ROLE: Final = re.compile(r"arn:(aws[a-z-]*):iam::([0-9]{12}):role/[\w+=,.@/-]{1,512}", re.ASCII)
 _EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 
 
@@ -61,16 +63,22 @@ class Validation:
         account: name of the account.
         checks: the checks, in order.
         checked_at: aware UTC.
+        permissions: of the role, by permission and region; empty: not tried.
     """
 
     account: str
     checks: Sequence[Check]
     checked_at: datetime
+    permissions: Sequence[PermissionCheck] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether all checks succeeded."""
-        return all(check.ok for check in self.checks)
+        """Whether all checks succeeded and no permission is denied."""
+        return all(check.ok for check in self.checks) and not self.count(State.DENIED)
+
+    def count(self, state: State) -> int:
+        """How many permissions have this state, each region counted."""
+        return sum(each.state is state for each in self.permissions)
 
 
 class AccountService(Service):
@@ -88,6 +96,10 @@ class AccountService(Service):
     def get(self, name: str) -> Account:
         """One account. Raises NotFound, Forbidden."""
         return self._masked(self._visible(name))
+
+    def listing(self, name: str) -> Listing:
+        """The last listing of one account, by region. Raises NotFound, Forbidden."""
+        return self.lab.store.fleet.listings().get(self._visible(name).name, Listing(None, ""))
 
     def statuses(self) -> Sequence[AccountStatus]:
         """The state of each account. Raises Forbidden."""
@@ -180,6 +192,7 @@ class AccountService(Service):
             emulated=self.lab.settings.aws == "emulated",
             active=active,
             from_settings=False,
+            pending_external_id=former.pending_external_id if former is not None else "",
         )
         if former is None:
             return self.add(account, reason)
@@ -199,23 +212,36 @@ class AccountService(Service):
         now = self._visible(name)
         return self._saved(replace(now, active=active), reason, self._as_expected(now, expected))
 
-    def validate(self, name: str) -> Validation:
-        """Assume the role and check each region; changes nothing. See `check_account`.
+    def validate(self, name: str, access: Access | None = None) -> Validation:
+        """Assume the role, check each region and try each permission; changes nothing.
 
+        See `check_account` and `check_permissions`.
+
+        Args:
+            name: of the account.
+            access: the permissions that the role should have; None: they are not tried.
         Raises:
             NotFound, Forbidden: as in `get`, or the user may not change accounts.
             NotAvailable: AWS is not available.
         """
         self.require(Right.CHANGE_ACCOUNTS)
         account = self._visible(name)
-        checks = check_account(self.lab.open_cloud().sessions, account)
-        return Validation(name, checks, self.lab.clock.now())
+        sessions = self.lab.open_cloud().sessions
+        checks = check_account(sessions, account)
+        permissions: Sequence[PermissionCheck] = ()
+        if access is not None and checks[0].ok:
+            permissions = check_permissions(sessions, account, access)
+        return Validation(name, checks, self.lab.clock.now(), permissions)
+
+    def stored(self, name: str) -> Account:
+        """One account with its external ids, for other services. Raises NotFound, Forbidden."""
+        return self._visible(name)
 
     def list_now(self) -> Sequence[str]:
         """List the instances of every account now.
 
         Returns:
-            One error message per account that failed.
+            One error message per region that failed, or per account if all regions failed alike.
         Raises:
             Forbidden: the user may not collect.
         """
@@ -263,11 +289,17 @@ class AccountService(Service):
         return now
 
     def _masked(self, account: Account) -> Account:
-        if not account.external_id:
-            return account
+        return replace(
+            account,
+            external_id=self._mask(account.external_id),
+            pending_external_id=self._mask(account.pending_external_id),
+        )
+
+    def _mask(self, external_id: str) -> str:
+        if not external_id:
+            return ""
         key = secret_key(self.lab.settings).derived("external ids")
-        keyed_hash = hmac.digest(key, account.external_id.encode(), "sha256").hex()[:16]
-        return replace(account, external_id=f"{MASK}{keyed_hash}")
+        return f"{MASK}{hmac.digest(key, external_id.encode(), 'sha256').hex()[:16]}"
 
     def _visible(self, name: str) -> Account:
         self.require(Right.READ)
@@ -291,6 +323,13 @@ def _check(account: Account) -> None:
         raise InvalidInput(
             f"{account.aws_account_id!r} is not an AWS account id.", remedy="It has 12 digits."
         )
+    partitions = sorted({partition_of(region).name for region in account.regions})
+    if len(partitions) > 1:
+        raise InvalidInput(
+            f"The regions are in different partitions: {' and '.join(partitions)}.",
+            remedy="An AWS account is in one; add one account for each.",
+            field="regions",
+        )
     wrong = [region for region in account.regions if not is_region(region)]
     if wrong or not account.regions:
         raise InvalidInput(
@@ -298,10 +337,13 @@ def _check(account: Account) -> None:
             remedy="Enter one or more, such as us-east-1.",
         )
     role = _ROLE.fullmatch(account.role_arn)
-    if account.role_arn and (role is None or role[1] != account.aws_account_id):
+    partition = partitions[0]
+    if account.role_arn and (
+        role is None or (role[1], role[2]) != (partition, account.aws_account_id)
+    ):
         raise InvalidInput(
             f"{account.role_arn!r} is not a role of account {account.aws_account_id}.",
-            remedy=f"Example: arn:aws:iam::{account.aws_account_id}:role/spotlab.",
+            remedy=f"Example: arn:{partition}:iam::{account.aws_account_id}:role/spotlab.",
         )
     if account.external_id and not _EXTERNAL_ID.fullmatch(account.external_id):
         raise InvalidInput(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -19,7 +20,10 @@ from spotlab.errors import ChangedMeanwhile, Conflict, NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import lock_until_commit, reading, upsert, writing
 from spotlab.store.repository import Repository
+from spotlab.store.secret_cipher import SecretCipher, is_encrypted
 from spotlab.store.tables.core import AccountRow, InstanceRow, RegionListingRow
+
+log = logging.getLogger("spotlab.store")
 
 _COLUMNS_FROM_AWS: Final = (
     "account",
@@ -46,9 +50,32 @@ _COLUMNS_FROM_SETTINGS: Final = (
 )
 """Columns of an account that the settings define."""
 
+_SECRETS: Final = ("external_id", "pending_external_id")
+"""Columns of an account that are stored encrypted."""
+
 
 class SqlFleet(Repository):
     """Accounts and instances in SQL."""
+
+    _cipher: SecretCipher | None = None
+
+    def encrypt_external_ids(self, cipher: SecretCipher) -> None:
+        """Encrypt external ids from now on, and those that are stored unencrypted.
+
+        One that was encrypted with another key is read as "" and logged: AWS then refuses the
+        role, until it is entered again.
+        """
+        self._cipher = cipher
+        with reading(self._engine) as session:
+            plain = [row.name for row in session.exec(select(AccountRow)) if any(_unencrypted(row))]
+        if not plain:
+            return
+        with writing(self._engine) as session:
+            for name in plain:
+                row = session.get(AccountRow, name, with_for_update=True)
+                if row is not None:
+                    for column in _unencrypted(row):
+                        setattr(row, column, cipher.encrypt(getattr(row, column)))
 
     def save_account(
         self, account: Account, by: By | None = None, expected: Account | None = None
@@ -65,7 +92,7 @@ class SqlFleet(Repository):
         with writing(self._engine) as session:
             if by is not None:
                 row = session.get(AccountRow, account.name, with_for_update=True)
-                current = _account(row) if row is not None else None
+                current = self._account(row) if row is not None else None
                 before = _audit_values(current) if current is not None else None
                 if expected is not None and current != expected:
                     raise ChangedMeanwhile(
@@ -73,7 +100,7 @@ class SqlFleet(Repository):
                         remedy="Read it again.",
                     )
                 append(session, by, "account.save", account.name, before, _audit_values(account))
-            row = AccountRow(**msgspec.to_builtins(account))
+            row = self._account_row(account)
             upsert(
                 session,
                 row,
@@ -118,13 +145,32 @@ class SqlFleet(Repository):
                     f"An account {account.name!r} already exists.", remedy="Choose another name."
                 )
             append(session, by, "account.add", account.name, None, _audit_values(account))
-            session.add(AccountRow(**msgspec.to_builtins(account)))
+            session.add(self._account_row(account))
 
     def accounts(self) -> list[Account]:
         """All accounts, ordered by name."""
         with reading(self._engine) as session:
             rows = session.exec(select(AccountRow)).all()
-        return sorted(map(_account, rows), key=lambda account: account.name)
+        return sorted(map(self._account, rows), key=lambda account: account.name)
+
+    def _account_row(self, account: Account) -> AccountRow:
+        values = msgspec.to_builtins(account)
+        if self._cipher is not None:
+            values |= {name: self._cipher.encrypt(values[name]) for name in _SECRETS}
+        return AccountRow(**values)
+
+    def _account(self, row: AccountRow) -> Account:
+        values = row.model_dump(exclude={"listed_at", "listing_error"})
+        if self._cipher is not None:
+            for name in _SECRETS:
+                text = self._cipher.decrypt(values[name])
+                if text is None:
+                    log.warning(
+                        "The external id of account %r was encrypted with another secret key.",
+                        row.name,
+                    )
+                values[name] = text or ""
+        return Account(**values | {"regions": tuple(row.regions)})
 
     def sync(
         self, account: str, instances: Sequence[Instance], unlisted: Collection[str] = ()
@@ -238,16 +284,15 @@ def _replace_regions(session: Session, account: str, regions: Sequence[RegionLis
     session.connection().execute(removed)
 
 
-def _account(row: AccountRow) -> Account:
-    values = row.model_dump(exclude={"listed_at", "listing_error"})
-    return Account(**values | {"regions": tuple(row.regions)})
+def _unencrypted(row: AccountRow) -> list[str]:
+    """The columns with a secret that is stored unencrypted."""
+    return [name for name in _SECRETS if (value := getattr(row, name)) and not is_encrypted(value)]
 
 
 def _audit_values(account: Account) -> dict[str, Any]:
     """An account for the audit log, with its external ids masked."""
     values: dict[str, Any] = msgspec.to_builtins(account)
-    secrets = ("external_id", "pending_external_id")
-    return values | {name: "***" if values[name] else "" for name in secrets}
+    return values | {name: "***" if values[name] else "" for name in _SECRETS}
 
 
 def _not_found(instance_id: str) -> NotFound:

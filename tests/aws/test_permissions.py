@@ -102,7 +102,7 @@ def test_calls_are_found_in_source(tmp_path: Path, source: str, calls: set[str])
 
 def test_a_calculated_name_of_an_operation_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "module.py"
-    path.write_text("client.get_paginator(name)")
+    path.write_text('client.get_paginator(f"describe_{kind}")')
     with pytest.raises(AssertionError, match="write the name of the operation"):
         calls_in(path)
 
@@ -162,6 +162,7 @@ def test_no_change_is_allowed_on_every_resource() -> None:
         "ec2:DeleteTags",
         "ec2:DeregisterImage",
         "ec2:DeleteSnapshot",
+        "ec2:DeleteVolume",
         "elasticloadbalancing:RegisterTargets",
         "elasticloadbalancing:DeregisterTargets",
     ],

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from spotlab.domain.decision import Lifecycle, PipelineMode
 from spotlab.domain.market import Pool
@@ -16,6 +17,7 @@ from spotlab.domain.requirements import Requirements
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.store import Store
 from spotlab.store.fleet import SqlFleet
+from spotlab.store.secret_cipher import SecretCipher
 from tests.support import builders as make
 
 WANTED = Requirements(regions=("us-east-1",), families=("m6i", "m7i"), vcpu_min=4, accelerator=True)
@@ -80,6 +82,32 @@ def test_the_next_external_id_is_stored_and_the_settings_do_not_remove_it(store:
     assert "next" not in repr(account)
     entries = store.audit.entries(AuditFilter(target="staging"))
     assert entries[0].after["pending_external_id"] == "***"
+
+
+def test_external_ids_are_stored_encrypted(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    def raw() -> list[str]:
+        with store.engine.connect() as connection:
+            query = text("SELECT external_id, pending_external_id FROM accounts")
+            return [value for row in connection.execute(query) for value in row]
+
+    def using(key: bytes) -> SqlFleet:
+        fleet = SqlFleet(store.engine)
+        fleet.encrypt_external_ids(SecretCipher(lambda: key))
+        return fleet
+
+    old = make.account("old", external_id="from-an-older-version")
+    store.fleet.save_account(old)
+    fleet = using(b"k" * 32)
+    new = make.account("new", external_id="current", pending_external_id="next")
+    fleet.save_account(new, make.BY)
+    fleet.save_account(replace(new, regions=()), make.BY, new)
+    assert fleet.accounts() == [replace(new, regions=()), old]
+    assert all(not each or each.startswith("encrypted: ") for each in raw())
+    assert using(b"k" * 32).accounts() == fleet.accounts()
+
+    other = using(b"another key, also of 32 letters.").accounts()
+    assert [each.external_id for each in other] == ["", ""]
+    assert "'old' was encrypted with another secret key" in caplog.text
 
 
 def test_instances_come_back_equal_in_order(store: Store) -> None:

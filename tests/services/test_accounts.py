@@ -65,6 +65,7 @@ def test_an_account_that_is_kept_here_is_looked_after(services: Services) -> Non
     assert validation.ok
     assert [check.name for check in validation.checks] == [
         "assume the role",
+        "require the external id",
         "list instances in us-east-1",
     ]
     services.accounts.set_active("copy", False, "seen enough")

@@ -99,13 +99,14 @@ def _service(path: Path, node: ast.AST, services: set[str], receiver: str) -> st
 
 
 def _refuse_calculated_name(path: Path, call: ast.Call) -> None:
+    """A name passed as an argument is found as a string where it is passed."""
     first = call.args[0] if call.args else None
-    constant = isinstance(first, ast.Constant) or (
+    named = isinstance(first, (ast.Constant, ast.Name)) or (
         isinstance(first, ast.IfExp)
         and isinstance(first.body, ast.Constant)
         and isinstance(first.orelse, ast.Constant)
     )
-    assert constant, f"{path.name}:{call.lineno}: write the name of the operation as a string"
+    assert named, f"{path.name}:{call.lineno}: write the name of the operation as a string"
 
 
 def _docstrings(tree: ast.Module) -> Iterator[ast.Constant]:

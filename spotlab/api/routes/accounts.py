@@ -12,14 +12,17 @@ from spotlab.api.operation import AWS_REFUSED, Operation, cacheable
 from spotlab.api.paging import Page, PageDep
 from spotlab.api.request_state import ServicesDep
 from spotlab.api.views.accounts import (
+    AccessName,
     AccountChangeRequest,
     AccountRequest,
     AccountView,
     CheckView,
+    PermissionView,
     ValidationView,
 )
 from spotlab.domain.ports import Account, Topic
 from spotlab.services import Services
+from spotlab.services.onboarding import access_of
 
 router = APIRouter(route_class=Operation, tags=["accounts"])
 
@@ -42,6 +45,7 @@ def view(account: Account) -> AccountView:
         aws_account_id=account.aws_account_id,
         role_arn=account.role_arn,
         external_id_set=bool(account.external_id),
+        rotation_pending=bool(account.pending_external_id),
         regions=list(account.regions),
         emulated=account.emulated,
         active=account.active,
@@ -50,7 +54,7 @@ def view(account: Account) -> AccountView:
 
 def tag_of(account: Account) -> str:
     """The ETag of an account, the same for every operation that returns it."""
-    return etags.tag_of_view(view(account), account.external_id)
+    return etags.tag_of_view(view(account), account.external_id + account.pending_external_id)
 
 
 def _tagged(response: Response, account: Account) -> AccountView:
@@ -88,6 +92,7 @@ def create_account(services: ServicesDep, response: Response, body: AccountReque
         role_arn=body.role_arn,
         external_id=body.external_id,
         regions=tuple(dict.fromkeys(body.regions)),
+        active=body.active,
     )
     created = services.accounts.add(account, body.reason)
     response.headers["Location"] = f"/api/v1/accounts/{created.name}"
@@ -148,13 +153,30 @@ def _change(services: Services, current: Account, body: AccountChangeRequest) ->
     summary="Validate access to an account",
     responses=AWS_REFUSED,
 )
-def validate_account(services: ServicesDep, name: Name) -> ValidationView:
-    """Assumes its role and lists instances in each region; changes nothing. Failed checks are part
-    of the response, not errors."""
-    validation = services.accounts.validate(name)
+def validate_account(
+    services: ServicesDep,
+    name: Name,
+    access: Annotated[
+        AccessName | None,
+        Query(description="Permissions to try one by one; omitted: none."),
+    ] = None,
+) -> ValidationView:
+    """Assumes its role, lists instances in each region and tries each permission by a dry run;
+    changes nothing. Failed checks are part of the response, not errors."""
+    validation = services.accounts.validate(name, access_of(access) if access else None)
     return ValidationView(
         account=validation.account,
         ok=validation.ok,
         checks=[CheckView.model_validate(check) for check in validation.checks],
+        permissions=[
+            PermissionView(
+                permission=each.permission,
+                feature=each.feature,
+                region=each.region,
+                state=each.state.value,
+                reason=each.reason,
+            )
+            for each in validation.permissions
+        ],
         checked_at=validation.checked_at,
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, Literal
 
 from pydantic import Field
 
 from spotlab.api.views.base import ChangeRequest, PlainName, View, field
 from spotlab.telemetry.invisible_characters import LABEL
+
+AccessName = Literal["read-only", "switching"]
 
 
 class AccountView(View):
@@ -17,6 +20,7 @@ class AccountView(View):
     aws_account_id: str = field("AWS account id.", "123456789012")
     role_arn: str = field("Role to assume; empty if none.", "")
     external_id_set: bool = field("Whether an external id is sent when the role is assumed.", False)
+    rotation_pending: bool = field("Whether a new external id waits to be confirmed.", False)
     regions: list[str] = field("Managed regions.", ["us-east-1"])
     emulated: bool = field("Whether the account is in the emulated AWS.", True)
     active: bool = field("Whether SpotLab manages the account.", True)
@@ -49,6 +53,11 @@ class AccountRequest(ChangeRequest):
     )
     regions: list[PlainName] = Field(
         min_length=1, max_length=40, description="AWS regions to manage.", examples=[["us-east-1"]]
+    )
+    active: bool = Field(
+        default=True,
+        description="Whether SpotLab manages the account; false until its role exists.",
+        examples=[True],
     )
 
 
@@ -86,10 +95,74 @@ class CheckView(View):
     reason: str = field("Result in a sentence.", "The role belongs to account 123456789012.")
 
 
+class PermissionView(View):
+    """One permission of an account's role in a region."""
+
+    permission: str = field("IAM action.", "ec2:DescribeInstances")
+    feature: str = field("What SpotLab needs it for.", "read")
+    region: str = field('AWS region, or "all regions".', "us-east-1")
+    state: Literal["allowed", "denied", "unknown"] = field("Result of the dry run.", "allowed")
+    reason: str = field("Result in a sentence.", "AWS would do it.")
+
+
 class ValidationView(View):
     """Whether an account can be managed."""
 
     account: str = field("Name of the account.", "acme")
-    ok: bool = field("Whether all checks succeeded.", True)
+    ok: bool = field("Whether all checks succeeded and no permission is denied.", True)
     checks: list[CheckView] = Field(description="Checks in the order of execution.")
+    permissions: list[PermissionView] = Field(
+        description="Permissions by region; empty if they were not tried."
+    )
     checked_at: datetime = field("When the account was checked.", "2026-11-03T09:30:00Z")
+
+
+class RegionListingView(View):
+    """The last listing of an account's instances in one region."""
+
+    region: str = field("AWS region.", "us-east-1")
+    listed_at: datetime | None = field(
+        "When it was last listed; null: never.", "2026-11-03T09:30:00Z"
+    )
+    error: str = field("Why the last attempt failed; empty if it succeeded.", "")
+    code: str = field("AWS's error code of the last attempt; empty if there is none.", "")
+
+
+class ListingView(View):
+    """The last listing of an account's instances."""
+
+    listed_at: datetime | None = field(
+        "When at least one region was last listed; null: never.", "2026-11-03T09:30:00Z"
+    )
+    error: str = field("Why the last attempt failed, or failed in some regions.", "")
+    regions: list[RegionListingView] = Field(description="By region, sorted by name.")
+
+
+class RoleView(View):
+    """The role that an account must create for SpotLab."""
+
+    role_arn: str = field("ARN that the role will have.", "arn:aws:iam::123456789012:role/SpotLab")
+    access: AccessName = field("What SpotLab may do.", "read-only")
+    policy: dict[str, Any] = field("IAM policy of the role.", {"Version": "2012-10-17"})
+    trust_policy: dict[str, Any] = field(
+        "Trust policy; EXTERNAL_ID stands for the external id.", {"Version": "2012-10-17"}
+    )
+    own_policy: dict[str, Any] = field(
+        "Policy that the server's own identity needs.", {"Version": "2012-10-17"}
+    )
+    explanation: list[str] = field(
+        "What each statement of the policy allows.", ["Read: Reads descriptions."]
+    )
+    cloudformation: str = field("CloudFormation template, YAML.", "AWSTemplateFormatVersion: …")
+    terraform: str = field("Terraform resources, HCL.", "resource …")
+
+
+class RotationRequest(ChangeRequest):
+    """A step of the rotation of an external id."""
+
+
+class ExternalIdView(View):
+    """A new external id, returned only once."""
+
+    external_id: str = field("The new external id, 43 characters.", "an-external-id")
+    account: AccountView = Field(description="The account.")

@@ -1,4 +1,4 @@
-"""Actions on AWS accounts: list, validate, add, change, stop managing."""
+"""Actions on AWS accounts: list, add, change, stop managing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import streamlit as st
 from spotlab.domain.access import Right
 from spotlab.domain.ports import Account
 from spotlab.errors import SpotlabError
-from spotlab.services.accounts import AccountStatus, Validation
+from spotlab.services.accounts import AccountStatus
+from spotlab.ui.accounts import role, table, validation
 from spotlab.ui.common import (
     background_tasks,
     errors,
@@ -21,12 +22,10 @@ from spotlab.ui.common import (
     tables,
     widgets,
 )
+from spotlab.ui.common.theme import palette
 
 LIST: Final = "list-accounts"
-VALIDATE: Final = "validate-account"
-VALIDATION: Final = "account-checks"
 DONE: Final = "account-done"
-MARKS: Final = {True: ":green[✓ passed]", False: ":red[✗ failed]"}
 
 
 def show_list_now() -> None:
@@ -79,20 +78,25 @@ def show_details(standing: AccountStatus, now: datetime) -> None:
             st.write(formatting.plain(_description(standing, now)))
             if standing.listing.error:
                 st.warning(
-                    formatting.plain(standing.listing.error), title="The last listing failed"
+                    formatting.plain(standing.listing.error), title=table.failure_title(standing)
                 )
-            _show_validation(account)
+            _show_regions(standing, now)
         with right:
-            if not permissions.caption(Right.CHANGE_ACCOUNTS):
-                return
-            _show_switch(account)
-            if account.from_settings:
-                st.caption(
-                    "This account is defined in the settings: change its role and regions there."
-                )
-            else:
-                with st.expander("Edit account", icon=":material/edit:"):
-                    show_form(account)
+            _show_changes(account)
+        validation.show(account)
+
+
+def _show_changes(account: Account) -> None:
+    """Shows what a user with the right may change."""
+    if not permissions.caption(Right.CHANGE_ACCOUNTS):
+        return
+    _show_switch(account)
+    role.show_role(account)
+    if account.from_settings:
+        st.caption("This account is defined in the settings: change its role and regions there.")
+        return
+    with st.expander("Edit account", icon=":material/edit:"):
+        show_form(account)
 
 
 def _description(standing: AccountStatus, now: datetime) -> str:
@@ -108,40 +112,15 @@ def _description(standing: AccountStatus, now: datetime) -> str:
     )
 
 
-def _show_validation(account: Account) -> None:
-    """Shows the button that tries the account in AWS, and the result of each check."""
-    done = background_tasks.take(VALIDATE)
-    if done is not None and done.result is not None:
-        st.session_state[VALIDATION] = done.result
-    running, reason = background_tasks.current(VALIDATE), permissions.why_not(Right.CHANGE_ACCOUNTS)
-    busy = running is not None and not running.finished
-    st.button(
-        "Validate",
-        icon=":material/fact_check:",
-        key="validate-now",
-        on_click=_validate,
-        args=(account.name,),
-        disabled=busy or reason is not None,
-        help=reason or "Assumes the role, and lists a few instances in each region.",
-    )
-    background_tasks.watch(VALIDATE)
-    validation: Validation | None = st.session_state.get(VALIDATION)
-    if validation is not None and validation.account == account.name:
-        for check in validation.checks:
-            st.markdown(
-                f"**{formatting.plain(check.name)}** {MARKS[check.ok]}: "
-                f"{formatting.plain(check.reason)}"
-            )
-
-
-def _validate(name: str) -> None:
-    accounts = session.services().accounts
-
-    def work(tell: background_tasks.Progress, _stopped: object) -> Validation:
-        tell("assuming the role, then checking each region", 0.3)
-        return accounts.validate(name)
-
-    background_tasks.begin(VALIDATE, "Validating", work)
+def _show_regions(standing: AccountStatus, now: datetime) -> None:
+    """Shows when each region was last listed, if one could not be."""
+    if standing.listing.failed_regions:
+        tables.show(
+            table.region_rows(standing),
+            table.region_columns(now, palette()),
+            name="Regions",
+            key=f"regions {standing.account.name}",
+        )
 
 
 def _show_switch(account: Account) -> None:
@@ -167,14 +146,6 @@ def _set_active(name: str, active: bool) -> None:
         errors.explain(exc)
         return
     st.session_state[DONE] = f"{name} is {'managed' if active else 'no longer managed'}."
-
-
-def show_add() -> None:
-    """Shows the form for a new account, or which role may add one."""
-    st.header("Add an account", anchor=False)
-    if permissions.caption(Right.CHANGE_ACCOUNTS):
-        with st.container(border=True):
-            show_form(None)
 
 
 def show_form(account: Account | None) -> None:

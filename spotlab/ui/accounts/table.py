@@ -12,7 +12,12 @@ from spotlab.ui.common import formatting
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
 
-STATES = {"managed": "healthy", "not listed": "down", "not managed": "unknown"}
+STATES = {
+    "managed": "healthy",
+    "partly listed": "degraded",
+    "not listed": "down",
+    "not managed": "unknown",
+}
 
 
 def headline(standings: Sequence[AccountStatus]) -> str:
@@ -27,8 +32,15 @@ def headline(standings: Sequence[AccountStatus]) -> str:
         f"{formatting.count(len(regions), 'region')} with "
         f"{formatting.count(instances, 'instance')}"
     )
-    failed = [each.account.name for each in managed if each.listing.error]
-    return f"{sentence}; {formatting.listed(failed)} could not be listed" if failed else sentence
+    failed = [each.account.name for each in managed if state_of(each) == "not listed"]
+    partly = [
+        f"{region.region} of {each.account.name}"
+        for each in managed
+        if state_of(each) == "partly listed"
+        for region in each.listing.failed_regions
+    ]
+    unlisted = formatting.listed([*failed, *partly])
+    return f"{sentence}; {unlisted} could not be listed" if unlisted else sentence
 
 
 def small_print(standings: Sequence[AccountStatus], now: datetime) -> str:
@@ -43,7 +55,55 @@ def state_of(standing: AccountStatus) -> str:
     """The state of an account, one of STATES."""
     if not standing.account.active or standing.managed is False:
         return "not managed"
-    return "not listed" if standing.listing.error else "managed"
+    if not standing.listing.error:
+        return "managed"
+    return "partly listed" if _listed_regions(standing) else "not listed"
+
+
+def _listed_regions(standing: AccountStatus) -> list[str]:
+    """The regions that the last listing read."""
+    return [each.region for each in standing.listing.regions if not each.error]
+
+
+def failure_title(standing: AccountStatus) -> str:
+    """Which part of the last listing failed."""
+    failed = [each.region for each in standing.listing.failed_regions]
+    if not failed or not _listed_regions(standing):
+        return "The last listing failed"
+    return f"The last listing failed in {formatting.listed(failed)}"
+
+
+def region_rows(standing: AccountStatus) -> pd.DataFrame:
+    """One row per region, those that failed first."""
+    found = sorted(standing.listing.regions, key=lambda each: (not each.error, each.region))
+    return pd.DataFrame(
+        [
+            {
+                "region": each.region,
+                "state": "not listed" if each.error else "managed",
+                "listed": each.at,
+                "code": each.code or None,
+            }
+            for each in found
+        ],
+        columns=["region", "state", "listed", "code"],
+    )
+
+
+def region_columns(now: datetime, palette: Palette) -> dict[str, Column]:
+    """The columns of the table of regions."""
+    return {
+        "region": Column("region"),
+        "state": Column(
+            "state",
+            lambda state: "listed" if state == "managed" else str(state),
+            "Not listed: the instances of the region are shown as they were last listed.",
+            colour=lambda state: palette.of_state(STATES[str(state)]),
+            width=125,
+        ),
+        "listed": Column("last listed", at(now, formatting.ago), "“—”: never."),
+        "code": Column("AWS's error code", help="“—”: none."),
+    }
 
 
 def rows(standings: Sequence[AccountStatus]) -> pd.DataFrame:
@@ -89,7 +149,8 @@ def columns(now: datetime, palette: Palette) -> dict[str, Column]:
         "id": Column("AWS account id"),
         "state": Column(
             "state",
-            help="Not listed: the last attempt failed, so the previous list is shown.",
+            help="Not listed: the last attempt failed, so the previous list is shown; partly: in "
+            "some regions.",
             colour=lambda state: palette.of_state(STATES[str(state)]),
             width=125,
         ),

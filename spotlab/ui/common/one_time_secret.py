@@ -8,21 +8,21 @@ import streamlit as st
 
 from spotlab.ui.common import formatting
 
+_NOTE = "Only its hash is stored; it cannot be shown again."
 
-def save(slot: str, title: str, secret: str) -> None:
-    """Show a secret from the next run on."""
-    st.session_state[f"once:{slot}"] = (title, secret)
+
+def save(slot: str, title: str, secret: str, note: str = _NOTE) -> None:
+    """Show a secret, and what happens to it, from the next run on."""
+    st.session_state[f"once:{slot}"] = (title, secret, note)
 
 
 def show(slot: str) -> None:
     """The secret of a slot, if there is one, with a button that hides it."""
-    title, secret = st.session_state.get(f"once:{slot}", ("", ""))
+    title, secret, note = st.session_state.get(f"once:{slot}", ("", "", ""))
     if not secret:
         return
     with st.container(border=True):
-        st.markdown(
-            f"**{formatting.plain(title)}** Only its hash is stored; it cannot be shown again."
-        )
+        st.markdown(f"**{formatting.plain(title)}** {note}")
         st.code(secret, language=None, wrap_lines=True)
         st.button("I have copied it: hide", on_click=forget, args=(slot,), key=f"hide {slot}")
 
