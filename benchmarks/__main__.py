@@ -13,7 +13,12 @@ from pathlib import Path
 
 def main(arguments: list[str]) -> None:
     """Run `main` of each benchmark, or of the named ones, with the options as arguments."""
-    options = dict(word[2:].split("=", 1) for word in arguments if word.startswith("--"))
+    options = {
+        name: value or "yes"
+        for name, _, value in (
+            word[2:].partition("=") for word in arguments if word.startswith("--")
+        )
+    }
     named = [word.replace("-", "_") for word in arguments if not word.startswith("--")]
     modules = sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
     known = [name for name in modules if not name.startswith("_")]
