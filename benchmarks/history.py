@@ -6,8 +6,8 @@ The emulated AWS serves the recorded history in pages, in this process; other pr
 each with a database of its own. One reads without interruption. Another is killed (SIGKILL) at
 random pages and started again, until it is complete. `resumed_identical`: both archived the same
 rows. `second_run_pages`: pages of a further reading at the same time, which fetches each pool's
-price at the start of its short window and what is newer. `peak_mb`: resident memory of the uninterrupted
-process, of which `imports_mb` before it reads; seconds are of the uninterrupted reading.
+price at the start of its short window and what is newer. `peak_mb`: resident memory of the
+uninterrupted process, of which `imports_mb` before it reads; `seconds` are those of its reading.
 """
 
 from __future__ import annotations
