@@ -51,9 +51,10 @@ class SnapshotHistory:
     def of(
         cls, archive: Archive, market: MarketName, at: datetime, back: timedelta
     ) -> SnapshotHistory:
-        """List the archive once."""
-        infos = tuple(info for info in archive.infos(market) if info.event_time <= at)
-        return cls(archive, market, at, at - back, infos)
+        """List the snapshots of the history, and the newest of scopes that have none in it."""
+        since = at - back
+        older = [info for info in archive.newest(market, at) if info.event_time <= since]
+        return cls(archive, market, at, since, (*archive.infos(market, since, at), *older))
 
     def newest(self, kind: FeedKind) -> list[SnapshotInfo]:
         """The newest snapshot of each scope, oldest first."""

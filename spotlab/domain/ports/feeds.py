@@ -95,8 +95,21 @@ class Archive(Protocol):
         """The scopes that have snapshots, sorted."""
         ...
 
-    def infos(self, market: MarketName | None = None) -> list[SnapshotInfo]:
-        """All snapshots without their rows, newest event_time first."""
+    def infos(
+        self,
+        market: MarketName | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[SnapshotInfo]:
+        """Snapshots with since < event_time <= until, without their rows, newest first."""
+        ...
+
+    def newest(self, market: MarketName, at: datetime | None = None) -> list[SnapshotInfo]:
+        """The newest snapshot of each kind and scope, at most `at`, newest event_time first."""
+        ...
+
+    def last_fetched_at(self, market: MarketName) -> datetime | None:
+        """When any feed of a market was last read; None: never."""
         ...
 
     def active_market(self) -> MarketName | None:

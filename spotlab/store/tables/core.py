@@ -153,7 +153,11 @@ class MarketSnapshotRow(Base, table=True):
     """One snapshot; `payload` holds its rows as Parquet."""
 
     __tablename__ = "market_snapshots"
-    __table_args__ = (UniqueConstraint("kind", "market", "scope", "event_time", "digest"),)
+    __table_args__ = (
+        UniqueConstraint("kind", "market", "scope", "event_time", "digest"),
+        Index(None, "market", "event_time"),
+        Index(None, "market", "fetched_at"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     kind: str

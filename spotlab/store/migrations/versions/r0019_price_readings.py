@@ -1,4 +1,4 @@
-"""Price histories that are being read page by page.
+"""Price histories that are being read page by page, and indexes of market snapshots.
 
 Revision r0019, after r0015. Types are spelled out, so that it stays what it was when tables change.
 """
@@ -45,10 +45,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_price_pages")),
     )
     op.create_index(op.f("ix_price_pages_market_region"), "price_pages", ["market", "region"])
+    for column in ("event_time", "fetched_at"):
+        name = op.f(f"ix_market_snapshots_market_{column}")
+        op.create_index(name, "market_snapshots", ["market", column])
 
 
 def downgrade() -> None:
     """Back to the revision before."""
+    for column in ("event_time", "fetched_at"):
+        op.drop_index(op.f(f"ix_market_snapshots_market_{column}"), "market_snapshots")
     op.drop_index(op.f("ix_price_pages_market_region"), table_name="price_pages")
     op.drop_table("price_pages")
     op.drop_table("price_readings")
