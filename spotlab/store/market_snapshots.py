@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, extract, func
 from sqlalchemy.orm import aliased, defer
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -91,13 +91,12 @@ class SqlArchive(Repository):
     def infos(
         self,
         market: MarketName | None = None,
+        kind: FeedKind | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> list[SnapshotInfo]:
         """Snapshots with since < event_time <= until, without their rows, newest first."""
-        query = select(*_INFO_COLUMNS)
-        for condition in _limits(market, since, until):
-            query = query.where(condition)
+        query = select(*_INFO_COLUMNS).where(*_limits(market, kind, since, until))
         with reading(self._engine) as session:
             rows = session.connection().execute(query.order_by(*_NEWEST_FIRST)).all()
         return [_info(*row) for row in rows]
@@ -125,6 +124,24 @@ class SqlArchive(Repository):
         newest_id = newest_id.order_by(col(other.event_time).desc(), col(other.id).desc()).limit(1)
         ids = select(newest_id.correlate(scopes).scalar_subquery()).select_from(scopes)
         query = select(*_INFO_COLUMNS).where(col(row.id).in_(ids)).order_by(*_NEWEST_FIRST)
+        with reading(self._engine) as session:
+            return [_info(*each) for each in session.connection().execute(query)]
+
+    def largest(
+        self, market: MarketName, kind: FeedKind, since: datetime, until: datetime, span_s: int
+    ) -> list[SnapshotInfo]:
+        """The two snapshots with the most rows of each scope and span of time, largest first.
+
+        The database selects them in an index; later ones first if the number of rows is equal.
+        """
+        row = MarketSnapshotRow
+        largest_first = (col(row.records).desc(), *_NEWEST_FIRST)
+        span = func.floor(extract("epoch", col(row.event_time)) / span_s)
+        rank = func.row_number().over(partition_by=(col(row.scope), span), order_by=largest_first)
+        limits = _limits(market, kind, since, until)
+        ranked = select(row.id, rank.label("rank")).where(*limits).subquery()
+        ids = select(ranked.c.id).where(ranked.c.rank <= 2)
+        query = select(*_INFO_COLUMNS).where(col(row.id).in_(ids)).order_by(*largest_first)
         with reading(self._engine) as session:
             return [_info(*each) for each in session.connection().execute(query)]
 
@@ -206,11 +223,15 @@ def _snapshot(row: MarketSnapshotRow) -> Snapshot:
 
 
 def _limits(
-    market: MarketName | None, since: datetime | None, until: datetime | None
+    market: MarketName | None,
+    kind: FeedKind | None,
+    since: datetime | None,
+    until: datetime | None,
 ) -> list[ColumnElement[bool]]:
     row = MarketSnapshotRow
     return [
         *([col(row.market) == market.value] if market is not None else []),
+        *([col(row.kind) == kind.value] if kind is not None else []),
         *([col(row.event_time) > since] if since is not None else []),
         *([col(row.event_time) <= until] if until is not None else []),
     ]

@@ -58,6 +58,7 @@ class MemoryArchive:
     def infos(
         self,
         market: MarketName | None = None,
+        kind: FeedKind | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> list[SnapshotInfo]:
@@ -76,6 +77,7 @@ class MemoryArchive:
             )
             for snapshot in self.snapshots
             if market is None or snapshot.market is market
+            if kind is None or snapshot.kind is kind
             if since is None or snapshot.origin.event_time > since
             if until is None or snapshot.origin.event_time <= until
         ]
@@ -85,6 +87,18 @@ class MemoryArchive:
         infos = reversed(self.infos(market, until=at))
         newest = {(info.kind, info.scope): info for info in infos}
         return sorted(newest.values(), key=lambda info: info.event_time, reverse=True)
+
+    def largest(
+        self, market: MarketName, kind: FeedKind, since: datetime, until: datetime, span_s: int
+    ) -> list[SnapshotInfo]:
+        infos = self.infos(market, kind, since, until)
+        by_size = sorted(infos, key=lambda info: info.records, reverse=True)
+        spans: dict[tuple[str, int], list[SnapshotInfo]] = {}
+        for info in by_size:
+            spans.setdefault((info.scope, int(info.event_time.timestamp() // span_s)), []).append(
+                info
+            )
+        return [info for info in by_size if any(info in each[:2] for each in spans.values())]
 
     def last_fetched_at(self, market: MarketName) -> datetime | None:
         return max((info.fetched_at for info in self.infos(market)), default=None)

@@ -155,7 +155,7 @@ class MarketSnapshotRow(Base, table=True):
     __tablename__ = "market_snapshots"
     __table_args__ = (
         UniqueConstraint("kind", "market", "scope", "event_time", "digest"),
-        Index(None, "market", "event_time"),
+        Index(None, "market", "kind", "event_time", "scope", "records"),
         Index(None, "market", "fetched_at"),
     )
 

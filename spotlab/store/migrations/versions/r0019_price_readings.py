@@ -45,15 +45,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_price_pages")),
     )
     op.create_index(op.f("ix_price_pages_market_region"), "price_pages", ["market", "region"])
-    for column in ("event_time", "fetched_at"):
-        name = op.f(f"ix_market_snapshots_market_{column}")
-        op.create_index(name, "market_snapshots", ["market", column])
+    listed = ["market", "kind", "event_time", "scope", "records"]
+    name = "ix_market_snapshots_market_kind_event_time_scope_records"
+    op.create_index(op.f(name), "market_snapshots", listed)
+    fetched = ["market", "fetched_at"]
+    op.create_index(op.f("ix_market_snapshots_market_fetched_at"), "market_snapshots", fetched)
 
 
 def downgrade() -> None:
     """Back to the revision before."""
-    for column in ("event_time", "fetched_at"):
-        op.drop_index(op.f(f"ix_market_snapshots_market_{column}"), "market_snapshots")
+    op.drop_index(op.f("ix_market_snapshots_market_fetched_at"), "market_snapshots")
+    name = "ix_market_snapshots_market_kind_event_time_scope_records"
+    op.drop_index(op.f(name), "market_snapshots")
     op.drop_index(op.f("ix_price_pages_market_region"), table_name="price_pages")
     op.drop_table("price_pages")
     op.drop_table("price_readings")
