@@ -34,6 +34,6 @@ def parse_time(value: Any) -> datetime:
     except ValueError:
         pass  # RFC 822, or not a time
     try:
-        return parse_timestamp(value)  # type: ignore[no-any-return]
+        return parse_timestamp(value)
     except (RuntimeError, TypeError, ValueError) as exc:
         raise ResponseParserError("a time cannot be read") from exc

@@ -41,6 +41,8 @@ def collect_document(report: CollectReport) -> dict[str, Any]:
                 "records": source.records,
                 "new": source.new,
                 "error": source.error or None,
+                "set_aside": source.set_aside,
+                "set_aside_reasons": list(source.set_aside_reasons),
             }
             for source in report.sources
         ],
@@ -56,6 +58,10 @@ def collect_text(report: CollectReport) -> str:
         f"{f' for {source.scope}' if source.scope else ''}, {'new' if source.new else 'unchanged'}"
         for source in report.sources
     ]
+    for source in report.sources:
+        if source.set_aside:
+            listed = " ".join(source.set_aside_reasons)
+            lines.append(f"{source.name}: {source.set_aside:,} records were set aside. {listed}")
     return in_lines([*lines, f"{report.market} market, {report.regions} regions"])
 
 

@@ -24,6 +24,7 @@ TABLE_OF: Final = {
     FeedKind.SPECS: "specs",
 }
 _DAY: Final = timedelta(days=1)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _WEEK: Final = timedelta(days=7)
 _CACHED_TABLES: Final = 80
 """Tables in the cache: two days of hourly prices and the other tables of one read; about 100 MB."""
@@ -38,43 +39,42 @@ class SnapshotHistory:
         market: of the snapshots.
         at: aware UTC.
         since: start of the history, aware UTC; only each scope's newest snapshot may be older.
-        infos: newest first.
+        newest_infos: the newest snapshot of each kind and scope, newest first.
     """
 
     archive: Archive
     market: MarketName
     at: datetime
     since: datetime
-    infos: tuple[SnapshotInfo, ...]
+    newest_infos: tuple[SnapshotInfo, ...]
 
     @classmethod
     def of(
         cls, archive: Archive, market: MarketName, at: datetime, back: timedelta
     ) -> SnapshotHistory:
-        """List the archive once."""
-        infos = tuple(info for info in archive.infos(market) if info.event_time <= at)
-        return cls(archive, market, at, at - back, infos)
+        """List the newest snapshots once."""
+        return cls(archive, market, at, at - back, tuple(archive.newest(market, at)))
 
     def newest(self, kind: FeedKind) -> list[SnapshotInfo]:
         """The newest snapshot of each scope, oldest first."""
-        by_scope = {info.scope: info for info in reversed(self.infos) if info.kind is kind}
-        return sorted(by_scope.values(), key=lambda info: info.event_time)
+        return [info for info in reversed(self.newest_infos) if info.kind is kind]
 
     def weekly(self, kind: FeedKind) -> list[SnapshotInfo]:
         """The newest snapshot of every week before each scope's newest snapshot.
 
         Advisor buckets cover a month, so snapshots a day apart are nearly the same.
         """
+        infos = self.archive.infos(self.market, kind, self.since, self.at)
         snapshots: list[SnapshotInfo] = []
         for current in self.newest(kind):
             weeks_before = partial(_weeks_between, current)
-            snapshots += _first_of_each(self._earlier(current), weeks_before)
+            snapshots += _first_of_each(_others(infos, current), weeks_before)
         return snapshots
 
     def price_history(
         self, kind: FeedKind, compact: Callable[[pd.DataFrame], pd.DataFrame]
     ) -> pd.DataFrame:
-        """Rows of each scope's newest snapshot, and of one earlier snapshot per span of _SPANS.
+        """Rows of each scope's newest snapshot, and of one earlier snapshot per span of _SPANS_S.
 
         The snapshot with the most rows represents its span: the first one of a home covers a much
         longer time than later ones.
@@ -84,30 +84,20 @@ class SnapshotHistory:
             compact: reduces the rows of the days before yesterday; these are the same until
                 midnight, so the result is cached.
         """
-        yesterday = datetime.combine(self.at.date() - _DAY, time(), tzinfo=UTC)
-        recent_span, settled_span = _SPANS[kind]
+        yesterday = datetime.combine(self.at.date() - _DAY, time(), tzinfo=UTC) - _MICROSECOND
+        recent_span_s, settled_span_s = _SPANS_S[kind]
         recent, settled = self.newest(kind), []
-        for earlier in map(self._earlier, self.newest(kind)):
-            by_size = sorted(earlier, key=lambda info: info.records, reverse=True)
-            recent += _first_of_each([i for i in by_size if i.event_time >= yesterday], recent_span)
-            settled += _first_of_each(
-                [i for i in by_size if i.event_time < yesterday], settled_span
-            )
+        largest = partial(self.archive.largest, self.market, kind)
+        in_recent = largest(max(self.since, yesterday), self.at, recent_span_s)
+        in_settled = largest(self.since, min(self.at, yesterday), settled_span_s)
+        for current in self.newest(kind):
+            recent += _first_of_each(_others(in_recent, current), _span(recent_span_s))
+            settled += _first_of_each(_others(in_settled, current), _span(settled_span_s))
         key = ("settled", kind, *map(_identity, settled))
         history = cache_of(self.archive, _CACHED_TABLES).get_or_build(
             key, lambda: compact(self.rows("price_history", settled))
         )
         return tidy("price_history", pd.concat([history, self.rows("price_history", recent)]))
-
-    def _earlier(self, current: SnapshotInfo) -> list[SnapshotInfo]:
-        return [
-            info
-            for info in self.infos
-            if info.kind is current.kind
-            and info.scope == current.scope
-            and info is not current
-            and info.event_time > self.since
-        ]
 
     def rows(self, table: str, infos: Iterable[SnapshotInfo]) -> pd.DataFrame:
         """Rows of these snapshots as one table; for equal keys the row of the later one."""
@@ -137,7 +127,7 @@ class SnapshotHistory:
         A kind that is read by region has one origin for all regions: without a region's name, and
         with the oldest fetch time.
         """
-        newest = {kind: self.newest(kind) for kind in {info.kind for info in self.infos}}
+        newest = {kind: self.newest(kind) for kind in {info.kind for info in self.newest_infos}}
         return {kind: _origin(infos) for kind, infos in newest.items() if kind in TABLE_OF}
 
 
@@ -168,21 +158,21 @@ def _weeks_between(later: SnapshotInfo, info: SnapshotInfo) -> Hashable:
     return (later.event_time - info.event_time) // _WEEK
 
 
-def _hour(info: SnapshotInfo) -> Hashable:
-    return info.event_time.date(), info.event_time.hour
+def _others(infos: Sequence[SnapshotInfo], current: SnapshotInfo) -> list[SnapshotInfo]:
+    """Those of the same scope."""
+    return [info for info in infos if info.scope == current.scope and info != current]
 
 
-def _day(info: SnapshotInfo) -> Hashable:
-    return info.event_time.date()
+def _span(span_s: int) -> Callable[[SnapshotInfo], Hashable]:
+    return lambda info: info.event_time.timestamp() // span_s
 
 
-def _three_days(info: SnapshotInfo) -> Hashable:
-    return info.event_time.toordinal() // 3
-
-
-_SPANS: Final[Mapping[FeedKind, tuple[Callable[[SnapshotInfo], Hashable], ...]]] = {
-    FeedKind.SPOT_PRICES: (_hour, _day),
-    FeedKind.PRICE_HISTORY: (_three_days, _three_days),
+_HOUR_S: Final = 3600
+_DAY_S: Final = 24 * _HOUR_S
+_SPANS_S: Final[Mapping[FeedKind, tuple[int, int]]] = {
+    FeedKind.SPOT_PRICES: (_HOUR_S, _DAY_S),
+    FeedKind.PRICE_HISTORY: (3 * _DAY_S, 3 * _DAY_S),
 }
-"""Spans since the start of yesterday and before it; one snapshot per span is read. A feed collected
-every ten minutes has 13,000 snapshots in 90 days; one snapshot of EC2's history covers a week."""
+"""Seconds of spans since the start of yesterday and before it; one snapshot per span is read. A
+feed collected every ten minutes has 13,000 snapshots in 90 days; one snapshot of EC2's history
+covers a week."""

@@ -141,18 +141,16 @@ def collect(
 
 def _read(source: FeedSource, market: MarketName, archive: Archive, clock: Clock) -> list[Snapshot]:
     """New snapshots; if the source reports "unchanged", its archived ones, fetched now."""
-    known = [
-        snapshot
-        for kind, scope in source.covers
-        if (snapshot := archive.latest(kind, market, scope)) is not None
-    ]
+    newest = {(info.kind, info.scope): info for info in archive.newest(market)}
+    known = [newest[each] for each in source.covers if each in newest]
     complete = len(known) == len(source.covers)
-    validators = {s.kind: s.validator for s in known if s.validator} if complete else {}
-    fresh = list(source.fetch(validators))
+    validators = {info.kind: info.validator for info in known if info.validator}
+    fresh = list(source.fetch(validators if complete else {}))
     if fresh:
         return fresh
     now = clock.now()
-    return [replace(s, origin=replace(s.origin, fetched_at=now)) for s in known]
+    unchanged = (archive.latest(info.kind, market, info.scope) for info in known)
+    return [replace(s, origin=replace(s.origin, fetched_at=now)) for s in unchanged if s]
 
 
 def _report(source: FeedSource, snapshot: Snapshot, new: bool) -> SourceReport:

@@ -106,11 +106,9 @@ class ArchivedData:
     def of(
         cls, archive: Archive, price_readings: PriceReadings, market: MarketName
     ) -> ArchivedData:
-        """Read from the archive's list of snapshots."""
-        records: dict[FeedKind, int] = {}
-        for info in archive.infos(market):
-            if info.scope == "":
-                records.setdefault(info.kind, info.records)
+        """Read from the archive's newest snapshots."""
+        newest = archive.newest(market)
+        records = {info.kind: info.records for info in newest if info.scope == ""}
         return cls(records, archive, price_readings)
 
 

@@ -54,8 +54,8 @@ class MarketReader:
         """The time for which a market is read: now, or the newest event of a recorded market."""
         if market is not MarketName.RECORDED:
             return self.clock.now()
-        times = [info.event_time for info in self.archive.infos(market)]
-        return max(times, default=self.clock.now())
+        newest = self.archive.newest(market)
+        return newest[0].event_time if newest else self.clock.now()
 
     def read(self) -> MarketData:
         """The active market now.
@@ -101,8 +101,8 @@ class MarketReader:
 
     def collected_age_s(self, market: MarketName) -> float | None:
         """Seconds since a market's prices were last read; None: never."""
-        times = [info.fetched_at for info in self.archive.infos(market)]
-        return (self.clock.now() - max(times)).total_seconds() if times else None
+        last = self.archive.last_fetched_at(market)
+        return None if last is None else (self.clock.now() - last).total_seconds()
 
     def _failed_sources(self) -> list[str]:
         reasons = []

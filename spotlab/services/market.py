@@ -153,11 +153,11 @@ class MarketService(Service):
         return self.lab.mode
 
     def snapshots(self) -> Sequence[SnapshotInfo]:
-        """Snapshots of the active market, newest first. Raises Forbidden."""
+        """Newest snapshot of each feed and region of the active market. Raises Forbidden."""
         self.require(Right.READ)
         archive = self.lab.store.archive
         active = archive.active_market()
-        return archive.infos(active) if active is not None else []
+        return archive.newest(active) if active is not None else []
 
     def collect(
         self,

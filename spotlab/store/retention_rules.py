@@ -3,7 +3,7 @@
 Never deleted: the audit log (its hash chain would break), models and policies with their events,
 workloads, throughputs, switches with their journals (they say what was changed in AWS), accounts,
 instances, users, leases, jobs, alert rules, interruptions and exposure (they cannot be collected
-again), and recorded markets.
+again), how far price histories are read, and recorded markets.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from spotlab.store.tables.market_runs import MarketRunRow, MarketScoreRow
 from spotlab.store.tables.monitoring import AlertRow, ProbeRow, RequestStatsRow
 from spotlab.store.tables.outcomes import OutcomeRow, ShadowDecisionRow
 from spotlab.store.tables.placement import PlacementRow
+from spotlab.store.tables.price_readings import PricePageRow
 
 Setting = Literal["keep_prices_days", "keep_experiments_days", "keep_health_days"]
 
@@ -40,6 +41,8 @@ _MAX_SETTLING_TIME: Final = timedelta(days=32)
 """A younger decision may still get its outcome: buckets are published a month later."""
 _SETTLING_SLACK: Final = timedelta(days=2)
 """Time after its horizon within which a decision gets its outcome."""
+_MAX_INTERRUPTION: Final = timedelta(days=8)
+"""A price reading is resumed for 7 days."""
 _MIN_IDEMPOTENCY: Final = timedelta(days=1)
 """A younger write with an idempotency key may still be repeated."""
 
@@ -132,6 +135,11 @@ def _market_runs(_before: datetime, now: datetime) -> ColumnElement[bool]:
     return and_(col(MarketRunRow.used_at) < now - UNUSED_AFTER, ~used)
 
 
+def _price_pages(before: datetime, now: datetime) -> ColumnElement[bool]:
+    """Pages of a reading that was interrupted so long ago that it begins anew."""
+    return col(PricePageRow.stored_until) < min(before, now - _MAX_INTERRUPTION)
+
+
 def _sweeps(before: datetime, _now: datetime) -> ColumnElement[bool]:
     """Preserves unfinished sweeps, and the newest finished one, which the page opens with."""
     row, later = SweepRow, aliased(SweepRow)
@@ -181,6 +189,7 @@ def _answered_writes(before: datetime, now: datetime) -> ColumnElement[bool]:
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(MarketSnapshotRow, "market snapshots", "keep_prices_days", _snapshots, batch=50),
+    Rule(PricePageRow, "pages of interrupted price readings", "keep_prices_days", _price_pages),
     Rule(
         ExperimentRow,
         "decisions",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -135,6 +136,79 @@ def test_infos_are_newest_first_and_load_no_rows(store: Store) -> None:
     ]
     assert {info.records for info in infos} == {2}
     assert not any("payload" in statement for statement in statements)
+
+
+def test_infos_are_limited_by_kind_and_time(store: Store) -> None:
+    for hours in (0, 1, 2, 3):
+        store.archive.save(taken(f"at {hours}", hours))
+    store.archive.save(taken("advisor", 1, kind=FeedKind.ADVISOR))
+    until = make.NOW + timedelta(hours=2)
+    infos = store.archive.infos(PUBLIC, HISTORY, since=make.NOW, until=until)
+    assert [info.digest for info in infos] == digests([taken("at 2", 2), taken("at 1", 1)])
+
+
+def test_the_newest_of_each_kind_and_scope(store: Store) -> None:
+    for hours in (1, 0, 2):
+        store.archive.save(taken(f"east {hours}", hours))
+    store.archive.save(taken("east again", 2))  # the later of two at the same time
+    store.archive.save(taken("west", -5, scope="us-west-2"))
+    store.archive.save(taken("advisor", 1, kind=FeedKind.ADVISOR, scope=""))
+    store.archive.save(taken("simulated", 9, market=MarketName.SIMULATED))
+
+    def found(at: datetime | None = None) -> list[tuple[str, str, str]]:
+        newest = store.archive.newest(PUBLIC, at)
+        return [(info.kind, info.scope, info.digest) for info in newest]
+
+    def expected(*content: tuple[str, str, str]) -> list[tuple[str, str, str]]:
+        return [(kind, scope, taken(text, 0).digest) for kind, scope, text in content]
+
+    west, advisor = (HISTORY, "us-west-2", "west"), (FeedKind.ADVISOR, "", "advisor")
+    assert found() == expected((HISTORY, "us-east-1", "east again"), advisor, west)
+    assert found(make.NOW) == expected((HISTORY, "us-east-1", "east 0"), west)
+    assert found(make.NOW - timedelta(days=1)) == []
+    assert store.archive.newest(MarketName.ACCOUNT) == []
+
+
+def test_the_two_largest_of_each_scope_and_span(store: Store) -> None:
+    rows = make.snapshot().rows
+    for hours, count in ((0.1, 1), (0.2, 2), (0.3, 2), (0.4, 1), (1.5, 1), (2.5, 2)):
+        taken_at = taken(f"at {hours}", hours - make.NOW.minute / 60, rows=rows.head(count))
+        store.archive.save(taken_at)
+    store.archive.save(taken("west", 0.1, scope="us-west-2"))
+    since, until = make.NOW - timedelta(hours=1), make.NOW + timedelta(hours=1.5)
+    infos = store.archive.largest(PUBLIC, HISTORY, since, until, 3600)
+    east = [info.digest for info in infos if info.scope == "us-east-1"]
+    assert east == digests([taken(f"at {hours}", 0) for hours in (0.3, 0.2, 1.5)])
+    assert [info.scope for info in infos].count("us-west-2") == 1
+
+
+def test_when_a_market_was_last_read(store: Store) -> None:
+    assert store.archive.last_fetched_at(PUBLIC) is None
+    for hours in (1, 3, 2):
+        store.archive.save(taken(f"at {hours}", hours))
+    assert store.archive.last_fetched_at(PUBLIC) == make.NOW + timedelta(hours=3)
+    assert store.archive.last_fetched_at(MarketName.SIMULATED) is None
+
+
+def test_a_longer_history_loads_no_more_rows_for_the_newest(store: Store) -> None:
+    def rows_loaded() -> int:
+        fetched: list[int] = []
+
+        def count(*call: object) -> None:
+            cursor = call[1]
+            fetched.append(len(cursor.fetchall()))  # type: ignore[attr-defined]
+
+        event.listen(store.engine, "after_cursor_execute", count)
+        with suppress(Exception):  # the rows are gone
+            store.archive.newest(PUBLIC)
+        event.remove(store.engine, "after_cursor_execute", count)
+        return fetched[-1]
+
+    store.archive.save(taken("first", 0))
+    before = rows_loaded()
+    for hours in range(1, 30):
+        store.archive.save(taken(f"at {hours}", hours))
+    assert before == rows_loaded() == 1
 
 
 def test_several_collectors_at_once_store_a_feed_once(store: Store) -> None:

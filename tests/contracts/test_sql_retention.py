@@ -22,6 +22,7 @@ from spotlab.store.tables.core import SweepCellRow
 from spotlab.store.tables.jobs import JobRunRow, ProcessRow
 from spotlab.store.tables.monitoring import AlertRow, ProbeRow
 from spotlab.store.tables.outcomes import DriftRow, OutcomeRow, ShadowDecisionRow
+from spotlab.store.tables.price_readings import PricePageRow
 from tests.support import builders as make
 from tests.support.outcomes import outcome, shadow_decision
 
@@ -135,6 +136,21 @@ def test_the_snapshot_in_force_at_the_cut_stays_in_each_scope(store: Store) -> N
     at_the_cut = store.archive.latest(kind, make.snapshot().market, "", ago(180))
     assert at_the_cut is not None
     assert at_the_cut.origin.event_time == ago(190)
+
+
+def test_pages_of_a_reading_that_can_still_be_resumed_stay(store: Store) -> None:
+    for region, days in (("us-east-1", 200), ("us-west-2", 9), ("eu-west-1", 7)):
+        page = PricePageRow(
+            market="account",
+            region=region,
+            number=1,
+            stored_until=ago(days),
+            payload=b"",
+            set_aside=[],
+        )
+        add(store, page)
+    assert sweep(store, "pages of interrupted price readings", 180) == 1
+    assert sweep(store, "pages of interrupted price readings", 1) == 1
 
 
 def test_probes_and_outcomes_keep_the_newest_of_each_state(store: Store) -> None:

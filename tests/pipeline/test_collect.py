@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 
 from spotlab.domain.market import FEED_COLUMNS, FeedKind, MarketName, Provenance, Snapshot
 from spotlab.errors import Cancelled, FeedRefused
-from spotlab.pipeline.collect import ADVISOR_SCRAPER, PRICE_SCRAPER, collect
+from spotlab.pipeline.collect import ADVISOR_SCRAPER, PRICE_SCRAPER, CollectReport, collect
 from spotlab.store import Store, open_store
 from tests.support.market import NOW, StillClock
 
@@ -58,7 +58,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.engine.dispose()
 
 
-def run(store: Store, clock: StillClock, *feeds: ListedFeed) -> object:
+def run(store: Store, clock: StillClock, *feeds: ListedFeed) -> CollectReport:
     return collect(feeds, MarketName.SIMULATED, store.archive, store.health, clock)
 
 
@@ -96,6 +96,49 @@ def test_a_not_modified_answer_keeps_the_rows_and_renews_their_age(store: Store)
     assert kept is not None
     assert kept.origin.fetched_at == NOW + timedelta(minutes=30)
     assert kept.origin.event_time == NOW
+
+
+def test_records_that_were_set_aside_are_counted_and_listed(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    reasons = tuple(f"record {number} has no price." for number in range(30))
+    odd = replace(snapshot(FeedKind.SPOT_PRICES, PRICE_ROWS, NOW), set_aside=reasons)
+    report = run(store, StillClock(), ListedFeed("prices", FeedKind.SPOT_PRICES, [odd]))
+    (source,) = report.sources
+    assert (source.set_aside, source.set_aside_reasons) == (30, reasons[:20])
+    assert "prices: 30 records were set aside. record 0 has no price." in caplog.text
+    assert not report.errors
+
+
+class ResumableFeed(ListedFeed):
+    """Counts how many snapshots were archived when it was told so."""
+
+    store: Store
+    archived_with: int = 0
+
+    def archived(self) -> None:
+        self.archived_with = len(self.store.archive.infos())
+
+
+def test_a_resumable_source_is_told_once_its_snapshots_are_archived(store: Store) -> None:
+    feed = ResumableFeed(
+        "prices", FeedKind.SPOT_PRICES, [snapshot(FeedKind.SPOT_PRICES, PRICE_ROWS, NOW)]
+    )
+    feed.store = store
+    run(store, StillClock(), feed)
+    assert feed.archived_with == 1
+
+
+def test_a_source_that_is_cancelled_ends_the_collection_without_a_failure(store: Store) -> None:
+    turns = [Cancelled("cancelled between two pages")]
+    feeds = [
+        ListedFeed("prices", FeedKind.SPOT_PRICES, [*turns]),
+        ListedFeed("advisor", FeedKind.ADVISOR, [snapshot(FeedKind.ADVISOR, ADVISOR_ROWS, NOW)]),
+    ]
+    with pytest.raises(Cancelled, match="between two pages"):
+        run(store, StillClock(), *feeds)
+    assert store.health.last(PRICE_SCRAPER) is None
+    assert store.archive.infos() == []
 
 
 def test_a_refused_feed_is_reported_and_the_last_good_one_stays(store: Store) -> None:

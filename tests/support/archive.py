@@ -55,7 +55,13 @@ class MemoryArchive:
     def scopes(self, kind: FeedKind, market: MarketName) -> list[str]:
         return sorted({s.scope for s in self.snapshots if (s.kind, s.market) == (kind, market)})
 
-    def infos(self, market: MarketName | None = None) -> list[SnapshotInfo]:
+    def infos(
+        self,
+        market: MarketName | None = None,
+        kind: FeedKind | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[SnapshotInfo]:
         infos = [
             SnapshotInfo(
                 snapshot.kind,
@@ -71,8 +77,31 @@ class MemoryArchive:
             )
             for snapshot in self.snapshots
             if market is None or snapshot.market is market
+            if kind is None or snapshot.kind is kind
+            if since is None or snapshot.origin.event_time > since
+            if until is None or snapshot.origin.event_time <= until
         ]
         return sorted(infos, key=lambda info: info.event_time, reverse=True)
+
+    def newest(self, market: MarketName, at: datetime | None = None) -> list[SnapshotInfo]:
+        infos = reversed(self.infos(market, until=at))
+        newest = {(info.kind, info.scope): info for info in infos}
+        return sorted(newest.values(), key=lambda info: info.event_time, reverse=True)
+
+    def largest(
+        self, market: MarketName, kind: FeedKind, since: datetime, until: datetime, span_s: int
+    ) -> list[SnapshotInfo]:
+        infos = self.infos(market, kind, since, until)
+        by_size = sorted(infos, key=lambda info: info.records, reverse=True)
+        spans: dict[tuple[str, int], list[SnapshotInfo]] = {}
+        for info in by_size:
+            spans.setdefault((info.scope, int(info.event_time.timestamp() // span_s)), []).append(
+                info
+            )
+        return [info for info in by_size if any(info in each[:2] for each in spans.values())]
+
+    def last_fetched_at(self, market: MarketName) -> datetime | None:
+        return max((info.fetched_at for info in self.infos(market)), default=None)
 
     def active_market(self) -> MarketName | None:
         return self._active

@@ -8,7 +8,6 @@ It prints a line of JSON with the rows, their digest, seconds, and peak memory.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from spotlab.aws.prices import SpotPriceHistory
 from spotlab.aws.session import Sessions
+from spotlab.demo.access_keys import BASE_KEY, BASE_SECRET
 from spotlab.domain.market import MarketName
 from spotlab.domain.ports import Account
 from spotlab.store import Store, open_store
@@ -33,8 +33,8 @@ def source(endpoint_url: str, store: Store, at: datetime, days: float) -> SpotPr
     sessions = Sessions(
         clock=clock,
         endpoint_url=endpoint_url,
-        access_key_id="AKIATESTTESTTESTTEST",
-        secret_access_key="testing",
+        access_key_id=BASE_KEY,
+        secret_access_key=BASE_SECRET,
     )
     ec2 = sessions.client("ec2", Account("own", "111111111111"), REGION)
     return SpotPriceHistory(
@@ -64,6 +64,7 @@ def main(endpoint_url: str, url: str, sqlite_path: str, at: str, days: str) -> N
     reader.archived()
     result = {
         "rows": len(snapshot.rows),
+        "records": known.records if (known := store.price_readings.get(MARKET, REGION)) else 0,
         "digest": snapshot.digest,
         "new": new,
         "set_aside": len(snapshot.set_aside),
@@ -76,7 +77,10 @@ def main(endpoint_url: str, url: str, sqlite_path: str, at: str, days: str) -> N
 
 
 def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    """Peak resident memory since the process was started; ru_maxrss includes its parent's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (peak,) = (line for line in lines if line.startswith("VmHWM:"))
+    return int(peak.split()[1]) * 1024 / 1e6
 
 
 if __name__ == "__main__":

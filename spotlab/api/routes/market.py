@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from spotlab.api.operation import AWS_REFUSED, Operation, cacheable
 from spotlab.api.request_state import ServicesDep
 from spotlab.api.views.market import CollectedView, FeedView, MarketView, SourceReportView
-from spotlab.domain.ports import SnapshotInfo, Topic
+from spotlab.domain.ports import Topic
 from spotlab.errors import Cancelled, NotAvailable
 from spotlab.runtime.shutdown import SHUTDOWN
 
@@ -28,9 +28,7 @@ MAX_COLLECT_S: Final = 60.0
 def get_market(services: ServicesDep) -> MarketView:
     """The newest snapshot of each feed; older ones are in the archive."""
     mode, now = services.market.mode(), services.lab.clock.now()
-    newest: dict[tuple[str, str], SnapshotInfo] = {}
-    for info in services.market.snapshots():
-        newest.setdefault((info.kind, info.scope), info)
+    newest = {(info.kind, info.scope): info for info in services.market.snapshots()}
     return MarketView(
         market=mode.market,
         label=mode.label,

@@ -51,6 +51,10 @@ class SourceReportView(View):
     records: int = field("Number of rows.", 1405, "count")
     new: bool = field("Whether the data is new.", True)
     error: str = field("Why reading failed; empty if it did not.", "")
+    set_aside: int = field("Number of records that could not be used.", 0, "count")
+    set_aside_reasons: list[str] = Field(
+        description="Why records could not be used: the first of the reasons."
+    )
 
 
 class CollectedView(View):

@@ -95,8 +95,34 @@ class Archive(Protocol):
         """The scopes that have snapshots, sorted."""
         ...
 
-    def infos(self, market: MarketName | None = None) -> list[SnapshotInfo]:
-        """All snapshots without their rows, newest event_time first."""
+    def infos(
+        self,
+        market: MarketName | None = None,
+        kind: FeedKind | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[SnapshotInfo]:
+        """Snapshots with since < event_time <= until, without their rows, newest first."""
+        ...
+
+    def newest(self, market: MarketName, at: datetime | None = None) -> list[SnapshotInfo]:
+        """The newest snapshot of each kind and scope, at most `at`, newest event_time first."""
+        ...
+
+    def largest(
+        self, market: MarketName, kind: FeedKind, since: datetime, until: datetime, span_s: int
+    ) -> list[SnapshotInfo]:
+        """The two snapshots with the most rows of each scope and span of time, largest first.
+
+        Args:
+            market, kind: of the snapshots.
+            since, until: limits of their event time; since is excluded.
+            span_s: length of a span, seconds; spans are counted from 1970.
+        """
+        ...
+
+    def last_fetched_at(self, market: MarketName) -> datetime | None:
+        """When any feed of a market was last read; None: never."""
         ...
 
     def active_market(self) -> MarketName | None:

@@ -170,7 +170,11 @@ class MarketSnapshotRow(Base, table=True):
     """One snapshot; `payload` holds its rows as Parquet."""
 
     __tablename__ = "market_snapshots"
-    __table_args__ = (UniqueConstraint("kind", "market", "scope", "event_time", "digest"),)
+    __table_args__ = (
+        UniqueConstraint("kind", "market", "scope", "event_time", "digest"),
+        Index(None, "market", "kind", "event_time", "scope", "records"),
+        Index(None, "market", "fetched_at"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     kind: str

@@ -258,7 +258,7 @@ def _decision_explanation(experiment_id: int, _services: Services) -> DecisionEx
 
 
 def snapshots() -> Sequence[SnapshotInfo]:
-    """The snapshots of the active market, newest first."""
+    """The newest snapshot of each feed and region of the active market."""
     return _snapshots(reader())
 
 

@@ -209,12 +209,8 @@ def source_columns(now: datetime) -> dict[str, Column]:
 
 def show_sources(infos: Sequence[SnapshotInfo], now: datetime) -> None:
     """Source and age of all data in use."""
-    newest = {(i.kind, i.scope): i for i in reversed(infos)}
-    frame = source_rows(sorted(newest.values(), key=lambda i: (i.kind, i.scope)))
-    st.caption(
-        f"The newest snapshot of each kind and region; {formatting.count(len(infos), 'snapshot')} "
-        "stored."
-    )
+    frame = source_rows(sorted(infos, key=lambda i: (i.kind, i.scope)))
+    st.caption("The newest snapshot of each kind and region.")
     tables.show(frame, source_columns(now), name="Sources", key="sources", max_rows=12)
 
 

@@ -1,4 +1,4 @@
-"""Price histories that are being read page by page.
+"""Price histories that are being read page by page, and indexes of market snapshots.
 
 Revision r0019, after r0015. Types are spelled out, so that it stays what it was when tables change.
 """
@@ -45,10 +45,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_price_pages")),
     )
     op.create_index(op.f("ix_price_pages_market_region"), "price_pages", ["market", "region"])
+    listed = ["market", "kind", "event_time", "scope", "records"]
+    name = "ix_market_snapshots_market_kind_event_time_scope_records"
+    op.create_index(op.f(name), "market_snapshots", listed)
+    fetched = ["market", "fetched_at"]
+    op.create_index(op.f("ix_market_snapshots_market_fetched_at"), "market_snapshots", fetched)
 
 
 def downgrade() -> None:
     """Back to the revision before."""
+    op.drop_index(op.f("ix_market_snapshots_market_fetched_at"), "market_snapshots")
+    name = "ix_market_snapshots_market_kind_event_time_scope_records"
+    op.drop_index(op.f(name), "market_snapshots")
     op.drop_index(op.f("ix_price_pages_market_region"), table_name="price_pages")
     op.drop_table("price_pages")
     op.drop_table("price_readings")
