@@ -1,0 +1,236 @@
+"""The place a switch would launch into: subnets, spot role, key grants, templates and rights.
+
+Source: Amazon EC2 API Reference, DescribeSubnets and DescribeRouteTables; Amazon EC2 User Guide,
+"Service-linked role for Spot Instance requests" (customer managed keys); AWS KMS API Reference,
+ListGrants and GetKeyPolicy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from spotlab.aws.dry_runs import DryRuns
+from spotlab.aws.launch_sources import read_named_template
+from spotlab.aws.reading import Reading
+from spotlab.aws.session import Sessions
+from spotlab.domain.decision import Lifecycle
+from spotlab.domain.instance_facts import InstanceFacts, LaunchTemplate
+from spotlab.domain.market import Pool
+from spotlab.domain.ports import Account
+from spotlab.domain.target_facts import SPOT_ROLE, RegionFacts, Subnet, choose_subnet
+from spotlab.domain.unknown import Unknown, known
+from spotlab.errors import AwsError
+
+if TYPE_CHECKING:
+    from mypy_boto3_kms import KMSClient
+
+GRANT_OPERATIONS: Final = frozenset(
+    {"CreateGrant", "Decrypt", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"}
+)
+"""What EC2 needs of a customer key to make an encrypted volume from a snapshot."""
+
+
+class TargetRegion:
+    """Reads what a launch in a pool needs; nothing is changed.
+
+    Args:
+        sessions: clients by account and region.
+    """
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    def read(
+        self, account: Account, facts: InstanceFacts, target: Pool, lifecycle: Lifecycle
+    ) -> RegionFacts:
+        """The facts of the target's region for this instance.
+
+        Args:
+            account: of the instance.
+            facts: of the instance.
+            target: pool to launch in.
+            lifecycle: of the replacement.
+        Returns:
+            Facts that could not be read are `Unknown`.
+        """
+        reading = Reading(account)
+        ec2 = self._sessions.client("ec2", account, target.region)
+        spot_role = self._spot_role(reading, account, target.region, lifecycle)
+        if target.region != facts.pool.region:
+            templates = self._templates(reading, ec2, facts)
+            return RegionFacts(target.region, (), spot_role, templates=templates)
+        subnets = self._subnets(reading, ec2, facts.vpc_id)
+        subnet = choose_subnet(facts, target, known(subnets) or ())
+        return RegionFacts(
+            region=target.region,
+            subnets=subnets,
+            spot_role=spot_role,
+            key_grants=self._key_grants(reading, account, facts, lifecycle),
+            rights=DryRuns(ec2, reading).rights(
+                facts, target, lifecycle, subnet.subnet_id if subnet else None
+            ),
+        )
+
+    def _subnets(self, reading: Reading, ec2: Any, vpc_id: str) -> tuple[Subnet, ...] | Unknown:
+        if not vpc_id:
+            return ()
+        of_vpc = [{"Name": "vpc-id", "Values": [vpc_id]}]
+        records = reading.read(
+            "ec2:DescribeSubnets",
+            f"Reading the subnets of {vpc_id}",
+            lambda: [
+                record
+                for page in ec2.get_paginator("describe_subnets").paginate(Filters=of_vpc)
+                for record in page["Subnets"]
+            ],
+        )
+        if isinstance(records, Unknown):
+            return records
+        tables = reading.read(
+            "ec2:DescribeRouteTables",
+            f"Reading the route tables of {vpc_id}",
+            lambda: [
+                record
+                for page in ec2.get_paginator("describe_route_tables").paginate(Filters=of_vpc)
+                for record in page["RouteTables"]
+            ],
+        )
+        table_of = {} if isinstance(tables, Unknown) else _table_of_subnet(tables)
+        main = tables if isinstance(tables, Unknown) else table_of.get("", _NO_TABLE)
+        return tuple(
+            Subnet(
+                subnet_id=record["SubnetId"],
+                zone=record["AvailabilityZone"],
+                free_addresses=record["AvailableIpAddressCount"],
+                public_addresses=record.get("MapPublicIpOnLaunch", False),
+                route_table_id=table_of.get(record["SubnetId"], main),
+            )
+            for record in sorted(records, key=lambda each: str(each["SubnetId"]))
+            if record.get("State", "available") == "available"
+        )
+
+    def _spot_role(
+        self, reading: Reading, account: Account, region: str, lifecycle: Lifecycle
+    ) -> str | Unknown | None:
+        """ARN of the service-linked role; "": it does not exist; None: not needed."""
+        if lifecycle is not Lifecycle.SPOT:
+            return None
+        iam = self._sessions.client("iam", account, region)
+
+        def read() -> str:
+            try:
+                return reading.require(
+                    f"Reading the role {SPOT_ROLE}",
+                    lambda: iam.get_role(RoleName=SPOT_ROLE)["Role"]["Arn"],
+                )
+            except AwsError as exc:
+                if exc.code == "NoSuchEntity":
+                    return ""
+                raise
+
+        return reading.read("iam:GetRole", f"Reading the role {SPOT_ROLE}", read)
+
+    def _key_grants(
+        self, reading: Reading, account: Account, facts: InstanceFacts, lifecycle: Lifecycle
+    ) -> dict[str, bool | Unknown]:
+        """By customer key of the volumes, whether who launches may use it."""
+        keys = sorted(
+            {
+                volume.kms_key
+                for volume in facts.volumes
+                if isinstance(volume.kms_key, str) and volume.kms_key_aws_managed is False
+            }
+        )
+        if not keys:
+            return {}
+        kms = self._sessions.client("kms", account, facts.pool.region)
+        spot = lifecycle is Lifecycle.SPOT
+        role = f"/{SPOT_ROLE}" if spot else account.role_arn
+        return {key: _may_use(reading, kms, key, role, delegated=not spot) for key in keys}
+
+    def _templates(
+        self, reading: Reading, ec2: Any, facts: InstanceFacts
+    ) -> tuple[LaunchTemplate, ...] | Unknown:
+        """The launch template with the same name in another region."""
+        template = known(facts.launch_template)
+        if template is None or not template.name:
+            return ()
+        return read_named_template(ec2, reading, template.name)
+
+
+_NO_TABLE: Final = Unknown("EC2 lists no route table for it.")
+
+
+def _table_of_subnet(tables: Iterable[Any]) -> dict[str, str | Unknown]:
+    """Route table by subnet; that of "" is the VPC's main one."""
+    return {
+        "" if association.get("Main") else association.get("SubnetId", ""): table["RouteTableId"]
+        for table in tables
+        for association in table.get("Associations", [])
+        if association.get("Main") or association.get("SubnetId")
+    }
+
+
+def _may_use(
+    reading: Reading, kms: KMSClient, key: str, role: str, *, delegated: bool
+) -> bool | Unknown:
+    """Whether a role may use a key, by a grant or by the key's policy.
+
+    Args:
+        reading: for unknown facts.
+        kms: client.
+        key: ARN.
+        role: ARN of the role, or its end.
+        delegated: whether the account's IAM policies count, if the key's policy says that they do.
+    """
+    grants = reading.read(
+        "kms:ListGrants",
+        f"Reading the grants of {key}",
+        lambda: [
+            grant
+            for page in kms.get_paginator("list_grants").paginate(KeyId=key)
+            for grant in page["Grants"]
+        ],
+    )
+    if not isinstance(grants, Unknown) and any(
+        grant.get("GranteePrincipal", "").endswith(role)
+        and set(grant.get("Operations", [])) >= GRANT_OPERATIONS
+        for grant in grants
+        if role
+    ):
+        return True
+    policy = reading.read(
+        "kms:GetKeyPolicy",
+        f"Reading the policy of {key}",
+        lambda: kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"],
+    )
+    if isinstance(policy, Unknown):
+        return policy
+    if _policy_allows(policy, role, delegated=delegated):
+        return True
+    return grants if isinstance(grants, Unknown) else False
+
+
+def _policy_allows(text: str, role: str, *, delegated: bool) -> bool:
+    """Whether a key policy lets a role create grants; conditions are taken as met."""
+    try:
+        statements = json.loads(text).get("Statement", [])
+    except (ValueError, AttributeError):
+        return False
+    for statement in statements if isinstance(statements, list) else [statements]:
+        principal = statement.get("Principal", {})
+        named = principal.get("AWS", []) if isinstance(principal, dict) else principal
+        names = [named] if isinstance(named, str) else named
+        actions = statement.get("Action", [])
+        actions = [actions] if isinstance(actions, str) else actions
+        if statement.get("Effect") != "Allow" or not _GRANTING & set(actions):
+            continue
+        for name in names:
+            if (role and name.endswith(role)) or (delegated and name.endswith(":root")):
+                return True
+    return False
+
+
+_GRANTING: Final = {"kms:*", "kms:CreateGrant", "kms:Create*", "*"}
