@@ -223,6 +223,12 @@ class Settings(BaseSettings):
         description="A scheduler without a heartbeat for this long is no longer the leader.",
         json_schema_extra={"unit": "s"},
     )
+    switching: Literal["off", "dry-run", "on"] = Field(
+        default="off",
+        description="How far switches of instances may go: `off`: they are refused; `dry-run`: "
+        "their calls are listed, not made; `on`: they change AWS, where account and instance are "
+        "on too.",
+    )
     metrics_token: SecretStr | None = Field(
         default=None,
         description="Bearer token required by /metrics; empty: an API token with the scope "

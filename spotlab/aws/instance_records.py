@@ -99,6 +99,7 @@ def template_of(
         has_user_data=bool(data.get("UserData")),
         instance_profile=profile.get("Arn") or profile.get("Name") or None,
         security_group_ids=tuple(groups),
+        interface_count=len(interfaces),
         names_spot=data.get("InstanceMarketOptions", {}).get("MarketType") == "spot",
     )
 

@@ -1,17 +1,16 @@
 """The place a switch would launch into: subnets, spot role, key grants, templates and rights.
 
-Source: Amazon EC2 API Reference, DescribeSubnets and DescribeRouteTables; Amazon EC2 User Guide,
-"Service-linked role for Spot Instance requests" (customer managed keys); AWS KMS API Reference,
-ListGrants and GetKeyPolicy.
+Source: Amazon EC2 API Reference, DescribeSubnets and DescribeRouteTables; IAM API Reference,
+GetRole.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from spotlab.aws.dry_runs import DryRuns
+from spotlab.aws.key_access import SPOT_ROLE_END, KeyAccess, customer_keys
 from spotlab.aws.launch_sources import read_named_template
 from spotlab.aws.reading import Reading
 from spotlab.aws.session import Sessions
@@ -22,14 +21,6 @@ from spotlab.domain.ports import Account
 from spotlab.domain.target_facts import SPOT_ROLE, RegionFacts, Subnet, choose_subnet
 from spotlab.domain.unknown import Unknown, known
 from spotlab.errors import AwsError
-
-if TYPE_CHECKING:
-    from mypy_boto3_kms import KMSClient
-
-GRANT_OPERATIONS: Final = frozenset(
-    {"CreateGrant", "Decrypt", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"}
-)
-"""What EC2 needs of a customer key to make an encrypted volume from a snapshot."""
 
 
 class TargetRegion:
@@ -62,12 +53,22 @@ class TargetRegion:
             templates = self._templates(reading, ec2, facts)
             return RegionFacts(target.region, (), spot_role, templates=templates)
         subnets = self._subnets(reading, ec2, facts.vpc_id)
+        same_zone = target.availability_zone == facts.pool.availability_zone
+        keys = customer_keys(facts.volumes)
+        access = KeyAccess(self._sessions.client("kms", account, target.region), reading)
+        launcher = SPOT_ROLE_END if lifecycle is Lifecycle.SPOT else account.role_arn
         subnet = choose_subnet(facts, target, known(subnets) or ())
         return RegionFacts(
             region=target.region,
             subnets=subnets,
             spot_role=spot_role,
-            key_grants=self._key_grants(reading, account, facts, lifecycle),
+            key_grants={key: access.may_use(key, launcher) for key in sorted(keys)},
+            attach_grants={
+                key: access.may_use(key, account.role_arn)
+                for key in sorted(customer_keys(facts.data_volumes))
+            }
+            if same_zone
+            else {},
             rights=DryRuns(ec2, reading).rights(
                 facts, target, lifecycle, subnet.subnet_id if subnet else None
             ),
@@ -132,24 +133,6 @@ class TargetRegion:
 
         return reading.read("iam:GetRole", f"Reading the role {SPOT_ROLE}", read)
 
-    def _key_grants(
-        self, reading: Reading, account: Account, facts: InstanceFacts, lifecycle: Lifecycle
-    ) -> dict[str, bool | Unknown]:
-        """By customer key of the volumes, whether who launches may use it."""
-        keys = sorted(
-            {
-                volume.kms_key
-                for volume in facts.volumes
-                if isinstance(volume.kms_key, str) and volume.kms_key_aws_managed is False
-            }
-        )
-        if not keys:
-            return {}
-        kms = self._sessions.client("kms", account, facts.pool.region)
-        spot = lifecycle is Lifecycle.SPOT
-        role = f"/{SPOT_ROLE}" if spot else account.role_arn
-        return {key: _may_use(reading, kms, key, role, delegated=not spot) for key in keys}
-
     def _templates(
         self, reading: Reading, ec2: Any, facts: InstanceFacts
     ) -> tuple[LaunchTemplate, ...] | Unknown:
@@ -171,66 +154,3 @@ def _table_of_subnet(tables: Iterable[Any]) -> dict[str, str | Unknown]:
         for association in table.get("Associations", [])
         if association.get("Main") or association.get("SubnetId")
     }
-
-
-def _may_use(
-    reading: Reading, kms: KMSClient, key: str, role: str, *, delegated: bool
-) -> bool | Unknown:
-    """Whether a role may use a key, by a grant or by the key's policy.
-
-    Args:
-        reading: for unknown facts.
-        kms: client.
-        key: ARN.
-        role: ARN of the role, or its end.
-        delegated: whether the account's IAM policies count, if the key's policy says that they do.
-    """
-    grants = reading.read(
-        "kms:ListGrants",
-        f"Reading the grants of {key}",
-        lambda: [
-            grant
-            for page in kms.get_paginator("list_grants").paginate(KeyId=key)
-            for grant in page["Grants"]
-        ],
-    )
-    if not isinstance(grants, Unknown) and any(
-        grant.get("GranteePrincipal", "").endswith(role)
-        and set(grant.get("Operations", [])) >= GRANT_OPERATIONS
-        for grant in grants
-        if role
-    ):
-        return True
-    policy = reading.read(
-        "kms:GetKeyPolicy",
-        f"Reading the policy of {key}",
-        lambda: kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"],
-    )
-    if isinstance(policy, Unknown):
-        return policy
-    if _policy_allows(policy, role, delegated=delegated):
-        return True
-    return grants if isinstance(grants, Unknown) else False
-
-
-def _policy_allows(text: str, role: str, *, delegated: bool) -> bool:
-    """Whether a key policy lets a role create grants; conditions are taken as met."""
-    try:
-        statements = json.loads(text).get("Statement", [])
-    except (ValueError, AttributeError):
-        return False
-    for statement in statements if isinstance(statements, list) else [statements]:
-        principal = statement.get("Principal", {})
-        named = principal.get("AWS", []) if isinstance(principal, dict) else principal
-        names = [named] if isinstance(named, str) else named
-        actions = statement.get("Action", [])
-        actions = [actions] if isinstance(actions, str) else actions
-        if statement.get("Effect") != "Allow" or not _GRANTING & set(actions):
-            continue
-        for name in names:
-            if (role and name.endswith(role)) or (delegated and name.endswith(":root")):
-                return True
-    return False
-
-
-_GRANTING: Final = {"kms:*", "kms:CreateGrant", "kms:Create*", "*"}

@@ -41,6 +41,9 @@ class Right(StrEnum):
     DECIDE_POLICIES = "policies:decide"
     CHANGE_ACCOUNTS = "accounts:write"
     CHANGE_USERS = "users:write"
+    REQUEST_SWITCHES = "switches:request"
+    APPROVE_SWITCHES = "switches:approve"
+    STOP_SWITCHES = "switches:stop"
     READ_AUDIT = "audit:read"
     KEEP_DATA = "data:write"
 
@@ -59,6 +62,8 @@ _OPERATOR: Final = _RESEARCHER | {
     Right.RECORD_EVENTS,
     Right.RUN_JOBS,
     Right.CHANGE_ALERTS,
+    Right.REQUEST_SWITCHES,
+    Right.STOP_SWITCHES,
 }
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.DEMO: frozenset({Right.READ}),
@@ -86,6 +91,9 @@ MEANINGS: Final[dict[Right, str]] = {
     Right.DECIDE_POLICIES: "activate policies",
     Right.CHANGE_ACCOUNTS: "add and change AWS accounts",
     Right.CHANGE_USERS: "add and change users",
+    Right.REQUEST_SWITCHES: "plan and request switches of instances",
+    Right.APPROVE_SWITCHES: "approve, reject and resume switches, set their guards, and release a stop",
+    Right.STOP_SWITCHES: "pause and roll back switches, and stop all of them",
     Right.READ_AUDIT: "read the audit log",
     Right.KEEP_DATA: "delete old data, and back up and restore data",
 }

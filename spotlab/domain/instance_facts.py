@@ -156,7 +156,9 @@ class LaunchTemplate:
         has_user_data: whether it has user data.
         instance_profile: name or ARN; None: none.
         security_group_ids: of the version or its first interface.
-        names_spot: whether it has spot market options.
+        interface_count: network interfaces that it describes; with one or more, EC2 accepts a
+            subnet and security groups only as those of an interface.
+        names_spot: whether it has spot market options, which a launch cannot take away.
     """
 
     template_id: str
@@ -168,6 +170,7 @@ class LaunchTemplate:
     has_user_data: bool = False
     instance_profile: str | None = None
     security_group_ids: tuple[str, ...] = ()
+    interface_count: int = 0
     names_spot: bool = False
 
 

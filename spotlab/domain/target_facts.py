@@ -98,6 +98,8 @@ class RegionFacts:
             needed.
         key_grants: by ARN of a customer key: whether the identity that launches (the spot role
             for spot, else SpotLab's role) may use it.
+        attach_grants: by ARN of a customer key of a data volume: whether SpotLab's role may use
+            it, as attaching the volume to another instance needs.
         rights: by IAM action: whether a dry run was allowed.
         templates: launch templates of that region with the name of the instance's; empty: none.
     """
@@ -106,6 +108,7 @@ class RegionFacts:
     subnets: tuple[Subnet, ...] | Unknown
     spot_role: str | Unknown | None
     key_grants: Mapping[str, bool | Unknown] = field(default_factory=dict)
+    attach_grants: Mapping[str, bool | Unknown] = field(default_factory=dict)
     rights: Mapping[str, bool | Unknown] = field(default_factory=dict)
     templates: tuple[LaunchTemplate, ...] | Unknown = ()
 

@@ -22,6 +22,7 @@ _MARKER_QUERIES: Final = {
     "runs": "SELECT max(id) FROM job_runs",
     "run": "SELECT state FROM job_runs ORDER BY id DESC LIMIT 1",
     "alerts": "SELECT max(id) FROM alerts",
+    "switch_journal": "SELECT max(id) FROM switch_journal",
 }
 _MARKERS_OF_TOPIC: Final[dict[Topic, tuple[str, ...]]] = {
     Topic.EXPERIMENTS: ("experiments",),
@@ -33,6 +34,7 @@ _MARKERS_OF_TOPIC: Final[dict[Topic, tuple[str, ...]]] = {
     Topic.JOBS: ("runs", "run", "changes"),
     Topic.ALERTS: ("alerts", "changes"),
     Topic.SESSIONS: ("changes",),
+    Topic.SWITCHES: ("switch_journal", "changes"),
 }
 _QUERY: Final = text(
     "SELECT " + ", ".join(f"({query}) AS {name}" for name, query in _MARKER_QUERIES.items())

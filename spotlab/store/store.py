@@ -37,6 +37,7 @@ from spotlab.store.registry import SqlModelRegistry
 from spotlab.store.request_stats import SqlRequestStats
 from spotlab.store.sessions import SqlSessions
 from spotlab.store.sign_ins import SqlSignIns
+from spotlab.store.switch_guards import SqlSwitchGuards
 from spotlab.store.switches import SqlSwitches
 from spotlab.store.throughputs import SqlThroughputs
 from spotlab.store.tokens import SqlTokens
@@ -81,6 +82,7 @@ class Store:
     throughputs: SqlThroughputs
     policies: SqlPolicies
     switches: SqlSwitches
+    switch_guards: SqlSwitchGuards
     launch_allowances: SqlLaunchAllowances
 
     @classmethod
@@ -118,6 +120,7 @@ class Store:
             throughputs=SqlThroughputs(engine),
             policies=SqlPolicies(engine),
             switches=SqlSwitches(engine),
+            switch_guards=SqlSwitchGuards(engine),
             launch_allowances=SqlLaunchAllowances(engine),
         )
 

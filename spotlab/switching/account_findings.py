@@ -24,10 +24,10 @@ def account_findings(case: SwitchCase, strategy: Strategy) -> Iterator[Finding]:
     yield from _placement(case)
     yield from _spot_request(case)
     yield from _special(case)
-    if not case.same_region:
-        yield from _other_region(case)
-        return
     yield from _spot_role(case)
+    if not case.same_region:
+        yield from _other_region(case, strategy)
+        return
     yield from _rights(case, strategy)
 
 
@@ -153,16 +153,20 @@ def _special(case: SwitchCase) -> Iterator[Finding]:
         )
 
 
-def _other_region(case: SwitchCase) -> Iterator[Finding]:
+def _other_region(case: SwitchCase, strategy: Strategy) -> Iterator[Finding]:
     source, target = case.facts.pool.region, case.target.region
     templates = case.region.templates
     if isinstance(templates, Unknown):
         return  # among the unknown facts
-    if not templates:
+    if not templates or strategy is not Strategy.FROM_TEMPLATE:
         yield Finding(
             "other-region",
-            f"SpotLab does not copy images to other regions, and {target} has no launch template "
-            "with the name of the instance's.",
+            "SpotLab does not copy images to other regions"
+            + (
+                f"; a launch template in {target} can be used instead."
+                if templates
+                else f", and {target} has no launch template with the name of the instance's."
+            ),
             f"Copy the image to {target} (aws ec2 copy-image --source-region {source} --region "
             f"{target} …) and make a launch template there with the same name; or choose a pool "
             f"in {source}.",

@@ -13,7 +13,7 @@ from spotlab.domain.instance_facts import Owner, OwnerKind
 from spotlab.domain.switch_plan import Finding
 from spotlab.domain.unknown import known
 from spotlab.switching.case import SwitchCase
-from spotlab.switching.group_overrides import snippets_for
+from spotlab.switching.group_overrides import snippets_for, zones
 
 _PRECEDENCE: Final = (
     OwnerKind.KARPENTER,
@@ -64,13 +64,21 @@ def group_findings(case: SwitchCase) -> Iterator[Finding]:
         code=_CODES[first.kind],
         text=f"The instance is owned by {_names([first])}{also}, which would replace it or count "
         "the replacement as missing.",
-        remedy=_REMEDIES[first.kind],
+        remedy=_REMEDIES[first.kind] + _zones(case, first.kind),
         snippets=snippets_for(
             first,
             case.candidates or [case.target],
             template.template_id if template else None,
         ),
     )
+
+
+def _zones(case: SwitchCase, kind: OwnerKind) -> str:
+    """For a group whose zones are those of its subnets: which it needs."""
+    needed = zones(case.candidates)
+    if not needed or kind not in (OwnerKind.AUTO_SCALING_GROUP, OwnerKind.EKS):
+        return ""
+    return f" Its subnets should cover {', '.join(needed)}."
 
 
 def _names(owners: list[Owner]) -> str:

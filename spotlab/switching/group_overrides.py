@@ -17,6 +17,7 @@ from spotlab.domain.switch_plan import Snippet
 
 MAX_TYPES: Final = 40
 """Types that a mixed instances policy may list."""
+MAX_TYPES_OF_NODE_GROUP: Final = 20
 _STRATEGY: Final = "price-capacity-optimized"
 _TEMPLATE: Final = "YOUR-LAUNCH-TEMPLATE"
 
@@ -114,6 +115,7 @@ mixed_instances_policy {{
 
 def _eks(owner: Owner, types: Sequence[str]) -> tuple[Snippet, ...]:
     name = owner.name if owner.tag == "eks:cluster-name" else "YOUR-CLUSTER"
+    types = types[:MAX_TYPES_OF_NODE_GROUP]
     request = {
         "clusterName": name,
         "nodegroupName": "YOUR-NODE-GROUP-spot",
@@ -192,8 +194,8 @@ def _json(value: object) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A string of JSON, HCL and YAML; `${` starts a template in HCL."""
-    return json.dumps(text).replace("${", "$${")
+    """A string of JSON, HCL and YAML; `${` and `%{` start a template in HCL."""
+    return json.dumps(text).replace("${", "$${").replace("%{", "%%{")
 
 
 def _outdented(text: str) -> str:

@@ -95,7 +95,9 @@ def _drivers(
             "image-without-ena",
             f"{target.instance_type} needs ENA, and {image.image_id} is not marked as supporting "
             f"it{reason}.",
-            "Install the ENA driver, stop the instance, run aws ec2 modify-instance-attribute "
+            f"Grant {image.ena.permission} to SpotLab's role."
+            if isinstance(image.ena, Unknown) and image.ena.permission
+            else "Install the ENA driver, stop the instance, run aws ec2 modify-instance-attribute "
             f"--instance-id {case.facts.instance_id} --ena-support, and start it.",
         )
     runs_nvme = same_image and source.ebs_nvme == _REQUIRED

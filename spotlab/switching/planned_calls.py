@@ -73,7 +73,7 @@ def _image(case: SwitchCase, strategy: Strategy, moved: list[str]) -> Iterator[C
 
 
 def _launch(case: SwitchCase, strategy: Strategy) -> Iterator[Call]:
-    facts, template = case.facts, case.template
+    template = case.template
     request: dict[str, Any] = {"InstanceType": case.target.instance_type}
     if strategy is Strategy.FROM_TEMPLATE and template is not None:
         request["LaunchTemplate"] = {
@@ -83,13 +83,7 @@ def _launch(case: SwitchCase, strategy: Strategy) -> Iterator[Call]:
     else:
         request["ImageId"] = IMAGE
         request |= _settings(case)
-    if case.subnet is not None:
-        request["SubnetId"] = case.subnet.subnet_id
-    elif case.target.availability_zone:
-        request["Placement"] = {"AvailabilityZone": case.target.availability_zone}
-    primary = facts.primary_interface
-    if case.same_region and primary is not None and primary.security_group_ids:
-        request["SecurityGroupIds"] = [*primary.security_group_ids]
+    request |= _place(case, strategy)
     if case.lifecycle is Lifecycle.SPOT:
         request["InstanceMarketOptions"] = {
             "MarketType": "spot",
@@ -101,6 +95,27 @@ def _launch(case: SwitchCase, strategy: Strategy) -> Iterator[Call]:
         }
     text = f"Launch a {case.lifecycle.value} {case.target.label}."
     yield Call("launch", "ec2:RunInstances", request, text)
+
+
+def _place(case: SwitchCase, strategy: Strategy) -> dict[str, Any]:
+    """Subnet and security groups; a template with interfaces takes them only as an interface's."""
+    primary, template = case.facts.primary_interface, case.template
+    subnet = {"SubnetId": case.subnet.subnet_id} if case.subnet is not None else {}
+    groups = [*primary.security_group_ids] if case.same_region and primary is not None else []
+    from_template = strategy is Strategy.FROM_TEMPLATE and template is not None
+    if from_template and template is not None and template.interface_count:
+        interface: dict[str, Any] = {"DeviceIndex": 0, **subnet}
+        return {"NetworkInterfaces": [interface | ({"Groups": groups} if groups else {})]}
+    placement = {}
+    if not subnet and case.target.availability_zone:
+        placement["AvailabilityZone"] = case.target.availability_zone
+    if not from_template and case.facts.placement.group_name:
+        placement["GroupName"] = case.facts.placement.group_name
+    return {
+        **subnet,
+        **({"Placement": placement} if placement else {}),
+        **({"SecurityGroupIds": groups} if groups else {}),
+    }
 
 
 def _settings(case: SwitchCase) -> dict[str, Any]:
@@ -122,8 +137,9 @@ def _settings(case: SwitchCase) -> dict[str, Any]:
         }
     if facts.detailed_monitoring:
         request["Monitoring"] = {"Enabled": True}
-    if facts.placement.group_name:
-        request["Placement"] = {"GroupName": facts.placement.group_name}
+    credits_, target = known(facts.credit_specification), known(case.target_type)
+    if credits_ and target is not None and target.burstable:
+        request["CreditSpecification"] = {"CpuCredits": credits_}
     return request
 
 

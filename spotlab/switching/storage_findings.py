@@ -34,6 +34,13 @@ def storage_findings(case: SwitchCase, strategy: Strategy) -> Iterator[Finding]:
     """What forbids the switch because of storage, or needs a person's word."""
     yield from _instance_store(case)
     if strategy.in_place:
+        yield Finding(
+            "stop",
+            "The instance is away while it stops and starts, and stays stopped if EC2 has no "
+            "capacity for the new type; then it is started with its old type.",
+            "Confirm the interruption.",
+            question=True,
+        )
         return
     if case.facts.root_device_type != "ebs" and strategy.makes_image:
         yield Finding(
@@ -154,17 +161,65 @@ def _root(case: SwitchCase, strategy: Strategy) -> Iterator[Finding]:
             "Launch from an image of the instance, or confirm that nothing on it is needed.",
             question=True,
         )
-    if strategy is Strategy.FROM_TEMPLATE and (case.template is None or not case.template.image):
+    if strategy is Strategy.FROM_TEMPLATE:
+        yield from _template(case)
+
+
+def _template(case: SwitchCase) -> Iterator[Finding]:
+    template = case.template
+    if template is None or template.image is None:
+        if case.same_region:
+            yield Finding(
+                "no-launch-template",
+                "No launch template of the instance that names an image is known.",
+                "Launch from an image of the instance.",
+            )
+        return
+    name = f"Launch template {template.template_id}, version {template.version},"
+    if template.names_spot and case.lifecycle is Lifecycle.ON_DEMAND:
         yield Finding(
-            "no-launch-template",
-            "The instance has no launch template that names an image.",
-            "Launch from an image of the instance.",
+            "template-names-spot",
+            f"{name} has spot options, which a launch cannot take away: the replacement would not "
+            "be on-demand.",
+            "Launch from an image, or make a version without spot options.",
+        )
+    image = template.image
+    if isinstance(image.exists, Unknown):
+        yield Finding(
+            "unknown-template-image",
+            f"The image of {name.removesuffix(',')} is not known: {image.exists.reason}",
+            f"Grant {image.exists.permission} to SpotLab's role."
+            if image.exists.permission
+            else "Check its architecture, boot mode and drivers for the target type; then confirm.",
+            question=not image.exists.permission,
+        )
+    elif not image.exists:
+        yield Finding(
+            "template-image-missing",
+            f"{name} names image {image.image_id}, which does not exist now.",
+            "Launch from an image of the instance, or make a version with an image that exists.",
+        )
+    if case.same_region and template.interface_count > 1:
+        yield Finding(
+            "template-interfaces",
+            f"{name} describes {template.interface_count} network interfaces.",
+            "Make a version with one interface.",
         )
 
 
 def _keys(case: SwitchCase) -> Iterator[Finding]:
     spot = case.lifecycle is Lifecycle.SPOT
     who = f"The role {SPOT_ROLE}" if spot else "SpotLab's role"
+    for key, allowed in sorted(case.region.attach_grants.items()):
+        if allowed is not True and case.region.key_grants.get(key) is True:
+            reason = f": {allowed.reason}" if isinstance(allowed, Unknown) else "."
+            yield Finding(
+                "kms-key-of-moved-volume",
+                f"SpotLab's role may not use the key {key}, as attaching its volume to the new "
+                f"instance needs{reason}",
+                "Create a grant on the key; only an administrator of the key can.",
+                snippets=(_grant(key, ""),),
+            )
     for key, allowed in sorted(case.region.key_grants.items()):
         if isinstance(allowed, Unknown):
             yield Finding(

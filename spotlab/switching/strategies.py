@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spotlab.domain.decision import Lifecycle
 from spotlab.domain.switch_plan import Strategy
 from spotlab.switching.case import SwitchCase
 
@@ -48,6 +49,8 @@ def _template_reason(case: SwitchCase) -> str:
     template = case.template
     if template is None or template.image is None or not case.stateless:
         return ""
+    if template.names_spot and case.lifecycle is Lifecycle.ON_DEMAND:
+        return ""
     if volumes_lost_with_template(case):
         return ""
     return (
@@ -74,6 +77,8 @@ def _no_template(case: SwitchCase) -> str:
         return "no launch template of the instance is known."
     if case.template.image is None:
         return f"launch template {case.template.template_id} names no image."
+    if case.template.names_spot and case.lifecycle is Lifecycle.ON_DEMAND:
+        return "its launch template can only launch spot instances."
     if not case.stateless:
         return "a launch from its template would lose what is on the root volume."
     return "a launch from its template would lose data volumes."

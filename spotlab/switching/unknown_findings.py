@@ -26,7 +26,6 @@ _DESCRIPTIONS: Final = {
     "stop_protection": "stop protection",
     "placement.group_strategy": "the strategy of its placement group",
     "spot_request.persistent": "whether its spot request is persistent",
-    "spot_request.valid": "the state of its spot request",
     "launch_template": "its launch template",
     "shutdown_behavior": "what a shutdown from within does",
     "credit_specification": "its CPU credit specification",

@@ -18,6 +18,7 @@ class Topic(StrEnum):
     JOBS = "jobs"
     ALERTS = "alerts"
     SESSIONS = "sessions"
+    SWITCHES = "switches"
 
 
 class Bus(Protocol):
