@@ -158,7 +158,8 @@ class Progress:
         elapsed_s: seconds that drivers have spent in each step, and in "rollback".
         terminate_begun: the termination of the instance was journalled: no way back.
         rollback_why: why the switch is rolled back, one sentence; "".
-        failures: consecutive failures of an action that is final in the end, by action.
+        failures: consecutive failures of an action, by action; after a few it is given up.
+        unclear: calls whose outcome is not known: their effect may appear minutes later.
     """
 
     plan: MovePlan | None = None
@@ -169,6 +170,7 @@ class Progress:
     terminate_begun: bool = False
     rollback_why: str = ""
     failures: Mapping[str, int] = field(default_factory=dict)
+    unclear: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

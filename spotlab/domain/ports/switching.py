@@ -38,6 +38,7 @@ class InstanceView:
         volumes: attached.
         root_device: such as "/dev/xvda".
         launched_at: aware UTC; None: unknown.
+        client_token: of the launch; "".
     """
 
     instance_id: str
@@ -55,6 +56,7 @@ class InstanceView:
     volumes: tuple[AttachedVolume, ...] = ()
     root_device: str = ""
     launched_at: datetime | None = None
+    client_token: str = ""
 
     @property
     def gone(self) -> bool:
@@ -229,4 +231,8 @@ class SwitchingPort(Protocol):
 
     def delete_snapshot(self, snapshot_id: str) -> None:
         """Delete a snapshot."""
+        ...
+
+    def delete_volume(self, volume_id: str) -> None:
+        """Delete a volume that is attached to nothing."""
         ...

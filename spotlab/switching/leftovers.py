@@ -1,0 +1,90 @@
+"""What a switch leaves behind unless it is removed: by SpotLab's tags only."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from spotlab.domain.ports.switching import OwnResource
+from spotlab.domain.switches import OWN_TAGS, Phase
+from spotlab.switching.actions import ensure
+from spotlab.switching.images import delete_image
+from spotlab.switching.launches import retire
+from spotlab.switching.signals import Wait
+from spotlab.switching.stage import Stage
+
+QUIET_S: Final = 180.0
+"""How long effects of calls without an answer are looked for before a switch is finished."""
+
+
+def remove(stage: Stage, keep: str = "") -> None:
+    """Remove everything that this switch has made, and its tags from what is kept.
+
+    Args:
+        stage: the switch.
+        keep: the instance that stays; "": none.
+    Raises:
+        Wait: something is still there, or may still appear.
+    """
+    switch_id = stage.execution.switch.switch_id
+    for attempt in stage.execution.progress.attempts:
+        if attempt.sent and attempt.instance_id != keep:
+            retire(stage, attempt)
+    for view in stage.aws.launched(switch_id):
+        if view.instance_id != keep and not view.gone:
+            stage.end_instance(view)
+    delete_image(stage)
+    found = list(stage.aws.own(switch_id))
+    kept = _kept(stage, found, keep)
+    for resource in found:
+        if resource.kind == "volume" and resource.resource_id not in kept:
+            _delete_volume(stage, resource)
+    if stage.execution.progress.unclear:
+        why = "looking for effects of calls whose answers were lost"
+        stage.execution.wait_at_most("quiet", QUIET_S, why)
+    if kept:
+        _remove_tags(stage, sorted(kept))
+    left = [each.resource_id for each in stage.aws.own(switch_id)]
+    if left:
+        raise Wait(f"still there: {', '.join(sorted(left))}")
+
+
+def _kept(stage: Stage, found: list[OwnResource], keep: str) -> set[str]:
+    """The kept instance, its volumes and its spot request, as far as they carry the tag."""
+    view = stage.look(keep) if keep else None
+    if view is None:
+        return set()
+    ids = {keep, view.spot_request_id, *(each.volume_id for each in view.volumes)}
+    return {each.resource_id for each in found} & ids
+
+
+def _remove_tags(stage: Stage, resource_ids: list[str]) -> None:
+    def done() -> bool:
+        left = {each.resource_id for each in stage.aws.own(stage.execution.switch.switch_id)}
+        return not left & set(resource_ids)
+
+    ensure(
+        stage.execution,
+        "remove SpotLab's tags",
+        done,
+        lambda: stage.aws.remove_tags(resource_ids, OWN_TAGS),
+        detail={"from": resource_ids},
+    )
+
+
+def _delete_volume(stage: Stage, resource: OwnResource) -> None:
+    name = resource.resource_id
+
+    def gone() -> bool:
+        view = stage.aws.volume(name)
+        if view is not None and view.state not in ("available", "error"):
+            raise Wait(f"{name} is {view.state}")
+        return view is None
+
+    ensure(
+        stage.execution,
+        f"delete the volume {name}",
+        gone,
+        lambda: stage.aws.delete_volume(name),
+        phase=Phase.UNDONE,
+        missing_is_done=True,
+    )

@@ -1,0 +1,46 @@
+"""Rolling a switch back: everything returns to the instance, and what was made is removed."""
+
+from __future__ import annotations
+
+from spotlab.domain.switch_plan import Strategy
+from spotlab.domain.switches import AttemptState
+from spotlab.switching import leftovers
+from spotlab.switching.moves import move_back
+from spotlab.switching.stage import Stage
+from spotlab.switching.stop_start import restore_type
+
+
+class OldIsGone(Exception):
+    """The instance has ended, so that there is nothing to go back to.
+
+    Args:
+        replacement_runs: whether a replacement still does.
+    """
+
+    def __init__(self, *, replacement_runs: bool) -> None:
+        super().__init__("the instance has ended")
+        self.replacement_runs = replacement_runs
+
+
+def roll_back(stage: Stage) -> None:
+    """Undo what was done. Raises Wait until all is undone, and OldIsGone if AWS took the instance.
+
+    The replacement is terminated last, when the instance has everything again.
+    """
+    if stage.execution.switch.strategy is Strategy.STOP_START:
+        restore_type(stage)
+        return
+    launched = [each for each in stage.execution.progress.attempts if each.instance_id]
+    if not stage.old_is_alive():
+        raise OldIsGone(replacement_runs=_runs(stage))
+    for attempt in launched:
+        move_back(stage, attempt.instance_id)
+    leftovers.remove(stage)
+
+
+def _runs(stage: Stage) -> bool:
+    attempt = stage.execution.attempt
+    if attempt is None or attempt.state is not AttemptState.LAUNCHED:
+        return False
+    view = stage.look(attempt.instance_id)
+    return view is not None and not view.gone
