@@ -59,11 +59,11 @@ def show(instance_id: str, now: datetime) -> None:
 
 
 def _discover(instance_id: str) -> None:
-    services = session.services().switches
+    services = session.services().instances
 
     def work(tell: background_tasks.Progress, _stopped: object) -> InstanceFacts:
         tell("reading the instance, its volumes, addresses and target groups", 0.3)
-        return services.facts(instance_id)
+        return services.discover(instance_id)
 
     background_tasks.begin(SLOT, "Discovering", work)
 

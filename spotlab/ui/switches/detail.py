@@ -18,6 +18,24 @@ TABLE = "switches"
 PARAMETER = "switch"
 
 
+def opened(switches: Sequence[Switch]) -> tuple[list[Switch], Switch | None]:
+    """The rows of the table, and the switch whose details are open; the URL names it.
+
+    Of an instance in the URL, only its switches are shown.
+    """
+    instance = st.query_params.get("instance")
+    shown = [
+        each
+        for each in switches
+        if not instance
+        or instance in (each.instance_id, each.got.instance_id if each.got else None)
+    ]
+    ids = [each.switch_id for each in shown]
+    open_row.follow_rows(TABLE, ids)
+    found = open_row.open_id(TABLE, ids, PARAMETER)
+    return shown, next((each for each in switches if each.switch_id == found), None)
+
+
 def show(switch: Switch, journal: Sequence[JournalEntry], now: datetime) -> None:
     """The details of the open switch, with the actions that its state allows."""
     open_row.show_header(switch.name or switch.instance_id, TABLE, PARAMETER)

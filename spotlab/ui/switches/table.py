@@ -14,6 +14,7 @@ from spotlab.ui.common import formatting
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
 
+MAX_ROWS: Final = 200
 NOT_KNOWN: Final = "not known yet"
 _MARKS: Final = {
     SwitchState.REQUESTED: "◆",
