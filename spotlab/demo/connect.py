@@ -15,7 +15,7 @@ from typing import Final
 
 from spotlab.demo.access_keys import BASE_KEY, BASE_SECRET
 from spotlab.demo.endpoint import LOOPBACK, read_ready, ready_file, server_name
-from spotlab.demo.world import accounts
+from spotlab.demo.world import EVENTS_QUEUE, accounts
 from spotlab.domain.ports import Account
 from spotlab.errors import NotAvailable
 from spotlab.processes import Helper, Membership, join
@@ -30,12 +30,13 @@ class EmulatedAws:
     """A running emulated AWS.
 
     Args:
-        endpoint_url: of EC2, STS and the Price List API.
+        endpoint_url: of EC2 and the other services.
         advisor_url, spot_prices_url: of the simulated market's feeds.
         on_demand_url: contains {location} for the region's location name.
         accounts: the emulated accounts.
         access_key_id, secret_access_key: may assume the accounts' roles.
         membership: keeps the server running.
+        events_queue: name of the queue of EC2's events in each region of each account.
     """
 
     endpoint_url: str
@@ -46,6 +47,7 @@ class EmulatedAws:
     access_key_id: str
     secret_access_key: str
     membership: Membership
+    events_queue: str = EVENTS_QUEUE
 
     def ensure_running(self) -> None:
         """Restart the server at the same address if it has died.

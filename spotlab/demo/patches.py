@@ -13,19 +13,30 @@ from typing import Any, Final
 
 from moto import settings
 from moto.core import errors
-from moto.ec2.models import ec2_backends
+from moto.ec2 import utils as ec2_utils
 from moto.ec2.responses import EC2Response
-from moto.iam.models import iam_backends
 from moto.moto_server import werkzeug_app
 from moto.sts.exceptions import STSClientError
-from moto.sts.models import STSBackend, sts_backends
+from moto.sts.models import STSBackend
 
+from spotlab.demo.account_services import (
+    add_account_services,
+    clear_backends,
+    patch_role_names,
+)
+from spotlab.demo.block_devices import patch_block_devices
+from spotlab.demo.ec2_addresses import patch_addresses
 from spotlab.demo.ec2_catalogue import patch_catalogue
 from spotlab.demo.ec2_history import price_history
-from spotlab.demo.ec2_lifecycle import patch_lifecycle
+from spotlab.demo.ec2_images import patch_images
+from spotlab.demo.ec2_launch import patch_launches
 from spotlab.demo.ec2_placement import placement_scores
+from spotlab.demo.event_bus import patch_event_bus
 from spotlab.demo.fleet import seed_fleet
+from spotlab.demo.instance_states import patch_instance_states
 from spotlab.demo.patcher import Patches
+from spotlab.demo.spot_requests import patch_spot_requests
+from spotlab.demo.target_health import patch_target_health
 from spotlab.demo.world import BASE_ACCOUNT_ID, World
 from spotlab.errors import NotAvailable
 
@@ -57,25 +68,34 @@ def emulated(world: World) -> Iterator[None]:
         patches.attribute(settings, "ENABLE_AMI_VALIDATION", True)
         patches.attribute(settings, "ec2_load_default_amis", lambda: False)
         patch_catalogue(patches)
-        stack.callback(_clear_backends)
-        _clear_backends()
+        patch_role_names(patches)
+        patch_event_bus(patches)
+        stack.callback(clear_backends)
+        clear_backends()
         seed_fleet(world)
-        _register_access_keys(world)
+        add_account_services(world)
         # after the fleet, whose instances are running already
-        patch_lifecycle(patches, world)
+        _patch_filters(patches)
+        patch_block_devices(patches, world)
+        patch_launches(patches, world)
+        patch_instance_states(patches, world)
+        patch_spot_requests(patches)
+        patch_images(patches, world)
+        patch_addresses(patches)
+        patch_target_health(patches, world)
         yield
 
 
-def _clear_backends() -> None:
-    """Drop all backends; moto's own reset would create them again."""
-    for backends in (ec2_backends, iam_backends, sts_backends):
-        backends.clear()
-
-
-def _register_access_keys(world: World) -> None:
-    for account in world.accounts:
-        iam = iam_backends[account.account_id]["aws"]
-        iam.access_keys[account.access_key_id] = iam.create_temp_access_key()
+def _patch_filters(patches: Patches) -> None:
+    """Add filters of DescribeInstances that moto lacks."""
+    for name, attribute in (
+        ("client-token", "client_token"),
+        ("instance-lifecycle", "lifecycle"),
+        # moto compares the zone's name with the placement object
+        ("availability-zone", "placement.zone"),
+        ("spot-instance-request-id", "spot_instance_request_id"),
+    ):
+        patches.item(ec2_utils.filter_dict_attribute_mapping, name, attribute)
 
 
 def _assume_role(world: World) -> Callable[..., Any]:

@@ -1,6 +1,7 @@
 """The emulated AWS as one HTTP server on loopback: moto, the feeds, the price list.
 
-python -m spotlab.demo.server --home HOME --seed N [--at ISO]
+python -m spotlab.demo.server --home HOME --seed N [--at ISO] [--delays realistic]
+                              [--price-history ARCHIVE]
 """
 
 from __future__ import annotations
@@ -12,104 +13,24 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.exceptions import HTTPException, NotFound
-from werkzeug.routing import Map, Rule
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
-from werkzeug.wrappers import Request, Response
 
-from spotlab.demo import feeds, pricing
-from spotlab.demo.access_keys import BASE_KEY, signature_of, unknown_key_response
-from spotlab.demo.catalogue import REGIONS
+from spotlab.demo.application import Application
+from spotlab.demo.delays import DELAYS, FAST, Delays
 from spotlab.demo.endpoint import LOOPBACK, read_ready, ready_file
 from spotlab.demo.patches import emulated
+from spotlab.demo.recorded_history import RecordedHistory
 from spotlab.demo.world import Clock, World
 from spotlab.errors import InvalidInput, SpotlabError
 
-_ROUTES: Final = Map(
-    [
-        Rule("/healthz", endpoint="healthz"),
-        Rule("/feeds/advisor.json", endpoint="advisor"),
-        Rule("/feeds/spot.json", endpoint="spot_prices"),
-        Rule("/feeds/on-demand/<location>/Linux/index.json", endpoint="on_demand"),
-    ]
-)
 _POLL_S: Final = 0.05
-StartResponse = Callable[..., Any]
-
-
-class Application:
-    """WSGI application that dispatches requests to the feeds, the price list or moto.
-
-    EC2, STS and the price list are at "/"; nothing else of moto is accessible.
-
-    Args:
-        world: the emulated AWS.
-    """
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._keys = {BASE_KEY, *(account.access_key_id for account in world.accounts)}
-        self._moto = DomainDispatcherApplication(create_backend_app)
-
-    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        path = environ.get("PATH_INFO", "")
-        # with this header, moto would act as another account
-        environ.pop("HTTP_X_MOTO_ACCOUNT_ID", None)
-        key, service = signature_of(environ)
-        if path != "/":
-            response = self._serve_own(environ)
-        elif key not in self._keys:
-            response = unknown_key_response(service)
-        elif environ.get("HTTP_X_AMZ_TARGET") == pricing.TARGET:
-            response = _get_products(Request(environ))
-        else:
-            return self._moto(environ, start_response)  # type: ignore[no-any-return]
-        return response(environ, start_response)
-
-    def _serve_own(self, environ: dict[str, Any]) -> Response:
-        try:
-            endpoint, values = _ROUTES.bind_to_environ(environ).match()
-            if endpoint == "healthz":
-                return Response(json.dumps(self._health()), mimetype="application/json")
-            document = self._document(endpoint, **values)
-        except HTTPException as exc:
-            return Response(f"{exc.description}\n", exc.code, mimetype="text/plain")
-        response = Response(document.body, mimetype="application/json")
-        response.set_etag(document.etag)
-        response.last_modified = document.last_modified
-        return response.make_conditional(environ)
-
-    def _health(self) -> dict[str, int | str]:
-        return {"status": "ok", "pid": os.getpid(), "seed": self._world.market.seed}
-
-    def _document(self, endpoint: str, location: str = "") -> feeds.Document:
-        now = self._world.clock.now()
-        if endpoint == "advisor":
-            return feeds.advisor(self._world.market, now)
-        if endpoint == "spot_prices":
-            return feeds.spot_prices(self._world.market, now)
-        for region in REGIONS:
-            if region.location == location:
-                return feeds.on_demand(region, now)
-        raise NotFound(f"The simulated market has no location {location!r}.")
-
-
-def _get_products(request: Request) -> Response:
-    media_type = "application/x-amz-json-1.1"
-    try:
-        products = pricing.get_products(json.loads(request.get_data() or b"{}"))
-    except pricing.ApiError as exc:
-        body = {"__type": exc.code, "message": str(exc)}
-        return Response(json.dumps(body), 400, content_type=media_type)
-    return Response(json.dumps(products), content_type=media_type)
 
 
 class _QuietHandler(WSGIRequestHandler):
@@ -157,7 +78,12 @@ def bind(world: World, host: str = LOOPBACK, port: int = 0) -> BaseWSGIServer:
 
 @contextmanager
 def serve_in_thread(
-    seed: int, at: datetime | None = None, *, clock: Clock | None = None
+    seed: int,
+    at: datetime | None = None,
+    *,
+    clock: Clock | None = None,
+    recorded: RecordedHistory | None = None,
+    delays: Delays = FAST,
 ) -> Iterator[RunningServer]:
     """An emulated AWS in this process; only one at a time, as moto's state is global.
 
@@ -165,8 +91,10 @@ def serve_in_thread(
         seed: of the fleet and the market.
         at: freezes the time; None: the real time.
         clock: instead of `at`, to step through launches and checks.
+        recorded: spot price history to serve instead of the simulated one.
+        delays: how long launches, images and the like take.
     """
-    world = World.of(seed, clock or Clock(at))
+    world = World.of(seed, clock or Clock(at), recorded, delays)
     with emulated(world):
         server = bind(world)
         thread = threading.Thread(target=server.serve_forever, args=(_POLL_S,), daemon=True)
@@ -179,9 +107,17 @@ def serve_in_thread(
             server.server_close()
 
 
-def serve(home: Path, seed: int, at: datetime | None, host: str) -> None:
+def serve(
+    home: Path,
+    seed: int,
+    at: datetime | None,
+    host: str,
+    recorded: Path | None = None,
+    delays: Delays = FAST,
+) -> None:
     """Serve until SIGTERM or SIGINT; the ready file contains the port."""
-    world = World.of(seed, Clock(at))
+    history = RecordedHistory.read(recorded) if recorded else None
+    world = World.of(seed, Clock(at), history, delays)
     path = ready_file(home, seed, at)
     with emulated(world):
         server = _bind_last_port(world, host, path)
@@ -214,11 +150,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--at", type=datetime.fromisoformat, default=None)
     parser.add_argument("--host", default=LOOPBACK)
+    parser.add_argument("--price-history", type=Path, default=None)
+    parser.add_argument("--delays", choices=sorted(DELAYS), default="fast")
     options = parser.parse_args(argv)
     # with this variable, all callers would be the same account
     os.environ.pop("MOTO_ACCOUNT_ID", None)
     try:
-        serve(options.home, options.seed, options.at, options.host)
+        serve(
+            options.home,
+            options.seed,
+            options.at,
+            options.host,
+            options.price_history,
+            DELAYS[options.delays],
+        )
     except SpotlabError as exc:
         sys.stderr.write(f"{exc}\n")
         return 2

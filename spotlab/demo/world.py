@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
 from spotlab.demo.access_keys import role_key
+from spotlab.demo.cloudtrail import Trail
+from spotlab.demo.delays import FAST, Delays
+from spotlab.demo.faults import Denials, Faults
 from spotlab.demo.market import Market
+from spotlab.demo.recorded_history import RecordedHistory
+from spotlab.demo.timeline import Timeline
 from spotlab.errors import InvalidInput
 
 BASE_ACCOUNT_ID: Final = "123456789012"
 """The account of the base credentials: it owns nothing and may only assume roles."""
+EVENTS_QUEUE: Final = "spotlab-events"
+"""The queue of each region that receives EC2's events."""
+DEAD_LETTER_QUEUE: Final = "spotlab-events-dlq"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +33,13 @@ class Clock:
         frozen_at: the market's time (aware UTC); None: the real time.
         elapsed_s: a monotonic clock, seconds. Launches, status checks and images take real seconds
             even if the time is frozen, as they would never complete otherwise.
+        advances: whether the frozen time moves with elapsed_s, which then starts at 0: for drills
+            on a test's clock.
     """
 
     frozen_at: datetime | None = None
     elapsed_s: Callable[[], float] = time.monotonic
+    advances: bool = False
 
     def __post_init__(self) -> None:
         if self.frozen_at is not None and self.frozen_at.tzinfo is None:
@@ -39,7 +50,10 @@ class Clock:
 
     def now(self) -> datetime:
         """The market's time, aware UTC, in whole seconds as in AWS."""
-        return (self.frozen_at or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
+        now = self.frozen_at or datetime.now(UTC)
+        if self.advances and self.frozen_at is not None:
+            now += timedelta(seconds=self.elapsed_s())
+        return now.astimezone(UTC).replace(microsecond=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +103,31 @@ class World:
         clock: its time.
         market: its prices and advisor buckets, and the seed.
         accounts: the owners of its instances.
+        trail: the accounts' CloudTrail event history.
+        delays: how long things take.
+        recorded: prices for DescribeSpotPriceHistory instead of the market's.
+        timeline: what happens later.
+        faults: which calls fail, and how.
+        denials: actions that are denied.
     """
 
     clock: Clock
     market: Market
     accounts: tuple[Account, ...]
+    trail: Trail = field(default_factory=Trail)
+    recorded: RecordedHistory | None = None
+    delays: Delays = FAST
+    denials: Denials = field(default_factory=Denials)
+    timeline: Timeline = field(init=False)
+    faults: Faults = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "timeline", Timeline(self.clock.elapsed_s))
+        object.__setattr__(self, "faults", Faults(self.clock.elapsed_s, self.market.seed))
 
     @classmethod
-    def of(cls, seed: int, clock: Clock) -> World:
+    def of(
+        cls, seed: int, clock: Clock, recorded: RecordedHistory | None = None, delays: Delays = FAST
+    ) -> World:
         """The world of a seed."""
-        return cls(clock, Market(seed), accounts(seed))
+        return cls(clock, Market(seed), accounts(seed), recorded=recorded, delays=delays)

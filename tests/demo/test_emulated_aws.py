@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from spotlab.demo.catalogue import POOLS
-from spotlab.demo.ec2_lifecycle import CHECKS_S, IMAGE_S, PENDING_S, SHUTTING_DOWN_S
+from spotlab.demo.delays import FAST
 from spotlab.demo.ec2_placement import CONFIGURATIONS_PER_DAY
 from spotlab.demo.fleet import FLEET, IMAGES
 from spotlab.demo.server import RunningServer
@@ -141,13 +141,13 @@ def test_a_launch_takes_a_moment_and_so_does_the_end(payments: Any, seconds: Sec
         return [each["InstanceStatus"]["Status"] for each in answer["InstanceStatuses"]]
 
     assert (state(), checks()) == ("pending", [])
-    seconds.value += PENDING_S
+    seconds.value += FAST.boot_s
     assert (state(), checks()) == ("running", ["initializing"])
-    seconds.value += CHECKS_S
+    seconds.value += FAST.checks_s
     assert (state(), checks()) == ("running", ["ok"])
     payments.terminate_instances(InstanceIds=[instance_id])
     assert state() == "shutting-down"
-    seconds.value += SHUTTING_DOWN_S
+    seconds.value += FAST.shutting_down_s
     payments.terminate_instances(InstanceIds=[instance_id])
     assert state() == "terminated"
 
@@ -181,7 +181,7 @@ def test_an_image_takes_a_moment_and_is_not_launched_before(
     with pytest.raises(ClientError) as early:
         run()
     assert code(early) == "InvalidAMIID.Unavailable"
-    seconds.value += IMAGE_S
+    seconds.value += FAST.image_s
     assert image()["State"] == "available"
     assert image()["Tags"] == tags
     (launched,) = run()["Instances"]

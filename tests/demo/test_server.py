@@ -17,6 +17,7 @@ import boto3
 import httpx
 import pytest
 from botocore.exceptions import ClientError
+from moto.ec2.models import ec2_backends
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 
 import spotlab.demo.patches
@@ -113,7 +114,7 @@ def test_ids_of_new_launches_do_not_come_back_after_a_restart() -> None:
     found = []
     for _ in range(2):
         with serve_in_thread(7, AT) as served:
-            backend = spotlab.demo.patches.ec2_backends["111122223333"]["us-east-1"]
+            backend = ec2_backends["111122223333"]["us-east-1"]
             found.append(backend.create_volume(size=1, zone_name="us-east-1a").id)
             assert served.port
     assert found[0] != found[1]
@@ -195,7 +196,7 @@ def test_the_patches_are_for_the_installed_moto(monkeypatch: pytest.MonkeyPatch)
 def test_the_fleet_is_in_the_past_whatever_the_time() -> None:
     early = AT.replace(year=2025)
     with emulated(World(Clock(early), Market(7), accounts(7))):
-        backends = spotlab.demo.patches.ec2_backends["444455556666"]
+        backends = ec2_backends["444455556666"]
         launched = [
             each.launch_time
             for region in ("us-east-1", "us-west-2", "eu-west-1")
