@@ -112,6 +112,19 @@ class Settings(BaseSettings):
         description="An evaluation first collects the market if it is older than this.",
         json_schema_extra={"unit": "s"},
     )
+    event_queue: str = Field(
+        default="spotlab-events",
+        pattern=r"^([A-Za-z0-9_-]{1,75})?$",
+        description="Name of the SQS queue of events in each region of each account "
+        "(`spotlab events setup`); empty: no events are read.",
+    )
+    event_listen_s: float = Field(
+        default=50.0,
+        ge=0,
+        le=300,
+        description="How long a run of the job `read-events` waits for further events.",
+        json_schema_extra={"unit": "s"},
+    )
     loss_same_pool: float = Field(
         default=0.92,
         ge=0,

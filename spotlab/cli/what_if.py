@@ -35,8 +35,14 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
             add(option, type=number, metavar=_METAVARS[knob.unit], help=knob.meaning)
 
 
-_UNITS = {Unit.HOURS: "hours", Unit.USD: "USD"}
-_METAVARS = {Unit.SHARE: "SHARE", Unit.USD: "USD", Unit.USD_PER_HOUR: "USD", Unit.HOURS: "H"}
+_UNITS = {Unit.HOURS: "hours", Unit.MINUTES: "minutes", Unit.USD: "USD"}
+_METAVARS = {
+    Unit.SHARE: "SHARE",
+    Unit.USD: "USD",
+    Unit.USD_PER_HOUR: "USD",
+    Unit.HOURS: "H",
+    Unit.MINUTES: "MIN",
+}
 
 
 def _run(args: argparse.Namespace, settings: Settings) -> Result:

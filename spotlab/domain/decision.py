@@ -14,6 +14,7 @@ from spotlab.domain.policy import DEFAULT_POLICY, PolicyParams
 from spotlab.domain.policy_parameters import CEILING_HORIZON_H
 from spotlab.domain.requirements import Requirements
 from spotlab.domain.risk import Evidence, risk_within
+from spotlab.domain.spot_events import Signal
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload
 
 """The built-in policy."""
@@ -96,6 +97,7 @@ class DropReason(StrEnum):
     STALE_PRICE = "spot price too old"
     NO_RISK = "risk unknown: the model refused the pool's features"
     RISK_CEILING = "risk over the ceiling"
+    SIGNALLED = "signalled an interruption a short time ago"
     SPREAD = "left to other instances, to spread the fleet"
     ABOVE_ON_DEMAND = "costs no less than on-demand"
 
@@ -150,6 +152,7 @@ class Instance:
         requirements: of a replacement; None: derived from its own type.
         last_evaluated_at: aware UTC, or None.
         tags: its tags in EC2.
+        signal: its last interruption notice or rebalance recommendation, or None.
     """
 
     instance_id: str
@@ -166,6 +169,7 @@ class Instance:
     requirements: Requirements | None = None
     last_evaluated_at: datetime | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    signal: Signal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +222,15 @@ class Candidate:
     def ceiling_risk(self) -> float:
         """Risk within CEILING_HORIZON_H, which the risk ceiling limits."""
         return float(risk_within(self.hazard_per_hour, CEILING_HORIZON_H))
+
+    @property
+    def leaving_risk(self) -> float:
+        """The same without the factor of a rebalance recommendation, for an instance's own pool.
+
+        A recommendation makes a pool dearer to compare with, but forces no instance off it.
+        """
+        factor = self.evidence.rebalance_factor if self.evidence is not None else 1.0
+        return float(risk_within(self.hazard_per_hour / factor, CEILING_HORIZON_H))
 
 
 @dataclass(frozen=True, slots=True)

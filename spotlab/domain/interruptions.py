@@ -14,6 +14,8 @@ SAME_INTERRUPTION: Final = timedelta(hours=2)
 """A notice, and the later observation that the instance is gone, are one interruption."""
 EVIDENCE_WINDOW: Final = timedelta(days=90)
 """Older evidence is not used: 41 % of advisor buckets change in 87 days."""
+SIGNAL_WINDOW: Final = timedelta(hours=24)
+"""An older signal of a pool counts for nothing but as evidence."""
 MAX_GAP: Final = timedelta(hours=1)
 """EC2 lists a terminated instance for about an hour. In a longer gap between two listings, an
 interruption could be missed while surviving instances count, so such a gap is not exposure."""
@@ -90,10 +92,44 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolSignals:
+    """When own instances on a pool last signalled.
+
+    Args:
+        last_at: newest interruption, notice or recommendation, aware UTC.
+        rebalance_at: newest rebalance recommendation, aware UTC; None: none.
+    """
+
+    last_at: datetime
+    rebalance_at: datetime | None = None
+
+    def __or__(self, other: PoolSignals) -> PoolSignals:
+        """The newest of both."""
+        known = [each for each in (self.rebalance_at, other.rebalance_at) if each is not None]
+        return PoolSignals(max(self.last_at, other.last_at), max(known, default=None))
+
+
+@dataclass(frozen=True, slots=True)
 class OwnRecord:
-    """Interruptions and exposure of own instances, by pool (with its zone)."""
+    """Interruptions and exposure of own instances, by pool (with its zone).
+
+    Args:
+        pools: within EVIDENCE_WINDOW.
+        signals: within SIGNAL_WINDOW.
+    """
 
     pools: Mapping[Pool, Record] = field(default_factory=dict)
+    signals: Mapping[Pool, PoolSignals] = field(default_factory=dict)
+
+    def signals_on(self, pool: Pool) -> PoolSignals | None:
+        """The signals of a pool; one without a zone stands for its region. None: none."""
+        if pool.availability_zone is not None:
+            return self.signals.get(pool)
+        found = None
+        for known, signals in self.signals.items():
+            if replace(known, availability_zone=None) == pool:
+                found = signals if found is None else found | signals
+        return found
 
     def on(self, pool: Pool) -> tuple[Record, Record]:
         """The record of a pool, and that of its sibling zones (same region, type and system).
@@ -110,6 +146,18 @@ class OwnRecord:
             return sum(same.values(), Record()), Record()
         own = same.pop(pool, Record())
         return own, sum(same.values(), Record())
+
+
+def pool_signals(events: Sequence[InterruptionEvent], since: datetime) -> dict[Pool, PoolSignals]:
+    """The newest signals of each pool; those before `since` do not count."""
+    signals: dict[Pool, PoolSignals] = {}
+    for event in events:
+        if event.at >= since:
+            rebalance_at = event.at if event.kind is InterruptionKind.REBALANCE else None
+            found = PoolSignals(event.at, rebalance_at)
+            known = signals.get(event.pool)
+            signals[event.pool] = found if known is None else found | known
+    return dict(sorted(signals.items(), key=lambda each: each[0].key))
 
 
 def own_record(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class MarginRule(StrEnum):
@@ -13,9 +14,14 @@ class MarginRule(StrEnum):
     MINIMUM_SAVING = "minimum saving"
     COOLDOWN = "cooldown after a switch"
     RISK_CEILING = "risk ceiling"
+    NOTICE = "interruption notice"
     PRICE_OF_SAFETY = "price of safety"
     NO_ALTERNATIVE = "no alternative"
     UNKNOWN = "unknown price or risk"
+
+
+FORCED: Final = frozenset({MarginRule.RISK_CEILING, MarginRule.NOTICE})
+"""Rules by which an instance leaves its pool without a saving."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +29,9 @@ class Margin:
     """Expected cost of staying minus that of a move, USD per hour of the instance's work.
 
     A part above 0 speaks for the move. `total` is exactly their sum. The move is made when the
-    total is at least 0, unless `rule` says otherwise: a cooldown forbids moves, and a pool over
-    the risk ceiling is left for a dearer one if that is not too much for what it avoids.
+    total is at least 0, unless `rule` says otherwise: a cooldown forbids moves, a pool over
+    the risk ceiling is left for a dearer one if that is not too much for what it avoids, and a pool
+    on which EC2 is about to interrupt the instance is left at any price.
 
     Args:
         price: spot or on-demand price here minus there.

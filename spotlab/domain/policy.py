@@ -49,6 +49,8 @@ class PolicyParams:
             interruption that it avoids, USD; a move that costs more is not made.
         max_price_age_h: a pool whose price was read longer ago is not used, hours; does not apply
             to a recorded market.
+        signal_exclusion_min: time after an interruption, its notice or a rebalance recommendation
+            of an own instance during which its pool is no candidate, minutes; 0: none.
         switch_downtime_h: cost of a switch itself, hours of work at the on-demand price.
         expected_stay_h: hours over which the cost of a switch is spread.
         max_arrivals_share: largest share of an account's instances that one run may send to one
@@ -65,6 +67,7 @@ class PolicyParams:
     ceiling_hysteresis_fraction: float = 0.1
     max_avoided_interruption_usd: float = 250.0
     max_price_age_h: float = 48.0
+    signal_exclusion_min: float = 60.0
     switch_downtime_h: float = 0.1
     expected_stay_h: float = 72.0
     max_arrivals_share: float = 0.25

@@ -23,6 +23,7 @@ class Unit(StrEnum):
     USD = "USD"
     USD_PER_HOUR = "USD/h"
     HOURS = "h"
+    MINUTES = "min"
     YES_NO = "yes or no"
 
 
@@ -114,6 +115,14 @@ PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
             0.1,
             _YEAR_H,
             "Prices that were read longer ago are not used, except in a recorded market.",
+        ),
+        "signal_exclusion_min": Parameter(
+            "Exclusion after a signal",
+            Unit.MINUTES,
+            0.0,
+            1_440.0,
+            "Time after an interruption, its notice or a rebalance recommendation of an own "
+            "instance during which its pool is no candidate; 0: none.",
         ),
         "switch_downtime_h": Parameter(
             "Downtime of a switch",

@@ -111,6 +111,29 @@ def learned_hazard(
     return np.asarray(np.where((counts > 0) | (hours > 0), posterior, prior), dtype=np.float64)
 
 
+REBALANCE_FACTOR: Final = 4.0
+"""The hazard of a pool is multiplied by this at the time of a rebalance recommendation."""
+REBALANCE_WINDOW_H: Final = 6.0
+"""Hours after which a recommendation has no effect any more."""
+
+
+def rebalance_factor(age_h: float | None) -> float:
+    """What a pool's newest rebalance recommendation multiplies its hazard by.
+
+    It falls linearly from REBALANCE_FACTOR to 1 within REBALANCE_WINDOW_H. Several recommendations
+    count as the newest one, so that the factor is bounded: see docs/adr/0036-events.md.
+
+    Args:
+        age_h: since the newest recommendation, hours; None: there is none.
+
+    >>> rebalance_factor(0.0), rebalance_factor(3.0), rebalance_factor(6.0), rebalance_factor(None)
+    (4.0, 2.5, 1.0, 1.0)
+    """
+    if age_h is None or age_h >= REBALANCE_WINDOW_H:
+        return 1.0
+    return REBALANCE_FACTOR - (REBALANCE_FACTOR - 1.0) * max(0.0, age_h) / REBALANCE_WINDOW_H
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Own interruptions and exposure on one pool, and the hazard that follows from them.
@@ -122,6 +145,7 @@ class Evidence:
         sibling_events, sibling_exposure_h: the same in the other zones of its region.
         prior_exposure_h: exposure that has the weight of the model's hazard, hours.
         sibling_weight: weight of the other zones (power prior, Ibrahim & Chen 2000).
+        rebalance_age_h: since the newest rebalance recommendation on this pool, hours; None: none.
     """
 
     prior_hazard_per_hour: float
@@ -131,6 +155,7 @@ class Evidence:
     sibling_exposure_h: float = 0.0
     prior_exposure_h: float = PRIOR_EXPOSURE_H
     sibling_weight: float = SIBLING_WEIGHT
+    rebalance_age_h: float | None = None
 
     @property
     def counted_events(self) -> float:
@@ -143,15 +168,20 @@ class Evidence:
         return self.exposure_h + self.sibling_weight * self.sibling_exposure_h
 
     @property
+    def rebalance_factor(self) -> float:
+        """What the newest rebalance recommendation multiplies the hazard by; 1: nothing."""
+        return rebalance_factor(self.rebalance_age_h)
+
+    @property
     def hazard_per_hour(self) -> float:
-        """Posterior mean of the hazard."""
+        """Posterior mean of the hazard, times the factor of a rebalance recommendation."""
         learned = learned_hazard(
             self.prior_hazard_per_hour,
             self.counted_events,
             self.counted_exposure_h,
             self.prior_exposure_h,
         )
-        return float(learned)
+        return float(learned) * self.rebalance_factor
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Credible interval of the hazard, per hour, with equal tails of the Gamma posterior."""
@@ -161,7 +191,8 @@ class Evidence:
         rate = self.counted_exposure_h + self.prior_exposure_h
         if shape == 0.0:  # a prior hazard of 0 and no event: not a Gamma distribution
             return 0.0, 0.0
-        low, high = gammaincinv(shape, [(1 - level) / 2, (1 + level) / 2]) / rate
+        tails = [(1 - level) / 2, (1 + level) / 2]
+        low, high = self.rebalance_factor * gammaincinv(shape, tails) / rate
         return float(low), float(high)
 
 

@@ -142,6 +142,7 @@ class Changes:
     max_avoided_interruption_usd: float | None = None
     max_arrivals_share: float | None = None
     max_spread_cost_fraction: float | None = None
+    signal_exclusion_min: float | None = None
     switch_downtime_h: float | None = None
     expected_stay_h: float | None = None
     max_price_age_h: float | None = None

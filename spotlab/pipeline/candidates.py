@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spotlab.domain.decision import Candidate, DropReason
 from spotlab.domain.like_for_like import Shortfall
 from spotlab.domain.market import FeedKind, Pool, Provenance
-from spotlab.domain.risk import BUCKET_LABELS, Evidence, risk_within
+from spotlab.domain.risk import BUCKET_LABELS, REBALANCE_WINDOW_H, Evidence, risk_within
 from spotlab.pipeline.filter import HARDWARE_REASONS
 
 
@@ -82,6 +82,8 @@ def _reasons(
         reason = f"{shortfall}" if hardware else row["dropped"].label
         if row["dropped"] is DropReason.SPREAD:
             reason += f": {left_because}"
+        if row["dropped"] is DropReason.SIGNALLED:
+            reason += f": the last signal there is {float(row['signal_age_min']):.0f} min old"
         reasons.append(f"Filtered out: {reason}.")
     if on_demand is None:
         reasons.append(
@@ -112,8 +114,9 @@ def _evidence_reasons(evidence: Evidence | None, horizon_h: float) -> list[str]:
     if evidence is None:
         return []
     before = float(risk_within(evidence.prior_hazard_per_hour, horizon_h))
-    after = float(risk_within(evidence.hazard_per_hour, horizon_h))
-    observations = []
+    hazard = evidence.hazard_per_hour / evidence.rebalance_factor
+    after = float(risk_within(hazard, horizon_h))
+    observations: list[str] = []
     if evidence.events or evidence.exposure_h:
         observations.append(f"{_observation(evidence.events, evidence.exposure_h)} here")
     if evidence.sibling_events or evidence.sibling_exposure_h:
@@ -121,12 +124,28 @@ def _evidence_reasons(evidence: Evidence | None, horizon_h: float) -> list[str]:
         observations.append(
             f"{siblings} in other zones of the region, with weight {evidence.sibling_weight:g}"
         )
+    recommended = _rebalance_reasons(evidence, after, horizon_h)
+    if not observations:
+        return recommended
     was, now = f"{100 * before:.2f} %", f"{100 * after:.2f} %"
     if was == now:
-        return [f"{' and '.join(observations)}: too little to change the risk of {now}."]
+        unchanged = f"{' and '.join(observations)}: too little to change the risk of {now}."
+        return [unchanged, *recommended]
     singular = len(observations) == 1 and max(evidence.events, evidence.sibling_events) <= 1
     verb = ("raise" if after > before else "lower") + "s" * singular
-    return [f"{' and '.join(observations)} {verb} the risk from {was} to {now}."]
+    return [f"{' and '.join(observations)} {verb} the risk from {was} to {now}.", *recommended]
+
+
+def _rebalance_reasons(evidence: Evidence, before: float, horizon_h: float) -> list[str]:
+    """How a rebalance recommendation changed the risk."""
+    if evidence.rebalance_age_h is None:
+        return []
+    after = float(risk_within(evidence.hazard_per_hour, horizon_h))
+    return [
+        f"A rebalance recommendation {60 * evidence.rebalance_age_h:.0f} min ago raises the risk "
+        f"from {100 * before:.2f} % to {100 * after:.2f} %: its hazard counts "
+        f"{evidence.rebalance_factor:.2g} times, which falls to 1 within {REBALANCE_WINDOW_H:g} h."
+    ]
 
 
 def _observation(events: int, exposure_h: float) -> str:

@@ -64,7 +64,8 @@ class Terms:
         staying: expected cost of staying; None: unknown.
         moving: cost of a move.
         on_demand: None: unknown.
-        unsafe: the own pool is over the risk ceiling.
+        unsafe: the own pool is left without a saving: it is over the risk ceiling, or EC2 gave
+            notice.
     """
 
     costs: FloatArray
@@ -99,7 +100,8 @@ class DecisionCase:
         self._last_switch_at, self._now = last_switch_at, now
         table = ranking.table
         dropped = table["dropped"]
-        usable = (dropped.isna() | (dropped == DropReason.RISK_CEILING)).to_numpy(copy=True)
+        by_parameter = dropped.isin((DropReason.RISK_CEILING, DropReason.SIGNALLED))
+        usable = (dropped.isna() | by_parameter).to_numpy(copy=True)
         if instance.lifecycle is Lifecycle.SPOT:
             own = ranking.position_of(instance.pool)
             if own is not None:
@@ -109,6 +111,7 @@ class DecisionCase:
         self.prices = rows["spot_price_usd_per_hour"].to_numpy(np.float64)
         self.hazards = rows["hazard_per_hour"].to_numpy(np.float64)
         self.performance = rows["performance"].to_numpy(np.float64)
+        self._signal_ages_min = rows["signal_age_min"].to_numpy(np.float64)
         listed = rows["on_demand_price_usd_per_hour"].fillna(rows["spot_price_usd_per_hour"])
         self._listed = listed.to_numpy(np.float64)
         self._own_listed = _listed(current)
@@ -146,13 +149,17 @@ class DecisionCase:
         interruption = interruption + changed.interruption_usd
         costs = expected_cost(prices, hazards, interruption) / self.performance
         blocked = risk_within(hazards, CEILING_HORIZON_H) > policy.risk_ceiling
+        blocked |= self._signal_ages_min < policy.signal_exclusion_min
         costs = np.where(blocked, np.inf, costs)
         current = self._current(changed, workload, on_demand)
         if self.instance.lifecycle is Lifecycle.ON_DEMAND:
             staying, unsafe = on_demand, False
         else:
             staying = current.expected_cost_usd_per_hour if current is not None else None
-            unsafe = current is not None and current.ceiling_risk > policy.leaving_risk
+            unsafe = current is not None and current.leaving_risk > policy.leaving_risk
+            unsafe |= (
+                self._situation(current, None, None, None, workload).interrupted_at is not None
+            )
         best = self._candidate(int(costs.argmin()), costs, prices, hazards) if len(costs) else None
         situation = self._situation(current, best, None, on_demand, workload)
         moving = limits(staying or 0.0, situation, policy).moving_usd_per_hour

@@ -90,6 +90,8 @@ def margin_sentence(verdict: Verdict, margin: Margin) -> str:
         sentence += f"; the policy demands {usd(-margin.guards)}"
     if margin.rule is MarginRule.RISK_CEILING:
         sentence += "; a pool over the risk ceiling is left for that"
+    if margin.rule is MarginRule.NOTICE:
+        sentence += "; after an interruption notice, that does not matter"
     return f"{sentence}."
 
 

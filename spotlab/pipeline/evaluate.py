@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 import numpy as np
@@ -23,6 +23,8 @@ from spotlab.domain.like_for_like import unknown_facts
 from spotlab.domain.performance import EQUAL, Basis, PerformanceIndex
 from spotlab.domain.policy import DEFAULT_POLICY, PolicyParams
 from spotlab.domain.requirements import Requirements
+from spotlab.domain.risk import REBALANCE_WINDOW_H
+from spotlab.domain.spot_events import SpotEventKind
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope, Workload
 from spotlab.errors import SpotlabError
 from spotlab.pipeline.filter import hardware_shortfalls, requirements_of
@@ -173,6 +175,7 @@ def evaluate(
             )
             verdict = _with_hardware(decide(situation, policy), ranking)
             verdict = _with_spread(verdict, situation, policy, ranking, unavailable)
+            verdict = _with_signal(verdict, situation)
             verdict = with_workload(verdict, applied)
             stage.rows_out = 1
     except (SpotlabError, ValueError) as exc:
@@ -226,6 +229,21 @@ def _with_hardware(verdict: Verdict, ranking: Ranking) -> Verdict:
         if unknown:
             sentences.append(f"Unknown, so counted as equal: {', '.join(unknown)}.")
     return replace(verdict, reason=" ".join(each for each in sentences if each))
+
+
+def _with_signal(verdict: Verdict, situation: Situation) -> Verdict:
+    """The same verdict; its reason names a recent rebalance recommendation of the instance."""
+    signal = situation.instance.signal
+    if signal is None or signal.kind is not SpotEventKind.REBALANCE or situation.pays_on_demand:
+        return verdict
+    age_h = (situation.now - signal.at) / timedelta(hours=1)
+    if not 0.0 <= age_h < REBALANCE_WINDOW_H:
+        return verdict
+    text = (
+        f"EC2 recommended at {signal.at:%H:%M} UTC to rebalance it: the risk of its pool counts "
+        f"more for {REBALANCE_WINDOW_H:g} h, which alone moves no instance."
+    )
+    return replace(verdict, reason=f"{verdict.reason} {text}")
 
 
 def _with_spread(

@@ -208,7 +208,7 @@ def _ceiling_flip(case: DecisionCase, base: Verdict) -> Flip:
 
     own = []
     if case.current is not None:
-        left_from = case.current.ceiling_risk / (1 + case.policy.ceiling_hysteresis_fraction)
+        left_from = case.current.leaving_risk / (1 + case.policy.ceiling_hysteresis_fraction)
         own = [left_from * (1 - 1e-15), left_from * (1 + 1e-15)]  # either side of its rounding
     risks = np.unique([*case.ceiling_risks(), *own])
     steps = [float(risk) if risk > before else float(np.nextafter(risk, -1.0)) for risk in risks]

@@ -3,16 +3,17 @@
 It compares the expected cost of an hour's work where the instance runs, on the best candidate and
 on demand. A move must save a minimum after its own cost; after a recent switch the minimum is
 higher, so that prices that cross back and forth do not cause a switch each time. A pool over the
-risk ceiling is left whatever that costs.
+risk ceiling is left if that is worth what it costs, and one on which EC2 has given notice at any
+price.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from spotlab.domain.decision import Candidate, Decision, RunnerUp, Verdict
-from spotlab.domain.margin import Margin, MarginRule
+from spotlab.domain.margin import FORCED, Margin, MarginRule
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.policy_parameters import CEILING_HORIZON_H
 from spotlab.pipeline.policy_text import (
@@ -30,18 +31,20 @@ def decide(situation: Situation, params: PolicyParams) -> Verdict:
     current = situation.current
     if situation.pays_on_demand:
         return _from_on_demand(situation, params)
+    if situation.interrupted_at is not None:
+        return _leave_before_interruption(situation, situation.interrupted_at, params)
     if current is None:
         reason = (
             f"The price or risk of {situation.instance.pool.label} is unknown, so it cannot be "
             "compared with other pools; stays on its pool."
         )
         return Verdict(Decision.STAY, reason, None, None, None)
-    if current.ceiling_risk > params.leaving_risk:
+    if current.leaving_risk > params.leaving_risk:
         return _leave_unsafe(situation, current, params)
     verdict = _compare_costs(situation, current, params)
-    if verdict.decision is Decision.STAY and current.ceiling_risk > params.risk_ceiling:
+    if verdict.decision is Decision.STAY and current.leaving_risk > params.risk_ceiling:
         over = (
-            f"Its risk of {percent(current.ceiling_risk)} within {CEILING_HORIZON_H:g} h is above "
+            f"Its risk of {percent(current.leaving_risk)} within {CEILING_HORIZON_H:g} h is above "
             f"the ceiling of {percent(params.risk_ceiling)}, but by less than "
             f"{100 * params.ceiling_hysteresis_fraction:g} % of it."
         )
@@ -122,7 +125,7 @@ def _move(
         performance=speed,
         interruption=interruption - there_interruption,
         moving=-demanded.moving_usd_per_hour,
-        guards=0.0 if rule is MarginRule.RISK_CEILING else -demanded.min_saving_usd_per_hour,
+        guards=0.0 if rule in FORCED else -demanded.min_saving_usd_per_hour,
         rule=rule,
     )
     return Move(decision, candidate, cost, margin)
@@ -164,7 +167,7 @@ def _leave_unsafe(situation: Situation, current: Candidate, params: PolicyParams
     on_demand, best = situation.on_demand_usd_per_hour, situation.best
     demanded = limits(current.expected_cost_usd_per_hour, situation, params)
     risk_text = (
-        f"Risk on {current.pool.label} is {percent(current.ceiling_risk)} within "
+        f"Risk on {current.pool.label} is {percent(current.leaving_risk)} within "
         f"{CEILING_HORIZON_H:g} h, "
         f"above the risk ceiling of {percent(params.risk_ceiling)}"
     )
@@ -206,6 +209,36 @@ def _leave_unsafe(situation: Situation, current: Candidate, params: PolicyParams
         f"{risk_text}. Since {cause}, on-demand at {usd(move.expected_cost_usd_per_hour)} is "
         f"safer: {worth}."
     )
+    return _go(situation, move, reason, demanded)
+
+
+def _leave_before_interruption(
+    situation: Situation, interrupted_at: datetime, params: PolicyParams
+) -> Verdict:
+    """A move whatever it costs: the instance is lost otherwise."""
+    current, on_demand, best = situation.current, situation.on_demand_usd_per_hour, situation.best
+    notice = (
+        f"EC2 has given notice that it interrupts the instance at {interrupted_at:%H:%M:%S} UTC"
+    )
+    chosen = preferred(best, on_demand, params)
+    if chosen is not None:
+        cost = cost_text(chosen.expected_cost_usd_per_hour)
+        reason = f"{notice}. {pool_at_price(chosen)} costs {cost} including interruptions."
+    else:
+        cause = (
+            f"no other {situation.available}pool below the risk ceiling meets the requirements"
+            if best is None
+            else f"the best other pool ({best.pool.label}) is not cheaper than on-demand by the "
+            "minimum saving"
+        )
+        price = f" at {usd(on_demand)}" if on_demand is not None else ""
+        reason = f"{notice}. Since {cause}, it moves to on-demand{price}."
+    cost_here = current.expected_cost_usd_per_hour if current is not None else 0.0
+    demanded = limits(cost_here, situation, params)
+    move = _move(situation, chosen, demanded, MarginRule.NOTICE)
+    if move is None:
+        decision = Decision.FALLBACK_ONDEMAND if chosen is None else Decision.SWITCH
+        return Verdict(decision, reason, current, chosen, None)
     return _go(situation, move, reason, demanded)
 
 
@@ -345,7 +378,7 @@ def _go(situation: Situation, move: Move, reason: str, demanded: Limits) -> Verd
     best = max(others, key=lambda each: each.margin.total, default=None)
     current = situation.current
     runner_up = None
-    if best is not None and (best.margin.total >= 0 or margin.rule is MarginRule.RISK_CEILING):
+    if best is not None and (best.margin.total >= 0 or margin.rule in FORCED):
         behind = best.expected_cost_usd_per_hour - move.expected_cost_usd_per_hour
         why = f"it costs {usd(behind)} more"
         if behind < 0:
@@ -357,7 +390,7 @@ def _go(situation: Situation, move: Move, reason: str, demanded: Limits) -> Verd
             best.margin,
             f"{_where(best)}: {why}.",
         )
-    elif margin.rule is not MarginRule.RISK_CEILING:
+    elif margin.rule not in FORCED:
         pool = situation.instance.pool
         here = situation.on_demand_usd_per_hour if situation.pays_on_demand else None
         if here is None:

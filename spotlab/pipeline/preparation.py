@@ -143,6 +143,7 @@ def _pools(
         on_demand_usd_per_hour=kept["on_demand_price_usd_per_hour"].to_numpy(np.float64),
         hazard_per_hour=hazard,
         ceiling_risk=risk_within(hazard, CEILING_HORIZON_H),
+        signal_age_min=kept["signal_age_min"].to_numpy(np.float64),
         performance=performance,
         memory_gb=kept["memory_gb"].to_numpy(np.float64),
         burstable=kept["burstable"].to_numpy(bool),
@@ -177,6 +178,7 @@ def _own_pool(
         horizon_h=math.nan,
         hazard_per_hour=float(values["hazard_per_hour"]),
         expected_cost_usd_per_hour=math.nan,
+        evidence=scored.evidence.get(row),
         performance=performance,
     )
     position = np.flatnonzero(rows == row)

@@ -43,6 +43,7 @@ class PreparedPools:
         on_demand_usd_per_hour: (n,) NaN where unknown.
         hazard_per_hour: (n,) expected interruptions per hour.
         ceiling_risk: (n,) risk within CEILING_HORIZON_H.
+        signal_age_min: (n,) minutes since the last signal; NaN: none.
         performance: (n,) work per hour relative to the instance's type.
         memory_gb: (n,) as its requirements look at it; NaN where unknown.
         burstable: (n,) as its requirements look at it.
@@ -56,6 +57,7 @@ class PreparedPools:
     on_demand_usd_per_hour: FloatArray
     hazard_per_hour: FloatArray
     ceiling_risk: FloatArray
+    signal_age_min: FloatArray
     performance: FloatArray
     memory_gb: FloatArray
     burstable: Mask
@@ -164,6 +166,7 @@ class PreparedInstance:
         if is_stale(self.price_age_s, params):
             return np.zeros(len(self.pools.pool), dtype=bool)
         allowed = self.is_suitable(workload) & ~(self.pools.ceiling_risk > params.risk_ceiling)
+        allowed &= ~(self.pools.signal_age_min < params.signal_exclusion_min)
         if unavailable:
             keys = (pool.key for pool in self.pools.pool)
             taken = np.fromiter((key in unavailable for key in keys), bool, len(allowed))

@@ -173,10 +173,13 @@ def rank(
         ceiling_risk = risk_within(table["hazard_per_hour"].to_numpy(), CEILING_HORIZON_H)
         over = suitable & (ceiling_risk > policy.risk_ceiling)
         reasons[over] = DropReason.RISK_CEILING
+        age_min = table["signal_age_min"].to_numpy(np.float64)
+        signalled = suitable & ~over & (age_min < policy.signal_exclusion_min)
+        reasons[signalled] = DropReason.SIGNALLED
         if unavailable:
             taken = np.zeros(len(table), dtype=bool)
             taken[[row for _, row in _rows_of(table, unavailable)]] = True
-            reasons[suitable & ~over & taken] = DropReason.SPREAD
+            reasons[suitable & ~over & ~signalled & taken] = DropReason.SPREAD
     table["dropped"] = pd.Series(list(reasons), index=table.index, dtype=object)
     is_candidate = table["dropped"].isna()
     order = ["expected_cost_usd_per_hour", "risk", "region", "availability_zone", "instance_type"]

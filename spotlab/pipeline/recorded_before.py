@@ -82,6 +82,7 @@ def _row(candidate: Candidate, experiment: Experiment) -> dict[str, Any]:
         "advisor_bucket": features.get("advisor_bucket", np.nan),
         "savings_percent": np.nan,
         "hazard_per_hour": candidate.hazard_per_hour,
+        "signal_age_min": np.nan,
     }
 
 

@@ -20,6 +20,7 @@ POLICY_DROPS: Final = frozenset(
         DropReason.RISK_CEILING,
         DropReason.UNSAFE_RATE,
         DropReason.STALE_PRICE,
+        DropReason.SIGNALLED,
         DropReason.SPREAD,
     }
 )

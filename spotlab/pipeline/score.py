@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from spotlab.domain.instance_types import TypeName, parse_type
 from spotlab.domain.interruptions import OwnRecord, Record
 from spotlab.domain.market import FeedKind, MarketData, Pool
 from spotlab.domain.ports import RiskModel
-from spotlab.domain.risk import Evidence
+from spotlab.domain.risk import REBALANCE_WINDOW_H, Evidence
 from spotlab.features import engine
 from spotlab.pipeline.stage_trace import Tracer
 
@@ -42,6 +42,7 @@ TABLE_COLUMNS = (
     "advisor_bucket",
     "savings_percent",
     "hazard_per_hour",
+    "signal_age_min",
 )
 
 
@@ -115,20 +116,49 @@ def with_hazard(
         own: interruptions and exposure of own instances.
     """
     table = _pool_table(data)
-    evidence = _evidence(table, hazard, own)
+    evidence = _evidence(table, hazard, own, data.as_of)
     table["hazard_per_hour"] = hazard
+    table["signal_age_min"] = _signal_ages_min(table, own, data.as_of)
     for row, pool_evidence in evidence.items():
         table.loc[row, "hazard_per_hour"] = pool_evidence.hazard_per_hour
     hardware = hardware_of(data.specs, table)
     return ScoredMarket(data, frame, model, table, evidence, hardware, hazard)
 
 
+def _signal_ages_min(table: pd.DataFrame, own: OwnRecord, as_of: datetime) -> NDArray[np.float64]:
+    """(n,) minutes since each pool's last signal; NaN: none."""
+    ages = np.full(len(table), np.nan)
+    if not own.signals:
+        return ages
+    names = {pool.instance_type for pool in own.signals}
+    rows = np.flatnonzero(table["instance_type"].isin(names).to_numpy())
+    places = table[POOL_COLUMNS].iloc[rows].itertuples(index=False, name=None)
+    for row, (region, zone, name, system) in zip(rows.tolist(), places, strict=True):
+        pool = Pool(region, zone if isinstance(zone, str) else None, name, system)
+        signals = own.signals_on(pool)
+        if signals is not None:
+            ages[row] = max(0.0, (as_of - signals.last_at) / timedelta(minutes=1))
+    return ages
+
+
+def _rebalance_age_h(own: OwnRecord, pool: Pool, as_of: datetime) -> float | None:
+    signals = own.signals_on(pool)
+    if signals is None or signals.rebalance_at is None:
+        return None
+    age_h = max(0.0, (as_of - signals.rebalance_at) / timedelta(hours=1))
+    return age_h if age_h < REBALANCE_WINDOW_H else None
+
+
 def _evidence(
-    table: pd.DataFrame, hazard: NDArray[np.float64], own: OwnRecord
+    table: pd.DataFrame, hazard: NDArray[np.float64], own: OwnRecord, as_of: datetime
 ) -> dict[int, Evidence]:
     """Evidence of own instances by row; none for pools whose hazard is unknown."""
     by_type: dict[tuple[str, str, str], dict[Pool, Record]] = {}
-    for pool, record in own.pools.items():
+    records_of = dict(own.pools)  # in their order: sums of hours depend on it in the last digit
+    for pool, signals in own.signals.items():
+        if signals.rebalance_at is not None:
+            records_of.setdefault(pool, Record())
+    for pool, record in records_of.items():
         key = (pool.region, pool.instance_type, pool.operating_system)
         by_type.setdefault(key, {})[pool] = record
     names = {name for _, name, _ in by_type}
@@ -142,12 +172,16 @@ def _evidence(
         records = by_type.get((region, name, system))
         if records is not None:
             here, siblings = OwnRecord(records).on(pool)
+            rebalance_age_h = _rebalance_age_h(own, pool, as_of)
+            if here == siblings == Record() and rebalance_age_h is None:
+                continue
             evidence[row] = Evidence(
                 prior_hazard_per_hour=float(hazard[row]),
                 events=here.events,
                 exposure_h=here.exposure_h,
                 sibling_events=siblings.events,
                 sibling_exposure_h=siblings.exposure_h,
+                rebalance_age_h=rebalance_age_h,
             )
     return evidence
 

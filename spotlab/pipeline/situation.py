@@ -43,6 +43,12 @@ class Situation:
         return "available " if self.left_to_others else ""
 
     @property
+    def interrupted_at(self) -> datetime | None:
+        """When EC2 interrupts the instance, if it has given notice; else None."""
+        signal = self.instance.signal
+        return signal.interrupts_at(self.now) if signal is not None else None
+
+    @property
     def pays_on_demand(self) -> bool:
         """Whether the instance runs on demand."""
         return self.instance.lifecycle is Lifecycle.ON_DEMAND

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
 
 from spotlab.domain.decision import Candidate, Decision, Instance, Lifecycle, Verdict
-from spotlab.domain.margin import MarginRule
+from spotlab.domain.margin import FORCED
 from spotlab.domain.market import Pool
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.simultaneous_losses import share_limit
@@ -193,13 +193,9 @@ def _keys(pool: Pool) -> tuple[str, ...]:
 
 
 def must_leave(verdict: Verdict) -> bool:
-    """Whether an instance moves because its pool is over the risk ceiling."""
+    """Whether an instance must move: its pool is over the risk ceiling, or EC2 gave notice."""
     margin = verdict.margin
-    return (
-        verdict.decision is not Decision.STAY
-        and margin is not None
-        and margin.rule is MarginRule.RISK_CEILING
-    )
+    return verdict.decision is not Decision.STAY and margin is not None and margin.rule in FORCED
 
 
 @dataclass(frozen=True, slots=True)

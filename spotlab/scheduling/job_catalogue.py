@@ -120,6 +120,17 @@ JOBS: Final[tuple[Job, ...]] = (
         run=job_functions.evaluate_fleet,
     ),
     Job(
+        "read-events",
+        "Read events",
+        "Reads interruption notices, rebalance recommendations and state changes from the "
+        "accounts' queues as they come, and evaluates the instances that they are about.",
+        "every 1 min",
+        jitter_s=0,
+        limit_s=600,
+        misfire_s=60,
+        run=job_functions.read_event_queues,
+    ),
+    Job(
         "outcomes",
         "Record outcomes",
         "Records the outcomes of earlier predictions: interruptions, advisor buckets and prices.",

@@ -16,6 +16,7 @@ from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.outcomes import drift_report, settle
 from spotlab.runtime.placement_scores import request_scores, schedule_first_run
+from spotlab.runtime.spot_events import document, read_events
 from spotlab.scheduling import first_run
 
 Cancelled = Callable[[], bool]
@@ -77,6 +78,11 @@ def evaluate_fleet(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[st
         f"{len(errors)} of {len(experiments)} evaluations failed. {errors[0]}" if errors else ""
     )
     return {"decisions": len(experiments), "failed": failed}
+
+
+def read_event_queues(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
+    """Read the accounts' event queues, and evaluate the instances that events are about."""
+    return document(read_events(lab, tell, cancelled))
 
 
 def join_outcomes(lab: Lab, _tell: Progress, _cancelled: Cancelled) -> Mapping[str, Any]:

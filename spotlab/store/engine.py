@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -298,12 +298,25 @@ def insert_new(session: Session, row: SQLModel) -> bool:
     return session.connection().execute(statement).first() is not None
 
 
+def insert_new_rows(session: Session, rows: Sequence[SQLModel]) -> set[Any]:
+    """Insert the rows of one table whose key does not exist; returns the keys inserted.
+
+    Args:
+        session: inside a transaction.
+        rows: at least one, with a primary key of one column.
+    """
+    (key,) = _key_and_values(rows[0])[0]
+    values = [_key_and_values(row)[1] for row in rows]
+    statement = _insert(session, rows[0], values).on_conflict_do_nothing().returning(column(key))
+    return set(session.connection().execute(statement).scalars())
+
+
 def _key_and_values(row: SQLModel) -> tuple[list[str], dict[str, Any]]:
     table = inspect(type(row)).local_table
     values = {each.name: getattr(row, each.name) for each in table.columns}
     return [each.name for each in table.primary_key], values
 
 
-def _insert(session: Session, row: SQLModel, values: dict[str, Any]) -> Any:
+def _insert(session: Session, row: SQLModel, values: dict[str, Any] | list[dict[str, Any]]) -> Any:
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     return dialect.insert(type(row)).values(values)

@@ -39,7 +39,11 @@ _COLUMN_OF: Final = {"experiment_id": "id"}
 _COLUMNS_OF_VERDICT: Final = ("decision", "reason", "saving_usd_per_hour")
 _DERIVED: Final = frozenset({"features", "sources", "reasons"})
 """Fields of a candidate that follow from its run's market."""
-_NOT_YET: Final = {"ceiling_hysteresis_fraction": 0.0, "max_avoided_interruption_usd": 1e9}
+_NOT_YET: Final = {
+    "ceiling_hysteresis_fraction": 0.0,
+    "max_avoided_interruption_usd": 1e9,
+    "signal_exclusion_min": 0.0,
+}
 """Policy parameters that older decisions were made without, with the value that has no effect."""
 _NOT_DERIVED: Final = UnpackedCandidates((), None, None)
 _NO_COLUMN: Final = frozenset({"alternative_saving_usd_per_hour", "lifecycle"})

@@ -14,6 +14,7 @@ from spotlab.domain.decision import Instance, Lifecycle, PipelineMode
 from spotlab.domain.market import Pool
 from spotlab.domain.ports import Account, By, Listing
 from spotlab.domain.requirements import Requirements
+from spotlab.domain.spot_events import Signal, SpotEventKind
 from spotlab.errors import ChangedMeanwhile, Conflict, NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import lock_until_commit, reading, upsert, writing
@@ -257,4 +258,12 @@ def _instance(row: InstanceRow) -> Instance:
         requirements=msgspec.convert(row.requirements, Requirements | None),
         last_evaluated_at=row.last_evaluated_at,
         tags=row.tags or {},
+        signal=signal_in(row),
     )
+
+
+def signal_in(row: InstanceRow) -> Signal | None:
+    """The last signal of an instance, or None."""
+    if row.signal_kind is None or row.signal_at is None:
+        return None
+    return Signal(SpotEventKind(row.signal_kind), row.signal_at, row.notice_ends_at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -12,11 +13,13 @@ from spotlab.domain.decision import Instance, Lifecycle
 from spotlab.domain.interruptions import (
     EVIDENCE_WINDOW,
     MAX_GAP,
+    SIGNAL_WINDOW,
     Exposure,
     InterruptionEvent,
     InterruptionKind,
     OwnRecord,
     own_record,
+    pool_signals,
 )
 from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.ports import By
@@ -25,7 +28,7 @@ from spotlab.store.engine import lock_until_commit, reading, writing
 from spotlab.store.repository import Repository
 from spotlab.store.tables.outcomes import ExposureRow, InterruptionEventRow
 
-_LOCK: Final = "interruptions"
+EVIDENCE_LOCK: Final = "interruptions"
 
 
 class SqlInterruptions(Repository):
@@ -43,8 +46,8 @@ class SqlInterruptions(Repository):
             The number of new events.
         """
         with writing(self._engine) as session:
-            lock_until_commit(session, _LOCK)
-            return sum(_add(session, event, by) for event in events)
+            lock_until_commit(session, EVIDENCE_LOCK)
+            return sum(add_event(session, event, by) for event in events)
 
     def events(
         self, *, emulated: bool | None = None, since: datetime | None = None
@@ -79,7 +82,7 @@ class SqlInterruptions(Repository):
         recent = last_listed_at is not None and now - last_listed_at <= MAX_GAP
         observed_since = last_listed_at if recent else None
         with writing(self._engine) as session:
-            lock_until_commit(session, _LOCK)
+            lock_until_commit(session, EVIDENCE_LOCK)
             for instance in instances:
                 if instance.lifecycle is Lifecycle.SPOT and instance.state == "running":
                     _extend(session, instance, now, observed_since, emulated)
@@ -113,10 +116,16 @@ class SqlInterruptions(Repository):
             return OwnRecord()
         emulated, since = market is MarketName.SIMULATED, now - EVIDENCE_WINDOW
         events = self.events(emulated=emulated, since=since)
-        return own_record(events, self.exposures(emulated=emulated, since=since), since)
+        record = own_record(events, self.exposures(emulated=emulated, since=since), since)
+        return replace(record, signals=pool_signals(events, now - SIGNAL_WINDOW))
 
 
-def _add(session: Session, event: InterruptionEvent, by: By | None) -> bool:
+def add_event(session: Session, event: InterruptionEvent, by: By | None = None) -> bool:
+    """Record an event unless it is recorded; EVIDENCE_LOCK is held.
+
+    Returns:
+        Whether it is new.
+    """
     row = InterruptionEventRow
     query = select(row.id).where(row.instance_id == event.instance_id, row.kind == event.kind.value)
     # An instance is reclaimed once, but every listing observes it at another time.

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
-from spotlab.domain.interruptions import OwnRecord, Record
+from spotlab.domain.interruptions import OwnRecord, PoolSignals, Record
 from spotlab.domain.market import FeedKind, MarketData, MarketName, Pool, Provenance
 from spotlab.errors import NotFound
 from spotlab.store.engine import reading, upsert, writing
@@ -83,6 +83,7 @@ class SqlMarketRuns(Repository):
                     [pool.key, record.events, record.exposure_h]
                     for pool, record in own.pools.items()
                 ],
+                **_signals_document(own),
             }
         )
         digest = _digest(document)
@@ -148,7 +149,11 @@ class SqlMarketRuns(Repository):
             **{name: join(name, [blobs[each] for each in names[name]]) for name in tables},
         )
         own = {Pool.parse(key): Record(events, hours) for key, events, hours in document["own"]}
-        return data, OwnRecord(own)
+        signals = {
+            Pool.parse(key): msgspec.convert(each, PoolSignals)
+            for key, each in document.get("signals", {}).items()
+        }
+        return data, OwnRecord(own, signals)
 
     def scores(self, run_id: int, model: str) -> RecordedScores:
         """A model's hazards of a run's market. Raises NotFound: none were recorded."""
@@ -233,6 +238,14 @@ def _used(session: Session) -> Iterator[list[str]]:
         yield [each for part in _decompressed(document)["parts"].values() for each in part]
     for hazard, names in runs.execute(select(MarketScoreRow.hazard, MarketScoreRow.names)):
         yield [hazard, names]
+
+
+def _signals_document(own: OwnRecord) -> dict[str, Any]:
+    """Signals of pools; without any, the document is as before there were signals."""
+    if not own.signals:
+        return {}
+    signals = {pool.key: msgspec.to_builtins(each) for pool, each in own.signals.items()}
+    return {"signals": signals}
 
 
 def _gone(what: str) -> NotFound:

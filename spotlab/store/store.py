@@ -37,6 +37,7 @@ from spotlab.store.registry import SqlModelRegistry
 from spotlab.store.request_stats import SqlRequestStats
 from spotlab.store.sessions import SqlSessions
 from spotlab.store.sign_ins import SqlSignIns
+from spotlab.store.spot_events import SqlSpotEvents
 from spotlab.store.switch_guards import SqlSwitchGuards
 from spotlab.store.switches import SqlSwitches
 from spotlab.store.throughputs import SqlThroughputs
@@ -81,6 +82,7 @@ class Store:
     workloads: SqlWorkloads
     throughputs: SqlThroughputs
     policies: SqlPolicies
+    spot_events: SqlSpotEvents
     switches: SqlSwitches
     switch_guards: SqlSwitchGuards
     launch_allowances: SqlLaunchAllowances
@@ -119,6 +121,7 @@ class Store:
             workloads=SqlWorkloads(engine),
             throughputs=SqlThroughputs(engine),
             policies=SqlPolicies(engine),
+            spot_events=SqlSpotEvents(engine),
             switches=SqlSwitches(engine),
             switch_guards=SqlSwitchGuards(engine),
             launch_allowances=SqlLaunchAllowances(engine),

@@ -74,6 +74,19 @@ JOB_SECONDS: Final = Histogram(
     buckets=SECONDS,
     registry=REGISTRY,
 )
+SPOT_EVENTS: Final = Counter(
+    "spotlab_spot_events",
+    "Events read from queues, by kind; repeated and refused messages are kinds of their own.",
+    ["kind"],
+    registry=REGISTRY,
+)
+SPOT_EVENT_SECONDS: Final = Histogram(
+    "spotlab_spot_event_seconds",
+    "Time from an event to its receipt, and to the end of its evaluation.",
+    ["step"],
+    buckets=SECONDS,
+    registry=REGISTRY,
+)
 ALERTS: Final = Counter(
     "spotlab_alerts",
     "Delivery attempts of alert notifications, by channel and outcome.",

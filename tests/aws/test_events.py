@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from spotlab.aws.events import SpotEvent, read_events
+from spotlab.aws.events import FileEvent, read_events
 from spotlab.domain.interruptions import InterruptionKind
 from spotlab.errors import FeedRefused
 
@@ -32,8 +32,8 @@ def test_a_warning_and_a_recommendation_are_read() -> None:
     rebalance = document(**{"detail-type": "EC2 Instance Rebalance Recommendation"})
     at = datetime(2026, 10, 31, 7, 12, 30, tzinfo=UTC)
     assert read_events(json.dumps([document(), rebalance]).encode()) == [
-        SpotEvent("i-1234567890abcdef0", InterruptionKind.NOTICE, at, "us-east-2"),
-        SpotEvent("i-1234567890abcdef0", InterruptionKind.REBALANCE, at, "us-east-2"),
+        FileEvent("i-1234567890abcdef0", InterruptionKind.NOTICE, at, "us-east-2"),
+        FileEvent("i-1234567890abcdef0", InterruptionKind.REBALANCE, at, "us-east-2"),
     ]
 
 

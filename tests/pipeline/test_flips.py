@@ -11,7 +11,7 @@ import pytest
 
 from spotlab.domain.decision import Decision
 from spotlab.domain.decision_explanation import DecisionExplanation, Flip, FlipKind
-from spotlab.domain.margin import MarginRule
+from spotlab.domain.margin import FORCED, MarginRule
 from spotlab.domain.policy import PolicyParams
 from spotlab.pipeline.decision_case import Changed, DecisionCase
 from spotlab.pipeline.evaluate import Evaluation, current_and_best, evaluate
@@ -163,4 +163,4 @@ def test_the_parts_of_a_margin_add_up_to_the_difference_of_the_costs(
     if verdict.decision is Decision.STAY:
         assert total < 0 or margin.rule in (MarginRule.COOLDOWN, MarginRule.PRICE_OF_SAFETY)
     else:
-        assert total >= 0 or margin.rule is MarginRule.RISK_CEILING
+        assert total >= 0 or margin.rule in FORCED

@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +30,7 @@ from spotlab.domain.policy import PolicyParams
 from spotlab.domain.policy_parameters import Unit
 from spotlab.domain.requirements import Requirements
 from spotlab.domain.risk import hazard_from_monthly_rate
+from spotlab.domain.spot_events import Signal, SpotEventKind
 from spotlab.domain.throughputs import Throughput, ThroughputSet
 from spotlab.domain.what_if import KNOBS, Changes, Part
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope
@@ -60,6 +62,7 @@ def random_changes(draw: random.Random) -> Changes:
         "switch_downtime_h": [0.0, 0.1, 3.0],
         "expected_stay_h": [0.1, 72.0],
         "max_price_age_h": [0.1, 12.0, 48.0],
+        "signal_exclusion_min": [0.0, 30.0, 60.0, 600.0],
         "interruption_usd": [0.0, 0.01, 1.0, 50.0, 1e4],
         "horizon_h": [0.1, 24.0, 168.0],
         "memory_tolerance": [0.0, 0.004, 0.07, 0.5],
@@ -78,6 +81,12 @@ def random_performance(draw: random.Random) -> PerformanceIndex:
     return PerformanceIndex((ThroughputSet("", 1, speeds),))
 
 
+SIGNALS = (
+    Signal(SpotEventKind.NOTICE, NOW - timedelta(seconds=5), NOW + timedelta(seconds=115)),
+    Signal(SpotEventKind.REBALANCE, NOW - timedelta(minutes=9)),
+)
+
+
 def random_instance(draw: random.Random) -> Instance:
     region = draw.choice([*REGIONS])
     zone = draw.choice([*REGIONS[region], f"{region}a"])
@@ -93,6 +102,7 @@ def random_instance(draw: random.Random) -> Instance:
         Pool(region, zone, draw.choice(TYPES)),
         draw.choice([*Lifecycle]),
         requirements=draw.choice([None, None, wanted]),
+        signal=draw.choice([None, None, *SIGNALS]),
     )
 
 
@@ -179,7 +189,10 @@ def test_waived_facts_agree_with_the_shortfall_that_a_rule_finds(seed: int, numb
 def test_equal_pools_are_chosen_by_risk_then_by_name() -> None:
     scored = market(0)
     table = scored.table.assign(
-        spot_price_usd_per_hour=0.03, hazard_per_hour=1e-4, on_demand_price_usd_per_hour=0.1
+        spot_price_usd_per_hour=0.03,
+        hazard_per_hour=1e-4,
+        on_demand_price_usd_per_hour=0.1,
+        signal_age_min=np.nan,
     )
     own = Instance(
         "i-1",

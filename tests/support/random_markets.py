@@ -13,6 +13,7 @@ from spotlab.domain.features import FeatureFrame
 from spotlab.domain.hardware import Hardware, HardwareTable, complete
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.market import Pool
+from spotlab.domain.risk import Evidence
 from spotlab.pipeline.score import TABLE_COLUMNS, ScoredMarket, score_market
 from spotlab.pipeline.stage_trace import Tracer
 from tests.support.market import NOW, BucketModel, market_data
@@ -50,7 +51,14 @@ def random_market(seed: int) -> ScoredMarket:
         for region, zone, name, system in keys.itertuples(index=False, name=None)
     )
     frame = FeatureFrame(NOW, pools, ("price",), np.zeros((len(pools), 1)))
-    return replace(base, table=table, hardware=HardwareTable(hardware), frame=frame, evidence={})
+    evidence = {
+        row: Evidence(float(hazard), 0, 0.0, rebalance_age_h=draw.uniform(0.0, 6.0))
+        for row, hazard in enumerate(table["hazard_per_hour"])
+        if draw.random() < 0.1
+    }
+    return replace(
+        base, table=table, hardware=HardwareTable(hardware), frame=frame, evidence=evidence
+    )
 
 
 def _hardware(name: str, draw: random.Random) -> Hardware:
@@ -93,4 +101,5 @@ def _row(
         float(draw.randrange(5)),
         60.0,
         draw.choice([0.0, 2e-4, 2e-4, draw.uniform(0.0, 8e-4), np.nan]),
+        draw.choice([np.nan, np.nan, np.nan, 0.0, 45.0, 90.0]),
     )

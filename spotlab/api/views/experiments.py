@@ -67,6 +67,9 @@ class EvidenceView(View):
     exposure_h: float = field("Exposure on this pool.", 310.0, "h")
     sibling_events: int = field("Interruptions of own instances in its sibling zones.", 0, "count")
     sibling_exposure_h: float = field("Exposure in its sibling zones.", 0.0, "h")
+    rebalance_age_h: float | None = field(
+        "Age of the newest rebalance recommendation on this pool, if its effect lasts.", None, "h"
+    )
 
 
 class PlacementView(View):

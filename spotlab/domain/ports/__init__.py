@@ -13,6 +13,7 @@ from spotlab.domain.ports.access import (
 )
 from spotlab.domain.ports.alerts import Delivery, DeliveryState
 from spotlab.domain.ports.bus import Bus, LocalBus, Topic
+from spotlab.domain.ports.events import EventQueue, QueuedMessage
 from spotlab.domain.ports.feeds import Archive, FeedSource, SnapshotInfo
 from spotlab.domain.ports.health import Clock, ComponentState, HealthLog, Probe, Work
 from spotlab.domain.ports.jobs import JobRun, JobSetting, Lease, ProcessInfo, RunState
@@ -48,6 +49,7 @@ __all__ = [
     "ComponentState",
     "Delivery",
     "DeliveryState",
+    "EventQueue",
     "ExperimentFilter",
     "ExperimentSummary",
     "FeedSource",
@@ -67,6 +69,7 @@ __all__ = [
     "OnlineView",
     "Probe",
     "ProcessInfo",
+    "QueuedMessage",
     "RiskModel",
     "RunState",
     "SnapshotInfo",

@@ -51,6 +51,10 @@ class InstanceRow(Base, table=True):
     requirements: dict[str, Any] | None = Field(sa_type=NULLABLE_JSON)
     last_evaluated_at: datetime | None = Field(sa_type=UtcDateTime)
     tags: dict[str, str] | None = Field(default=None, sa_type=NULLABLE_JSON)
+    state_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    signal_kind: str | None = None
+    signal_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    notice_ends_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class ModelVersionRow(Base, table=True):

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "r0020"
-down_revision = "r0016"
+down_revision = "r0017"
 branch_labels = None
 depends_on = None
 
