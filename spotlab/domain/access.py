@@ -92,7 +92,8 @@ MEANINGS: Final[dict[Right, str]] = {
     Right.CHANGE_ACCOUNTS: "add and change AWS accounts",
     Right.CHANGE_USERS: "add and change users",
     Right.REQUEST_SWITCHES: "plan and request switches of instances",
-    Right.APPROVE_SWITCHES: "approve, reject and resume switches, set their guards, and release a stop",
+    Right.APPROVE_SWITCHES: "approve, reject and resume switches, set their guards, and release a "
+    "stop",
     Right.STOP_SWITCHES: "pause and roll back switches, and stop all of them",
     Right.READ_AUDIT: "read the audit log",
     Right.KEEP_DATA: "delete old data, and back up and restore data",

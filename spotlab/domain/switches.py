@@ -221,6 +221,7 @@ class Switch:
         started_at: when the first driver began.
         fingerprint: of the market that it was approved for; "": none.
         policy_version, workload_version: of the decision; "": none.
+        confirmed: codes of preflight questions that the requester has confirmed.
         dry_run: the calls are listed, not made.
         pause_requested, rollback_requested: by a user, for the driver. `SwitchStore.ask` sets them.
         price_before_usd_per_hour, price_after_usd_per_hour: of the instance and of the replacement.
@@ -259,6 +260,7 @@ class Switch:
     fingerprint: str = ""
     policy_version: str = ""
     workload_version: str = ""
+    confirmed: tuple[str, ...] = ()
     dry_run: bool = False
     pause_requested: bool = False
     rollback_requested: bool = False

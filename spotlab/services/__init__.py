@@ -31,6 +31,7 @@ from spotlab.services.models import ModelService
 from spotlab.services.outcomes import OutcomeService
 from spotlab.services.own_account import OwnAccountService
 from spotlab.services.policies import PolicyService
+from spotlab.services.switches import SwitchService
 from spotlab.services.throughputs import ThroughputService
 from spotlab.services.users import UserService
 from spotlab.services.what_if import WhatIfService
@@ -170,6 +171,11 @@ class Services:
     def alerts(self) -> AlertService:
         """Alert rules and notifications."""
         return AlertService(self.lab, self.principal)
+
+    @property
+    def switches(self) -> SwitchService:
+        """Switches: the execution of decisions."""
+        return SwitchService(self.lab, self.principal)
 
     @property
     def health(self) -> HealthService:

@@ -191,9 +191,7 @@ class SqlSwitchGuards(Repository):
                 session.delete(row)
         return self.stops()
 
-    def start(
-        self, start: Start, check: Callable[[Sequence[Start]], str | None]
-    ) -> str | None:
+    def start(self, start: Start, check: Callable[[Sequence[Start]], str | None]) -> str | None:
         """Record that a switch begins, unless a limit refuses it; of two at once, one is counted
         before the other.
 
@@ -225,6 +223,11 @@ class SqlSwitchGuards(Repository):
                     )
                 )
             return refusal
+
+    def has_begun(self, switch_id: str) -> bool:
+        """Whether guards have allowed a switch to begin."""
+        with reading(self._engine) as session:
+            return session.get(SwitchStartRow, switch_id) is not None
 
     def starts(self, now: datetime) -> Sequence[Start]:
         """Switches that began within the last hour or are under way, oldest first."""

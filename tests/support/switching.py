@@ -1,0 +1,71 @@
+"""A lab in which switches are allowed, and preflights without AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from spotlab.domain.access import Principal, Role
+from spotlab.domain.decision import Instance
+from spotlab.domain.ports import By
+from spotlab.domain.switch_guards import AccountGuards, SwitchingMode
+from spotlab.domain.switch_plan import Call, Finding, Preflight, Strategy
+from spotlab.domain.switches import Target
+from spotlab.runtime.lab import Lab
+from spotlab.services import Services, switches
+from tests.support.market import StillClock
+
+OPERATOR = Principal("olga", Role.OPERATOR, via="a test")
+APPROVER = Principal("adam", Role.ADMIN, via="a test")
+CALLS = (
+    Call("launch", "ec2:RunInstances", {"InstanceType": "m6g.large"}, "Launch the replacement."),
+    Call("terminate", "ec2:TerminateInstances", {"InstanceIds": ["i-1"]}, "Terminate it."),
+)
+
+
+def allow(lab: Lab, instance_id: str, account: str = "acme", **guards: Any) -> None:
+    """Turn all three levels on for an instance."""
+    lab.settings = lab.settings.model_copy(update={"switching": "on"})
+    by = By("adam", lab.clock.now())
+    own = AccountGuards(**{"mode": SwitchingMode.ON, **guards})
+    lab.store.switch_guards.save(account, own, by)
+    lab.store.fleet.set_shadow(instance_id, False, by)
+
+
+def plan_without_aws(monkeypatch: pytest.MonkeyPatch, *findings: Finding) -> None:
+    """Make preflights without AWS."""
+
+    def preflight(
+        _lab: Lab, instance: Instance, targets: Sequence[Target], **_options: Any
+    ) -> Preflight:
+        return Preflight(
+            instance.instance_id,
+            instance.account,
+            instance.pool,
+            targets[0].pool,
+            targets[0].lifecycle,
+            Strategy.FROM_TEMPLATE,
+            "It has a launch template.",
+            findings,
+            calls=CALLS,
+        )
+
+    monkeypatch.setattr(switches, "preflight_of", preflight)
+
+
+def later(lab: Lab, **delay: float) -> None:
+    """Let time pass in a lab."""
+    assert isinstance(lab.clock, StillClock)
+    lab.clock.at += timedelta(**delay)
+
+
+def services(lab: Lab, who: Principal) -> Services:
+    """The services of a user."""
+    return Services(lab, who)
+
+
+__all__ = ["APPROVER", "CALLS", "OPERATOR", "allow", "later", "plan_without_aws", "replace"]
