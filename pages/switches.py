@@ -6,7 +6,7 @@ from spotlab.domain.access import Right
 from spotlab.domain.ports import Topic
 from spotlab.ui.common import guard, layout, live_updates, session, tables, widgets
 from spotlab.ui.common.theme import palette
-from spotlab.ui.switches import actions, detail, drill, guards, table
+from spotlab.ui.switches import actions, detail, drill, table
 
 guard.require(Right.READ)
 
@@ -48,5 +48,3 @@ live_updates.rerun_page_on_change(versions)
 tabs = widgets.tabs(["Switches", "Guards"])
 with tabs[0]:
     show_switches()
-with tabs[1]:
-    guards.show(services)

@@ -52,6 +52,7 @@ def _run(args: argparse.Namespace, settings: Settings) -> Result:
                 "aws": "emulated",
                 "market": "simulated",
                 "switching": "on",
+                "event_listen_s": 0.0,
             }
         )
         with bootstrap(own, clock=world.clock, cloud=lambda: world.cloud) as lab:
@@ -76,4 +77,6 @@ def _run(args: argparse.Namespace, settings: Settings) -> Result:
     )
 
 
-DRILL = Command("drill", "Time switches after signals of EC2, on an emulated AWS.", _arguments, _run)
+DRILL = Command(
+    "drill", "Time switches after signals of EC2, on an emulated AWS.", _arguments, _run
+)

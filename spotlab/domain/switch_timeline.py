@@ -35,7 +35,7 @@ _PHASES: Final[Mapping[Phase, str]] = {
 }
 _REASONS: Final = ("error", "why", "reason", "situation", "text")
 """Details that are part of the sentence."""
-_NOTHING: Final = ("", None, [], {})
+_NOTHING: Final[tuple[Any, ...]] = ("", None, [], {})
 
 
 class StepState(StrEnum):

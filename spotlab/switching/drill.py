@@ -15,6 +15,12 @@ from typing import Any, Final
 from spotlab.domain.decision import Experiment, Instance, Lifecycle
 from spotlab.domain.ports import By
 from spotlab.domain.spot_events import NOTICE_PERIOD, SpotEventKind, percentiles
+from spotlab.domain.switch_guards import (
+    EVERYWHERE,
+    AccountGuards,
+    InstallationGuards,
+    SwitchingMode,
+)
 from spotlab.domain.switch_plan import Preflight, Strategy
 from spotlab.domain.switch_steps import Step
 from spotlab.domain.switches import JournalEntry, Phase, Switch, SwitchState, Target
@@ -24,16 +30,23 @@ from spotlab.runtime.drill_world import DrillWorld
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.spot_events import read_events
 from spotlab.switching.driver import drive
+from spotlab.switching.guards import SwitchGuards
 from spotlab.switching.market_check import NEXT_CANDIDATES, decide_now
 from spotlab.switching.planning import account_of, planner_of, preflight_of
 from spotlab.switching.requests import build, targets_of
 
 LIMIT_S: Final = NOTICE_PERIOD.total_seconds()
 BY: Final = "drill"
+MANY: Final = 1_000
 _READS: Final = 20
 STATELESS: Final = Workload("drill-stateless", 1, "Nothing on it is needed.", 0.0, 0.01)
 CHECKPOINTS: Final = Workload(
-    "drill-checkpoints", 1, "Restarts from its last checkpoint.", 0.5, 0.1, checkpoint_interval_h=1.0
+    "drill-checkpoints",
+    1,
+    "Restarts from its last checkpoint.",
+    0.5,
+    0.1,
+    checkpoint_interval_h=1.0,
 )
 Tell = Callable[[str, float], None]
 
@@ -153,8 +166,10 @@ def _rounded(p50: float | None, p95: float | None) -> dict[str, float | None]:
 def _finding(kind: DrillKind, strategy: Strategy, runs: Sequence[DrillRun]) -> str:
     in_time = sum(run.in_time for run in runs)
     seconds = sorted(run.signal_to_healthy_s for run in runs if run.signal_to_healthy_s is not None)
-    how_long = f"healthy {seconds[0]:.0f} to {seconds[-1]:.0f} s after the signal" if seconds else (
-        "never healthy"
+    how_long = (
+        f"healthy {seconds[0]:.0f} to {seconds[-1]:.0f} s after the signal"
+        if seconds
+        else ("never healthy")
     )
     head = f"{strategy.label}: {how_long}; {in_time} of {len(runs)} within {LIMIT_S:.0f} s."
     if in_time == len(runs):
@@ -187,6 +202,7 @@ def run_drills(
     Raises:
         NotAvailable: no instance can be switched.
     """
+    _allow_switching(lab)
     _assign_workloads(lab)
     done: list[DrillRun] = []
     skipped: dict[str, str] = {}
@@ -205,6 +221,23 @@ def run_drills(
         done.append(_run(lab, world, kind, subject))
         lab.sync_fleet()
     return DrillReport(kind, done, world.delays_s, skipped)
+
+
+def _allow_switching(lab: Lab) -> None:
+    """Turn switching on at every level, with limits that no drill reaches."""
+    by, guards = By(BY, lab.clock.now(), "drill", "drill"), lab.store.switch_guards
+    guards.save(EVERYWHERE, InstallationGuards(four_eyes=False, switches_per_hour=MANY), by)
+    everything = AccountGuards(
+        mode=SwitchingMode.ON,
+        switches_per_hour=MANY,
+        at_once_per_group=100,
+        per_pool_per_hour=MANY,
+        cool_down_h=0.0,
+    )
+    for account in lab.cloud().accounts:
+        guards.save(account.name, everything, by)
+    for instance in lab.store.fleet.instances():
+        lab.store.fleet.set_shadow(instance.instance_id, False, by)
 
 
 def _assign_workloads(lab: Lab) -> None:
@@ -231,7 +264,7 @@ def _next_subject(lab: Lab, used: set[str], skipped: dict[str, str]) -> Instance
         if known or instance.lifecycle is not Lifecycle.SPOT or instance.state != "running":
             continue
         try:
-            preflight = _preflight(lab, instance, _by_hand(lab, instance))
+            preflight = confirmed_preflight(lab, instance, other_pools(lab, instance))
         except SpotlabError as exc:
             skipped[instance.instance_id] = exc.message
             continue
@@ -242,14 +275,14 @@ def _next_subject(lab: Lab, used: set[str], skipped: dict[str, str]) -> Instance
     return None
 
 
-def _preflight(lab: Lab, instance: Instance, targets: Sequence[Target]) -> Preflight:
+def confirmed_preflight(lab: Lab, instance: Instance, targets: Sequence[Target]) -> Preflight:
     """The preflight, with every question answered with yes."""
     first = preflight_of(lab, instance, targets)
     confirmed = [each.code for each in first.questions]
     return preflight_of(lab, instance, targets, confirmed=confirmed) if confirmed else first
 
 
-def _by_hand(lab: Lab, instance: Instance) -> tuple[Target, ...]:
+def other_pools(lab: Lab, instance: Instance) -> tuple[Target, ...]:
     """The best other pools of the market now, where a policy would stay. Raises Conflict."""
     here = [
         Target(
@@ -276,12 +309,18 @@ def _run(lab: Lab, world: DrillWorld, kind: DrillKind, instance: Instance) -> Dr
     event_id = world.emit(
         kind.event, account.aws_account_id, instance.pool.region, instance.instance_id
     )
-    experiment = _decision(lab, event_id)
+    experiment = decision_on(lab, event_id)
     decided_ms = 1000.0 * (world.clock.monotonic() - at_s)
     verdict = experiment.verdict
     decision = verdict.decision.value if verdict is not None else "none"
     switch = _approved(lab, instance, experiment)
-    drive(lab, switch.switch_id, monotonic=world.clock.monotonic, sleep=world.clock.sleep)
+    drive(
+        lab,
+        switch.switch_id,
+        SwitchGuards(lab).may_proceed,
+        sleep=world.clock.sleep,
+        monotonic=world.clock.monotonic,
+    )
     done = lab.store.switches.get(switch.switch_id)
     journal = lab.store.switches.journal(switch.switch_id)
     return DrillRun(
@@ -297,7 +336,7 @@ def _run(lab: Lab, world: DrillWorld, kind: DrillKind, instance: Instance) -> Dr
     )
 
 
-def _decision(lab: Lab, event_id: str) -> Experiment:
+def decision_on(lab: Lab, event_id: str) -> Experiment:
     """Read the event from its queue, evaluate, and return the decision.
 
     Raises:
@@ -317,8 +356,8 @@ def _approved(lab: Lab, instance: Instance, experiment: Experiment) -> Switch:
     try:
         targets = targets_of(lab, experiment)
     except Conflict:
-        chosen, targets = None, _by_hand(lab, instance)
-    preflight = _preflight(lab, instance, targets)
+        chosen, targets = None, other_pools(lab, instance)
+    preflight = confirmed_preflight(lab, instance, targets)
     if preflight.refused:
         raise Conflict(preflight.blocking[0].text, remedy=preflight.blocking[0].remedy)
     switch = build(
@@ -328,12 +367,12 @@ def _approved(lab: Lab, instance: Instance, experiment: Experiment) -> Switch:
         preflight,
         requested_by=BY,
         experiment=chosen,
-        reason="drill",
         confirmed=[each.code for each in preflight.findings if each.question],
     )
     by = By(BY, lab.clock.now(), "drill", "drill")
     ready = replace(
         switch,
+        reason="drill",
         state=SwitchState.APPROVED,
         dry_run=False,
         approved_by=BY,

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from spotlab.domain.switch_plan import Strategy
 from spotlab.domain.switch_steps import Step
 from spotlab.domain.switch_timeline import StepState, facts, sentence, timeline, totals
-from spotlab.domain.switches import Phase, Progress, Realised, SwitchState
+from spotlab.domain.switches import JournalEntry, Phase, Progress, Realised, SwitchState
 from tests.support.builders import NOW
 from tests.support.switches import entry, switch
 
 
-def at(seconds: float, step: Step, **changes: object):  # type: ignore[no-untyped-def]
+def at(seconds: float, step: Step, **changes: Any) -> JournalEntry:
     return entry(at=NOW + timedelta(seconds=seconds), step=step, **changes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -24,14 +25,14 @@ from spotlab.domain.switch_steps import RULES, Step
 from spotlab.domain.switch_timeline import timeline
 from spotlab.domain.switches import Got, Phase, Realised, Switch, SwitchState
 from spotlab.ui import charts
-from spotlab.ui.common.theme import DARK, LIGHT
+from spotlab.ui.common.theme import DARK, LIGHT, Palette
 from spotlab.ui.instance import preflight
 from spotlab.ui.switches import course, table
 from tests.support.builders import NOW
 from tests.support.switches import NEW_POOL, OLD_POOL, OTHER_POOL, entry, switch
 
 REALISED = Realised(10.0, 0.3, 0.5, NOW)
-DONE = {"state": SwitchState.DONE, "got": Got(NEW_POOL, Lifecycle.SPOT, "i-0b")}
+DONE: dict[str, Any] = {"state": SwitchState.DONE, "got": Got(NEW_POOL, Lifecycle.SPOT, "i-0b")}
 
 
 def test_the_headline_says_where_the_switches_stand_and_what_was_really_saved() -> None:
@@ -69,12 +70,12 @@ def test_a_row_shows_what_was_requested_and_what_was_got() -> None:
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
-def test_every_state_has_a_mark_of_its_own_and_a_colour(palette: object) -> None:
+def test_every_state_has_a_mark_of_its_own_and_a_colour(palette: Palette) -> None:
     assert len(set(table.MARKS.values())) == len(SwitchState)
-    columns = table.columns(NOW, palette)  # type: ignore[arg-type]
+    columns = table.columns(NOW, palette)
     colour = columns["state"].colour
     assert colour is not None
-    assert colour(f"{table.MARKS[SwitchState.DONE]} (dry run)") == palette.good  # type: ignore[attr-defined]
+    assert colour(f"{table.MARKS[SwitchState.DONE]} (dry run)") == palette.good
 
 
 def test_a_running_step_says_its_time_and_its_limit() -> None:
@@ -97,7 +98,9 @@ def test_the_journal_has_words_and_ids() -> None:
     assert note.iloc[0]["facts"] is None
 
 
-def summary(number: int, decision: Decision | None, risk: float | None, price: float | None):  # type: ignore[no-untyped-def]
+def summary(
+    number: int, decision: Decision | None, risk: float | None, price: float | None
+) -> ExperimentSummary:
     return ExperimentSummary(
         experiment_id=number,
         created_at=NOW + timedelta(hours=number),
@@ -123,7 +126,7 @@ def summary(number: int, decision: Decision | None, risk: float | None, price: f
     )
 
 
-def plan(**changes: object) -> Preflight:
+def plan(**changes: Any) -> Preflight:
     made = Preflight(
         "i-0a",
         "production",
@@ -135,7 +138,7 @@ def plan(**changes: object) -> Preflight:
         effects=(Effect("volume", "vol-1", Fate.KEPT, Method.MOVED, "vol-1 is moved."),),
         calls=(Call("launch", "ec2:RunInstances", {"InstanceType": "m6a.large"}),),
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
 def test_a_plan_says_whether_it_is_possible() -> None:
@@ -147,7 +150,7 @@ def test_a_plan_says_whether_it_is_possible() -> None:
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
-def test_the_chart_marks_decisions_at_their_price_and_their_risk(palette: object) -> None:
+def test_the_chart_marks_decisions_at_their_price_and_their_risk(palette: Palette) -> None:
     prices = pd.DataFrame({"event_time": [NOW], "spot_price_usd_per_hour": [0.04]})
     made = [
         summary(1, Decision.STAY, 0.02, 0.04),
@@ -155,14 +158,20 @@ def test_the_chart_marks_decisions_at_their_price_and_their_risk(palette: object
         summary(3, None, None, None),
     ]
     chart = charts.pool_history(
-        prices, made, palette, until=NOW + timedelta(days=1), horizon_h=24, switched_at=[NOW]  # type: ignore[arg-type]
+        prices,
+        made,
+        palette,
+        until=NOW + timedelta(days=1),
+        horizon_h=24,
+        switched_at=[NOW],
     )
     symbols = [trace.marker.symbol for trace in chart.data if trace.mode == "markers"]
     assert symbols == ["circle", "triangle-up"]
     (risk,) = (trace for trace in chart.data if trace.yaxis == "y2")
     assert list(risk.y) == pytest.approx([0.02, 0.09])
     texts = [note.text for note in chart.layout.annotations]
-    assert any("SWITCH" in text for text in texts) and "switched" in texts
+    assert any("SWITCH" in text for text in texts)
+    assert "switched" in texts
 
 
 def test_a_switch_is_never_shown_as_saving_before_it_is_done() -> None:

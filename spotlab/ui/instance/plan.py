@@ -90,7 +90,7 @@ def _target_of(plan: SwitchPlan) -> Target:
 
 
 def _plan(instance_id: str, targets: dict[str, Target], key: str) -> None:
-    _start(instance_id, targets.get(st.session_state.get(key), {}), ())
+    _start(instance_id, targets.get(str(st.session_state.get(key)), {}), ())
 
 
 def _start(instance_id: str, target: Target, confirmed: Sequence[str]) -> None:
@@ -129,8 +129,8 @@ def _show_request(plan: SwitchPlan, target: Target) -> None:
         )
         st.checkbox(
             "Dry run: list the calls, make none",
-            value=plan.dry_run,
-            disabled=plan.dry_run,
+            value=plan.draft.dry_run,
+            disabled=plan.draft.dry_run,
             key=f"{key} dry",
         )
         st.text_input("Reason", key=f"{key} reason", max_chars=500)

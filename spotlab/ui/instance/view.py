@@ -66,7 +66,9 @@ def headline(
 
 def small_print(instance: Instance, now: datetime) -> str:
     """Its ids and settings as listed."""
-    launched = f"launched {ago(instance.launched_at, now)}" if instance.launched_at else "age unknown"
+    launched = (
+        f"launched {ago(instance.launched_at, now)}" if instance.launched_at else "age unknown"
+    )
     mode = "shadow mode" if instance.shadow else "decisions may be carried out"
     return (
         f"{instance.instance_id} · {instance.account} · {instance.pool.label} · "
@@ -166,7 +168,10 @@ def show_events(events: Sequence[InterruptionEvent], now: datetime) -> None:
         st.caption("No interruptions or signals are recorded.")
         return
     frame = pd.DataFrame(
-        [{"at": e.at, "kind": KINDS[e.kind], "pool": e.pool.label, "source": e.source} for e in events]
+        [
+            {"at": e.at, "kind": KINDS[e.kind], "pool": e.pool.label, "source": e.source}
+            for e in events
+        ]
     )
     columns = {
         "at": Column("time", at(now, formatting.ago)),
