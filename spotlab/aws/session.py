@@ -82,6 +82,8 @@ class Sessions:
             retries={"mode": "standard", "total_max_attempts": attempts},
             user_agent_extra=f"spotlab/{__version__}",
         )
+        once = Config(retries={"mode": "standard", "total_max_attempts": 1})
+        self._once = self._config.merge(once)
         # In boto3, clients are thread-safe, but creating sessions and clients is not.
         self._lock = threading.RLock()
         self._sessions: dict[Account | None, boto3.Session] = {}
@@ -129,6 +131,29 @@ class Sessions:
                 self._clients[key] = self._client(self._session_of(account), service, region)
             return self._clients[key]
 
+    @overload
+    def single_attempt(
+        self, service: Literal["elbv2"], account: Account, region: str
+    ) -> ElasticLoadBalancingv2Client: ...
+    @overload
+    def single_attempt(
+        self, service: Literal["ec2"], account: Account, region: str
+    ) -> EC2Client: ...
+    def single_attempt(self, service: Service, account: Account, region: str) -> Any:
+        """A client that sends each call once, for changes that the caller repeats with care.
+
+        EC2 answers a lack of capacity with status 500, which botocore would repeat at once.
+
+        Args:
+            service, account, region: see `client`.
+        """
+        key = (account, f"{service}, once", region)
+        with self._lock:
+            if key not in self._clients:
+                session = self._session_of(account)
+                self._clients[key] = self._client(session, service, region, self._once)
+            return self._clients[key]
+
     def _session_of(self, account: Account) -> boto3.Session:
         """A session with the credentials of the account's role."""
         if not account.role_arn:
@@ -147,7 +172,9 @@ class Sessions:
                 )
             return self._sessions[None]
 
-    def _client(self, session: boto3.Session, service: str, region: str) -> Any:
+    def _client(
+        self, session: boto3.Session, service: str, region: str, config: Config | None = None
+    ) -> Any:
         if not is_region(region):
             raise NoSuchThing(
                 f"{region!r} is not an AWS region.", remedy="Use a region such as us-east-1."
@@ -157,7 +184,7 @@ class Sessions:
                 service,
                 region_name=region,
                 endpoint_url=self._endpoint_url,
-                config=self._config,
+                config=config or self._config,
             )
 
     def _role_session(self, account: Account) -> boto3.Session:

@@ -49,7 +49,7 @@ class TargetMove:
 
     Args:
         target_group_arn: of the group.
-        port: of the target.
+        port: of the target; 0: the group's protocol has none.
         deregistration_delay_s: for which connections of a deregistered target stay open.
     """
 
@@ -83,10 +83,12 @@ class LaunchSettings:
         security_group_ids: of the primary network interface.
         instance_profile_arn, key_name: "": none.
         user_data_sha256: of the instance's user data, which is copied, never stored; "": none.
-        metadata_options: HttpTokens, HttpPutResponseHopLimit, HttpEndpoint.
+        metadata_options: as RunInstances names them, such as HttpTokens.
         monitoring: detailed monitoring.
         ebs_optimized: as on the instance.
-        public_address: whether the primary interface gets a public address; None: the subnet's.
+        as_interface: the template describes interfaces, so that subnet and security groups are
+            those of an interface.
+        placement_group, credit_specification, shutdown_behavior: "": not set.
         image_devices: devices of data volumes that are moved, and so left out of the image.
     """
 
@@ -100,7 +102,10 @@ class LaunchSettings:
     metadata_options: Mapping[str, Any] = field(default_factory=dict)
     monitoring: bool = False
     ebs_optimized: bool = False
-    public_address: bool | None = None
+    as_interface: bool = False
+    placement_group: str = ""
+    credit_specification: str = ""
+    shutdown_behavior: str = ""
     image_devices: tuple[str, ...] = ()
 
 
@@ -114,6 +119,7 @@ class MovePlan:
         tags: of the instance, without AWS's own.
         spot_request_id: of the instance; "": it is on-demand.
         former_type: instance type before the switch.
+        excluded: why a candidate may not be launched, by its label.
     """
 
     launch: LaunchSettings = field(default_factory=LaunchSettings)
@@ -123,6 +129,7 @@ class MovePlan:
     tags: Mapping[str, str] = field(default_factory=dict)
     spot_request_id: str = ""
     former_type: str = ""
+    excluded: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

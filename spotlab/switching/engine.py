@@ -24,7 +24,14 @@ from spotlab.switching.execution import Execution, SwitchStore
 from spotlab.switching.hooks import Hooks
 from spotlab.switching.launches import SKIPPED
 from spotlab.switching.rollback import OldIsGone, roll_back
-from spotlab.switching.signals import Impossible, NeedsPerson, NextAttempt, Paused, Wait
+from spotlab.switching.signals import (
+    Held,
+    Impossible,
+    NeedsPerson,
+    NextAttempt,
+    Paused,
+    Wait,
+)
 from spotlab.switching.stage import Stage
 from spotlab.switching.steps import FUNCTIONS, NEW_ROUNDS, MoveAgain
 
@@ -91,6 +98,9 @@ class Engine:
                 failures = failures + 1 if signal.failed else 0
                 execution.note(f"waits: {signal.why}")
                 self.sleep(min(POLL_S * 2.0 ** min(failures, 5), LONGEST_PAUSE_S))
+            except Held as signal:
+                execution.note(f"held: {signal.why}")
+                break
             execution.count_time(name)
         return execution.switch
 

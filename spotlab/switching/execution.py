@@ -138,8 +138,8 @@ class Execution:
     def note(self, text: str, **detail: Any) -> None:
         """A journal entry about what is waited for; the same note is written once."""
         if text != self._last_note:
-            self.save(self.entry(text, Phase.NOTE, detail))
             self._last_note = text
+            self.save(self.entry(text, Phase.NOTE, detail))
 
     def count_time(self, name: str) -> None:
         """Add the time since the last call to a step's, and to what is waited for in it.

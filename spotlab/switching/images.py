@@ -54,6 +54,9 @@ def _begin(stage: Stage) -> None:
             f"{stage.old_id} ended before its image was begun, so there is nothing to copy",
             remedy="Launch a replacement from a template or a backup.",
         )
+    refusal = stage.hooks.may_proceed(switch, Step.IMAGE)
+    if refusal is not None:
+        stage.heed(refusal)
     reboot = switch.strategy is Strategy.FROM_IMAGE_REBOOT
     unclear = tuple(dict.fromkeys((*execution.progress.unclear, "image")))
     entry = execution.entry("create the image", Phase.BEFORE, {"reboot": reboot})

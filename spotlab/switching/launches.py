@@ -122,12 +122,15 @@ def _next_target(stage: Stage) -> Target:
         raise Impossible(f"no candidate could be launched: {why_not(switch)}")
     # Nothing runs: going back is impossible, so the candidates are tried again.
     execution.wait_at_most(f"round {len(switch.progress.attempts)}", 60.0, "no capacity anywhere")
-    return switch.candidates[len(switch.progress.attempts) % len(switch.candidates)]
+    excluded = switch.progress.plan.excluded if switch.progress.plan is not None else {}
+    again = [target for target in switch.candidates if target.label not in excluded]
+    return again[len(switch.progress.attempts) % len(again)]
 
 
 def untried(switch: Switch) -> list[Target]:
     """The candidates that may still be launched, in order; in place, only the same zone's."""
     left = []
+    excluded = switch.progress.plan.excluded if switch.progress.plan is not None else {}
     for target in switch.candidates:
         codes = [each.code for each in switch.progress.attempts if each.target == target]
         tried = len(codes) > 1 or (codes and codes[0] != _ENDED)
@@ -135,19 +138,20 @@ def untried(switch: Switch) -> list[Target]:
         reachable = switch.strategy is not Strategy.STOP_START or (
             zone == switch.pool.availability_zone and target.lifecycle is switch.lifecycle
         )
-        if not tried and reachable:
+        if not tried and reachable and target.label not in excluded:
             left.append(target)
     return left
 
 
 def why_not(switch: Switch) -> str:
     """Why the attempts so far failed: one clause for each."""
-    clauses = [
+    failures = [
         f"{each.target.label}: {each.why or each.code}"
         for each in switch.progress.attempts
         if each.state is AttemptState.FAILED
     ]
-    return "; ".join(clauses)
+    excluded = switch.progress.plan.excluded if switch.progress.plan is not None else {}
+    return "; ".join([*failures, *(f"{label}: {why}" for label, why in excluded.items())])
 
 
 def _request(switch: Switch, number: int, target: Target) -> LaunchRequest:

@@ -48,3 +48,7 @@ class NeedsPerson(StepSignal):
 
 class Paused(StepSignal):
     """A user asked to stop before a step that cannot be undone."""
+
+
+class Held(StepSignal):
+    """A guard holds the switch: the driver leaves, and a later one asks again."""

@@ -11,7 +11,7 @@ from spotlab.domain.switches import Phase, Refusal
 from spotlab.switching.actions import ensure
 from spotlab.switching.execution import Execution
 from spotlab.switching.hooks import Hooks
-from spotlab.switching.signals import Impossible, NextAttempt, Wait
+from spotlab.switching.signals import Held, Impossible, NextAttempt, Wait
 
 NOT_VISIBLE_S: Final = 180.0
 """For how long EC2 may not find an instance that it has just launched."""
@@ -125,8 +125,7 @@ class Stage:
         )
 
     def heed(self, refusal: Refusal) -> None:
-        """Wait for a guard, or give up. Raises Wait or Impossible."""
+        """Leave the switch until a guard allows it, or give up. Raises Held or Impossible."""
         if refusal.wait:
-            self.execution.note(f"waits: {refusal.reason}")
-            raise Wait(refusal.reason)
+            raise Held(refusal.reason)
         raise Impossible(refusal.reason, remedy=refusal.remedy)

@@ -1,23 +1,21 @@
-"""The preflight refuses what would lose something, says why and what to do, and loses nothing silently."""
+"""The preflight refuses what would lose something, and says why and what to do."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from spotlab.domain.decision import Lifecycle
-from spotlab.domain.instance_facts import Placement, SpotRequest, UserData
+from spotlab.domain.instance_facts import Placement, SpotRequest
 from spotlab.domain.market import Pool
-from spotlab.domain.switch_plan import Fate, Finding, Method, Preflight, Strategy
+from spotlab.domain.switch_plan import Finding, Preflight, Strategy
 from spotlab.domain.unknown import Unknown
 from spotlab.domain.workload import NO_WORKLOAD
 from spotlab.switching.preflight import check
 from tests.support import switch_facts as some
 from tests.support.switch_facts import (
-    CHECKPOINTED,
     KEY,
     OTHER_REGION,
     OTHER_ZONE,
@@ -227,4 +225,229 @@ def test_only_questions_can_be_confirmed(code: str) -> None:
     assert finding(confirmed, code).blocks is not question
 
 
-# -- owners ---------------------------------------------------------------------------------------
+def test_an_unknown_fact_names_the_missing_permission() -> None:
+    plan = planned(some.facts(targets=DENIED, user_data=DENIED, stop_protection=DENIED))
+    found = finding(plan, "unknown-facts")
+    assert "target groups" in found.text
+    assert "user data" in found.text
+    assert found.remedy == "Grant ec2:DescribeVolumes to SpotLab's role."
+    assert [each.code for each in plan.blocking] == ["unknown-facts"], "one for each reason"
+
+
+@pytest.mark.parametrize("fact", ["shutdown_behavior", "launch_template", "credit_specification"])
+def test_an_unknown_fact_that_loses_nothing_is_a_note(fact: str) -> None:
+    plan = planned(some.facts(**{fact: DENIED}))
+    assert not plan.refused
+    assert not finding(plan, "unknown-facts").blocks
+
+
+def test_the_size_of_a_volume_does_not_matter() -> None:
+    assert not planned(
+        some.facts(volumes=(some.volume(size_gb=DENIED, volume_type=DENIED),))
+    ).refused
+
+
+def test_unknown_user_data_matters_only_to_an_image() -> None:
+    known_template = some.facts(user_data=DENIED, launch_template=some.template())
+    assert not planned(known_template).refused
+    assert planned(some.facts(user_data=DENIED)).refused
+
+
+def test_unknown_facts_of_the_region_block() -> None:
+    for fact in ("subnets", "spot_role"):
+        denied = Unknown("Denied.", "iam:GetRole")
+        plan = planned(region=some.region(**{fact: denied}))
+        assert finding(plan, "unknown-facts").blocks
+    on_demand = planned(region=some.region(spot_role=None), lifecycle=Lifecycle.ON_DEMAND)
+    assert not on_demand.refused, "the spot role does not matter on-demand"
+
+
+def test_a_type_with_nvme_proves_that_the_driver_is_there() -> None:
+    plan = planned(some.facts(ena=False, image=some.image(ena=False)))
+    assert not plan.refused, "it runs on m5, which needs ENA and NVMe"
+
+
+def test_the_drivers_of_another_template_image_are_not_proven() -> None:
+    other = some.template(image=some.image(image_id="ami-0new", ena=False))
+    plan = planned(some.facts(launch_template=other), strategy=Strategy.FROM_TEMPLATE)
+    assert {"image-without-ena", "image-without-nvme"} <= codes(plan)
+
+
+def test_local_storage_counts_only_as_ec2_reports_it() -> None:
+    named_d = some.facts(pool=Pool("us-east-1", "us-east-1a", "m5d.large"), instance_store_gb=0.0)
+    assert not planned(named_d).refused
+    unnamed = some.facts(pool=Pool("us-east-1", "us-east-1a", "i3.large"), instance_store_gb=475.0)
+    plan = planned(unnamed, applied=some.applied())
+    question = finding(plan, "instance-store-data")
+    assert question.question
+    assert "475 GB" in question.text
+    assert any("instance store" in sentence for sentence in plan.lost)
+
+
+def test_a_stateless_workload_needs_no_instance_store() -> None:
+    plan = planned(some.facts(instance_store_gb=475.0))
+    assert not finding(plan, "instance-store-data").blocks
+
+
+def test_a_secondary_address_that_something_depends_on_cannot_be_confirmed() -> None:
+    plan = planned(
+        some.facts(
+            interfaces=(some.interface(secondary_private_addresses=("10.0.0.50",)),),
+            elastic_addresses=(some.elastic(private_address="10.0.0.50"),),
+        ),
+        confirmed={"secondary-addresses"},
+    )
+    found = finding(plan, "secondary-addresses")
+    assert found.blocks
+    assert "203.0.113.7 maps to 10.0.0.50" in found.text
+
+
+def test_a_grant_is_ready_to_copy() -> None:
+    found = finding(planned(**REFUSALS["kms-key-without-grant"]), "kms-key-without-grant")
+    (snippet,) = found.snippets
+    assert KEY in snippet.text
+    assert some.SPOT_ROLE_ARN in snippet.text
+    assert "CreateGrant" in snippet.text
+
+
+# -- strategies -----------------------------------------------------------------------------------
+
+
+def test_from_the_template_where_nothing_is_lost() -> None:
+    plan = planned(some.facts(launch_template=some.template()))
+    assert plan.strategy is Strategy.FROM_TEMPLATE
+    assert "lt-0web, version 3" in plan.strategy_reason
+    assert not plan.refused
+    assert "ec2:CreateImage" not in [call.action for call in plan.calls]
+
+
+def test_not_from_the_template_if_it_would_leave_a_volume_behind() -> None:
+    facts = some.facts(volumes=(some.volume(), some.data_volume()), launch_template=some.template())
+    assert planned(facts).strategy is Strategy.FROM_TEMPLATE, "the volume moves"
+    assert planned(facts, OTHER_ZONE).strategy is Strategy.FROM_IMAGE
+
+
+def test_a_checkpoint_tolerates_an_image_without_a_reboot() -> None:
+    plan = planned(applied=CHECKPOINTED)
+    assert plan.strategy is Strategy.FROM_IMAGE
+    assert "checkpoint" in plan.strategy_reason
+
+
+@pytest.mark.parametrize("workload", [NO_WORKLOAD, some.applied(), STATEFUL])
+def test_otherwise_a_reboot_is_asked_for(workload: Any) -> None:
+    plan = planned(applied=workload)
+    assert plan.strategy is Strategy.FROM_IMAGE_REBOOT
+    assert [each.code for each in plan.questions] == ["reboot"]
+    assert not planned(applied=workload, confirmed={"reboot"}).refused
+
+
+def test_stop_and_start_where_only_the_type_of_an_on_demand_instance_changes() -> None:
+    facts = some.on_demand(
+        volumes=(some.volume(), some.data_volume()),
+        elastic_addresses=(some.elastic(),),
+        termination_protection=True,
+    )
+    plan = planned(facts, lifecycle=Lifecycle.ON_DEMAND, confirmed={"stop"})
+    assert plan.strategy is Strategy.STOP_START
+    assert not plan.refused, "nothing is terminated"
+    assert {effect.fate for effect in plan.effects if effect.kind != "memory"} == {Fate.KEPT}
+    assert [call.action for call in plan.calls] == [
+        "ec2:StopInstances",
+        "ec2:ModifyInstanceAttribute",
+        "ec2:StartInstances",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("target", "lifecycle"), [(OTHER_ZONE, Lifecycle.ON_DEMAND), (SAME_ZONE, Lifecycle.SPOT)]
+)
+def test_no_stop_and_start_to_another_zone_or_to_spot(target: Pool, lifecycle: Lifecycle) -> None:
+    plan = planned(some.on_demand(), target, lifecycle=lifecycle)
+    assert plan.strategy is not Strategy.STOP_START
+
+
+def test_another_region_needs_a_launch_template_there() -> None:
+    there = some.template(template_id="lt-ireland", image=some.image(image_id="ami-0ireland"))
+    facts = some.facts(launch_template=some.template())
+    plan = planned(
+        facts,
+        OTHER_REGION,
+        source_type=some.xen_type(),
+        region=some.region(region="eu-west-1", subnets=(), templates=(there,)),
+        confirmed={"image-without-nvme"},
+    )
+    assert plan.strategy is Strategy.FROM_TEMPLATE
+    assert not plan.refused
+    launch = next(call for call in plan.calls if call.step == "launch")
+    assert launch.parameters["LaunchTemplate"]["LaunchTemplateId"] == "lt-ireland"
+    assert "SecurityGroupIds" not in launch.parameters, "groups belong to a region"
+
+
+# -- what is kept ---------------------------------------------------------------------------------
+
+
+def test_in_the_same_zone_data_volumes_and_elastic_addresses_move() -> None:
+    facts = some.facts(
+        volumes=(some.volume(), some.data_volume()), elastic_addresses=(some.elastic(),)
+    )
+    plan = planned(facts)
+    fates = {effect.id: (effect.fate, effect.method) for effect in plan.effects}
+    assert fates["vol-data"] == (Fate.KEPT, Method.MOVED)
+    assert fates["vol-root"] == (Fate.RECREATED, Method.IMAGED)
+    assert fates["203.0.113.7"] == (Fate.KEPT, Method.MOVED)
+    image = next(call for call in plan.calls if call.step == "image")
+    assert image.parameters["BlockDeviceMappings"] == [
+        {"DeviceName": "/dev/sdf", "NoDevice": ""}
+    ], "a volume that moves is not copied"
+    assert "nofail" in finding(plan, "data-volumes-moved").remedy
+
+
+def test_in_another_zone_the_image_copies_data_volumes() -> None:
+    facts = some.facts(volumes=(some.volume(), some.data_volume()))
+    plan = planned(facts, OTHER_ZONE)
+    assert not plan.refused, "the workload is stateless"
+    (effect,) = [each for each in plan.effects if each.id == "vol-data"]
+    assert (effect.fate, effect.method) == (Fate.RECREATED, Method.IMAGED)
+    assert "writes after it are lost" in effect.text
+    assert "detached, and is billed" in effect.text
+    image = next(call for call in plan.calls if call.step == "image")
+    assert "BlockDeviceMappings" not in image.parameters
+
+
+def test_a_target_group_gets_the_new_instance_before_the_old_one_is_drained() -> None:
+    plan = planned(some.facts(targets=(some.target(),)))
+    assert any("web, port 80" in text and "120 s" in text for text in plan.recreated)
+    actions = [call.action.partition(":")[2] for call in plan.calls]
+    assert actions.index("RegisterTargets") < actions.index("DeregisterTargets")
+    assert actions.index("DeregisterTargets") < actions.index("TerminateInstances")
+
+
+def test_tags_of_aws_are_lost_and_others_recreated() -> None:
+    plan = planned(some.facts(tags={"Name": "web", "aws:ec2launchtemplate:id": "lt-1"}))
+    assert any("1 tag is" in text for text in plan.recreated)
+    assert any("aws:ec2launchtemplate:id" in text for text in plan.lost)
+
+
+def test_user_data_never_appears_in_a_plan() -> None:
+    plan = planned(some.facts(user_data=UserData("ab" * 32)))
+    launch = next(call for call in plan.calls if call.step == "launch")
+    assert launch.parameters["UserData"] == "<not shown>"
+
+
+def test_a_template_with_an_interface_takes_the_subnet_through_it() -> None:
+    facts = some.facts(launch_template=some.template(interface_count=1))
+    launch = next(call for call in planned(facts).calls if call.step == "launch")
+    assert "SubnetId" not in launch.parameters
+    assert launch.parameters["NetworkInterfaces"] == [
+        {"DeviceIndex": 0, "SubnetId": "subnet-a", "Groups": ["sg-web"]}
+    ]
+
+
+def test_of_several_subnets_the_one_with_the_same_routes_is_chosen() -> None:
+    others = (
+        some.subnet("subnet-b1", "us-east-1b", route_table_id="rtb-public", free_addresses=4000),
+        some.subnet("subnet-b2", "us-east-1b", free_addresses=20),
+    )
+    plan = planned(target=OTHER_ZONE, region=some.region(subnets=(some.subnet(), *others)))
+    assert plan.subnet_id == "subnet-b2"
+    assert not finding(plan, "other-subnet").blocks

@@ -170,9 +170,9 @@ def problems(world: World, *, allow_breach: bool = False) -> list[str]:
         return [*found, f"ended {switch.state}: {switch.situation}"]
     if aws.alive() != [holder] or aws.healthy() != [holder]:
         found.append(f"{holder} should run alone: alive {aws.alive()}, healthy {aws.healthy()}")
-    if in_place and switch.state is SwitchState.ROLLED_BACK:
-        if aws.instances[OLD].instance_type != switch.pool.instance_type:
-            found.append("the type was not restored")
+    restored = aws.instances[OLD].instance_type == switch.pool.instance_type
+    if in_place and switch.state is SwitchState.ROLLED_BACK and not restored:
+        found.append("the type was not restored")
     if aws.addresses.get(ADDRESS) != holder:
         found.append(f"the address is with {aws.addresses.get(ADDRESS)!r}")
     volume = aws.volumes.get(VOLUME)
