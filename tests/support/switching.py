@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +14,7 @@ from spotlab.domain.switch_guards import AccountGuards, SwitchingMode
 from spotlab.domain.switch_plan import Call, Finding, Preflight, Strategy
 from spotlab.domain.switches import Target
 from spotlab.runtime.lab import Lab
-from spotlab.services import Services, switches
+from spotlab.services import switches
 from tests.support.market import StillClock
 
 OPERATOR = Principal("olga", Role.OPERATOR, via="a test")
@@ -60,12 +58,4 @@ def plan_without_aws(monkeypatch: pytest.MonkeyPatch, *findings: Finding) -> Non
 def later(lab: Lab, **delay: float) -> None:
     """Let time pass in a lab."""
     assert isinstance(lab.clock, StillClock)
-    lab.clock.at += timedelta(**delay)
-
-
-def services(lab: Lab, who: Principal) -> Services:
-    """The services of a user."""
-    return Services(lab, who)
-
-
-__all__ = ["APPROVER", "CALLS", "OPERATOR", "allow", "later", "plan_without_aws", "replace"]
+    lab.clock.forward(**delay)
