@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -17,6 +17,7 @@ from spotlab.aws.session import Sessions
 from spotlab.aws.target_region import TargetRegion
 from spotlab.demo.access_keys import BASE_KEY, BASE_SECRET
 from spotlab.demo.server import RunningServer, serve_in_thread
+from spotlab.demo.world import Clock
 from spotlab.domain.decision import Lifecycle
 from spotlab.domain.instance_facts import InstanceFacts, OwnerKind, UserData
 from spotlab.domain.market import Pool
@@ -24,6 +25,7 @@ from spotlab.domain.ports import Account
 from spotlab.domain.target_facts import TypeFacts
 from spotlab.domain.unknown import Unknown
 from spotlab.errors import AccessDenied, NoSuchThing
+from tests.demo.conftest import Seconds
 from tests.support.emulated import client, instances
 
 REGION = "us-east-1"
@@ -39,8 +41,13 @@ class WallClock:
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[RunningServer]:
-    with serve_in_thread(7, WallClock().now()) as running:
+def seconds() -> Seconds:
+    return Seconds()
+
+
+@pytest.fixture(scope="module")
+def served(seconds: Seconds) -> Iterator[RunningServer]:
+    with serve_in_thread(7, clock=Clock(None, seconds)) as running:
         yield running
 
 
@@ -52,7 +59,7 @@ def account(served: RunningServer) -> Account:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sessions(served: RunningServer) -> Sessions:
     return Sessions(
         clock=WallClock(),
@@ -63,14 +70,12 @@ def sessions(served: RunningServer) -> Sessions:
 
 
 @pytest.fixture(scope="module")
-def aws(served: RunningServer) -> Any:
-    """Clients of the account, to make what is discovered."""
+def aws(served: RunningServer, seconds: Seconds) -> Any:
+    """Clients of the account, to make what is discovered, and the emulated AWS's clock."""
     owner = served.world.accounts[0]
     return SimpleNamespace(
-        **{
-            name: client(served, name, REGION, owner)
-            for name in ("ec2", "elbv2", "kms", "iam", "sts")
-        }
+        seconds=seconds,
+        **{name: client(served, name, REGION, owner) for name in ("ec2", "elbv2", "kms", "iam")},
     )
 
 
@@ -80,11 +85,11 @@ def image_id(aws: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def launched(aws: Any, image_id: str) -> str:
+def launched(aws: Any, image_id: str, seconds: Seconds) -> str:
     """A spot instance with everything that a switch must keep; its id."""
     ec2 = aws.ec2
     subnet = ec2.describe_subnets(
-        Filters=[{"Name": "availability-zone", "Values": ["us-east-1a"]}]
+        Filters=[{"Name": "availability-zone", "Values": ["us-east-1b"]}]
     )["Subnets"][0]
     ec2.create_key_pair(KeyName="ops")
     template = ec2.create_launch_template(
@@ -113,9 +118,10 @@ def launched(aws: Any, image_id: str) -> str:
             }
         ],
     )["Instances"][0]["InstanceId"]
+    seconds.value += 60.0
     key = aws.kms.create_key()["KeyMetadata"]["Arn"]
     volume = ec2.create_volume(
-        AvailabilityZone="us-east-1a", Size=100, VolumeType="gp3", Encrypted=True, KmsKeyId=key
+        AvailabilityZone="us-east-1b", Size=100, VolumeType="gp3", Encrypted=True, KmsKeyId=key
     )["VolumeId"]
     ec2.attach_volume(VolumeId=volume, InstanceId=instance_id, Device="/dev/sdf")
     allocation = ec2.allocate_address(Domain="vpc")["AllocationId"]
@@ -139,20 +145,32 @@ def discovered(sessions: Sessions, account: Account, instance_id: str) -> Instan
     return Ec2Discovery(sessions, WallClock()).facts(account, REGION, instance_id)
 
 
-def deny(sessions: Sessions, account: Account, service: Any, *operations: str) -> None:
-    """Let a service refuse operations, as for a role without the rights."""
-    events = sessions.client(service, account, REGION).meta.events
-    answer = {
-        "Error": {"Code": "UnauthorizedOperation", "Message": "You are not authorized."},
-        "ResponseMetadata": {"HTTPStatusCode": 403},
-    }
+Refuse = Callable[..., None]
 
-    def refuse(**_: Any) -> Any:
-        return SimpleNamespace(status_code=403), answer
 
-    for operation in operations:
+@pytest.fixture
+def refuse(sessions: Sessions, account: Account) -> Iterator[Refuse]:
+    """Lets a service refuse operations until the test ends; by default as for a missing right."""
+    registered: list[tuple[Any, str, Any]] = []
+
+    def refuse(
+        service: Any, operation: str, code: str = "UnauthorizedOperation", containing: str = ""
+    ) -> None:
+        def answer(params: dict[str, Any], **_: Any) -> Any:
+            if containing and containing not in str(params["body"]):
+                return None
+            error = {"Error": {"Code": code, "Message": "You are not authorized."}}
+            return SimpleNamespace(status_code=403), error
+
         prefix = "elastic-load-balancing-v2" if service == "elbv2" else service
-        events.register(f"before-call.{prefix}.{operation}", refuse)
+        events = sessions.client(service, account, REGION).meta.events
+        name = f"before-call.{prefix}.{operation}"
+        events.register(name, answer)
+        registered.append((events, name, answer))
+
+    yield refuse
+    for events, name, answer in registered:
+        events.unregister(name, answer)
 
 
 def test_everything_that_a_switch_must_keep(
@@ -160,7 +178,7 @@ def test_everything_that_a_switch_must_keep(
 ) -> None:
     facts = discovered(sessions, account, launched)
     assert facts.unknown() == {}
-    assert facts.pool == Pool(REGION, "us-east-1a", "m6i.large")
+    assert facts.pool == Pool(REGION, "us-east-1b", "m6i.large")
     assert facts.lifecycle is Lifecycle.SPOT
     assert facts.key_pair == "ops"
     assert facts.image.image_id == image_id
@@ -235,10 +253,10 @@ DENIALS = {
 
 @pytest.mark.parametrize("operation", DENIALS)
 def test_a_missing_right_makes_its_facts_unknown_and_is_named(
-    sessions: Sessions, account: Account, launched: str, operation: str
+    sessions: Sessions, account: Account, refuse: Refuse, launched: str, operation: str
 ) -> None:
     service, permission, path = DENIALS[operation]
-    deny(sessions, account, service, operation)
+    refuse(service, operation)
     unknown = discovered(sessions, account, launched).unknown()
     volumes = [each.volume_id for each in discovered(sessions, account, launched).volumes]
     for index, volume_id in enumerate(volumes):
@@ -255,20 +273,20 @@ def _stable(path: str) -> str:
 
 
 def test_without_the_right_to_list_volumes_they_are_still_counted(
-    sessions: Sessions, account: Account, launched: str
+    sessions: Sessions, account: Account, refuse: Refuse, launched: str
 ) -> None:
-    deny(sessions, account, "ec2", "DescribeVolumes")
+    refuse("ec2", "DescribeVolumes")
     root, data = discovered(sessions, account, launched).volumes
     assert (root.root, data.root, data.device) == (True, False, "/dev/sdf")
     assert isinstance(data.size_gb, Unknown)
 
 
 def test_without_the_instance_itself_nothing_is_discovered(
-    sessions: Sessions, account: Account, launched: str
+    sessions: Sessions, account: Account, refuse: Refuse, launched: str
 ) -> None:
     with pytest.raises(NoSuchThing):
         discovered(sessions, account, "i-0000000000000dead")
-    deny(sessions, account, "ec2", "DescribeInstances")
+    refuse("ec2", "DescribeInstances")
     with pytest.raises(AccessDenied):
         discovered(sessions, account, launched)
 
@@ -308,6 +326,7 @@ def test_an_image_that_is_gone_is_no_error(
     sessions: Sessions, account: Account, aws: Any, image_id: str
 ) -> None:
     copy = aws.ec2.create_image(InstanceId=_run(aws, image_id), Name="short-lived")["ImageId"]
+    aws.seconds.value += 60.0
     instance_id = _run(aws, copy)
     aws.ec2.deregister_image(ImageId=copy)
     facts = discovered(sessions, account, instance_id)
@@ -319,6 +338,7 @@ def _run(aws: Any, image_id: str, **more: Any) -> str:
     """An on-demand m6i.large; its id."""
     request = {"ImageId": image_id, "InstanceType": "m6i.large", "MinCount": 1, "MaxCount": 1}
     answer = aws.ec2.run_instances(**(request | more))
+    aws.seconds.value += 60.0
     return str(answer["Instances"][0]["InstanceId"])
 
 
@@ -337,22 +357,41 @@ def test_types_are_read_together_and_an_unknown_one_spoils_no_other(
 
 # -- the target region ----------------------------------------------------------------------------
 
-TARGET = Pool(REGION, "us-east-1b", "m6a.large")
+TARGET = Pool(REGION, "us-east-1c", "m6i.xlarge")
 
 
 def test_a_region_where_everything_is_allowed(
-    sessions: Sessions, account: Account, aws: Any, launched: str
+    sessions: Sessions, account: Account, launched: str
 ) -> None:
-    aws.iam.create_service_linked_role(AWSServiceName="spot.amazonaws.com")
     facts = discovered(sessions, account, launched)
     region = TargetRegion(sessions).read(account, facts, TARGET, Lifecycle.SPOT)
     subnets = region.subnets
     assert not isinstance(subnets, Unknown)
-    assert {subnet.zone for subnet in subnets} >= {"us-east-1a", "us-east-1b"}
+    assert {subnet.zone for subnet in subnets} >= {"us-east-1b", "us-east-1c"}
     assert all(isinstance(subnet.route_table_id, str) for subnet in subnets)
     assert str(region.spot_role).endswith("/AWSServiceRoleForEC2Spot")
     assert set(region.rights.values()) == {True}
     assert {"ec2:RunInstances", "ec2:CreateTags", "ec2:DetachVolume"} <= set(region.rights)
+
+
+def test_a_missing_spot_role_is_told_from_a_missing_right(
+    sessions: Sessions, account: Account, refuse: Refuse, launched: str
+) -> None:
+    facts = discovered(sessions, account, launched)
+    refuse("iam", "GetRole", code="NoSuchEntity")
+    reader = TargetRegion(sessions)
+    assert reader.read(account, facts, TARGET, Lifecycle.SPOT).spot_role == ""
+    assert reader.read(account, facts, TARGET, Lifecycle.ON_DEMAND).spot_role is None
+
+
+def test_a_denied_spot_role_is_unknown(
+    sessions: Sessions, account: Account, refuse: Refuse, launched: str
+) -> None:
+    facts = discovered(sessions, account, launched)
+    refuse("iam", "GetRole", code="AccessDenied")
+    role = TargetRegion(sessions).read(account, facts, TARGET, Lifecycle.SPOT).spot_role
+    assert isinstance(role, Unknown)
+    assert role.permission == "iam:GetRole"
 
 
 def test_dry_runs_change_nothing(
@@ -380,28 +419,19 @@ def test_dry_runs_change_nothing(
     ],
 )
 def test_a_missing_right_is_found_by_a_dry_run(
-    sessions: Sessions, account: Account, launched: str, operation: str, action: str
+    sessions: Sessions, account: Account, refuse: Refuse, launched: str, operation: str, action: str
 ) -> None:
     facts = discovered(sessions, account, launched)
-    deny(sessions, account, "ec2", operation)
+    refuse("ec2", operation)
     region = TargetRegion(sessions).read(account, facts, TARGET, Lifecycle.SPOT)
     assert region.rights[action] is False
 
 
 def test_the_right_to_tag_spot_requests_is_told_from_that_to_launch(
-    sessions: Sessions, account: Account, launched: str
+    sessions: Sessions, account: Account, refuse: Refuse, launched: str
 ) -> None:
     facts = discovered(sessions, account, launched)
-    events = sessions.client("ec2", account, REGION).meta.events
-
-    def refuse_tags(params: dict[str, Any], **_: Any) -> Any:
-        kinds = [v for k, v in params["body"].items() if k.endswith(".ResourceType")]
-        if "spot-instances-request" not in kinds:
-            return None
-        error = {"Code": "UnauthorizedOperation", "Message": "No."}
-        return SimpleNamespace(status_code=403), {"Error": error}
-
-    events.register("before-call.ec2.RunInstances", refuse_tags)
+    refuse("ec2", "RunInstances", containing="spot-instances-request")
     spot = TargetRegion(sessions).read(account, facts, TARGET, Lifecycle.SPOT)
     assert (spot.rights["ec2:RunInstances"], spot.rights["ec2:CreateTags"]) == (True, False)
     on_demand = TargetRegion(sessions).read(account, facts, TARGET, Lifecycle.ON_DEMAND)
