@@ -203,24 +203,21 @@ def run_drills(
         NotAvailable: no instance can be switched.
     """
     _allow_switching(lab)
-    _assign_workloads(lab)
+    subjects = _Subjects(lab)
     done: list[DrillRun] = []
-    skipped: dict[str, str] = {}
-    used: set[str] = set()
     while len(done) < runs and not cancelled():
         tell(f"drill {len(done) + 1} of {runs}", len(done) / runs)
-        subject = _next_subject(lab, used, skipped)
+        subject = subjects.take([run.strategy for run in done])
         if subject is None:
-            if not done:
-                raise NotAvailable(
-                    "No instance of the emulated AWS can be switched.",
-                    remedy=f"Preflight refuses them: {next(iter(skipped.values()), 'no spot')}.",
-                )
             break
-        used.add(subject.instance_id)
         done.append(_run(lab, world, kind, subject))
         lab.sync_fleet()
-    return DrillReport(kind, done, world.delays_s, skipped)
+    if not done and not cancelled():
+        raise NotAvailable(
+            "No instance of the emulated AWS can be switched.",
+            remedy=f"Preflight: {next(iter(subjects.skipped.values()), 'no spot instance runs.')}",
+        )
+    return DrillReport(kind, done, world.delays_s, subjects.skipped)
 
 
 def _allow_switching(lab: Lab) -> None:
@@ -236,43 +233,65 @@ def _allow_switching(lab: Lab) -> None:
     )
     for account in lab.cloud().accounts:
         guards.save(account.name, everything, by)
-    for instance in lab.store.fleet.instances():
-        lab.store.fleet.set_shadow(instance.instance_id, False, by)
-
-
-def _assign_workloads(lab: Lab) -> None:
-    """Instances with a launch template are stateless here, the others write checkpoints."""
-    by = By(BY, lab.clock.now(), "drill", "drill")
     for workload in (STATELESS, CHECKPOINTS):
         lab.store.workloads.save(workload, by)
-    planner = planner_of(lab)
-    for instance in lab.store.fleet.instances():
-        account = account_of(lab, instance.account)
-        facts = planner.facts(account, instance.pool.region, instance.instance_id)
-        name = (STATELESS if facts.launch_template is not None else CHECKPOINTS).name
-        lab.store.workloads.assign(AssignmentScope.INSTANCE, instance.instance_id, name, by)
 
 
-def _next_subject(lab: Lab, used: set[str], skipped: dict[str, str]) -> Instance | None:
-    """A running spot instance that was not used yet and that preflight does not refuse.
+class _Subjects:
+    """Running spot instances that preflight does not refuse, each taken once.
 
-    Strategies take turns: an instance that would be launched from a template comes after one that
-    would be launched from an image.
+    Args:
+        lab: with its fleet.
     """
-    for instance in lab.store.fleet.instances():
-        known = instance.instance_id in used or instance.instance_id in skipped
-        if known or instance.lifecycle is not Lifecycle.SPOT or instance.state != "running":
-            continue
+
+    def __init__(self, lab: Lab) -> None:
+        self.skipped: dict[str, str] = {}
+        self._lab = lab
+        self._ready: dict[str, Strategy] = {}
+        self._taken: set[str] = set()
+
+    def take(self, before: Sequence[Strategy]) -> Instance | None:
+        """The next one, so that strategies take turns; None: there is none.
+
+        Args:
+            before: strategies of the drills so far.
+        """
+        for instance in self._lab.store.fleet.instances():
+            self._look(instance)
+        ready = [key for key in self._ready if key not in self._taken]
+        if not ready:
+            return None
+        chosen = min(ready, key=lambda key: before.count(self._ready[key]))
+        self._taken.add(chosen)
+        return self._lab.store.fleet.instance(chosen)
+
+    def _look(self, instance: Instance) -> None:
+        """Prepare an instance for a drill, or note why it is skipped; each once."""
+        name = instance.instance_id
+        if name in self._ready or name in self.skipped:
+            return
+        if instance.lifecycle is not Lifecycle.SPOT or instance.state != "running":
+            return
         try:
-            preflight = confirmed_preflight(lab, instance, other_pools(lab, instance))
+            _prepare(self._lab, instance)
+            preflight = confirmed_preflight(self._lab, instance, other_pools(self._lab, instance))
         except SpotlabError as exc:
-            skipped[instance.instance_id] = exc.message
-            continue
+            self.skipped[name] = exc.message
+            return
         if preflight.refused:
-            skipped[instance.instance_id] = preflight.blocking[0].text
-            continue
-        return instance
-    return None
+            self.skipped[name] = preflight.blocking[0].text
+        else:
+            self._ready[name] = preflight.strategy
+
+
+def _prepare(lab: Lab, instance: Instance) -> None:
+    """End its shadow mode, and give it a workload: stateless if it has a launch template."""
+    by = By(BY, lab.clock.now(), "drill", "drill")
+    lab.store.fleet.set_shadow(instance.instance_id, False, by)
+    account = account_of(lab, instance.account)
+    facts = planner_of(lab).facts(account, instance.pool.region, instance.instance_id)
+    name = (STATELESS if facts.launch_template is not None else CHECKPOINTS).name
+    lab.store.workloads.assign(AssignmentScope.INSTANCE, instance.instance_id, name, by)
 
 
 def confirmed_preflight(lab: Lab, instance: Instance, targets: Sequence[Target]) -> Preflight:
