@@ -24,13 +24,14 @@ from spotlab.api.identity import principal_of
 from spotlab.api.mount import LabApi
 from spotlab.domain.access import RIGHTS, Principal, Right, Role
 from spotlab.domain.alerts import AlertKind, Channel, Condition
-from spotlab.domain.ports import Account
+from spotlab.domain.ports import Account, By
 from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
 from spotlab.services import Services
 from spotlab.ui.common import session
 from spotlab.ui.common.links import PAGE_TABLE
 from tests.conftest import ROOT
+from tests.support import switches as make
 from tests.support.lab import FLEET, add_account, save_toy_model, small_lab
 from tests.support.people import ANA, open_pages_as
 
@@ -105,6 +106,13 @@ OPERATIONS: Final[dict[str, Right | None]] = {
             "get_policy_shadow",
             "get_policy_preview",
             "what_if",
+            "list_switches",
+            "get_switch",
+            "list_switch_journal",
+            "get_switching",
+            "get_installation_guards",
+            "get_account_guards",
+            "list_autonomy",
         ),
         Right.READ,
     ),
@@ -139,6 +147,19 @@ OPERATIONS: Final[dict[str, Right | None]] = {
         Right.CHANGE_ALERTS,
     ),
     **dict.fromkeys(("list_audit", "check_audit"), Right.READ_AUDIT),
+    **dict.fromkeys(("plan_switch", "request_switch"), Right.REQUEST_SWITCHES),
+    **dict.fromkeys(
+        (
+            "approve_switch",
+            "reject_switch",
+            "resume_switch",
+            "release_switches",
+            "change_installation_guards",
+            "change_account_guards",
+        ),
+        Right.APPROVE_SWITCHES,
+    ),
+    **dict.fromkeys(("pause_switch", "roll_back_switch", "stop_switches"), Right.STOP_SWITCHES),
     "upload_model": Right.UPLOAD_MODELS,
     "decide_model": Right.DECIDE_MODELS,
     **dict.fromkeys(("change_job", "run_job"), Right.RUN_JOBS),
@@ -184,6 +205,15 @@ BODIES: Final[dict[str, Any]] = {
         "expected_version": None,
     },
     "decide_model": {},
+    "approve_switch": {},
+    "reject_switch": {},
+    "pause_switch": {},
+    "resume_switch": {},
+    "roll_back_switch": {},
+    "stop_switches": {},
+    "release_switches": {},
+    "change_installation_guards": {"switches_per_hour": 9},
+    "change_account_guards": {"mode": "dry-run"},
     "save_policy": {"name": "default", "parameters": {"cooldown_h": 12.0}},
     "set_policy_state": {"state": "shadow"},
     "change_job": {"paused": False},
@@ -207,16 +237,25 @@ OF_ALL_ACCOUNTS: Final = frozenset(
         "remove_throughputs",
         "save_policy",
         "set_policy_state",
+        "change_installation_guards",
     }
 )
 """Changes that affect all accounts: 403 for users who see only some."""
 NAMES_AN_INSTANCE: Final = frozenset(
-    {"evaluate_many", "what_if", "assign_workload", "unassign_workload"}
+    {
+        "evaluate_many",
+        "what_if",
+        "assign_workload",
+        "unassign_workload",
+        "plan_switch",
+        "request_switch",
+    }
 )
 """Name an instance in their body or query: 404 for those of other accounts."""
 OF_AN_ACCOUNT: Final = ("instance_id", "name", "experiment_id")
 OF_SOMEBODY: Final = tuple(
-    f"/api/v1/{part}/" for part in ("accounts", "instances", "experiments", "alerts/rules")
+    f"/api/v1/{part}/"
+    for part in ("accounts", "instances", "experiments", "alerts/rules", "switches/sw-")
 )
 WEB: Final = FLEET[0][0]
 PEOPLE: Final = ("nobody", *Role)
@@ -239,6 +278,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[
         for account in ("acme", "zeta"):
             risk = Condition(AlertKind.RISK, account=account, threshold=0.5)
             Services(made, ANA).alerts.add(account, risk, Channel.WEBHOOK, RULE["address"])
+            pending = make.switch(
+                f"sw-{account}",
+                account=account,
+                instance_id=f"i-of-{account}",
+                expires_at=made.clock.now() + timedelta(hours=1),
+            )
+            made.store.switches.create(pending, By("ana", made.clock.now()))
         made.settings = made.settings.model_copy(
             update={
                 "auth": "accounts",
@@ -321,6 +367,8 @@ def request_of(
     if "requestBody" in operation:
         if name == "upload_model":
             options["content"], options["headers"] = b"no zip", {"Content-Type": "application/zip"}
+        elif name in ("plan_switch", "request_switch"):
+            options["json"] = {"instance_id": values["instance_id"]}
         elif name == "evaluate_many":
             options["json"] = {"instance_ids": [values["instance_id"]]}
         elif name == "assign_workload":
@@ -361,6 +409,7 @@ def of_whom(lab: Lab, account: str) -> dict[str, str]:
         "pool": instance.pool.key,
         "token_id": "0" * 12,
         "key": "database",
+        "switch_id": f"sw-{account}",
         "rule_id": next(r.rule_id for r in lab.store.alerts.rules() if r.name == account),
     }
 

@@ -28,6 +28,7 @@ from spotlab.domain.ports import (
     Topic,
 )
 from spotlab.domain.requirements import Requirements
+from spotlab.domain.switch_guards import SwitchingMode
 from spotlab.domain.workload import AppliedWorkload, Workload, applied_workload
 from spotlab.errors import SpotlabError
 from spotlab.inference.predictor import Predictor
@@ -64,7 +65,10 @@ class Mode:
         market: the active market; None before the first collection.
         label: label of the market.
         simulated: whether the market is simulated.
-        execution: "off": decisions are recorded, never executed.
+        execution: "off": decisions are recorded, never executed; "dry-run": switches are listed,
+            not made; "on": they change AWS, in accounts and for instances that are on too;
+            "stopped": they were on, and all are stopped.
+        stopped: who stopped switches, where and why, a sentence; "": nobody.
     """
 
     aws: str
@@ -72,6 +76,7 @@ class Mode:
     label: str
     simulated: bool
     execution: str = "off"
+    stopped: str = ""
 
 
 T = TypeVar("T")
@@ -131,7 +136,23 @@ class Lab:
             market=market,
             label=MARKET_LABELS[market] if market else "No market yet",
             simulated=market is MarketName.SIMULATED,
+            execution=self._execution(),
+            stopped=" ".join(stop.sentence for stop in self.store.switch_guards.stops()),
         )
+
+    def _execution(self) -> str:
+        """How far switches go: the less strict of the accounts, limited by the installation."""
+        installation, guards = SwitchingMode(self.settings.switching), self.store.switch_guards
+        if installation is SwitchingMode.OFF:
+            return installation.value
+        accounts = [each.name for each in self.store.fleet.accounts() if each.active]
+        modes = {guards.account(name).mode for name in accounts}
+        if modes <= {SwitchingMode.OFF}:
+            return SwitchingMode.OFF.value
+        if accounts and all(guards.stop_of(name) is not None for name in accounts):
+            return "stopped"
+        real = installation is SwitchingMode.ON and SwitchingMode.ON in modes
+        return (SwitchingMode.ON if real else SwitchingMode.DRY_RUN).value
 
     def process_state(self, kind: type[T]) -> T:
         """State that a component above the lab keeps in this process between calls.

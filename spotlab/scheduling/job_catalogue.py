@@ -173,6 +173,17 @@ JOBS: Final[tuple[Job, ...]] = (
         waits=False,
     ),
     Job(
+        "drive-switches",
+        "Drive switches",
+        "Begins approved switches, drives those under way step by step, and ends requests that "
+        "nobody approved in time.",
+        "every 10 s",
+        jitter_s=0,
+        limit_s=1800,
+        misfire_s=30,
+        run=job_functions.drive_switches,
+    ),
+    Job(
         "retention",
         "Delete old data",
         "Deletes data that is older than the retention settings allow, in small batches.",

@@ -18,6 +18,7 @@ from spotlab.runtime.outcomes import drift_report, settle
 from spotlab.runtime.placement_scores import request_scores, schedule_first_run
 from spotlab.runtime.spot_events import document, read_events
 from spotlab.scheduling import first_run
+from spotlab.switching.driving import drive_all
 
 Cancelled = Callable[[], bool]
 PRICES: Final = frozenset({FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY})
@@ -105,6 +106,11 @@ def probe(lab: Lab, _tell: Progress, _cancelled: Cancelled) -> Mapping[str, Any]
 def evaluate_alerts(lab: Lab, _tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
     """Evaluate the alert rules and send the notifications that are due."""
     return evaluate_rules(lab, cancelled)
+
+
+def drive_switches(lab: Lab, _tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
+    """Expire requests, begin approved switches and drive those under way."""
+    return drive_all(lab, cancelled).document()
 
 
 def delete_old_data(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:

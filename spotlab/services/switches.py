@@ -177,7 +177,8 @@ class SwitchService(Service):
             raise Conflict(plan.refusal.reason, remedy=plan.refusal.remedy)
         if plan.preflight.refused:
             first = plan.preflight.blocking[0]
-            raise Conflict(first.text, remedy=first.remedy)
+            confirm = f' To confirm it, name the code "{first.code}".' if first.question else ""
+            raise Conflict(first.text, remedy=f"{first.remedy}{confirm}")
         draft = plan.draft
         switch = replace(
             draft,

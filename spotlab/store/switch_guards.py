@@ -20,7 +20,7 @@ from spotlab.domain.switch_guards import (
     SwitchingMode,
 )
 from spotlab.domain.switches import SwitchState
-from spotlab.errors import ChangedMeanwhile, NotFound
+from spotlab.errors import ChangedMeanwhile, Conflict
 from spotlab.store.audit import append
 from spotlab.store.engine import lock_until_commit, reading, upsert, writing
 from spotlab.store.repository import Repository
@@ -179,13 +179,13 @@ class SqlSwitchGuards(Repository):
         Returns:
             The stops that remain.
         Raises:
-            NotFound: none of these scopes is stopped.
+            Conflict: none of these scopes is stopped.
         """
         with writing(self._engine) as session:
             lock_until_commit(session, _ONE_WRITER)
             rows = [row for scope in scopes if (row := session.get(SwitchStopRow, scope))]
             if not rows:
-                raise NotFound("No switches are stopped.", remedy="There is nothing to release.")
+                raise Conflict("No switches are stopped.", remedy="There is nothing to release.")
             for row in rows:
                 append(session, by, "switching.release", row.scope or "installation", True, False)
                 session.delete(row)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spotlab.domain.access import Principal, Role
-from spotlab.domain.decision import Decision, Lifecycle
+from spotlab.domain.decision import Decision, Lifecycle, PipelineMode
 from spotlab.domain.market import Pool
 from spotlab.domain.ports import By
 from spotlab.domain.switch_guards import AccountGuards, InstallationGuards, SwitchingMode
@@ -71,7 +71,7 @@ def test_a_decision_is_requested_with_its_candidates_and_prices(lab: Lab) -> Non
 def test_somebody_else_approves_and_the_requester_may_not(lab: Lab) -> None:
     switch = requested(lab)
     boss = Principal("olga", Role.ADMIN, via="a test")
-    with pytest.raises(Forbidden, match="olga requested the switch .* four_eyes"):
+    with pytest.raises(Forbidden, match=r"olga requested the switch .* four_eyes"):
         Services(lab, boss).switches.approve(switch.switch_id)
     approved = Services(lab, APPROVER).switches.approve(switch.switch_id, "fine")
     assert approved.state is SwitchState.APPROVED
@@ -117,8 +117,6 @@ def test_a_level_that_is_off_refuses_by_its_name(lab: Lab, level: str, says: str
     elif level == "account":
         lab.store.switch_guards.save("acme", AccountGuards(), by)
     else:
-        from spotlab.domain.decision import PipelineMode
-
         lab.store.fleet.set_mode(WEB, PipelineMode.OFF, by)
     with pytest.raises(Conflict, match=says):
         Services(lab, OPERATOR).switches.request(WEB, experiment_id=number)
@@ -194,8 +192,8 @@ def test_a_pool_can_be_named_by_hand(lab: Lab) -> None:
     assert switch.requested.price_usd_per_hour == pytest.approx(0.0312)
     with pytest.raises(InvalidInput, match="no availability zone"):
         Services(lab, OPERATOR).switches.plan(WEB, pool=Pool("us-east-1", None, "m6g.large"))
+    own = Pool("us-east-1", "us-east-1a", "m5.large")
     with pytest.raises(InvalidInput, match="already runs on"):
-        own = Pool("us-east-1", "us-east-1a", "m5.large")
         Services(lab, OPERATOR).switches.plan(WEB, pool=own)
 
 

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from spotlab.domain.decision import Lifecycle
-from spotlab.domain.instance_facts import Placement, SpotRequest
+from spotlab.domain.instance_facts import Placement, SpotRequest, UserData
 from spotlab.domain.market import Pool
-from spotlab.domain.switch_plan import Finding, Preflight, Strategy
+from spotlab.domain.switch_plan import Fate, Finding, Method, Preflight, Strategy
 from spotlab.domain.unknown import Unknown
 from spotlab.domain.workload import NO_WORKLOAD
 from spotlab.switching.preflight import check
 from tests.support import switch_facts as some
 from tests.support.switch_facts import (
+    CHECKPOINTED,
     KEY,
     OTHER_REGION,
     OTHER_ZONE,
@@ -97,6 +98,7 @@ REFUSALS: dict[str, dict[str, Any]] = {
         "region": some.region(rights=dict.fromkeys(some.ACTIONS, True) | {"ec2:CreateImage": False})
     },
     "rights-not-tested": {"region": some.region(rights={})},
+    "launch-refused": {"region": some.region(launch_refusal="Unsupported in us-east-1a.")},
     "multi-attach": {
         "facts": some.facts(volumes=(some.volume(), some.data_volume(multi_attach=True)))
     },

@@ -1,0 +1,72 @@
+"""Approved switches are carried out on the emulated AWS as far as their guards allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from spotlab.domain.ports import By
+from spotlab.domain.switches import Switch, SwitchState
+from spotlab.services import Services
+from spotlab.switching.driving import Round, drive_all
+from tests.support.lab import save_toy_model
+from tests.support.switching import APPROVER, OPERATOR, allow
+from tests.switching.emulated_lab import TARGET, EmulatedLab, emulated_lab
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedLab]:
+    models_dir = tmp_path_factory.mktemp("models")
+    save_toy_model(models_dir)
+    with emulated_lab(tmp_path_factory.mktemp("home"), models_dir) as made:
+        yield made
+
+
+def requested(aws: EmulatedLab, name: str, **guards: object) -> Switch:
+    """A requested switch of a new instance, with every level on."""
+    instance_id = aws.launch(name)
+    allow(aws.lab, instance_id, aws.account, **guards)
+    return Services(aws.lab, OPERATOR).switches.request(
+        instance_id, pool=TARGET, confirmed=["reboot"]
+    )
+
+
+def approved(aws: EmulatedLab, switch: Switch) -> Switch:
+    return Services(aws.lab, APPROVER).switches.approve(switch.switch_id)
+
+
+def drive(aws: EmulatedLab) -> Round:
+    return drive_all(aws.lab, sleep=aws.clock.sleep, monotonic=aws.clock)
+
+
+def state_of(aws: EmulatedLab, switch: Switch) -> SwitchState:
+    return aws.lab.store.switches.get(switch.switch_id).state
+
+
+def test_a_request_is_approved_and_carried_out(aws: EmulatedLab) -> None:
+    switch = requested(aws, "web-a")
+    drive(aws)
+    assert switch.instance_id in aws.running(), "nothing happens before the approval"
+    approved(aws, switch)
+    made = drive(aws)
+    assert not made.failed
+    done = aws.lab.store.switches.get(switch.switch_id)
+    assert done.state is SwitchState.DONE, done.situation
+    assert done.got is not None
+    running = aws.running()
+    assert running[done.got.instance_id] == TARGET.instance_type
+    assert switch.instance_id not in running
+
+
+def test_a_stop_holds_the_switch_until_it_is_released(aws: EmulatedLab) -> None:
+    switch = approved(aws, requested(aws, "web-b", switches_per_hour=100))
+    by = By("olga", aws.clock.now(), "incident 7")
+    aws.lab.store.switch_guards.stop([""], by)
+    made = drive(aws)
+    assert "olga stopped all switches" in made.waiting[switch.switch_id]
+    assert "incident 7" in aws.lab.store.switches.get(switch.switch_id).situation
+    assert switch.instance_id in aws.running()
+    aws.lab.store.switch_guards.release([""], by)
+    drive(aws)
+    assert state_of(aws, switch) is SwitchState.DONE
