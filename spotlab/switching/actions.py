@@ -55,7 +55,7 @@ def ensure(
     *,
     detail: Mapping[str, Any] | None = None,
     phase: Phase = Phase.AFTER,
-    missing_is_done: bool = False,
+    missing_may_be_done: bool = False,
 ) -> None:
     """Make sure that an effect is there: look first, then do it, then look again.
 
@@ -66,7 +66,8 @@ def ensure(
         do: the call.
         detail: for the journal.
         phase: of the entry that says that it succeeded.
-        missing_is_done: "not found" means that nothing is left to do.
+        missing_may_be_done: "not found" may mean that nothing is left to do, or that EC2 does not
+            find it yet: the next look tells.
     Raises:
         Wait: look again later.
         Impossible: it was refused too often.
@@ -79,9 +80,9 @@ def ensure(
     try:
         do()
     except AwsError as exc:
-        if missing_is_done and isinstance(exc, NoSuchThing):
-            execution.save(execution.entry(action, phase, {"found": "already gone"}))
-            return
+        if missing_may_be_done and isinstance(exc, NoSuchThing):
+            execution.save(execution.entry(action, Phase.FAILED, {"code": exc.code}))
+            raise Wait(f"{action}: not found; looking again", failed=True) from exc
         raise failed(execution, action, exc) from exc
     execution.save(
         execution.entry(action, phase, detail), progress=_without_failures(execution, action)

@@ -33,12 +33,12 @@ from spotlab.switching.signals import (
     Wait,
 )
 from spotlab.switching.stage import Stage
-from spotlab.switching.steps import FUNCTIONS, NEW_ROUNDS, MoveAgain
+from spotlab.switching.steps import FUNCTIONS, NEW_ROUNDS, GoBack
 
 POLL_S: Final = 5.0
 LONGEST_PAUSE_S: Final = 40.0
 _ROLLBACK: Final = "rollback"
-_MOVE_AGAIN: Final = "move again"
+_REPEATED: Final = "repeated steps"
 _FORWARD_ONLY: Final = (Step.VERIFY, Step.CLEANUP)
 _REMEDY: Final = (
     "Look at the journal and at both instances in EC2; then resume the switch or roll it back."
@@ -175,8 +175,8 @@ class Engine:
             raise Paused("paused before the instance is stopped")
         try:
             FUNCTIONS[step](stage)
-        except MoveAgain as exc:
-            self._move_again(execution, str(exc))
+        except GoBack as exc:
+            self._go_back(execution, exc)
             return
         except (AwsError, SpotlabError):
             raise
@@ -325,15 +325,16 @@ class Engine:
             got_why="",
         )
 
-    def _move_again(self, execution: Execution, why: str) -> None:
+    @staticmethod
+    def _go_back(execution: Execution, signal: GoBack) -> None:
         failures = dict(execution.progress.failures)
-        failures[_MOVE_AGAIN] = failures.get(_MOVE_AGAIN, 0) + 1
-        if failures[_MOVE_AGAIN] > NEW_ROUNDS:
-            raise Impossible(why, remedy=_REMEDY)
+        failures[_REPEATED] = failures.get(_REPEATED, 0) + 1
+        if failures[_REPEATED] > NEW_ROUNDS:
+            raise Impossible(str(signal), remedy=_REMEDY)
         execution.save(
-            execution.entry("move again", Phase.NOTE, {"why": why}),
+            execution.entry(f"repeat from {signal.step.value}", Phase.NOTE, {"why": str(signal)}),
             progress=replace(execution.progress, failures=failures),
-            step=Step.MOVE,
+            step=signal.step,
         )
 
     def _impossible(self, stage: Stage, signal: Impossible) -> None:
@@ -375,7 +376,7 @@ class Engine:
 def _lasting(failures: object) -> dict[str, int]:
     """Counts that a finished step does not reset."""
     assert isinstance(failures, dict), "as loaded from JSON or set by a step"
-    return {name: count for name, count in failures.items() if name == _MOVE_AGAIN}
+    return {name: count for name, count in failures.items() if name == _REPEATED}
 
 
 def _whereabouts(execution: Execution) -> str:

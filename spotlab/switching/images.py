@@ -116,7 +116,7 @@ def _deregister(stage: Stage, view: ImageView) -> None:
         lambda: stage.aws.image(view.image_id) is None,
         lambda: stage.aws.deregister_image(view.image_id),
         phase=Phase.UNDONE,
-        missing_is_done=True,
+        missing_may_be_done=True,
     )
 
 
@@ -131,5 +131,5 @@ def _delete_snapshot(stage: Stage, snapshot_id: str) -> None:
         gone,
         lambda: stage.aws.delete_snapshot(snapshot_id),
         phase=Phase.UNDONE,
-        missing_is_done=True,
+        missing_may_be_done=True,
     )

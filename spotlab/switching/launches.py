@@ -26,7 +26,7 @@ from spotlab.domain.switches import (
 )
 from spotlab.errors import AwsError, CapacityRefused, QuotaRefused
 from spotlab.switching.actions import failed, may_have_happened
-from spotlab.switching.moves import move_back
+from spotlab.switching.moves import move_back, protect_volumes
 from spotlab.switching.signals import Impossible, NeedsPerson, NextAttempt, Wait
 from spotlab.switching.stage import Stage
 
@@ -56,6 +56,7 @@ def launch(stage: Stage) -> None:
     if attempt is not None and attempt.state is AttemptState.FAILED:
         settle(stage, attempt)
     if attempt is None or attempt.state is AttemptState.FAILED:
+        protect_volumes(stage)
         attempt = _prepare(stage)
     found = stage.aws.launched(execution.switch.switch_id, _token(attempt))
     mine, strays = _split(found, attempt)

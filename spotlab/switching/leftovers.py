@@ -86,5 +86,5 @@ def _delete_volume(stage: Stage, resource: OwnResource) -> None:
         gone,
         lambda: stage.aws.delete_volume(name),
         phase=Phase.UNDONE,
-        missing_is_done=True,
+        missing_may_be_done=True,
     )

@@ -10,7 +10,7 @@ from spotlab.domain.switch_moves import AddressMove, TargetMove, VolumeMove
 from spotlab.domain.switches import Phase
 from spotlab.switching.actions import ensure
 from spotlab.switching.signals import Wait
-from spotlab.switching.stage import Stage
+from spotlab.switching.stage import NOT_VISIBLE_S, Stage
 
 _SERVING: Final = ("healthy", "unused")
 """"unused": the group is behind no load balancer, so AWS checks nothing."""
@@ -109,7 +109,8 @@ def missing(stage: Stage, new: InstanceView) -> list[str]:
     ]
     for volume in stage.plan.volumes:
         view = stage.aws.volume(volume.volume_id)
-        if view is None or (view.attachment, view.instance_id) != ("attached", new.instance_id):
+        there = view is None or (view.attachment, view.instance_id) == ("attached", new.instance_id)
+        if not there:
             lacking.append(f"the volume {volume.volume_id}")
     for target in stage.plan.targets:
         health = stage.aws.target_health(target.target_group_arn, new.instance_id, target.port)
@@ -189,9 +190,9 @@ def move_volume(stage: Stage, way: Direction, volume: VolumeMove) -> None:
             raise Wait(f"{name} is {view.attachment or view.state}")
         return view.attachment == "attached" and view.instance_id == way.destination_id
 
-    if attached():
+    if _is_lost(stage, volume):
         return
-    if way.source_id:
+    if way.source_id and not attached():
         ensure(
             stage.execution,
             f"detach {name} from {way.source_id}",
@@ -208,22 +209,53 @@ def move_volume(stage: Stage, way: Direction, volume: VolumeMove) -> None:
         phase=way.phase,
     )
     if volume.delete_on_termination:
-        ensure(
-            stage.execution,
-            f"keep the deletion setting of {name}",
-            lambda: _deletion_is_set(stage, way.destination_id, volume),
-            lambda: stage.aws.keep_volume(
-                way.destination_id, volume.device, delete_on_termination=True
-            ),
-            phase=way.phase,
+        set_deletion(stage, way.destination_id, volume, delete=True, phase=way.phase)
+
+
+def protect_volumes(stage: Stage) -> None:
+    """Before a launch: data volumes that will move survive if AWS takes the instance meanwhile."""
+    for volume in stage.plan.volumes:
+        if volume.delete_on_termination:
+            set_deletion(stage, stage.old_id, volume, delete=False)
+
+
+def set_deletion(
+    stage: Stage,
+    instance_id: str,
+    volume: VolumeMove,
+    *,
+    delete: bool,
+    phase: Phase = Phase.AFTER,
+) -> None:
+    """Set whether a volume is deleted with the instance that it is attached to, if it is."""
+
+    def done() -> bool:
+        view = stage.look(instance_id)
+        if view is None or view.gone:
+            return True
+        return all(
+            each.delete_on_termination is delete
+            for each in view.volumes
+            if each.volume_id == volume.volume_id
         )
 
-
-def _deletion_is_set(stage: Stage, instance_id: str, volume: VolumeMove) -> bool:
-    view = stage.aws.instance(instance_id)
-    return view is not None and any(
-        each.volume_id == volume.volume_id and each.delete_on_termination for each in view.volumes
+    ensure(
+        stage.execution,
+        f"{'delete' if delete else 'keep'} {volume.volume_id} when {instance_id} ends",
+        done,
+        lambda: stage.aws.keep_volume(instance_id, volume.device, delete_on_termination=delete),
+        phase=phase,
     )
+
+
+def _is_lost(stage: Stage, volume: VolumeMove) -> bool:
+    """Whether AWS deleted a volume with the instance that it took; it is noted."""
+    if stage.aws.volume(volume.volume_id) is not None:
+        return False
+    why = f"{volume.volume_id} is not visible"
+    stage.execution.wait_at_most(why, NOT_VISIBLE_S, why)
+    stage.execution.note(f"{volume.volume_id} does not exist any more")
+    return True
 
 
 def move_address(stage: Stage, way: Direction, address: AddressMove) -> None:

@@ -108,7 +108,7 @@ class Stage:
                 lambda: not self.aws.spot_request_open(view.spot_request_id),
                 lambda: self.aws.cancel_spot_request(view.spot_request_id),
                 phase=Phase.UNDONE,
-                missing_is_done=True,
+                missing_may_be_done=True,
             )
 
         def ended() -> bool:
@@ -121,7 +121,7 @@ class Stage:
             ended,
             lambda: self.aws.terminate(name),
             phase=Phase.UNDONE,
-            missing_is_done=True,
+            missing_may_be_done=True,
         )
 
     def heed(self, refusal: Refusal) -> None:

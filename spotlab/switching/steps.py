@@ -23,8 +23,17 @@ NEW_ROUNDS: Final = 3
 """How often a replacement that lost something may go back to the move."""
 
 
-class MoveAgain(Exception):
-    """The replacement lacks something that it had: move it again."""
+class GoBack(Exception):
+    """Something that was there is not any more: repeat from an earlier step.
+
+    Args:
+        step: to repeat from.
+        why: one sentence.
+    """
+
+    def __init__(self, step: Step, why: str) -> None:
+        super().__init__(why)
+        self.step = step
 
 
 def preflight(stage: Stage) -> None:
@@ -96,7 +105,7 @@ def terminate(stage: Stage) -> None:
             f"cancel the spot request of {stage.old_id}",
             lambda: not stage.aws.spot_request_open(stage.plan.spot_request_id),
             lambda: stage.aws.cancel_spot_request(stage.plan.spot_request_id),
-            missing_is_done=True,
+            missing_may_be_done=True,
         )
 
     def ended() -> bool:
@@ -109,7 +118,7 @@ def terminate(stage: Stage) -> None:
         ended,
         lambda: stage.aws.terminate(stage.old_id),
         detail={"replacement": stage.new_id},
-        missing_is_done=True,
+        missing_may_be_done=True,
     )
 
 
@@ -120,7 +129,7 @@ def _last_look(stage: Stage) -> None:
         raise Wait(f"{new.instance_id} does not pass its status checks any more")
     lacking = missing(stage, new)
     if lacking:
-        raise MoveAgain(f"the replacement lacks {', '.join(lacking)}")
+        raise GoBack(Step.MOVE, f"the replacement lacks {', '.join(lacking)}")
 
 
 def verify(stage: Stage) -> None:
@@ -129,6 +138,8 @@ def verify(stage: Stage) -> None:
     in_place = execution.switch.strategy is Strategy.STOP_START
     if not in_place:
         old = stage.look(stage.old_id)
+        if old is not None and not old.gone:
+            raise GoBack(Step.TERMINATE, f"{stage.old_id} is {old.state}")
         if old is not None and old.state != "terminated":
             raise Wait(f"{stage.old_id} is {old.state}")
     new = stage.new()
@@ -136,14 +147,20 @@ def verify(stage: Stage) -> None:
         raise Wait(f"{new.instance_id} does not pass its status checks")
     lacking = [] if in_place else missing(stage, new)
     if lacking:
-        raise MoveAgain(f"the replacement lacks {', '.join(lacking)}")
+        raise GoBack(Step.MOVE, f"the replacement lacks {', '.join(lacking)}")
     realised = stage.hooks.measure(execution.switch, execution.clock.now())
     detail = {"replacement": new.instance_id, "instance": stage.old_id}
     execution.save(execution.entry("verify", Phase.AFTER, detail), realised=realised)
 
 
 def cleanup(stage: Stage) -> None:
-    """Remove image, snapshots, leftovers of failed launches and SpotLab's tags."""
+    """Remove image, snapshots, leftovers of failed launches and SpotLab's tags.
+
+    While another replacement could still be launched, AWS may not have taken the present one.
+    """
+    progress = stage.execution.progress
+    if not progress.image_id or stage.aws.image(progress.image_id) is not None:
+        stage.new()
     leftovers.remove(stage, keep=stage.new_id)
 
 

@@ -39,6 +39,7 @@ def stop_start(stage: Stage) -> None:
             replace(attempt, state=AttemptState.FAILED, code=exc.code, why=exc.code),
             execution.entry(f"start {stage.old_id}", Phase.FAILED, {"code": exc.code}),
         )
+        raise Wait(f"{target.label} has no capacity; trying the next type") from exc
 
 
 def restore_type(stage: Stage) -> None:

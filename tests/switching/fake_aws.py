@@ -130,6 +130,8 @@ class FakeAws:
         self.crash_at: tuple[int, str] | None = None
         self.least_healthy = 1
         self.breaches: list[str] = []
+        self.taken: set[str] = set()
+        self.took_volume = False
         self.on_call: Callable[[str], None] = lambda _name: None
         self.appears_after_s = appears_after_s
         self.sent: Counter[str] = Counter()
@@ -149,8 +151,10 @@ class FakeAws:
 
     def interrupt(self, instance_id: str) -> None:
         """AWS takes a spot instance."""
-        self._end(self.instances[instance_id], "Server.SpotInstanceTermination")
-        self.least_healthy = 0
+        if self.instances[instance_id].state in ("pending", "running"):
+            self._end(self.instances[instance_id], "Server.SpotInstanceTermination")
+            self.taken.add(instance_id)
+            self.least_healthy = 1 if self.healthy() else 0
 
     def healthy(self) -> list[str]:
         """Ids of running instances that pass their status checks."""
@@ -206,6 +210,7 @@ class FakeAws:
             if volume.instance_id == each.instance_id:
                 if volume.delete_on_termination:
                     del self.volumes[volume.volume_id]
+                    self.took_volume |= each.instance_id in self.taken and not volume.tags
                 else:
                     volume.instance_id, volume.attachment, volume.device = "", "", ""
         for allocation, holder in self.addresses.items():

@@ -28,7 +28,7 @@ from spotlab.domain.switches import (
     SwitchState,
     Target,
 )
-from spotlab.errors import DatabaseDown, Fenced, SpotlabError
+from spotlab.errors import ChangedMeanwhile, DatabaseDown, Fenced, SpotlabError
 from spotlab.store.launch_allowances import Allowance
 from spotlab.switching.engine import Engine
 from spotlab.switching.hooks import Hooks
@@ -64,6 +64,9 @@ class World:
     appears_after_s: float = 0.0
     refusal: Callable[[Switch, Step], Refusal | None] = lambda _switch, _step: None
     health: Callable[[HealthCheck, InstanceView], str] = lambda _check, _view: ""
+
+    before_change: Callable[[], None] = lambda: None
+    sends_late: bool = False
 
     def __post_init__(self) -> None:
         self.time = Time()
@@ -124,17 +127,23 @@ class World:
     def switch(self) -> Switch:
         return self.store.switch
 
-    def drive(self, leading: Callable[[], bool] = lambda: True) -> Switch:
+    def drive(self) -> Switch:
         """One driver: takes the lease over, and works until the switch is finished."""
         self.store.token += 1
-        return self.engine.run(self.switch.switch_id, self.store.token, leading)
+        token = self.store.token
+
+        def leading() -> bool:
+            self.before_change()
+            return self.store.token == token or self.sends_late
+
+        return self.engine.run(self.switch.switch_id, token, leading)
 
     def recover(self) -> Switch:
         """Drivers one after another, until none has anything to do."""
         for _ in range(RESTARTS):
             try:
                 self.drive()
-            except (Crash, DatabaseDown, Fenced):
+            except (Crash, DatabaseDown, Fenced, ChangedMeanwhile):
                 self.time.sleep(30.0)
                 continue
             if self.switch.state is SwitchState.PAUSED and not self.switch.pause_requested:
@@ -166,8 +175,13 @@ def problems(world: World, *, allow_breach: bool = False) -> list[str]:
             found.append("got something else without a reason")
     elif switch.state is SwitchState.ROLLED_BACK:
         holder = OLD
+    elif "so there is nothing to copy" in switch.situation and OLD in aws.taken:
+        return [*found, *left_behind(world)]
     else:
         return [*found, f"ended {switch.state}: {switch.situation}"]
+    if switch.state is SwitchState.DONE and holder in aws.taken and switch.step is Step.CLEANUP:
+        # AWS took the replacement when the switch was as good as finished.
+        return [*found, *left_behind(world), *story_problems(world)]
     if aws.alive() != [holder] or aws.healthy() != [holder]:
         found.append(f"{holder} should run alone: alive {aws.alive()}, healthy {aws.healthy()}")
     restored = aws.instances[OLD].instance_type == switch.pool.instance_type
@@ -176,16 +190,26 @@ def problems(world: World, *, allow_breach: bool = False) -> list[str]:
     if aws.addresses.get(ADDRESS) != holder:
         found.append(f"the address is with {aws.addresses.get(ADDRESS)!r}")
     volume = aws.volumes.get(VOLUME)
-    if volume is None or (volume.instance_id, volume.attachment) != (holder, "attached"):
+    if volume is None and aws.took_volume:
+        pass  # AWS deleted it with the instance, before the switch had begun to move
+    elif volume is None or (volume.instance_id, volume.attachment) != (holder, "attached"):
         found.append(f"the volume is lost or elsewhere: {volume}")
     registered = {name for (_, name), (state, _) in aws.targets.items() if state == "healthy"}
     if registered != {holder} or len(aws.targets) != 1:
         found.append(f"targets: {aws.targets}")
     if aws.instances[holder].tags != {"Name": "web-1", "team": "shop"}:
         found.append(f"tags: {aws.instances[holder].tags}")
+    if volume is not None and not volume.delete_on_termination and not in_place:
+        found.append("the volume would survive its instance now")
+    return [*found, *left_behind(world), *story_problems(world)]
+
+
+def left_behind(world: World) -> list[str]:
+    """What carries the tag still, and any image or snapshot."""
+    aws = world.aws
     if aws.leftovers() or aws.images or aws.snapshots:
-        found.append(f"left behind: {aws.leftovers()} {aws.images} {aws.snapshots}")
-    return found + story_problems(world)
+        return [f"left behind: {aws.leftovers()} {aws.images} {aws.snapshots}"]
+    return []
 
 
 def story_problems(world: World) -> list[str]:

@@ -1,0 +1,265 @@
+"""The fault matrix: a switch that is disturbed at every point, and what must hold afterwards.
+
+    python -m tests.switching.fault_matrix [--every N] [--strategy NAME]
+
+prints `cells: N survived: N lost: 0`, and a line for each cell that was lost. A cell is one switch
+with one disturbance: the driver is killed before or after an AWS call or a commit, a call fails in
+one of several ways, a commit fails, another driver takes over, a clock jumps, AWS takes an
+instance, a user asks to pause or to roll back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from spotlab.domain.switch_plan import Strategy
+from spotlab.domain.switches import SwitchState
+from spotlab.switching.orphans import delete, find
+from tests.switching.fake_aws import FAULTS, Crash
+from tests.switching.world import OLD, World, down, problems
+
+READS = frozenset(
+    {
+        "instance", "launched", "image", "image_named", "volume", "own", "address_holder",
+        "target_health", "spot_request_open",
+    }
+)  # fmt: skip
+LATE_S = 90.0
+"""After how long an instance appears in the cells with a delay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One switch with one disturbance.
+
+    Args:
+        name: for the report.
+        strategy: of the switch.
+        disturb: prepares the disturbance.
+        appears_after_s: delay until a launched instance can be found.
+        may_breach: whether no healthy instance may be left for a while, as AWS took it.
+        sweep: orphans are swept afterwards.
+    """
+
+    name: str
+    strategy: Strategy
+    disturb: Callable[[World], None]
+    appears_after_s: float = 0.0
+    may_breach: bool = False
+    sweep: bool = False
+
+
+def run(cell: Cell) -> list[str]:
+    """Play a cell; what does not hold afterwards."""
+    world = World(cell.strategy, appears_after_s=cell.appears_after_s)
+    cell.disturb(world)
+    world.recover()
+    if world.switch.state is SwitchState.PAUSED:
+        world.store.ask(pause=False)
+        world.recover()
+    if cell.sweep:
+        world.time.sleep(1200.0)
+        found = find(world.aws, "a", "r", {world.switch.switch_id: world.switch}, world.time.now())
+        delete(world.aws, found)
+    return problems(world, allow_breach=cell.may_breach)
+
+
+def crash_at_call(number: int, when: str) -> Callable[[World], None]:
+    """The driver is killed before or after an AWS call."""
+
+    def disturb(world: World) -> None:
+        world.aws.crash_at = (number, when)
+
+    return disturb
+
+
+def crash_at_commit(number: int, when: str) -> Callable[[World], None]:
+    """The driver is killed before or after a commit."""
+
+    def at_commit(commit: int, moment: str) -> None:
+        if (commit, moment) == (number, when):
+            raise Crash
+
+    def disturb(world: World) -> None:
+        world.store.on_commit = at_commit
+
+    return disturb
+
+
+def failing_commit(number: int, when: str) -> Callable[[World], None]:
+    """A commit fails; "after": although it took effect."""
+
+    def at_commit(commit: int, moment: str) -> None:
+        if (commit, moment) == (number, when):
+            raise down()
+
+    def disturb(world: World) -> None:
+        world.store.on_commit = at_commit
+
+    return disturb
+
+
+def failing_call(number: int, fault: str, times: int = 1) -> Callable[[World], None]:
+    """An AWS call fails, once or a few times in a row."""
+
+    def disturb(world: World) -> None:
+        world.aws.faults = {number + each: fault for each in range(times)}
+
+    return disturb
+
+
+def at_call(number: int, happening: Callable[[World], None]) -> Callable[[World], None]:
+    """Something happens while a call is made."""
+
+    def disturb(world: World) -> None:
+        def on_call(_name: str) -> None:
+            if len(world.aws.calls) == number + 1:
+                happening(world)
+
+        world.aws.on_call = on_call
+
+    return disturb
+
+
+def taken_over(number: int, *, sends_late: bool) -> Callable[[World], None]:
+    """Another driver works to the end while this one is frozen before its change of this number.
+
+    With `sends_late` it was frozen between its look at the lease and the call, which takes effect
+    when everything is over.
+    """
+
+    def disturb(world: World) -> None:
+        changes = 0
+
+        def before_change() -> None:
+            nonlocal changes
+            changes += 1
+            if changes == number + 1:
+                world.recover()
+                world.sends_late = sends_late
+
+        world.before_change = before_change
+
+    return disturb
+
+
+def jump(days: float) -> Callable[[World], None]:
+    """The wall clock jumps."""
+
+    def happening(world: World) -> None:
+        world.time.jump += timedelta(days=days)
+
+    return happening
+
+
+def take_old(world: World) -> None:
+    """AWS takes the instance that is replaced."""
+    world.aws.interrupt(OLD)
+
+
+def take_new(world: World) -> None:
+    """AWS takes the replacement."""
+    for each in world.aws.instances.values():
+        if each.instance_id != OLD and each.state in ("pending", "running"):
+            world.aws.interrupt(each.instance_id)
+
+
+def ask_rollback(world: World) -> None:
+    """A user asks to roll back."""
+    world.store.ask(roll_back=True)
+
+
+def ask_pause(world: World) -> None:
+    """A user asks to pause."""
+    world.store.ask(pause=True)
+
+
+HAPPENINGS: dict[str, tuple[Callable[[World], None], bool]] = {
+    "the clock jumps 400 days ahead": (jump(400), False),
+    "the clock jumps 400 days back": (jump(-400), False),
+    "AWS takes the instance": (take_old, True),
+    "AWS takes the replacement": (take_new, True),
+    "a user asks to roll back": (ask_rollback, False),
+    "a user asks to pause": (ask_pause, False),
+}
+"""What happens at a call, and whether it may leave no healthy instance for a while."""
+
+
+def cells(strategy: Strategy) -> Iterator[Cell]:
+    """All cells of a strategy."""
+    calm = World(strategy)
+    calm.recover()
+    assert calm.switch.state is SwitchState.DONE, calm.told()
+    calls, commits = list(calm.aws.calls), calm.store.commits
+    in_place = strategy is Strategy.STOP_START
+    yield Cell("calm", strategy, lambda _world: None)
+    yield Cell("everything appears late", strategy, lambda _world: None, LATE_S)
+    for number, name in enumerate(calls):
+        where = f"call {number} {name}"
+        for when in ("before", "after"):
+            yield Cell(f"killed {when} {where}", strategy, crash_at_call(number, when))
+            late = crash_at_call(number, when)
+            if name not in READS:
+                yield Cell(f"killed {when} {where}, late", strategy, late, LATE_S)
+        for fault in (*FAULTS, "not_yet"):
+            if name in READS and fault in ("capacity", "not_yet", "timeout_after"):
+                continue
+            yield Cell(f"{fault} at {where}", strategy, failing_call(number, fault))
+            if name not in READS:
+                three = failing_call(number, fault, 3)
+                yield Cell(f"{fault} three times from {where}", strategy, three)
+                if fault in ("timeout_after", "malformed"):
+                    late = failing_call(number, fault)
+                    yield Cell(f"{fault} at {where}, late", strategy, late, LATE_S)
+        for happening, (effect, may_breach) in HAPPENINGS.items():
+            if in_place and effect in (take_old, take_new):
+                continue
+            cell = at_call(number, effect)
+            yield Cell(f"{happening} at {where}", strategy, cell, 0.0, may_breach)
+    changes = [name for name in calls if name not in READS]
+    for number, name in enumerate(changes):
+        where = f"change {number} {name}"
+        frozen = taken_over(number, sends_late=False)
+        yield Cell(f"another driver takes over before {where}", strategy, frozen)
+        if name not in ("stop", "start"):
+            late = taken_over(number, sends_late=True)
+            yield Cell(f"taken over, then sends {where}", strategy, late, sweep=True)
+    for number in range(commits):
+        for when in ("before", "after"):
+            yield Cell(f"killed {when} commit {number}", strategy, crash_at_commit(number, when))
+            yield Cell(f"commit {number} fails {when}", strategy, failing_commit(number, when))
+
+
+def main() -> int:
+    """Play the cells and report. Returns 1 if one is lost."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--every", type=int, default=1, help="play every Nth cell")
+    parser.add_argument("--strategy", choices=[each.value for each in Strategy])
+    options = parser.parse_args()
+    began, played, lost = time.monotonic(), 0, 0
+    for strategy in Strategy:
+        if options.strategy not in (None, strategy.value):
+            continue
+        for cell in list(cells(strategy))[:: options.every]:
+            played += 1
+            try:
+                found = run(cell)
+            except Exception as exc:
+                found = [f"{type(exc).__name__}: {exc}"]
+            if found:
+                lost += 1
+                print(f"lost: {strategy.value}: {cell.name}: {'; '.join(found)[:400]}")
+    print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
+    print(f"cells: {played} survived: {played - lost} lost: {lost}")
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
