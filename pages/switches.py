@@ -6,7 +6,7 @@ from spotlab.domain.access import Right
 from spotlab.domain.ports import Topic
 from spotlab.ui.common import guard, layout, live_updates, session, tables, widgets
 from spotlab.ui.common.theme import palette
-from spotlab.ui.switches import actions, detail, drill, table
+from spotlab.ui.switches import actions, detail, drill, guards, table
 
 guard.require(Right.READ)
 
@@ -14,11 +14,14 @@ guard.require(Right.READ)
 def show_switches() -> None:
     """The list, and the open switch with its live timeline."""
     shown, opened = detail.opened(switches)
-    bar = st.container(horizontal=True, vertical_alignment="center")
+    bar = st.columns([6, 1.4, 1.4], vertical_alignment="center")
     drill.show_progress()
     places = layout.master_detail(opened is not None, (6, 6))
-    with bar:
+    with bar[0]:
         widgets.row_count(len(shown), len(switches), "switch", "switches")
+    with bar[1]:
+        guards.show_stop()
+    with bar[2]:
         drill.show_button()
     if not switches:
         widgets.empty("No switch has been requested.", "open an instance and plan a switch.")
@@ -48,3 +51,5 @@ live_updates.rerun_page_on_change(versions)
 tabs = widgets.tabs(["Switches", "Guards"])
 with tabs[0]:
     show_switches()
+with tabs[1]:
+    guards.show()

@@ -332,7 +332,8 @@ def _run(lab: Lab, world: DrillWorld, kind: DrillKind, instance: Instance) -> Dr
     decided_ms = 1000.0 * (world.clock.monotonic() - at_s)
     verdict = experiment.verdict
     decision = verdict.decision.value if verdict is not None else "none"
-    switch = _approved(lab, instance, experiment)
+    signalled = lab.store.fleet.instance(instance.instance_id)
+    switch = _approved(lab, signalled, experiment)
     drive(
         lab,
         switch.switch_id,

@@ -51,7 +51,7 @@ def pool_history(
         yaxis2={
             "domain": _RISK_PART,
             "rangemode": "tozero",
-            "tickformat": ".0%",
+            "tickformat": ".2~%",
             "automargin": True,
             "zeroline": False,
             "tickfont": text,

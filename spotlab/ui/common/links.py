@@ -93,10 +93,11 @@ def to(name: str, label: str, icon: str, **parameters: str | int) -> None:
     )
 
 
-def of_instance(instance_id: str, experiment_id: int | None) -> None:
-    """Links from an instance to its page, decision, candidates and explanation."""
+def of_instance(instance_id: str, experiment_id: int | None, *, own_page: bool = True) -> None:
+    """Links from an instance to its own page, unless it is this one, and to its decision."""
     with st.container(horizontal=True):
-        to("instance", "Instance", ":material/dns:", instance=instance_id)
+        if own_page:
+            to("instance", "Instance", ":material/dns:", instance=instance_id)
         if experiment_id is not None:
             to("experiments", "Open the decision", ":material/history:", id=experiment_id)
         to("candidates", "Candidates", ":material/leaderboard:", instance=instance_id)

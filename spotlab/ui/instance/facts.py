@@ -27,15 +27,16 @@ def show(instance_id: str, now: datetime) -> None:
         st.session_state[SLOT] = run.result
     facts: InstanceFacts | None = st.session_state.get(SLOT)
     known = facts if facts is not None and facts.instance_id == instance_id else None
-    background_tasks.start_button(
-        "Discover again" if known else "Discover",
-        SLOT,
-        Right.COLLECT,
-        _discover,
-        (instance_id,),
-        icon=":material/travel_explore:",
-        key="discover-now",
-    )
+    with st.columns([1, 4])[0]:
+        background_tasks.start_button(
+            "Discover again" if known else "Discover",
+            SLOT,
+            Right.COLLECT,
+            _discover,
+            (instance_id,),
+            icon=":material/travel_explore:",
+            key="discover-now",
+        )
     background_tasks.watch(SLOT)
     if known is None:
         st.caption(

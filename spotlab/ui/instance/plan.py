@@ -10,6 +10,7 @@ import streamlit as st
 from spotlab.domain.access import Right
 from spotlab.domain.decision import MOVES, Instance, Lifecycle
 from spotlab.domain.ports import ExperimentSummary
+from spotlab.domain.switch_guards import Level, SwitchingMode
 from spotlab.domain.switches import Switch
 from spotlab.errors import SpotlabError
 from spotlab.services.switches import SwitchPlan
@@ -56,9 +57,13 @@ def show(instance: Instance, last: ExperimentSummary | None) -> None:
         st.caption("Nothing is changed by a plan: it reads AWS and lists the calls.")
         return
     preflight.show(plan.preflight)
-    for level in plan.levels.all:
-        st.caption(plain(f"{level.sentence} {level.remedy}"))
+    st.caption(plain(" ".join(map(_level_text, plan.levels.all))))
     _show_request(plan, _target_of(plan))
+
+
+def _level_text(level: Level) -> str:
+    """What a level allows, and how that is changed unless it is on."""
+    return level.sentence if level.mode is SwitchingMode.ON else f"{level.sentence} {level.remedy}"
 
 
 def targets_of(instance: Instance, last: ExperimentSummary | None) -> dict[str, Target]:

@@ -10,10 +10,9 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.switch_timeline import StepLine, StepState, facts, sentence, timeline
-from spotlab.domain.switches import JournalEntry, Phase, Switch
-from spotlab.ui.common import formatting, tables, widgets
+from spotlab.domain.switches import DRIVEN_STATES, JournalEntry, Phase, Switch
+from spotlab.ui.common import formatting, session, tables, widgets
 from spotlab.ui.common.tables import Column
-from spotlab.ui.common.theme import palette
 
 _ICONS: Final = {
     StepState.DONE: ":green[:material/check_circle:]",
@@ -24,7 +23,20 @@ _ICONS: Final = {
     StepState.NOT_REACHED: ":material/remove:",
 }
 _ACTIVE: Final = (StepState.RUNNING, StepState.STOPPED)
+FAILED: Final = "✗"
+LIVE_S: Final = 2.0
 NO_RETURN: Final = "From here on nothing can be undone"
+
+
+def show_live(switch: Switch) -> None:
+    """The steps; while they are driven, their times move without a rerun of the page."""
+    every = LIVE_S if switch.state in DRIVEN_STATES else None
+    st.fragment(_show_now, run_every=every)(switch.switch_id)
+
+
+def _show_now(switch_id: str) -> None:
+    services = session.services().switches
+    show_steps(services.get(switch_id), services.journal(switch_id), session.now())
 
 
 def show_steps(switch: Switch, journal: Sequence[JournalEntry], now: datetime) -> None:
@@ -64,13 +76,9 @@ def show_journal(switch: Switch, journal: Sequence[JournalEntry]) -> None:
     if not journal:
         st.caption("Nothing has been done yet.")
         return
-    colours = palette()
-    failed = {sentence(each) for each in journal if each.phase is Phase.FAILED}
     columns = {
         "time": Column("time (UTC)", lambda value: f"{value:%H:%M:%S}", width=80),
-        "what": Column(
-            "what", colour=lambda what: colours.bad if what in failed else colours.text, width=330
-        ),
+        "what": Column("what", help=f"{FAILED}: a call failed.", width=330),
         "facts": Column("found", help="Double-click a cell to copy it.", width=330),
     }
     frame = rows(journal)
@@ -86,7 +94,7 @@ def rows(journal: Sequence[JournalEntry]) -> pd.DataFrame:
                 "seq": each.seq,
                 "time": each.at,
                 "step": each.step.value if each.step else None,
-                "what": sentence(each),
+                "what": f"{FAILED} " * (each.phase is Phase.FAILED) + sentence(each),
                 "facts": facts(each) or None,
                 "attempt": each.attempt,
             }

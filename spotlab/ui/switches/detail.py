@@ -16,6 +16,7 @@ from spotlab.ui.switches import actions, course, table
 
 TABLE = "switches"
 PARAMETER = "switch"
+UNKNOWN_COST = "“—”: unknown, as for a switch that was requested by hand."
 
 
 def opened(switches: Sequence[Switch]) -> tuple[list[Switch], Switch | None]:
@@ -46,7 +47,7 @@ def show(switch: Switch, journal: Sequence[JournalEntry], now: datetime) -> None
     st.code(f"{switch.switch_id}\n{switch.instance_id}" + _new_id(switch), language=None)
     show_targets(switch)
     show_costs(switch)
-    course.show_steps(switch, journal, now)
+    course.show_live(switch)
     with st.container(horizontal=True):
         links.to("instance", "Instance", ":material/dns:", instance=switch.instance_id)
         if switch.experiment_id is not None:
@@ -103,8 +104,8 @@ def show_costs(switch: Switch) -> None:
     frame = cost_rows(switch)
     columns = {
         "what": Column(""),
-        "before": Column("before USD/h", formatting.usd, number=True),
-        "after": Column("after USD/h", formatting.usd, number=True),
+        "before": Column("before USD/h", formatting.usd, UNKNOWN_COST, number=True),
+        "after": Column("after USD/h", formatting.usd, UNKNOWN_COST, number=True),
     }
     tables.show(frame, columns, name="Cost before and after", key="switch-costs")
     st.caption(plain(saving_sentence(switch)))
