@@ -30,7 +30,7 @@ with top:
     )
 actions.show_outcome()
 view.show_last_decision(last)
-links.of_instance(instance.instance_id, last and last.experiment_id, own_page=False)
+links.of_instance(instance.instance_id, last.experiment_id if last else None, own_page=False)
 workload.show(instance)
 live_updates.rerun_page_on_change(versions)
 
