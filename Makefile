@@ -17,7 +17,7 @@ MUTANTS ?= 200000
 # Without bytecode in .venv, every process compiles each module again: four seconds per start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test lint types check bench api-fuzz model-fuzz results format lock train clean
+.PHONY: help setup run test lint types check bench api-fuzz model-fuzz fault-matrix results format lock train clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ lint: setup ## run ruff, and check that no lock file contains a URL
 format: setup ## fix and format the code with ruff
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+fault-matrix: setup ## disturb a switch at every point and check that nothing is lost
+	$(BIN)/python -m tests.switching.fault_matrix
 
 types: setup ## run mypy in strict mode
 	$(BIN)/mypy

@@ -253,9 +253,9 @@ NAMES_AN_INSTANCE: Final = frozenset(
 )
 """Name an instance in their body or query: 404 for those of other accounts."""
 OF_AN_ACCOUNT: Final = ("instance_id", "name", "experiment_id")
-OF_SOMEBODY: Final = tuple(
-    f"/api/v1/{part}/"
-    for part in ("accounts", "instances", "experiments", "alerts/rules", "switches/sw-")
+OF_SOMEBODY: Final = (
+    *(f"/api/v1/{part}/" for part in ("accounts", "instances", "experiments", "alerts/rules")),
+    "/api/v1/switches/{switch_id}",
 )
 WEB: Final = FLEET[0][0]
 PEOPLE: Final = ("nobody", *Role)

@@ -9,21 +9,29 @@ to tag resources during creation".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from spotlab.aws.reading import Reading
 from spotlab.domain.decision import Lifecycle
 from spotlab.domain.instance_facts import InstanceFacts
 from spotlab.domain.market import Pool
-from spotlab.domain.target_facts import ROLE_RIGHT, RUN_RIGHT, SWITCH_TAG, TAG_RIGHT
-from spotlab.domain.unknown import Unknown
+from spotlab.domain.target_facts import (
+    IMAGE_RIGHT,
+    ROLE_RIGHT,
+    RUN_RIGHT,
+    SWITCH_TAG,
+    TAG_RIGHT,
+)
+from spotlab.domain.unknown import Unknown, known
 from spotlab.errors import AccessDenied, AwsError, RegionNotEnabled
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 _ALLOWED: Final = "DryRunOperation"
+_NO_IMAGE: Final = "InvalidAMIID"
+"""The image that the instance was launched from may be gone; a switch makes another."""
 _TAGS: Final = [{"Key": SWITCH_TAG, "Value": "preflight"}]
 
 
@@ -39,30 +47,52 @@ class DryRuns:
         self._ec2 = ec2
         self._reading = reading
 
-    def rights(
+    def launch(
         self, facts: InstanceFacts, target: Pool, lifecycle: Lifecycle, subnet_id: str | None
-    ) -> dict[str, bool | Unknown]:
-        """By IAM action, whether the role has the right.
+    ) -> tuple[dict[str, bool | Unknown], str]:
+        """Whether the role may launch, tag at the launch and pass the profile's role.
+
+        A denied launch is asked again without tags and without the profile, to tell which right
+        is missing.
 
         Args:
             facts: of the instance.
             target: pool to launch in, in the same region.
             lifecycle: of the replacement.
             subnet_id: to launch into; None: AWS's choice.
+        Returns:
+            By IAM action, whether the role has the right; and why EC2 would refuse the launch for
+            another reason, "" if it would not.
+        """
+        request = launch_request(facts, target, lifecycle, subnet_id)
+        asked = [RUN_RIGHT, TAG_RIGHT, *([ROLE_RIGHT] if facts.instance_profile else [])]
+        full = self._launch(request)
+        if full is not False:
+            refusal = full.reason if isinstance(full, Unknown) else ""
+            return dict.fromkeys(asked, full), "" if _NO_IMAGE in refusal else refusal
+        # without a profile, the roles' right is not among those that can be missing
+        missing_of = {
+            ("IamInstanceProfile",): [ROLE_RIGHT],
+            ("TagSpecifications",): [TAG_RIGHT],
+            ("IamInstanceProfile", "TagSpecifications"): [ROLE_RIGHT, TAG_RIGHT],
+        }
+        for without, missing in missing_of.items():
+            if set(without) <= request.keys() and self._launch(request, without) is True:
+                return {action: action not in missing for action in asked}, ""
+        rights: dict[str, bool | Unknown] = dict.fromkeys(asked, Unknown(_FIRST))
+        return rights | {RUN_RIGHT: False}, ""
+
+    def others(self, facts: InstanceFacts) -> dict[str, bool | Unknown]:
+        """By IAM action, whether the role may do what else a switch does to the instance.
+
+        Args:
+            facts: of the instance.
         """
         ec2, instance_id = self._ec2, facts.instance_id
-        found = self._launch_rights(facts, target, lifecycle, subnet_id)
-        tagging = self._ask(ec2.create_tags, Resources=[instance_id], Tags=_TAGS)
-        if found[TAG_RIGHT] is True or tagging is not True:
-            found[TAG_RIGHT] = tagging
-        found["ec2:TerminateInstances"] = self._ask(
-            ec2.terminate_instances, InstanceIds=[instance_id]
-        )
-        found["ec2:CreateImage"] = self._ask(
-            ec2.create_image, InstanceId=instance_id, Name=f"spotlab-preflight-{instance_id}"
-        )
-        if facts.data_volumes:
-            volume = facts.data_volumes[0]
+        ids = {"InstanceIds": [instance_id]}
+        found = self._image(instance_id)
+        found["ec2:TerminateInstances"] = self._ask(ec2.terminate_instances, **ids)
+        for volume in facts.data_volumes[:1]:
             found["ec2:DetachVolume"] = self._ask(ec2.detach_volume, VolumeId=volume.volume_id)
             found["ec2:AttachVolume"] = self._ask(
                 ec2.attach_volume,
@@ -70,33 +100,36 @@ class DryRuns:
                 InstanceId=instance_id,
                 Device=volume.device,
             )
-        if lifecycle is facts.lifecycle is Lifecycle.ON_DEMAND:
-            found["ec2:StopInstances"] = self._ask(ec2.stop_instances, InstanceIds=[instance_id])
-            found["ec2:StartInstances"] = self._ask(ec2.start_instances, InstanceIds=[instance_id])
+        moves = [
+            self._ask(ec2.associate_address, AllocationId=allocation, InstanceId=instance_id)
+            for address in facts.elastic_addresses
+            if (allocation := known(address.allocation_id)) is not None
+        ]
+        if moves:
+            # a role may have the right for some of the addresses only
+            found["ec2:AssociateAddress"] = min(moves, key=lambda each: each is not False)
+        if facts.lifecycle is Lifecycle.ON_DEMAND:
+            found["ec2:StopInstances"] = self._ask(ec2.stop_instances, **ids)
+            found["ec2:StartInstances"] = self._ask(ec2.start_instances, **ids)
+            found["ec2:ModifyInstanceAttribute"] = self._ask(
+                ec2.modify_instance_attribute,
+                InstanceId=instance_id,
+                InstanceType={"Value": facts.pool.instance_type},
+            )
         return found
 
-    def _launch_rights(
-        self, facts: InstanceFacts, target: Pool, lifecycle: Lifecycle, subnet_id: str | None
-    ) -> dict[str, bool | Unknown]:
-        """The rights to launch, to tag at launch and to pass the profile's role.
+    def _image(self, instance_id: str) -> dict[str, bool | Unknown]:
+        """The rights to make an image and to tag it with its snapshots."""
+        request = {"InstanceId": instance_id, "Name": f"spotlab-preflight-{instance_id}"}
+        tags = [{"ResourceType": kind, "Tags": _TAGS} for kind in ("image", "snapshot")]
+        made = self._ask(self._ec2.create_image, **request, TagSpecifications=tags)
+        if made is False and self._ask(self._ec2.create_image, **request) is True:
+            return {IMAGE_RIGHT: True, TAG_RIGHT: False}
+        return {IMAGE_RIGHT: made}
 
-        A refused launch is asked again without tags and without the profile, to tell which right
-        is missing.
-        """
-        request = launch_request(facts, target, lifecycle, subnet_id)
-        full = self._ask(self._ec2.run_instances, **request)
-        if full is not False:
-            rights: dict[str, bool | Unknown] = {RUN_RIGHT: full, TAG_RIGHT: full}
-            return rights | ({ROLE_RIGHT: full} if facts.instance_profile else {})
-        without_tags = {k: v for k, v in request.items() if k != "TagSpecifications"}
-        without_profile = {k: v for k, v in request.items() if k != "IamInstanceProfile"}
-        bare = {k: v for k, v in without_tags.items() if k != "IamInstanceProfile"}
-        if self._ask(self._ec2.run_instances, **bare) is not True:
-            return {RUN_RIGHT: False, TAG_RIGHT: Unknown(_FIRST), ROLE_RIGHT: Unknown(_FIRST)}
-        rights = {RUN_RIGHT: True, TAG_RIGHT: self._ask(self._ec2.run_instances, **without_profile)}
-        if facts.instance_profile:
-            rights[ROLE_RIGHT] = self._ask(self._ec2.run_instances, **without_tags)
-        return rights
+    def _launch(self, request: Mapping[str, Any], without: Sequence[str] = ()) -> bool | Unknown:
+        parameters = {name: value for name, value in request.items() if name not in without}
+        return self._ask(self._ec2.run_instances, **parameters)
 
     def _ask(self, call: Callable[..., Any], **parameters: Any) -> bool | Unknown:
         """Whether EC2 would do it. It does nothing: DryRun is always set."""

@@ -7,6 +7,7 @@ GetRole.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 from spotlab.aws.dry_runs import DryRuns
@@ -18,7 +19,7 @@ from spotlab.domain.decision import Lifecycle
 from spotlab.domain.instance_facts import InstanceFacts, LaunchTemplate
 from spotlab.domain.market import Pool
 from spotlab.domain.ports import Account
-from spotlab.domain.target_facts import SPOT_ROLE, RegionFacts, Subnet, choose_subnet
+from spotlab.domain.target_facts import SPOT_ROLE, TAG_RIGHT, RegionFacts, Subnet, choose_subnet
 from spotlab.domain.unknown import Unknown, known
 from spotlab.errors import AwsError
 
@@ -36,7 +37,7 @@ class TargetRegion:
     def read(
         self, account: Account, facts: InstanceFacts, target: Pool, lifecycle: Lifecycle
     ) -> RegionFacts:
-        """The facts of the target's region for this instance.
+        """The facts of the target's region for this instance and launch.
 
         Args:
             account: of the instance.
@@ -46,33 +47,71 @@ class TargetRegion:
         Returns:
             Facts that could not be read are `Unknown`.
         """
+        shared = self.shared(account, facts, target.region, lifecycle)
+        return self.with_launch(account, facts, target, lifecycle, shared)
+
+    def shared(
+        self, account: Account, facts: InstanceFacts, region: str, lifecycle: Lifecycle
+    ) -> RegionFacts:
+        """What is the same for every pool of a region.
+
+        Args:
+            account: of the instance.
+            facts: of the instance.
+            region: of the targets.
+            lifecycle: of the replacement.
+        """
         reading = Reading(account)
-        ec2 = self._sessions.client("ec2", account, target.region)
-        spot_role = self._spot_role(reading, account, target.region, lifecycle)
-        if target.region != facts.pool.region:
+        ec2 = self._sessions.client("ec2", account, region)
+        spot_role = self._spot_role(reading, account, region, lifecycle)
+        if region != facts.pool.region:
             templates = self._templates(reading, ec2, facts)
-            return RegionFacts(target.region, (), spot_role, templates=templates)
-        subnets = self._subnets(reading, ec2, facts.vpc_id)
-        same_zone = target.availability_zone == facts.pool.availability_zone
-        keys = customer_keys(facts.volumes)
-        access = KeyAccess(self._sessions.client("kms", account, target.region), reading)
+            return RegionFacts(region, (), spot_role, templates=templates)
+        access = KeyAccess(self._sessions.client("kms", account, region), reading)
         launcher = SPOT_ROLE_END if lifecycle is Lifecycle.SPOT else account.role_arn
-        subnet = choose_subnet(facts, target, known(subnets) or ())
         return RegionFacts(
-            region=target.region,
-            subnets=subnets,
+            region=region,
+            subnets=self._subnets(reading, ec2, facts.vpc_id),
             spot_role=spot_role,
-            key_grants={key: access.may_use(key, launcher) for key in sorted(keys)},
+            key_grants={key: access.may_use(key, launcher) for key in customer_keys(facts.volumes)},
             attach_grants={
                 key: access.may_use(key, account.role_arn)
-                for key in sorted(customer_keys(facts.data_volumes))
-            }
-            if same_zone
-            else {},
-            rights=DryRuns(ec2, reading).rights(
-                facts, target, lifecycle, subnet.subnet_id if subnet else None
-            ),
+                for key in customer_keys(facts.data_volumes)
+            },
+            rights=DryRuns(ec2, reading).others(facts),
         )
+
+    def with_launch(
+        self,
+        account: Account,
+        facts: InstanceFacts,
+        target: Pool,
+        lifecycle: Lifecycle,
+        shared: RegionFacts,
+    ) -> RegionFacts:
+        """The same facts, with a dry run of the launch in one pool.
+
+        Args:
+            account: of the instance.
+            facts: of the instance.
+            target: pool to launch in.
+            lifecycle: of the replacement.
+            shared: facts of the target's region.
+        """
+        if target.region != facts.pool.region:
+            return shared
+        subnet = choose_subnet(facts, target, known(shared.subnets) or ())
+        if subnet is None:
+            return shared
+        runs = DryRuns(self._sessions.client("ec2", account, target.region), Reading(account))
+        rights, refusal = runs.launch(facts, target, lifecycle, subnet.subnet_id)
+        if refusal:
+            # which rights the role has to launch is then not known
+            return replace(shared, launch_refusal=refusal)
+        if rights[TAG_RIGHT] is True:
+            # tagging at the launch and tagging an image may be granted separately
+            rights[TAG_RIGHT] = shared.rights.get(TAG_RIGHT, True)
+        return replace(shared, rights={**shared.rights, **rights}, launch_refusal=refusal)
 
     def _subnets(self, reading: Reading, ec2: Any, vpc_id: str) -> tuple[Subnet, ...] | Unknown:
         if not vpc_id:

@@ -35,6 +35,7 @@ from spotlab.cli.recorded_data import DATA
 from spotlab.cli.replay import REPLAY
 from spotlab.cli.results import RESULTS
 from spotlab.cli.serve import SERVE
+from spotlab.cli.switches import SWITCHES
 from spotlab.cli.throughputs import THROUGHPUTS
 from spotlab.cli.tokens import TOKENS
 from spotlab.cli.train import TRAIN
@@ -241,6 +242,7 @@ COMMANDS = (
     Command("score", "Rank the pools that meet the requirements.", _score_arguments, _score),
     WHAT_IF,
     WORKLOADS,
+    SWITCHES,
     THROUGHPUTS,
     POLICIES,
     TRAIN,

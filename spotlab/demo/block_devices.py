@@ -22,7 +22,6 @@ from spotlab.demo.world import World
 
 SPOT_ROLE: Final = "AWSServiceRoleForEC2Spot"
 """The service-linked role that launches spot instances."""
-_ROOT_GIB: Final = 8
 
 
 def launch_mappings(image: Any, requested: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -37,8 +36,6 @@ def launch_mappings(image: Any, requested: Sequence[Mapping[str, Any]]) -> list[
         name = mapping["DeviceName"]
         root = name == image.root_device_name
         ebs = {key: value for key, value in mapping["Ebs"].items() if value is not None}
-        if image.owner_alias == "amazon":
-            ebs |= {"VolumeSize": _ROOT_GIB, "VolumeType": "gp3"}
         devices[name] = ebs | ({"DeleteOnTermination": True} if root else {})
     for mapping in requested:
         name = mapping["DeviceName"]

@@ -110,10 +110,25 @@ class TrailEvent:
         }
 
 
-def evicted(account_id: str, region: str, instance_ids: Sequence[str], at: datetime) -> TrailEvent:
+def evicted(
+    account_id: str,
+    region: str,
+    instance_ids: Sequence[str],
+    at: datetime,
+    *,
+    event_id: str | None = None,
+) -> TrailEvent:
     """A BidEvictedEvent: EC2 reclaimed spot instances."""
     details = {"serviceEventDetails": {"instanceIdSet": list(instance_ids)}}
-    return TrailEvent("BidEvictedEvent", at, account_id, region, tuple(instance_ids), details)
+    return TrailEvent(
+        "BidEvictedEvent",
+        at,
+        account_id,
+        region,
+        tuple(instance_ids),
+        details,
+        event_id or str(uuid4()),
+    )
 
 
 def launched(
@@ -124,6 +139,7 @@ def launched(
     at: datetime,
     *,
     spot: bool,
+    event_id: str | None = None,
 ) -> TrailEvent:
     """A RunInstances call; `pool` is (zone, instance type)."""
     zone, instance_type = pool
@@ -139,7 +155,15 @@ def launched(
             "instancesSet": {"items": [instance | ({"instanceLifecycle": "spot"} if spot else {})]}
         },
     }
-    return TrailEvent("RunInstances", at, account_id, region, (instance_id,), details)
+    return TrailEvent(
+        "RunInstances",
+        at,
+        account_id,
+        region,
+        (instance_id,),
+        details,
+        event_id or str(uuid4()),
+    )
 
 
 class Trail:

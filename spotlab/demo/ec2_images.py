@@ -41,10 +41,11 @@ def _patch_creation(patches: Patches, world: World) -> None:
         tags = convert_tag_spec(tag_specifications or [])
         # moto rejects tags of snapshots, which AWS accepts
         of_image = [each for each in tag_specifications if each["ResourceType"] == "image"]
-        image = create(self, instance_id, name, description, of_image)
+        image: Any = create(self, instance_id, name, description, of_image)
         self.snapshots.pop(image.ebs_snapshot.id, None)
         image.root_device_name = instance.root_device_name
         image.root_device_type = "ebs"
+        image.ena_support = getattr(instance, "ena_support", True)
         snapshots = _snapshots(self, instance, image, tags.get("snapshot", {}))
         image.state = "pending"
 

@@ -52,9 +52,8 @@ _FROM_TEMPLATE: Final = (
     "Placement",
     "SecurityGroupIds",
     "SecurityGroups",
-    "UserData",
 )
-"""Fields of a launch template that a call takes unless it has its own."""
+"""Fields of a launch template that a call takes unless it has its own; moto adds UserData."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +222,7 @@ def spot_usd_per_hour(world: World, zone: str, instance_type: str) -> float | No
 def _finish(world: World, instance: Any, params: Any, tags: Mapping[str, str]) -> None:
     """Complete an instance that moto has just launched."""
     instance.launch_time = world.clock.now().replace(tzinfo=None)
+    instance.ena_support = True
     instance.client_token = params.get("ClientToken")
     instance.disable_api_termination = bool(params.get("DisableApiTermination"))
     market = params.get("InstanceMarketOptions") or {}

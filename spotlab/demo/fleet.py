@@ -26,6 +26,7 @@ from spotlab.domain.instance_types import parse_type
 
 IMAGES: Final = {"x86_64": "ami-05107ab0000000086", "arm64": "ami-05107ab0000000064"}
 """The two public images, by architecture."""
+_ROOT_GIB: Final = 8
 _FIRST_LAUNCH: Final = datetime(2026, 3, 2, 8, tzinfo=UTC)
 _LAUNCH_SPAN_S: Final = 230 * DAY_S
 
@@ -137,7 +138,10 @@ def choose_pool(market: Market, planned: PlannedInstance, draw: float) -> PoolSp
 
 
 def seed_fleet(world: World) -> None:
-    """Add the fleet to moto's empty backends, with launch times in the past."""
+    """Add the fleet to moto's empty backends, with launch times in the past.
+
+    moto's ids follow from the seed from here on.
+    """
     seed = world.market.seed
     mock_random.seed(seed)
     source = draws(seed, Stream.FLEET)
@@ -153,8 +157,6 @@ def seed_fleet(world: World) -> None:
         pool = choose_pool(world.market, planned, pool_draw)
         backend = ec2_backends[account_ids[planned.account]][pool.region.name]
         _launch(backend, planned, pool, launched_at)
-    # later ids are random: ids of an earlier run must not be reused
-    mock_random.seed()
 
 
 def _launch(backend: Any, planned: PlannedInstance, pool: PoolSpec, launched_at: datetime) -> None:
@@ -179,7 +181,7 @@ def _launch(backend: Any, planned: PlannedInstance, pool: PoolSpec, launched_at:
 
 def _add_images(backend: Any) -> None:
     for architecture, image_id in IMAGES.items():
-        backend.amis[image_id] = Ami(
+        image: Any = Ami(
             backend,
             image_id,
             name=f"al2023-ami-2023.9-kernel-6.1-{architecture}",
@@ -195,3 +197,12 @@ def _add_images(backend: Any) -> None:
             root_device_name="/dev/xvda",
             region_name=f"{backend.region_name}a",
         )
+        image.ena_support = True
+        root = {
+            "SnapshotId": image.ebs_snapshot.id,
+            "VolumeSize": _ROOT_GIB,
+            "VolumeType": "gp3",
+            "DeleteOnTermination": True,
+        }
+        image.created_mappings = [{"DeviceName": image.root_device_name, "Ebs": root}]
+        backend.amis[image_id] = image

@@ -15,6 +15,7 @@ from moto import settings
 from moto.core import errors
 from moto.ec2 import utils as ec2_utils
 from moto.ec2.responses import EC2Response
+from moto.moto_api._internal import mock_random
 from moto.moto_server import werkzeug_app
 from moto.sts.exceptions import STSClientError
 from moto.sts.models import STSBackend
@@ -33,7 +34,9 @@ from spotlab.demo.ec2_launch import patch_launches
 from spotlab.demo.ec2_placement import placement_scores
 from spotlab.demo.event_bus import patch_event_bus
 from spotlab.demo.fleet import seed_fleet
+from spotlab.demo.fleet_details import add_fleet_details
 from spotlab.demo.instance_states import patch_instance_states
+from spotlab.demo.past_interruptions import add_past_interruptions
 from spotlab.demo.patcher import Patches
 from spotlab.demo.spot_requests import patch_spot_requests
 from spotlab.demo.target_health import patch_target_health
@@ -74,6 +77,10 @@ def emulated(world: World) -> Iterator[None]:
         clear_backends()
         seed_fleet(world)
         add_account_services(world)
+        add_fleet_details(world)
+        add_past_interruptions(world)
+        # later ids are random: ids of an earlier run must not be reused
+        mock_random.seed()
         # after the fleet, whose instances are running already
         _patch_filters(patches)
         patch_block_devices(patches, world)

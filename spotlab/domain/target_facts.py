@@ -15,8 +15,12 @@ from spotlab.domain.unknown import Unknown
 
 SWITCH_TAG: Final = "spotlab:switch"
 """Tag of everything that a switch makes; its value is the switch's id."""
+ALLOW_TAG: Final = "spotlab:allow-switching"
+"""Tag with which the owner of an account allows SpotLab to switch a resource; its value is true.
+The IAM policy that SpotLab prints requires it."""
 RUN_RIGHT: Final = "ec2:RunInstances"
 TAG_RIGHT: Final = "ec2:CreateTags"
+IMAGE_RIGHT: Final = "ec2:CreateImage"
 ROLE_RIGHT: Final = "iam:PassRole"
 SPOT_ROLE: Final = "AWSServiceRoleForEC2Spot"
 """Name of the service-linked role with which EC2 launches spot instances."""
@@ -101,6 +105,8 @@ class RegionFacts:
         attach_grants: by ARN of a customer key of a data volume: whether SpotLab's role may use
             it, as attaching the volume to another instance needs.
         rights: by IAM action: whether a dry run was allowed.
+        launch_refusal: why EC2 would refuse the launch, from a dry run; "": it would not, or the
+            role lacks a right.
         templates: launch templates of that region with the name of the instance's; empty: none.
     """
 
@@ -110,6 +116,7 @@ class RegionFacts:
     key_grants: Mapping[str, bool | Unknown] = field(default_factory=dict)
     attach_grants: Mapping[str, bool | Unknown] = field(default_factory=dict)
     rights: Mapping[str, bool | Unknown] = field(default_factory=dict)
+    launch_refusal: str = ""
     templates: tuple[LaunchTemplate, ...] | Unknown = ()
 
 

@@ -23,6 +23,7 @@ from spotlab.store.engine import lock_until_commit, reading, writing
 from spotlab.store.repository import Repository
 from spotlab.store.tables.access import ApiTokenRow, AuditRow, SessionRow
 from spotlab.store.tables.core import InstanceRow
+from spotlab.store.tables.switches import SwitchRow
 from spotlab.store.types import to_json
 
 _LOCK: Final = "audit log"
@@ -182,7 +183,10 @@ def _visible_to(
     instances = select(InstanceRow.instance_id).where(col(InstanceRow.account).in_(accounts))
     sessions = select(SessionRow.session_id).where(col(SessionRow.user).in_(users))
     tokens = select(ApiTokenRow.token_id).where(col(ApiTokenRow.user).in_(users))
+    switches = select(SwitchRow.switch_id).where(col(SwitchRow.account).in_(accounts))
     return [
+        or_(not_(_action_is("switch")), target.in_(switches)),
+        or_(not_(_action_is("switching")), target.in_((*accounts, "installation"))),
         or_(not_(or_(_action_is("user"), _action_is("link"))), target.in_(users)),
         or_(not_(_action_is("session")), target.in_(sessions)),
         or_(not_(_action_is("token")), target.in_(tokens)),

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 from spotlab.domain.decision import Lifecycle
 from spotlab.domain.switch_plan import Finding, Snippet, Strategy
-from spotlab.domain.target_facts import ROLE_RIGHT, RUN_RIGHT, TAG_RIGHT
+from spotlab.domain.target_facts import IMAGE_RIGHT, ROLE_RIGHT, RUN_RIGHT, TAG_RIGHT
 from spotlab.domain.unknown import Unknown
 from spotlab.switching.case import SwitchCase
+from spotlab.switching.remedies import grant
 
 _STACK_TAG = "aws:cloudformation:stack-name"
 
@@ -28,6 +29,12 @@ def account_findings(case: SwitchCase, strategy: Strategy) -> Iterator[Finding]:
     if not case.same_region:
         yield from _other_region(case, strategy)
         return
+    if case.region.launch_refusal and not strategy.in_place:
+        yield Finding(
+            "launch-refused",
+            f"EC2 would refuse the launch in {case.target.label}: {case.region.launch_refusal}",
+            "Choose another pool, or change what EC2 objects to.",
+        )
     yield from _rights(case, strategy)
 
 
@@ -204,12 +211,16 @@ def _spot_role(case: SwitchCase) -> Iterator[Finding]:
 def _needed_rights(case: SwitchCase, strategy: Strategy) -> list[str]:
     """The IAM actions of a strategy that a dry run can test."""
     if strategy.in_place:
-        return [TAG_RIGHT, "ec2:StopInstances", "ec2:StartInstances"]
-    needed = [RUN_RIGHT, TAG_RIGHT, "ec2:TerminateInstances"]
+        return ["ec2:StopInstances", "ec2:StartInstances", "ec2:ModifyInstanceAttribute"]
+    needed = ["ec2:TerminateInstances"]
     if strategy.makes_image:
-        needed.append("ec2:CreateImage")
-    if case.facts.instance_profile:
-        needed.append(ROLE_RIGHT)
+        needed.append(IMAGE_RIGHT)
+    if case.facts.elastic_addresses:
+        needed.append("ec2:AssociateAddress")
+    if not case.region.launch_refusal:
+        # a refused launch says nothing about the rights to launch
+        needed += [RUN_RIGHT, TAG_RIGHT]
+        needed += [ROLE_RIGHT] if case.facts.instance_profile else []
     if case.same_zone and case.facts.data_volumes:
         needed += ["ec2:DetachVolume", "ec2:AttachVolume"]
     return needed
@@ -237,7 +248,7 @@ def _rights(case: SwitchCase, strategy: Strategy) -> Iterator[Finding]:
             yield Finding(
                 "missing-right",
                 f"SpotLab's role lacks the right {action}.",
-                f"Grant {action}.",
+                grant(action, case.facts),
             )
     if unsure:
         names = ", ".join(action for action, _ in unsure)

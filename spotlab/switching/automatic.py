@@ -38,9 +38,9 @@ def request_automatically(lab: Lab, by: By) -> int:
         The number of requests.
     """
     guards = {
-        account.name: own
+        account.name: found
         for account in lab.store.fleet.accounts()
-        if (own := lab.store.switch_guards.account(account.name)).autonomy
+        if (found := lab.store.switch_guards.account(account.name)).autonomy
     }
     if not guards:
         return 0

@@ -224,7 +224,7 @@ def _judge_all(lab: Lab, moves: Sequence[Move], memory: _Memory) -> list[Judgeme
         if event.kind in INTERRUPTS:
             events[event.pool.key].append(event)
     past = PastMarket(lab.store.archive)
-    found = []
+    found: list[Judgement] = []
     for move in moves:
         key = (move.experiment_id, move.policy)
         if key not in memory.judged:

@@ -137,7 +137,9 @@ def untried(switch: Switch) -> list[Target]:
         tried = len(codes) > 1 or (codes and codes[0] != _ENDED)
         zone = target.pool.availability_zone
         reachable = switch.strategy is not Strategy.STOP_START or (
-            zone == switch.pool.availability_zone and target.lifecycle is switch.lifecycle
+            zone == switch.pool.availability_zone
+            and target.lifecycle is switch.lifecycle
+            and target.pool != switch.pool
         )
         if not tried and reachable and target.label not in excluded:
             left.append(target)

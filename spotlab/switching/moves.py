@@ -87,7 +87,8 @@ def move_back(stage: Stage, source_id: str) -> None:
     for target in stage.plan.targets:
         register(stage, back, target)
     for target in stage.plan.targets:
-        require_healthy(stage, back, target)
+        # It may have been unhealthy before the switch.
+        require_healthy(stage, back, target, or_unhealthy=True)
     for target in stage.plan.targets:
         deregister(stage, back, target)
 
@@ -143,10 +144,12 @@ def register(stage: Stage, way: Direction, target: TargetMove) -> None:
     )
 
 
-def require_healthy(stage: Stage, way: Direction, target: TargetMove) -> None:
-    """Wait until the destination is healthy in a target group."""
+def require_healthy(
+    stage: Stage, way: Direction, target: TargetMove, *, or_unhealthy: bool = False
+) -> None:
+    """Wait until the destination is healthy in a target group, or checked at all."""
     health = stage.aws.target_health(target.target_group_arn, way.destination_id, target.port)
-    if health not in _SERVING:
+    if health not in _SERVING and not (or_unhealthy and health in ("unhealthy", "unavailable")):
         raise Wait(f"{way.destination_id} is {health or 'not registered'} in {short(target)}")
 
 

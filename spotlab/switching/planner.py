@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from spotlab.aws.discovery import Ec2Discovery
 from spotlab.aws.target_region import TargetRegion
@@ -11,6 +13,8 @@ from spotlab.domain.instance_facts import InstanceFacts
 from spotlab.domain.market import Pool
 from spotlab.domain.ports import Account
 from spotlab.domain.switch_plan import Preflight, Strategy
+from spotlab.domain.target_facts import RegionFacts, TypeFacts
+from spotlab.domain.unknown import Unknown
 from spotlab.domain.workload import AppliedWorkload
 from spotlab.switching.preflight import check
 
@@ -26,6 +30,7 @@ class Planner:
     def __init__(self, discovery: Ec2Discovery, regions: TargetRegion) -> None:
         self._discovery = discovery
         self._regions = regions
+        self._last = _Read()
 
     def facts(self, account: Account, region: str, instance_id: str) -> InstanceFacts:
         """As `Ec2Discovery.facts`."""
@@ -45,6 +50,8 @@ class Planner:
     ) -> Preflight:
         """The plan of a switch, checked against AWS as it is now.
 
+        What is the same for several targets is read once for one reading of the instance.
+
         Args:
             account: of the instance.
             facts: of the instance, read just before.
@@ -55,23 +62,50 @@ class Planner:
             confirmed: codes of questions that a person confirmed.
             strategy: what a person asked for; None: the preflight chooses.
         """
-        source, wanted = facts.pool, target.instance_type
-        if target.region == source.region:
-            types = self._discovery.types(account, source.region, [source.instance_type, wanted])
-            source_type, target_type = types[source.instance_type], types[wanted]
-        else:
-            own = [source.instance_type]
-            source_type = self._discovery.types(account, source.region, own)[own[0]]
-            target_type = self._discovery.types(account, target.region, [wanted])[wanted]
+        read = self._reading_of(account, facts)
+        source = facts.pool
+        types = self._types(read, account, target.region, [target, *candidates])
+        own = self._types(read, account, source.region, [source])
+        key = (target.region, lifecycle)
+        if key not in read.regions:
+            read.regions[key] = self._regions.shared(account, facts, *key)
+        region = self._regions.with_launch(account, facts, target, lifecycle, read.regions[key])
         return check(
             facts,
             target,
             lifecycle,
             applied,
-            source_type,
-            target_type,
-            self._regions.read(account, facts, target, lifecycle),
+            own[source.instance_type],
+            types[target.instance_type],
+            region,
             candidates=candidates,
             confirmed=confirmed,
             strategy=strategy,
         )
+
+    def _reading_of(self, account: Account, facts: InstanceFacts) -> _Read:
+        """What was read for these facts; that of other facts is dropped."""
+        key = (account.name, facts.instance_id, facts.read_at)
+        last = self._last
+        if last.key != key:
+            last = self._last = _Read(key)
+        return last
+
+    def _types(
+        self, read: _Read, account: Account, region: str, pools: Sequence[Pool]
+    ) -> dict[str, TypeFacts | Unknown]:
+        """The types of the pools in a region, of which only new ones are read."""
+        names = {pool.instance_type for pool in pools if pool.region == region}
+        known_types = read.types.setdefault(region, {})
+        if missing := names - known_types.keys():
+            known_types |= self._discovery.types(account, region, missing)
+        return known_types
+
+
+@dataclass(slots=True)
+class _Read:
+    """What was read for one reading of an instance: by region, and by region and lifecycle."""
+
+    key: tuple[str, str, datetime] | None = None
+    types: dict[str, dict[str, TypeFacts | Unknown]] = field(default_factory=dict)
+    regions: dict[tuple[str, Lifecycle], RegionFacts] = field(default_factory=dict)

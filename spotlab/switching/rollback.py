@@ -30,11 +30,12 @@ def roll_back(stage: Stage) -> None:
     if stage.execution.switch.strategy is Strategy.STOP_START:
         restore_type(stage)
         return
-    launched = [each for each in stage.execution.progress.attempts if each.instance_id]
+    attempts = stage.execution.progress.attempts
+    launched = [each.instance_id for each in attempts if each.instance_id]
     if not stage.old_is_alive():
         raise OldIsGone(replacement_runs=_runs(stage))
-    for attempt in launched:
-        move_back(stage, attempt.instance_id)
+    for instance_id in launched or [""]:
+        move_back(stage, instance_id)
     leftovers.remove(stage)
 
 

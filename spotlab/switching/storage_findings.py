@@ -210,7 +210,8 @@ def _template(case: SwitchCase) -> Iterator[Finding]:
 def _keys(case: SwitchCase) -> Iterator[Finding]:
     spot = case.lifecycle is Lifecycle.SPOT
     who = f"The role {SPOT_ROLE}" if spot else "SpotLab's role"
-    for key, allowed in sorted(case.region.attach_grants.items()):
+    attached = case.region.attach_grants if case.same_zone else {}
+    for key, allowed in sorted(attached.items()):
         if allowed is not True and case.region.key_grants.get(key) is True:
             reason = f": {allowed.reason}" if isinstance(allowed, Unknown) else "."
             yield Finding(

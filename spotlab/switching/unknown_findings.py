@@ -9,6 +9,7 @@ from spotlab.domain.decision import Lifecycle
 from spotlab.domain.switch_plan import Finding, Strategy
 from spotlab.domain.unknown import Unknown
 from spotlab.switching.case import SwitchCase
+from spotlab.switching.remedies import grant
 
 _DESCRIPTIONS: Final = {
     "volumes.encrypted": "whether a volume is encrypted",
@@ -55,7 +56,7 @@ def unknown_findings(case: SwitchCase, strategy: Strategy) -> Iterator[Finding]:
         yield Finding(
             "unknown-facts",
             f"Not known: {'; '.join(described)}. {reason}",
-            _remedy(permission),
+            grant(permission, case.facts),
             blocks=blocks,
         )
     yield from _region(case)
@@ -71,7 +72,9 @@ def _region(case: SwitchCase) -> Iterator[Finding]:
     for what, fact in described:
         if isinstance(fact, Unknown):
             yield Finding(
-                "unknown-facts", f"Not known: {what}. {fact.reason}", _remedy(fact.permission)
+                "unknown-facts",
+                f"Not known: {what}. {fact.reason}",
+                grant(fact.permission, case.facts),
             )
 
 
@@ -85,7 +88,3 @@ def _without_index(path: str) -> str:
     """A path without ids: "volumes[vol-1].encrypted" is "volumes.encrypted"."""
     head, bracket, rest = path.partition("[")
     return head + rest.partition("]")[2] if bracket else head
-
-
-def _remedy(permission: str) -> str:
-    return f"Grant {permission} to SpotLab's role." if permission else "Try again."

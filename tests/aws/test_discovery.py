@@ -413,7 +413,8 @@ def test_dry_runs_change_nothing(
     ("operation", "action"),
     [
         ("RunInstances", "ec2:RunInstances"),
-        ("CreateTags", "ec2:CreateTags"),
+        ("AssociateAddress", "ec2:AssociateAddress"),
+        ("DetachVolume", "ec2:DetachVolume"),
         ("TerminateInstances", "ec2:TerminateInstances"),
         ("CreateImage", "ec2:CreateImage"),
     ],

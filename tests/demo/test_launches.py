@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from typing import Any
 
@@ -139,6 +140,7 @@ def test_a_launch_template_fills_what_the_call_leaves_open(ec2: Any) -> None:
         "InstanceType": "m5.xlarge",
         "IamInstanceProfile": {"Name": INSTANCE_PROFILE},
         "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 2},
+        "UserData": b64encode(b"#!/bin/sh").decode(),
         "BlockDeviceMappings": [
             {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 30, "VolumeType": "gp3"}}
         ],
@@ -168,6 +170,10 @@ def test_a_launch_template_fills_what_the_call_leaves_open(ec2: Any) -> None:
     assert described["IamInstanceProfile"]["Arn"].endswith(f"/{INSTANCE_PROFILE}")
     devices = {each["DeviceName"] for each in described["BlockDeviceMappings"]}
     assert devices == {described["RootDeviceName"], "/dev/sdf"}
+    user_data = ec2.describe_instance_attribute(
+        InstanceId=instance["InstanceId"], Attribute="userData"
+    )["UserData"]["Value"]
+    assert b64decode(user_data) == b"#!/bin/sh"
     unknown = {"LaunchTemplateId": "lt-00000000000000000"}
     assert refusal(launch, ec2=ec2, LaunchTemplate=unknown) == "InvalidLaunchTemplateId.NotFound"
 

@@ -39,6 +39,8 @@ ACTIONS = (
     "ec2:AttachVolume",
     "ec2:StopInstances",
     "ec2:StartInstances",
+    "ec2:ModifyInstanceAttribute",
+    "ec2:AssociateAddress",
     "iam:PassRole",
 )
 

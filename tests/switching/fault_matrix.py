@@ -65,7 +65,9 @@ def run(cell: Cell) -> list[str]:
     if cell.sweep:
         world.time.sleep(1200.0)
         found = find(world.aws, "a", "r", {world.switch.switch_id: world.switch}, world.time.now())
+        before = sum(world.aws.sent.values())
         delete(world.aws, found)
+        world.swept_calls = sum(world.aws.sent.values()) - before
     return problems(world, allow_breach=cell.may_breach)
 
 

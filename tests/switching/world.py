@@ -67,6 +67,7 @@ class World:
 
     before_change: Callable[[], None] = lambda: None
     sends_late: bool = False
+    swept_calls: int = 0
 
     def __post_init__(self) -> None:
         self.time = Time()
@@ -227,7 +228,7 @@ def story_problems(world: World) -> list[str]:
         and name not in ("address_holder", "target_health", "spot_request_open")
     }
     sent = sum(world.aws.sent[name] for name in changing)
-    announced = sum(each.phase is Phase.BEFORE for each in entries)
+    announced = sum(each.phase is Phase.BEFORE for each in entries) + world.swept_calls
     if announced < sent:
         found.append(f"{sent} changes, {announced} announced")
     return found

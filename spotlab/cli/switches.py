@@ -1,0 +1,356 @@
+"""`spotlab switches …`: plan, request, approve, stop and roll back switches, and their guards."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from spotlab.cli import options
+from spotlab.cli.command import Command, Result, command_group
+from spotlab.cli.local_session import open_services
+from spotlab.cli.switch_guards import guard_arguments, show_or_set
+from spotlab.domain.decision import Lifecycle
+from spotlab.domain.market import Pool
+from spotlab.domain.switch_guards import Stop
+from spotlab.domain.switch_moves import HealthCheck
+from spotlab.domain.switch_plan import Preflight, Strategy
+from spotlab.domain.switches import JournalEntry, Switch, SwitchState
+from spotlab.settings import Settings
+from spotlab.store.switches import SwitchFilter
+from spotlab.telemetry.invisible_characters import in_lines
+
+if TYPE_CHECKING:
+    from spotlab.services.switches import SwitchPlan, SwitchService
+
+
+def _pool(text: str) -> Pool:
+    try:
+        return Pool.parse(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text[:60]!r} is not a pool such as us-east-1:us-east-1a:m6a.large:Linux"
+        ) from None
+
+
+def _list_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--instance", metavar="ID", help="only switches of this instance")
+    parser.add_argument(
+        "--state", choices=[each.value for each in SwitchState], action="append", help="repeatable"
+    )
+    parser.add_argument("--open", action="store_true", help="only unfinished switches")
+    parser.add_argument(
+        "--limit", type=options.integer(1, 10_000), default=50, metavar="N", help="(default 50)"
+    )
+
+
+def _list(args: argparse.Namespace, settings: Settings) -> Result:
+    where = SwitchFilter(
+        instance_id=args.instance,
+        states=tuple(SwitchState(each) for each in args.state) if args.state else None,
+        open=True if args.open else None,
+    )
+    with open_services(settings) as services:
+        found = services.switches.list(where, limit=args.limit)
+        total = services.switches.count(where)
+    lines = [f"{len(found)} of {total} switches:"] if found else ["There are no switches."]
+    lines += [_line(each) for each in found]
+    return Result({"switches": [document(each) for each in found], "total": total}, in_lines(lines))
+
+
+def _switch_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("switch_id", metavar="SWITCH", help="id of the switch, such as sw-…")
+
+
+def _show(args: argparse.Namespace, settings: Settings) -> Result:
+    with open_services(settings) as services:
+        switch = services.switches.get(args.switch_id)
+        journal = services.switches.journal(args.switch_id)
+    return Result(
+        {**document(switch), "journal": [_entry(each) for each in journal]},
+        in_lines([*_lines(switch), "Journal:", *(_entry_line(each) for each in journal)]),
+    )
+
+
+def _plan_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("instance", metavar="INSTANCE", help="id of the instance")
+    parser.add_argument(
+        "--pool", type=_pool, help="pool to move to (default: the one of the newest decision)"
+    )
+    parser.add_argument(
+        "--lifecycle", choices=[each.value for each in Lifecycle], default=Lifecycle.SPOT.value
+    )
+    parser.add_argument(
+        "--decision", type=options.integer(1), metavar="N", help="number of the decision"
+    )
+    parser.add_argument("--strategy", choices=[each.value for each in Strategy])
+    parser.add_argument(
+        "--confirm",
+        action="append",
+        default=[],
+        metavar="CODE",
+        help="answer a question of the preflight with yes; repeatable",
+    )
+
+
+def _where(args: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "pool": args.pool,
+        "lifecycle": Lifecycle(args.lifecycle),
+        "experiment_id": args.decision,
+        "strategy": None if args.strategy is None else Strategy(args.strategy),
+        "confirmed": args.confirm,
+    }
+
+
+def _plan(args: argparse.Namespace, settings: Settings) -> Result:
+    with open_services(settings) as services:
+        plan = services.switches.plan(args.instance, **_where(args))
+    return Result(_plan_document(plan), in_lines(_plan_lines(plan)))
+
+
+def _request_arguments(parser: argparse.ArgumentParser) -> None:
+    _plan_arguments(parser)
+    parser.add_argument(
+        "--no-on-demand", action="store_true", help="never launch on-demand instead"
+    )
+    parser.add_argument(
+        "--health-check",
+        type=_health_check,
+        metavar="URL",
+        help="http:PORT/PATH or tcp:PORT, asked at the private address of the replacement",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="list the calls only")
+    options.add_reason(parser)
+
+
+def _health_check(text: str) -> HealthCheck:
+    kind, _, rest = text.partition(":")
+    port, slash, path = rest.partition("/")
+    if kind not in ("http", "tcp") or not port.isdecimal() or not 1 <= int(port) <= 65535:
+        raise argparse.ArgumentTypeError(
+            f"{text[:60]!r} is not a health check such as http:8080/health or tcp:5432"
+        )
+    return HealthCheck("http" if kind == "http" else "tcp", int(port), f"/{path}" if slash else "/")
+
+
+def _request(args: argparse.Namespace, settings: Settings) -> Result:
+    with open_services(settings) as services:
+        switch = services.switches.request(
+            args.instance,
+            **_where(args),
+            on_demand=not args.no_on_demand,
+            health_check=args.health_check,
+            dry_run=args.dry_run,
+            reason=args.reason,
+        )
+        journal = services.switches.journal(switch.switch_id) if switch.dry_run else ()
+    if switch.dry_run:
+        lines = [f"{switch.switch_id} is a dry run; it would make these calls:"]
+        lines += [_entry_line(each) for each in journal]
+    else:
+        lines = [f"{switch.switch_id} waits for approval until {_time(switch.expires_at)}."]
+    full = {**document(switch), "journal": [_entry(each) for each in journal]}
+    return Result(full, in_lines(lines))
+
+
+def _action_arguments(parser: argparse.ArgumentParser) -> None:
+    _switch_arguments(parser)
+    options.add_reason(parser)
+
+
+def _action(
+    act: Callable[[SwitchService, argparse.Namespace], Switch],
+) -> Callable[[argparse.Namespace, Settings], Result]:
+    def run(args: argparse.Namespace, settings: Settings) -> Result:
+        with open_services(settings) as services:
+            switch = act(services.switches, args)
+        return Result(document(switch), in_lines(_lines(switch)))
+
+    return run
+
+
+def _stop_all(args: argparse.Namespace, settings: Settings) -> Result:
+    with open_services(settings) as services:
+        stops = services.switch_guards.stop_all(args.reason)
+    return _stops(stops)
+
+
+def _release(args: argparse.Namespace, settings: Settings) -> Result:
+    with open_services(settings) as services:
+        stops = services.switch_guards.release(args.reason)
+    return _stops(stops)
+
+
+def _stops(stops: Sequence[Stop]) -> Result:
+    lines = [each.sentence for each in stops] or ["No switches are stopped."]
+    return Result({"stops": msgspec.to_builtins(list(stops))}, in_lines(lines))
+
+
+def document(switch: Switch) -> dict[str, Any]:
+    """A switch as JSON values, without what only its driver needs."""
+    found: dict[str, Any] = msgspec.to_builtins(switch)
+    del found["progress"]
+    found["pool"] = switch.pool.key
+    for target, value in zip(found["targets"], switch.targets, strict=True):
+        target["pool"] = value.pool.key
+    if switch.on_demand is not None:
+        found["on_demand"]["pool"] = switch.on_demand.pool.key
+    if switch.got is not None:
+        found["got"]["pool"] = switch.got.pool.key
+    if switch.realised is not None:
+        found["realised"]["saving_usd"] = switch.realised.saving_usd
+    return found
+
+
+def _line(switch: Switch) -> str:
+    step = f" ({switch.step.value})" if switch.step is not None and switch.open else ""
+    dry = ", dry run" if switch.dry_run else ""
+    return (
+        f"{switch.switch_id:<18}{switch.state.value + step + dry:<28}{switch.account:<14}"
+        f"{switch.instance_id:<22}→ {switch.requested.label}"
+    )
+
+
+def _lines(switch: Switch) -> list[str]:
+    lines = [_line(switch), f"Requested by {switch.requested_by} at {_time(switch.requested_at)}."]
+    if switch.approved_by:
+        lines.append(f"Approved by {switch.approved_by} at {_time(switch.approved_at)}.")
+    if switch.got is not None:
+        why = f": {switch.got_why}" if switch.got_why else ""
+        lines.append(
+            f"Got {switch.got.lifecycle.value} {switch.got.pool.label}, "
+            f"{switch.got.instance_id}{why}"
+        )
+    lines += [text for text in (switch.situation, switch.remedy) if text]
+    if switch.realised is not None:
+        lines.append(
+            f"Saved {switch.realised.saving_usd:.4f} USD in {switch.realised.hours:.1f} billed h."
+        )
+    return lines
+
+
+def _entry(entry: JournalEntry) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.to_builtins(entry)
+    return found
+
+
+def _entry_line(entry: JournalEntry) -> str:
+    step = entry.step.value if entry.step is not None else "-"
+    detail = ", ".join(f"{name}: {value}" for name, value in entry.detail.items() if value != "")
+    return (
+        f"  {_time(entry.at)}  {step:<10}{entry.phase.value:<7} {entry.action}  {detail}".rstrip()
+    )
+
+
+def _plan_document(plan: SwitchPlan) -> dict[str, Any]:
+    preflight = plan.preflight
+    return {
+        "instance_id": plan.instance.instance_id,
+        "experiment_id": plan.experiment.experiment_id if plan.experiment is not None else None,
+        "targets": document(plan.draft)["targets"],
+        "strategy": preflight.strategy.value,
+        "strategy_reason": preflight.strategy_reason,
+        "findings": msgspec.to_builtins(preflight.findings),
+        "kept": list(preflight.kept),
+        "recreated": list(preflight.recreated),
+        "lost": list(preflight.lost),
+        "calls": msgspec.to_builtins(preflight.calls),
+        "levels": [
+            {"name": each.name, "mode": each.mode.value, "sentence": each.sentence}
+            for each in plan.levels.all
+        ],
+        "mode": plan.levels.mode.value,
+        "refusal": plan.refusal.reason if plan.refusal is not None else None,
+        "open_switch": plan.open_switch or None,
+    }
+
+
+def _plan_lines(plan: SwitchPlan) -> list[str]:
+    preflight: Preflight = plan.preflight
+    lines = [
+        f"{plan.instance.instance_id}: {plan.instance.lifecycle.value} "
+        f"{plan.instance.pool.label} → {plan.targets[0].label}",
+        f"Strategy: {preflight.strategy.label}. {preflight.strategy_reason}",
+    ]
+    for title, sentences in (
+        ("Kept", preflight.kept),
+        ("Made again", preflight.recreated),
+        ("Lost", preflight.lost),
+    ):
+        lines += [f"{title}: {sentence}" for sentence in sentences]
+    for finding in preflight.findings:
+        kind = f"Question {finding.code}" if finding.question else "Refused because"
+        lines.append(
+            f"{kind if finding.blocks else 'Note'}: {finding.text} {finding.remedy}".rstrip()
+        )
+    lines += [f"Call: {call.action}: {call.text}" for call in preflight.calls]
+    lines += [each.sentence for each in plan.levels.all]
+    if plan.refusal is not None:
+        lines.append(f"Not possible now: {plan.refusal.reason} {plan.refusal.remedy}".rstrip())
+    if plan.open_switch:
+        lines.append(f"The switch {plan.open_switch} of the instance is still open.")
+    return lines
+
+
+def _time(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment is not None else "never"
+
+
+def _stop_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_reason(parser)
+
+
+COMMANDS = (
+    Command("list", "List switches.", _list_arguments, _list),
+    Command("show", "Show a switch with its journal.", _switch_arguments, _show),
+    Command("plan", "Show what a switch would do; nothing is changed.", _plan_arguments, _plan),
+    Command("request", "Request a switch.", _request_arguments, _request),
+    Command(
+        "approve",
+        "Approve a requested switch.",
+        _action_arguments,
+        _action(lambda switches, args: switches.approve(args.switch_id, args.reason)),
+    ),
+    Command(
+        "reject",
+        "Reject or withdraw a requested switch.",
+        _action_arguments,
+        _action(lambda switches, args: switches.reject(args.switch_id, args.reason)),
+    ),
+    Command(
+        "pause",
+        "Stop a switch before its next step that cannot be undone.",
+        _action_arguments,
+        _action(lambda switches, args: switches.pause(args.switch_id, args.reason)),
+    ),
+    Command(
+        "resume",
+        "Let a paused switch continue.",
+        _action_arguments,
+        _action(lambda switches, args: switches.resume(args.switch_id, args.reason)),
+    ),
+    Command(
+        "rollback",
+        "Undo a switch.",
+        _action_arguments,
+        _action(lambda switches, args: switches.roll_back(args.switch_id, args.reason)),
+    ),
+    Command(
+        "stop-all",
+        "Stop all switches before their next step that cannot be undone.",
+        _stop_arguments,
+        _stop_all,
+    ),
+    Command("release", "Release the stop of all switches.", _stop_arguments, _release),
+    Command(
+        "guards",
+        "Show or set levels, limits, time windows and autonomy.",
+        guard_arguments,
+        show_or_set,
+    ),
+)
+SWITCHES = command_group("switches", "Carry out decisions on instances.", lambda: COMMANDS)
