@@ -1,5 +1,7 @@
 """Run benchmarks one after the other: `python -m benchmarks [name…] [--option=value…]`.
 
+An option may also be written as `--option value` after the names, or without a value as `--option`.
+
 Benchmarks that take minutes or break things on purpose run only if they are named.
 """
 
@@ -13,8 +15,7 @@ from pathlib import Path
 
 def main(arguments: list[str]) -> None:
     """Run `main` of each benchmark, or of the named ones, with the options as arguments."""
-    options = dict(word[2:].split("=", 1) for word in arguments if word.startswith("--"))
-    named = [word.replace("-", "_") for word in arguments if not word.startswith("--")]
+    named, options = _parsed(arguments)
     modules = sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
     known = [name for name in modules if not name.startswith("_")]
     if unknown := set(named) - set(known):
@@ -27,6 +28,23 @@ def main(arguments: list[str]) -> None:
             continue
         module.main(**options)
         print()
+
+
+def _parsed(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
+    """The names, and the options."""
+    named: list[str] = []
+    options: dict[str, str] = {}
+    waiting = ""
+    for word in arguments:
+        if word.startswith("--"):
+            name, equals, value = word[2:].partition("=")
+            options[name] = value if equals else "yes"
+            waiting = "" if equals else name
+        elif waiting:
+            options[waiting], waiting = word, ""
+        else:
+            named.append(word.replace("-", "_"))
+    return named, options
 
 
 if __name__ == "__main__":

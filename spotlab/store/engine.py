@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -298,17 +298,25 @@ def insert_new(session: Session, row: SQLModel) -> bool:
     return session.connection().execute(statement).first() is not None
 
 
-def insert_new_rows(session: Session, rows: Sequence[SQLModel]) -> set[Any]:
-    """Insert the rows of one table whose key does not exist; returns the keys inserted.
+def insert_new_rows(
+    session: Session, row: type[SQLModel], rows: Sequence[Mapping[str, Any]]
+) -> set[Any]:
+    """Insert rows into a table, except those of which a unique key exists.
 
     Args:
         session: inside a transaction.
-        rows: at least one, with a primary key of one column.
+        row: the table, with a primary key of one column.
+        rows: values by column.
+    Returns:
+        The primary keys inserted.
     """
-    (key,) = _key_and_values(rows[0])[0]
-    values = [_key_and_values(row)[1] for row in rows]
-    statement = _insert(session, rows[0], values).on_conflict_do_nothing().returning(column(key))
-    return set(session.connection().execute(statement).scalars())
+    if not rows:
+        return set()
+    table = inspect(row).local_table
+    (key,) = inspect(row).primary_key
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).on_conflict_do_nothing().returning(key)
+    return set(session.connection().execute(statement, list(rows)).scalars())
 
 
 def _key_and_values(row: SQLModel) -> tuple[list[str], dict[str, Any]]:

@@ -258,12 +258,14 @@ def _instance(row: InstanceRow) -> Instance:
         requirements=msgspec.convert(row.requirements, Requirements | None),
         last_evaluated_at=row.last_evaluated_at,
         tags=row.tags or {},
-        signal=signal_in(row),
+        signal=signal_of_columns(row.signal_kind, row.signal_at, row.notice_ends_at),
     )
 
 
-def signal_in(row: InstanceRow) -> Signal | None:
-    """The last signal of an instance, or None."""
-    if row.signal_kind is None or row.signal_at is None:
+def signal_of_columns(
+    kind: str | None, at: datetime | None, notice_ends_at: datetime | None
+) -> Signal | None:
+    """The last signal of an instance from its columns, or None."""
+    if kind is None or at is None:
         return None
-    return Signal(SpotEventKind(row.signal_kind), row.signal_at, row.notice_ends_at)
+    return Signal(SpotEventKind(kind), at, notice_ends_at)

@@ -155,7 +155,7 @@ def test_a_failure_in_the_middle_records_nothing(
         raise DatabaseDown("lost the connection")
 
     with monkeypatch.context() as patched:
-        patched.setattr(spot_events_module, "add_event", broken)
+        patched.setattr(spot_events_module, "_marks", broken)
         with pytest.raises(DatabaseDown):
             fleet.spot_events.record(ACCOUNT, [event(STATE, 0), event(NOTICE, 1)], at(1))
     assert fleet.spot_events.list() == []
