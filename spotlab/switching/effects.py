@@ -196,9 +196,15 @@ def _settings(case: SwitchCase, strategy: Strategy) -> Iterator[Effect]:
         else:
             text = "User data is given to the new instance; cloud-init runs it there again."
         yield _made("user data", facts.instance_id, text)
-    for kind, value, text in _launch_settings(case):
-        if value is not None:
-            yield _made(kind, str(value), text.format(value))
+    template = case.template
+    if strategy is Strategy.FROM_TEMPLATE and template is not None:
+        name = f"{template.template_id}, version {template.version}"
+        text = f"Profile, key pair, metadata options and other settings are those of {name}."
+        yield _made("settings", name, text)
+    else:
+        for kind, value, text in _launch_settings(case):
+            if value is not None:
+                yield _made(kind, str(value), text.format(value))
     if _cannot_stop(case):
         text = "Stopping from within: a shutdown ends a one-time spot instance."
         yield _lost("shutdown behavior", "stop", text)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from spotlab.domain.instance_facts import Owner, OwnerKind
+from spotlab.domain.market import Pool
 from spotlab.domain.switch_plan import Finding
 from spotlab.domain.unknown import known
 from spotlab.switching.case import SwitchCase
@@ -26,7 +27,7 @@ _PRECEDENCE: Final = (
 )
 """Which of several owners to change: a node group has an Auto Scaling group, which makes an EC2
 Fleet."""
-_CODES: Final[Mapping[OwnerKind, str]] = {
+CODES: Final[Mapping[OwnerKind, str]] = {
     OwnerKind.KARPENTER: "karpenter-node",
     OwnerKind.EKS: "eks-node",
     OwnerKind.EMR: "emr-node",
@@ -61,21 +62,27 @@ def group_findings(case: SwitchCase) -> Iterator[Finding]:
     also = f" (and by {_names(others)})" if others else ""
     template = known(case.facts.launch_template)
     yield Finding(
-        code=_CODES[first.kind],
+        code=CODES[first.kind],
         text=f"The instance is owned by {_names([first])}{also}, which would replace it or count "
         "the replacement as missing.",
         remedy=_REMEDIES[first.kind] + _zones(case, first.kind),
         snippets=snippets_for(
             first,
-            case.candidates or [case.target],
+            _in_region(case),
             template.template_id if template else None,
         ),
     )
 
 
+def _in_region(case: SwitchCase) -> list[Pool]:
+    """The decision's pools that a group, which belongs to a region, can use."""
+    region = case.facts.pool.region
+    return [pool for pool in case.candidates or [case.target] if pool.region == region]
+
+
 def _zones(case: SwitchCase, kind: OwnerKind) -> str:
     """For a group whose zones are those of its subnets: which it needs."""
-    needed = zones(case.candidates)
+    needed = zones(_in_region(case))
     if not needed or kind not in (OwnerKind.AUTO_SCALING_GROUP, OwnerKind.EKS):
         return ""
     return f" Its subnets should cover {', '.join(needed)}."

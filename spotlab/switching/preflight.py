@@ -24,6 +24,7 @@ from spotlab.switching.network_findings import network_findings
 from spotlab.switching.planned_calls import calls_of
 from spotlab.switching.storage_findings import storage_findings
 from spotlab.switching.strategies import choose
+from spotlab.switching.template_findings import template_findings
 from spotlab.switching.unknown_findings import unknown_findings
 
 
@@ -82,6 +83,7 @@ def _findings(case: SwitchCase, strategy: Strategy) -> Iterator[Finding]:
     yield from account_findings(case, strategy)
     yield from hardware_findings(case, strategy)
     yield from storage_findings(case, strategy)
+    yield from template_findings(case, strategy)
     yield from network_findings(case, strategy)
     yield from unknown_findings(case, strategy)
 

@@ -161,50 +161,6 @@ def _root(case: SwitchCase, strategy: Strategy) -> Iterator[Finding]:
             "Launch from an image of the instance, or confirm that nothing on it is needed.",
             question=True,
         )
-    if strategy is Strategy.FROM_TEMPLATE:
-        yield from _template(case)
-
-
-def _template(case: SwitchCase) -> Iterator[Finding]:
-    template = case.template
-    if template is None or template.image is None:
-        if case.same_region:
-            yield Finding(
-                "no-launch-template",
-                "No launch template of the instance that names an image is known.",
-                "Launch from an image of the instance.",
-            )
-        return
-    name = f"Launch template {template.template_id}, version {template.version},"
-    if template.names_spot and case.lifecycle is Lifecycle.ON_DEMAND:
-        yield Finding(
-            "template-names-spot",
-            f"{name} has spot options, which a launch cannot take away: the replacement would not "
-            "be on-demand.",
-            "Launch from an image, or make a version without spot options.",
-        )
-    image = template.image
-    if isinstance(image.exists, Unknown):
-        yield Finding(
-            "unknown-template-image",
-            f"The image of {name.removesuffix(',')} is not known: {image.exists.reason}",
-            f"Grant {image.exists.permission} to SpotLab's role."
-            if image.exists.permission
-            else "Check its architecture, boot mode and drivers for the target type; then confirm.",
-            question=not image.exists.permission,
-        )
-    elif not image.exists:
-        yield Finding(
-            "template-image-missing",
-            f"{name} names image {image.image_id}, which does not exist now.",
-            "Launch from an image of the instance, or make a version with an image that exists.",
-        )
-    if case.same_region and template.interface_count > 1:
-        yield Finding(
-            "template-interfaces",
-            f"{name} describes {template.interface_count} network interfaces.",
-            "Make a version with one interface.",
-        )
 
 
 def _keys(case: SwitchCase) -> Iterator[Finding]:

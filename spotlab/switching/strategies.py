@@ -5,6 +5,7 @@ from __future__ import annotations
 from spotlab.domain.decision import Lifecycle
 from spotlab.domain.switch_plan import Strategy
 from spotlab.switching.case import SwitchCase
+from spotlab.switching.template_differences import differences_of
 
 
 def choose(case: SwitchCase, wanted: Strategy | None = None) -> tuple[Strategy, str]:
@@ -51,7 +52,7 @@ def _template_reason(case: SwitchCase) -> str:
         return ""
     if template.names_spot and case.lifecycle is Lifecycle.ON_DEMAND:
         return ""
-    if volumes_lost_with_template(case):
+    if volumes_lost_with_template(case) or differences_of(template, case.facts):
         return ""
     return (
         f"Workload {case.applied.workload.name} is stateless and the instance was launched from "
@@ -81,4 +82,6 @@ def _no_template(case: SwitchCase) -> str:
         return "its launch template can only launch spot instances."
     if not case.stateless:
         return "a launch from its template would lose what is on the root volume."
-    return "a launch from its template would lose data volumes."
+    if volumes_lost_with_template(case):
+        return "a launch from its template would lose data volumes."
+    return "its launch template has another image, profile or user data than the instance."

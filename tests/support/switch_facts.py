@@ -102,7 +102,7 @@ def image(**changes: Any) -> Image:
 
 def template(**changes: Any) -> LaunchTemplate:
     """A launch template that names the instance's image."""
-    found = LaunchTemplate("lt-0web", "3", "web", image(), ("/dev/xvda",), has_user_data=True)
+    found = LaunchTemplate("lt-0web", "3", "web", image(), ("/dev/xvda",))
     return replace(found, **changes)
 
 

@@ -103,6 +103,13 @@ def test_a_node_of_a_managed_node_group_is_changed_through_the_node_group() -> N
     assert "Auto Scaling group web" in found.text
 
 
+def test_a_group_gets_no_pools_of_other_regions() -> None:
+    elsewhere = (Pool("eu-west-1", "eu-west-1a", "c7i.large"), *CANDIDATES)
+    found = refused(OWNERS["auto-scaling-group"], candidates=elsewhere)
+    assert "c7i.large" not in found.snippets[0].text
+    assert "eu-west-1a" not in found.remedy
+
+
 def test_without_a_decision_the_target_is_offered() -> None:
     found = refused(OWNERS["auto-scaling-group"], candidates=())
     assert "m6i.large" in found.snippets[0].text

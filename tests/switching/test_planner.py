@@ -18,7 +18,7 @@ from spotlab.demo.world import Clock
 from spotlab.domain.decision import Lifecycle
 from spotlab.domain.market import Pool
 from spotlab.domain.ports import Account
-from spotlab.domain.switch_plan import Preflight, Strategy
+from spotlab.domain.switch_plan import Method, Preflight, Strategy
 from spotlab.domain.workload import AppliedWorkload
 from spotlab.switching.planner import Planner
 from tests.demo.conftest import Seconds
@@ -192,3 +192,34 @@ def test_several_targets_cost_one_reading_of_what_they_share(lab: Lab) -> None:
     assert called["RunInstances"] == len(targets), "a dry run for each launch"
     assert called["DescribeInstanceTypes"] <= 2
     assert called.total() - of_instance - len(targets) <= 10
+
+
+SEEDED = {
+    "checkout-api-1": set(),
+    "fraud-scoring-1": set(),
+    "settlement-batch-1": set(),
+    "ledger-writer-1": {"termination-protection"},
+    "webhooks-1": {"auto-scaling-group"},
+}
+"""Instances of the emulated fleet in us-east-1, and what forbids to switch a stateless one."""
+
+
+@pytest.mark.parametrize("name", SEEDED)
+def test_the_emulated_fleet(lab: Lab, name: str) -> None:
+    (record,) = instances(lab.ec2, Filters=[{"Name": "tag:Name", "Values": [name]}])
+    zone = record["Placement"]["AvailabilityZone"]
+    spot = record.get("InstanceLifecycle") == "spot"
+    plan = lab.plan(
+        Pool(REGION, zone, record["InstanceType"]),
+        Lifecycle.ON_DEMAND if spot else Lifecycle.SPOT,
+        instance_id=record["InstanceId"],
+    )
+    assert set(blocking(plan)) == SEEDED[name]
+    moved = {effect.kind for effect in plan.effects if effect.method is Method.MOVED}
+    if name == "checkout-api-1":
+        assert "elastic address" in moved
+        assert any("target" in call.action.lower() for call in plan.calls)
+    if name == "settlement-batch-1":
+        assert moved == {"volume"}
+    if name == "fraud-scoring-1":
+        assert plan.strategy is Strategy.FROM_TEMPLATE

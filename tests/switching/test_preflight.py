@@ -182,6 +182,13 @@ REFUSALS: dict[str, dict[str, Any]] = {
         "facts": some.facts(launch_template=some.template(image=some.image(exists=False))),
         "strategy": Strategy.FROM_TEMPLATE,
     },
+    "template-differs": {
+        "facts": some.facts(
+            launch_template=some.template(image=some.image(image_id="ami-0old")),
+            instance_profile="arn:aws:iam::123456789012:instance-profile/web",
+        ),
+        "strategy": Strategy.FROM_TEMPLATE,
+    },
     "template-interfaces": {
         "facts": some.facts(launch_template=some.template(interface_count=2)),
         "strategy": Strategy.FROM_TEMPLATE,
@@ -329,6 +336,13 @@ def test_not_from_the_template_if_it_would_leave_a_volume_behind() -> None:
     assert planned(facts, OTHER_ZONE).strategy is Strategy.FROM_IMAGE
 
 
+def test_not_from_a_template_that_launches_something_else() -> None:
+    plan = planned(some.facts(launch_template=some.template(has_user_data=True)))
+    assert plan.strategy is Strategy.FROM_IMAGE
+    assert "user data" in plan.strategy_reason
+    assert not plan.refused
+
+
 def test_a_checkpoint_tolerates_an_image_without_a_reboot() -> None:
     plan = planned(applied=CHECKPOINTED)
     assert plan.strategy is Strategy.FROM_IMAGE
@@ -383,6 +397,19 @@ def test_another_region_needs_a_launch_template_there() -> None:
     launch = next(call for call in plan.calls if call.step == "launch")
     assert launch.parameters["LaunchTemplate"]["LaunchTemplateId"] == "lt-ireland"
     assert "SecurityGroupIds" not in launch.parameters, "groups belong to a region"
+
+
+def test_a_template_that_differs_says_in_what() -> None:
+    found = finding(planned(**REFUSALS["template-differs"]), "template-differs")
+    assert "image ami-0old instead of ami-0web" in found.text
+    assert "no instance profile instead of web" in found.text
+    same = some.template(instance_profile="web", has_user_data=True)
+    facts = some.facts(
+        launch_template=same,
+        instance_profile="arn:aws:iam::123456789012:instance-profile/web",
+        user_data=UserData("ab" * 32),
+    )
+    assert not planned(facts).refused, "a name and an ARN name the same profile"
 
 
 # -- what is kept ---------------------------------------------------------------------------------

@@ -1,0 +1,32 @@
+"""docs/preflight.md lists every finding."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import spotlab.switching
+from spotlab.switching import group_findings
+
+ROOM = Path(spotlab.switching.__file__).parent
+PAGE = ROOM.parent.parent / "docs" / "preflight.md"
+
+
+def codes_of_the_code() -> set[str]:
+    """The code of each Finding that the modules make."""
+    found = set(group_findings.CODES.values())
+    for path in ROOM.glob("*_findings.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Finding" and node.args:
+                code = node.args[0]
+                assert isinstance(code, ast.Constant), f"{path.name}:{node.lineno}"
+                found.add(str(code.value))
+    return found
+
+
+def test_the_page_lists_every_finding_and_no_other() -> None:
+    rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| `")]
+    listed = [code for row in rows for code in re.findall(r"`([a-z0-9-]+)`", row.split("|")[1])]
+    assert len(listed) == len(set(listed)), "a finding is listed twice"
+    assert set(listed) == codes_of_the_code()
