@@ -24,6 +24,7 @@ from spotlab.cli.decision_output import (
     score_document,
     score_text,
 )
+from spotlab.cli.drill import DRILL
 from spotlab.cli.health import ALERTS, HEALTH
 from spotlab.cli.jobs import JOBS
 from spotlab.cli.local_session import open_services
@@ -252,6 +253,7 @@ COMMANDS = (
     OUTCOMES,
     DRIFT,
     EVENTS,
+    DRILL,
     RESULTS,
     ACCOUNTS,
     USERS,

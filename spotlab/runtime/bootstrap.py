@@ -6,8 +6,9 @@ Nothing connects at import. The embedded server and the emulated AWS start when 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -20,7 +21,8 @@ from pydantic import SecretStr
 from spotlab import __version__
 from spotlab.aws.session import Sessions
 from spotlab.domain.market import MarketName
-from spotlab.domain.ports import Bus, Clock, LocalBus, OnlineStore
+from spotlab.domain.ports import Account, Bus, Clock, LocalBus, OnlineStore
+from spotlab.domain.spot_events import SpotEventKind
 from spotlab.errors import NotAvailable, OnlineStoreDown
 from spotlab.features.embedded_valkey import join_server, running_server
 from spotlab.features.redis_online import RedisOnlineStore, connect, connect_without_retries
@@ -31,6 +33,7 @@ from spotlab.inference.tree_limits import TreeLimits
 from spotlab.runtime.accounts_file import read_accounts
 from spotlab.runtime.bus import RedisBus
 from spotlab.runtime.cloud import Cloud, FeedAddresses
+from spotlab.runtime.drill_world import DrillClock, DrillWorld
 from spotlab.runtime.home import usable_home
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.log_stream import LogStream
@@ -255,6 +258,53 @@ def _cloud(
     )
     feeds = FeedAddresses(emulated.advisor_url, emulated.spot_prices_url, emulated.on_demand_url)
     return Cloud(True, sessions, emulated.accounts, feeds), emulated.ensure_running
+
+
+@contextmanager
+def open_drill_world(seed: int, starts_at: datetime) -> Iterator[DrillWorld]:
+    """An emulated AWS of its own in this process, with realistic delays on a drill's clock.
+
+    Only one at a time.
+
+    Args:
+        seed: of the fleet and the market.
+        starts_at: aware UTC.
+    """
+    from spotlab.demo.access_keys import BASE_KEY, BASE_SECRET
+    from spotlab.demo.delays import REALISTIC
+    from spotlab.demo.server import serve_in_thread
+    from spotlab.demo.signals import Signal, SignalKind, emit
+    from spotlab.demo.world import Clock as WorldClock
+
+    clock = DrillClock(starts_at)
+    kinds = {
+        SpotEventKind.NOTICE: SignalKind.INTERRUPTION,
+        SpotEventKind.REBALANCE: SignalKind.REBALANCE,
+    }
+    world_clock = WorldClock(starts_at, clock.monotonic, advances=True)
+    with serve_in_thread(seed, clock=world_clock, delays=REALISTIC) as served:
+
+        def send(kind: SpotEventKind, account_id: str, region: str, instance_id: str) -> str:
+            return emit(served.world, Signal(kinds[kind], account_id, region, instance_id))
+
+        address = served.endpoint_url
+        sessions = Sessions(
+            clock=clock,
+            endpoint_url=address,
+            access_key_id=BASE_KEY,
+            secret_access_key=BASE_SECRET,
+        )
+        accounts = tuple(
+            Account(each.name, each.account_id, each.role_arn, each.external_id, each.regions, True)
+            for each in served.world.accounts
+        )
+        feeds = FeedAddresses(
+            f"{address}/feeds/advisor.json",
+            f"{address}/feeds/spot.json",
+            f"{address}/feeds/on-demand/{{location}}/Linux/index.json",
+        )
+        cloud = Cloud(True, sessions, accounts, feeds)
+        yield DrillWorld(cloud, clock, asdict(REALISTIC), send)
 
 
 def _choose_market(settings: Settings, http: httpx.Client, active: MarketName | None) -> MarketName:

@@ -118,7 +118,7 @@ class Lab:
     started_at: float = field(default_factory=time.monotonic)
     _process_state: dict[type, object] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _scored: dict[str, tuple[float, int, ScoredMarket]] = field(default_factory=dict)
+    _scored: dict[str, tuple[float, tuple[int, int], ScoredMarket]] = field(default_factory=dict)
     _scoring: dict[str, threading.Lock] = field(default_factory=dict)
     _collecting: threading.RLock = field(default_factory=threading.RLock)
 
@@ -252,11 +252,13 @@ class Lab:
         return self.reader.read()
 
     def scored(self, model: str | None = None) -> ScoredMarket:
-        """The active market scored by a model (None: the champion), at most 30 s ago."""
+        """The active market scored by a model (None: the champion), at most 30 s ago, or since the
+        last recorded interruption."""
         return self._scored_by(self.model(model))
 
     def _scored_by(self, chosen: RiskModel) -> ScoredMarket:
-        version = self.bus.version(Topic.MARKET)  # read before the market
+        # Read before the market. A new interruption changes the risk of its pool at once.
+        version = (self.bus.version(Topic.MARKET), self.store.interruptions.newest_id())
         key = f"{self.store.archive.active_market()}:{chosen.name}@{chosen.version}"
         with self._scoring.setdefault(key, threading.Lock()):  # a slow model delays no other
             cached = self._scored.get(key)

@@ -16,6 +16,7 @@ from spotlab.services.alerts import AlertService
 from spotlab.services.api_tokens import ApiTokenService
 from spotlab.services.audit import AuditService
 from spotlab.services.backtests import BacktestService
+from spotlab.services.drills import DrillService
 from spotlab.services.experiments import ExperimentService
 from spotlab.services.explanations import ExplanationService
 from spotlab.services.health import HealthService
@@ -183,6 +184,11 @@ class Services:
     def switches(self) -> SwitchService:
         """Switches: the execution of decisions."""
         return SwitchService(self.lab, self.principal)
+
+    @property
+    def drills(self) -> DrillService:
+        """Drills in an emulated AWS."""
+        return DrillService(self.lab, self.principal)
 
     @property
     def switch_guards(self) -> SwitchGuardService:

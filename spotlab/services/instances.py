@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment, Instance, PipelineMode
+from spotlab.domain.instance_facts import InstanceFacts
 from spotlab.domain.model_lifecycle import ModelState
 from spotlab.domain.ports import ExperimentFilter, ExperimentSummary, ModelRecord, Topic
 from spotlab.domain.requirements import Requirements
@@ -20,6 +21,7 @@ from spotlab.runtime.model_catalogue import find_one_version
 from spotlab.runtime.model_selection import RISK_TASK, select_model
 from spotlab.services.base import Service
 from spotlab.settings import Settings
+from spotlab.switching.planning import account_of, planner_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,21 @@ class InstanceService(Service):
             return group_of(instance, workload).full_label, workload.max_pool_share
 
         return fleet_losses(instances, decisions, loss_correlation(self.lab.settings), group)
+
+    def discover(self, instance_id: str) -> InstanceFacts:
+        """What a switch of the instance must keep, read in AWS now; nothing is changed.
+
+        Returns:
+            Its facts; those that could not be read say why.
+        Raises:
+            NotFound: as in `get`, or EC2 has no such instance.
+            Forbidden: the user may not read from AWS.
+            AwsError: the instance itself could not be read.
+        """
+        instance = self.get(instance_id)
+        self.require(Right.COLLECT, instance.account)
+        account = account_of(self.lab, instance.account)
+        return planner_of(self.lab).facts(account, instance.pool.region, instance_id)
 
     def pipeline(self, instance_id: str) -> Pipeline:
         """State of its evaluation. Raises NotFound, Forbidden."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from spotlab.domain.decision import Instance, Lifecycle
 from spotlab.domain.interruptions import (
@@ -105,6 +105,11 @@ class SqlInterruptions(Repository):
                 )
                 for row in session.exec(query)
             ]
+
+    def newest_id(self) -> int:
+        """Id of the newest recorded event; 0: there is none."""
+        with reading(self._engine) as session:
+            return session.exec(select(func.max(InterruptionEventRow.id))).one() or 0
 
     def own_record(self, market: MarketName, now: datetime) -> OwnRecord:
         """Interruptions and exposure of own instances over the last EVIDENCE_WINDOW.

@@ -37,6 +37,9 @@ MODULES: Final = (
     switches,
     spot_events,
     price_readings,
+    spot_events,
+    switch_guards,
+    switches,
     throughputs,
     workloads,
 )

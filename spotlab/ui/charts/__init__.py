@@ -14,6 +14,7 @@ from spotlab.ui.charts.calibration import (
 from spotlab.ui.charts.explanation import changes, margin, waterfall
 from spotlab.ui.charts.frontier import Extent, Mark, caption, extent, frontier
 from spotlab.ui.charts.market import drops, heat_map, price_history
+from spotlab.ui.charts.pool_history import pool_history
 from spotlab.ui.charts.replay import Course, timeline, work_done
 from spotlab.ui.charts.what_if import FleetPoint, fleet_curve
 
@@ -39,6 +40,7 @@ __all__ = [
     "heat_map",
     "line_through",
     "margin",
+    "pool_history",
     "precision_recall",
     "price_history",
     "reliability",

@@ -50,6 +50,7 @@ PAGE_TABLE: Final = (
     PageEntry("explanations", "Explanations", ":material/waterfall_chart:", DECIDE, Right.READ),
     PageEntry("what_if", "What-if", ":material/tune:", DECIDE, Right.READ),
     PageEntry("experiments", "Experiments", ":material/history:", DECIDE, Right.READ),
+    PageEntry("switches", "Switches", ":material/swap_horiz:", DECIDE, Right.READ),
     PageEntry("market", "Market", ":material/show_chart:", UNDERSTAND, Right.READ),
     PageEntry("models", "Models", ":material/verified:", UNDERSTAND, Right.READ),
     PageEntry("policies", "Policies", ":material/tune:", UNDERSTAND, Right.READ),
@@ -61,6 +62,7 @@ PAGE_TABLE: Final = (
     PageEntry("accounts", "Accounts", ":material/cloud:", ADMINISTER, Right.READ),
     PageEntry("users", "Users", ":material/group:", ADMINISTER, Right.CHANGE_USERS),
     PageEntry("audit", "Audit", ":material/policy:", ADMINISTER, Right.READ_AUDIT),
+    PageEntry("instance", "One instance", ":material/dns:", MENU, Right.READ),
     PageEntry("me", "My account", ":material/manage_accounts:", MENU, Right.READ),
 )
 """All pages, in the order of the navigation."""
@@ -91,9 +93,11 @@ def to(name: str, label: str, icon: str, **parameters: str | int) -> None:
     )
 
 
-def of_instance(instance_id: str, experiment_id: int | None) -> None:
-    """Links from an instance to its decision, candidates and explanation."""
+def of_instance(instance_id: str, experiment_id: int | None, *, own_page: bool = True) -> None:
+    """Links from an instance to its own page, unless it is this one, and to its decision."""
     with st.container(horizontal=True):
+        if own_page:
+            to("instance", "Instance", ":material/dns:", instance=instance_id)
         if experiment_id is not None:
             to("experiments", "Open the decision", ":material/history:", id=experiment_id)
         to("candidates", "Candidates", ":material/leaderboard:", instance=instance_id)
@@ -102,10 +106,11 @@ def of_instance(instance_id: str, experiment_id: int | None) -> None:
 
 
 def of_experiment(experiment_id: int, instance_id: str) -> None:
-    """Links from a decision to its explanation and the present candidates."""
+    """Links from a decision to its explanation, the present candidates and the instance."""
     with st.container(horizontal=True):
         to("explanations", WHY, ":material/waterfall_chart:", decision=experiment_id)
         to("candidates", "Candidates now", ":material/leaderboard:", instance=instance_id)
+        to("instance", "Instance", ":material/dns:", instance=instance_id)
 
 
 def of_logs(correlation_id: str, label: str = "Log lines") -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
 from spotlab.domain.market import FeedKind, MarketName
@@ -15,6 +17,13 @@ STALE_AFTER = 3.0
 """A live market is stale if it was read longer ago than this many collection intervals."""
 
 AWS_WORDS = {"emulated": "Emulated AWS", "account": "AWS account"}
+EXECUTION: dict[str, tuple[str, Literal["gray", "orange", "red"], str]] = {
+    "off": ("block", "gray", "Decisions are recorded, but not executed in AWS."),
+    "dry-run": ("list_alt", "gray", "The calls of switches are listed, not made."),
+    "on": ("swap_horiz", "orange", "Switches change AWS, where account and instance are on too."),
+    "stopped": ("block", "red", "All switches are stopped."),
+}
+"""Icon, colour and meaning by state."""
 SIMULATED_NOTE = (
     "Prices, interruption buckets and instances are simulated. They resemble the real market, but "
     "do not base real decisions on them."
@@ -43,11 +52,12 @@ def _show(mode: Mode) -> None:
             color="orange" if mode.simulated else "gray",
             help=SIMULATED_NOTE if mode.simulated else "Source of prices and buckets.",
         )
+        icon, colour, meaning = EXECUTION.get(mode.execution, EXECUTION["off"])
         st.badge(
             f"Execution {mode.execution}",
-            icon=":material/block:",
-            color="gray",
-            help="Decisions are recorded, but not executed in AWS.",
+            icon=f":material/{icon}:",
+            color="red" if mode.stopped else colour,
+            help=formatting.plain(mode.stopped) or meaning,
         )
         _show_age(mode)
 

@@ -67,10 +67,10 @@ def search(label: str, key: str, placeholder: str) -> str:
     return entered
 
 
-def row_count(shown: int, of: int, noun: str) -> None:
+def row_count(shown: int, of: int, noun: str, plural: str = "") -> None:
     """How many rows the filters leave."""
     share = f"{shown:,} of " if shown != of else "all " if of > 1 else ""
-    st.caption(f"{share}{count(of, noun)}", width="content")
+    st.caption(f"{share}{count(of, noun, plural)}", width="content")
 
 
 def page_offset(total: int, page_rows: int) -> int:

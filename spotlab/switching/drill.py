@@ -1,0 +1,412 @@
+"""Drills on an emulated AWS: from a signal to a healthy replacement, timed against 120 s.
+
+The signal goes the whole way: EventBridge, SQS, the reader of events, an evaluation, a switch. AWS
+is emulated with realistic delays, and time is moved on instead of waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from spotlab.domain.decision import Experiment, Instance, Lifecycle
+from spotlab.domain.ports import By
+from spotlab.domain.spot_events import NOTICE_PERIOD, SpotEventKind, percentiles
+from spotlab.domain.switch_guards import (
+    EVERYWHERE,
+    AccountGuards,
+    InstallationGuards,
+    SwitchingMode,
+)
+from spotlab.domain.switch_plan import Preflight, Strategy
+from spotlab.domain.switch_steps import Step
+from spotlab.domain.switches import JournalEntry, Phase, Switch, SwitchState, Target
+from spotlab.domain.workload import AssignmentScope, Workload
+from spotlab.errors import Conflict, NotAvailable, SpotlabError
+from spotlab.runtime.drill_world import DrillWorld
+from spotlab.runtime.lab import Lab
+from spotlab.runtime.spot_events import read_events
+from spotlab.switching.driver import drive
+from spotlab.switching.guards import SwitchGuards
+from spotlab.switching.market_check import NEXT_CANDIDATES, decide_now
+from spotlab.switching.planning import account_of, planner_of, preflight_of
+from spotlab.switching.requests import build, targets_of
+
+LIMIT_S: Final = NOTICE_PERIOD.total_seconds()
+BY: Final = "drill"
+MANY: Final = 1_000
+_READS: Final = 20
+STATELESS: Final = Workload("drill-stateless", 1, "Nothing on it is needed.", 0.0, 0.01)
+CHECKPOINTS: Final = Workload(
+    "drill-checkpoints",
+    1,
+    "Restarts from its last checkpoint.",
+    0.5,
+    0.1,
+    checkpoint_interval_h=1.0,
+)
+Tell = Callable[[str, float], None]
+
+
+class DrillKind(StrEnum):
+    """Which signal a drill sends."""
+
+    REBALANCE = "rebalance"
+    NOTICE = "notice"
+
+    @property
+    def event(self) -> SpotEventKind:
+        """What the event says."""
+        return SpotEventKind.REBALANCE if self is DrillKind.REBALANCE else SpotEventKind.NOTICE
+
+
+@dataclass(frozen=True, slots=True)
+class DrillRun:
+    """One drill.
+
+    Args:
+        kind: of the signal.
+        instance_id: that it was about.
+        strategy: of the switch.
+        decision: what the evaluation decided.
+        state: of the switch at the end.
+        signal_to_decision_ms: from the signal until the decision was recorded.
+        signal_to_healthy_s: until the replacement passed its checks; None: it never did.
+        signal_to_gone_s: until the old instance was terminated; None: it was not.
+        why: why it did not end well; "".
+    """
+
+    kind: DrillKind
+    instance_id: str
+    strategy: Strategy
+    decision: str
+    state: SwitchState
+    signal_to_decision_ms: float
+    signal_to_healthy_s: float | None
+    signal_to_gone_s: float | None
+    why: str = ""
+
+    @property
+    def in_time(self) -> bool:
+        """Whether the replacement was healthy before a two-minute notice ends."""
+        return self.signal_to_healthy_s is not None and self.signal_to_healthy_s <= LIMIT_S
+
+
+@dataclass(frozen=True, slots=True)
+class DrillReport:
+    """The drills that were run.
+
+    Args:
+        kind: of the signals.
+        runs: in order.
+        delays_s: of the emulated AWS, seconds.
+        skipped: instances that preflight refuses, and why.
+    """
+
+    kind: DrillKind
+    runs: Sequence[DrillRun]
+    delays_s: Mapping[str, float]
+    skipped: Mapping[str, str]
+
+    def document(self) -> dict[str, Any]:
+        """As JSON values, in total and by strategy."""
+        return {
+            "kind": self.kind.value,
+            **_figures(self.runs),
+            "limit_s": LIMIT_S,
+            "by_strategy": {
+                strategy.value: _figures([run for run in self.runs if run.strategy is strategy])
+                for strategy in Strategy
+                if any(run.strategy is strategy for run in self.runs)
+            },
+            "finding": self.finding(),
+            "delays_s": dict(self.delays_s),
+            "skipped": dict(self.skipped),
+            "failed": [
+                {"instance_id": run.instance_id, "state": run.state.value, "why": run.why}
+                for run in self.runs
+                if run.why
+            ],
+        }
+
+    def finding(self) -> list[str]:
+        """What the drills showed, a sentence a strategy."""
+        return [
+            _finding(self.kind, strategy, [run for run in self.runs if run.strategy is strategy])
+            for strategy in Strategy
+            if any(run.strategy is strategy for run in self.runs)
+        ]
+
+
+def _figures(runs: Sequence[DrillRun]) -> dict[str, Any]:
+    decided = percentiles([run.signal_to_decision_ms for run in runs])
+    healthy = percentiles(
+        [run.signal_to_healthy_s for run in runs if run.signal_to_healthy_s is not None]
+    )
+    gone = percentiles([run.signal_to_gone_s for run in runs if run.signal_to_gone_s is not None])
+    return {
+        "runs": len(runs),
+        "signal_to_decision_ms": _rounded(decided.p50_s, decided.p95_s),
+        "signal_to_healthy_s": _rounded(healthy.p50_s, healthy.p95_s),
+        "signal_to_gone_s": _rounded(gone.p50_s, gone.p95_s),
+        "within_120_s": sum(run.in_time for run in runs),
+    }
+
+
+def _rounded(p50: float | None, p95: float | None) -> dict[str, float | None]:
+    return {
+        name: None if value is None else round(value, 1)
+        for name, value in (("p50", p50), ("p95", p95))
+    }
+
+
+def _finding(kind: DrillKind, strategy: Strategy, runs: Sequence[DrillRun]) -> str:
+    in_time = sum(run.in_time for run in runs)
+    seconds = sorted(run.signal_to_healthy_s for run in runs if run.signal_to_healthy_s is not None)
+    how_long = (
+        f"healthy {seconds[0]:.0f} to {seconds[-1]:.0f} s after the signal"
+        if seconds
+        else ("never healthy")
+    )
+    head = f"{strategy.label}: {how_long}; {in_time} of {len(runs)} within {LIMIT_S:.0f} s."
+    if in_time == len(runs):
+        return f"{head} It meets a two-minute notice."
+    if kind is DrillKind.NOTICE:
+        return f"{head} It does not meet a two-minute notice: the instance ends before."
+    return (
+        f"{head} It would not meet a two-minute notice, but a rebalance recommendation comes "
+        "earlier and the instance runs until the replacement is healthy."
+    )
+
+
+def run_drills(
+    lab: Lab,
+    world: DrillWorld,
+    kind: DrillKind,
+    runs: int,
+    tell: Tell = lambda _text, _share: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> DrillReport:
+    """Run drills one after another, on instances that can be switched.
+
+    Args:
+        lab: on the world's cloud and clock, with its fleet listed and its market collected.
+        world: the emulated AWS.
+        kind: of the signal.
+        runs: number of drills, 1 or more.
+        tell: called with the current step and the share done.
+        cancelled: checked between drills.
+    Raises:
+        NotAvailable: no instance can be switched.
+    """
+    _allow_switching(lab)
+    subjects = _Subjects(lab)
+    done: list[DrillRun] = []
+    while len(done) < runs and not cancelled():
+        tell(f"drill {len(done) + 1} of {runs}", len(done) / runs)
+        subject = subjects.take([run.strategy for run in done])
+        if subject is None:
+            break
+        done.append(_run(lab, world, kind, subject))
+        lab.sync_fleet()
+    if not done and not cancelled():
+        raise NotAvailable(
+            "No instance of the emulated AWS can be switched.",
+            remedy=f"Preflight: {next(iter(subjects.skipped.values()), 'no spot instance runs.')}",
+        )
+    return DrillReport(kind, done, world.delays_s, subjects.skipped)
+
+
+def _allow_switching(lab: Lab) -> None:
+    """Turn switching on at every level, with limits that no drill reaches."""
+    by, guards = By(BY, lab.clock.now(), "drill", "drill"), lab.store.switch_guards
+    guards.save(EVERYWHERE, InstallationGuards(four_eyes=False, switches_per_hour=MANY), by)
+    everything = AccountGuards(
+        mode=SwitchingMode.ON,
+        switches_per_hour=MANY,
+        at_once_per_group=100,
+        per_pool_per_hour=MANY,
+        cool_down_h=0.0,
+    )
+    for account in lab.cloud().accounts:
+        guards.save(account.name, everything, by)
+    for workload in (STATELESS, CHECKPOINTS):
+        lab.store.workloads.save(workload, by)
+
+
+class _Subjects:
+    """Running spot instances that preflight does not refuse, each taken once.
+
+    Args:
+        lab: with its fleet.
+    """
+
+    def __init__(self, lab: Lab) -> None:
+        self.skipped: dict[str, str] = {}
+        self._lab = lab
+        self._ready: dict[str, Strategy] = {}
+        self._taken: set[str] = set()
+
+    def take(self, before: Sequence[Strategy]) -> Instance | None:
+        """The next one, so that strategies take turns; None: there is none.
+
+        Args:
+            before: strategies of the drills so far.
+        """
+        for instance in self._lab.store.fleet.instances():
+            self._look(instance)
+        ready = [key for key in self._ready if key not in self._taken]
+        if not ready:
+            return None
+        chosen = min(ready, key=lambda key: before.count(self._ready[key]))
+        self._taken.add(chosen)
+        return self._lab.store.fleet.instance(chosen)
+
+    def _look(self, instance: Instance) -> None:
+        """Prepare an instance for a drill, or note why it is skipped; each once."""
+        name = instance.instance_id
+        if name in self._ready or name in self.skipped:
+            return
+        if instance.lifecycle is not Lifecycle.SPOT or instance.state != "running":
+            return
+        try:
+            _prepare(self._lab, instance)
+            preflight = confirmed_preflight(self._lab, instance, other_pools(self._lab, instance))
+        except SpotlabError as exc:
+            self.skipped[name] = exc.message
+            return
+        if preflight.refused:
+            self.skipped[name] = preflight.blocking[0].text
+        else:
+            self._ready[name] = preflight.strategy
+
+
+def _prepare(lab: Lab, instance: Instance) -> None:
+    """End its shadow mode, and give it a workload: stateless if it has a launch template."""
+    by = By(BY, lab.clock.now(), "drill", "drill")
+    lab.store.fleet.set_shadow(instance.instance_id, False, by)
+    account = account_of(lab, instance.account)
+    facts = planner_of(lab).facts(account, instance.pool.region, instance.instance_id)
+    name = (STATELESS if facts.launch_template is not None else CHECKPOINTS).name
+    lab.store.workloads.assign(AssignmentScope.INSTANCE, instance.instance_id, name, by)
+
+
+def confirmed_preflight(lab: Lab, instance: Instance, targets: Sequence[Target]) -> Preflight:
+    """The preflight, with every question answered with yes."""
+    first = preflight_of(lab, instance, targets)
+    confirmed = [each.code for each in first.questions]
+    return preflight_of(lab, instance, targets, confirmed=confirmed) if confirmed else first
+
+
+def other_pools(lab: Lab, instance: Instance) -> tuple[Target, ...]:
+    """The best other pools of the market now, where a policy would stay. Raises Conflict."""
+    here = [
+        Target(
+            each.pool,
+            Lifecycle.SPOT,
+            each.spot_price_usd_per_hour,
+            each.on_demand_price_usd_per_hour,
+            each.expected_cost_usd_per_hour,
+        )
+        for each in decide_now(lab, instance).candidates
+        if each.pool.region == instance.pool.region
+        and each.pool.availability_zone is not None
+        and each.pool != instance.pool
+    ]
+    if not here:
+        raise Conflict(f"{instance.instance_id} has no other pool in its region.")
+    return tuple(here[:NEXT_CANDIDATES])
+
+
+def _run(lab: Lab, world: DrillWorld, kind: DrillKind, instance: Instance) -> DrillRun:
+    """Signal, decision, switch: each by the code that is used outside of drills."""
+    account = account_of(lab, instance.account)
+    at_s, at = world.clock.monotonic(), world.clock.now()
+    event_id = world.emit(
+        kind.event, account.aws_account_id, instance.pool.region, instance.instance_id
+    )
+    experiment = decision_on(lab, event_id)
+    decided_ms = 1000.0 * (world.clock.monotonic() - at_s)
+    verdict = experiment.verdict
+    decision = verdict.decision.value if verdict is not None else "none"
+    signalled = lab.store.fleet.instance(instance.instance_id)
+    switch = _approved(lab, signalled, experiment)
+    drive(
+        lab,
+        switch.switch_id,
+        SwitchGuards(lab).may_proceed,
+        sleep=world.clock.sleep,
+        monotonic=world.clock.monotonic,
+    )
+    done = lab.store.switches.get(switch.switch_id)
+    journal = lab.store.switches.journal(switch.switch_id)
+    return DrillRun(
+        kind,
+        instance.instance_id,
+        done.strategy,
+        decision,
+        done.state,
+        decided_ms,
+        _seconds(journal, Step.HEALTH, at),
+        _seconds(journal, Step.TERMINATE, at),
+        "" if done.state is SwitchState.DONE else done.situation or done.state.value,
+    )
+
+
+def decision_on(lab: Lab, event_id: str) -> Experiment:
+    """Read the event from its queue, evaluate, and return the decision.
+
+    Raises:
+        NotAvailable: the event did not arrive, or led to no decision.
+    """
+    for _ in range(_READS):
+        read_events(lab, lambda _text, _share: None, lambda: False, listen_s=0.0)
+        for each in lab.store.spot_events.list(limit=_READS):
+            if each.event.event_id == event_id and each.experiment_id is not None:
+                return lab.store.ledger.get(each.experiment_id)
+    raise NotAvailable(f"The event {event_id} led to no decision.")
+
+
+def _approved(lab: Lab, instance: Instance, experiment: Experiment) -> Switch:
+    """Request the switch and approve it, as a person would. A STAY is overruled by hand."""
+    chosen: Experiment | None = experiment
+    try:
+        targets = targets_of(lab, experiment)
+    except Conflict:
+        chosen, targets = None, other_pools(lab, instance)
+    preflight = confirmed_preflight(lab, instance, targets)
+    if preflight.refused:
+        raise Conflict(preflight.blocking[0].text, remedy=preflight.blocking[0].remedy)
+    switch = build(
+        lab,
+        instance,
+        targets,
+        preflight,
+        requested_by=BY,
+        experiment=chosen,
+        confirmed=[each.code for each in preflight.findings if each.question],
+    )
+    by = By(BY, lab.clock.now(), "drill", "drill")
+    ready = replace(
+        switch,
+        reason="drill",
+        state=SwitchState.APPROVED,
+        dry_run=False,
+        approved_by=BY,
+        approved_at=by.at,
+        expires_at=None,
+    )
+    return lab.store.switches.create(ready, by)
+
+
+def _seconds(journal: Sequence[JournalEntry], step: Step, since: datetime) -> float | None:
+    """Seconds until a step was finished for the last time; None: it was not."""
+    ends = [each.at for each in journal if _finishes(each, step)]
+    return (ends[-1] - since).total_seconds() if ends else None
+
+
+def _finishes(entry: JournalEntry, step: Step) -> bool:
+    return entry.phase is Phase.AFTER and entry.action == f"finish {step.value}"
