@@ -88,10 +88,6 @@ class Store:
     switch_guards: SqlSwitchGuards
     launch_allowances: SqlLaunchAllowances
     spot_events: SqlSpotEvents
-    spot_events: SqlSpotEvents
-    switches: SqlSwitches
-    switch_guards: SqlSwitchGuards
-    launch_allowances: SqlLaunchAllowances
 
     @classmethod
     def of(cls, engine: Engine) -> Store:
@@ -132,10 +128,6 @@ class Store:
             switch_guards=SqlSwitchGuards(engine),
             launch_allowances=SqlLaunchAllowances(engine),
             spot_events=SqlSpotEvents(engine),
-            spot_events=SqlSpotEvents(engine),
-            switches=SqlSwitches(engine),
-            switch_guards=SqlSwitchGuards(engine),
-            launch_allowances=SqlLaunchAllowances(engine),
         )
 
     def ping(self) -> float:

@@ -37,9 +37,6 @@ MODULES: Final = (
     switches,
     spot_events,
     price_readings,
-    spot_events,
-    switch_guards,
-    switches,
     throughputs,
     workloads,
 )
