@@ -31,6 +31,7 @@ from spotlab.services.models import ModelService
 from spotlab.services.outcomes import OutcomeService
 from spotlab.services.own_account import OwnAccountService
 from spotlab.services.policies import PolicyService
+from spotlab.services.spot_events import SpotEventService
 from spotlab.services.throughputs import ThroughputService
 from spotlab.services.users import UserService
 from spotlab.services.what_if import WhatIfService
@@ -80,6 +81,11 @@ class Services:
     def interruptions(self) -> InterruptionService:
         """Interruptions of own instances."""
         return InterruptionService(self.lab, self.principal)
+
+    @property
+    def spot_events(self) -> SpotEventService:
+        """Events from queues, and their set-up."""
+        return SpotEventService(self.lab, self.principal)
 
     @property
     def backtests(self) -> BacktestService:

@@ -20,6 +20,7 @@ from spotlab.store.fleet import SqlFleet
 from spotlab.store.health import SqlHealthLog
 from spotlab.store.heartbeats import SqlHeartbeats
 from spotlab.store.idempotency import SqlIdempotencyKeys
+from spotlab.store.interruption_history import SqlInterruptionHistories
 from spotlab.store.interruptions import SqlInterruptions
 from spotlab.store.jobs import SqlJobs
 from spotlab.store.leases import SqlLeases
@@ -80,6 +81,7 @@ class Store:
     throughputs: SqlThroughputs
     policies: SqlPolicies
     spot_events: SqlSpotEvents
+    interruption_histories: SqlInterruptionHistories
 
     @classmethod
     def of(cls, engine: Engine) -> Store:
@@ -116,6 +118,7 @@ class Store:
             throughputs=SqlThroughputs(engine),
             policies=SqlPolicies(engine),
             spot_events=SqlSpotEvents(engine),
+            interruption_histories=SqlInterruptionHistories(engine),
         )
 
     def ping(self) -> float:
