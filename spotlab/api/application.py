@@ -33,6 +33,7 @@ from spotlab.api.routes import (
     market,
     models,
     policies,
+    spot_events,
     throughputs,
     users,
     what_if,
@@ -61,6 +62,7 @@ ROUTERS = (
     logs.router,
     alerts.router,
     throughputs.router,
+    spot_events.router,
     users.router,
     audit.router,
 )
