@@ -151,7 +151,9 @@ class SpotEventService(Service):
 
     def _account(self, name: str) -> Account:
         if self.principal.sees(name):
-            for account in (*self.lab.store.fleet.accounts(), *self.lab.cloud().accounts):
-                if account.name == name:
-                    return account
+            # Accounts of the settings are not in the store before they are first listed.
+            for accounts in (self.lab.store.fleet.accounts, lambda: self.lab.cloud().accounts):
+                for account in accounts():
+                    if account.name == name:
+                        return account
         raise NotFound(f"There is no account {name!r}.", remedy="Check its name.")
