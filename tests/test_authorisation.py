@@ -95,6 +95,8 @@ OPERATIONS: Final[dict[str, Right | None]] = {
             "get_alert_rule",
             "list_throughputs",
             "list_performance_claims",
+            "list_spot_events",
+            "get_event_reading",
             "compare_performance",
             "list_workloads",
             "get_workload",

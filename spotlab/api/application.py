@@ -36,6 +36,7 @@ from spotlab.api.routes import (
     policies,
     switch_guards,
     switches,
+    spot_events,
     throughputs,
     users,
     what_if,
@@ -67,6 +68,7 @@ ROUTERS = (
     logs.router,
     alerts.router,
     throughputs.router,
+    spot_events.router,
     users.router,
     audit.router,
 )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from spotlab.cli import options
 from spotlab.cli.command import Command, Result, command_group, no_arguments
 from spotlab.cli.local_session import open_services
+from spotlab.cli.spot_events import READ, SETUP, queue_document, queue_lines
 from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
 from spotlab.domain.market import Pool
 from spotlab.errors import InvalidSetting
@@ -98,13 +99,15 @@ def _drift_text(report: DriftReport) -> str:
 def _list_events(_args: argparse.Namespace, settings: Settings) -> Result:
     with open_services(settings) as services:
         found = services.interruptions.list()
+        queues, about_queues = queue_document(services), queue_lines(services)
     lines = [
         f"{event.at:%Y-%m-%d %H:%M} {event.kind} {event.instance_id} {event.pool.label}"
         f"{' (emulated)' if event.emulated else ''}: {event.source}"
         for event in found
     ]
-    document = {"events": [_event_document(event) for event in found]}
-    return Result(document, in_lines(lines) or "No interruptions are recorded.")
+    document = {"events": [_event_document(event) for event in found], **queues}
+    lines = lines or ["No interruptions are recorded."]
+    return Result(document, in_lines([*lines, *about_queues]))
 
 
 def _event_document(event: InterruptionEvent) -> dict[str, Any]:
@@ -185,9 +188,11 @@ DRIFT = Command(
 )
 EVENTS = command_group(
     "events",
-    "Record and list interruptions of your instances.",
+    "Read, record and list interruptions of your instances.",
     lambda: (
         Command("list", "List the recorded events, newest first.", no_arguments, _list_events),
+        SETUP,
+        READ,
         Command("add", "Record one event, or a file of events.", _add_arguments, _add),
     ),
 )

@@ -196,6 +196,40 @@ class QueueState:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryProgress:
+    """How far an account's past interruptions in one region were read, newest first.
+
+    Args:
+        account: name of the account.
+        region: of the instances.
+        since, until: the period, aware UTC.
+        read_back_to: everything after this time was read, aware UTC.
+        boundary: ids of the events at that very time that were read.
+        complete: whether the period was read to its start.
+        pages: read.
+        found: interrupted instances that were found.
+        recorded: those that are new evidence; the others were known.
+        unknown_pool: those whose pool could not be found; they are not evidence.
+        updated_at: aware UTC.
+        error: why the last reading ended early, a sentence; "": it did not.
+    """
+
+    account: str
+    region: str
+    since: datetime
+    until: datetime
+    read_back_to: datetime
+    updated_at: datetime
+    boundary: tuple[str, ...] = ()
+    complete: bool = False
+    pages: int = 0
+    found: int = 0
+    recorded: int = 0
+    unknown_pool: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Percentiles:
     """Percentiles of a latency in seconds; None: no event has one."""
 

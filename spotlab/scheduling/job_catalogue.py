@@ -131,6 +131,17 @@ JOBS: Final[tuple[Job, ...]] = (
         run=job_functions.read_event_queues,
     ),
     Job(
+        "read-past-interruptions",
+        "Read past interruptions",
+        "Reads the interruptions of the last 90 days of each new account from CloudTrail, once; "
+        "continues where it ended.",
+        "every 1 h",
+        jitter_s=60,
+        limit_s=1800,
+        misfire_s=3600,
+        run=job_functions.read_past_interruptions,
+    ),
+    Job(
         "outcomes",
         "Record outcomes",
         "Records the outcomes of earlier predictions: interruptions, advisor buckets and prices.",

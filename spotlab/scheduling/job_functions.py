@@ -12,6 +12,7 @@ from spotlab.maintenance.retention import apply_retention
 from spotlab.monitoring.alerts.evaluation import evaluate_rules
 from spotlab.monitoring.health.prober import record_round
 from spotlab.pipeline.collect import Progress
+from spotlab.runtime import interruption_history
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.outcomes import drift_report, settle
@@ -84,6 +85,11 @@ def evaluate_fleet(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[st
 def read_event_queues(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
     """Read the accounts' event queues, and evaluate the instances that events are about."""
     return document(read_events(lab, tell, cancelled))
+
+
+def read_past_interruptions(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
+    """Read the accounts' interruptions of the last 90 days, once."""
+    return interruption_history.document(interruption_history.read_histories(lab, tell, cancelled))
 
 
 def join_outcomes(lab: Lab, _tell: Progress, _cancelled: Cancelled) -> Mapping[str, Any]:

@@ -36,6 +36,7 @@ from spotlab.services.policies import PolicyService
 from spotlab.services.switch_guards import SwitchGuardService
 from spotlab.services.switch_orphans import SwitchOrphanService
 from spotlab.services.switches import SwitchService
+from spotlab.services.spot_events import SpotEventService
 from spotlab.services.throughputs import ThroughputService
 from spotlab.services.users import UserService
 from spotlab.services.what_if import WhatIfService
@@ -90,6 +91,11 @@ class Services:
     def interruptions(self) -> InterruptionService:
         """Interruptions of own instances."""
         return InterruptionService(self.lab, self.principal)
+
+    @property
+    def spot_events(self) -> SpotEventService:
+        """Events from queues, and their set-up."""
+        return SpotEventService(self.lab, self.principal)
 
     @property
     def backtests(self) -> BacktestService:

@@ -47,7 +47,7 @@ class SqlInterruptions(Repository):
         """
         with writing(self._engine) as session:
             lock_until_commit(session, EVIDENCE_LOCK)
-            return sum(_add(session, event, by) for event in events)
+            return sum(add_event(session, event, by) for event in events)
 
     def events(
         self, *, emulated: bool | None = None, since: datetime | None = None
@@ -125,7 +125,8 @@ class SqlInterruptions(Repository):
         return replace(record, signals=pool_signals(events, now - SIGNAL_WINDOW))
 
 
-def _add(session: Session, event: InterruptionEvent, by: By | None) -> bool:
+def add_event(session: Session, event: InterruptionEvent, by: By | None = None) -> bool:
+    """Record an event unless it is recorded; EVIDENCE_LOCK is held. Returns whether it is new."""
     row = InterruptionEventRow
     query = select(row.id).where(row.instance_id == event.instance_id, row.kind == event.kind.value)
     # An instance is reclaimed once, but every listing observes it at another time.

@@ -34,6 +34,7 @@ from spotlab.store.tables.monitoring import AlertRow, ProbeRow, RequestStatsRow
 from spotlab.store.tables.outcomes import OutcomeRow, ShadowDecisionRow
 from spotlab.store.tables.placement import PlacementRow
 from spotlab.store.tables.price_readings import PricePageRow
+from spotlab.store.tables.spot_events import RefusedMessageRow, SpotEventRow
 
 Setting = Literal["keep_prices_days", "keep_experiments_days", "keep_health_days"]
 
@@ -43,6 +44,8 @@ _SETTLING_SLACK: Final = timedelta(days=2)
 """Time after its horizon within which a decision gets its outcome."""
 _MAX_INTERRUPTION: Final = timedelta(days=8)
 """A price reading is resumed for 7 days."""
+_MAX_REDELIVERY: Final = timedelta(days=15)
+"""SQS keeps a message for up to 14 days: a younger one may be delivered again."""
 _MIN_IDEMPOTENCY: Final = timedelta(days=1)
 """A younger write with an idempotency key may still be repeated."""
 
@@ -236,6 +239,18 @@ RULES: Final[tuple[Rule, ...]] = (
         "ended API tokens",
         "keep_health_days",
         _ended(ApiTokenRow, ApiTokenRow.revoked_at),
+    ),
+    Rule(
+        SpotEventRow,
+        "events from queues",
+        "keep_experiments_days",
+        lambda before, now: col(SpotEventRow.at) < min(before, now - _MAX_REDELIVERY),
+    ),
+    Rule(
+        RefusedMessageRow,
+        "refused messages",
+        "keep_health_days",
+        lambda before, now: col(RefusedMessageRow.refused_at) < min(before, now - _MAX_REDELIVERY),
     ),
     Rule(AnsweredWriteRow, "answered writes", "keep_health_days", _answered_writes),
     Rule(

@@ -20,6 +20,7 @@ from spotlab.store.fleet import SqlFleet
 from spotlab.store.health import SqlHealthLog
 from spotlab.store.heartbeats import SqlHeartbeats
 from spotlab.store.idempotency import SqlIdempotencyKeys
+from spotlab.store.interruption_history import SqlInterruptionHistories
 from spotlab.store.interruptions import SqlInterruptions
 from spotlab.store.jobs import SqlJobs
 from spotlab.store.launch_allowances import SqlLaunchAllowances
@@ -88,6 +89,7 @@ class Store:
     switch_guards: SqlSwitchGuards
     launch_allowances: SqlLaunchAllowances
     spot_events: SqlSpotEvents
+    interruption_histories: SqlInterruptionHistories
 
     @classmethod
     def of(cls, engine: Engine) -> Store:
@@ -128,6 +130,7 @@ class Store:
             switch_guards=SqlSwitchGuards(engine),
             launch_allowances=SqlLaunchAllowances(engine),
             spot_events=SqlSpotEvents(engine),
+            interruption_histories=SqlInterruptionHistories(engine),
         )
 
     def ping(self) -> float:

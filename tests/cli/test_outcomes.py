@@ -11,7 +11,9 @@ import pytest
 
 from spotlab.cli import main
 from spotlab.domain.market import MarketName
+from spotlab.domain.ports import Account
 from spotlab.runtime.evaluation import evaluate_instances
+from spotlab.store import open_store
 from tests.support import builders as make
 from tests.support.lab import FLEET, empty_lab, save_toy_model, small_lab
 from tests.support.market import NOW
@@ -46,6 +48,45 @@ def test_an_event_is_added_once_and_listed(home: Path, capsys: pytest.CaptureFix
     assert event["source"] == "entered by hand"
     assert main(["events", "list"]) == 0
     assert "m5.large in us-east-1a (emulated)" in capsys.readouterr().out
+
+
+def test_what_was_read_from_queues_is_listed(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = answer(capsys, "events", "list")
+    assert listed["latency"] == {
+        "received_s": {"count": 0, "p50_s": None, "p95_s": None, "max_s": None},
+        "evaluated_s": {"count": 0, "p50_s": None, "p95_s": None, "max_s": None},
+    }
+    assert (listed["queue_events"], listed["queues"], listed["refused"]) == ([], [], [])
+    assert listed["counts"]["refused"] == 0
+    assert main(["events", "list"]) == 0
+    assert "Received after —; evaluated after —." in capsys.readouterr().out
+
+
+def test_the_set_up_of_a_queue_is_printed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = open_store(None, home / "home" / "spotlab.db")
+    store.fleet.save_account(
+        Account("acme", "123456789012", regions=("us-east-1",), external_id="hush-hush")
+    )
+    store.close()
+    setup = answer(capsys, "events", "setup", "acme")
+    assert (setup["queue"], setup["regions"]) == ("spotlab-events", ["us-east-1"])
+    assert setup["template"]["Resources"].keys() == {
+        "DeadLetterQueue",
+        "Queue",
+        "Rule",
+        "QueuePolicy",
+    }
+    for form, said in (
+        ("cloudformation", "AWS::SQS::QueuePolicy"),
+        ("cli", "aws events put-targets"),
+        ("policy", "cloudtrail:LookupEvents"),
+    ):
+        assert main(["events", "setup", "acme", "--format", form]) == 0
+        printed = capsys.readouterr().out
+        assert said in printed
+        assert "hush-hush" not in printed
 
 
 @pytest.mark.parametrize(

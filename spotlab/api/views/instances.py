@@ -19,6 +19,7 @@ from spotlab.api.views.base import (
 from spotlab.api.views.experiments import SummaryView
 from spotlab.domain.decision import Decision, Lifecycle, PipelineMode
 from spotlab.domain.requirements import Requirements
+from spotlab.domain.spot_events import SpotEventKind
 
 
 class RequirementsView(View):
@@ -81,6 +82,16 @@ class RequirementsRequest(RequestBody):
         return Requirements(**values | {name: tuple(values[name]) for name in names})
 
 
+class SignalView(View):
+    """An interruption notice or a rebalance recommendation."""
+
+    kind: SpotEventKind = field("interruption_notice or rebalance.", "rebalance")
+    at: datetime = field("When EC2 sent it.", "2026-11-03T09:30:00Z")
+    notice_ends_at: datetime | None = field(
+        "When EC2 interrupts the instance; null for a recommendation.", None
+    )
+
+
 class InstanceView(View):
     """An EC2 instance that SpotLab manages."""
 
@@ -102,6 +113,9 @@ class InstanceView(View):
     )
     last_evaluated_at: datetime | None = field(
         "Time of the newest decision; null if there is none.", "2026-11-03T09:30:00Z"
+    )
+    signal: SignalView | None = field(
+        "Its last interruption notice or rebalance recommendation; null if there is none.", None
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Index
+from sqlalchemy import JSON, Index
 from sqlmodel import Field
 
 from spotlab.store.tables.base import Base
@@ -68,6 +68,7 @@ class InterruptionHistoryRow(Base, table=True):
     since: datetime = Field(sa_type=UtcDateTime)
     until: datetime = Field(sa_type=UtcDateTime)
     read_back_to: datetime = Field(sa_type=UtcDateTime)
+    boundary: list[str] = Field(sa_type=JSON)
     complete: bool
     pages: int
     found: int

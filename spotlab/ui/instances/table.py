@@ -11,6 +11,7 @@ from spotlab.domain.decision import MOVES, Instance, Lifecycle
 from spotlab.domain.market import MarketData, Pool
 from spotlab.domain.ports import ExperimentSummary
 from spotlab.domain.risk import risk_at
+from spotlab.domain.spot_events import Signal
 from spotlab.domain.workload import DEFAULT_WORKLOAD
 from spotlab.ui.common import formatting
 from spotlab.ui.common.tables import Column, at
@@ -132,6 +133,7 @@ def _row(
         "model": instance.model or "champion",
         "shadow": "shadow" if instance.shadow else "live",
         "mode": instance.mode.value,
+        "signal": _signal(instance.signal),
         "instance_id": instance.instance_id,
         "region": instance.pool.region,
         "experiment_id": last.experiment_id if last else None,
@@ -141,6 +143,7 @@ def _row(
 COLUMN_NAMES = (
     "name",
     "decision",
+    "signal",
     "saving",
     "alternative",
     "type",
@@ -154,6 +157,15 @@ COLUMN_NAMES = (
     "shadow",
     "mode",
 )
+
+
+def _signal(signal: Signal | None) -> str | None:
+    """What EC2 last said about the instance, and when."""
+    if signal is None:
+        return None
+    if signal.notice_ends_at is not None:
+        return f"⚠ interrupted {signal.notice_ends_at:%Y-%m-%d %H:%M} UTC"
+    return f"rebalance {signal.at:%Y-%m-%d %H:%M} UTC"
 
 
 def _risk(decision: ExperimentSummary) -> float | None:
@@ -173,6 +185,10 @@ def columns(horizon_h: float, now: datetime, palette: Palette) -> dict[str, Colu
             help="The last decision. Select a row to see the reason.",
             colour=lambda mark: palette.of_decision(marks.get(mark)),
             width=DECISION_PX,
+        ),
+        "signal": Column(
+            "signal",
+            help="The last interruption notice or rebalance recommendation from EC2. “—”: none.",
         ),
         "saving": Column("saving USD/h", formatting.saving, SAVING_HELP, number=True),
         "alternative": Column("alternative", formatting.saving, ALTERNATIVE_HELP, number=True),

@@ -65,6 +65,7 @@ def upgrade() -> None:
         sa.Column("since", _TIME, nullable=False),
         sa.Column("until", _TIME, nullable=False),
         sa.Column("read_back_to", _TIME, nullable=False),
+        sa.Column("boundary", sa.JSON(), nullable=False),
         sa.Column("complete", sa.Boolean(), nullable=False),
         sa.Column("pages", sa.Integer(), nullable=False),
         sa.Column("found", sa.Integer(), nullable=False),
