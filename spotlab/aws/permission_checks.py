@@ -20,7 +20,7 @@ from spotlab.aws.permissions import Access, Permission, permissions_of
 from spotlab.aws.policy_statements import ALLOW_TAG, ALLOWED_INSTANCES, EVENT_QUEUE
 from spotlab.aws.region_access import UNCLEAR, explained
 from spotlab.aws.region_calls import in_each_region
-from spotlab.aws.regions import AWS_CHINA, AWS_GOVCLOUD, partition_of, sts_region
+from spotlab.aws.regions import price_list_region, sts_region
 from spotlab.aws.session import Sessions
 from spotlab.domain.ports import Account
 from spotlab.errors import AccessDenied, AwsError, NoSuchThing, RegionNotEnabled
@@ -116,24 +116,15 @@ def _try_once(
     sessions: Sessions, account: Account, permissions: Sequence[Permission]
 ) -> list[PermissionCheck]:
     region = sts_region(account.regions)
-    return [
-        _pricing_unavailable(each)
-        if each.action == "pricing:GetProducts" and partition_of(region) is AWS_GOVCLOUD
-        else _try(sessions, account, each, Samples(_home_of(each, region)), ALL_REGIONS)
-        for each in permissions
-    ]
-
-
-def _home_of(permission: Permission, region: str) -> str:
-    """The region whose endpoint answers for a service that has only a few."""
-    if permission.action != "pricing:GetProducts":
-        return region
-    return "cn-northwest-1" if partition_of(region) is AWS_CHINA else "us-east-1"
-
-
-def _pricing_unavailable(permission: Permission) -> PermissionCheck:
-    reason = "The Price List API has no endpoint in AWS GovCloud."
-    return _unknown(permission, ALL_REGIONS, reason)
+    checks = []
+    for each in permissions:
+        home = price_list_region(region) if each.action == "pricing:GetProducts" else region
+        checks.append(
+            _try(sessions, account, each, Samples(home), ALL_REGIONS)
+            if home is not None
+            else _unknown(each, ALL_REGIONS, "The Price List API has no endpoint in AWS GovCloud.")
+        )
+    return checks
 
 
 def _try_region(

@@ -36,8 +36,8 @@ class Samples:
     Args:
         region: such as "us-east-1".
         queue: name of the queue of events.
-        instance: as EC2 describes it; None: the region has none.
-        tagged: whether the instance carries the tag that allows switching.
+        instances: as EC2 describes them; empty: the region has none.
+        tagged: whether the instances carry the tag that allows switching.
         address: allocation id of an Elastic IP address with this tag; "": none.
         target_group: ARN of a target group; "": none.
         key: id of the key of an encrypted volume of the instance; "": none.
@@ -46,7 +46,7 @@ class Samples:
 
     region: str
     queue: str = EVENT_QUEUE
-    instance: InstanceTypeDef | None = None
+    instances: tuple[InstanceTypeDef, ...] = ()
     tagged: bool = False
     address: str = ""
     target_group: str = ""
@@ -58,33 +58,34 @@ class Samples:
     @property
     def instance_id(self) -> str:
         """Id of the instance. Raises Unavailable."""
-        return self._of_instance()["InstanceId"]
+        return self._instance()["InstanceId"]
 
     @property
     def volume_id(self) -> str:
         """Id of a volume of the instance. Raises Unavailable."""
-        for mapping in self._of_instance().get("BlockDeviceMappings", []):
-            if volume_id := mapping.get("Ebs", {}).get("VolumeId"):
-                return volume_id
-        raise Unavailable(f"{self.instance_id} has no EBS volume.")
+        if volume_ids := _volumes_of(self._instance()):
+            return volume_ids[0]
+        raise Unavailable(f"No instance in {self.region} has an EBS volume.")
 
     @property
     def spot_request_id(self) -> str:
-        """Id of the instance's spot request. Raises Unavailable."""
-        if request_id := self._of_instance().get("SpotInstanceRequestId"):
-            return request_id
-        raise Unavailable(f"{self.instance_id} is not a spot instance.")
+        """Id of an instance's spot request. Raises Unavailable."""
+        for instance in self.instances:
+            if request_id := instance.get("SpotInstanceRequestId"):
+                return request_id
+        raise Unavailable(f"There is no spot instance in {self.region} to try it on.")
 
     @property
     def profile_arn(self) -> str:
-        """ARN of the instance's profile. Raises Unavailable."""
-        if arn := self._of_instance().get("IamInstanceProfile", {}).get("Arn"):
-            return arn
-        raise Unavailable(f"{self.instance_id} has no role.")
+        """ARN of an instance's profile. Raises Unavailable."""
+        for instance in self.instances:
+            if arn := instance.get("IamInstanceProfile", {}).get("Arn"):
+                return arn
+        raise Unavailable(f"There is no instance with a role in {self.region} to try it on.")
 
     def launch(self, **more: Any) -> dict[str, Any]:
         """Parameters of a launch like the instance. Raises Unavailable."""
-        instance = self._of_instance()
+        instance = self._instance()
         return {
             "ImageId": instance["ImageId"],
             "InstanceType": instance["InstanceType"],
@@ -101,10 +102,17 @@ class Samples:
             return str(found)
         raise Unavailable(f"There is no {_KINDS[kind]} in {self.region} to try it on.")
 
-    def _of_instance(self) -> InstanceTypeDef:
-        if self.instance is None:
+    def _instance(self) -> InstanceTypeDef:
+        """The first one with a volume; if none has one, the first. Raises Unavailable."""
+        if not self.instances:
             raise Unavailable(f"There is no instance in {self.region} to try it on.")
-        return self.instance
+        return next(filter(_volumes_of, self.instances), self.instances[0])
+
+
+def _volumes_of(instance: InstanceTypeDef) -> list[str]:
+    """Ids of an instance's EBS volumes."""
+    mappings = instance.get("BlockDeviceMappings", [])
+    return [each["Ebs"]["VolumeId"] for each in mappings if each.get("Ebs", {}).get("VolumeId")]
 
 
 _KINDS: Final = {
@@ -263,23 +271,18 @@ def find_samples(
     live = {"Name": "instance-state-name", "Values": _LIVE}
 
     def instances(*filters: Mapping[str, Any]) -> list[InstanceTypeDef]:
-        answer = ec2.describe_instances(Filters=[live, *filters], MaxResults=5)  # type: ignore[list-item]
+        answer = ec2.describe_instances(Filters=[live, *filters], MaxResults=100)  # type: ignore[list-item]
         return [each for group in answer["Reservations"] for each in group["Instances"]]
 
     tagged = read(lambda: instances(*_ALLOW_FILTER))
-    chosen = tagged or read(instances)
-    instance = chosen[0] if chosen else None
+    chosen = tuple(tagged or read(instances))
     if not switching:
-        return Samples(region, queue, instance, tagged=bool(tagged))
-    volumes = [
-        mapping["Ebs"]["VolumeId"]
-        for mapping in (instance or {}).get("BlockDeviceMappings", [])
-        if "Ebs" in mapping
-    ]
+        return Samples(region, queue, chosen, tagged=bool(tagged))
+    volumes = [volume_id for instance in chosen for volume_id in _volumes_of(instance)]
     return Samples(
         region,
         queue,
-        instance,
+        chosen,
         tagged=bool(tagged),
         address=first(
             lambda: [

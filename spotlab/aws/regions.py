@@ -82,6 +82,16 @@ def partition_of(region: str) -> Partition:
     return next(special, AWS)
 
 
+def price_list_region(region: str) -> str | None:
+    """The region whose Price List API answers for a region; None: AWS GovCloud has none.
+
+    >>> price_list_region("eu-west-1"), price_list_region("cn-north-1")
+    ('us-east-1', 'cn-northwest-1')
+    """
+    answering = {AWS: "us-east-1", AWS_CHINA: "cn-northwest-1"}
+    return answering.get(partition_of(region))
+
+
 def sts_region(regions: Sequence[str]) -> str:
     """The region whose STS endpoint gives credentials for all of these regions.
 
@@ -115,6 +125,8 @@ LOCATIONS: Final[dict[str, str]] = {
     "ap-southeast-7": "Asia Pacific (Thailand)",
     "ca-central-1": "Canada (Central)",
     "ca-west-1": "Canada West (Calgary)",
+    "cn-north-1": "China (Beijing)",
+    "cn-northwest-1": "China (Ningxia)",
     "eu-central-1": "EU (Frankfurt)",
     "eu-central-2": "Europe (Zurich)",
     "eu-north-1": "EU (Stockholm)",

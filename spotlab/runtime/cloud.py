@@ -14,6 +14,7 @@ import httpx
 from spotlab.aws.catalog import InstanceTypes, Offerings, OnDemandPrices
 from spotlab.aws.feeds import AdvisorFeed, OnDemandFeed, SpotPriceFeed
 from spotlab.aws.prices import HISTORY_DAYS, SpotPriceHistory
+from spotlab.aws.regions import price_list_region
 from spotlab.aws.session import Sessions
 from spotlab.domain.market import FeedKind, MarketName
 from spotlab.domain.ports import Account, Archive, Clock, FeedSource, PriceReadings
@@ -167,7 +168,8 @@ def market_sources(
             continue
         account = cloud.account_in(region)
         ec2 = cloud.sessions.client("ec2", account, region)
-        pricing = cloud.sessions.client("pricing", account, "us-east-1")
+        home = price_list_region(region) or "us-east-1"
+        pricing = cloud.sessions.client("pricing", account, home)
         days = SIMULATED_HISTORY_DAYS if market is MarketName.SIMULATED else HISTORY_DAYS
         sources += [
             InstanceTypes(ec2, region, market, clock),

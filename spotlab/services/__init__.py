@@ -33,10 +33,10 @@ from spotlab.services.onboarding import OnboardingService
 from spotlab.services.outcomes import OutcomeService
 from spotlab.services.own_account import OwnAccountService
 from spotlab.services.policies import PolicyService
+from spotlab.services.spot_events import SpotEventService
 from spotlab.services.switch_guards import SwitchGuardService
 from spotlab.services.switch_orphans import SwitchOrphanService
 from spotlab.services.switches import SwitchService
-from spotlab.services.spot_events import SpotEventService
 from spotlab.services.throughputs import ThroughputService
 from spotlab.services.users import UserService
 from spotlab.services.what_if import WhatIfService
