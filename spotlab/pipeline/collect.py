@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from spotlab.domain.components import ADVISOR_SCRAPER, PRICE_SCRAPER
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Snapshot
-from spotlab.domain.ports import Archive, Clock, FeedSource, HealthLog, ResumableSource
+from spotlab.domain.ports import (
+    Archive,
+    Clock,
+    FeedSource,
+    HealthLog,
+    ResumableSource,
+    SnapshotInfo,
+)
 from spotlab.errors import Cancelled, SpotlabError
 from spotlab.telemetry import metrics, traces
 
@@ -104,6 +111,7 @@ def collect(
     started = time.perf_counter()
     reports: list[SourceReport] = []
     collected: list[Snapshot] = []
+    newest = {(info.kind, info.scope): info for info in archive.newest(market)}
     for index, source in enumerate(sources):
         if cancelled is not None and cancelled():
             raise Cancelled(f"Collecting was cancelled after {index} of {len(sources)} sources.")
@@ -112,7 +120,7 @@ def collect(
         source_started = time.perf_counter()
         try:
             with traces.span("read a source", source=source.name):
-                snapshots = _read(source, market, archive, clock)
+                snapshots = _read(source, newest, archive, clock)
                 is_new = [archive.save(snapshot) for snapshot in snapshots]
                 if isinstance(source, ResumableSource):
                     source.archived()
@@ -139,9 +147,13 @@ def collect(
     )
 
 
-def _read(source: FeedSource, market: MarketName, archive: Archive, clock: Clock) -> list[Snapshot]:
+def _read(
+    source: FeedSource,
+    newest: Mapping[tuple[FeedKind, str], SnapshotInfo],
+    archive: Archive,
+    clock: Clock,
+) -> list[Snapshot]:
     """New snapshots; if the source reports "unchanged", its archived ones, fetched now."""
-    newest = {(info.kind, info.scope): info for info in archive.newest(market)}
     known = [newest[each] for each in source.covers if each in newest]
     complete = len(known) == len(source.covers)
     validators = {info.kind: info.validator for info in known if info.validator}
@@ -149,7 +161,7 @@ def _read(source: FeedSource, market: MarketName, archive: Archive, clock: Clock
     if fresh:
         return fresh
     now = clock.now()
-    unchanged = (archive.latest(info.kind, market, info.scope) for info in known)
+    unchanged = (archive.latest(info.kind, info.market, info.scope) for info in known)
     return [replace(s, origin=replace(s.origin, fetched_at=now)) for s in unchanged if s]
 
 
