@@ -83,12 +83,13 @@ def _request(page: Page, switching: Switching) -> str:
     instance_id = switching.instances.pop()
     open_path(page, f"{switching.url}/instance?instance={instance_id}")
     page.get_by_role("button", name="Plan a switch").click()
-    expect(page.get_by_text("Strategy:").first).to_be_visible(timeout=60_000)
+    request = page.get_by_role("button", name="Request", exact=True)
+    expect(request).to_be_visible(timeout=60_000)
     settle(page)
     for question in page.get_by_text("Yes:").all():
         question.click()
     page.get_by_label("Reason").last.fill("a cheaper pool")
-    page.get_by_role("button", name="Request", exact=True).click()
+    request.click()
     expect(page.get_by_text("it waits for approval").first).to_be_visible(timeout=60_000)
     return instance_id
 
