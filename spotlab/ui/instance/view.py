@@ -34,7 +34,8 @@ _DECISION_COLUMNS: Final = ("when", "decision", "saving", "to", "risk", "after",
 
 def pick() -> Instance | None:
     """The instance that the URL names, or the first; also one that is no longer listed."""
-    fleet = session.services().instances.list(active_only=False)
+    known = session.services().instances.list(active_only=False)
+    fleet = sorted(known, key=lambda instance: not instance.active)
     chosen = widgets.pick_instance(fleet)
     return next((each for each in fleet if each.instance_id == chosen), None)
 
