@@ -38,7 +38,8 @@ class WallClock:
 
 
 def main(database: Path, endpoint_url: str, switch_id: str) -> None:
-    """Drive the switch to its end."""
+    """Drive the switch to its end, once standard input is closed."""
+    sys.stdin.read()
     first, clock, store = accounts(SEED)[0], WallClock(), open_store(None, database)
     account = Account(
         first.name, first.account_id, first.role_arn, first.external_id, first.regions, True

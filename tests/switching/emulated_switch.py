@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from spotlab.aws.discovery import Ec2Discovery
 from spotlab.aws.session import Sessions
 from spotlab.aws.switching import AwsSwitching
@@ -251,5 +253,8 @@ class Holdings:
         return found
 
     def _state(self, instance_id: str) -> str:
-        (reservation,) = self.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
+        try:
+            (reservation,) = self.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
+        except ClientError:
+            return "terminated"  # EC2 lists it no more
         return str(reservation["Instances"][0]["State"]["Name"])
