@@ -34,6 +34,7 @@ class PermissionCheck(msgspec.Struct, frozen=True):
 
     permission: str
     feature: str
+    purpose: str
     region: str
     state: str
     reason: str
