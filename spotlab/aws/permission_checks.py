@@ -55,6 +55,7 @@ class PermissionCheck:
     Args:
         permission: IAM action, such as "ec2:DescribeInstances".
         feature: what it is for.
+        purpose: what SpotLab does with it, in a few words.
         region: such as "us-east-1", or ALL_REGIONS.
         state: the result.
         reason: one sentence.
@@ -62,6 +63,7 @@ class PermissionCheck:
 
     permission: str
     feature: str
+    purpose: str
     region: str
     state: State
     reason: str
@@ -208,14 +210,18 @@ def _judged(
             f"{samples.instance_id} lacks the tag {ALLOW_TAG}=true, without which it is denied. "
             "Tag an instance and validate again.",
         )
-    return PermissionCheck(
-        permission.action, permission.feature, region, State.DENIED, error.message
-    )
+    return _check(permission, region, State.DENIED, error.message)
 
 
 def _allowed(permission: Permission, region: str, reason: str) -> PermissionCheck:
-    return PermissionCheck(permission.action, permission.feature, region, State.ALLOWED, reason)
+    return _check(permission, region, State.ALLOWED, reason)
 
 
 def _unknown(permission: Permission, region: str, reason: str) -> PermissionCheck:
-    return PermissionCheck(permission.action, permission.feature, region, State.UNKNOWN, reason)
+    return _check(permission, region, State.UNKNOWN, reason)
+
+
+def _check(permission: Permission, region: str, state: State, reason: str) -> PermissionCheck:
+    return PermissionCheck(
+        permission.action, permission.feature, permission.purpose, region, state, reason
+    )

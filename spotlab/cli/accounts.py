@@ -246,6 +246,7 @@ def _validation_document(validation: Validation) -> dict[str, Any]:
             {
                 "permission": each.permission,
                 "feature": each.feature,
+                "purpose": each.purpose,
                 "region": each.region,
                 "state": each.state.value,
                 "reason": each.reason,

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from spotlab.client import decision_schemas, monitoring_schemas, schemas
+from spotlab.client import account_schemas, decision_schemas, monitoring_schemas, schemas
 from spotlab.client.monitoring import Alerts, Audit, Logs, Market
 from spotlab.client.policies import Policies
 from spotlab.client.switches import Switches
@@ -128,13 +128,13 @@ class SpotLab:
 class Accounts(Resource):
     """AWS accounts."""
 
-    def list(self) -> Iterator[schemas.Account]:
+    def list(self) -> Iterator[account_schemas.Account]:
         """Accounts that you may see."""
-        return self._transport.pages("/accounts", schemas.Account)
+        return self._transport.pages("/accounts", account_schemas.Account)
 
-    def get(self, name: str) -> schemas.Account:
+    def get(self, name: str) -> account_schemas.Account:
         """One account."""
-        return self._transport.get(f"/accounts/{path_segment(name)}", schemas.Account)
+        return self._transport.get(f"/accounts/{path_segment(name)}", account_schemas.Account)
 
     def create(
         self,
@@ -145,7 +145,7 @@ class Accounts(Resource):
         role_arn: str = "",
         external_id: str = "",
         reason: str = "",
-    ) -> schemas.Account:
+    ) -> account_schemas.Account:
         """Add an account."""
         body = {
             "name": name,
@@ -155,29 +155,31 @@ class Accounts(Resource):
             "external_id": external_id,
             "reason": reason,
         }
-        return self._transport.write("POST", "/accounts", schemas.Account, body)
+        return self._transport.write("POST", "/accounts", account_schemas.Account, body)
 
-    def change(self, name: str, *, reason: str = "", **changes: Any) -> schemas.Account:
+    def change(self, name: str, *, reason: str = "", **changes: Any) -> account_schemas.Account:
         """Change aws_account_id, role_arn, external_id, regions or active."""
         path = f"/accounts/{path_segment(name)}"
         body = changes | {"reason": reason}
-        return self._transport.write("PATCH", path, schemas.Account, body, headers=ANY_STATE)
+        return self._transport.write(
+            "PATCH", path, account_schemas.Account, body, headers=ANY_STATE
+        )
 
-    def validate(self, name: str, access: str = "") -> schemas.Validation:
+    def validate(self, name: str, access: str = "") -> account_schemas.Validation:
         """Check access to the account, and each permission of an access (read-only, switching)."""
         path = f"/accounts/{path_segment(name)}/validation"
         query = f"?access={access}" if access else ""
-        return self._transport.write("POST", f"{path}{query}", schemas.Validation)
+        return self._transport.write("POST", f"{path}{query}", account_schemas.Validation)
 
-    def listing(self, name: str) -> schemas.AccountListing:
+    def listing(self, name: str) -> account_schemas.AccountListing:
         """When each region was last listed, and why a region could not be listed."""
         path = f"/accounts/{path_segment(name)}/listing"
-        return self._transport.get(path, schemas.AccountListing)
+        return self._transport.get(path, account_schemas.AccountListing)
 
-    def role(self, name: str, access: str = "read-only") -> schemas.AccountRole:
+    def role(self, name: str, access: str = "read-only") -> account_schemas.AccountRole:
         """The role that the account must create, as policies and templates."""
         path = f"/accounts/{path_segment(name)}/role"
-        return self._transport.get(path, schemas.AccountRole, access=access)
+        return self._transport.get(path, account_schemas.AccountRole, access=access)
 
 
 class Instances(Resource):

@@ -97,6 +97,7 @@ def test_everything_is_read_as_typed_values(lab: SpotLab) -> None:
     assert lab.instances.get(WEB).name == "web-1"
     assert lab.instances.requirements(WEB).source == "derived"
     assert [a.name for a in lab.accounts.list()] == ["acme"]
+    assert lab.accounts.listing("acme").regions == ()
     decision = next(lab.experiments.list(instance_id=WEB))
     whole = lab.experiments.get(decision.experiment_id, features=True)
     assert whole.verdict is not None

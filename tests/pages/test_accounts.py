@@ -124,7 +124,7 @@ def test_a_region_that_failed_is_named_and_the_others_stay(lab: Lab, open_page: 
 
 def test_permissions_with_the_same_result_share_a_row() -> None:
     def check(region: str, state: State, reason: str) -> PermissionCheck:
-        return PermissionCheck("ec2:RunInstances", "switching", region, state, reason)
+        return PermissionCheck("ec2:RunInstances", "switching", "launches", region, state, reason)
 
     found = [
         check("us-east-1", State.ALLOWED, "AWS would do it."),

@@ -172,6 +172,7 @@ def validate_account(
             PermissionView(
                 permission=each.permission,
                 feature=each.feature,
+                purpose=each.purpose,
                 region=each.region,
                 state=each.state.value,
                 reason=each.reason,

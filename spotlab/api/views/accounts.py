@@ -100,6 +100,7 @@ class PermissionView(View):
 
     permission: str = field("IAM action.", "ec2:DescribeInstances")
     feature: str = field("What SpotLab needs it for.", "read")
+    purpose: str = field("What SpotLab does with it.", "lists instances")
     region: str = field('AWS region, or "all regions".', "us-east-1")
     state: Literal["allowed", "denied", "unknown"] = field("Result of the dry run.", "allowed")
     reason: str = field("Result in a sentence.", "AWS would do it.")

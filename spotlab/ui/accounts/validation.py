@@ -98,7 +98,7 @@ def rows(validation: Validation) -> pd.DataFrame:
     same result share a row."""
     order, regions = [*_STATES], dict[tuple[str, str, State, str], list[str]]()
     for each in sorted(validation.permissions, key=lambda each: order.index(each.state)):
-        result = (each.permission, each.feature, each.state, each.reason)
+        result = (each.permission, each.purpose, each.state, each.reason)
         regions.setdefault(result, []).append(each.region)
     return pd.DataFrame(
         [
@@ -106,12 +106,12 @@ def rows(validation: Validation) -> pd.DataFrame:
                 "state": state.value,
                 "permission": permission,
                 "regions": ", ".join(found),
-                "feature": feature,
+                "purpose": purpose,
                 "reason": reason,
             }
-            for (permission, feature, state, reason), found in regions.items()
+            for (permission, purpose, state, reason), found in regions.items()
         ],
-        columns=["state", "permission", "regions", "feature", "reason"],
+        columns=["state", "permission", "regions", "purpose", "reason"],
     )
 
 
@@ -127,6 +127,6 @@ def columns() -> dict[str, Column]:
         ),
         "permission": Column("permission", width=300),
         "regions": Column("regions", width=200),
-        "feature": Column("needed for", width=130),
+        "purpose": Column("with it, SpotLab", width=260),
         "reason": Column("result of the dry run", width="large"),
     }
