@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -54,6 +54,19 @@ class FeatureFrame:
     pools: tuple[Pool, ...]
     names: tuple[str, ...]
     values: Matrix
+    _rows: dict[Pool, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def position(self, pool: Pool) -> int:
+        """Row of a pool in `values`.
+
+        Raises:
+            KeyError: no such pool.
+        """
+        if not self._rows:
+            self._rows.update({each: row for row, each in reversed([*enumerate(self.pools)])})
+        if pool not in self._rows:
+            raise KeyError(pool.key)
+        return self._rows[pool]
 
     def column(self, name: str) -> Matrix:
         """One feature of every pool, (n,).
@@ -71,10 +84,21 @@ class FeatureFrame:
         Raises:
             KeyError: a feature is not in the frame.
         """
+        return np.ascontiguousarray(self.values[:, self._columns(names)])
+
+    def rows(self, positions: Sequence[int], names: Sequence[str]) -> Matrix:
+        """The (len(positions), len(names)) part of `select` for some rows.
+
+        Raises:
+            KeyError: a feature is not in the frame.
+        """
+        return self.values[np.ix_(positions, self._columns(names))]
+
+    def _columns(self, names: Sequence[str]) -> list[int]:
         missing = [name for name in names if name not in self.names]
         if missing:
             raise KeyError(", ".join(missing))
-        return np.ascontiguousarray(self.values[:, [self.names.index(name) for name in names]])
+        return [self.names.index(name) for name in names]
 
     def row(self, pool: Pool) -> dict[str, float]:
         """One pool's features by name.
@@ -82,7 +106,5 @@ class FeatureFrame:
         Raises:
             KeyError: no such pool.
         """
-        if pool not in self.pools:
-            raise KeyError(pool.key)
-        values = self.values[self.pools.index(pool)]
+        values = self.values[self.position(pool)]
         return {name: float(value) for name, value in zip(self.names, values, strict=True)}

@@ -176,10 +176,14 @@ def difference(before: Explanation, after: Explanation) -> Difference:
 
 
 def _row(model: RiskModel, frame: FeatureFrame, pool: Pool) -> Matrix:
-    if pool not in frame.pools:
-        raise NotFound(f"{pool.label} has no features.", remedy="Collect the market first.")
     try:
-        return frame.select(model.feature_names)[[frame.pools.index(pool)]]
+        position = frame.position(pool)
+    except KeyError:
+        raise NotFound(
+            f"{pool.label} has no features.", remedy="Collect the market first."
+        ) from None
+    try:
+        return frame.rows([position], model.feature_names)
     except KeyError as exc:
         raise InvalidInput(
             f"{model.name} {model.version} needs features that were not computed: {exc.args[0]}.",
