@@ -117,6 +117,7 @@ class EmulatedSwitch:
                 plan=lambda current: move_plan(planner, self.account, current, workload),
                 may_proceed=lambda switch, step: self.refusal(switch, step),
                 on_capacity=lambda _pool, _code, _at: None,
+                on_interrupted=lambda _name, _pool, _at: None,
                 check_health=lambda _check, _view: "",
                 measure=lambda _switch, _now: None,
                 allowances=NoLimits(),
