@@ -9,11 +9,11 @@ from typing import Final
 
 from spotlab.domain.decision import MOVES, Experiment, Instance
 from spotlab.domain.ports import By, ExperimentSummary, Topic
+from spotlab.domain.switch_filter import SwitchFilter
 from spotlab.domain.switch_guards import AccountGuards, SwitchingMode
 from spotlab.domain.switches import Switch, SwitchState
 from spotlab.errors import ChangedMeanwhile, Conflict, SpotlabError
 from spotlab.runtime.lab import Lab
-from spotlab.store.switches import SwitchFilter
 from spotlab.switching import approval, requests
 from spotlab.switching.autonomy import figures_of
 from spotlab.switching.guards import SwitchGuards, levels_of
