@@ -8,12 +8,14 @@ import socket
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from spotlab.aws.discovery import Ec2Discovery
 from spotlab.aws.switching import AwsSwitching
 from spotlab.aws.target_region import TargetRegion
 from spotlab.domain.decision import Lifecycle
+from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
 from spotlab.domain.market import Pool
 from spotlab.domain.ports import Account
 from spotlab.domain.switch_moves import MovePlan
@@ -114,6 +116,7 @@ def engine_of(
             plan=plan,
             may_proceed=may_proceed,
             on_capacity=note_capacity,
+            on_interrupted=partial(record_interruption, lab, account),
             check_health=check_health,
             measure=measure,
             allowances=lab.store.launch_allowances,
@@ -128,6 +131,25 @@ def engine_of(
 def note_capacity(pool: Pool, code: str, at: datetime) -> None:
     """Log that a pool lacked capacity; `launch_allowances` remembers it for every driver."""
     log.warning("no capacity in %s at %s: %s", pool.key, at.isoformat(), code)
+
+
+def record_interruption(
+    lab: Lab, account: Account, instance_id: str, pool: Pool, at: datetime
+) -> None:
+    """Record that AWS took a replacement, as evidence of its pool."""
+    lab.store.interruptions.add(
+        [
+            InterruptionEvent(
+                instance_id=instance_id,
+                pool=pool,
+                at=at,
+                kind=InterruptionKind.RECLAIMED,
+                source="a switch found its replacement reclaimed",
+                recorded_at=at,
+                emulated=account.emulated,
+            )
+        ]
+    )
 
 
 def price_of(lab: Lab, pool: Pool, lifecycle: Lifecycle) -> float | None:

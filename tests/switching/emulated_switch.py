@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from spotlab.aws.discovery import Ec2Discovery
 from spotlab.aws.session import Sessions
 from spotlab.aws.switching import AwsSwitching
@@ -115,6 +117,7 @@ class EmulatedSwitch:
                 plan=lambda current: move_plan(planner, self.account, current, workload),
                 may_proceed=lambda switch, step: self.refusal(switch, step),
                 on_capacity=lambda _pool, _code, _at: None,
+                on_interrupted=lambda _name, _pool, _at: None,
                 check_health=lambda _check, _view: "",
                 measure=lambda _switch, _now: None,
                 allowances=NoLimits(),
@@ -251,5 +254,8 @@ class Holdings:
         return found
 
     def _state(self, instance_id: str) -> str:
-        (reservation,) = self.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
+        try:
+            (reservation,) = self.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
+        except ClientError:
+            return "terminated"  # EC2 lists it no more
         return str(reservation["Instances"][0]["State"]["Name"])

@@ -196,6 +196,7 @@ def test_a_replacement_that_aws_takes_is_replaced(step: Step) -> None:
     assert done.got is not None
     assert done.got.pool == make.OTHER_POOL
     assert "Server.SpotInstanceTermination" in done.got_why
+    assert world.interrupted == [done.progress.attempts[0].instance_id]
     assert problems(world, allow_breach=True) == []
 
 
