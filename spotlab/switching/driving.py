@@ -21,6 +21,7 @@ from spotlab.switching import approval
 from spotlab.switching.automatic import request_automatically
 from spotlab.switching.driver import drive, may_be_driven
 from spotlab.switching.guards import SwitchGuards
+from spotlab.switching.measuring import measure_finished
 
 log = logging.getLogger("spotlab.switching.driving")
 AT_ONCE: Final = 8
@@ -82,6 +83,7 @@ def drive_all(
     lab.store.switch_guards.note_installation_mode(
         SwitchingMode(lab.settings.switching), automatic(lab)
     )
+    measure_finished(lab)
     made.requested = request_automatically(lab, automatic(lab))
     driving: dict[str, Future[Switch]] = {}
     stop = threading.Event()
