@@ -29,6 +29,9 @@ AT_ONCE: Final = 8
 LOOK_EVERY_S: Final = 2.0
 """How often new and resumed switches are looked for while others are driven."""
 
+ASK_AGAIN_S: Final = 10.0
+"""How often the guards are asked again about an approved switch that has to wait."""
+
 
 @dataclass(slots=True)
 class Round:
@@ -86,6 +89,7 @@ def drive_all(
     measure_finished(lab)
     made.requested = request_automatically(lab, automatic(lab))
     driving: dict[str, Future[Switch]] = {}
+    held_at: dict[str, float] = {}
     stop = threading.Event()
 
     def pause(seconds: float) -> None:
@@ -100,11 +104,15 @@ def drive_all(
                 for switch_id in lab.store.switches.drivable():
                     if switch_id in made.failed or switch_id in driving:
                         continue
+                    if time.monotonic() - held_at.get(switch_id, -ASK_AGAIN_S) < ASK_AGAIN_S:
+                        continue
                     if len(driving) < AT_ONCE and _may_drive(lab, switch_id, made):
                         context = copy_context()  # with the fences of the job
                         driving[switch_id] = threads.submit(
                             context.run, _drive, lab, switch_id, pause, monotonic
                         )
+                    elif switch_id in made.waiting:
+                        held_at[switch_id] = time.monotonic()
                 _collect(driving, made)
                 if not driving:
                     break

@@ -15,6 +15,8 @@ from tests.support.lab import save_toy_model
 from tests.support.switching import APPROVER, OPERATOR, allow
 from tests.switching.emulated_lab import TARGET, EmulatedLab, emulated_lab
 
+PLENTY = {"switches_per_hour": 100, "per_pool_per_hour": 100}
+
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedLab]:
@@ -61,7 +63,7 @@ def test_a_request_is_approved_and_carried_out(aws: EmulatedLab) -> None:
 
 
 def test_a_stop_holds_the_switch_until_it_is_released(aws: EmulatedLab) -> None:
-    switch = approved(aws, requested(aws, "web-b", switches_per_hour=100))
+    switch = approved(aws, requested(aws, "web-b", **PLENTY))
     by = By("olga", aws.clock.now(), "incident 7")
     aws.lab.store.switch_guards.stop([""], by)
     made = drive(aws)
@@ -74,7 +76,7 @@ def test_a_stop_holds_the_switch_until_it_is_released(aws: EmulatedLab) -> None:
 
 
 def test_what_a_switch_saves_is_measured_while_its_replacement_runs(aws: EmulatedLab) -> None:
-    switch = approved(aws, requested(aws, "web-c", switches_per_hour=100))
+    switch = approved(aws, requested(aws, "web-c", **PLENTY))
     drive(aws)
     done = aws.lab.store.switches.get(switch.switch_id)
     assert done.state is SwitchState.DONE
@@ -94,7 +96,7 @@ def test_what_a_switch_saves_is_measured_while_its_replacement_runs(aws: Emulate
 
 
 def test_a_switch_is_rolled_back_before_its_instance_ends(aws: EmulatedLab) -> None:
-    switch = approved(aws, requested(aws, "web-d", switches_per_hour=100))
+    switch = approved(aws, requested(aws, "web-d", **PLENTY))
     aws.lab.store.switches.ask(
         switch.switch_id, By("olga", aws.clock.now()), pause=True, roll_back=None
     )
