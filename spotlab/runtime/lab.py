@@ -152,13 +152,18 @@ class Lab:
     def _execution(self, accounts: Collection[str] | None, stopped: Collection[str]) -> str:
         """How far switches go: the least strict of the accounts, limited by the installation."""
         installation = SwitchingMode(self.settings.switching)
-        modes = {
-            each.name: self.store.switch_guards.account(each.name).mode
+        if installation is SwitchingMode.OFF:
+            return installation.value
+        names = [
+            each.name
             for each in self.store.fleet.accounts()
             if each.active and (accounts is None or each.name in accounts)
+        ]
+        guards = self.store.switch_guards.accounts(names)
+        going = {
+            name: own.mode for name, own in guards.items() if own.mode is not SwitchingMode.OFF
         }
-        going = {name: mode for name, mode in modes.items() if mode is not SwitchingMode.OFF}
-        if installation is SwitchingMode.OFF or not going:
+        if not going:
             return SwitchingMode.OFF.value
         if EVERYWHERE in stopped or going.keys() <= set(stopped):
             return "stopped"

@@ -37,11 +37,9 @@ def request_automatically(lab: Lab, by: By) -> int:
     Returns:
         The number of requests.
     """
-    guards = {
-        account.name: found
-        for account in lab.store.fleet.accounts()
-        if (found := lab.store.switch_guards.account(account.name)).autonomy
-    }
+    names = [account.name for account in lab.store.fleet.accounts()]
+    every = lab.store.switch_guards.accounts(names)
+    guards = {name: own for name, own in every.items() if own.autonomy}
     if not guards:
         return 0
     latest = lab.store.ledger.latest_per_instance()
