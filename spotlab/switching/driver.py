@@ -30,6 +30,7 @@ from spotlab.switching.health_checks import check_health
 from spotlab.switching.hooks import Hooks, MayProceed
 from spotlab.switching.move_plans import move_plan
 from spotlab.switching.planner import Planner
+from spotlab.switching.savings import prices_in
 
 log = logging.getLogger("spotlab.switching.driver")
 LEASE_TTL_S: Final = 20.0
@@ -104,7 +105,7 @@ def engine_of(
 
     def measure(current: Switch, now: datetime) -> Realised | None:
         try:
-            return savings.measure(current, now, lambda pool, how: price_of(lab, pool, how))
+            return savings.measure(current, now, prices_in(lab.market()))
         except SpotlabError as exc:
             log.warning("the saving of switch %s is unknown: %s", current.switch_id, exc)
             return None
@@ -126,6 +127,11 @@ def engine_of(
         sleep=sleep,
         on_change=on_change,
     )
+
+
+def price_of(lab: Lab, pool: Pool, lifecycle: Lifecycle) -> float | None:
+    """Price of a pool in the active market now, USD per hour; None: unknown."""
+    return prices_in(lab.market())(pool, lifecycle)
 
 
 def note_capacity(pool: Pool, code: str, at: datetime) -> None:
@@ -150,24 +156,6 @@ def record_interruption(
             )
         ]
     )
-
-
-def price_of(lab: Lab, pool: Pool, lifecycle: Lifecycle) -> float | None:
-    """Price of a pool in the active market now, USD per hour; None: unknown."""
-    scored = lab.scored()
-    if lifecycle is Lifecycle.ON_DEMAND:
-        return scored.on_demand_usd_per_hour(pool)
-    table = scored.table
-    same = (
-        (table["region"] == pool.region)
-        & (table["instance_type"] == pool.instance_type)
-        & (table["operating_system"] == pool.operating_system)
-    )
-    zones = table["availability_zone"]
-    prices = table.loc[
-        same & (zones.isna() | (zones == pool.availability_zone)), "spot_price_usd_per_hour"
-    ].dropna()
-    return float(prices.iloc[0]) if len(prices) else None
 
 
 def may_be_driven(switch: Switch) -> bool:

@@ -19,6 +19,7 @@ from spotlab.demo.world import Clock as WorldClock
 from spotlab.domain.decision import Lifecycle
 from spotlab.domain.market import Pool
 from spotlab.domain.ports import Account
+from spotlab.domain.switch_moves import MovePlan
 from spotlab.domain.switch_plan import Strategy
 from spotlab.domain.switch_steps import Step
 from spotlab.domain.switches import Refusal, Switch, SwitchState, Target
@@ -41,6 +42,7 @@ class Seconds:
 
     def __init__(self) -> None:
         self.value = 0.0
+        self.played: list[str] = []
 
     def __call__(self) -> float:
         return self.value
@@ -126,6 +128,13 @@ class EmulatedSwitch:
             seconds,
             seconds.sleep,
         )
+
+    def preflight_first(self) -> None:
+        """Store the plan now, so that faults do not meet the preflight."""
+        switch = self.store.switch
+        plan = self.engine.hooks.plan(switch)
+        assert isinstance(plan, MovePlan)
+        self.store.switch = replace(switch, progress=replace(switch.progress, plan=plan))
 
     def drive(self) -> Switch:
         self.store.token += 1

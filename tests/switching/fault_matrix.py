@@ -1,6 +1,6 @@
 """The fault matrix: a switch that is disturbed at every point, and what must hold afterwards.
 
-    python -m tests.switching.fault_matrix [--every N] [--strategy NAME]
+    python -m tests.switching.fault_matrix [--every N] [--strategy NAME] [--emulated]
 
 prints `cells: N survived: N lost: 0`, and a line for each cell that was lost. A cell is one switch
 with one disturbance: the driver is killed before or after an AWS call or a commit, a call fails in
@@ -20,6 +20,7 @@ from datetime import timedelta
 from spotlab.domain.switch_plan import Strategy
 from spotlab.domain.switches import SwitchState
 from spotlab.switching.orphans import delete, find
+from tests.switching.emulated_matrix import play
 from tests.switching.fake_aws import FAULTS, Crash
 from tests.switching.world import OLD, World, down, problems
 
@@ -243,6 +244,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--every", type=int, default=1, help="play every Nth cell")
+    parser.add_argument("--emulated", action="store_true", help="also on the emulated AWS")
     parser.add_argument("--strategy", choices=[each.value for each in Strategy])
     options = parser.parse_args()
     began, played, lost = time.monotonic(), 0, 0
@@ -258,6 +260,12 @@ def main() -> int:
             if found:
                 lost += 1
                 print(f"lost: {strategy.value}: {cell.name}: {'; '.join(found)[:400]}")
+    if options.emulated:
+        for name, found in play(options.every):
+            played += 1
+            if found:
+                lost += 1
+                print(f"lost: {name}: {'; '.join(found)[:400]}", flush=True)
     print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
     print(f"cells: {played} survived: {played - lost} lost: {lost}")
     return 1 if lost else 0
