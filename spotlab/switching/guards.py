@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from spotlab.domain.decision import Instance, Lifecycle, PipelineMode
+from spotlab.domain.switch_filter import SwitchFilter
 from spotlab.domain.switch_guards import (
     AccountGuards,
     InstallationGuards,
@@ -21,7 +22,6 @@ from spotlab.domain.switches import Refusal, Switch, SwitchState, Target
 from spotlab.errors import NotFound, SpotlabError
 from spotlab.runtime.lab import Lab
 from spotlab.store.switch_guards import Start
-from spotlab.store.switches import SwitchFilter
 from spotlab.switching.market_check import changes_since_approval
 
 BEGINNINGS = (Step.IMAGE, Step.LAUNCH, Step.STOP_START)
