@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -281,22 +282,41 @@ def run(made: Traffic, folder: Path, database: str | None = None, kills: int = 2
 
 def _consumed(port: int, database: str | None, path: Path, messages: int, kills: int) -> int:
     """Run the consumer to the end; returns how often it was killed while it worked."""
-    command = [sys.executable, "-m", "benchmarks.events", str(port), str(path), database or ""]
     done = 0
     while True:
-        with subprocess.Popen(command) as process:
-            left_at_kill = messages * (kills - done) // (kills + 1)
-            while done < kills and process.poll() is None:
-                if 0 < _state(port)["left"] <= left_at_kill:
-                    os.kill(process.pid, signal.SIGKILL)
-                    done += 1
-                    break
-                time.sleep(0.01)
-            code = process.wait()
+        pid = _start_consumer(port, database, path)
+        left_at_kill = messages * (kills - done) // (kills + 1)
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        while not ended and done < kills:
+            if 0 < _state(port)["left"] <= left_at_kill:
+                os.kill(pid, signal.SIGKILL)
+                done += 1
+                break
+            time.sleep(0.05)
+            ended, status = os.waitpid(pid, os.WNOHANG)
+        if not ended:
+            _, status = os.waitpid(pid, 0)
+        code = os.waitstatus_to_exitcode(status)
         if code == 0:
             return done
         if code != -signal.SIGKILL:
             raise SystemExit(f"the consumer ended with {code}")
+
+
+def _start_consumer(port: int, database: str | None, path: Path) -> int:
+    """Start the consumer in a process of its own, without importing everything again."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        logging.getLogger("spotlab").setLevel(logging.ERROR)  # a line for each poison message
+        consume(port, database, path)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)  # without closing what belongs to the parent
 
 
 def main(messages: str = "100000", kills: str = "2", database: str = "", **output: str) -> None:
@@ -324,8 +344,3 @@ def main(messages: str = "100000", kills: str = "2", database: str = "", **outpu
             print(f"{'without kills':<20}{peer.messages_per_s:,.0f}")
     if not result.exactly_once:
         raise SystemExit(1)
-
-
-if __name__ == "__main__":
-    logging.getLogger("spotlab").setLevel(logging.ERROR)  # a line for each poison message
-    consume(int(sys.argv[1]), sys.argv[3] or None, Path(sys.argv[2]))

@@ -39,7 +39,7 @@ from spotlab.telemetry.logs import log_context
 
 log = logging.getLogger("spotlab.runtime.spot_events")
 
-WAIT_S: Final = 5
+WAIT_S: Final = 3
 """How long one ReceiveMessage waits, seconds: a run notices within this time that it must stop."""
 DEBOUNCE: Final = timedelta(seconds=30)
 """An instance is evaluated again because of events at most this often, notices excepted."""
