@@ -173,7 +173,7 @@ def _try(
     elif not _only_reads(permission.action):
         return _unknown(permission, region, "It is not tried, because it would change something.")
     client: Any = sessions.client(service, account, samples.region)  # type: ignore[call-overload]
-    doing = f"{'A dry run of ' if service == 'ec2' else ''}{permission.action} in {region}"
+    doing = f"{'A dry run of ' if service == 'ec2' else ''}{permission.action}"
     try:
         with translated(doing, account.external_id, account.pending_external_id):
             getattr(client, operation)(**arguments)

@@ -65,7 +65,7 @@ class Samples:
         """Id of a volume of the instance. Raises Unavailable."""
         if volume_ids := _volumes_of(self._instance()):
             return volume_ids[0]
-        raise Unavailable(f"No instance in {self.region} has an EBS volume.")
+        raise Unavailable("No instance has an EBS volume.")
 
     @property
     def spot_request_id(self) -> str:
@@ -73,7 +73,7 @@ class Samples:
         for instance in self.instances:
             if request_id := instance.get("SpotInstanceRequestId"):
                 return request_id
-        raise Unavailable(f"There is no spot instance in {self.region} to try it on.")
+        raise Unavailable("There is no spot instance to try it on.")
 
     @property
     def profile_arn(self) -> str:
@@ -81,7 +81,7 @@ class Samples:
         for instance in self.instances:
             if arn := instance.get("IamInstanceProfile", {}).get("Arn"):
                 return arn
-        raise Unavailable(f"There is no instance with a role in {self.region} to try it on.")
+        raise Unavailable("There is no instance with a role to try it on.")
 
     def launch(self, **more: Any) -> dict[str, Any]:
         """Parameters of a launch like the instance. Raises Unavailable."""
@@ -100,12 +100,12 @@ class Samples:
         """The sample of a kind, such as "address". Raises Unavailable: there is none."""
         if found := getattr(self, kind):
             return str(found)
-        raise Unavailable(f"There is no {_KINDS[kind]} in {self.region} to try it on.")
+        raise Unavailable(f"There is no {_KINDS[kind]} to try it on.")
 
     def _instance(self) -> InstanceTypeDef:
         """The first one with a volume; if none has one, the first. Raises Unavailable."""
         if not self.instances:
-            raise Unavailable(f"There is no instance in {self.region} to try it on.")
+            raise Unavailable("There is no instance to try it on.")
         return next(filter(_volumes_of, self.instances), self.instances[0])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -176,6 +177,43 @@ def test_sts_out_of_order_is_unreachable(
     serve(Aws(clock, sts_error("ServiceUnavailable", status=503)), monkeypatch)
     with pytest.raises(AwsUnreachable, match="Assuming the role of account 'card payments'"):
         sessions.client("ec2", ACCOUNT, "us-east-1").describe_regions()
+
+
+@pytest.mark.parametrize(
+    ("regions", "host"),
+    [
+        (("me-south-1", "eu-west-1"), "sts.eu-west-1.amazonaws.com"),
+        (("me-south-1",), "sts.us-east-1.amazonaws.com"),
+        (("cn-northwest-1",), "sts.cn-northwest-1.amazonaws.com.cn"),
+        (("us-gov-east-1",), "sts.us-gov-east-1.amazonaws.com"),
+    ],
+)
+def test_roles_are_assumed_at_a_regional_endpoint_that_every_account_has(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, regions: tuple[str, ...], host: str
+) -> None:
+    monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
+    aws = serve(Aws(clock), monkeypatch)
+    own = Sessions(clock=clock, access_key_id="AKIATESTTESTTESTTEST", secret_access_key="testing")
+    own.assume(replace(ACCOUNT, regions=regions))
+    assert aws.hosts == [host]
+
+
+def test_the_next_external_id_is_used_when_aws_refuses_the_current_one(
+    sessions: Sessions, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws = Aws(clock)
+
+    def answer(request: Any, **more: Any) -> AWSResponse:
+        current = "ExternalId=external-42" in _text(request.body)
+        aws.refusal = sts_error("AccessDenied") if current else None
+        return aws(request, **more)
+
+    serve(answer, monkeypatch)  # type: ignore[arg-type]
+    rotating = replace(ACCOUNT, pending_external_id="external-43")
+    sessions.client("ec2", rotating, "us-east-1").describe_regions()
+    assert [each["ExternalId"] for each in aws.assumed] == ["external-42", "external-43"]
+    with pytest.raises(AccessDenied):
+        sessions.assume(ACCOUNT)
 
 
 @pytest.mark.parametrize("lifetime_h", [-2.0, 0.0])

@@ -84,6 +84,8 @@ def show_details(standing: AccountStatus, now: datetime) -> None:
         with right:
             _show_changes(account)
         validation.show(account)
+        if permissions.why_not(Right.CHANGE_ACCOUNTS) is None:
+            role.show_role(account)
 
 
 def _show_changes(account: Account) -> None:
@@ -91,7 +93,7 @@ def _show_changes(account: Account) -> None:
     if not permissions.caption(Right.CHANGE_ACCOUNTS):
         return
     _show_switch(account)
-    role.show_role(account)
+    role.show_rotation(account)
     if account.from_settings:
         st.caption("This account is defined in the settings: change its role and regions there.")
         return

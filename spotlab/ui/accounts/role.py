@@ -93,9 +93,13 @@ def _snippet(text: str, language: str, file_name: str, key: str) -> None:
 
 
 def show_role(account: Account) -> None:
-    """Shows the role of an account, and the rotation of its external id."""
+    """Shows the role of an account; needs the full width."""
     with st.expander("Role and policies", icon=":material/policy:"):
         show_templates(account.name, validation.pick_access(f"role-access {account.name}"))
+
+
+def show_rotation(account: Account) -> None:
+    """Shows the rotation of an account's external id, if it has one that SpotLab stores."""
     if account.from_settings or not account.role_arn:
         return
     with st.expander(
