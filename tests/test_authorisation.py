@@ -147,7 +147,7 @@ OPERATIONS: Final[dict[str, Right | None]] = {
         Right.CHANGE_ALERTS,
     ),
     **dict.fromkeys(("list_audit", "check_audit"), Right.READ_AUDIT),
-    **dict.fromkeys(("plan_switch", "request_switch"), Right.REQUEST_SWITCHES),
+    **dict.fromkeys(("plan_switch", "request_switch", "get_orphans"), Right.REQUEST_SWITCHES),
     **dict.fromkeys(
         (
             "approve_switch",
@@ -156,6 +156,7 @@ OPERATIONS: Final[dict[str, Right | None]] = {
             "release_switches",
             "change_installation_guards",
             "change_account_guards",
+            "delete_orphans",
         ),
         Right.APPROVE_SWITCHES,
     ),

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from spotlab.aws.reading import Reading
-from spotlab.domain.attachments import Volume
 from spotlab.domain.target_facts import SPOT_ROLE
 from spotlab.domain.unknown import Unknown
 
@@ -28,15 +27,6 @@ _NEEDED: Final = frozenset(
 )
 """What EC2 needs of a key to make an encrypted volume from a snapshot."""
 _GRANTING_ACTIONS: Final = frozenset({"*", "kms:*", "kms:Create*", "kms:CreateGrant"})
-
-
-def customer_keys(volumes: Iterable[Volume]) -> set[str]:
-    """ARNs of the keys of volumes that AWS does not manage."""
-    return {
-        volume.kms_key
-        for volume in volumes
-        if isinstance(volume.kms_key, str) and volume.kms_key_aws_managed is False
-    }
 
 
 class KeyAccess:

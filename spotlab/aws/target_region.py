@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from spotlab.aws.dry_runs import DryRuns
-from spotlab.aws.key_access import SPOT_ROLE_END, KeyAccess, customer_keys
+from spotlab.aws.key_access import SPOT_ROLE_END, KeyAccess
 from spotlab.aws.launch_sources import read_named_template
 from spotlab.aws.reading import Reading
 from spotlab.aws.session import Sessions
+from spotlab.domain.attachments import customer_keys
 from spotlab.domain.decision import Lifecycle
 from spotlab.domain.instance_facts import InstanceFacts, LaunchTemplate
 from spotlab.domain.market import Pool

@@ -304,6 +304,39 @@ def _stop_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_reason(parser)
 
 
+def _orphans_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--account", metavar="NAME", help="only this account")
+    parser.add_argument(
+        "--delete", action="store_true", help="delete them; without it, they are only reported"
+    )
+    options.add_reason(parser)
+
+
+def _orphans(args: argparse.Namespace, settings: Settings) -> Result:
+    with open_services(settings) as services:
+        service = services.switch_orphans
+        report = (
+            service.delete(args.account, args.reason)
+            if args.delete
+            else service.report(args.account)
+        )
+    lines = [f"{len(report.found)} resources with SpotLab's tag that no open switch needs."]
+    for each in report.found:
+        resource = each.resource
+        done = ", deleted" if resource.resource_id in report.deleted else ""
+        lines.append(f"  {resource.kind} {resource.resource_id}{done}: {each.why}")
+    return Result(
+        {
+            "found": msgspec.to_builtins(list(report.found)),
+            "deleted": list(report.deleted),
+            "errors": list(report.errors),
+        },
+        in_lines(lines),
+        code=1 if report.errors else 0,
+        error=" ".join(report.errors),
+    )
+
+
 COMMANDS = (
     Command("list", "List switches.", _list_arguments, _list),
     Command("show", "Show a switch with its journal.", _switch_arguments, _show),
@@ -351,6 +384,12 @@ COMMANDS = (
         "Show or set levels, limits, time windows and autonomy.",
         guard_arguments,
         show_or_set,
+    ),
+    Command(
+        "orphans",
+        "Report, or delete, what switches have left behind.",
+        _orphans_arguments,
+        _orphans,
     ),
 )
 SWITCHES = command_group("switches", "Carry out decisions on instances.", lambda: COMMANDS)

@@ -13,6 +13,7 @@ import msgspec
 from spotlab.client import decision_schemas, monitoring_schemas, schemas
 from spotlab.client.monitoring import Alerts, Audit, Logs, Market
 from spotlab.client.policies import Policies
+from spotlab.client.switches import Switches
 from spotlab.client.throughputs import Throughputs
 from spotlab.client.transport import ANY_STATE, Resource, Transport, path_segment
 from spotlab.client.workloads import Workloads
@@ -61,6 +62,7 @@ class SpotLab:
         self.alerts = Alerts(self._transport)
         self.audit = Audit(self._transport)
         self.market = Market(self._transport)
+        self.switches = Switches(self._transport)
         self.throughputs = Throughputs(self._transport)
         self.workloads = Workloads(self._transport)
 

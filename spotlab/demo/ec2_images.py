@@ -64,7 +64,10 @@ def _patch_creation(patches: Patches, world: World) -> None:
 def _snapshots(backend: Any, instance: Any, image: Any, tags: dict[str, str]) -> list[Any]:
     """A pending snapshot of each volume; the image's block devices are made from them."""
     snapshots, image.created_mappings = [], []
+    left_out: set[str] = getattr(instance, "left_out_of_image", set())
     for device, attached in instance.block_device_mapping.items():
+        if device in left_out:
+            continue
         volume = backend.get_volume(attached.volume_id)
         snapshot = backend.create_snapshot(
             volume.id, f"Created by CreateImage({instance.id}) for {image.id}", from_ami=image.id
@@ -103,8 +106,13 @@ def _patch_reboot(patches: Patches) -> None:
     create = EC2Response.create_image
 
     def create_image(self: Any) -> Any:
-        result = create(self)
         instance = self.ec2_backend.get_instance(self._get_param("InstanceId"))
+        instance.left_out_of_image = {
+            mapping["DeviceName"]
+            for mapping in self._get_param("BlockDeviceMappings", [])
+            if mapping.get("NoDevice") == ""
+        }
+        result = create(self)
         no_reboot = str(self._get_param("NoReboot", False)).lower() == "true"
         if not no_reboot and instance._state.name == "running":
             instance.reboot()

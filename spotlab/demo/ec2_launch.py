@@ -17,8 +17,9 @@ from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses import EC2Response
 from moto.ec2.utils import convert_tag_spec, random_spot_request_id
+from moto.iam.models import iam_backends
 
-from spotlab.demo.block_devices import launch_mappings, locked_key
+from spotlab.demo.block_devices import SPOT_ROLE, launch_mappings, locked_key
 from spotlab.demo.catalogue import (
     POOLS,
     TypeSpec,
@@ -188,6 +189,7 @@ def _check(world: World, response: Any, params: Any) -> None:
             "requests being created by the request.",
         )
     backend = response.ec2_backend
+    _check_identities(world, backend, params, spot=spot)
     spec = _known_type(params.get("InstanceType") or "m1.small")
     image = _checked_image(backend, params.get("ImageId"), spec)
     zone = _placed(backend, params, spec)
@@ -198,6 +200,24 @@ def _check(world: World, response: Any, params: Any) -> None:
         _check_price(world, zone, spec.name, limit)
     if not params.get("DryRun"):
         check_capacity(world, "RunInstances", zone, spec.name)
+
+
+def _check_identities(world: World, backend: Any, params: Any, *, spot: bool) -> None:
+    """Check the key pair, and the service-linked role, which the first spot launch creates."""
+    key_name = params.get("KeyName")
+    if key_name and key_name not in backend.key_pairs:
+        raise EC2ClientError("InvalidKeyPair.NotFound", f"The key pair '{key_name}' does not exist")
+    iam = iam_backends[backend.account_id]["aws"]
+    if not spot or any(role.name == SPOT_ROLE for role in iam.roles.values()):
+        return
+    if world.denials.denies(backend.account_id, "iam:CreateServiceLinkedRole"):
+        raise EC2ClientError(
+            "AuthFailure.ServiceLinkedRoleCreationNotPermitted",
+            "The provided credentials do not have permission to create the service-linked role "
+            "for EC2 Spot Instances.",
+        )
+    if not params.get("DryRun"):
+        iam.create_service_linked_role("spot.amazonaws.com", "", "")
 
 
 def _check_price(world: World, zone: str, instance_type: str, limit: str | None) -> None:

@@ -6,6 +6,7 @@ Balancing API Reference, TargetGroup.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from spotlab.domain.unknown import Unknown
@@ -122,3 +123,12 @@ class Target:
     port: int | None
     health: str
     deregistration_delay_s: int | Unknown
+
+
+def customer_keys(volumes: Iterable[Volume]) -> set[str]:
+    """ARNs of the keys of volumes that AWS does not manage."""
+    return {
+        volume.kms_key
+        for volume in volumes
+        if isinstance(volume.kms_key, str) and volume.kms_key_aws_managed is False
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -160,6 +160,7 @@ class Progress:
         rollback_why: why the switch is rolled back, one sentence; "".
         failures: consecutive failures of an action, by action; after a few it is given up.
         unclear: calls whose outcome is not known: their effect may appear minutes later.
+        held: why a guard holds it; "": none does.
     """
 
     plan: MovePlan | None = None
@@ -171,6 +172,7 @@ class Progress:
     rollback_why: str = ""
     failures: Mapping[str, int] = field(default_factory=dict)
     unclear: tuple[str, ...] = ()
+    held: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +303,18 @@ class Switch:
     def candidates(self) -> tuple[Target, ...]:
         """All targets in the order in which they are tried, on-demand last."""
         return self.targets if self.on_demand is None else (*self.targets, self.on_demand)
+
+
+def resumed(switch: Switch) -> Switch:
+    """A switch that needed attention, to be driven again in the direction that it had."""
+    back = bool(switch.progress.rollback_why)
+    return replace(
+        switch,
+        state=SwitchState.ROLLING_BACK if back else SwitchState.RUNNING,
+        situation="",
+        remedy="",
+        progress=replace(switch.progress, elapsed_s={}, failures={}),
+    )
 
 
 class Phase(StrEnum):

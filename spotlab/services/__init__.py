@@ -33,6 +33,7 @@ from spotlab.services.outcomes import OutcomeService
 from spotlab.services.own_account import OwnAccountService
 from spotlab.services.policies import PolicyService
 from spotlab.services.switch_guards import SwitchGuardService
+from spotlab.services.switch_orphans import SwitchOrphanService
 from spotlab.services.switches import SwitchService
 from spotlab.services.throughputs import ThroughputService
 from spotlab.services.users import UserService
@@ -188,6 +189,11 @@ class Services:
     def switch_guards(self) -> SwitchGuardService:
         """Guards of switches, stops, and earned autonomy."""
         return SwitchGuardService(self.lab, self.principal)
+
+    @property
+    def switch_orphans(self) -> SwitchOrphanService:
+        """What switches have left behind."""
+        return SwitchOrphanService(self.lab, self.principal)
 
     @property
     def health(self) -> HealthService:

@@ -14,8 +14,8 @@ from spotlab.services.base import Service
 class AuditService(Service):
     """Every change, with its user, subject, and values before and after.
 
-    Entries about accounts, instances, switches, alert rules and users that the user does not see are not
-    listed. The hash chain is checked over all entries.
+    Entries about accounts, instances, switches, alert rules and users that the user does not see
+    are not listed. The hash chain is checked over all entries.
     """
 
     __slots__ = ()

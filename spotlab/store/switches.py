@@ -20,6 +20,7 @@ from spotlab.domain.switches import (
     Phase,
     Switch,
     SwitchState,
+    resumed,
 )
 from spotlab.errors import ChangedMeanwhile, Conflict, NotFound
 from spotlab.store.audit import append
@@ -191,7 +192,8 @@ class SqlSwitches(Repository):
         Args:
             switch_id: of an open switch.
             by: for the audit log and the journal.
-            pause: True: stop before the next step that cannot be undone; False: continue.
+            pause: True: stop before the next step that cannot be undone; False: continue, also
+                if the switch needed attention.
             roll_back: True: undo what was done.
         Raises:
             NotFound: no such switch.
@@ -210,6 +212,8 @@ class SqlSwitches(Repository):
                     remedy="Request another switch.",
                 )
             before = {name: getattr(row, name) for name in values}
+            if pause is False and row.state == SwitchState.NEEDS_ATTENTION.value:
+                _replace(session, row, resumed(_switch(row)))
             for name, value in values.items():
                 setattr(row, name, value)
             session.flush()
@@ -236,6 +240,15 @@ class SqlSwitches(Repository):
         )
         with reading(self._engine) as session:
             return [_entry(row) for row in session.exec(query)]
+
+
+def _replace(session: Session, row: SwitchRow, switch: Switch) -> None:
+    """Overwrite a row with a switch, under the next version."""
+    new = _row(replace(switch, version=row.version + 1))
+    for name in SwitchRow.model_fields:
+        if name != "switch_id" and name not in _ASKED:
+            setattr(row, name, getattr(new, name))
+    session.add(row)
 
 
 def _filtered(query: Select[Any], where: SwitchFilter) -> Any:

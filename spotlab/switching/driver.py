@@ -74,7 +74,7 @@ def drive(
         ):
             return engine.run(switch_id, token, lambda: leadership.token == token)
     except Cancelled:
-        log.info("another driver is at work on switch %s", switch_id)
+        log.info("switch %s is left to another driver", switch_id)
         return lab.store.switches.get(switch_id)
 
 

@@ -36,6 +36,8 @@ from spotlab.switching.stage import Stage
 from spotlab.switching.steps import FUNCTIONS, NEW_ROUNDS, GoBack
 
 POLL_S: Final = 5.0
+HOLD_S: Final = 15.0
+"""After a guard has held a switch, before the driver leaves it."""
 LONGEST_PAUSE_S: Final = 40.0
 _ROLLBACK: Final = "rollback"
 _REPEATED: Final = "repeated steps"
@@ -99,7 +101,10 @@ class Engine:
                 execution.note(f"waits: {signal.why}")
                 self.sleep(min(POLL_S * 2.0 ** min(failures, 5), LONGEST_PAUSE_S))
             except Held as signal:
-                execution.note(f"held: {signal.why}")
+                if execution.progress.held != signal.why:
+                    entry = execution.entry(f"held: {signal.why}", Phase.NOTE)
+                    execution.update(entry, held=signal.why)
+                self.sleep(HOLD_S)
                 break
             execution.count_time(name)
         return execution.switch
@@ -130,7 +135,7 @@ class Engine:
                 situation="",
                 remedy="",
             )
-        elif switch.state in DRIVEN_STATES:
+        elif switch.state in DRIVEN_STATES and not switch.progress.held:
             execution.save(execution.entry("continue after another driver", Phase.NOTE))
 
     @staticmethod
@@ -190,7 +195,8 @@ class Engine:
         execution = stage.execution
         steps = steps_of(execution.switch.strategy)
         entry = execution.entry(f"finish {step.value}", Phase.AFTER)
-        progress = replace(execution.progress, failures=_lasting(execution.progress.failures))
+        lasting = _lasting(execution.progress.failures)
+        progress = replace(execution.progress, failures=lasting, held="")
         if step is Step.PREFLIGHT and execution.switch.dry_run:
             self._finish_dry_run(execution)
         elif step is steps[-1]:

@@ -275,6 +275,8 @@ def limit_reached(
     )
     for counts, limit, what in rules:
         count = sum(counts(each) for each in others)
+        if count == 1 and limit <= 1:
+            return f"1 switch {what.replace('are under', 'is under')}; the limit is {limit}."
         if count >= limit:
             return f"{count} switches {what}; the limit is {limit}."
     return None

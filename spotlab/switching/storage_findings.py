@@ -10,10 +10,11 @@ import json
 from collections.abc import Iterator
 from typing import Final
 
+from spotlab.domain.attachments import customer_keys
 from spotlab.domain.decision import Lifecycle
 from spotlab.domain.switch_plan import Finding, Snippet, Strategy
 from spotlab.domain.target_facts import SPOT_ROLE
-from spotlab.domain.unknown import Unknown
+from spotlab.domain.unknown import Unknown, known
 from spotlab.switching.case import SwitchCase
 from spotlab.switching.strategies import volumes_lost_with_template
 
@@ -28,6 +29,11 @@ GRANT_OPERATIONS: Final = (
     "ReEncryptTo",
 )
 """What AWS documents for the spot role."""
+
+MADE_KEY: Final = "kms-key-without-grant"
+MOVED_KEY: Final = "kms-key-of-moved-volume"
+KEY_CODES: Final = (MADE_KEY, MOVED_KEY)
+"""Codes of keys that may not be used: by a launch, or to attach a volume again."""
 
 
 def storage_findings(case: SwitchCase, strategy: Strategy) -> Iterator[Finding]:
@@ -164,37 +170,53 @@ def _root(case: SwitchCase, strategy: Strategy) -> Iterator[Finding]:
 
 
 def _keys(case: SwitchCase) -> Iterator[Finding]:
+    """Customer keys: of volumes that a launch makes, and of volumes that are attached again."""
+    facts, region = case.facts, case.region
+    moved = facts.data_volumes if case.same_zone else ()
+    made = [volume for volume in facts.volumes if volume not in moved]
     spot = case.lifecycle is Lifecycle.SPOT
-    who = f"The role {SPOT_ROLE}" if spot else "SpotLab's role"
-    attached = case.region.attach_grants if case.same_zone else {}
-    for key, allowed in sorted(attached.items()):
-        if allowed is not True and case.region.key_grants.get(key) is True:
-            reason = f": {allowed.reason}" if isinstance(allowed, Unknown) else "."
-            yield Finding(
-                "kms-key-of-moved-volume",
-                f"SpotLab's role may not use the key {key}, as attaching its volume to the new "
-                f"instance needs{reason}",
-                "Create a grant on the key; only an administrator of the key can.",
-                snippets=(_grant(key, ""),),
-            )
-    for key, allowed in sorted(case.region.key_grants.items()):
-        if isinstance(allowed, Unknown):
-            yield Finding(
-                "unknown-kms-grant",
-                f"Whether {who} may use the key {key} is not known: {allowed.reason}",
-                f"Grant {allowed.permission} to SpotLab's role."
-                if allowed.permission
-                else "Try again.",
-            )
-        elif not allowed:
-            grantee = case.region.spot_role if spot else None
-            yield Finding(
-                "kms-key-without-grant",
-                f"{who} may not use the key {key} of an encrypted volume: the launch would end "
-                "with Client.InternalError.",
-                "Create a grant on the key; only an administrator of the key can.",
-                snippets=(_grant(key, grantee if isinstance(grantee, str) else ""),),
-            )
+    grantee = known(region.spot_role) if spot else None
+    for key in sorted(customer_keys(made)):
+        yield from _key(
+            key,
+            f"The role {SPOT_ROLE}" if spot else "SpotLab's role",
+            region.key_grants.get(key, _NOT_READ),
+            MADE_KEY,
+            "the launch would end with Client.InternalError",
+            grantee or "",
+        )
+    for key in sorted(customer_keys(moved)):
+        yield from _key(
+            key,
+            "SpotLab's role",
+            region.attach_grants.get(key, _NOT_READ),
+            MOVED_KEY,
+            "its volume could not be attached to the new instance",
+            "",
+        )
+
+
+_NOT_READ: Final = Unknown("It was not read.")
+
+
+def _key(
+    key: str, who: str, allowed: bool | Unknown, code: str, consequence: str, grantee: str
+) -> Iterator[Finding]:
+    if isinstance(allowed, Unknown):
+        yield Finding(
+            "unknown-kms-grant",
+            f"Whether {who} may use the key {key} is not known: {allowed.reason}",
+            f"Grant {allowed.permission} to SpotLab's role."
+            if allowed.permission
+            else "Try again.",
+        )
+    elif not allowed:
+        yield Finding(
+            code,
+            f"{who} may not use the key {key} of an encrypted volume: {consequence}.",
+            "Create a grant on the key; only an administrator of the key can.",
+            snippets=(_grant(key, grantee),),
+        )
 
 
 def _grant(key: str, grantee: str) -> Snippet:

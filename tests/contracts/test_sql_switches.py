@@ -109,6 +109,21 @@ def test_what_users_ask_survives_a_drivers_save(store: Store) -> None:
         store.switches.ask("sw-9", BY, pause=True)
 
 
+def test_a_switch_that_needed_attention_is_driven_again_when_a_user_resumes_it(
+    store: Store,
+) -> None:
+    first = create(store)
+    progress = Progress(elapsed_s={"move": 2700.0}, failures={"attach": 4}, rollback_why="no right")
+    stuck = replace(first, state=SwitchState.NEEDS_ATTENTION, situation="…", progress=progress)
+    saved = store.switches.save(stuck)
+    again = store.switches.ask("sw-1", BY, pause=False)
+    assert (again.state, again.situation) == (SwitchState.ROLLING_BACK, "")
+    assert again.progress == Progress(rollback_why="no right")
+    assert again.version == saved.version + 1
+    assert store.switches.drivable() == ["sw-1"]
+    assert store.switches.get("sw-1") == again
+
+
 def test_the_journal_only_grows_and_keeps_its_order(store: Store) -> None:
     first = store.switches.create(make.switch(), BY, [make.entry("request", phase=Phase.NOTE)])
     saved = store.switches.save(first, [make.entry(), make.entry(phase=Phase.AFTER, token=3)])

@@ -243,3 +243,24 @@ def test_a_terminated_instance_is_listed_for_an_hour(ec2: Any, seconds: Seconds)
     seconds.value += FAST.terminated_listed_s
     gone = refusal(ec2.describe_instances, InstanceIds=[instance_id])
     assert gone == "InvalidInstanceID.NotFound"
+
+
+def test_a_key_pair_must_exist(ec2: Any) -> None:
+    assert refusal(launch, ec2=ec2, KeyName="absent") == "InvalidKeyPair.NotFound"
+    ec2.create_key_pair(KeyName="present", KeyType="ed25519")
+    assert launch(ec2, KeyName="present")["KeyName"] == "present"
+
+
+def test_spot_needs_its_role_which_the_first_launch_creates(served: RunningServer) -> None:
+    account = served.world.accounts[1]
+    ec2 = client(served, "ec2", "us-east-1", account)
+    iam = client(served, "iam", account=account)
+    iam.delete_role(RoleName=SPOT_ROLE)
+    actions = served.world.denials.actions
+    actions.add("iam:CreateServiceLinkedRole")
+    code = refusal(launch, ec2=ec2, InstanceMarketOptions=SPOT)
+    assert code == "AuthFailure.ServiceLinkedRoleCreationNotPermitted"
+    assert launch(ec2)["InstanceId"]
+    actions.clear()
+    assert launch(ec2, InstanceMarketOptions=SPOT)["InstanceId"]
+    assert iam.get_role(RoleName=SPOT_ROLE)["Role"]["RoleName"] == SPOT_ROLE

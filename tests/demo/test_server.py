@@ -18,7 +18,12 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 from moto.ec2.models import ec2_backends
+from moto.ec2.models.amis import AmiBackend
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
+from moto.ec2.models.elastic_block_store import EBSBackend
+from moto.ec2.models.instances import Instance, InstanceBackend
+from moto.ec2.responses import EC2Response
+from moto.elbv2.models import FakeTargetGroup
 
 import spotlab.demo.patches
 from spotlab.demo.endpoint import ready_file
@@ -177,9 +182,13 @@ def test_an_unknown_key_is_refused_as_the_service_words_it() -> None:
 
 
 def test_patches_are_undone() -> None:
+    patched = (AmiBackend, EBSBackend, EC2Response, FakeTargetGroup, Instance, InstanceBackend)
+    owners = [dict(vars(each)) for each in patched]
     before = RegionsAndZonesBackend.regions
     with emulated(World.of(7, Clock(AT))):
         assert len(RegionsAndZonesBackend.regions) == 3
+        assert [dict(vars(each)) for each in patched] != owners
+    assert [dict(vars(each)) for each in patched] == owners
     assert RegionsAndZonesBackend.regions is before
     assert not hasattr(spotlab.demo.patches.EC2Response, "get_spot_placement_scores")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -34,8 +35,10 @@ def allow(lab: Lab, instance_id: str, account: str = "acme", **guards: Any) -> N
     lab.store.fleet.set_shadow(instance_id, False, by)
 
 
-def plan_without_aws(monkeypatch: pytest.MonkeyPatch, *findings: Finding) -> None:
-    """Make preflights without AWS."""
+def plan_without_aws(
+    monkeypatch: pytest.MonkeyPatch, *findings: Finding, where: ModuleType = switches
+) -> None:
+    """Make the preflights of a module without AWS."""
 
     def preflight(
         _lab: Lab, instance: Instance, targets: Sequence[Target], **_options: Any
@@ -52,7 +55,7 @@ def plan_without_aws(monkeypatch: pytest.MonkeyPatch, *findings: Finding) -> Non
             calls=CALLS,
         )
 
-    monkeypatch.setattr(switches, "preflight_of", preflight)
+    monkeypatch.setattr(where, "preflight_of", preflight)
 
 
 def later(lab: Lab, **delay: float) -> None:

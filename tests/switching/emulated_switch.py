@@ -64,7 +64,6 @@ class EmulatedSwitch:
         strategy: Strategy,
         *,
         workload: AppliedWorkload = NO_WORKLOAD,
-        confirmed: tuple[str, ...] = (),
         target_type: str = "",
         **changes: Any,
     ) -> None:
@@ -90,19 +89,25 @@ class EmulatedSwitch:
         new_pool = replace(pool, instance_type=other)
         lifecycle = view.lifecycle if strategy is Strategy.STOP_START else Lifecycle.SPOT
         switch = make.switch(
+            f"sw-{instance_id[2:10]}",
             state=SwitchState.APPROVED,
             account=each.name,
             instance_id=instance_id,
             pool=pool,
             lifecycle=view.lifecycle,
             strategy=strategy,
-            confirmed=confirmed,
             targets=(Target(new_pool, lifecycle, 0.03, 1.0),),
             on_demand=Target(pool, Lifecycle.ON_DEMAND, 0.1, 0.1),
         )
         self.store = MemorySwitches(replace(switch, **changes))
         self.refusal: Callable[[Switch, Step], Refusal | None] = lambda _switch, _step: None
         planner = Planner(Ec2Discovery(sessions, seconds), TargetRegion(sessions))
+        facts = planner.facts(self.account, REGION, instance_id)
+        self.preflight = planner.preflight(
+            self.account, facts, new_pool, lifecycle, workload, strategy=strategy
+        )
+        confirmed = tuple(each.code for each in self.preflight.questions)
+        self.store.switch = replace(self.store.switch, confirmed=confirmed)
         self.engine = Engine(
             self.store,
             self.aws,
@@ -134,3 +139,117 @@ class EmulatedSwitch:
 def _other(instance_type: str) -> str:
     family, _, size = instance_type.partition(".")
     return f"{'m6a' if family != 'm6a' else 'm5'}.{size}"
+
+
+SECRET = "#!/bin/sh\nexport DB_PASSWORD=hunter2-correct-horse\n"
+SPOT = {"MarketType": "spot", "SpotOptions": {"SpotInstanceType": "one-time"}}
+
+
+class Holdings:
+    """An instance with everything that can be lost, made by its owner; and what is left of it.
+
+    Args:
+        served: the emulated AWS.
+        seconds: its clock.
+        name: of the instance and its target group; unique.
+        spot: whether it is a spot instance.
+    """
+
+    def __init__(
+        self, served: RunningServer, seconds: Seconds, name: str, *, spot: bool = True
+    ) -> None:
+        owner = served.world.accounts[0]
+        self.ec2 = client(served, "ec2", REGION, owner)
+        self.elb = client(served, "elbv2", REGION, owner)
+        self._seconds = seconds
+        subnet = self.ec2.describe_subnets(
+            Filters=[{"Name": "availability-zone", "Values": ["us-east-1b"]}]
+        )["Subnets"][0]
+        image_id = self.ec2.describe_images(
+            Filters=[{"Name": "architecture", "Values": ["x86_64"]}]
+        )["Images"][0]["ImageId"]
+        template = self.ec2.create_launch_template(
+            LaunchTemplateName=name, LaunchTemplateData={"ImageId": image_id}
+        )["LaunchTemplate"]["LaunchTemplateId"]
+        tags = {
+            "Name": name,
+            "aws:ec2launchtemplate:id": template,
+            "aws:ec2launchtemplate:version": "1",
+        }
+        self.instance_id = str(
+            self.ec2.run_instances(
+                ImageId=image_id,
+                InstanceType="m6i.xlarge",
+                MinCount=1,
+                MaxCount=1,
+                SubnetId=subnet["SubnetId"],
+                UserData=SECRET,
+                MetadataOptions={"HttpTokens": "required", "HttpPutResponseHopLimit": 2},
+                TagSpecifications=[
+                    {
+                        "ResourceType": "instance",
+                        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+                    }
+                ],
+                **({"InstanceMarketOptions": SPOT} if spot else {}),
+            )["Instances"][0]["InstanceId"]
+        )
+        seconds.value += 300.0
+        self.volume_id = self.ec2.create_volume(
+            AvailabilityZone="us-east-1b", Size=10, VolumeType="gp3"
+        )["VolumeId"]
+        self.ec2.attach_volume(
+            VolumeId=self.volume_id, InstanceId=self.instance_id, Device="/dev/sdf"
+        )
+        self.allocation_id = self.ec2.allocate_address(Domain="vpc")["AllocationId"]
+        self.ec2.associate_address(AllocationId=self.allocation_id, InstanceId=self.instance_id)
+        self.group = self.elb.create_target_group(
+            Name=name, Protocol="HTTP", Port=80, VpcId=subnet["VpcId"], TargetType="instance"
+        )["TargetGroups"][0]["TargetGroupArn"]
+        self.elb.modify_target_group_attributes(
+            TargetGroupArn=self.group,
+            Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "20"}],
+        )
+        self.elb.register_targets(
+            TargetGroupArn=self.group, Targets=[{"Id": self.instance_id, "Port": 8080}]
+        )
+        seconds.value += 300.0
+
+    def problems(self, switch: Switch) -> list[str]:
+        """What does not hold after a switch; empty: nothing is lost or left behind."""
+        self._seconds.value += 900.0
+        done = switch.state is SwitchState.DONE
+        if not done and switch.state is not SwitchState.ROLLED_BACK:
+            return [f"{switch.state}: {switch.situation}"]
+        holder = switch.got.instance_id if done and switch.got else self.instance_id
+        found = []
+        state = self._state(holder)
+        if state != "running":
+            found.append(f"{holder} is {state}")
+        if holder != self.instance_id and self._state(self.instance_id) != "terminated":
+            found.append(f"{self.instance_id} is {self._state(self.instance_id)}")
+        address = self.ec2.describe_addresses(AllocationIds=[self.allocation_id])["Addresses"][0]
+        if address.get("InstanceId") != holder:
+            found.append(f"the address is with {address.get('InstanceId')}")
+        volume = self.ec2.describe_volumes(VolumeIds=[self.volume_id])["Volumes"][0]
+        if [each["InstanceId"] for each in volume["Attachments"]] != [holder]:
+            found.append(f"the volume is {volume['State']} with {volume['Attachments']}")
+        health = self.elb.describe_target_health(TargetGroupArn=self.group)
+        targets = [each["Target"]["Id"] for each in health["TargetHealthDescriptions"]]
+        if targets != [holder]:
+            found.append(f"targets: {targets}")
+        tag = [{"Name": "tag-key", "Values": ["spotlab:switch"]}]
+        live = {"Name": "instance-state-name", "Values": ["pending", "running", "stopped"]}
+        left = [
+            *self.ec2.describe_instances(Filters=[*tag, live])["Reservations"],
+            *self.ec2.describe_images(Owners=["self"], Filters=tag)["Images"],
+            *self.ec2.describe_snapshots(OwnerIds=["self"], Filters=tag)["Snapshots"],
+            *self.ec2.describe_volumes(Filters=tag)["Volumes"],
+        ]
+        if left:
+            found.append(f"left behind: {left!r:.300}")
+        return found
+
+    def _state(self, instance_id: str) -> str:
+        (reservation,) = self.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
+        return str(reservation["Instances"][0]["State"]["Name"])

@@ -27,6 +27,8 @@ from tests.support.switch_facts import (
 
 DENIED = Unknown("Reading its volumes was refused by AWS.", "ec2:DescribeVolumes")
 
+ENCRYPTED: dict[str, Any] = {"encrypted": True, "kms_key": KEY, "kms_key_aws_managed": False}
+
 
 def planned(facts: Any = None, target: Pool = SAME_ZONE, **changes: Any) -> Preflight:
     """The preflight of a switch to spot of a stateless workload, with some inputs changed."""
@@ -104,16 +106,16 @@ REFUSALS: dict[str, dict[str, Any]] = {
     },
     "instance-store-root": {"facts": some.facts(root_device_type="instance-store", volumes=())},
     "kms-key-without-grant": {
-        "facts": some.facts(
-            volumes=(some.volume(encrypted=True, kms_key=KEY, kms_key_aws_managed=False),)
-        ),
+        "facts": some.facts(volumes=(some.volume(**ENCRYPTED),)),
         "region": some.region(key_grants={KEY: False}),
     },
     "kms-key-of-moved-volume": {
-        "region": some.region(key_grants={KEY: True}, attach_grants={KEY: False})
+        "facts": some.facts(volumes=(some.volume(), some.data_volume(**ENCRYPTED))),
+        "region": some.region(key_grants={KEY: True}, attach_grants={KEY: False}),
     },
     "unknown-kms-grant": {
-        "region": some.region(key_grants={KEY: Unknown("Denied.", "kms:ListGrants")})
+        "facts": some.facts(volumes=(some.volume(**ENCRYPTED),)),
+        "region": some.region(key_grants={KEY: Unknown("Denied.", "kms:ListGrants")}),
     },
     "architecture": {"target_type": some.type_facts("m7g.large", architectures=("arm64",))},
     "boot-mode": {
@@ -309,6 +311,19 @@ def test_a_secondary_address_that_something_depends_on_cannot_be_confirmed() -> 
     found = finding(plan, "secondary-addresses")
     assert found.blocks
     assert "203.0.113.7 maps to 10.0.0.50" in found.text
+
+
+def test_only_what_a_launch_makes_needs_a_grant_to_the_spot_role() -> None:
+    facts = some.facts(volumes=(some.volume(), some.data_volume(**ENCRYPTED)))
+    region = some.region(key_grants={KEY: False}, attach_grants={KEY: True})
+    assert not planned(facts, region=region).refused, "in its zone, the volume moves"
+    plan = planned(facts, OTHER_ZONE, region=region)
+    assert codes(plan) == {"kms-key-without-grant"}, "in another, the image copies it"
+
+
+def test_a_key_of_aws_needs_no_grant() -> None:
+    managed = some.volume(**(ENCRYPTED | {"kms_key_aws_managed": True}))
+    assert not planned(some.facts(volumes=(managed,))).refused
 
 
 def test_a_grant_is_ready_to_copy() -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
-from spotlab.api.operation import NOT_FOUND, Operation, cacheable
+from spotlab.api.operation import AWS_REFUSED, NOT_FOUND, Operation, cacheable
 from spotlab.api.paging import Page, PageDep
 from spotlab.api.request_state import ServicesDep
 from spotlab.api.routes.accounts import Name
@@ -18,6 +18,8 @@ from spotlab.api.views.switch_guards import (
     AutonomyView,
     InstallationGuardsRequest,
     InstallationGuardsView,
+    OrphanReportView,
+    OrphanView,
     StartView,
     StopsView,
     StopView,
@@ -34,7 +36,18 @@ from spotlab.domain.switch_guards import (
     TimeWindow,
     names_of,
 )
+from spotlab.services.switch_orphans import OrphanReport
+from spotlab.telemetry.invisible_characters import LABEL
 
+OfAccount = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$",
+        description="Only this account; omit it for all that you may see.",
+    ),
+]
 router = APIRouter(route_class=Operation, tags=["switches"])
 
 
@@ -138,6 +151,54 @@ def list_autonomy(services: ServicesDep, page: PageDep) -> Page[AutonomyView]:
         autonomy_view,
         Page[AutonomyView],
     )
+
+
+def orphan_report_view(report: OrphanReport) -> OrphanReportView:
+    """The response for a report of orphans."""
+    return OrphanReportView(
+        found=[
+            OrphanView(
+                kind=each.resource.kind,
+                resource_id=each.resource.resource_id,
+                account=each.account,
+                region=each.region,
+                switch_id=each.resource.switch_id,
+                state=each.state,
+                why=each.why,
+                deletable=each.deletable,
+                keep=each.keep,
+            )
+            for each in report.found
+        ],
+        deleted=list(report.deleted),
+        errors=list(report.errors),
+    )
+
+
+@router.get(
+    "/switching/orphans",
+    summary="Report what switches have left behind",
+    responses=NOT_FOUND | AWS_REFUSED,
+)
+def get_orphans(services: ServicesDep, account: OfAccount = None) -> OrphanReportView:
+    """Resources with SpotLab's tag that no open switch needs; nothing is changed."""
+    return orphan_report_view(services.switch_orphans.report(account))
+
+
+@router.delete(
+    "/switching/orphans",
+    summary="Delete what switches have left behind",
+    responses=NOT_FOUND | AWS_REFUSED,
+)
+def delete_orphans(
+    services: ServicesDep,
+    account: OfAccount = None,
+    reason: Annotated[
+        str, Query(max_length=500, pattern=LABEL, description="Reason for the change.")
+    ] = "",
+) -> OrphanReportView:
+    """By SpotLab's tags only, and never what a finished switch has handed over."""
+    return orphan_report_view(services.switch_orphans.delete(account, reason))
 
 
 @router.get(

@@ -239,3 +239,25 @@ class AutonomyView(View):
     )
     earned: bool = field("Whether the policy may act alone.", False)
     sentence: str = field("The same for a person.", "default@1 does not act alone.")
+
+
+class OrphanView(View):
+    """A resource with SpotLab's tag that no open switch needs."""
+
+    kind: str = field("instance, image, snapshot, volume or spot-instances-request.", "image")
+    resource_id: str = field("Its id.", "ami-0a1b2c3d4e5f60718")
+    account: str = field("Its account.", "acme")
+    region: str = field("Its region.", "us-east-1")
+    switch_id: str = field("Its switch, by the tag.", "sw-5b0c2f8e4a91")
+    state: str = field("State of the switch; unknown: it is not in this database.", "done")
+    why: str = field("Why it is left over.", "Its switch sw-5b0c2f8e4a91 is finished (done).")
+    deletable: bool = field("Whether it may be deleted.", True)
+    keep: bool = field("Whether only its tags are removed.", False)
+
+
+class OrphanReportView(View):
+    """What switches have left behind."""
+
+    found: list[OrphanView] = Field(description="Resources, in the order of deletion.")
+    deleted: list[str] = field("Ids that were deleted, or whose tags were removed.", [])
+    errors: list[str] = field("What could not be read or deleted.", [])
