@@ -129,7 +129,7 @@ def test_a_paused_switch_is_rolled_back_and_the_instance_still_runs(
     _approve(page, switching)
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_text("▲ paused").last).to_be_visible(timeout=SWITCHED_MS)
-    page.get_by_label("Reason").last.fill("wrong day")
+    page.get_by_placeholder("for the journal").fill("wrong day")
     page.get_by_role("button", name="Roll back").click()
     expect(page.get_by_text("○ rolled back").last).to_be_visible(timeout=SWITCHED_MS)
     facts = switching.services.instances.discover(instance_id)
