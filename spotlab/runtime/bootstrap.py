@@ -264,7 +264,8 @@ def _cloud(
 def open_drill_world(seed: int, starts_at: datetime) -> Iterator[DrillWorld]:
     """An emulated AWS of its own in this process, with realistic delays on a drill's clock.
 
-    Only one at a time.
+    Only one at a time. It has one account in one region, where an instance has each of what a
+    switch must keep.
 
     Args:
         seed: of the fleet and the market.
@@ -294,16 +295,21 @@ def open_drill_world(seed: int, starts_at: datetime) -> Iterator[DrillWorld]:
             access_key_id=BASE_KEY,
             secret_access_key=BASE_SECRET,
         )
-        accounts = tuple(
-            Account(each.name, each.account_id, each.role_arn, each.external_id, each.regions, True)
-            for each in served.world.accounts
+        first = served.world.accounts[0]
+        account = Account(
+            first.name,
+            first.account_id,
+            first.role_arn,
+            first.external_id,
+            first.regions[:1],
+            emulated=True,
         )
         feeds = FeedAddresses(
             f"{address}/feeds/advisor.json",
             f"{address}/feeds/spot.json",
             f"{address}/feeds/on-demand/{{location}}/Linux/index.json",
         )
-        cloud = Cloud(True, sessions, accounts, feeds)
+        cloud = Cloud(True, sessions, (account,), feeds)
         yield DrillWorld(cloud, clock, asdict(REALISTIC), send)
 
 

