@@ -16,13 +16,8 @@ from spotlab.aws.reading import Reading
 from spotlab.domain.decision import Lifecycle
 from spotlab.domain.instance_facts import InstanceFacts
 from spotlab.domain.market import Pool
-from spotlab.domain.target_facts import (
-    IMAGE_RIGHT,
-    ROLE_RIGHT,
-    RUN_RIGHT,
-    SWITCH_TAG,
-    TAG_RIGHT,
-)
+from spotlab.domain.switch_tags import SWITCH_TAG
+from spotlab.domain.target_facts import IMAGE_RIGHT, ROLE_RIGHT, RUN_RIGHT, TAG_RIGHT
 from spotlab.domain.unknown import Unknown, known
 from spotlab.errors import AccessDenied, AwsError, RegionNotEnabled
 

@@ -17,12 +17,13 @@ from typing import Any, Final
 from spotlab.aws.failures import translated
 from spotlab.aws.permission_samples import Samples, Unavailable, find_samples, parameters
 from spotlab.aws.permissions import Access, Permission, permissions_of
-from spotlab.aws.policy_statements import ALLOW_TAG, ALLOWED_INSTANCES, EVENT_QUEUE
+from spotlab.aws.policy_statements import ALLOWED_INSTANCES, EVENT_QUEUE
 from spotlab.aws.region_access import UNCLEAR, explained
 from spotlab.aws.region_calls import in_each_region
 from spotlab.aws.regions import price_list_region, sts_region
 from spotlab.aws.session import Sessions
 from spotlab.domain.ports import Account
+from spotlab.domain.switch_tags import ALLOW_TAG
 from spotlab.errors import AccessDenied, AwsError, NoSuchThing, RegionNotEnabled
 
 ALL_REGIONS: Final = "all regions"

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from spotlab.aws.failures import translated
-from spotlab.aws.policy_statements import ALLOW_TAG, EVENT_QUEUE, SWITCH_TAG
+from spotlab.aws.policy_statements import EVENT_QUEUE
 from spotlab.aws.session import Sessions
 from spotlab.domain.ports import Account
+from spotlab.domain.switch_tags import ALLOW_TAG, SWITCH_TAG
 from spotlab.errors import AwsError
 
 if TYPE_CHECKING:

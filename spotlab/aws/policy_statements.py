@@ -16,11 +16,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from spotlab.aws.regions import Partition
+from spotlab.domain.switch_tags import ALLOW_TAG, SWITCH_TAG
 
-SWITCH_TAG: Final = "spotlab:switch"
-"""Tag of everything that SpotLab creates; its value is the id of the switch."""
-ALLOW_TAG: Final = "spotlab:allow-switching"
-"""Tag with which the owner of an account allows SpotLab to switch a resource; its value is true."""
 EVENT_QUEUE: Final = "spotlab-events"
 """Name of the queue of an account's events; that of its dead-letter queue has -dlq added."""
 

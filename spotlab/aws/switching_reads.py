@@ -20,7 +20,7 @@ from spotlab.domain.ports.switching import (
     OwnResource,
     VolumeView,
 )
-from spotlab.domain.switches import SWITCH_TAG
+from spotlab.domain.switch_tags import SWITCH_TAG
 from spotlab.errors import NoSuchThing
 
 _LIVE: Final = ("pending", "running", "stopping", "stopped")

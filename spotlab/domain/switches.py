@@ -15,14 +15,6 @@ from spotlab.domain.switch_moves import HealthCheck, LaunchRequest, MovePlan
 from spotlab.domain.switch_plan import Strategy
 from spotlab.domain.switch_steps import Step
 
-SWITCH_TAG: Final = "spotlab:switch"
-"""Tag of everything that a switch creates; its value is the switch's id."""
-STEP_TAG: Final = "spotlab:step"
-"""Tag with the step that created a resource."""
-ATTEMPT_TAG: Final = "spotlab:attempt"
-"""Tag of an instance with the number of the attempt that launched it."""
-OWN_TAGS: Final = (SWITCH_TAG, STEP_TAG, ATTEMPT_TAG)
-
 
 class SwitchState(StrEnum):
     """Where a switch stands."""

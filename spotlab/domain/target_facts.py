@@ -13,11 +13,6 @@ from spotlab.domain.instance_facts import InstanceFacts, LaunchTemplate
 from spotlab.domain.market import Pool
 from spotlab.domain.unknown import Unknown
 
-SWITCH_TAG: Final = "spotlab:switch"
-"""Tag of everything that a switch makes; its value is the switch's id."""
-ALLOW_TAG: Final = "spotlab:allow-switching"
-"""Tag with which the owner of an account allows SpotLab to switch a resource; its value is true.
-The IAM policy that SpotLab prints requires it."""
 RUN_RIGHT: Final = "ec2:RunInstances"
 TAG_RIGHT: Final = "ec2:CreateTags"
 IMAGE_RIGHT: Final = "ec2:CreateImage"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from spotlab.domain.ports.switching import ImageView
 from spotlab.domain.switch_plan import Strategy
 from spotlab.domain.switch_steps import Step
-from spotlab.domain.switches import STEP_TAG, SWITCH_TAG, Phase
+from spotlab.domain.switch_tags import STEP_TAG, SWITCH_TAG
+from spotlab.domain.switches import Phase
 from spotlab.errors import AwsError
 from spotlab.switching.actions import ensure, failed, may_have_happened
 from spotlab.switching.signals import Impossible, Wait

@@ -12,18 +12,8 @@ from spotlab.domain.ports.switching import InstanceView
 from spotlab.domain.switch_moves import LaunchRequest
 from spotlab.domain.switch_plan import Strategy
 from spotlab.domain.switch_steps import Step
-from spotlab.domain.switches import (
-    ATTEMPT_TAG,
-    STEP_TAG,
-    SWITCH_TAG,
-    Attempt,
-    AttemptState,
-    Got,
-    Phase,
-    Switch,
-    Target,
-    client_token,
-)
+from spotlab.domain.switch_tags import ATTEMPT_TAG, STEP_TAG, SWITCH_TAG
+from spotlab.domain.switches import Attempt, AttemptState, Got, Phase, Switch, Target, client_token
 from spotlab.errors import AwsError, CapacityRefused, QuotaRefused
 from spotlab.switching.actions import failed, may_have_happened
 from spotlab.switching.moves import move_back, protect_volumes

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from spotlab.domain.ports.switching import OwnResource
-from spotlab.domain.switches import OWN_TAGS, Phase
+from spotlab.domain.switch_tags import OWN_TAGS
+from spotlab.domain.switches import Phase
 from spotlab.switching.actions import ensure
 from spotlab.switching.images import delete_image
 from spotlab.switching.launches import retire

@@ -18,7 +18,8 @@ from spotlab.domain.switch_moves import (
     VolumeMove,
 )
 from spotlab.domain.switch_plan import Method, Preflight, Strategy
-from spotlab.domain.switches import OWN_TAGS, Refusal, Switch, Target
+from spotlab.domain.switch_tags import OWN_TAGS
+from spotlab.domain.switches import Refusal, Switch, Target
 from spotlab.domain.unknown import known
 from spotlab.domain.workload import AppliedWorkload
 from spotlab.errors import AwsError

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from spotlab.domain.ports.switching import OwnResource, SwitchingPort
-from spotlab.domain.switches import OWN_TAGS, Switch
+from spotlab.domain.switch_tags import OWN_TAGS
+from spotlab.domain.switches import Switch
 from spotlab.errors import AwsError
 
 log = logging.getLogger("spotlab.switching.orphans")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from spotlab.domain.instance_facts import InstanceFacts
-from spotlab.domain.target_facts import ALLOW_TAG
+from spotlab.domain.switch_tags import ALLOW_TAG
 
 OF_THE_INSTANCE: Final = frozenset(
     {

@@ -16,27 +16,20 @@ from spotlab.aws.permissions import (
     PERMISSIONS,
     WITHOUT_PERMISSION,
     Access,
-    Feature,
     compact,
     explanation,
     permissions_of,
     policy,
 )
-from spotlab.aws.policy_statements import ALLOW_TAG, STATEMENTS, SWITCH_TAG
+from spotlab.aws.policy_statements import STATEMENTS
 from spotlab.aws.regions import AWS, AWS_CHINA, AWS_GOVCLOUD, PARTITIONS, Partition
+from spotlab.domain.switch_tags import ALLOW_TAG, SWITCH_TAG
 from spotlab.errors import InvalidInput
 from tests.support.aws_calls import calls_in, operations
 
 AWS_MODULES: Final = Path(onboarding.__file__).parent
 TRY_THE_TABLE: Final = ("permission_checks.py", "permission_samples.py")
 """They make the calls of the table, without effect, and are no reason for a permission."""
-PLANNED: Final[dict[str, Feature]] = {
-    "interruption_history.py": Feature.HISTORY,
-    "event_queue.py": Feature.EVENTS,
-    "discovery.py": Feature.DISCOVERY,
-    "switching.py": Feature.SWITCHING,
-}
-"""Modules that are not there yet, and the feature whose permissions wait for them."""
 ACCOUNT_ID: Final = "123456789012"
 IAM_PREFIXES: Final = {"elbv2": "elasticloadbalancing"}
 
@@ -59,12 +52,7 @@ def test_every_call_has_its_permission() -> None:
 
 def test_every_permission_has_its_call() -> None:
     made = calls_of_the_code()
-    waiting = {feature for name, feature in PLANNED.items() if not (AWS_MODULES / name).exists()}
-    unused = [
-        each.action
-        for each in PERMISSIONS
-        if each.feature not in waiting and not any(call in made for call in each.calls)
-    ]
+    unused = [each.action for each in PERMISSIONS if not any(call in made for call in each.calls)]
     assert not unused, "no code needs these permissions: remove them"
 
 

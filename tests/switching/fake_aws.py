@@ -20,7 +20,7 @@ from spotlab.domain.ports.switching import (
     VolumeView,
 )
 from spotlab.domain.switch_moves import LaunchRequest
-from spotlab.domain.switches import SWITCH_TAG
+from spotlab.domain.switch_tags import SWITCH_TAG
 from spotlab.errors import (
     AccessDenied,
     AwsError,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from spotlab.domain.switches import SWITCH_TAG, Switch, SwitchState
+from spotlab.domain.switch_tags import SWITCH_TAG
+from spotlab.domain.switches import Switch, SwitchState
 from spotlab.switching.orphans import delete, find
 from tests.switching.fake_aws import START, FakeAws, FakeImage
 from tests.switching.world import OLD, World

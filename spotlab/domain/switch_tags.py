@@ -1,0 +1,15 @@
+"""Tags in AWS: of what switches create, and of what their owner lets switches change."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SWITCH_TAG: Final = "spotlab:switch"
+"""Of everything that a switch creates; its value is the switch's id."""
+STEP_TAG: Final = "spotlab:step"
+"""The step that created a resource."""
+ATTEMPT_TAG: Final = "spotlab:attempt"
+"""The number of the attempt that launched an instance."""
+OWN_TAGS: Final = (SWITCH_TAG, STEP_TAG, ATTEMPT_TAG)
+ALLOW_TAG: Final = "spotlab:allow-switching"
+"""With the value "true": the account's owner lets switches change this resource."""
