@@ -97,7 +97,7 @@ class DropReason(StrEnum):
     STALE_PRICE = "spot price too old"
     NO_RISK = "risk unknown: the model refused the pool's features"
     RISK_CEILING = "risk over the ceiling"
-    SIGNALLED = "signalled an interruption a short time ago"
+    SIGNALLED = "signalled an interruption or a lack of capacity a short time ago"
     SPREAD = "left to other instances, to spread the fleet"
     ABOVE_ON_DEMAND = "costs no less than on-demand"
 

@@ -27,19 +27,21 @@ class InterruptionKind(StrEnum):
     NOTICE = "interruption_notice"
     REBALANCE = "rebalance"
     RECLAIMED = "reclaimed_observed"
+    CAPACITY = "capacity_refused"
+    """EC2 refused to launch a spot instance there."""
 
 
 INTERRUPTS: Final = frozenset({InterruptionKind.NOTICE, InterruptionKind.RECLAIMED})
-"""Without rebalance recommendations, which only warn of an elevated risk."""
+"""Without rebalance recommendations and refused launches, which only indicate a higher risk."""
 
 
 @dataclass(frozen=True, slots=True)
 class InterruptionEvent:
-    """An interruption of an own instance, or a rebalance recommendation.
+    """An interruption of an own instance, a rebalance recommendation, or a refused launch.
 
     Args:
-        instance_id: the instance.
-        pool: where it ran.
+        instance_id: the instance; of a refused launch: the one that was to be replaced.
+        pool: where it ran, or was to be launched.
         at: aware UTC.
         kind: how it was observed.
         source: name of the source, for a person.
@@ -96,7 +98,7 @@ class PoolSignals:
     """When own instances on a pool last signalled.
 
     Args:
-        last_at: newest interruption, notice or recommendation, aware UTC.
+        last_at: newest interruption, notice, recommendation or refused launch, aware UTC.
         rebalance_at: newest rebalance recommendation, aware UTC; None: none.
     """
 

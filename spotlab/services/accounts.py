@@ -18,6 +18,7 @@ from spotlab.access.secret_key import secret_key
 from spotlab.aws.checks import Check, check_account
 from spotlab.aws.permission_checks import PermissionCheck, State, check_permissions
 from spotlab.aws.permissions import Access
+from spotlab.aws.policy_statements import EVENT_QUEUE
 from spotlab.aws.regions import is_region, partition_of
 from spotlab.domain.access import Right
 from spotlab.domain.ports import Account, Listing, Topic
@@ -230,7 +231,8 @@ class AccountService(Service):
         checks = check_account(sessions, account)
         permissions: Sequence[PermissionCheck] = ()
         if access is not None and checks[0].ok:
-            permissions = check_permissions(sessions, account, access)
+            queue = self.lab.settings.event_queue
+            permissions = check_permissions(sessions, account, access, queue or EVENT_QUEUE)
         return Validation(name, checks, self.lab.clock.now(), permissions)
 
     def stored(self, name: str) -> Account:

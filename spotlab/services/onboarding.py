@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from spotlab.aws.onboarding import RoleTemplate, new_external_id, principal_of, role_arn
 from spotlab.aws.permissions import Access
+from spotlab.aws.policy_statements import EVENT_QUEUE
 from spotlab.aws.regions import partition_of, sts_region
 from spotlab.domain.access import Right
 from spotlab.domain.ports import Account, Topic
@@ -99,7 +100,11 @@ class OnboardingService(Service):
         account = self._accounts.get(name)
         partition = partition_of(account.regions[0] if account.regions else "")
         return RoleTemplate(
-            access, partition, account.aws_account_id, principal or self._own_principal(account)
+            access,
+            partition,
+            account.aws_account_id,
+            principal or self._own_principal(account),
+            self.lab.settings.event_queue or EVENT_QUEUE,
         )
 
     def rotate(self, name: str, reason: str = "") -> NewExternalId:

@@ -28,6 +28,7 @@ KINDS: Final = {
     InterruptionKind.NOTICE: "interruption notice",
     InterruptionKind.REBALANCE: "rebalance recommendation",
     InterruptionKind.RECLAIMED: "reclaimed by AWS",
+    InterruptionKind.CAPACITY: "launch refused for lack of capacity",
 }
 _DECISION_COLUMNS: Final = ("when", "decision", "saving", "to", "risk", "after", "id")
 
