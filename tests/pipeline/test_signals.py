@@ -95,8 +95,8 @@ def test_the_reasons_of_a_pool_name_the_signal_and_the_factor() -> None:
     ranking = rank(scored({THERE: ago(30)}), Requirements(), PolicyParams())
     reasons = " ".join(ranking.candidate(len(ranking.table) - 1).reasons)
     assert (
-        "Filtered out: signalled an interruption or a lack of capacity a short time ago: the last signal there is 30 "
-        "min old." in reasons
+        "Filtered out: signalled an interruption or a lack of capacity a short time ago: the last "
+        "signal there is 30 min old." in reasons
     )
     assert "A rebalance recommendation 30 min ago raises the risk from" in reasons
     assert "its hazard counts 3.8 times, which falls to 1 within 6 h." in reasons
