@@ -115,15 +115,7 @@ class Settings(BaseSettings):
     event_queue: str = Field(
         default="spotlab-events",
         pattern=r"^([A-Za-z0-9_-]{1,75})?$",
-        description="Name of the SQS queue of events in each region of each account "
-        "(`spotlab events setup`); empty: no events are read.",
-    )
-    event_listen_s: float = Field(
-        default=50.0,
-        ge=0,
-        le=300,
-        description="How long a run of the job `read-events` waits for further events.",
-        json_schema_extra={"unit": "s"},
+        description="Name of the SQS queue of events in each region; empty: none is read.",
     )
     loss_same_pool: float = Field(
         default=0.92,

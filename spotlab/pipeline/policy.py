@@ -69,7 +69,7 @@ def limits(cost: float, situation: Situation, params: PolicyParams) -> Limits:
     return Limits(
         max(params.min_saving_usd_per_hour, fraction * cost),
         cooldown_left_h,
-        params.switch_downtime_h * _hour_usd(situation) / params.expected_stay_h,
+        params.switch_downtime_h * situation.hour_usd / params.expected_stay_h,
     )
 
 
@@ -84,14 +84,6 @@ def preferred(
         return best
     least = max(params.min_saving_usd_per_hour, params.min_saving_fraction * on_demand)
     return best if on_demand - best.expected_cost_usd_per_hour >= least else None
-
-
-def _hour_usd(situation: Situation) -> float:
-    """Cost of an hour without the instance."""
-    on_demand, best = situation.on_demand_usd_per_hour, situation.best
-    if on_demand is None:
-        on_demand = best.spot_price_usd_per_hour if best is not None else 0.0
-    return situation.workload.downtime_usd_per_hour(on_demand)
 
 
 def _move(
@@ -359,7 +351,7 @@ def _stay(
         move.candidate.pool if move.candidate else situation.instance.pool,
         move.expected_cost_usd_per_hour,
         margin,
-        f"{_where(move)}: {lost}.",
+        f"{move.where}: {lost}.",
     )
     return Verdict(Decision.STAY, reason, situation.current, None, margin.saving, margin, runner_up)
 
@@ -388,7 +380,7 @@ def _go(situation: Situation, move: Move, reason: str, demanded: Limits) -> Verd
             best.candidate.pool if best.candidate else situation.instance.pool,
             best.expected_cost_usd_per_hour,
             best.margin,
-            f"{_where(best)}: {why}.",
+            f"{best.where}: {why}.",
         )
     elif margin.rule not in FORCED:
         pool = situation.instance.pool
@@ -405,7 +397,3 @@ def _go(situation: Situation, move: Move, reason: str, demanded: Limits) -> Verd
         )
     chosen = move.candidate
     return Verdict(move.decision, reason, current, chosen, margin.saving, margin, runner_up)
-
-
-def _where(move: Move) -> str:
-    return move.candidate.pool.label if move.candidate is not None else "On-demand"

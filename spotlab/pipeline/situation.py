@@ -49,6 +49,14 @@ class Situation:
         return signal.interrupts_at(self.now) if signal is not None else None
 
     @property
+    def hour_usd(self) -> float:
+        """Cost of an hour without the instance, USD."""
+        on_demand, best = self.on_demand_usd_per_hour, self.best
+        if on_demand is None:
+            on_demand = best.spot_price_usd_per_hour if best is not None else 0.0
+        return self.workload.downtime_usd_per_hour(on_demand)
+
+    @property
     def pays_on_demand(self) -> bool:
         """Whether the instance runs on demand."""
         return self.instance.lifecycle is Lifecycle.ON_DEMAND
@@ -69,6 +77,11 @@ class Move:
     candidate: Candidate | None
     expected_cost_usd_per_hour: float
     margin: Margin
+
+    @property
+    def where(self) -> str:
+        """Where to, as the start of a sentence."""
+        return self.candidate.pool.label if self.candidate is not None else "On-demand"
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,10 @@ from spotlab.telemetry.logs import log_context
 
 log = logging.getLogger("spotlab.runtime.spot_events")
 
-WAIT_S: Final = 3
+WAIT_S: Final = 2
 """How long one ReceiveMessage waits, seconds: a run notices within this time that it must stop."""
+LISTEN_S = 50.0
+"""How long a run waits for further events, seconds; the job starts every minute."""
 DEBOUNCE: Final = timedelta(seconds=30)
 """An instance is evaluated again because of events at most this often, notices excepted."""
 CLOCK_SLACK: Final = timedelta(minutes=5)
@@ -152,11 +154,14 @@ def _count(account: Account, new: Sequence[RecordedEvent]) -> int:
     return unknown
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _OpenQueue:
+    """A queue that is read; `noted`: its reading is recorded in this run."""
+
     account: Account
     region: str
     queue: EventQueue
+    noted: bool = False
 
 
 def read_events(
@@ -171,14 +176,14 @@ def read_events(
         lab: its accounts, store and models.
         tell: called with the current step and the share done.
         cancelled: checked between batches.
-        listen_s: how long to wait for further events; None: as in the settings.
+        listen_s: how long to wait for further events; None: LISTEN_S.
     Raises:
         DatabaseDown: events cannot be recorded; they stay in their queues.
         Cancelled: events read before stay recorded.
     """
     total = EventCounts()
     name = lab.settings.event_queue
-    seconds = lab.settings.event_listen_s if listen_s is None else listen_s
+    seconds = LISTEN_S if listen_s is None else listen_s
     tell("reading events", 0.0)
     opened = _open_queues(lab, name, total) if name else []
     _evaluate_due(lab, total, cancelled)
@@ -250,7 +255,9 @@ def _handle(
         setattr(total, name, getattr(total, name) + getattr(counts, name))
     if counts.events:
         lab.bus.publish(Topic.FLEET)
-    _note(lab, account, region)
+    if counts.messages or not each.noted:
+        _note(lab, account, region)
+        each.noted = True
     return counts.messages
 
 

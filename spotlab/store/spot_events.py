@@ -4,41 +4,31 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Table, bindparam, case, func, inspect, update
-from sqlalchemy import select as select_columns
-from sqlmodel import Session, col, select
+from sqlalchemy import case, func, update
+from sqlmodel import col, select
 
-from spotlab.domain.decision import Lifecycle
-from spotlab.domain.interruptions import MAX_GAP
 from spotlab.domain.market import Pool
 from spotlab.domain.ports import Account
 from spotlab.domain.spot_events import (
-    ENDED_STATES,
     Effect,
     Evaluation,
     QueueState,
     RecordedEvent,
     RefusedMessage,
-    Signal,
     SpotEvent,
     SpotEventKind,
-    signal_of,
 )
 from spotlab.store.engine import insert_new_rows, lock_until_commit, reading, upsert, writing
-from spotlab.store.fleet import signal_of_columns
 from spotlab.store.interruptions import EVIDENCE_LOCK
 from spotlab.store.repository import Repository, field_values
-from spotlab.store.tables.core import AccountRow, InstanceRow
-from spotlab.store.tables.outcomes import ExposureRow, InterruptionEventRow
+from spotlab.store.spot_event_effects import KnownInstance, apply_effects, instances_of
 from spotlab.store.tables.spot_events import EventQueueRow, RefusedMessageRow, SpotEventRow
 
 EVALUATED_WITHIN: Final = timedelta(hours=1)
 """An event that is older when it arrives starts no evaluation: the scheduled ones include it."""
-SOURCE: Final = "EventBridge"
 
 
 class SqlSpotEvents(Repository):
@@ -66,14 +56,14 @@ class SqlSpotEvents(Repository):
             return []
         with writing(self._engine) as session:
             lock_until_commit(session, EVIDENCE_LOCK)
-            known = _instances(session, account, {each.instance_id for each in events})
+            known = instances_of(session, account, {each.instance_id for each in events})
             received = [
                 _received(account, by_id[key], known.get(by_id[key].instance_id), now)
                 for key in sorted(by_id)
             ]
             new = insert_new_rows(session, SpotEventRow, [_values(each) for each in received])
             recorded = [each for each in received if each.event.event_id in new]
-            _apply(session, account, recorded, known)
+            apply_effects(session, account, recorded, known)
             return recorded
 
     def refuse(self, messages: Sequence[RefusedMessage]) -> int:
@@ -199,57 +189,8 @@ class SqlSpotEvents(Repository):
         return counts
 
 
-@dataclass(slots=True)
-class _Known:
-    """What an event may change of an instance.
-
-    Args:
-        pool: where it runs.
-        on_spot: whether it is a spot instance.
-        state: its state.
-        state_at: of the newest event or listing that says so; None: unknown.
-        signal: its last one.
-        active: whether it is in the fleet.
-    """
-
-    pool: Pool
-    on_spot: bool
-    state: str
-    state_at: datetime | None
-    signal: Signal | None
-    active: bool
-
-
-def _instances(
-    session: Session, account: Account, instance_ids: Collection[str]
-) -> dict[str, _Known]:
-    """The account's instances by id; those of other accounts are unknown to it."""
-    row: Any = InstanceRow
-    pool = (row.region, row.availability_zone, row.instance_type, row.operating_system)
-    rest = (row.lifecycle, row.state, row.state_at, row.active)
-    signal = (row.signal_kind, row.signal_at, row.notice_ends_at)
-    query = select_columns(row.instance_id, *pool, *rest, *signal).where(
-        col(row.instance_id).in_(instance_ids), col(row.account) == account.name
-    )
-    listing = select_columns(col(AccountRow.listed_at)).where(col(AccountRow.name) == account.name)
-    connection = session.connection()
-    listed_at = connection.execute(listing).scalar()
-    known = {}
-    for each in connection.execute(query):
-        times = [at for at in (each.state_at, listed_at) if at is not None]
-        known[each.instance_id] = _Known(
-            Pool(each.region, each.availability_zone, each.instance_type, each.operating_system),
-            each.lifecycle == Lifecycle.SPOT.value,
-            each.state,
-            max(times, default=None),
-            signal_of_columns(each.signal_kind, each.signal_at, each.notice_ends_at),
-            each.active,
-        )
-    return known
-
-
 def _received(
-    account: Account, event: SpotEvent, instance: _Known | None, now: datetime
+    account: Account, event: SpotEvent, instance: KnownInstance | None, now: datetime
 ) -> RecordedEvent:
     starts = (
         instance is not None
@@ -277,113 +218,6 @@ def _values(recorded: RecordedEvent) -> dict[str, Any]:
         "evaluated_at": None,
         "experiment_id": None,
     }
-
-
-def _apply(
-    session: Session,
-    account: Account,
-    recorded: Sequence[RecordedEvent],
-    known: Mapping[str, _Known],
-) -> None:
-    """The effects of new events; EVIDENCE_LOCK is held."""
-    evidence: list[dict[str, Any]] = []
-    changed: dict[str, _Known] = {}
-    for each in sorted(recorded, key=lambda one: one.event.at):
-        event, instance = each.event, known.get(each.event.instance_id)
-        if instance is None:
-            continue
-        if event.kind.interruption is not None and instance.on_spot:
-            evidence.append(_evidence(account, each, instance.pool))
-        signal = signal_of(event)
-        if signal is None:
-            if _changes_state(session, account, event, instance):
-                changed[event.instance_id] = instance
-        elif signal.follows(instance.signal):
-            instance.signal = signal
-            changed[event.instance_id] = instance
-    insert_new_rows(session, InterruptionEventRow, evidence)
-    if changed:
-        row = InstanceRow
-        table = inspect(row).local_table
-        assert isinstance(table, Table), "a row's class has a table"
-        statement = update(table).where(table.c.instance_id == bindparam("changed_id"))
-        values = [_marks(instance_id, each) for instance_id, each in sorted(changed.items())]
-        session.connection().execute(statement, values)
-
-
-def _evidence(account: Account, recorded: RecordedEvent, pool: Pool) -> dict[str, Any]:
-    return {
-        "instance_id": recorded.event.instance_id,
-        "pool": pool.key,
-        "at": recorded.event.at,
-        "kind": recorded.event.kind.value,
-        "source": SOURCE,
-        "recorded_at": recorded.received_at,
-        "emulated": account.emulated,
-    }
-
-
-def _marks(instance_id: str, known: _Known) -> dict[str, Any]:
-    signal = known.signal
-    return {
-        "changed_id": instance_id,
-        "state": known.state,
-        "state_at": known.state_at,
-        "active": known.active,
-        "signal_kind": signal.kind.value if signal is not None else None,
-        "signal_at": signal.at if signal is not None else None,
-        "notice_ends_at": signal.notice_ends_at if signal is not None else None,
-    }
-
-
-def _changes_state(session: Session, account: Account, event: SpotEvent, instance: _Known) -> bool:
-    """Set the state of an instance and its exposure, unless something newer is known."""
-    if instance.state_at is not None and event.at < instance.state_at:
-        return False
-    was = instance.state
-    instance.state, instance.state_at = event.state, event.at
-    if event.state in ENDED_STATES:
-        instance.active = False
-    if not instance.on_spot:
-        return True
-    if event.state == "running" and was != "running":
-        _start_exposure(session, account, event, instance.pool)
-    elif was == "running" and event.state != "running":
-        _end_exposure(session, event)
-    return True
-
-
-def _start_exposure(session: Session, account: Account, event: SpotEvent, pool: Pool) -> None:
-    """Start an interval, which the next listing extends."""
-    last = _last_exposure(session, event.instance_id)
-    if last is None or last.ended_at < event.at:
-        session.add(
-            ExposureRow(
-                instance_id=event.instance_id,
-                pool=pool.key,
-                started_at=event.at,
-                ended_at=event.at,
-                emulated=account.emulated,
-            )
-        )
-        session.flush()
-
-
-def _end_exposure(session: Session, event: SpotEvent) -> None:
-    """Extend the last interval of an instance to the time at which it stopped running."""
-    last = _last_exposure(session, event.instance_id)
-    if last is not None and timedelta(0) < event.at - last.ended_at <= MAX_GAP:
-        last.ended_at = event.at
-
-
-def _last_exposure(session: Session, instance_id: str) -> ExposureRow | None:
-    query = (
-        select(ExposureRow)
-        .where(ExposureRow.instance_id == instance_id)
-        .order_by(col(ExposureRow.ended_at).desc())
-        .limit(1)
-    )
-    return session.exec(query).first()
 
 
 def _recorded(row: SpotEventRow) -> RecordedEvent:

@@ -21,8 +21,7 @@ from spotlab.domain.spot_events import (
     SpotEventKind,
 )
 from spotlab.errors import DatabaseDown
-from spotlab.store import Store
-from spotlab.store import spot_events as spot_events_module
+from spotlab.store import Store, spot_event_effects
 from tests.support import builders as make
 
 NOW = make.NOW.replace(microsecond=0)
@@ -155,7 +154,7 @@ def test_a_failure_in_the_middle_records_nothing(
         raise DatabaseDown("lost the connection")
 
     with monkeypatch.context() as patched:
-        patched.setattr(spot_events_module, "_marks", broken)
+        patched.setattr(spot_event_effects, "_marks", broken)
         with pytest.raises(DatabaseDown):
             fleet.spot_events.record(ACCOUNT, [event(STATE, 0), event(NOTICE, 1)], at(1))
     assert fleet.spot_events.list() == []

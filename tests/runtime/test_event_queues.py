@@ -16,6 +16,7 @@ from spotlab.demo.server import RunningServer, serve_in_thread
 from spotlab.demo.world import EVENTS_QUEUE, Clock
 from spotlab.domain.ports import Account
 from spotlab.errors import Cancelled
+from spotlab.runtime import spot_events
 from spotlab.runtime.cloud import Cloud, FeedAddresses
 from spotlab.runtime.lab import Lab
 from spotlab.scheduling.job_catalogue import job
@@ -34,10 +35,10 @@ def served() -> Iterator[RunningServer]:
 
 
 @pytest.fixture
-def lab(served: RunningServer, tmp_path: Path) -> Iterator[Lab]:
+def lab(served: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     save_toy_model(tmp_path / "models")
     with small_lab(tmp_path, tmp_path / "models") as made:
-        made.settings = made.settings.model_copy(update={"event_listen_s": 0.0})
+        monkeypatch.setattr(spot_events, "LISTEN_S", 0.0)
         sessions = Sessions(
             clock=made.clock,
             endpoint_url=served.endpoint_url,
@@ -128,8 +129,8 @@ def test_no_queue_is_read_without_a_name(lab: Lab) -> None:
     assert lab.store.spot_events.queues() == []
 
 
-def test_a_run_that_is_asked_to_stop_stops(lab: Lab) -> None:
-    lab.settings = lab.settings.model_copy(update={"event_listen_s": 300.0})
+def test_a_run_that_is_asked_to_stop_stops(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spot_events, "LISTEN_S", 300.0)
     with pytest.raises(Cancelled):
         run(lab, cancelled=True)
 
