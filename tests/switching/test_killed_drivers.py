@@ -21,7 +21,7 @@ from spotlab.domain.switches import Phase, SwitchState
 from spotlab.store import Store, open_store
 from tests.switching.emulated_switch import EmulatedSwitch, Holdings, Seconds
 
-KILLED_AT = (9, 21, 31)
+KILLED_AT = (9, 24)
 """After how many journal entries each driver is killed; the last one finishes."""
 WAIT_S, LOOK_EVERY_S = 100.0, 0.02
 
