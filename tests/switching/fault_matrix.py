@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from spotlab.domain.switch_plan import Strategy
-from spotlab.domain.switches import SwitchState
+from spotlab.domain.switches import SwitchState, resumed
 from spotlab.switching.orphans import delete, find
 from tests.switching.emulated_matrix import play
 from tests.switching.fake_aws import FAULTS, Crash
@@ -45,6 +45,7 @@ class Cell:
         appears_after_s: delay until a launched instance can be found.
         may_breach: whether no healthy instance may be left for a while, as AWS took it.
         sweep: orphans are swept afterwards.
+        heals: if a person is asked, they remove the cause and resume the switch.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Cell:
     appears_after_s: float = 0.0
     may_breach: bool = False
     sweep: bool = False
+    heals: bool = False
 
 
 def run(cell: Cell) -> list[str]:
@@ -62,6 +64,11 @@ def run(cell: Cell) -> list[str]:
     world.recover()
     if world.switch.state is SwitchState.PAUSED:
         world.store.ask(pause=False)
+        world.recover()
+    if cell.heals and world.switch.state is SwitchState.NEEDS_ATTENTION:
+        # A person removes the cause and resumes.
+        world.aws.always.clear()
+        world.store.switch = resumed(world.switch)
         world.recover()
     if cell.sweep:
         world.time.sleep(1200.0)
@@ -112,6 +119,15 @@ def failing_call(number: int, fault: str, times: int = 1) -> Callable[[World], N
 
     def disturb(world: World) -> None:
         world.aws.faults = {number + each: fault for each in range(times)}
+
+    return disturb
+
+
+def always_failing(name: str, fault: str) -> Callable[[World], None]:
+    """Every call of a name fails until somebody removes the cause."""
+
+    def disturb(world: World) -> None:
+        world.aws.always[name] = fault
 
     return disturb
 
@@ -232,6 +248,10 @@ def cells(strategy: Strategy) -> Iterator[Cell]:
         if name not in ("stop", "start"):
             late = taken_over(number, sends_late=True)
             yield Cell(f"taken over, then sends {where}", strategy, late, sweep=True)
+    for name in dict.fromkeys(changes):
+        for fault in ("denied", "throttled", "timeout_before", "timeout_after", "malformed"):
+            always = always_failing(name, fault)
+            yield Cell(f"{fault} at every {name}", strategy, always, heals=True)
     for number in range(commits):
         for when in ("before", "after"):
             yield Cell(f"killed {when} commit {number}", strategy, crash_at_commit(number, when))
