@@ -133,7 +133,7 @@ class SwitchGuards:
         ends = [
             each.finished_at or each.requested_at
             for each in self._lab.store.switches.list(where, limit=20)
-            if each.switch_id != own_id
+            if each.switch_id != own_id and each.started_at is not None
         ]
         if not ends or guards.cool_down_h == 0.0:
             return None
