@@ -33,8 +33,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace, settings: Settings) -> Result:
     """Uses a home, a database and an emulated AWS of its own, which it removes."""
+    from spotlab.domain.drills import DrillKind
     from spotlab.runtime.bootstrap import SystemClock, bootstrap, open_drill_world
-    from spotlab.switching.drill import DrillKind, run_drills
+    from spotlab.switching.drill import run_drills
 
     def report_progress(text: str, _share: float) -> None:
         sys.stderr.write(f"{text}\n")

@@ -9,12 +9,13 @@ import httpx
 
 from spotlab.domain.access import Right
 from spotlab.domain.decision import MOVES, Instance, Lifecycle
+from spotlab.domain.drills import DrillKind
 from spotlab.domain.switch_guards import SwitchingMode
 from spotlab.domain.switches import Switch
 from spotlab.errors import Conflict, Forbidden, NotAvailable, SpotlabError
 from spotlab.services.base import Service
 from spotlab.services.switches import SwitchService
-from spotlab.switching.drill import DrillKind, confirmed_preflight, decision_on, other_pools
+from spotlab.switching.drill import confirmed_preflight, decision_on, other_pools
 from spotlab.switching.guards import levels_of
 from spotlab.switching.planning import account_of
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from spotlab.domain.drills import DrillKind, DrillReport, DrillRun
 from spotlab.domain.switch_plan import Strategy
 from spotlab.domain.switches import SwitchState
 from spotlab.runtime.bootstrap import bootstrap, open_drill_world
 from spotlab.runtime.drill_world import DrillClock, DrillWorld
 from spotlab.runtime.lab import Lab
 from spotlab.settings import Settings
-from spotlab.switching.drill import DrillKind, DrillReport, DrillRun, run_drills
+from spotlab.switching.drill import run_drills
 from tests.support.builders import NOW
 from tests.support.lab import DictStore, save_toy_model
 

@@ -100,7 +100,7 @@ def show(switch: Switch) -> None:
     found = possible(switch)
     if not found:
         return
-    key = f"switch-reason {switch.switch_id} {switch.state}"
+    key = f"switch-reason {switch.switch_id}"
     st.text_input("Reason", key=key, max_chars=500, placeholder="for the journal and the audit log")
     with st.container(horizontal=True):
         for action in found:
@@ -124,6 +124,7 @@ def _do(action: Action, switch_id: str, key: str) -> None:
     except SpotlabError as exc:
         errors.explain(exc)
         return
+    st.session_state[key] = ""
     st.session_state[DONE] = action.outcome
 
 

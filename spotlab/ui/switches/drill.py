@@ -7,8 +7,8 @@ from typing import Final
 import streamlit as st
 
 from spotlab.domain.access import Right
+from spotlab.domain.drills import DrillKind
 from spotlab.domain.switches import Switch
-from spotlab.switching.drill import DrillKind
 from spotlab.ui.common import background_tasks, session
 
 SLOT: Final = "drill"
