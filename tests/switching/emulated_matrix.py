@@ -21,7 +21,7 @@ FURTHER = (
     ("RunInstances", "not_yet"),
     ("CreateImage", "not_yet"),
 )
-COUNTS = (1, 3)
+COUNTS = (1,)
 
 
 def cells() -> Iterator[tuple[str, str, int]]:
