@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from spotlab.errors import InvalidSetting
-from spotlab.settings import Settings, load, settings_table, unknown_variables
+from spotlab.settings import Settings, load, unknown_variables
+from tests.support.settings_table import settings_table
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
