@@ -15,6 +15,7 @@ from spotlab.domain.switches import Switch
 from spotlab.errors import SpotlabError
 from spotlab.services.switches import SwitchPlan
 from spotlab.store.switches import SwitchFilter
+from spotlab.telemetry.invisible_characters import visible
 from spotlab.ui.common import background_tasks, errors, formatting, links, permissions, session
 from spotlab.ui.common.formatting import plain
 from spotlab.ui.instance import preflight
@@ -41,7 +42,7 @@ def show(instance: Instance, last: ExperimentSummary | None) -> None:
     targets = targets_of(instance, last)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         key = f"switch-target {instance.instance_id}"
-        st.selectbox("Target", list(targets), key=key)
+        st.selectbox("Target", list(targets), format_func=visible, key=key)
         background_tasks.start_button(
             "Plan a switch",
             SLOT,

@@ -21,6 +21,7 @@ from spotlab.domain.switch_guards import (
 )
 from spotlab.errors import SpotlabError
 from spotlab.services.switch_guards import SwitchingOverview
+from spotlab.telemetry.invisible_characters import visible
 from spotlab.ui.common import errors, formatting, permissions, session, tables
 from spotlab.ui.common.formatting import plain
 from spotlab.ui.common.tables import Column
@@ -168,7 +169,8 @@ def _value(value: float, limit: Limit) -> str:
 def _show_form(versions: Sequence[GuardVersion]) -> None:
     """The guards of one scope; time windows are set on the command line."""
     scopes = {version.scope or INSTALLATION: version for version in versions}
-    version = scopes[st.selectbox("Guards of", list(scopes), key="guards-of") or INSTALLATION]
+    scope = st.selectbox("Guards of", list(scopes), format_func=visible, key="guards-of")
+    version = scopes[scope or INSTALLATION]
     guards, key = version.guards, f"guards {version.scope} {version.version}"
     with st.form(key, enter_to_submit=False):
         if isinstance(guards, AccountGuards):
