@@ -116,7 +116,7 @@ def engine_of(
         hooks=Hooks(
             plan=plan,
             may_proceed=may_proceed,
-            on_capacity=note_capacity,
+            on_capacity=partial(record_refused_launch, lab, account, switch),
             on_interrupted=partial(record_interruption, lab, account),
             check_health=check_health,
             measure=measure,
@@ -134,9 +134,21 @@ def price_of(lab: Lab, pool: Pool, lifecycle: Lifecycle) -> float | None:
     return prices_in(lab.market())(pool, lifecycle)
 
 
-def note_capacity(pool: Pool, code: str, at: datetime) -> None:
-    """Log that a pool lacked capacity; `launch_allowances` remembers it for every driver."""
+def record_refused_launch(
+    lab: Lab, account: Account, switch: Switch, pool: Pool, code: str, at: datetime
+) -> None:
+    """Record that AWS refused a launch, as a signal of its pool."""
     log.warning("no capacity in %s at %s: %s", pool.key, at.isoformat(), code)
+    event = InterruptionEvent(
+        instance_id=switch.instance_id,
+        pool=pool,
+        at=at,
+        kind=InterruptionKind.CAPACITY,
+        source=f"RunInstances: {code}",
+        recorded_at=at,
+        emulated=account.emulated,
+    )
+    lab.store.interruptions.add([event])
 
 
 def record_interruption(

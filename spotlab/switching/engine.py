@@ -24,14 +24,7 @@ from spotlab.switching.execution import Execution, SwitchStore
 from spotlab.switching.hooks import Hooks
 from spotlab.switching.launches import SKIPPED
 from spotlab.switching.rollback import OldIsGone, roll_back
-from spotlab.switching.signals import (
-    Held,
-    Impossible,
-    NeedsPerson,
-    NextAttempt,
-    Paused,
-    Wait,
-)
+from spotlab.switching.signals import Held, Impossible, NeedsPerson, NextAttempt, Paused, Wait
 from spotlab.switching.stage import Stage
 from spotlab.switching.steps import FUNCTIONS, NEW_ROUNDS, GoBack
 

@@ -19,7 +19,7 @@ Plan = Callable[[Switch], MovePlan | Refusal]
 MayProceed = Callable[[Switch, Step], Refusal | None]
 """Guards, asked before a launch and before the instance is terminated."""
 OnCapacity = Callable[[Pool, str, datetime], None]
-"""Evidence of a pool: AWS refused a launch with this code."""
+"""Evidence of a spot pool: AWS refused a launch with this code."""
 OnInterrupted = Callable[[str, Pool, datetime], None]
 """Evidence of a pool: AWS took this instance of it."""
 CheckHealth = Callable[[HealthCheck, InstanceView], str]

@@ -250,7 +250,8 @@ def _refused(stage: Stage, attempt: Attempt, exc: AwsError) -> Exception:
     capacity = isinstance(exc, CapacityRefused | QuotaRefused)
     if isinstance(exc, CapacityRefused):
         now = execution.clock.now()
-        stage.hooks.on_capacity(target.pool, exc.code, now)
+        if target.lifecycle is Lifecycle.SPOT:
+            stage.hooks.on_capacity(target.pool, exc.code, now)
         stage.hooks.allowances.refused(target.pool, execution.switch.switch_id, exc.code, now)
     if exc.code == _ENDED:
         return NextAttempt("its instance has ended", code=exc.code)

@@ -34,7 +34,6 @@ def stop_start(stage: Stage) -> None:
     try:
         _change(stage, view, target.pool.instance_type, Phase.AFTER)
     except _NoCapacity as exc:
-        stage.hooks.on_capacity(target.pool, exc.code, execution.clock.now())
         execution.set_attempt(
             replace(attempt, state=AttemptState.FAILED, code=exc.code, why=exc.code),
             execution.entry(f"start {stage.old_id}", Phase.FAILED, {"code": exc.code}),

@@ -10,13 +10,14 @@ import pytest
 
 from spotlab.aws.session import Sessions
 from spotlab.domain.decision import Lifecycle
-from spotlab.domain.market import Pool
+from spotlab.domain.interruptions import InterruptionKind
+from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.ports import By
 from spotlab.domain.switches import Switch, SwitchState
 from spotlab.errors import NotFound
 from spotlab.runtime.cloud import Cloud, FeedAddresses
 from spotlab.runtime.lab import Lab
-from spotlab.switching.driver import drive, may_be_driven, price_of
+from spotlab.switching.driver import drive, may_be_driven, price_of, record_refused_launch
 from tests.support import switches as make
 from tests.support.lab import small_lab
 
@@ -41,6 +42,22 @@ def test_a_switch_of_an_account_that_is_not_managed_is_not_driven(lab: Lab) -> N
     with pytest.raises(NotFound, match="'nowhere' is not managed"):
         drive(lab, "sw-1", lambda _switch, _step: None)
     assert lab.store.switches.get("sw-1").state is SwitchState.APPROVED
+
+
+def test_a_refused_launch_keeps_the_pool_from_being_a_candidate(lab: Lab) -> None:
+    switch = stored(lab, state=SwitchState.APPROVED)
+    account = lab.store.fleet.accounts()[0]
+    now = lab.clock.now()
+    record_refused_launch(lab, account, switch, NEW, "InsufficientInstanceCapacity", now)
+    (event,) = lab.store.interruptions.events()
+    assert event.kind is InterruptionKind.CAPACITY
+    assert event.source == "RunInstances: InsufficientInstanceCapacity"
+    market = MarketName.SIMULATED if account.emulated else MarketName.PUBLIC
+    record = lab.own_record(market)
+    signals = record.signals_on(NEW)
+    assert signals is not None
+    assert signals.last_at == now
+    assert NEW not in record.pools, "nothing was interrupted"
 
 
 def test_prices_are_those_of_the_active_market(lab: Lab) -> None:
