@@ -49,7 +49,7 @@ format: setup ## fix and format the code with ruff
 	$(BIN)/ruff format .
 
 fault-matrix: setup ## disturb a switch at every point and check that nothing is lost
-	$(BIN)/python -m tests.switching.fault_matrix
+	$(BIN)/python -m tests.switching.fault_matrix --emulated
 
 types: setup ## run mypy in strict mode
 	$(BIN)/mypy

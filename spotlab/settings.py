@@ -238,9 +238,8 @@ class Settings(BaseSettings):
     )
     switching: Literal["off", "dry-run", "on"] = Field(
         default="off",
-        description="How far switches of instances may go: `off`: they are refused; `dry-run`: "
-        "their calls are listed, not made; `on`: they change AWS, where account and instance are "
-        "on too.",
+        description="Switches of instances: `off`: refused; `dry-run`: their calls are listed, not "
+        "made; `on`: they change AWS, if account and instance are on too.",
     )
     metrics_token: SecretStr | None = Field(
         default=None,

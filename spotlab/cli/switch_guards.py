@@ -67,7 +67,7 @@ def window(text: str) -> TimeWindow:
     try:
         return TimeWindow(tuple(days.split(",")), start, end, zone or "UTC")
     except SpotlabError as exc:
-        raise argparse.ArgumentTypeError(str(exc)) from None
+        raise argparse.ArgumentTypeError(str(exc).rstrip(".")) from None
 
 
 def show_or_set(args: argparse.Namespace, settings: Settings) -> Result:

@@ -15,12 +15,12 @@ from spotlab.cli.local_session import open_services
 from spotlab.cli.switch_guards import guard_arguments, show_or_set
 from spotlab.domain.decision import Lifecycle
 from spotlab.domain.market import Pool
+from spotlab.domain.switch_filter import SwitchFilter
 from spotlab.domain.switch_guards import Stop
 from spotlab.domain.switch_moves import HealthCheck
 from spotlab.domain.switch_plan import Preflight, Strategy
 from spotlab.domain.switches import JournalEntry, Switch, SwitchState
 from spotlab.settings import Settings
-from spotlab.store.switches import SwitchFilter
 from spotlab.telemetry.invisible_characters import in_lines
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from spotlab.domain.ports import (
     Topic,
 )
 from spotlab.domain.requirements import Requirements
-from spotlab.domain.switch_guards import SwitchingMode
+from spotlab.domain.switch_guards import EVERYWHERE, SwitchingMode
 from spotlab.domain.workload import AppliedWorkload, Workload, applied_workload
 from spotlab.errors import SpotlabError
 from spotlab.inference.predictor import Predictor
@@ -130,28 +130,44 @@ class Lab:
     @property
     def mode(self) -> Mode:
         """What is emulated or simulated, and what is real."""
+        return self.mode_for(None)
+
+    def mode_for(self, accounts: Collection[str] | None) -> Mode:
+        """The mode as far as it concerns these accounts; None: all."""
         market = self.store.archive.active_market()
+        stops = [
+            stop
+            for stop in self.store.switch_guards.stops()
+            if accounts is None or stop.scope == EVERYWHERE or stop.scope in accounts
+        ]
         return Mode(
             aws=self.settings.aws,
             market=market,
             label=MARKET_LABELS[market] if market else "No market yet",
             simulated=market is MarketName.SIMULATED,
-            execution=self._execution(),
-            stopped=" ".join(stop.sentence for stop in self.store.switch_guards.stops()),
+            execution=self._execution(accounts, {stop.scope for stop in stops}),
+            stopped=" ".join(stop.sentence for stop in stops),
         )
 
-    def _execution(self) -> str:
-        """How far switches go: the less strict of the accounts, limited by the installation."""
-        installation, guards = SwitchingMode(self.settings.switching), self.store.switch_guards
+    def _execution(self, accounts: Collection[str] | None, stopped: Collection[str]) -> str:
+        """How far switches go: the least strict of the accounts, limited by the installation."""
+        installation = SwitchingMode(self.settings.switching)
         if installation is SwitchingMode.OFF:
             return installation.value
-        accounts = [each.name for each in self.store.fleet.accounts() if each.active]
-        modes = {guards.account(name).mode for name in accounts}
-        if modes <= {SwitchingMode.OFF}:
+        names = [
+            each.name
+            for each in self.store.fleet.accounts()
+            if each.active and (accounts is None or each.name in accounts)
+        ]
+        guards = self.store.switch_guards.accounts(names)
+        going = {
+            name: own.mode for name, own in guards.items() if own.mode is not SwitchingMode.OFF
+        }
+        if not going:
             return SwitchingMode.OFF.value
-        if accounts and all(guards.stop_of(name) is not None for name in accounts):
+        if EVERYWHERE in stopped or going.keys() <= set(stopped):
             return "stopped"
-        real = installation is SwitchingMode.ON and SwitchingMode.ON in modes
+        real = installation is SwitchingMode.ON and SwitchingMode.ON in going.values()
         return (SwitchingMode.ON if real else SwitchingMode.DRY_RUN).value
 
     def process_state(self, kind: type[T]) -> T:

@@ -148,9 +148,9 @@ class MarketService(Service):
         return self.lab.requirements_of(instance, applied)
 
     def mode(self) -> Mode:
-        """What is emulated or simulated, and what is real. Raises Forbidden."""
+        """What is emulated and what is real, for visible accounts. Raises Forbidden."""
         self.require(Right.READ)
-        return self.lab.mode
+        return self.lab.mode_for(self.principal.accounts)
 
     def snapshots(self) -> Sequence[SnapshotInfo]:
         """Snapshots of the active market, newest first. Raises Forbidden."""

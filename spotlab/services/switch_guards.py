@@ -57,11 +57,9 @@ class SwitchGuardService(Service):
         """How far switches may go now. Raises Forbidden."""
         self.require(Right.READ)
         store, sees = self.lab.store, self.principal.sees
-        guards = {
-            account.name: store.switch_guards.account(account.name)
-            for account in store.fleet.accounts()
-            if sees(account.name)
-        }
+        guards = store.switch_guards.accounts(
+            account.name for account in store.fleet.accounts() if sees(account.name)
+        )
         counts = dict.fromkeys(SwitchingMode, 0)
         for instance in store.fleet.instances():
             if instance.account in guards:

@@ -9,13 +9,13 @@ from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment, Instance, Lifecycle
 from spotlab.domain.market import Pool
 from spotlab.domain.ports import ExperimentFilter, Topic
+from spotlab.domain.switch_filter import SwitchFilter
 from spotlab.domain.switch_guards import Levels
 from spotlab.domain.switch_moves import HealthCheck
 from spotlab.domain.switch_plan import Preflight, Strategy
 from spotlab.domain.switches import JournalEntry, Refusal, Switch, SwitchState, Target
 from spotlab.errors import Conflict, NotFound
 from spotlab.services.base import Service
-from spotlab.store.switches import SwitchFilter
 from spotlab.switching import approval, requests
 from spotlab.switching.guards import SwitchGuards, levels_of
 from spotlab.switching.planning import preflight_of

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from spotlab.domain.ports import By
@@ -70,6 +71,23 @@ class SqlSwitchGuards(Repository):
         guards = self.newest(name).guards
         assert isinstance(guards, AccountGuards)
         return guards
+
+    def accounts(self, names: Iterable[str]) -> dict[str, AccountGuards]:
+        """The newest guards of these accounts, by name, in one query."""
+        row = SwitchGuardsRow
+        last = (
+            select(row.scope, func.max(row.version).label("version")).group_by(row.scope).subquery()
+        )
+        query = select(row).where(
+            col(row.scope) == last.c.scope,
+            col(row.version) == last.c.version,
+            col(row.scope) != EVERYWHERE,
+        )
+        with reading(self._engine) as session:
+            found = {each.scope: _version(each).guards for each in session.exec(query)}
+        default = AccountGuards()
+        guards = {name: found.get(name, default) for name in names}
+        return {name: each for name, each in guards.items() if isinstance(each, AccountGuards)}
 
     def newest(self, scope: str) -> GuardVersion:
         """The newest version of a scope's guards; version 0 with the defaults: never set."""

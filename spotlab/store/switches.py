@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +11,7 @@ from sqlalchemy import Select, func, update
 from sqlmodel import Session, col, select
 
 from spotlab.domain.ports import By
+from spotlab.domain.switch_filter import SwitchFilter
 from spotlab.domain.switch_steps import Step
 from spotlab.domain.switches import (
     DRIVEN_STATES,
@@ -28,36 +28,10 @@ from spotlab.store.engine import insert_new, lock_until_commit, reading, writing
 from spotlab.store.repository import Repository
 from spotlab.store.tables.switches import SwitchJournalRow, SwitchRow
 
+__all__ = ["SqlSwitches", "SwitchFilter"]
+_EVERYTHING: Final = SwitchFilter()
 _ASKED: Final = ("pause_requested", "rollback_requested")
 """Columns that users write while a driver saves the others."""
-
-
-@dataclass(frozen=True, slots=True)
-class SwitchFilter:
-    """Which switches to list; None: no restriction.
-
-    Args:
-        accounts: only instances of these accounts.
-        instance_id: replaced by, or launched by, the switch.
-        states: any of these.
-        open: only those that are, or are not, finished.
-        pool: left or requested.
-        since: requested at or after.
-        started_since: whose first driver began at or after.
-        dry_run: only rehearsals, or only real ones.
-        before: only switches after this one (requested_at, switch_id) in the order newest first.
-    """
-
-    accounts: tuple[str, ...] | None = None
-    instance_id: str | None = None
-    states: tuple[SwitchState, ...] | None = None
-    open: bool | None = None
-    pool: str | None = None
-    since: datetime | None = None
-    started_since: datetime | None = None
-    dry_run: bool | None = None
-    experiment_id: int | None = None
-    before: tuple[datetime, str] | None = None
 
 
 class SqlSwitches(Repository):
@@ -100,7 +74,7 @@ class SqlSwitches(Repository):
             return _switch(row)
 
     def list(
-        self, where: SwitchFilter = SwitchFilter(), *, limit: int = 100, offset: int = 0
+        self, where: SwitchFilter = _EVERYTHING, *, limit: int = 100, offset: int = 0
     ) -> list[Switch]:
         """Switches, newest request first."""
         query = _filtered(select(SwitchRow), where).order_by(
@@ -109,7 +83,7 @@ class SqlSwitches(Repository):
         with reading(self._engine) as session:
             return [_switch(row) for row in session.exec(query.offset(offset).limit(limit))]
 
-    def count(self, where: SwitchFilter = SwitchFilter()) -> int:
+    def count(self, where: SwitchFilter = _EVERYTHING) -> int:
         """Number of matching switches."""
         query = _filtered(select(func.count()).select_from(SwitchRow), where)
         with reading(self._engine) as session:

@@ -8,6 +8,7 @@ from typing import Any
 
 from spotlab.domain.ports import By, Topic
 from spotlab.domain.switch_approval import MarketView
+from spotlab.domain.switch_filter import SwitchFilter
 from spotlab.domain.switch_steps import Step, steps_of
 from spotlab.domain.switches import (
     JournalEntry,
@@ -18,7 +19,6 @@ from spotlab.domain.switches import (
 )
 from spotlab.errors import ChangedMeanwhile, Conflict, Forbidden
 from spotlab.runtime.lab import Lab
-from spotlab.store.switches import SwitchFilter
 from spotlab.switching.guards import SwitchGuards, expires_at
 from spotlab.switching.market_check import changes_since_approval, market_now, priced
 

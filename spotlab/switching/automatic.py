@@ -9,11 +9,11 @@ from typing import Final
 
 from spotlab.domain.decision import MOVES, Experiment, Instance
 from spotlab.domain.ports import By, ExperimentSummary, Topic
+from spotlab.domain.switch_filter import SwitchFilter
 from spotlab.domain.switch_guards import AccountGuards, SwitchingMode
 from spotlab.domain.switches import Switch, SwitchState
 from spotlab.errors import ChangedMeanwhile, Conflict, SpotlabError
 from spotlab.runtime.lab import Lab
-from spotlab.store.switches import SwitchFilter
 from spotlab.switching import approval, requests
 from spotlab.switching.autonomy import figures_of
 from spotlab.switching.guards import SwitchGuards, levels_of
@@ -37,11 +37,9 @@ def request_automatically(lab: Lab, by: By) -> int:
     Returns:
         The number of requests.
     """
-    guards = {
-        account.name: found
-        for account in lab.store.fleet.accounts()
-        if (found := lab.store.switch_guards.account(account.name)).autonomy
-    }
+    names = [account.name for account in lab.store.fleet.accounts()]
+    every = lab.store.switch_guards.accounts(names)
+    guards = {name: own for name, own in every.items() if own.autonomy}
     if not guards:
         return 0
     latest = lab.store.ledger.latest_per_instance()

@@ -16,11 +16,11 @@ from spotlab.domain.outcomes import ShadowDecision
 from spotlab.domain.outcomes import Target as Predicted
 from spotlab.domain.ports import ExperimentFilter, ExperimentSummary
 from spotlab.domain.switch_autonomy import AutonomyFigures
+from spotlab.domain.switch_filter import SwitchFilter
 from spotlab.domain.switches import Switch, SwitchState
 from spotlab.errors import NotFound
 from spotlab.pipeline.past_market import PastMarket
 from spotlab.runtime.lab import Lab
-from spotlab.store.switches import SwitchFilter
 
 LOOK_BACK: Final = timedelta(days=90)
 LATER: Final = timedelta(hours=24)

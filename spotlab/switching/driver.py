@@ -8,12 +8,14 @@ import socket
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from spotlab.aws.discovery import Ec2Discovery
 from spotlab.aws.switching import AwsSwitching
 from spotlab.aws.target_region import TargetRegion
 from spotlab.domain.decision import Lifecycle
+from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
 from spotlab.domain.market import Pool
 from spotlab.domain.ports import Account
 from spotlab.domain.switch_moves import MovePlan
@@ -28,6 +30,7 @@ from spotlab.switching.health_checks import check_health
 from spotlab.switching.hooks import Hooks, MayProceed
 from spotlab.switching.move_plans import move_plan
 from spotlab.switching.planner import Planner
+from spotlab.switching.savings import prices_in
 
 log = logging.getLogger("spotlab.switching.driver")
 LEASE_TTL_S: Final = 20.0
@@ -102,7 +105,7 @@ def engine_of(
 
     def measure(current: Switch, now: datetime) -> Realised | None:
         try:
-            return savings.measure(current, now, lambda pool, how: price_of(lab, pool, how))
+            return savings.measure(current, now, prices_in(lab.market()))
         except SpotlabError as exc:
             log.warning("the saving of switch %s is unknown: %s", current.switch_id, exc)
             return None
@@ -114,6 +117,7 @@ def engine_of(
             plan=plan,
             may_proceed=may_proceed,
             on_capacity=note_capacity,
+            on_interrupted=partial(record_interruption, lab, account),
             check_health=check_health,
             measure=measure,
             allowances=lab.store.launch_allowances,
@@ -125,27 +129,33 @@ def engine_of(
     )
 
 
+def price_of(lab: Lab, pool: Pool, lifecycle: Lifecycle) -> float | None:
+    """Price of a pool in the active market now, USD per hour; None: unknown."""
+    return prices_in(lab.market())(pool, lifecycle)
+
+
 def note_capacity(pool: Pool, code: str, at: datetime) -> None:
     """Log that a pool lacked capacity; `launch_allowances` remembers it for every driver."""
     log.warning("no capacity in %s at %s: %s", pool.key, at.isoformat(), code)
 
 
-def price_of(lab: Lab, pool: Pool, lifecycle: Lifecycle) -> float | None:
-    """Price of a pool in the active market now, USD per hour; None: unknown."""
-    scored = lab.scored()
-    if lifecycle is Lifecycle.ON_DEMAND:
-        return scored.on_demand_usd_per_hour(pool)
-    table = scored.table
-    same = (
-        (table["region"] == pool.region)
-        & (table["instance_type"] == pool.instance_type)
-        & (table["operating_system"] == pool.operating_system)
+def record_interruption(
+    lab: Lab, account: Account, instance_id: str, pool: Pool, at: datetime
+) -> None:
+    """Record that AWS took a replacement, as evidence of its pool."""
+    lab.store.interruptions.add(
+        [
+            InterruptionEvent(
+                instance_id=instance_id,
+                pool=pool,
+                at=at,
+                kind=InterruptionKind.RECLAIMED,
+                source="a switch found its replacement reclaimed",
+                recorded_at=at,
+                emulated=account.emulated,
+            )
+        ]
     )
-    zones = table["availability_zone"]
-    prices = table.loc[
-        same & (zones.isna() | (zones == pool.availability_zone)), "spot_price_usd_per_hour"
-    ].dropna()
-    return float(prices.iloc[0]) if len(prices) else None
 
 
 def may_be_driven(switch: Switch) -> bool:

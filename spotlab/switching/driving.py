@@ -21,12 +21,16 @@ from spotlab.switching import approval
 from spotlab.switching.automatic import request_automatically
 from spotlab.switching.driver import drive, may_be_driven
 from spotlab.switching.guards import SwitchGuards
+from spotlab.switching.measuring import measure_finished
 
 log = logging.getLogger("spotlab.switching.driving")
 AT_ONCE: Final = 8
 """Switches that one process drives at the same time; the others wait."""
 LOOK_EVERY_S: Final = 2.0
 """How often new and resumed switches are looked for while others are driven."""
+
+ASK_AGAIN_S: Final = 10.0
+"""How often the guards are asked again about an approved switch that has to wait."""
 
 
 @dataclass(slots=True)
@@ -82,8 +86,10 @@ def drive_all(
     lab.store.switch_guards.note_installation_mode(
         SwitchingMode(lab.settings.switching), automatic(lab)
     )
+    measure_finished(lab)
     made.requested = request_automatically(lab, automatic(lab))
     driving: dict[str, Future[Switch]] = {}
+    held_at: dict[str, float] = {}
     stop = threading.Event()
 
     def pause(seconds: float) -> None:
@@ -98,11 +104,15 @@ def drive_all(
                 for switch_id in lab.store.switches.drivable():
                     if switch_id in made.failed or switch_id in driving:
                         continue
+                    if time.monotonic() - held_at.get(switch_id, -ASK_AGAIN_S) < ASK_AGAIN_S:
+                        continue
                     if len(driving) < AT_ONCE and _may_drive(lab, switch_id, made):
                         context = copy_context()  # with the fences of the job
                         driving[switch_id] = threads.submit(
                             context.run, _drive, lab, switch_id, pause, monotonic
                         )
+                    elif switch_id in made.waiting:
+                        held_at[switch_id] = time.monotonic()
                 _collect(driving, made)
                 if not driving:
                     break

@@ -40,6 +40,8 @@ HOLD_S: Final = 15.0
 """After a guard has held a switch, before the driver leaves it."""
 LONGEST_PAUSE_S: Final = 40.0
 _ROLLBACK: Final = "rollback"
+_TAKEN: Final = "Server.SpotInstanceTermination"
+"""State reason of a spot instance that AWS has taken."""
 _REPEATED: Final = "repeated steps"
 _FORWARD_ONLY: Final = (Step.VERIFY, Step.CLEANUP)
 _REMEDY: Final = (
@@ -315,8 +317,9 @@ class Engine:
         if rolling_back or switch.strategy is Strategy.STOP_START or attempt is None:
             self._ask_person(execution, f"{signal.why}.", _REMEDY)
             return
-        if signal.code.startswith("Server."):
-            self.hooks.on_capacity(attempt.target.pool, signal.code, execution.clock.now())
+        if signal.code == _TAKEN and attempt.instance_id:
+            now = execution.clock.now()
+            self.hooks.on_interrupted(attempt.instance_id, attempt.target.pool, now)
         if signal.code != SKIPPED:
             self.hooks.allowances.release(switch.switch_id)
         ended = replace(attempt, state=AttemptState.FAILED, code=signal.code, why=signal.why)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from spotlab.domain.decision import Instance, Lifecycle, PipelineMode
+from spotlab.domain.switch_filter import SwitchFilter
 from spotlab.domain.switch_guards import (
     AccountGuards,
     InstallationGuards,
@@ -21,7 +22,6 @@ from spotlab.domain.switches import Refusal, Switch, SwitchState, Target
 from spotlab.errors import NotFound, SpotlabError
 from spotlab.runtime.lab import Lab
 from spotlab.store.switch_guards import Start
-from spotlab.store.switches import SwitchFilter
 from spotlab.switching.market_check import changes_since_approval
 
 BEGINNINGS = (Step.IMAGE, Step.LAUNCH, Step.STOP_START)
@@ -133,7 +133,7 @@ class SwitchGuards:
         ends = [
             each.finished_at or each.requested_at
             for each in self._lab.store.switches.list(where, limit=20)
-            if each.switch_id != own_id
+            if each.switch_id != own_id and each.started_at is not None
         ]
         if not ends or guards.cool_down_h == 0.0:
             return None

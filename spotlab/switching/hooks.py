@@ -19,7 +19,9 @@ Plan = Callable[[Switch], MovePlan | Refusal]
 MayProceed = Callable[[Switch, Step], Refusal | None]
 """Guards, asked before a launch and before the instance is terminated."""
 OnCapacity = Callable[[Pool, str, datetime], None]
-"""Evidence of a pool: AWS refused a launch, or took the replacement, with this code."""
+"""Evidence of a pool: AWS refused a launch with this code."""
+OnInterrupted = Callable[[str, Pool, datetime], None]
+"""Evidence of a pool: AWS took this instance of it."""
 CheckHealth = Callable[[HealthCheck, InstanceView], str]
 """One try of a user's health check; "" is healthy, else why not."""
 Measure = Callable[[Switch, datetime], Realised | None]
@@ -53,6 +55,7 @@ class Hooks:
     plan: Plan
     may_proceed: MayProceed
     on_capacity: OnCapacity
+    on_interrupted: OnInterrupted
     check_health: CheckHealth
     measure: Measure
     allowances: LaunchAllowances

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from spotlab.domain.decision import Lifecycle
-from spotlab.domain.market import Pool
+from spotlab.domain.market import MarketData, Pool
 from spotlab.domain.switch_plan import Strategy
 from spotlab.domain.switches import Realised, Switch
 
@@ -63,3 +63,26 @@ def measure(switch: Switch, until: datetime, price_of: PriceOf) -> Realised | No
         instead_usd=before.instead_usd + instead,
         until=until,
     )
+
+
+def prices_in(market: MarketData) -> PriceOf:
+    """Prices of a market, for `measure`; a zone without a price of its own has its region's."""
+
+    def price_of(pool: Pool, lifecycle: Lifecycle) -> float | None:
+        spot = lifecycle is Lifecycle.SPOT
+        table = market.prices if spot else market.on_demand
+        same = (
+            (table["region"] == pool.region)
+            & (table["instance_type"] == pool.instance_type)
+            & (table["operating_system"] == pool.operating_system)
+        )
+        if not spot:
+            found = table.loc[same, "on_demand_price_usd_per_hour"].dropna()
+        else:
+            zones = table["availability_zone"]
+            own = table.loc[same & (zones == pool.availability_zone)]
+            rows = own if len(own) else table.loc[same & zones.isna()]
+            found = rows["spot_price_usd_per_hour"].dropna()
+        return float(found.iloc[0]) if len(found) else None
+
+    return price_of

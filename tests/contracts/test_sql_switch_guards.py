@@ -69,6 +69,15 @@ def test_versions_are_stored_signed_and_audited(store: Store) -> None:
     assert entry.after["mode"] == "off"
 
 
+def test_the_newest_guards_of_many_accounts_are_read_at_once(store: Store) -> None:
+    for at_once in (1, 2, 3):
+        store.switch_guards.save("acme", AccountGuards(at_once=at_once), ADAM)
+    store.switch_guards.save("other", AccountGuards(at_once=9), ADAM)
+    store.switch_guards.save(EVERYWHERE, InstallationGuards(four_eyes=False), ADAM)
+    found = store.switch_guards.accounts(["acme", "zeta"])
+    assert found == {"acme": AccountGuards(at_once=3), "zeta": AccountGuards()}
+
+
 def test_a_change_of_other_guards_than_were_read_is_refused(store: Store) -> None:
     store.switch_guards.save("acme", AccountGuards(at_once=1), ADAM)
     with pytest.raises(ChangedMeanwhile, match="version 1, not 0"):

@@ -11,6 +11,7 @@ import pytest
 
 from spotlab.domain.decision import Lifecycle
 from spotlab.domain.ports import AuditFilter, By
+from spotlab.domain.switch_filter import SwitchFilter
 from spotlab.domain.switch_moves import LaunchRequest, LaunchSettings, MovePlan, VolumeMove
 from spotlab.domain.switch_steps import Step
 from spotlab.domain.switches import (
@@ -25,7 +26,6 @@ from spotlab.domain.switches import (
 from spotlab.errors import ChangedMeanwhile, Conflict, Fenced, NotFound
 from spotlab.store import Store
 from spotlab.store.engine import Fence, fenced
-from spotlab.store.switches import SwitchFilter
 from tests.support import switches as make
 from tests.support.builders import NOW
 from tests.support.racing import call_concurrently, outcomes

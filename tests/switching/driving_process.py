@@ -38,7 +38,8 @@ class WallClock:
 
 
 def main(database: Path, endpoint_url: str, switch_id: str) -> None:
-    """Drive the switch to its end."""
+    """Drive the switch to its end, once standard input is closed."""
+    sys.stdin.read()
     first, clock, store = accounts(SEED)[0], WallClock(), open_store(None, database)
     account = Account(
         first.name, first.account_id, first.role_arn, first.external_id, first.regions, True
@@ -57,6 +58,7 @@ def main(database: Path, endpoint_url: str, switch_id: str) -> None:
             plan=lambda switch: move_plan(planner, account, switch, NO_WORKLOAD),
             may_proceed=lambda _switch, _step: None,
             on_capacity=lambda _pool, _code, _at: None,
+            on_interrupted=lambda _name, _pool, _at: None,
             check_health=lambda _check, _view: "",
             measure=lambda _switch, _now: None,
             allowances=store.launch_allowances,

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from spotlab.aws.discovery import Ec2Discovery
 from spotlab.aws.session import Sessions
 from spotlab.aws.switching import AwsSwitching
@@ -17,6 +19,7 @@ from spotlab.demo.world import Clock as WorldClock
 from spotlab.domain.decision import Lifecycle
 from spotlab.domain.market import Pool
 from spotlab.domain.ports import Account
+from spotlab.domain.switch_moves import MovePlan
 from spotlab.domain.switch_plan import Strategy
 from spotlab.domain.switch_steps import Step
 from spotlab.domain.switches import Refusal, Switch, SwitchState, Target
@@ -39,6 +42,7 @@ class Seconds:
 
     def __init__(self) -> None:
         self.value = 0.0
+        self.played: list[str] = []
 
     def __call__(self) -> float:
         return self.value
@@ -115,6 +119,7 @@ class EmulatedSwitch:
                 plan=lambda current: move_plan(planner, self.account, current, workload),
                 may_proceed=lambda switch, step: self.refusal(switch, step),
                 on_capacity=lambda _pool, _code, _at: None,
+                on_interrupted=lambda _name, _pool, _at: None,
                 check_health=lambda _check, _view: "",
                 measure=lambda _switch, _now: None,
                 allowances=NoLimits(),
@@ -123,6 +128,13 @@ class EmulatedSwitch:
             seconds,
             seconds.sleep,
         )
+
+    def preflight_first(self) -> None:
+        """Store the plan now, so that faults do not meet the preflight."""
+        switch = self.store.switch
+        plan = self.engine.hooks.plan(switch)
+        assert isinstance(plan, MovePlan)
+        self.store.switch = replace(switch, progress=replace(switch.progress, plan=plan))
 
     def drive(self) -> Switch:
         self.store.token += 1
@@ -251,5 +263,8 @@ class Holdings:
         return found
 
     def _state(self, instance_id: str) -> str:
-        (reservation,) = self.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
+        try:
+            (reservation,) = self.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
+        except ClientError:
+            return "terminated"  # EC2 lists it no more
         return str(reservation["Instances"][0]["State"]["Name"])

@@ -1,6 +1,6 @@
 """The fault matrix: a switch that is disturbed at every point, and what must hold afterwards.
 
-    python -m tests.switching.fault_matrix [--every N] [--strategy NAME]
+    python -m tests.switching.fault_matrix [--every N] [--strategy NAME] [--emulated]
 
 prints `cells: N survived: N lost: 0`, and a line for each cell that was lost. A cell is one switch
 with one disturbance: the driver is killed before or after an AWS call or a commit, a call fails in
@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from spotlab.domain.switch_plan import Strategy
-from spotlab.domain.switches import SwitchState
+from spotlab.domain.switches import SwitchState, resumed
 from spotlab.switching.orphans import delete, find
+from tests.switching.emulated_matrix import play
 from tests.switching.fake_aws import FAULTS, Crash
 from tests.switching.world import OLD, World, down, problems
 
@@ -44,6 +45,7 @@ class Cell:
         appears_after_s: delay until a launched instance can be found.
         may_breach: whether no healthy instance may be left for a while, as AWS took it.
         sweep: orphans are swept afterwards.
+        heals: if a person is asked, they remove the cause and resume the switch.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Cell:
     appears_after_s: float = 0.0
     may_breach: bool = False
     sweep: bool = False
+    heals: bool = False
 
 
 def run(cell: Cell) -> list[str]:
@@ -61,6 +64,11 @@ def run(cell: Cell) -> list[str]:
     world.recover()
     if world.switch.state is SwitchState.PAUSED:
         world.store.ask(pause=False)
+        world.recover()
+    if cell.heals and world.switch.state is SwitchState.NEEDS_ATTENTION:
+        # A person removes the cause and resumes.
+        world.aws.always.clear()
+        world.store.switch = resumed(world.switch)
         world.recover()
     if cell.sweep:
         world.time.sleep(1200.0)
@@ -111,6 +119,15 @@ def failing_call(number: int, fault: str, times: int = 1) -> Callable[[World], N
 
     def disturb(world: World) -> None:
         world.aws.faults = {number + each: fault for each in range(times)}
+
+    return disturb
+
+
+def always_failing(name: str, fault: str) -> Callable[[World], None]:
+    """Every call of a name fails until somebody removes the cause."""
+
+    def disturb(world: World) -> None:
+        world.aws.always[name] = fault
 
     return disturb
 
@@ -231,6 +248,10 @@ def cells(strategy: Strategy) -> Iterator[Cell]:
         if name not in ("stop", "start"):
             late = taken_over(number, sends_late=True)
             yield Cell(f"taken over, then sends {where}", strategy, late, sweep=True)
+    for name in dict.fromkeys(changes):
+        for fault in ("denied", "throttled", "timeout_before", "timeout_after", "malformed"):
+            always = always_failing(name, fault)
+            yield Cell(f"{fault} at every {name}", strategy, always, heals=True)
     for number in range(commits):
         for when in ("before", "after"):
             yield Cell(f"killed {when} commit {number}", strategy, crash_at_commit(number, when))
@@ -243,6 +264,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--every", type=int, default=1, help="play every Nth cell")
+    parser.add_argument("--emulated", action="store_true", help="also on the emulated AWS")
     parser.add_argument("--strategy", choices=[each.value for each in Strategy])
     options = parser.parse_args()
     began, played, lost = time.monotonic(), 0, 0
@@ -258,6 +280,12 @@ def main() -> int:
             if found:
                 lost += 1
                 print(f"lost: {strategy.value}: {cell.name}: {'; '.join(found)[:400]}")
+    if options.emulated:
+        for name, found in play(options.every):
+            played += 1
+            if found:
+                lost += 1
+                print(f"lost: {name}: {'; '.join(found)[:400]}", flush=True)
     print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
     print(f"cells: {played} survived: {played - lost} lost: {lost}")
     return 1 if lost else 0

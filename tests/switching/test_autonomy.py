@@ -14,11 +14,11 @@ from spotlab.domain.decision import Decision
 from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
 from spotlab.domain.market import MarketName
 from spotlab.domain.ports import By
+from spotlab.domain.switch_filter import SwitchFilter
 from spotlab.domain.switch_guards import InstallationGuards
 from spotlab.domain.switches import Realised, SwitchState
 from spotlab.runtime.lab import Lab
 from spotlab.services import Services
-from spotlab.store.switches import SwitchFilter
 from spotlab.switching import automatic, autonomy
 from spotlab.switching.autonomy import Judgement, Move, figures, figures_of, judge, judge_switch
 from tests.support import switches as make

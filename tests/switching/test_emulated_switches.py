@@ -10,6 +10,7 @@ from spotlab.demo.delays import REALISTIC
 from spotlab.demo.server import RunningServer, serve_in_thread
 from spotlab.domain.switch_plan import Strategy
 from spotlab.domain.switches import SwitchState
+from tests.switching.emulated_matrix import run_cell
 from tests.switching.emulated_switch import SECRET, EmulatedSwitch, Holdings, Seconds
 
 SECONDS = Seconds()
@@ -32,6 +33,21 @@ def test_a_switch_keeps_everything(served: RunningServer, strategy: Strategy) ->
     assert holdings.problems(done) == [], switch.told()
     assert "hunter2" not in switch.told()
     assert SECRET not in repr(done)
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind", "count"),
+    [
+        ("RunInstances", "timeout_after", 1),
+        ("RunInstances", "capacity", 1),
+        ("CreateImage", "malformed", 1),
+        ("TerminateInstances", "timeout_before", 3),
+    ],
+)
+def test_nothing_is_lost_when_calls_fail(
+    served: RunningServer, operation: str, kind: str, count: int
+) -> None:
+    assert run_cell(served, SECONDS, operation, kind, count) == []
 
 
 def test_a_rollback_gives_everything_back(served: RunningServer) -> None:

@@ -196,6 +196,7 @@ def test_a_replacement_that_aws_takes_is_replaced(step: Step) -> None:
     assert done.got is not None
     assert done.got.pool == make.OTHER_POOL
     assert "Server.SpotInstanceTermination" in done.got_why
+    assert world.interrupted == [done.progress.attempts[0].instance_id]
     assert problems(world, allow_breach=True) == []
 
 
@@ -419,3 +420,24 @@ def test_the_journal_and_the_record_hold_no_user_data() -> None:
     assert attempt.request is not None
     assert attempt.request.user_data_from == OLD
     assert "user_data" not in world.told()
+
+
+def test_a_candidate_that_preflight_excludes_is_never_launched() -> None:
+    world = World()
+    assert not isinstance(world.plan, Refusal)
+    label = make.target().label
+    world.plan = replace(world.plan, excluded={label: "its data volumes would not be kept"})
+    done = world.recover()
+    assert done.got is not None
+    assert done.got.pool == make.OTHER_POOL
+    assert done.got_why == f"{label}: its data volumes would not be kept"
+    assert world.aws.sent["run_instance"] == 1
+
+
+def test_a_bug_in_a_step_asks_for_a_person_instead_of_looping() -> None:
+    world = World(health=lambda _check, _view: {}["no such key"])
+    world.store.switch = replace(world.store.switch, health_check=HealthCheck("tcp", 80))
+    ended = world.recover()
+    assert ended.state is SwitchState.ROLLED_BACK
+    assert "KeyError in SpotLab" in ended.situation
+    assert problems(world) == []

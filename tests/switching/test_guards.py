@@ -125,7 +125,8 @@ def test_two_of_one_group_are_not_switched_at_once(lab: Lab) -> None:
 def close(lab: Lab, switch: Switch) -> None:
     later_s = timedelta(minutes=5)
     stored = lab.store.switches.get(switch.switch_id)
-    ended = replace(stored, state=SwitchState.DONE, finished_at=lab.clock.now() - later_s)
+    at = lab.clock.now() - later_s
+    ended = replace(stored, state=SwitchState.DONE, started_at=at, finished_at=at)
     lab.store.switches.save(ended)
 
 
@@ -136,6 +137,12 @@ def test_an_instance_cools_down_after_a_switch(lab: Lab) -> None:
     assert plan.refusal is not None
     assert "ended 0.1 h ago; the cool-down is 6 h" in plan.refusal.reason
     later(lab, hours=6)
+    assert Services(lab, OPERATOR).switches.plan(WEB, pool=OTHER).refusal is None
+
+
+def test_a_switch_that_never_began_needs_no_cool_down(lab: Lab) -> None:
+    switch = approved(lab)
+    Services(lab, OPERATOR).switches.roll_back(switch.switch_id)
     assert Services(lab, OPERATOR).switches.plan(WEB, pool=OTHER).refusal is None
 
 

@@ -21,9 +21,9 @@ from spotlab.domain.switches import Phase, SwitchState
 from spotlab.store import Store, open_store
 from tests.switching.emulated_switch import EmulatedSwitch, Holdings, Seconds
 
-KILLED_AT = (3, 9, 14, 20, 26, 33)
+KILLED_AT = (9, 21, 31)
 """After how many journal entries each driver is killed; the last one finishes."""
-WAIT_S = 60.0
+WAIT_S, LOOK_EVERY_S = 100.0, 0.02
 
 
 class RealSeconds(Seconds):
@@ -60,14 +60,16 @@ def test_killed_again_and_again_the_switch_is_finished_and_nothing_lost(
     switch = replace(prepared.store.switch, version=0)
     store.switches.create(switch, By("ana", datetime.now(UTC)))
     kills = 0
-    for entries in KILLED_AT:
-        process = _start(database, served.endpoint_url, switch.switch_id)
+    *killed, last = [
+        _start(database, served.endpoint_url, switch.switch_id) for _ in (*KILLED_AT, None)
+    ]
+    for process, entries in zip(killed, KILLED_AT, strict=True):
         kills += _kill_after(process, store, switch.switch_id, entries)
-    process = _start(database, served.endpoint_url, switch.switch_id)
-    assert process.wait(WAIT_S) == 0
+    last.communicate(b"drive", WAIT_S)
+    assert last.returncode == 0
     done, journal = store.switches.get(switch.switch_id), store.switches.journal(switch.switch_id)
     story = "\n".join(f"{each.token} {each.phase.value} {each.action}" for each in journal)
-    assert kills >= len(KILLED_AT) - 1
+    assert kills == len(KILLED_AT), story
     assert done.state is SwitchState.DONE, story
     assert holdings.problems(done) == [], story
     assert len({each.token for each in journal}) == kills + 1, "each driver has its own token"
@@ -78,19 +80,24 @@ def test_killed_again_and_again_the_switch_is_finished_and_nothing_lost(
 def _start(database: Path, endpoint_url: str, switch_id: str) -> subprocess.Popen[bytes]:
     module = "tests.switching.driving_process"
     command = [sys.executable, "-m", module, str(database), endpoint_url, switch_id]
-    return subprocess.Popen(command)
+    return subprocess.Popen(command, stdin=subprocess.PIPE)
 
 
 def _kill_after(
     process: subprocess.Popen[bytes], store: Store, switch_id: str, entries: int
 ) -> bool:
     """Kill a driver once the journal has this many entries; False: it had ended before."""
+    assert process.stdin is not None
+    process.stdin.write(b"drive")
+    process.stdin.close()
     deadline = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        if len(store.switches.journal(switch_id)) >= entries:
-            process.kill()
-            process.wait()
-            return True
+    reached = False
+    while not reached and time.monotonic() < deadline:
+        try:
+            process.wait(LOOK_EVERY_S)
+            break
+        except subprocess.TimeoutExpired:
+            reached = len(store.switches.journal(switch_id)) >= entries
     process.kill()
     process.wait()
-    return False
+    return reached

@@ -108,6 +108,7 @@ class World:
         )
         self.store = MemorySwitches(replace(switch, **self.changes))
         self.capacity: list[tuple[str, str]] = []
+        self.interrupted: list[str] = []
         self.engine = Engine(
             self.store,
             self.aws,
@@ -115,6 +116,7 @@ class World:
                 plan=lambda _switch: self.plan,
                 may_proceed=lambda switch, step: self.refusal(switch, step),
                 on_capacity=lambda pool, code, _at: self.capacity.append((pool.key, code)),
+                on_interrupted=lambda name, _pool, _at: self.interrupted.append(name),
                 check_health=lambda check, view: self.health(check, view),
                 measure=lambda _switch, _now: None,
                 allowances=NoLimits(),

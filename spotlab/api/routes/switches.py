@@ -27,10 +27,10 @@ from spotlab.api.views.switches import (
     TargetView,
 )
 from spotlab.domain.ports import Topic
+from spotlab.domain.switch_filter import SwitchFilter
 from spotlab.domain.switch_moves import HealthCheck
 from spotlab.domain.switches import JournalEntry, Switch, SwitchState, Target
 from spotlab.services.switches import SwitchPlan
-from spotlab.store.switches import SwitchFilter
 
 router = APIRouter(route_class=Operation, tags=["switches"])
 

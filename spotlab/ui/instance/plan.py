@@ -10,11 +10,11 @@ import streamlit as st
 from spotlab.domain.access import Right
 from spotlab.domain.decision import MOVES, Instance, Lifecycle
 from spotlab.domain.ports import ExperimentSummary
+from spotlab.domain.switch_filter import SwitchFilter
 from spotlab.domain.switch_guards import Level, SwitchingMode
 from spotlab.domain.switches import Switch
 from spotlab.errors import SpotlabError
 from spotlab.services.switches import SwitchPlan
-from spotlab.store.switches import SwitchFilter
 from spotlab.telemetry.invisible_characters import visible
 from spotlab.ui.common import background_tasks, errors, formatting, links, permissions, session
 from spotlab.ui.common.formatting import plain
