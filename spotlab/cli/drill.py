@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
-from pathlib import Path
 
 from spotlab.cli import options
 from spotlab.cli.command import Command, Result
+from spotlab.domain.drills import DrillKind
+from spotlab.services.own_drills import run_on_own_aws
 from spotlab.settings import Settings
 from spotlab.telemetry.invisible_characters import in_lines
 
@@ -33,34 +33,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace, settings: Settings) -> Result:
     """Uses a home, a database and an emulated AWS of its own, which it removes."""
-    from spotlab.domain.drills import DrillKind
-    from spotlab.runtime.bootstrap import SystemClock, bootstrap, open_drill_world
-    from spotlab.switching.drill import run_drills
 
     def report_progress(text: str, _share: float) -> None:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 
-    with (
-        tempfile.TemporaryDirectory(prefix="spotlab-drill-") as home,
-        open_drill_world(settings.demo_seed, SystemClock().now()) as world,
-    ):
-        own = settings.model_copy(
-            update={
-                "home": Path(home),
-                "database_url": None,
-                "redis_url": None,
-                "aws": "emulated",
-                "market": "simulated",
-                "switching": "on",
-                "event_listen_s": 0.0,
-            }
-        )
-        with bootstrap(own, clock=world.clock, cloud=lambda: world.cloud) as lab:
-            report_progress("listing the fleet and collecting the market", 0.0)
-            lab.sync_fleet()
-            lab.collect()
-            report = run_drills(lab, world, DrillKind(args.kind), args.runs, report_progress)
+    report = run_on_own_aws(settings, DrillKind(args.kind), args.runs, report_progress)
     failed = [run for run in report.runs if run.why]
     return Result(
         report.document(),
