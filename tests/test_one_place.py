@@ -19,7 +19,6 @@ EXCEPTIONS: Final = {
     "spotlab/cli/local_session.py": "opens a command's lab and creates its user's services",
     "spotlab/cli/commands.py": "`doctor` checks the installation, for anyone who has its files",
     "spotlab/cli/worker.py": "`worker` is the app without screens",
-    "spotlab/cli/drill.py": "`drill` has a lab of its own on an emulated AWS, and removes it",
     "spotlab/cli/results.py": "`results` measures the shipped models on recorded data",
 }
 """Modules that use the lab directly, with the reason."""
