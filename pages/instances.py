@@ -43,7 +43,9 @@ places = layout.master_detail(opened is not None)
 with places.table:
     selected = tables.show(
         shown,
-        table.columns(DEFAULT_WORKLOAD.horizon_h, now, palette()),
+        table.columns(
+            DEFAULT_WORKLOAD.horizon_h, now, palette(), signals=bool(fleet["signal"].notna().any())
+        ),
         name="Fleet",
         key=details.TABLE,
         select=("multi-row", "single-cell"),

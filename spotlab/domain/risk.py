@@ -121,7 +121,7 @@ def rebalance_factor(age_h: float | None) -> float:
     """What a pool's newest rebalance recommendation multiplies its hazard by.
 
     It falls linearly from REBALANCE_FACTOR to 1 within REBALANCE_WINDOW_H. Several recommendations
-    count as the newest one, so that the factor is bounded: see docs/adr/0036-events.md.
+    count as the newest one, so that the factor is bounded: see docs/adr/0035-events.md.
 
     Args:
         age_h: since the newest recommendation, hours; None: there is none.

@@ -3,7 +3,7 @@
 A batch of messages is recorded in one transaction and deleted from its queue afterwards. A crash in
 between makes a repeated delivery, which the event's id makes harmless. What the database could not
 record stays in the queue. Evaluations are made outside of the transaction; those that are due are
-in the database, so that a crash does not lose them. See docs/adr/0036-events.md.
+in the database, so that a crash does not lose them. See docs/adr/0035-events.md.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from spotlab.domain.decision import Decision, Lifecycle
 from spotlab.domain.simultaneous_losses import describe
+from spotlab.domain.spot_events import SpotEvent, SpotEventKind
 from spotlab.runtime.lab import Lab
 from spotlab.scheduling.first_run import get_ready
 from spotlab.services import Services
@@ -35,6 +36,15 @@ def test_first_line_counts_the_moves_and_sums_the_savings(lab: Lab, open_page: O
         f"{len(moving)} of 4 instances should move: this saves {saved:.4f} USD/h, expected"
     )
     assert "a month" in app.title[0].value
+
+
+def test_signals_have_a_column_once_there_are_any(lab: Lab, open_page: Open) -> None:
+    assert "signal" not in open_page("instances").dataframe[0].value
+    account, at = lab.store.fleet.accounts()[0], lab.clock.now()
+    number = account.aws_account_id
+    event = SpotEvent("event-1", SpotEventKind.REBALANCE, WEB_1, number, "us-east-1", at)
+    lab.store.spot_events.record(account, [event], at)
+    assert "signal" in open_page("instances").dataframe[0].value
 
 
 def test_a_caption_says_what_is_lost_together(lab: Lab, open_page: Open) -> None:

@@ -175,8 +175,15 @@ def _risk(decision: ExperimentSummary) -> float | None:
     return risk_at(decision.risk, decision.horizon_h, DEFAULT_WORKLOAD.horizon_h)
 
 
-def columns(horizon_h: float, now: datetime, palette: Palette) -> dict[str, Column]:
-    """The columns of the fleet's table."""
+def columns(
+    horizon_h: float, now: datetime, palette: Palette, *, signals: bool = True
+) -> dict[str, Column]:
+    """The columns of the fleet's table; `signals`: whether any instance has signalled."""
+    found = _columns(horizon_h, now, palette)
+    return {name: column for name, column in found.items() if signals or name != "signal"}
+
+
+def _columns(horizon_h: float, now: datetime, palette: Palette) -> dict[str, Column]:
     marks = {mark: decision for decision, mark in formatting.DECISION_MARKS.items()}
     return {
         "name": Column("name", help="Name tag, or the instance id.", width=NAME_PX),
