@@ -29,10 +29,22 @@ PATHS: Final = {
     "key": "database",
     "rule_id": "0f1e2d3c4b5a",
     "token_id": "0f1e2d3c4b5a",
+    "switch_id": "sw-0f1e2d3c4b5a",
 }
 NAMES: Final = {"jobs": "retention", "users": "ana"}
 """Values of {name} in a path, by resource; otherwise an account's name."""
-AWS: Final = ("create_account", "change_account", "validate_account", "collect_market")
+AWS: Final = (
+    "create_account",
+    "change_account",
+    "validate_account",
+    "get_account_role",
+    "confirm_external_id",
+    "collect_market",
+    "plan_switch",
+    "request_switch",
+    "get_orphans",
+    "delete_orphans",
+)
 """The AWS of the lab rejects all requests, so that these operations may respond with 502."""
 ENDLESS: Final = "stream_logs"
 REQUESTS: Final = OnBothDatabases()
