@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ from spotlab.aws.prices import SpotPriceHistory
 from spotlab.domain.market import FEED_COLUMNS, FeedKind, MarketName
 from spotlab.domain.ports import FeedSource
 from spotlab.errors import SpotlabError
+from spotlab.store import Store, open_store
 from tests.support import feeds
 from tests.support.boto import EC2, Answer, Answers, client, ec2_error, price_history, product
 from tests.support.feeds import NOW, Clock, encoded
@@ -53,6 +55,24 @@ def by_api(make: Callable[..., FeedSource], service: str, answer: Answer) -> Sou
     return source
 
 
+OPENED: list[Store] = []
+
+
+def read_by_pages(folder: Path, works: bool) -> FeedSource:
+    """EC2's price history, whose pages are stored as they come."""
+    store = open_store(None, folder / "spotlab.db")
+    OPENED.append(store)
+    make = partial(SpotPriceHistory, readings=store.price_readings, archive=store.archive)
+    return by_api(make, "ec2", HISTORY)(folder, works)
+
+
+@pytest.fixture(autouse=True)
+def _close_stores() -> Iterator[None]:
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
+
 TYPES = (
     f"<DescribeInstanceTypesResponse {EC2}><instanceTypeSet><item>"
     "<instanceType>m5.large</instanceType><vCpuInfo><defaultVCpus>2</defaultVCpus></vCpuInfo>"
@@ -88,7 +108,7 @@ SOURCES: dict[str, Source] = {
     "spot price file": in_file(FeedKind.SPOT_PRICES, encoded(feeds.spot_prices())),
     "on-demand file": in_file(FeedKind.ON_DEMAND, PRICES_CSV),
     "specifications file": in_file(FeedKind.SPECS, SPECS_CSV),
-    "spot price history": by_api(SpotPriceHistory, "ec2", HISTORY),
+    "spot price history": read_by_pages,
     "instance types": by_api(InstanceTypes, "ec2", (200, TYPES)),
     "offerings": by_api(Offerings, "ec2", (200, ZONES)),
     "on-demand prices": by_api(
