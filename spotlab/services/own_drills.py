@@ -34,7 +34,6 @@ def run_on_own_aws(settings: Settings, kind: DrillKind, runs: int, tell: Tell) -
                 "aws": "emulated",
                 "market": "simulated",
                 "switching": "on",
-                "event_listen_s": 0.0,
             }
         )
         with bootstrap(own, clock=world.clock, cloud=lambda: world.cloud) as lab:

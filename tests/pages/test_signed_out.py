@@ -15,6 +15,7 @@ from spotlab.errors import NotSignedIn
 from spotlab.runtime.lab import Lab
 from spotlab.services import Services
 from spotlab.ui.accounts import actions as accounts_actions
+from spotlab.ui.accounts import validation
 from spotlab.ui.common import guard, identity, session, tables
 from spotlab.ui.instances import actions as instances_actions
 from spotlab.ui.market import view
@@ -67,7 +68,7 @@ def test_no_button_of_an_open_page_acts_for_who_is_signed_out(
             instances_actions.SLOT,
             view.SLOT,
             accounts_actions.LIST,
-            accounts_actions.VALIDATE,
+            validation.VALIDATE,
         ):
             assert f"run:{slot}" not in app.session_state, f"{page} began {slot}"
 

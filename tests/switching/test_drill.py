@@ -87,7 +87,6 @@ def drill(tmp_path: Path) -> Iterator[tuple[Lab, DrillWorld]]:
             models_dir=tmp_path / "models",
             market="simulated",
             switching="on",
-            event_listen_s=0.0,
         )
         online = DictStore()
         lab = bootstrap(settings, clock=world.clock, online=online, cloud=lambda: world.cloud)
