@@ -160,7 +160,9 @@ def _job_action(
         with open_services(settings) as services:
             action(services.jobs, args)
             view = services.jobs.get(args.name)
-        return Result(_job_document(view), f"Job {args.name} {outcome}.")
+            leads = services.jobs.overview().leader is not None
+        hint = "" if leads else " No process leads: start the app or `spotlab worker`."
+        return Result(_job_document(view), f"Job {args.name} {outcome}.{hint}")
 
     return run
 
@@ -183,7 +185,7 @@ JOBS = command_group(
             _job_arguments,
             _job_action(
                 lambda jobs, args: jobs.run(args.name, args.reason),
-                "is queued; the leader starts it within seconds",
+                "is queued; a leader starts it within seconds",
             ),
         ),
         Command(

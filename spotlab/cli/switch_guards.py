@@ -33,7 +33,11 @@ _WORDS: Final = {"true": True, "on": True, "yes": True, "false": False, "off": F
 
 def guard_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `switches guards`."""
-    names = (*names_of(AccountGuards), *names_of(InstallationGuards))
+    names = [
+        name
+        for name in (*names_of(AccountGuards), *names_of(InstallationGuards))
+        if name != "windows"
+    ]
     parser.add_argument("--account", metavar="NAME", help="an account (default: the installation)")
     parser.add_argument(
         "--set",
@@ -85,8 +89,13 @@ def _changes(args: argparse.Namespace) -> dict[str, Any]:
     kind = InstallationGuards if args.account is None else AccountGuards
     defaults: Any = kind()
     changes: dict[str, Any] = {}
+    other = AccountGuards if args.account is None else InstallationGuards
     for each in args.set:
         name, _, text = each.partition("=")
+        if name in names_of(other) and name not in names_of(kind):
+            remedy = "Add --account NAME." if args.account is None else "Leave out --account."
+            owner = "an account" if args.account is None else "the installation"
+            raise InvalidSetting(f"--set: {name} is a guard of {owner}.", remedy=remedy)
         if name not in names_of(kind) or name == "windows":
             available = ", ".join(n for n in names_of(kind) if n != "windows")
             raise InvalidSetting(f"--set: {each!r} is not a guard.", remedy=f"Use {available}.")
@@ -94,6 +103,8 @@ def _changes(args: argparse.Namespace) -> dict[str, Any]:
     if args.any_time or args.window:
         if args.account is None:
             raise InvalidSetting("--window needs an account.", remedy="Add --account NAME.")
+        if args.any_time and args.window:
+            raise InvalidSetting("--any-time and --window exclude each other.", remedy="Use one.")
         changes["windows"] = () if args.any_time else tuple(args.window)
     return changes
 

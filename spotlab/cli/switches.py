@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -157,6 +157,12 @@ def _request(args: argparse.Namespace, settings: Settings) -> Result:
     return Result(full, in_lines(lines))
 
 
+GOES_ON: Final = (
+    "Switches under way stop before an instance is terminated; what can be undone, such as moving "
+    "addresses, goes on. Roll them back to undo it."
+)
+
+
 def _action_arguments(parser: argparse.ArgumentParser) -> None:
     _switch_arguments(parser)
     options.add_reason(parser)
@@ -176,7 +182,7 @@ def _action(
 def _stop_all(args: argparse.Namespace, settings: Settings) -> Result:
     with open_services(settings) as services:
         stops = services.switch_guards.stop_all(args.reason)
-    return _stops(stops)
+    return _stops(stops, GOES_ON)
 
 
 def _release(args: argparse.Namespace, settings: Settings) -> Result:
@@ -185,8 +191,9 @@ def _release(args: argparse.Namespace, settings: Settings) -> Result:
     return _stops(stops)
 
 
-def _stops(stops: Sequence[Stop]) -> Result:
-    lines = [each.sentence for each in stops] or ["No switches are stopped."]
+def _stops(stops: Sequence[Stop], note: str = "") -> Result:
+    lines = [each.sentence for each in stops] or ["Released: no switches are stopped."]
+    lines += [note] if note else []
     return Result({"stops": msgspec.to_builtins(list(stops))}, in_lines(lines))
 
 
@@ -209,8 +216,9 @@ def document(switch: Switch) -> dict[str, Any]:
 def _line(switch: Switch) -> str:
     step = f" ({switch.step.value})" if switch.step is not None and switch.open else ""
     dry = ", dry run" if switch.dry_run else ""
+    state = "held" if switch.held else switch.state.value
     return (
-        f"{switch.switch_id:<18}{switch.state.value + step + dry:<28}{switch.account:<14}"
+        f"{switch.switch_id:<18}{state + step + dry:<28}{switch.account:<14}"
         f"{switch.instance_id:<22}→ {switch.requested.label}"
     )
 
@@ -225,7 +233,9 @@ def _lines(switch: Switch) -> list[str]:
             f"Got {switch.got.lifecycle.value} {switch.got.pool.label}, "
             f"{switch.got.instance_id}{why}"
         )
-    lines += [text for text in (switch.situation, switch.remedy) if text]
+    lines += [text for text in (switch.held, switch.situation, switch.remedy) if text]
+    if switch.rollback_requested and switch.open:
+        lines.append("Its roll-back was requested.")
     if switch.realised is not None:
         lines.append(
             f"Saved {switch.realised.saving_usd:.4f} USD in {switch.realised.hours:.1f} billed h."
@@ -337,6 +347,22 @@ def _orphans(args: argparse.Namespace, settings: Settings) -> Result:
     )
 
 
+def _instance_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("instance_id", metavar="INSTANCE_ID", help="an instance")
+    options.add_reason(parser)
+
+
+def _level(*, shadow: bool) -> Callable[[argparse.Namespace, Settings], Result]:
+    def run(args: argparse.Namespace, settings: Settings) -> Result:
+        with open_services(settings) as services:
+            changed = services.instances.set_shadow(args.instance_id, shadow, args.reason)
+        state = "in shadow mode" if changed.shadow else "live"
+        document = {"instance_id": changed.instance_id, "shadow": changed.shadow}
+        return Result(document, f"{changed.name or changed.instance_id} is {state}.")
+
+    return run
+
+
 COMMANDS = (
     Command("list", "List switches.", _list_arguments, _list),
     Command("show", "Show a switch with its journal.", _switch_arguments, _show),
@@ -384,6 +410,18 @@ COMMANDS = (
         "Show or set levels, limits, time windows and autonomy.",
         guard_arguments,
         show_or_set,
+    ),
+    Command(
+        "live",
+        "Let an instance be switched: its decisions are no longer only recorded.",
+        _instance_arguments,
+        _level(shadow=False),
+    ),
+    Command(
+        "shadow",
+        "Keep an instance from being switched: its decisions are only recorded.",
+        _instance_arguments,
+        _level(shadow=True),
     ),
     Command(
         "orphans",

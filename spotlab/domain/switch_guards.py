@@ -117,6 +117,12 @@ class TimeWindow:
                     remedy="Use HH:MM, such as 22:00.",
                     field="windows",
                 )
+        if self.start == self.end:
+            raise InvalidInput(
+                f"The time window begins and ends at {self.start}.",
+                remedy="For whole days, use 00:00 to 24:00.",
+                field="windows",
+            )
         try:
             ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -292,6 +292,11 @@ class Switch:
         return self.state in OPEN_STATES
 
     @property
+    def held(self) -> str:
+        """Why a guard holds it before its next step; "": none does."""
+        return self.progress.held if self.state is SwitchState.RUNNING else ""
+
+    @property
     def candidates(self) -> tuple[Target, ...]:
         """All targets in the order in which they are tried, on-demand last."""
         return self.targets if self.on_demand is None else (*self.targets, self.on_demand)

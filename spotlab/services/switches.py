@@ -14,7 +14,7 @@ from spotlab.domain.switch_guards import Levels
 from spotlab.domain.switch_moves import HealthCheck
 from spotlab.domain.switch_plan import Preflight, Strategy
 from spotlab.domain.switches import JournalEntry, Refusal, Switch, SwitchState, Target
-from spotlab.errors import Conflict, NotFound
+from spotlab.errors import Conflict, InvalidInput, NotFound
 from spotlab.services.base import Service
 from spotlab.switching import approval, requests
 from spotlab.switching.guards import SwitchGuards, levels_of
@@ -106,6 +106,12 @@ class SwitchService(Service):
         instance = self._instance(instance_id)
         self.require(Right.REQUEST_SWITCHES, instance.account)
         experiment = None
+        if pool is None and lifecycle is not Lifecycle.SPOT:
+            raise InvalidInput(
+                f"The lifecycle {lifecycle.value} was named without a pool.",
+                remedy="Name the pool to move to by hand too.",
+                field="lifecycle",
+            )
         if pool is None:
             experiment = self._decision(instance, experiment_id)
             targets = requests.targets_of(self.lab, experiment)
@@ -114,6 +120,8 @@ class SwitchService(Service):
         preflight = preflight_of(
             self.lab, instance, targets, confirmed=confirmed, strategy=strategy
         )
+        if pool is not None:
+            preflight = requests.with_hardware(self.lab, instance, preflight, confirmed)
         levels = levels_of(self.lab, instance)
         draft = requests.build(
             self.lab,
@@ -232,8 +240,19 @@ class SwitchService(Service):
         return self._asked(switch, reason, pause=True)
 
     def resume(self, switch_id: str, reason: str = "") -> Switch:
-        """Let a paused switch continue. Raises as `pause`, with the right to approve."""
+        """Let a paused switch, or one that needs attention, continue.
+
+        Raises:
+            NotFound, Forbidden: as `pause`, with the right to approve.
+            Conflict: it is neither.
+        """
         switch = self._ours(switch_id, Right.APPROVE_SWITCHES)
+        stopped = switch.state in (SwitchState.PAUSED, SwitchState.NEEDS_ATTENTION)
+        if not stopped and not switch.pause_requested:
+            raise Conflict(
+                f"The switch {switch_id} is {switch.state.value}, not paused.",
+                remedy="There is nothing to resume.",
+            )
         return self._asked(switch, reason, pause=False)
 
     def roll_back(self, switch_id: str, reason: str = "") -> Switch:

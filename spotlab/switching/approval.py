@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from spotlab.domain.decision import Decision, Lifecycle
 from spotlab.domain.ports import By, Topic
 from spotlab.domain.switch_approval import MarketView
 from spotlab.domain.switch_filter import SwitchFilter
@@ -45,7 +46,8 @@ def approve(
     Returns:
         The approved switch.
     Raises:
-        Conflict: it is not waiting for approval, or a guard refuses it.
+        Conflict: it is not waiting for approval, a guard refuses it, or the decision is another
+            one now; then a second approval of the same is accepted.
         Forbidden: the requester may not approve, by the guards of the installation.
         ChangedMeanwhile: somebody else was faster.
     """
@@ -63,6 +65,7 @@ def approve(
     if refusal is not None:
         raise Conflict(refusal.reason, remedy=refusal.remedy)
     view = market_now(lab, switch)
+    _require_same_choice(lab, switch, by, view)
     approved = replace(
         switch,
         state=SwitchState.APPROVED,
@@ -80,6 +83,30 @@ def approve(
     saved = lab.store.switches.save(approved, [note(switch, by, "approve", detail)], by)
     lab.bus.publish(Topic.SWITCHES)
     return saved
+
+
+def _require_same_choice(lab: Lab, switch: Switch, by: By, view: MarketView) -> None:
+    """Ask once more if the policy would not move the instance to the switch's target now.
+
+    Raises:
+        Conflict: it would decide otherwise, and the approver has not been told so yet.
+    """
+    target = switch.requested
+    chosen = view.pool == target.pool.key or (
+        view.decision == Decision.FALLBACK_ONDEMAND and target.lifecycle is Lifecycle.ON_DEMAND
+    )
+    why = f"The switch goes to {target.label}, but the decision is now {view.choice}."
+    told = why == switch.situation or f"now it is {view.choice}." in switch.situation
+    if switch.experiment_id is None or chosen or told:
+        return
+    asked = replace(
+        switch,
+        situation=why,
+        remedy="Approve it again to switch nevertheless, or reject it and request another.",
+    )
+    lab.store.switches.save(asked, [note(switch, by, "ask again", {"why": why})], by)
+    lab.bus.publish(Topic.SWITCHES)
+    raise Conflict(why, remedy=asked.remedy)
 
 
 def reject(lab: Lab, switch: Switch, by: By) -> Switch:

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from spotlab.domain.decision import Lifecycle
+from spotlab.domain.hardware import Hardware
 from spotlab.domain.instance_facts import Image
+from spotlab.domain.like_for_like import HardwareRule, shortfall
 from spotlab.domain.switch_plan import Finding, Strategy
 from spotlab.domain.target_facts import TypeFacts
 from spotlab.domain.unknown import Unknown
@@ -42,6 +44,19 @@ def hardware_findings(case: SwitchCase, strategy: Strategy) -> Iterator[Finding]
     if not isinstance(source, Unknown):
         yield from _drivers(case, source, target, image)
     yield from _features(case, target, image)
+
+
+def worse_hardware(own: Hardware, other: Hardware, rule: HardwareRule) -> Finding | None:
+    """A question about a type that a user named, and that no decision would choose."""
+    worse = shortfall(own, other, rule)
+    if worse is None:
+        return None
+    return Finding(
+        "worse-hardware",
+        f"{other.instance_type} is no like-for-like replacement of {own.instance_type}: {worse}.",
+        "Name another type, or confirm that it is enough for the work.",
+        question=True,
+    )
 
 
 def _image(case: SwitchCase, strategy: Strategy) -> Image:

@@ -15,6 +15,7 @@ from spotlab.errors import Conflict, InvalidInput
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.replay import open_experiment
 from spotlab.switching.guards import expires_at, levels_of, on_demand_of
+from spotlab.switching.hardware_findings import worse_hardware
 from spotlab.switching.market_check import (
     NEXT_CANDIDATES,
     decide_now,
@@ -90,6 +91,20 @@ def target_by_hand(lab: Lab, instance: Instance, pool: Pool, lifecycle: Lifecycl
     scored = lab.scored(lab.deciding_model(instance)[0])
     on_demand = scored.on_demand_usd_per_hour(pool)
     return Target(pool, lifecycle, price_of(scored, pool, lifecycle), on_demand)
+
+
+def with_hardware(
+    lab: Lab, instance: Instance, preflight: Preflight, confirmed: Collection[str]
+) -> Preflight:
+    """The preflight, with a question if a type named by hand is not like for like."""
+    hardware = lab.scored(lab.deciding_model(instance)[0]).hardware
+    own, other = (hardware.get(pool.instance_type) for pool in (instance.pool, preflight.target))
+    rule = lab.workload_of(instance).workload.hardware
+    finding = worse_hardware(own, other, rule) if own and other else None
+    if finding is None:
+        return preflight
+    answered = replace(finding, blocks=finding.code not in confirmed)
+    return replace(preflight, findings=(*preflight.findings, answered))
 
 
 def build(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -37,13 +38,16 @@ def client(ask: ApiClient) -> Iterator[SpotLab]:
         yield opened
 
 
+BY_HAND: dict[str, Any] = {"pool": POOL, "confirmed": ["worse-hardware"]}
+
+
 def request(ask: ApiClient, **body: object) -> httpx.Response:
-    return ask("POST", "/switches", "operator", json={"instance_id": WEB, "pool": POOL, **body})
+    return ask("POST", "/switches", "operator", json={**BY_HAND, "instance_id": WEB, **body})
 
 
 def test_a_switch_is_planned_requested_and_approved_by_another(ask: ApiClient) -> None:
     allow(ask.lab, WEB)
-    body = {"instance_id": WEB, "pool": POOL}
+    body = {**BY_HAND, "instance_id": WEB}
     plan = ask("POST", "/switches/plan", "operator", json=body).json()
     assert [call["action"] for call in plan["calls"]] == [call.action for call in CALLS]
     assert [level["mode"] for level in plan["levels"]] == ["on", "on", "on"]
@@ -75,7 +79,7 @@ def test_everything_is_off_at_first(ask: ApiClient) -> None:
 def test_switches_are_listed_in_pages_and_filtered(ask: ApiClient) -> None:
     for instance_id, *_ in FLEET[:3]:
         allow(ask.lab, instance_id)
-        dry = {"instance_id": instance_id, "pool": POOL, "dry_run": instance_id != WEB}
+        dry = {**BY_HAND, "instance_id": instance_id, "dry_run": instance_id != WEB}
         assert ask("POST", "/switches", "operator", json=dry).status_code == 201
     first = ask("GET", "/switches", params={"limit": 2}).json()
     second = ask("GET", "/switches", params={"limit": 2, "cursor": first["next"]}).json()
@@ -109,7 +113,7 @@ def test_guards_are_set_in_versions(ask: ApiClient) -> None:
 def test_a_user_of_some_accounts_sees_only_their_switches(ask: ApiClient) -> None:
     theirs: Instance = ask.lab.store.fleet.instance(FOREIGN)
     allow(ask.lab, FOREIGN, theirs.account)
-    body = {"instance_id": FOREIGN, "pool": POOL}
+    body = {**BY_HAND, "instance_id": FOREIGN}
     switch_id = ask("POST", "/switches", "operator", json=body).json()["switch_id"]
     assert ask("POST", "/switches", "own", json=body).status_code == 404
     assert ask("GET", "/switches", "own").json()["total"] == 0
@@ -121,7 +125,7 @@ def test_a_user_of_some_accounts_sees_only_their_switches(ask: ApiClient) -> Non
 def test_the_client_does_all_of_it(client: SpotLab, ask: ApiClient) -> None:
     allow(ask.lab, WEB)
     assert client.switches.plan(WEB, pool=POOL).mode == "on"
-    switch = client.switches.request(WEB, pool=POOL, reason="x")
+    switch = client.switches.request(WEB, **BY_HAND, reason="x")
     assert switch.targets[0].pool == POOL
     assert [each.switch_id for each in client.switches.list(finished=False)] == [switch.switch_id]
     assert next(client.switches.journal(switch.switch_id)).action == "request"

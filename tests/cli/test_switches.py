@@ -58,7 +58,17 @@ def test_a_switch_is_planned_requested_approved_and_rolled_back(lab: Lab, run: R
         "ec2:TerminateInstances",
     ]
     code, made = run(
-        OPERATOR, "request", WEB, "--pool", POOL, "--health-check", "http:8080/up", "--reason", "x"
+        OPERATOR,
+        "request",
+        WEB,
+        "--pool",
+        POOL,
+        "--confirm",
+        "worse-hardware",
+        "--health-check",
+        "http:8080/up",
+        "--reason",
+        "x",
     )
     assert (code, made["state"], made["reason"]) == (0, "requested", "x")
     assert (made["health_check"]["port"], made["health_check"]["path"]) == (8080, "/up")
@@ -75,13 +85,23 @@ def test_a_switch_is_planned_requested_approved_and_rolled_back(lab: Lab, run: R
 
 def test_a_dry_run_lists_its_calls(lab: Lab, run: Run) -> None:
     allow(lab, WEB)
-    code, made = run(OPERATOR, "request", WEB, "--pool", POOL, "--dry-run", "--no-on-demand")
+    code, made = run(
+        OPERATOR,
+        "request",
+        WEB,
+        "--pool",
+        POOL,
+        "--confirm",
+        "worse-hardware",
+        "--dry-run",
+        "--no-on-demand",
+    )
     assert (code, made["state"], made["dry_run"], made["on_demand"]) == (0, "done", True, None)
     assert made["journal"][1]["action"] == "would call ec2:RunInstances"
 
 
 def test_switches_are_refused_where_they_are_off(run: Run) -> None:
-    code, document = run(OPERATOR, "request", WEB, "--pool", POOL)
+    code, document = run(OPERATOR, "request", WEB, "--pool", POOL, "--confirm", "worse-hardware")
     assert code == 1
     assert "off for the installation" in json.dumps(document)
 

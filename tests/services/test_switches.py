@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -184,9 +185,44 @@ def test_one_instance_has_one_open_switch(lab: Lab) -> None:
     assert plan.open_switch == switch.switch_id
 
 
+def test_a_pool_by_hand_that_is_worse_is_a_question(lab: Lab) -> None:
+    allow(lab, WEB)
+    plan = Services(lab, OPERATOR).switches.plan(WEB, pool=OTHER)
+    (question,) = plan.preflight.questions
+    assert question.code == "worse-hardware"
+    assert "m6g.large is no like-for-like replacement of m5.large" in question.text
+    with pytest.raises(Conflict, match="another processor architecture"):
+        Services(lab, OPERATOR).switches.request(WEB, pool=OTHER)
+
+
+def test_a_lifecycle_belongs_to_a_pool(lab: Lab) -> None:
+    with pytest.raises(InvalidInput, match="on-demand was named without a pool"):
+        Services(lab, OPERATOR).switches.plan(WEB, lifecycle=Lifecycle.ON_DEMAND)
+
+
+def test_only_what_is_paused_is_resumed(lab: Lab) -> None:
+    switch = requested(lab)
+    with pytest.raises(Conflict, match="is requested, not paused"):
+        Services(lab, APPROVER).switches.resume(switch.switch_id)
+
+
+def test_an_approver_is_told_that_the_decision_is_another_one_now(lab: Lab) -> None:
+    switch = requested(lab)
+    elsewhere = replace(switch.requested, pool=replace(OTHER, instance_type="m7g.large"))
+    changed = replace(switch, targets=(elsewhere, *switch.targets[1:]))
+    lab.store.switches.save(changed, [], By("olga", lab.clock.now()))
+    approver = Services(lab, APPROVER).switches
+    with pytest.raises(Conflict, match=r"goes to spot m7g\.large .* now SWITCH to"):
+        approver.approve(switch.switch_id)
+    told = approver.get(switch.switch_id)
+    assert told.state is SwitchState.REQUESTED
+    assert "now SWITCH to" in told.situation
+    assert approver.approve(switch.switch_id).state is SwitchState.APPROVED
+
+
 def test_a_pool_can_be_named_by_hand(lab: Lab) -> None:
     allow(lab, WEB)
-    switch = Services(lab, OPERATOR).switches.request(WEB, pool=OTHER)
+    switch = Services(lab, OPERATOR).switches.request(WEB, pool=OTHER, confirmed=["worse-hardware"])
     assert switch.requested.pool == OTHER
     assert switch.experiment_id is None
     assert switch.requested.price_usd_per_hour == pytest.approx(0.0312)
@@ -213,7 +249,9 @@ def test_a_stop_is_asked_of_a_running_switch_and_ends_one_that_waits(lab: Lab) -
 def test_switches_of_other_accounts_do_not_exist(lab: Lab) -> None:
     foreign_id = add_account(lab)
     allow(lab, foreign_id, "zeta")
-    foreign = Services(lab, OPERATOR).switches.request(foreign_id, pool=OTHER)
+    foreign = Services(lab, OPERATOR).switches.request(
+        foreign_id, pool=OTHER, confirmed=["worse-hardware"]
+    )
     limited = Principal("lea", Role.ADMIN, ("acme",), via="a test")
     service = Services(lab, limited).switches
     for use in (service.get, service.journal, service.approve, service.pause, service.roll_back):

@@ -52,7 +52,9 @@ def lab(tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 def approved(lab: Lab, instance_id: str = WEB, **guards: Any) -> Switch:
     allow(lab, instance_id, **guards)
-    switch = Services(lab, OPERATOR).switches.request(instance_id, pool=OTHER)
+    switch = Services(lab, OPERATOR).switches.request(
+        instance_id, pool=OTHER, confirmed=["worse-hardware"]
+    )
     return Services(lab, APPROVER).switches.approve(switch.switch_id)
 
 
@@ -266,7 +268,7 @@ def test_a_guard_that_will_not_change_refuses_an_approved_switch(lab: Lab) -> No
 
 def test_requests_expire_in_every_account(lab: Lab) -> None:
     allow(lab, WEB)
-    switch = Services(lab, OPERATOR).switches.request(WEB, pool=OTHER)
+    switch = Services(lab, OPERATOR).switches.request(WEB, pool=OTHER, confirmed=["worse-hardware"])
     by: Callable[[], By] = lambda: By("spotlab", lab.clock.now())  # noqa: E731
     assert approval.expire_all(lab, by()) == 0
     later(lab, minutes=30)

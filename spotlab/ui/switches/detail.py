@@ -58,7 +58,8 @@ def show(switch: Switch, journal: Sequence[JournalEntry], now: datetime) -> None
 
 def show_situation(switch: Switch) -> None:
     """Why it stands where it stands, and what to do."""
-    text = "\n\n".join(plain(each) for each in (switch.situation, switch.remedy) if each)
+    texts = (switch.held, switch.situation, switch.remedy)
+    text = "\n\n".join(plain(each) for each in texts if each)
     if not text:
         return
     if switch.state is SwitchState.NEEDS_ATTENTION:
