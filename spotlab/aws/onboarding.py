@@ -89,7 +89,7 @@ class RoleTemplate:
             raise InvalidInput(
                 f"{self.principal!r} is not an identity that a trust policy can name.",
                 remedy="Enter the ARN of the role or user that SpotLab runs as, such as "
-                f"arn:{self.partition.name}:iam::123456789012:role/spotlab-server.",
+                "arn:aws:iam::123456789012:role/spotlab-server.",
                 field="principal",
             )
         if match[1] != self.partition.name:

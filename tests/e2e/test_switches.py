@@ -86,8 +86,10 @@ def _request(page: Page, switching: Switching) -> str:
     request = page.get_by_role("button", name="Request", exact=True)
     expect(request).to_be_visible(timeout=60_000)
     settle(page)
-    for question in page.get_by_text("Yes:").all():
-        question.click()
+    for question in page.get_by_role("checkbox", name=re.compile("^Yes:")).all():
+        question.locator("xpath=ancestor::label").click()
+        expect(question).to_be_checked()
+        settle(page)
     page.get_by_label("Reason").last.fill("a cheaper pool")
     request.click()
     expect(page.get_by_text("it waits for approval").first).to_be_visible(timeout=60_000)

@@ -69,7 +69,6 @@ measured half way is no contrast that anybody reads."""
 
 def serious_violations(page: Page) -> list[str]:
     """What axe finds serious or critical once colours have stopped changing, with the element."""
-    settle(page)
     page.wait_for_function(FADES_DONE)
     found = Axe().run(page).response["violations"]
     return [
