@@ -345,7 +345,8 @@ def _check(account: Account) -> None:
     ):
         raise InvalidInput(
             f"{account.role_arn!r} is not a role of account {account.aws_account_id}.",
-            remedy=f"Example: arn:{partition}:iam::{account.aws_account_id}:role/spotlab.",
+            remedy=f"Example: arn:aws:iam::{account.aws_account_id}:role/spotlab."
+            + ("" if partition == "aws" else f" The partition of its regions is {partition}."),
         )
     if account.external_id and not _EXTERNAL_ID.fullmatch(account.external_id):
         raise InvalidInput(
