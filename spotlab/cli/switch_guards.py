@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -83,6 +84,25 @@ def show_or_set(args: argparse.Namespace, settings: Settings) -> Result:
         elif changes:
             services.switch_guards.set_account(args.account, changes, args.reason)
         return _shown(services, args)
+
+
+def instance_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `switches live` and `switches shadow`."""
+    parser.add_argument("instance_id", metavar="INSTANCE_ID", help="an instance")
+    options.add_reason(parser)
+
+
+def set_level(*, shadow: bool) -> Callable[[argparse.Namespace, Settings], Result]:
+    """Turn the shadow mode of an instance on or off."""
+
+    def run(args: argparse.Namespace, settings: Settings) -> Result:
+        with open_services(settings) as services:
+            changed = services.instances.set_shadow(args.instance_id, shadow, args.reason)
+        state = "in shadow mode" if changed.shadow else "live"
+        document = {"instance_id": changed.instance_id, "shadow": changed.shadow}
+        return Result(document, f"{changed.name or changed.instance_id} is {state}.")
+
+    return run
 
 
 def _changes(args: argparse.Namespace) -> dict[str, Any]:

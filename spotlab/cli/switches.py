@@ -12,7 +12,12 @@ import msgspec
 from spotlab.cli import options
 from spotlab.cli.command import Command, Result, command_group
 from spotlab.cli.local_session import open_services
-from spotlab.cli.switch_guards import guard_arguments, show_or_set
+from spotlab.cli.switch_guards import (
+    guard_arguments,
+    instance_arguments,
+    set_level,
+    show_or_set,
+)
 from spotlab.domain.decision import Lifecycle
 from spotlab.domain.market import Pool
 from spotlab.domain.switch_filter import SwitchFilter
@@ -347,22 +352,6 @@ def _orphans(args: argparse.Namespace, settings: Settings) -> Result:
     )
 
 
-def _instance_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("instance_id", metavar="INSTANCE_ID", help="an instance")
-    options.add_reason(parser)
-
-
-def _level(*, shadow: bool) -> Callable[[argparse.Namespace, Settings], Result]:
-    def run(args: argparse.Namespace, settings: Settings) -> Result:
-        with open_services(settings) as services:
-            changed = services.instances.set_shadow(args.instance_id, shadow, args.reason)
-        state = "in shadow mode" if changed.shadow else "live"
-        document = {"instance_id": changed.instance_id, "shadow": changed.shadow}
-        return Result(document, f"{changed.name or changed.instance_id} is {state}.")
-
-    return run
-
-
 COMMANDS = (
     Command("list", "List switches.", _list_arguments, _list),
     Command("show", "Show a switch with its journal.", _switch_arguments, _show),
@@ -414,14 +403,14 @@ COMMANDS = (
     Command(
         "live",
         "Let an instance be switched: its decisions are no longer only recorded.",
-        _instance_arguments,
-        _level(shadow=False),
+        instance_arguments,
+        set_level(shadow=False),
     ),
     Command(
         "shadow",
         "Keep an instance from being switched: its decisions are only recorded.",
-        _instance_arguments,
-        _level(shadow=True),
+        instance_arguments,
+        set_level(shadow=True),
     ),
     Command(
         "orphans",
