@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -18,18 +17,28 @@ from spotlab.cli.switch_guards import (
     set_level,
     show_or_set,
 )
+from spotlab.cli.switch_output import (
+    document,
+    entry_document,
+    entry_line,
+    line,
+    lines_of,
+    plan_document,
+    plan_lines,
+    time_text,
+)
 from spotlab.domain.decision import Lifecycle
 from spotlab.domain.market import Pool
 from spotlab.domain.switch_filter import SwitchFilter
 from spotlab.domain.switch_guards import Stop
 from spotlab.domain.switch_moves import HealthCheck
-from spotlab.domain.switch_plan import Preflight, Strategy
-from spotlab.domain.switches import JournalEntry, Switch, SwitchState
+from spotlab.domain.switch_plan import Strategy
+from spotlab.domain.switches import Switch, SwitchState
 from spotlab.settings import Settings
 from spotlab.telemetry.invisible_characters import in_lines
 
 if TYPE_CHECKING:
-    from spotlab.services.switches import SwitchPlan, SwitchService
+    from spotlab.services.switches import SwitchService
 
 
 def _pool(text: str) -> Pool:
@@ -62,7 +71,7 @@ def _list(args: argparse.Namespace, settings: Settings) -> Result:
         found = services.switches.list(where, limit=args.limit)
         total = services.switches.count(where)
     lines = [f"{len(found)} of {total} switches:"] if found else ["There are no switches."]
-    lines += [_line(each) for each in found]
+    lines += [line(each) for each in found]
     return Result({"switches": [document(each) for each in found], "total": total}, in_lines(lines))
 
 
@@ -75,8 +84,8 @@ def _show(args: argparse.Namespace, settings: Settings) -> Result:
         switch = services.switches.get(args.switch_id)
         journal = services.switches.journal(args.switch_id)
     return Result(
-        {**document(switch), "journal": [_entry(each) for each in journal]},
-        in_lines([*_lines(switch), "Journal:", *(_entry_line(each) for each in journal)]),
+        {**document(switch), "journal": [entry_document(each) for each in journal]},
+        in_lines([*lines_of(switch), "Journal:", *(entry_line(each) for each in journal)]),
     )
 
 
@@ -114,7 +123,7 @@ def _where(args: argparse.Namespace) -> dict[str, Any]:
 def _plan(args: argparse.Namespace, settings: Settings) -> Result:
     with open_services(settings) as services:
         plan = services.switches.plan(args.instance, **_where(args))
-    return Result(_plan_document(plan), in_lines(_plan_lines(plan)))
+    return Result(plan_document(plan), in_lines(plan_lines(plan)))
 
 
 def _request_arguments(parser: argparse.ArgumentParser) -> None:
@@ -155,10 +164,10 @@ def _request(args: argparse.Namespace, settings: Settings) -> Result:
         journal = services.switches.journal(switch.switch_id) if switch.dry_run else ()
     if switch.dry_run:
         lines = [f"{switch.switch_id} is a dry run; it would make these calls:"]
-        lines += [_entry_line(each) for each in journal]
+        lines += [entry_line(each) for each in journal]
     else:
-        lines = [f"{switch.switch_id} waits for approval until {_time(switch.expires_at)}."]
-    full = {**document(switch), "journal": [_entry(each) for each in journal]}
+        lines = [f"{switch.switch_id} waits for approval until {time_text(switch.expires_at)}."]
+    full = {**document(switch), "journal": [entry_document(each) for each in journal]}
     return Result(full, in_lines(lines))
 
 
@@ -179,7 +188,7 @@ def _action(
     def run(args: argparse.Namespace, settings: Settings) -> Result:
         with open_services(settings) as services:
             switch = act(services.switches, args)
-        return Result(document(switch), in_lines(_lines(switch)))
+        return Result(document(switch), in_lines(lines_of(switch)))
 
     return run
 
@@ -200,119 +209,6 @@ def _stops(stops: Sequence[Stop], note: str = "") -> Result:
     lines = [each.sentence for each in stops] or ["Released: no switches are stopped."]
     lines += [note] if note else []
     return Result({"stops": msgspec.to_builtins(list(stops))}, in_lines(lines))
-
-
-def document(switch: Switch) -> dict[str, Any]:
-    """A switch as JSON values, without what only its driver needs."""
-    found: dict[str, Any] = msgspec.to_builtins(switch)
-    del found["progress"]
-    found["pool"] = switch.pool.key
-    for target, value in zip(found["targets"], switch.targets, strict=True):
-        target["pool"] = value.pool.key
-    if switch.on_demand is not None:
-        found["on_demand"]["pool"] = switch.on_demand.pool.key
-    if switch.got is not None:
-        found["got"]["pool"] = switch.got.pool.key
-    if switch.realised is not None:
-        found["realised"]["saving_usd"] = switch.realised.saving_usd
-    return found
-
-
-def _line(switch: Switch) -> str:
-    step = f" ({switch.step.value})" if switch.step is not None and switch.open else ""
-    dry = ", dry run" if switch.dry_run else ""
-    state = "held" if switch.held else switch.state.value
-    return (
-        f"{switch.switch_id:<18}{state + step + dry:<28}{switch.account:<14}"
-        f"{switch.instance_id:<22}→ {switch.requested.label}"
-    )
-
-
-def _lines(switch: Switch) -> list[str]:
-    lines = [_line(switch), f"Requested by {switch.requested_by} at {_time(switch.requested_at)}."]
-    if switch.approved_by:
-        lines.append(f"Approved by {switch.approved_by} at {_time(switch.approved_at)}.")
-    if switch.got is not None:
-        why = f": {switch.got_why}" if switch.got_why else ""
-        lines.append(
-            f"Got {switch.got.lifecycle.value} {switch.got.pool.label}, "
-            f"{switch.got.instance_id}{why}"
-        )
-    lines += [text for text in (switch.held, switch.situation, switch.remedy) if text]
-    if switch.rollback_requested and switch.open:
-        lines.append("Its roll-back was requested.")
-    if switch.realised is not None:
-        lines.append(
-            f"Saved {switch.realised.saving_usd:.4f} USD in {switch.realised.hours:.1f} billed h."
-        )
-    return lines
-
-
-def _entry(entry: JournalEntry) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.to_builtins(entry)
-    return found
-
-
-def _entry_line(entry: JournalEntry) -> str:
-    step = entry.step.value if entry.step is not None else "-"
-    detail = ", ".join(f"{name}: {value}" for name, value in entry.detail.items() if value != "")
-    return (
-        f"  {_time(entry.at)}  {step:<10}{entry.phase.value:<7} {entry.action}  {detail}".rstrip()
-    )
-
-
-def _plan_document(plan: SwitchPlan) -> dict[str, Any]:
-    preflight = plan.preflight
-    return {
-        "instance_id": plan.instance.instance_id,
-        "experiment_id": plan.experiment.experiment_id if plan.experiment is not None else None,
-        "targets": document(plan.draft)["targets"],
-        "strategy": preflight.strategy.value,
-        "strategy_reason": preflight.strategy_reason,
-        "findings": msgspec.to_builtins(preflight.findings),
-        "kept": list(preflight.kept),
-        "recreated": list(preflight.recreated),
-        "lost": list(preflight.lost),
-        "calls": msgspec.to_builtins(preflight.calls),
-        "levels": [
-            {"name": each.name, "mode": each.mode.value, "sentence": each.sentence}
-            for each in plan.levels.all
-        ],
-        "mode": plan.levels.mode.value,
-        "refusal": plan.refusal.reason if plan.refusal is not None else None,
-        "open_switch": plan.open_switch or None,
-    }
-
-
-def _plan_lines(plan: SwitchPlan) -> list[str]:
-    preflight: Preflight = plan.preflight
-    lines = [
-        f"{plan.instance.instance_id}: {plan.instance.lifecycle.value} "
-        f"{plan.instance.pool.label} → {plan.targets[0].label}",
-        f"Strategy: {preflight.strategy.label}. {preflight.strategy_reason}",
-    ]
-    for title, sentences in (
-        ("Kept", preflight.kept),
-        ("Made again", preflight.recreated),
-        ("Lost", preflight.lost),
-    ):
-        lines += [f"{title}: {sentence}" for sentence in sentences]
-    for finding in preflight.findings:
-        kind = f"Question {finding.code}" if finding.question else "Refused because"
-        lines.append(
-            f"{kind if finding.blocks else 'Note'}: {finding.text} {finding.remedy}".rstrip()
-        )
-    lines += [f"Call: {call.action}: {call.text}" for call in preflight.calls]
-    lines += [each.sentence for each in plan.levels.all]
-    if plan.refusal is not None:
-        lines.append(f"Not possible now: {plan.refusal.reason} {plan.refusal.remedy}".rstrip())
-    if plan.open_switch:
-        lines.append(f"The switch {plan.open_switch} of the instance is still open.")
-    return lines
-
-
-def _time(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment is not None else "never"
 
 
 def _stop_arguments(parser: argparse.ArgumentParser) -> None:
