@@ -13,7 +13,6 @@ from spotlab.domain.switches import Switch, SwitchState
 from spotlab.errors import ChangedMeanwhile, NoMarketData, NotFound
 from spotlab.runtime.lab import Lab
 from spotlab.switching import savings
-from spotlab.switching.driver import price_of
 
 log = logging.getLogger("spotlab.switching.measuring")
 EVERY: Final = timedelta(hours=1)
@@ -43,11 +42,13 @@ def measure_finished(lab: Lab) -> int:
     memory.looked_at = now
     where = SwitchFilter(states=(SwitchState.DONE,), dry_run=False, since=now - FOR)
     measured = 0
+    prices: savings.PriceOf | None = None
     for switch in lab.store.switches.list(where, limit=_MAX):
         if not _is_due(lab, switch, now):
             continue
         try:
-            realised = savings.measure(switch, now, lambda pool, how: price_of(lab, pool, how))
+            prices = prices or savings.prices_in(lab.market())
+            realised = savings.measure(switch, now, prices)
             if realised is None or realised == switch.realised:
                 continue
             lab.store.switches.save(replace(switch, realised=realised))
