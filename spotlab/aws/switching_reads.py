@@ -26,6 +26,7 @@ from spotlab.errors import NoSuchThing
 _LIVE: Final = ("pending", "running", "stopping", "stopped")
 _OPEN: Final = ("open", "active")
 _NOT_REGISTERED: Final = "Target.NotRegistered"
+_NO_TARGET_GROUP: Final = "TargetGroupNotFound"
 
 
 class SwitchingReads:
@@ -110,21 +111,34 @@ class SwitchingReads:
         )
 
     def address_holder(self, allocation_id: str) -> str | None:
-        """The instance of an Elastic IP address; "": none; None: there is no such address."""
+        """The instance, or else the network interface, that has an Elastic IP address.
+
+        An interface without an instance is one of a NAT gateway or a load balancer, for example.
+
+        Returns:
+            "": none has it; None: there is no such address.
+        """
         try:
             with translated(f"Reading {allocation_id}", *self._secrets):
                 found = self._ec2.describe_addresses(AllocationIds=[allocation_id])["Addresses"]
         except NoSuchThing:
             return None
-        return found[0].get("InstanceId") or "" if found else None
+        if not found:
+            return None
+        return found[0].get("InstanceId") or found[0].get("NetworkInterfaceId") or ""
 
-    def target_health(self, target_group_arn: str, instance_id: str, port: int) -> str:
-        """Health of a target; "": it is not registered."""
-        with translated(f"Reading the target health of {instance_id}", *self._secrets):
-            target: Any = self._target(instance_id, port)
-            found = self._elb.describe_target_health(
-                TargetGroupArn=target_group_arn, Targets=[target]
-            )["TargetHealthDescriptions"]
+    def target_health(self, target_group_arn: str, instance_id: str, port: int) -> str | None:
+        """Health of a target; "": it is not registered; None: there is no such target group."""
+        target: Any = self._target(instance_id, port)
+        try:
+            with translated(f"Reading the target health of {instance_id}", *self._secrets):
+                found = self._elb.describe_target_health(
+                    TargetGroupArn=target_group_arn, Targets=[target]
+                )["TargetHealthDescriptions"]
+        except NoSuchThing as exc:
+            if exc.code == _NO_TARGET_GROUP:
+                return None
+            raise
         if not found:
             return ""
         health = found[0]["TargetHealth"]

@@ -7,7 +7,7 @@ import sys
 
 from spotlab.cli import options
 from spotlab.cli.command import Command, Result
-from spotlab.domain.drills import DrillKind
+from spotlab.domain.drills import DrillKind, not_drilled
 from spotlab.services.own_drills import run_on_own_aws
 from spotlab.settings import Settings
 from spotlab.telemetry.invisible_characters import in_lines
@@ -47,6 +47,7 @@ def _run(args: argparse.Namespace, settings: Settings) -> Result:
                 f"{len(report.runs)} drills, {sum(run.in_time for run in report.runs)} within "
                 "120 s of the signal.",
                 *report.finding(),
+                *not_drilled(),
             ]
         ),
         code=1 if failed else 0,

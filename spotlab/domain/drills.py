@@ -12,6 +12,11 @@ from spotlab.domain.switch_plan import Strategy
 from spotlab.domain.switches import SwitchState
 
 LIMIT_S: Final = NOTICE_PERIOD.total_seconds()
+NOT_DRILLED: Final[Mapping[Strategy, str]] = {
+    Strategy.FROM_IMAGE_REBOOT: "the workloads of a drill do not need a reboot for their image",
+    Strategy.STOP_START: "it is for on-demand instances, and EC2 sends no signal about those",
+}
+"""Why drills do not use a strategy."""
 
 
 class DrillKind(StrEnum):
@@ -86,6 +91,7 @@ class DrillReport:
                 if any(run.strategy is strategy for run in self.runs)
             },
             "finding": self.finding(),
+            "not_drilled": [strategy.value for strategy in NOT_DRILLED],
             "delays_s": dict(self.delays_s),
             "skipped": dict(self.skipped),
             "failed": [
@@ -102,6 +108,11 @@ class DrillReport:
             for strategy in Strategy
             if any(run.strategy is strategy for run in self.runs)
         ]
+
+
+def not_drilled() -> list[str]:
+    """The strategies that no drill uses, a sentence each."""
+    return [f"{strategy.label}: not drilled, as {why}." for strategy, why in NOT_DRILLED.items()]
 
 
 def _figures(runs: Sequence[DrillRun]) -> dict[str, Any]:

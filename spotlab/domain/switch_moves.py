@@ -116,6 +116,7 @@ class MovePlan:
     Args:
         launch: what the replacement takes over.
         addresses, targets, volumes: in the order in which they move.
+        attached: ids of all volumes of the instance; empty: not known.
         tags: of the instance, without AWS's own.
         spot_request_id: of the instance; "": it is on-demand.
         former_type: instance type before the switch.
@@ -126,6 +127,7 @@ class MovePlan:
     addresses: tuple[AddressMove, ...] = ()
     targets: tuple[TargetMove, ...] = ()
     volumes: tuple[VolumeMove, ...] = ()
+    attached: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     spot_request_id: str = ""
     former_type: str = ""

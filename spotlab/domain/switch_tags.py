@@ -11,5 +11,7 @@ STEP_TAG: Final = "spotlab:step"
 ATTEMPT_TAG: Final = "spotlab:attempt"
 """The number of the attempt that launched an instance."""
 OWN_TAGS: Final = (SWITCH_TAG, STEP_TAG, ATTEMPT_TAG)
+AWS_TAG_PREFIX: Final = "aws:"
+"""Of tags that AWS alone can set."""
 ALLOW_TAG: Final = "spotlab:allow-switching"
 """With the value "true": the account's owner lets switches change this resource."""

@@ -214,8 +214,12 @@ class Switch:
         expires_at: of the request; None: never.
         started_at: when the first driver began.
         fingerprint: of the market that it was approved for; "": none.
+        told_choice: the market's choice that an approver was told of, because it is not the
+            requested target; "": none. Approving it then means: nevertheless.
         policy_version, workload_version: of the decision; "": none.
         confirmed: codes of preflight questions that the requester has confirmed.
+        accepted_losses: ids of the volumes, Elastic IPs and target groups that the preflight of the
+            request named as lost; None: not known.
         dry_run: the calls are listed, not made.
         pause_requested, rollback_requested: by a user, for the driver. `SwitchStore.ask` sets them.
         price_before_usd_per_hour, price_after_usd_per_hour: of the instance and of the replacement.
@@ -252,9 +256,11 @@ class Switch:
     expires_at: datetime | None = None
     started_at: datetime | None = None
     fingerprint: str = ""
+    told_choice: str = ""
     policy_version: str = ""
     workload_version: str = ""
     confirmed: tuple[str, ...] = ()
+    accepted_losses: tuple[str, ...] | None = None
     dry_run: bool = False
     pause_requested: bool = False
     rollback_requested: bool = False

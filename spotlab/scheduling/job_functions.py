@@ -19,7 +19,7 @@ from spotlab.runtime.outcomes import drift_report, settle
 from spotlab.runtime.placement_scores import request_scores, schedule_first_run
 from spotlab.runtime.spot_events import document, read_events
 from spotlab.scheduling import first_run
-from spotlab.switching.driving import drive_all
+from spotlab.switching.rounds import drive_all
 
 Cancelled = Callable[[], bool]
 PRICES: Final = frozenset({FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY})

@@ -17,7 +17,7 @@ from spotlab.services.base import Service
 from spotlab.services.switches import SwitchService
 from spotlab.switching.drill import confirmed_preflight, decision_on, other_pools
 from spotlab.switching.guards import levels_of
-from spotlab.switching.planning import account_of
+from spotlab.switching.preflight.reader import account_of
 
 Tell = Callable[[str, float], None]
 REASON: Final = "drill"

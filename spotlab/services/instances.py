@@ -21,7 +21,7 @@ from spotlab.runtime.model_catalogue import find_one_version
 from spotlab.runtime.model_selection import RISK_TASK, select_model
 from spotlab.services.base import Service
 from spotlab.settings import Settings
-from spotlab.switching.planning import account_of, planner_of
+from spotlab.switching.preflight.reader import account_of, reader_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ class InstanceService(Service):
         instance = self.get(instance_id)
         self.require(Right.COLLECT, instance.account)
         account = account_of(self.lab, instance.account)
-        return planner_of(self.lab).facts(account, instance.pool.region, instance_id)
+        return reader_of(self.lab).facts(account, instance.pool.region, instance_id)
 
     def pipeline(self, instance_id: str) -> Pipeline:
         """State of its evaluation. Raises NotFound, Forbidden."""

@@ -23,7 +23,7 @@ from spotlab.domain.switch_guards import (
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.services.base import Service
 from spotlab.store.switch_guards import Start
-from spotlab.switching.autonomy import figures
+from spotlab.switching.earned_autonomy import figures
 from spotlab.switching.guards import levels_of
 
 G = TypeVar("G", InstallationGuards, AccountGuards)

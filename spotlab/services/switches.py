@@ -18,7 +18,7 @@ from spotlab.errors import Conflict, InvalidInput, NotFound
 from spotlab.services.base import Service
 from spotlab.switching import approval, requests
 from spotlab.switching.guards import SwitchGuards, levels_of
-from spotlab.switching.planning import preflight_of
+from spotlab.switching.preflight.reader import preflight_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +118,13 @@ class SwitchService(Service):
         else:
             targets = (requests.target_by_hand(self.lab, instance, pool, lifecycle),)
         preflight = preflight_of(
-            self.lab, instance, targets, confirmed=confirmed, strategy=strategy
+            self.lab,
+            instance,
+            targets,
+            by_hand=pool is not None,
+            confirmed=confirmed,
+            strategy=strategy,
         )
-        if pool is not None:
-            preflight = requests.with_hardware(self.lab, instance, preflight, confirmed)
         levels = levels_of(self.lab, instance)
         draft = requests.build(
             self.lab,
@@ -260,17 +263,8 @@ class SwitchService(Service):
         switch = self._ours(switch_id, Right.STOP_SWITCHES)
         if switch.state in (SwitchState.REQUESTED, SwitchState.APPROVED):
             by = self.by(reason)
-            ended = replace(
-                switch,
-                state=SwitchState.ROLLED_BACK,
-                expires_at=None,
-                finished_at=by.at,
-                situation=f"Rolled back by {by.actor} before it began.",
-            )
-            entry = approval.note(switch, by, "roll back", {})
-            saved = self.lab.store.switches.save(ended, [entry], by)
-            self.lab.bus.publish(Topic.SWITCHES)
-            return saved
+            why = f"Rolled back by {by.actor} before it began."
+            return approval.end(self.lab, switch, by, SwitchState.ROLLED_BACK, why)
         return self._asked(switch, reason, roll_back=True)
 
     def _asked(

@@ -73,6 +73,7 @@ def approve(
         approved_at=by.at,
         expires_at=None,
         fingerprint=view.fingerprint,
+        told_choice="",
         situation="",
         remedy="",
         **_at_price(switch, view),
@@ -96,11 +97,11 @@ def _require_same_choice(lab: Lab, switch: Switch, by: By, view: MarketView) -> 
         view.decision == Decision.FALLBACK_ONDEMAND and target.lifecycle is Lifecycle.ON_DEMAND
     )
     why = f"The switch goes to {target.label}, but the decision is now {view.choice}."
-    told = why == switch.situation or f"now it is {view.choice}." in switch.situation
-    if switch.experiment_id is None or chosen or told:
+    if switch.experiment_id is None or chosen or switch.told_choice == view.choice:
         return
     asked = replace(
         switch,
+        told_choice=view.choice,
         situation=why,
         remedy="Approve it again to switch nevertheless, or reject it and request another.",
     )
@@ -112,7 +113,7 @@ def _require_same_choice(lab: Lab, switch: Switch, by: By, view: MarketView) -> 
 def reject(lab: Lab, switch: Switch, by: By) -> Switch:
     """Reject a requested switch, or withdraw it. Raises Conflict, ChangedMeanwhile."""
     require_waiting(lab, switch, by)
-    return _end(lab, switch, by, SwitchState.REJECTED, f"Rejected by {by.actor}.")
+    return end(lab, switch, by, SwitchState.REJECTED, f"Rejected by {by.actor}.")
 
 
 def require_waiting(lab: Lab, switch: Switch, by: By) -> None:
@@ -141,7 +142,7 @@ def is_over(switch: Switch, by: By) -> bool:
 
 def expire(lab: Lab, switch: Switch, by: By) -> Switch:
     """End a request that nobody approved in time. Raises ChangedMeanwhile."""
-    return _end(lab, switch, by, SwitchState.EXPIRED, EXPIRED)
+    return end(lab, switch, by, SwitchState.EXPIRED, EXPIRED)
 
 
 def expire_all(lab: Lab, by: By) -> int:
@@ -182,7 +183,7 @@ def begin(lab: Lab, switch: Switch, guards: SwitchGuards, by: By) -> Refusal | N
     if refusal is None:
         return None
     if not refusal.wait:
-        _end(lab, switch, by, SwitchState.REFUSED, refusal.reason, refusal.remedy)
+        end(lab, switch, by, SwitchState.REFUSED, refusal.reason, refusal.remedy)
     elif (switch.situation, switch.remedy) != (refusal.reason, refusal.remedy):
         waiting = replace(switch, situation=refusal.reason, remedy=refusal.remedy)
         lab.store.switches.save(waiting, [note(switch, by, "wait", {"why": refusal.reason})])
@@ -200,6 +201,7 @@ def _ask_again(
         approved_by="",
         approved_at=None,
         expires_at=expires_at(lab.store.switch_guards.installation(), by.at),
+        told_choice=view.choice,
         situation=f"The market has changed since the approval. {why}",
         remedy="Approve it again, or reject it.",
         **_at_price(switch, view),
@@ -219,9 +221,20 @@ def _at_price(switch: Switch, view: MarketView) -> dict[str, Any]:
     }
 
 
-def _end(
+def end(
     lab: Lab, switch: Switch, by: By, state: SwitchState, situation: str, remedy: str = ""
 ) -> Switch:
+    """End a switch that has not begun.
+
+    Args:
+        lab: its store.
+        switch: as read.
+        by: signs it, in the journal and in the audit log.
+        state: of its end.
+        situation, remedy: why it ended and what to do.
+    Raises:
+        ChangedMeanwhile: somebody else was faster.
+    """
     ended = replace(
         switch,
         state=state,

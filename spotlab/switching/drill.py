@@ -31,7 +31,7 @@ from spotlab.runtime.spot_events import read_events
 from spotlab.switching.driver import drive
 from spotlab.switching.guards import SwitchGuards
 from spotlab.switching.market_check import NEXT_CANDIDATES, decide_now
-from spotlab.switching.planning import account_of, planner_of, preflight_of
+from spotlab.switching.preflight.reader import account_of, preflight_of, reader_of
 from spotlab.switching.requests import build, targets_of
 
 BY: Final = "drill"
@@ -156,7 +156,7 @@ def _prepare(lab: Lab, instance: Instance) -> None:
     by = By(BY, lab.clock.now(), "drill", "drill")
     lab.store.fleet.set_shadow(instance.instance_id, False, by)
     account = account_of(lab, instance.account)
-    facts = planner_of(lab).facts(account, instance.pool.region, instance.instance_id)
+    facts = reader_of(lab).facts(account, instance.pool.region, instance.instance_id)
     name = (STATELESS if facts.launch_template is not None else CHECKPOINTS).name
     lab.store.workloads.assign(AssignmentScope.INSTANCE, instance.instance_id, name, by)
 

@@ -7,30 +7,36 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Final
 
-from spotlab.aws.discovery import Ec2Discovery
 from spotlab.aws.switching import AwsSwitching
-from spotlab.aws.target_region import TargetRegion
-from spotlab.domain.decision import Lifecycle
 from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
 from spotlab.domain.market import Pool
 from spotlab.domain.ports import Account
 from spotlab.domain.switch_moves import MovePlan
-from spotlab.domain.switches import DRIVEN_STATES, Realised, Refusal, Switch, SwitchState
+from spotlab.domain.switches import (
+    DRIVEN_STATES,
+    JournalEntry,
+    Phase,
+    Realised,
+    Refusal,
+    Switch,
+    SwitchState,
+)
 from spotlab.errors import Cancelled, NotFound, SpotlabError
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.leader_election import Leadership, hold_lease
 from spotlab.store.engine import Fence, fenced
-from spotlab.switching import savings
-from spotlab.switching.engine import Engine
-from spotlab.switching.health_checks import check_health
-from spotlab.switching.hooks import Hooks, MayProceed
-from spotlab.switching.move_plans import move_plan
-from spotlab.switching.planner import Planner
-from spotlab.switching.savings import prices_in
+from spotlab.switching import realised_savings
+from spotlab.switching.execution.engine import Engine
+from spotlab.switching.execution.health_checks import check_health
+from spotlab.switching.execution.hooks import Hooks, MayProceed
+from spotlab.switching.preflight.move_plan import move_plan
+from spotlab.switching.preflight.reader import account_of, reader_of
+from spotlab.switching.prices import price_of
 
 log = logging.getLogger("spotlab.switching.driver")
 LEASE_TTL_S: Final = 20.0
@@ -67,7 +73,6 @@ def drive(
     name = f"switch:{switch_id}"
     holder = f"{socket.gethostname()} {secrets.token_hex(4)}"
     leadership = Leadership(lab.store.leases, name, holder, lease_ttl_s, lab.clock)
-    engine = engine_of(lab, switch, may_proceed, sleep, monotonic, on_change)
     give_up_at = time.monotonic() + lease_ttl_s * 1.5
     try:
         # A killed driver cannot release its lease: it is watched for as long as it lasts.
@@ -75,10 +80,36 @@ def drive(
             hold_lease(leadership, lambda: None, lambda: time.monotonic() > give_up_at) as token,
             fenced(Fence(name, token)),
         ):
+            try:
+                engine = engine_of(lab, switch, may_proceed, sleep, monotonic, on_change)
+            except NotFound as exc:
+                hold(lab, switch_id, token, exc.message)
+                raise
             return engine.run(switch_id, token, lambda: leadership.token == token)
     except Cancelled:
         log.info("switch %s is left to another driver", switch_id)
         return lab.store.switches.get(switch_id)
+
+
+def hold(lab: Lab, switch_id: str, token: int, why: str) -> None:
+    """Say in the journal, once, why a switch cannot be driven now.
+
+    Args:
+        lab: its store.
+        switch_id: of the switch, whose lease is held.
+        token: of the lease.
+        why: one sentence.
+    Raises:
+        Fenced, ChangedMeanwhile: another driver took over.
+    """
+    switch = lab.store.switches.get(switch_id)
+    if switch.progress.held != why:
+        held = replace(switch, progress=replace(switch.progress, held=why))
+        action, at = f"held: {why.rstrip('.')}", lab.clock.now()
+        entry = JournalEntry(
+            switch_id, 0, at, switch.step, action, Phase.NOTE, {}, switch.attempt, token
+        )
+        lab.store.switches.save(held, [entry])
 
 
 def engine_of(
@@ -95,24 +126,22 @@ def engine_of(
         NotFound: the account is not managed.
         NotAvailable: the emulated AWS cannot be started.
     """
-    cloud = lab.cloud()
-    account = _account(cloud.accounts, switch.account)
-    planner = Planner(Ec2Discovery(cloud.sessions, lab.clock), TargetRegion(cloud.sessions))
+    account, reader = account_of(lab, switch.account), reader_of(lab)
 
     def plan(current: Switch) -> MovePlan | Refusal:
         instance = lab.store.fleet.instance(current.instance_id)
-        return move_plan(planner, account, current, lab.workload_of(instance))
+        return move_plan(reader, account, current, lab.workload_of(instance))
 
     def measure(current: Switch, now: datetime) -> Realised | None:
         try:
-            return savings.measure(current, now, prices_in(lab.market()))
+            return realised_savings.measure(current, now, partial(price_of, lab.market()))
         except SpotlabError as exc:
             log.warning("the saving of switch %s is unknown: %s", current.switch_id, exc)
             return None
 
     return Engine(
         store=lab.store.switches,
-        aws=AwsSwitching(cloud.sessions, account, switch.pool.region),
+        aws=AwsSwitching(lab.cloud().sessions, account, switch.pool.region),
         hooks=Hooks(
             plan=plan,
             may_proceed=may_proceed,
@@ -127,11 +156,6 @@ def engine_of(
         sleep=sleep,
         on_change=on_change,
     )
-
-
-def price_of(lab: Lab, pool: Pool, lifecycle: Lifecycle) -> float | None:
-    """Price of a pool in the active market now, USD per hour; None: unknown."""
-    return prices_in(lab.market())(pool, lifecycle)
 
 
 def record_refused_launch(
@@ -177,10 +201,3 @@ def may_be_driven(switch: Switch) -> bool:
     if switch.state is SwitchState.NEEDS_ATTENTION:
         return switch.rollback_requested
     return switch.state in DRIVEN_STATES
-
-
-def _account(accounts: tuple[Account, ...], name: str) -> Account:
-    for account in accounts:
-        if account.name == name:
-            return account
-    raise NotFound(f"The account {name!r} is not managed.", remedy="Activate it first.")

@@ -80,13 +80,13 @@ class SwitchGuards:
         Returns:
             None: it may. Otherwise why not; with `wait`, it may be allowed later.
         """
+        stopped = self._unmanaged(switch.account) or self._stopped(switch.account)
+        if stopped is not None:
+            return stopped
         try:
             instance = self._lab.store.fleet.instance(switch.instance_id)
         except NotFound:
             return Refusal(f"Instance {switch.instance_id} is not in the fleet any more.")
-        stopped = self._stopped(switch.account)
-        if stopped is not None:
-            return stopped
         guards = self._lab.store.switch_guards.account(switch.account)
         levels = levels_of(self._lab, instance, guards)
         if levels.mode is not SwitchingMode.ON and not switch.dry_run:
@@ -146,6 +146,15 @@ class SwitchGuards:
             f"{guards.cool_down_h:g} h.",
             f"Another may begin at {free_at:%Y-%m-%d %H:%M} UTC.",
             wait=True,
+        )
+
+    def _unmanaged(self, account: str) -> Refusal | None:
+        managed = {each.name: each.active for each in self._lab.store.fleet.accounts()}
+        if managed.get(account, True):
+            return None
+        return Refusal(
+            f"The account {account} is not managed any more.",
+            "Activate the account, and request the switch again.",
         )
 
     def _stopped(self, account: str) -> Refusal | None:

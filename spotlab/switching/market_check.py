@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from spotlab.domain.decision import Candidate, Decision, Instance, Lifecycle, Verdict
-from spotlab.domain.market import Pool
+from spotlab.domain.decision import Candidate, Decision, Instance, Verdict
 from spotlab.domain.switch_approval import NO_DECISION, MarketView, changes
 from spotlab.domain.switches import Switch, Target
 from spotlab.errors import NotFound
 from spotlab.pipeline.evaluate import Evaluation, evaluate
 from spotlab.pipeline.score import ScoredMarket
 from spotlab.runtime.lab import Lab
+from spotlab.switching.prices import price_of
 
 NEXT_CANDIDATES = 3
 """Further candidates of a decision that a switch tries if its target lacks capacity."""
@@ -76,22 +76,6 @@ def decide_now(lab: Lab, instance: Instance, experiment_id: int | None = None) -
         policy.reference,
         applied.workload.reference,
     )
-
-
-def price_of(scored: ScoredMarket, pool: Pool, lifecycle: Lifecycle) -> float | None:
-    """Price of a pool in a scored market, USD per hour; None: unknown."""
-    if lifecycle is Lifecycle.ON_DEMAND:
-        return scored.on_demand_usd_per_hour(pool)
-    table = scored.table
-    same = (
-        (table["region"] == pool.region)
-        & (table["instance_type"] == pool.instance_type)
-        & (table["operating_system"] == pool.operating_system)
-    )
-    zones = table["availability_zone"]
-    same &= zones.isna() | (zones == pool.availability_zone)
-    prices = table.loc[same, "spot_price_usd_per_hour"].dropna()
-    return float(prices.iloc[0]) if len(prices) else None
 
 
 def view_of(now: Now, target: Target, by_hand: bool) -> MarketView:

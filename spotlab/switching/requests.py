@@ -15,13 +15,9 @@ from spotlab.errors import Conflict, InvalidInput
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.replay import open_experiment
 from spotlab.switching.guards import expires_at, levels_of, on_demand_of
-from spotlab.switching.hardware_findings import worse_hardware
-from spotlab.switching.market_check import (
-    NEXT_CANDIDATES,
-    decide_now,
-    price_of,
-    view_of,
-)
+from spotlab.switching.market_check import NEXT_CANDIDATES, decide_now, view_of
+from spotlab.switching.preflight.effects import losses_of
+from spotlab.switching.prices import price_of
 
 
 def targets_of(lab: Lab, experiment: Experiment) -> tuple[Target, ...]:
@@ -93,20 +89,6 @@ def target_by_hand(lab: Lab, instance: Instance, pool: Pool, lifecycle: Lifecycl
     return Target(pool, lifecycle, price_of(scored, pool, lifecycle), on_demand)
 
 
-def with_hardware(
-    lab: Lab, instance: Instance, preflight: Preflight, confirmed: Collection[str]
-) -> Preflight:
-    """The preflight, with a question if a type named by hand is not like for like."""
-    hardware = lab.scored(lab.deciding_model(instance)[0]).hardware
-    own, other = (hardware.get(pool.instance_type) for pool in (instance.pool, preflight.target))
-    rule = lab.workload_of(instance).workload.hardware
-    finding = worse_hardware(own, other, rule) if own and other else None
-    if finding is None:
-        return preflight
-    answered = replace(finding, blocks=finding.code not in confirmed)
-    return replace(preflight, findings=(*preflight.findings, answered))
-
-
 def build(
     lab: Lab,
     instance: Instance,
@@ -157,6 +139,7 @@ def build(
         if experiment
         else decided.workload_version,
         confirmed=tuple(sorted(confirmed)),
+        accepted_losses=losses_of(preflight),
         dry_run=levels_of(lab, instance).mode is not SwitchingMode.ON,
         price_before_usd_per_hour=price_of(decided.scored, instance.pool, instance.lifecycle),
         price_after_usd_per_hour=targets[0].price_usd_per_hour,

@@ -17,7 +17,7 @@ from spotlab.domain.ports import Account
 from spotlab.domain.switches import SwitchState
 from spotlab.errors import SpotlabError
 from spotlab.services import Services
-from spotlab.switching.driving import drive_all
+from spotlab.switching.rounds import drive_all
 from tests.support.lab import save_toy_model
 from tests.support.switching import APPROVER, OPERATOR, allow
 from tests.switching.emulated_lab import TARGET, EmulatedLab, emulated_lab

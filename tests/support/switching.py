@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +16,7 @@ from spotlab.domain.switch_plan import Call, Finding, Preflight, Strategy
 from spotlab.domain.switches import Target
 from spotlab.runtime.lab import Lab
 from spotlab.services import switches
+from spotlab.switching.preflight.reader import hardware_shortfall
 from tests.support.market import StillClock
 
 OPERATOR = Principal("olga", Role.OPERATOR, via="a test")
@@ -38,11 +39,22 @@ def allow(lab: Lab, instance_id: str, account: str = "acme", **guards: Any) -> N
 def plan_without_aws(
     monkeypatch: pytest.MonkeyPatch, *findings: Finding, where: ModuleType = switches
 ) -> None:
-    """Make the preflights of a module without AWS."""
+    """Make the preflights of a module without AWS: with these findings, and hardware's by hand."""
 
     def preflight(
-        _lab: Lab, instance: Instance, targets: Sequence[Target], **_options: Any
+        lab: Lab,
+        instance: Instance,
+        targets: Sequence[Target],
+        *,
+        by_hand: bool = False,
+        confirmed: Collection[str] = (),
+        **_options: Any,
     ) -> Preflight:
+        found = list(findings)
+        if by_hand and (worse := hardware_shortfall(lab, instance, targets[0].pool)):
+            text = f"{targets[0].pool.instance_type} is no like-for-like replacement: {worse}."
+            blocks = "worse-hardware" not in confirmed
+            found.append(Finding("worse-hardware", text, "Name another.", blocks, question=True))
         return Preflight(
             instance.instance_id,
             instance.account,
@@ -51,7 +63,7 @@ def plan_without_aws(
             targets[0].lifecycle,
             Strategy.FROM_TEMPLATE,
             "It has a launch template.",
-            findings,
+            tuple(found),
             calls=CALLS,
         )
 

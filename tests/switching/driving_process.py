@@ -21,10 +21,10 @@ from spotlab.domain.workload import NO_WORKLOAD
 from spotlab.runtime.leader_election import Leadership, hold_lease
 from spotlab.store import open_store
 from spotlab.store.engine import Fence, fenced
-from spotlab.switching.engine import Engine
-from spotlab.switching.hooks import Hooks
-from spotlab.switching.move_plans import move_plan
-from spotlab.switching.planner import Planner
+from spotlab.switching.execution.engine import Engine
+from spotlab.switching.execution.hooks import Hooks
+from spotlab.switching.preflight.move_plan import move_plan
+from spotlab.switching.preflight.reader import PreflightReader
 
 SEED, REGION, LEASE_TTL_S, HASTE = 7, "us-east-1", 1.0, 100.0
 """The engine's clock runs HASTE times as fast as the real one."""
@@ -50,12 +50,12 @@ def main(database: Path, endpoint_url: str, switch_id: str) -> None:
         access_key_id=BASE_KEY,
         secret_access_key=BASE_SECRET,
     )
-    planner = Planner(Ec2Discovery(sessions, clock), TargetRegion(sessions))
+    reader = PreflightReader(Ec2Discovery(sessions, clock), TargetRegion(sessions))
     engine = Engine(
         store.switches,
         AwsSwitching(sessions, account, REGION),
         Hooks(
-            plan=lambda switch: move_plan(planner, account, switch, NO_WORKLOAD),
+            plan=lambda switch: move_plan(reader, account, switch, NO_WORKLOAD),
             may_proceed=lambda _switch, _step: None,
             on_capacity=lambda _pool, _code, _at: None,
             on_interrupted=lambda _name, _pool, _at: None,

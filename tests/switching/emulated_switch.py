@@ -24,10 +24,10 @@ from spotlab.domain.switch_plan import Strategy
 from spotlab.domain.switch_steps import Step
 from spotlab.domain.switches import Refusal, Switch, SwitchState, Target
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload
-from spotlab.switching.engine import Engine
-from spotlab.switching.hooks import Hooks
-from spotlab.switching.move_plans import move_plan
-from spotlab.switching.planner import Planner
+from spotlab.switching.execution.engine import Engine
+from spotlab.switching.execution.hooks import Hooks
+from spotlab.switching.preflight.move_plan import move_plan
+from spotlab.switching.preflight.reader import PreflightReader
 from tests.support import switches as make
 from tests.support.emulated import client
 from tests.switching.memory_store import MemorySwitches
@@ -105,9 +105,9 @@ class EmulatedSwitch:
         )
         self.store = MemorySwitches(replace(switch, **changes))
         self.refusal: Callable[[Switch, Step], Refusal | None] = lambda _switch, _step: None
-        planner = Planner(Ec2Discovery(sessions, seconds), TargetRegion(sessions))
-        facts = planner.facts(self.account, REGION, instance_id)
-        self.preflight = planner.preflight(
+        reader = PreflightReader(Ec2Discovery(sessions, seconds), TargetRegion(sessions))
+        facts = reader.facts(self.account, REGION, instance_id)
+        self.preflight = reader.preflight(
             self.account, facts, new_pool, lifecycle, workload, strategy=strategy
         )
         confirmed = tuple(each.code for each in self.preflight.questions)
@@ -116,7 +116,7 @@ class EmulatedSwitch:
             self.store,
             self.aws,
             Hooks(
-                plan=lambda current: move_plan(planner, self.account, current, workload),
+                plan=lambda current: move_plan(reader, self.account, current, workload),
                 may_proceed=lambda switch, step: self.refusal(switch, step),
                 on_capacity=lambda _pool, _code, _at: None,
                 on_interrupted=lambda _name, _pool, _at: None,

@@ -31,6 +31,7 @@ from spotlab.errors import (
 )
 
 START = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
+MAX_TAGS = 50
 BOOT_S, CHECKS_S, IMAGE_S, VOLUME_S, TARGET_S, SHUTDOWN_S, STOP_S = 40, 60, 45, 6, 10, 20, 20
 FAULTS = ("throttled", "timeout_before", "timeout_after", "capacity", "denied", "malformed")
 """What a call can fail with; "malformed": the answer of a call that took effect is unreadable."""
@@ -121,6 +122,8 @@ class FakeAws:
         self.addresses: dict[str, str] = {}
         self.targets: dict[tuple[str, str], tuple[str, float]] = {}
         self.drain_s = 30.0
+        self.deleted_groups: set[str] = set()
+        self.denies_all = False
         self.requests: dict[str, tuple[str, bool, dict[str, str]]] = {}
         self.tokens: dict[str, tuple[LaunchRequest, str]] = {}
         self.without_capacity: dict[tuple[str, str, Lifecycle], int] = {}
@@ -155,6 +158,11 @@ class FakeAws:
             self._end(self.instances[instance_id], "Server.SpotInstanceTermination")
             self.taken.add(instance_id)
             self.least_healthy = 1 if self.healthy() else 0
+
+    def delete_group(self, arn: str) -> None:
+        """Somebody deletes a target group."""
+        self.deleted_groups.add(arn)
+        self.targets = {key: value for key, value in self.targets.items() if key[0] != arn}
 
     def healthy(self) -> list[str]:
         """Ids of running instances that pass their status checks."""
@@ -239,6 +247,8 @@ class FakeAws:
         self.on_call(name)
         self._tick()
         fault = self.faults.pop(number, self.always.get(name, ""))
+        if self.denies_all:
+            fault = "denied"
         if self.crash_at == (number, "before"):
             raise Crash
         match fault:
@@ -339,10 +349,13 @@ class FakeAws:
             "address_holder", lambda: self.addresses.get(allocation_id)
         )
 
-    def target_health(self, target_group_arn: str, instance_id: str, port: int) -> str:
-        return self._read(  # type: ignore[no-any-return]
-            "target_health", lambda: self.targets.get((target_group_arn, instance_id), ("", 0))[0]
-        )
+    def target_health(self, target_group_arn: str, instance_id: str, port: int) -> str | None:
+        def effect() -> str | None:
+            if target_group_arn in self.deleted_groups:
+                return None
+            return self.targets.get((target_group_arn, instance_id), ("", 0))[0]
+
+        return self._read("target_health", effect)  # type: ignore[no-any-return]
 
     def spot_request_open(self, request_id: str) -> bool:
         return self._read(  # type: ignore[no-any-return]
@@ -493,6 +506,8 @@ class FakeAws:
     def add_tags(self, resource_ids: Sequence[str], tags: Mapping[str, str]) -> None:
         def effect() -> None:
             for each in resource_ids:
+                if len({**(self._tags_of(each) or {}), **tags}) > MAX_TAGS:
+                    raise AwsError("more than 50 tags", code="TagLimitExceeded")
                 (self._tags_of(each) or {}).update(tags)
 
         self._change("add_tags", effect)
@@ -515,6 +530,7 @@ class FakeAws:
 
     def register_target(self, target_group_arn: str, instance_id: str, port: int) -> None:
         def effect() -> None:
+            self._require_group(target_group_arn)
             if self._existing(instance_id).state != "running":
                 raise AwsError("not running", code="InvalidTarget")
             state = self.targets.get((target_group_arn, instance_id), ("", 0))[0]
@@ -523,8 +539,13 @@ class FakeAws:
 
         self._change("register_target", effect)
 
+    def _require_group(self, arn: str) -> None:
+        if arn in self.deleted_groups:
+            raise NoSuchThing("no such target group", code="TargetGroupNotFound")
+
     def deregister_target(self, target_group_arn: str, instance_id: str, port: int) -> None:
         def effect() -> None:
+            self._require_group(target_group_arn)
             if (target_group_arn, instance_id) in self.targets:
                 self.targets[target_group_arn, instance_id] = ("draining", self.time.seconds)
 

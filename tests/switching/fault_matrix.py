@@ -4,8 +4,10 @@
 
 prints `cells: N survived: N lost: 0`, and a line for each cell that was lost. A cell is one switch
 with one disturbance: the driver is killed before or after an AWS call or a commit, a call fails in
-one of several ways, a commit fails, another driver takes over, a clock jumps, AWS takes an
-instance, a user asks to pause or to roll back.
+one of several ways, a commit fails, the database is locked for a minute, another driver takes over,
+a clock jumps, AWS takes an instance or both, a user stops everything, asks to pause or
+to roll back, somebody moves an address away, deletes a target group or attaches a volume, or AWS
+refuses every call.
 """
 
 from __future__ import annotations
@@ -21,8 +23,17 @@ from spotlab.domain.switch_plan import Strategy
 from spotlab.domain.switches import SwitchState, resumed
 from spotlab.switching.orphans import delete, find
 from tests.switching.emulated_matrix import play
-from tests.switching.fake_aws import FAULTS, Crash
-from tests.switching.world import OLD, World, down, problems
+from tests.switching.fake_aws import FAULTS, Crash, FakeVolume
+from tests.switching.world import (
+    ADDRESS,
+    GROUP,
+    LATER_VOLUME,
+    OLD,
+    THIRD,
+    World,
+    down,
+    problems,
+)
 
 READS = frozenset(
     {
@@ -30,6 +41,8 @@ READS = frozenset(
         "target_health", "spot_request_open",
     }
 )  # fmt: skip
+LOCKED_S = 60.0
+"""For how long the database is locked."""
 LATE_S = 90.0
 """After how long an instance appears in the cells with a delay."""
 
@@ -62,12 +75,16 @@ def run(cell: Cell) -> list[str]:
     world = World(cell.strategy, appears_after_s=cell.appears_after_s)
     cell.disturb(world)
     world.recover()
+    if world.stopped:
+        world.stopped = False
+        world.recover()
     if world.switch.state is SwitchState.PAUSED:
         world.store.ask(pause=False)
         world.recover()
     if cell.heals and world.switch.state is SwitchState.NEEDS_ATTENTION:
         # A person removes the cause and resumes.
         world.aws.always.clear()
+        world.aws.denies_all = False
         world.store.switch = resumed(world.switch)
         world.recover()
     if cell.sweep:
@@ -198,15 +215,84 @@ def ask_pause(world: World) -> None:
     world.store.ask(pause=True)
 
 
-HAPPENINGS: dict[str, tuple[Callable[[World], None], bool]] = {
-    "the clock jumps 400 days ahead": (jump(400), False),
-    "the clock jumps 400 days back": (jump(-400), False),
-    "AWS takes the instance": (take_old, True),
-    "AWS takes the replacement": (take_new, True),
-    "a user asks to roll back": (ask_rollback, False),
-    "a user asks to pause": (ask_pause, False),
+def take_both(world: World) -> None:
+    """AWS takes the instance and its replacement at once."""
+    take_old(world)
+    take_new(world)
+
+
+def stop_all(world: World) -> None:
+    """A user stops all switches."""
+    world.stopped = True
+
+
+def lock_database(world: World) -> None:
+    """Another process holds the lock of the database for a minute."""
+    free_at = world.time.seconds + LOCKED_S
+
+    def on_commit(_number: int, when: str) -> None:
+        if when == "before" and world.time.seconds < free_at:
+            raise down()
+
+    world.store.on_commit = on_commit
+
+
+def move_address_away(world: World) -> None:
+    """Somebody gives the address to a third instance."""
+    world.aws.addresses[ADDRESS] = THIRD
+
+
+def delete_group(world: World) -> None:
+    """Somebody deletes the target group."""
+    world.aws.delete_group(GROUP)
+
+
+def attach_later(world: World) -> None:
+    """Somebody attaches another volume to the instance, if it still runs."""
+    if world.aws.instances[OLD].state == "running":
+        later = FakeVolume(LATER_VOLUME, OLD, "/dev/sdz", "attached")
+        world.aws.volumes[LATER_VOLUME] = later
+
+
+def refuse_all(world: World) -> None:
+    """The account's owner takes all rights away, and gives them back when a person asks."""
+    world.aws.denies_all = True
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that happens while a call is made.
+
+    Args:
+        effect: what.
+        may_breach: it may leave no healthy instance for a while.
+        in_place: it can happen to an instance whose type is changed in place.
+        heals: see `Cell`.
+    """
+
+    effect: Callable[[World], None]
+    may_breach: bool = False
+    in_place: bool = True
+    heals: bool = False
+
+
+HAPPENINGS: dict[str, Happening] = {
+    "the clock jumps 400 days ahead": Happening(jump(400)),
+    "the clock jumps 400 days back": Happening(jump(-400)),
+    "the clock jumps an hour ahead": Happening(jump(1 / 24)),
+    "the clock jumps an hour back": Happening(jump(-1 / 24)),
+    "AWS takes the instance": Happening(take_old, may_breach=True, in_place=False),
+    "AWS takes the replacement": Happening(take_new, may_breach=True, in_place=False),
+    "AWS takes both": Happening(take_both, may_breach=True, in_place=False),
+    "AWS refuses every call": Happening(refuse_all, heals=True),
+    "the database is locked": Happening(lock_database),
+    "a user asks to roll back": Happening(ask_rollback),
+    "a user asks to pause": Happening(ask_pause),
+    "a user stops all switches": Happening(stop_all),
+    "the address is moved away": Happening(move_address_away, in_place=False),
+    "the target group is deleted": Happening(delete_group, in_place=False),
+    "a volume is attached": Happening(attach_later),
 }
-"""What happens at a call, and whether it may leave no healthy instance for a while."""
 
 
 def cells(strategy: Strategy) -> Iterator[Cell]:
@@ -235,11 +321,17 @@ def cells(strategy: Strategy) -> Iterator[Cell]:
                 if fault in ("timeout_after", "malformed"):
                     late = failing_call(number, fault)
                     yield Cell(f"{fault} at {where}, late", strategy, late, LATE_S)
-        for happening, (effect, may_breach) in HAPPENINGS.items():
-            if in_place and effect in (take_old, take_new):
+        for text, each in HAPPENINGS.items():
+            if in_place and not each.in_place:
                 continue
-            cell = at_call(number, effect)
-            yield Cell(f"{happening} at {where}", strategy, cell, 0.0, may_breach)
+            disturb = at_call(number, each.effect)
+            yield Cell(
+                f"{text} at {where}",
+                strategy,
+                disturb,
+                may_breach=each.may_breach,
+                heals=each.heals,
+            )
     changes = [name for name in calls if name not in READS]
     for number, name in enumerate(changes):
         where = f"change {number} {name}"

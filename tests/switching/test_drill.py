@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from spotlab.domain.drills import DrillKind, DrillReport, DrillRun
+from spotlab.domain.drills import DrillKind, DrillReport, DrillRun, not_drilled
 from spotlab.domain.switch_plan import Strategy
 from spotlab.domain.switches import SwitchState
 from spotlab.runtime.bootstrap import bootstrap, open_drill_world
@@ -66,6 +66,16 @@ def test_a_drill_that_failed_is_not_in_time_and_is_named() -> None:
         {"instance_id": "i-0a", "state": "rolled_back", "why": "No."}
     ]
     assert "never healthy" in report.finding()[0]
+
+
+def test_strategies_that_are_not_drilled_are_named_with_the_reason() -> None:
+    drilled = {Strategy.FROM_TEMPLATE, Strategy.FROM_IMAGE}
+    document = DrillReport(DrillKind.NOTICE, [FAST], {}, {}).document()
+    assert {*document["not_drilled"]} == {each.value for each in set(Strategy) - drilled}
+    assert (
+        "stop, change the type, start: not drilled, as it is for on-demand instances, and EC2 "
+        "sends no signal about those." in not_drilled()
+    )
 
 
 def test_waiting_moves_the_clock_at_once() -> None:

@@ -1,4 +1,4 @@
-"""Driving switches in a lab: what a driver takes up, and at which prices."""
+"""Driving switches in a lab: what a driver takes up, and what it records."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from spotlab.aws.session import Sessions
-from spotlab.domain.decision import Lifecycle
 from spotlab.domain.interruptions import InterruptionKind
 from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.ports import By
@@ -17,7 +16,7 @@ from spotlab.domain.switches import Switch, SwitchState
 from spotlab.errors import NotFound
 from spotlab.runtime.cloud import Cloud, FeedAddresses
 from spotlab.runtime.lab import Lab
-from spotlab.switching.driver import drive, may_be_driven, price_of, record_refused_launch
+from spotlab.switching.driver import drive, may_be_driven, record_refused_launch
 from tests.support import switches as make
 from tests.support.lab import small_lab
 
@@ -39,9 +38,12 @@ def stored(lab: Lab, **changes: object) -> Switch:
 def test_a_switch_of_an_account_that_is_not_managed_is_not_driven(lab: Lab) -> None:
     stored(lab, state=SwitchState.APPROVED, account="nowhere")
     lab.open_cloud = lambda: Cloud(True, Sessions(clock=lab.clock), (), FeedAddresses("", "", ""))
-    with pytest.raises(NotFound, match="'nowhere' is not managed"):
-        drive(lab, "sw-1", lambda _switch, _step: None)
+    for _ in range(2):
+        with pytest.raises(NotFound, match="'nowhere' is not managed"):
+            drive(lab, "sw-1", lambda _switch, _step: None)
     assert lab.store.switches.get("sw-1").state is SwitchState.APPROVED
+    journal = [each.action for each in lab.store.switches.journal("sw-1")]
+    assert journal == ["held: The account 'nowhere' is not managed"], "said once"
 
 
 def test_a_refused_launch_keeps_the_pool_from_being_a_candidate(lab: Lab) -> None:
@@ -58,12 +60,6 @@ def test_a_refused_launch_keeps_the_pool_from_being_a_candidate(lab: Lab) -> Non
     assert signals is not None
     assert signals.last_at == now
     assert NEW not in record.pools, "nothing was interrupted"
-
-
-def test_prices_are_those_of_the_active_market(lab: Lab) -> None:
-    assert price_of(lab, NEW, Lifecycle.SPOT) == pytest.approx(0.0301)
-    assert price_of(lab, replace(NEW, instance_type="x9.huge"), Lifecycle.SPOT) is None
-    assert price_of(lab, NEW, Lifecycle.ON_DEMAND) is not None
 
 
 @pytest.mark.parametrize(

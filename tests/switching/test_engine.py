@@ -23,8 +23,15 @@ from spotlab.domain.switches import (
 )
 from tests.support import switches as make
 from tests.switching.fake_aws import Crash
-from tests.switching.fault_matrix import crash_at_call, take_new, take_old
-from tests.switching.world import ADDRESS, OLD, ON_DEMAND_POOL, VOLUME, World, problems
+from tests.switching.fault_matrix import (
+    attach_later,
+    crash_at_call,
+    delete_group,
+    stop_all,
+    take_new,
+    take_old,
+)
+from tests.switching.world import ADDRESS, OLD, ON_DEMAND_POOL, THIRD, VOLUME, World, problems
 
 SPOT, ON_DEMAND = Lifecycle.SPOT, Lifecycle.ON_DEMAND
 FIRST = ("m6a.large", "us-east-1a", SPOT)
@@ -363,9 +370,59 @@ def test_an_address_that_somebody_moved_elsewhere_meanwhile_stays_there() -> Non
     world = during(
         Step.MOVE, lambda world: world.aws.addresses.update({ADDRESS: "i-somebody-else"})
     )
-    world.recover()
+    done = world.recover()
+    assert done.state is SwitchState.DONE, "nothing is lacking that the instance still had"
     assert world.aws.addresses[ADDRESS] == "i-somebody-else"
     assert f"{ADDRESS} belongs to i-somebody-else now; it stays" in actions(world, Phase.NOTE)
+
+
+@pytest.mark.parametrize("step", [Step.LAUNCH, Step.MOVE, Step.DRAIN, Step.VERIFY])
+def test_a_target_group_that_somebody_deleted_meanwhile_is_left_out(step: Step) -> None:
+    world = during(step, delete_group)
+    assert world.recover().state is SwitchState.DONE
+    assert problems(world) == []
+    assert "the target group web does not exist any more" in actions(world, Phase.NOTE)
+
+
+def test_a_volume_that_somebody_gave_away_meanwhile_stays_there() -> None:
+    def give_away(world: World) -> None:
+        world.aws.volumes[VOLUME].instance_id = THIRD
+
+    world = during(Step.HEALTH, give_away)
+    assert world.recover().state is SwitchState.DONE
+    assert world.aws.volumes[VOLUME].instance_id == THIRD
+    assert f"{VOLUME} belongs to {THIRD} now; it stays" in actions(world, Phase.NOTE)
+
+
+def test_a_volume_that_is_attached_after_the_plan_keeps_the_instance() -> None:
+    world = during(Step.HEALTH, attach_later)
+    back = world.recover()
+    assert back.state is SwitchState.ROLLED_BACK
+    assert back.situation == "vol-later was attached to i-old after the switch was planned"
+    assert "Request the switch again" in back.remedy
+    assert problems(world) == []
+
+
+def test_tags_that_do_not_fit_roll_the_switch_back() -> None:
+    world = World()
+    assert not isinstance(world.plan, Refusal)
+    tags = {f"tag-{number}": "x" for number in range(49)}
+    world.plan = replace(world.plan, tags=tags)
+    back = world.recover()
+    assert back.state is SwitchState.ROLLED_BACK
+    assert "more than 50 tags" in back.situation
+    assert problems(world) == []
+
+
+def test_a_stop_holds_the_next_launch_or_termination_and_the_journal_says_so() -> None:
+    world = during(Step.HEALTH, stop_all)
+    held = world.drive()
+    assert (held.step, held.held) == (Step.TERMINATE, "olga stopped all switches.")
+    assert OLD in world.aws.healthy()
+    assert "held: olga stopped all switches." in actions(world, Phase.NOTE)
+    world.stopped = False
+    assert world.recover().state is SwitchState.DONE
+    assert problems(world) == []
 
 
 def test_stop_start_tries_the_types_of_its_zone_and_else_restores_the_former() -> None:

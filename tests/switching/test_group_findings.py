@@ -14,8 +14,8 @@ from spotlab.domain.decision import Lifecycle
 from spotlab.domain.instance_facts import Owner, OwnerKind
 from spotlab.domain.market import Pool
 from spotlab.domain.switch_plan import Finding
-from spotlab.switching.group_overrides import MAX_TYPES
-from spotlab.switching.preflight import check
+from spotlab.switching.preflight.check import check
+from spotlab.switching.preflight.group_overrides import MAX_TYPES
 from tests.support import switch_facts as some
 
 CANDIDATES = (

@@ -185,6 +185,20 @@ def test_a_stop_holds_every_step_until_it_is_released(lab: Lab, step: Step) -> N
 
 
 @pytest.mark.parametrize("step", [Step.LAUNCH, Step.TERMINATE])
+def test_an_account_that_is_not_managed_any_more_sends_the_switch_back(
+    lab: Lab, step: Step
+) -> None:
+    switch = approved(lab)
+    accounts = Services(lab, APPROVER).accounts
+    accounts.set_active("acme", False)
+    refusal = ask(lab, switch, step)
+    assert refusal is not None
+    assert (refusal.reason, refusal.wait) == ("The account acme is not managed any more.", False)
+    accounts.set_active("acme", True)
+    assert ask(lab, switch, step) is None
+
+
+@pytest.mark.parametrize("step", [Step.LAUNCH, Step.TERMINATE])
 def test_a_level_that_was_turned_off_sends_the_switch_back(lab: Lab, step: Step) -> None:
     switch = approved(lab)
     set_guards(lab, mode=SwitchingMode.OFF)

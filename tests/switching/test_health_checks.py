@@ -10,7 +10,7 @@ import pytest
 
 from spotlab.domain.ports.switching import InstanceView
 from spotlab.domain.switch_moves import HealthCheck
-from spotlab.switching.health_checks import check_health
+from spotlab.switching.execution.health_checks import check_health
 
 NEW = InstanceView("i-1", "running", "m6a.large", "us-east-1a", private_ip="127.0.0.1")
 

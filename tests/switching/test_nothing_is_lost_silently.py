@@ -14,7 +14,7 @@ from spotlab.domain.instance_facts import InstanceFacts, LaunchTemplate
 from spotlab.domain.switch_plan import Fate, Method, Preflight, Strategy
 from spotlab.domain.unknown import Unknown
 from spotlab.domain.workload import NO_WORKLOAD
-from spotlab.switching.preflight import check
+from spotlab.switching.preflight.check import check
 from tests.support import switch_facts as some
 
 DENIED = Unknown("Refused by AWS.", "ec2:Describe")

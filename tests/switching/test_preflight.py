@@ -13,7 +13,7 @@ from spotlab.domain.market import Pool
 from spotlab.domain.switch_plan import Fate, Finding, Method, Preflight, Strategy
 from spotlab.domain.unknown import Unknown
 from spotlab.domain.workload import NO_WORKLOAD
-from spotlab.switching.preflight import check
+from spotlab.switching.preflight.check import check
 from tests.support import switch_facts as some
 from tests.support.switch_facts import (
     CHECKPOINTED,
@@ -495,3 +495,23 @@ def test_of_several_subnets_the_one_with_the_same_routes_is_chosen() -> None:
     plan = planned(target=OTHER_ZONE, region=some.region(subnets=(some.subnet(), *others)))
     assert plan.subnet_id == "subnet-b2"
     assert not finding(plan, "other-subnet").blocks
+
+
+def test_a_type_named_by_hand_that_is_worse_is_a_question() -> None:
+    assert planned(shortfall="less memory: 8 GiB instead of 16").questions
+    plan = planned(shortfall="less memory: 8 GiB instead of 16", confirmed=["worse-hardware"])
+    answered = finding(plan, "worse-hardware")
+    assert "is no like-for-like replacement of m5.large: less memory" in answered.text
+    assert not plan.refused
+    assert "worse-hardware" not in {each.code for each in planned().findings}
+
+
+def test_tags_that_would_not_fit_beside_spotlabs_are_refused() -> None:
+    def tagged(count: int) -> Preflight:
+        own = {f"tag-{number}": "x" for number in range(count)}
+        return planned(some.facts(tags={**own, "aws:createdBy": "AWS"}))
+
+    assert "too-many-tags" not in codes(tagged(47))
+    refusal = finding(tagged(49), "too-many-tags")
+    assert "has 49 tags" in refusal.text
+    assert refusal.remedy == "Remove 2 of them."

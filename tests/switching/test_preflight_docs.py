@@ -6,17 +6,17 @@ import ast
 import re
 from pathlib import Path
 
-import spotlab.switching
-from spotlab.switching import group_findings, storage_findings
+from spotlab.switching import preflight
+from spotlab.switching.preflight import group_findings, storage_findings
 
-ROOM = Path(spotlab.switching.__file__).parent
-PAGE = ROOM.parent.parent / "docs" / "preflight.md"
+PACKAGE = Path(preflight.__file__).parent
+PAGE = PACKAGE.parent.parent.parent / "docs" / "preflight.md"
 
 
 def codes_of_the_code() -> set[str]:
     """The code of each Finding that the modules make."""
     found = {*group_findings.CODES.values(), *storage_findings.KEY_CODES}
-    for path in ROOM.glob("*_findings.py"):
+    for path in PACKAGE.glob("*_findings.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "Finding" and node.args:
                 code = node.args[0]

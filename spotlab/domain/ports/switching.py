@@ -141,12 +141,13 @@ class SwitchingPort(Protocol):
         ...
 
     def address_holder(self, allocation_id: str) -> str | None:
-        """The instance that an Elastic IP address is associated with; "": none; None: the address
-        does not exist."""
+        """The instance, or else the network interface, that an Elastic IP address is associated
+        with; "": none; None: the address does not exist."""
         ...
 
-    def target_health(self, target_group_arn: str, instance_id: str, port: int) -> str:
-        """initial, healthy, unhealthy, draining, unavailable or unused ("" if not registered)."""
+    def target_health(self, target_group_arn: str, instance_id: str, port: int) -> str | None:
+        """initial, healthy, unhealthy, draining, unavailable or unused; "": not registered; None:
+        the target group does not exist."""
         ...
 
     def own(self, switch_id: str | None = None) -> Sequence[OwnResource]:
