@@ -123,6 +123,8 @@ def plan_lines(plan: SwitchPlan) -> list[str]:
             f"{kind if finding.blocks else 'Note'}: {finding.text} {finding.remedy}".rstrip()
         )
     lines += [f"Call: {call.action}: {call.text}" for call in preflight.calls]
+    if preflight.forbidding:
+        lines.append("No calls: the switch is refused.")
     lines += [each.sentence for each in plan.levels.all]
     if plan.refusal is not None:
         lines.append(f"Not possible now: {plan.refusal.reason} {plan.refusal.remedy}".rstrip())

@@ -123,7 +123,13 @@ def _where(args: argparse.Namespace) -> dict[str, Any]:
 def _plan(args: argparse.Namespace, settings: Settings) -> Result:
     with open_services(settings) as services:
         plan = services.switches.plan(args.instance, **_where(args))
-    return Result(plan_document(plan), in_lines(plan_lines(plan)))
+    blocking = ", ".join(dict.fromkeys(each.code for each in plan.preflight.blocking))
+    return Result(
+        plan_document(plan),
+        in_lines(plan_lines(plan)),
+        code=1 if plan.preflight.refused else 0,
+        error=f"The preflight of {args.instance} refuses: {blocking}." if blocking else "",
+    )
 
 
 def _request_arguments(parser: argparse.ArgumentParser) -> None:
@@ -251,7 +257,12 @@ def _orphans(args: argparse.Namespace, settings: Settings) -> Result:
 COMMANDS = (
     Command("list", "List switches.", _list_arguments, _list),
     Command("show", "Show a switch with its journal.", _switch_arguments, _show),
-    Command("plan", "Show what a switch would do; nothing is changed.", _plan_arguments, _plan),
+    Command(
+        "plan",
+        "Show what a switch would do; nothing is changed. Exit code 1: the preflight refuses it.",
+        _plan_arguments,
+        _plan,
+    ),
     Command("request", "Request a switch.", _request_arguments, _request),
     Command(
         "approve",
