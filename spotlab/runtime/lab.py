@@ -230,11 +230,15 @@ class Lab:
                 self.clock,
                 progress,
                 cancelled,
+                lambda: self._publish(market),
             )
             if any(source.kind is not None for source in report.sources):
-                self.reader.publish(market)
-                self.bus.publish(Topic.MARKET)
+                self._publish(market)
             return report
+
+    def _publish(self, market: MarketName) -> None:
+        self.reader.publish(market)
+        self.bus.publish(Topic.MARKET)
 
     def collect_if_stale(
         self, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None

@@ -219,6 +219,10 @@ class Scheduler:
             self._lab.store.jobs.set_next_due(job.name, next_at)
         elif due_at > now or (job.waits and not self._first_run_over):
             return
+        elif job.name in self._running and not self._running[job.name].recorded:
+            # Jobs such as drive-switches may take longer than their interval.
+            log.debug("%s is still running; it is due again at %s", job.name, next_at)
+            self._lab.store.jobs.set_next_due(job.name, next_at)
         elif job.name in self._running:
             self._skip(job, due_at, next_at, "The previous run had not ended.", token)
         elif (late_s := (now - due_at).total_seconds()) > job.misfire_s:

@@ -59,7 +59,9 @@ class Region:
     stop: bool = False
     waited: list[float] = field(default_factory=list)
 
-    def source(self, archive: Archive | None = None) -> SpotPriceHistory:
+    def source(
+        self, archive: Archive | None = None, newest_days: float | None = None
+    ) -> SpotPriceHistory:
         ec2 = client("ec2", attempts=1)
         self.server.attach(ec2)
         return SpotPriceHistory(
@@ -70,6 +72,7 @@ class Region:
             self.store.price_readings,
             archive or self.store.archive,
             days=DAYS,
+            newest_days=newest_days,
             cancelled=lambda: self.stop,
             wait=self.waited.append,
         )
@@ -331,6 +334,58 @@ def test_a_cancelled_reading_ends_between_pages_and_continues_later(
     region.stop = False
     assert region.collect().digest == uninterrupted.digest
     assert region.server.pages <= len(set(region.server.rows)) // PAGE_ROWS + 3
+
+
+def newest_of(region: Region) -> Snapshot:
+    """Archive what the first `fetch` of an empty region returns: its newest 30 days."""
+    source = region.source(newest_days=30.0)
+    (newest,) = source.fetch({})
+    assert source.unfinished
+    region.store.archive.save(newest)
+    source.archived()
+    return newest
+
+
+def test_the_newest_month_comes_first_and_then_the_whole(
+    region: Region, uninterrupted: Snapshot
+) -> None:
+    newest = newest_of(region)
+    times = uninterrupted.rows["event_time"]
+    recent = set(uninterrupted.rows[times > NOW - timedelta(days=30)].itertuples(index=False))
+    assert recent
+    assert recent <= set(newest.rows.itertuples(index=False))
+    assert len(newest.rows) < 0.5 * len(uninterrupted.rows)
+    source = region.source(newest_days=30.0)
+    (whole,) = source.fetch({})
+    assert not source.unfinished
+    assert whole.digest == uninterrupted.digest
+    region.store.archive.save(whole)
+    latest = region.store.archive.latest(FeedKind.PRICE_HISTORY, MARKET, "us-east-1")
+    assert latest is not None
+    assert latest.digest == uninterrupted.digest
+    again = region.server.rows_served - len(rows_between(region))
+    assert 0 <= again <= PAGE_ROWS, "only rows of the same second are read again"
+
+
+@pytest.mark.parametrize("page", [1, 5, 9, 10, 20, 27])
+def test_a_reading_of_the_newest_month_may_fail_at_any_page(
+    region: Region, uninterrupted: Snapshot, page: int
+) -> None:
+    region.fail_at(page)
+    for _ in range(4):
+        source = region.source(newest_days=30.0)
+        try:
+            (snapshot,) = source.fetch({})
+        except AwsUnreachable:
+            continue
+        region.store.archive.save(snapshot)
+        source.archived()
+        if not source.unfinished:
+            break
+    assert snapshot.digest == uninterrupted.digest
+    records = [info.records for info in region.store.archive.infos()]
+    assert len(records) == 2, "the newest month and the whole, each once"
+    assert records[0] == len(uninterrupted.rows) > records[1]
 
 
 def test_two_processes_that_read_at_once_lose_nothing(
