@@ -21,10 +21,10 @@ from spotlab.cli.switch_output import (
     document,
     entry_document,
     entry_line,
-    line,
     lines_of,
     plan_document,
     plan_lines,
+    switch_lines,
     time_text,
 )
 from spotlab.domain.decision import Lifecycle
@@ -70,9 +70,11 @@ def _list(args: argparse.Namespace, settings: Settings) -> Result:
     with open_services(settings) as services:
         found = services.switches.list(where, limit=args.limit)
         total = services.switches.count(where)
-    lines = [f"{len(found)} of {total} switches:"] if found else ["There are no switches."]
-    lines += [line(each) for each in found]
-    return Result({"switches": [document(each) for each in found], "total": total}, in_lines(lines))
+    head = f"{len(found)} of {total} switches:" if found else "There are no switches."
+    return Result(
+        {"switches": [document(each) for each in found], "total": total},
+        in_lines([head, *switch_lines(found)]),
+    )
 
 
 def _switch_arguments(parser: argparse.ArgumentParser) -> None:

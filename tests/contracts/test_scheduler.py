@@ -159,6 +159,25 @@ def test_a_job_that_does_not_stop_at_its_limit_is_ended_from_outside(bench: Sche
     assert work.runs == 2
 
 
+def test_a_job_that_is_longer_than_its_interval_is_not_reported_as_skipped(
+    bench: SchedulerBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    work = Work(held=True)
+    one = bench.scheduler("one", job(work, schedule="every 10 s", limit_s=1800, misfire_s=30))
+    step_and_tick(one)
+    for _ in range(12):
+        bench.wait(10)
+        step_and_tick(one)
+    assert states(bench) == [RunState.RUNNING], "no skipped runs beside it"
+    assert "skipped" not in caplog.text
+    work.go.set()
+    settle(one)
+    bench.wait(10)
+    step_and_tick(one)
+    settle(one)
+    assert work.runs == 2, "it goes on at its next due time"
+
+
 def test_a_job_that_heeds_its_limit_is_timed_out_in_its_own_words(bench: SchedulerBench) -> None:
     work = Work(held=True)
     one = bench.scheduler("one", job(work))
