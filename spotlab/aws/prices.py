@@ -68,8 +68,8 @@ class SpotPriceHistory(RegionSource):
         readings: stores the pages.
         archive: has the earlier snapshots.
         days: how far back the first reading goes; AWS stores 90 days.
-        newest_days: the first `fetch` of a region without archived prices returns so many newest
-            days, and the next one the whole; None: it returns the whole.
+        newest_days: until a region was read whole, the first `fetch` returns so many newest days,
+            and the next one the whole; None: it returns the whole.
         cancelled: checked before each page.
         wait: waits some seconds.
     """
@@ -112,8 +112,9 @@ class SpotPriceHistory(RegionSource):
         check_names(self.name, [self._region], ())
         earlier = self._archive.latest(self._kind, self._market, self._region)
         reading = self._window(earlier)
+        newest_first = not self.unfinished and reading.newest_at is None
         self.unfinished = False
-        if self._newest_days is not None and earlier is None:
+        if self._newest_days is not None and newest_first:
             reading = self._read(reading, reading.until - timedelta(days=self._newest_days))
             newest = self._newest(reading) if reading.state != "complete" else None
             if newest is not None:

@@ -336,30 +336,26 @@ def test_a_cancelled_reading_ends_between_pages_and_continues_later(
     assert region.server.pages <= len(set(region.server.rows)) // PAGE_ROWS + 3
 
 
-def newest_of(region: Region) -> Snapshot:
-    """Archive what the first `fetch` of an empty region returns: its newest 30 days."""
-    source = region.source(newest_days=30.0)
-    (newest,) = source.fetch({})
-    assert source.unfinished
-    region.store.archive.save(newest)
-    source.archived()
-    return newest
+def collected(region: Region, source: SpotPriceHistory) -> list[Snapshot]:
+    """Read and archive the newest 30 days and then the whole, as `pipeline.collect` does."""
+    snapshots: list[Snapshot] = []
+    while not snapshots or source.unfinished:
+        snapshots += source.fetch({})
+        region.store.archive.save(snapshots[-1])
+        source.archived()
+    return snapshots
 
 
 def test_the_newest_month_comes_first_and_then_the_whole(
     region: Region, uninterrupted: Snapshot
 ) -> None:
-    newest = newest_of(region)
+    newest, whole = collected(region, region.source(newest_days=30.0))
     times = uninterrupted.rows["event_time"]
     recent = set(uninterrupted.rows[times > NOW - timedelta(days=30)].itertuples(index=False))
     assert recent
     assert recent <= set(newest.rows.itertuples(index=False))
     assert len(newest.rows) < 0.5 * len(uninterrupted.rows)
-    source = region.source(newest_days=30.0)
-    (whole,) = source.fetch({})
-    assert not source.unfinished
     assert whole.digest == uninterrupted.digest
-    region.store.archive.save(whole)
     latest = region.store.archive.latest(FeedKind.PRICE_HISTORY, MARKET, "us-east-1")
     assert latest is not None
     assert latest.digest == uninterrupted.digest
@@ -372,20 +368,14 @@ def test_a_reading_of_the_newest_month_may_fail_at_any_page(
     region: Region, uninterrupted: Snapshot, page: int
 ) -> None:
     region.fail_at(page)
-    for _ in range(4):
-        source = region.source(newest_days=30.0)
-        try:
-            (snapshot,) = source.fetch({})
-        except AwsUnreachable:
-            continue
-        region.store.archive.save(snapshot)
-        source.archived()
-        if not source.unfinished:
-            break
-    assert snapshot.digest == uninterrupted.digest
+    with pytest.raises(AwsUnreachable):
+        collected(region, region.source(newest_days=30.0))
+    newest, whole = collected(region, region.source(newest_days=30.0))
+    assert newest.rows["event_time"].min() < NOW - timedelta(days=30), "what is there comes at once"
+    assert whole.digest == uninterrupted.digest
     records = [info.records for info in region.store.archive.infos()]
-    assert len(records) == 2, "the newest month and the whole, each once"
-    assert records[0] == len(uninterrupted.rows) > records[1]
+    assert records == sorted({*records}, reverse=True), "newest first, nothing twice"
+    assert records[:2] == [len(whole.rows), len(newest.rows)]
 
 
 def test_two_processes_that_read_at_once_lose_nothing(
