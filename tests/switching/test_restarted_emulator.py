@@ -32,16 +32,11 @@ from tests.support.builders import NOW
 from tests.support.emulated import client
 from tests.support.lab import save_toy_model, small_lab
 from tests.support.switching import APPROVER, OPERATOR, allow
-from tests.switching.emulated_lab import EmulatedLab, TestClock
+from tests.switching.emulated_lab import TARGET, EmulatedLab, TestClock
 
 SEED = 7
 OUTAGE_S = 20.0
-ENDED = {
-    SwitchState.DONE,
-    SwitchState.ROLLED_BACK,
-    SwitchState.REFUSED,
-    SwitchState.NEEDS_ATTENTION,
-}
+SEEDED = "checkout-api-1"
 
 
 class MortalAws:
@@ -51,6 +46,7 @@ class MortalAws:
         self._clock, self._port = clock, 0
         self._stack = ExitStack()
         self.runs = False
+        self.may_start, self.started = threading.Event(), threading.Event()
 
     def start(self) -> RunningServer:
         world = World.of(SEED, WorldClock(NOW, self._clock, advances=True))
@@ -68,6 +64,12 @@ class MortalAws:
     def kill(self) -> None:
         self._stack.close()
         self.runs = False
+
+    def ensure_running(self) -> None:
+        """Start it again, once the test lets it."""
+        if not self.runs and self.may_start.is_set():
+            self.start()
+            self.started.set()
 
 
 @contextmanager
@@ -89,7 +91,12 @@ def mortal_lab(home: Path, models_dir: Path) -> Iterator[tuple[EmulatedLab, Mort
             secret_access_key=BASE_SECRET,
         )
         cloud = Cloud(True, sessions, (account,), FeedAddresses("", "", ""))
-        lab.open_cloud = lambda: cloud
+
+        def open_cloud() -> Cloud:
+            aws.ensure_running()
+            return cloud
+
+        lab.open_cloud = open_cloud
         lab.clock = clock
         yield EmulatedLab(lab, clock, client(served, "ec2", "us-east-1", first), first.name), aws
     aws.kill()
@@ -130,16 +137,56 @@ def drive_through(made: EmulatedLab, aws: MortalAws, switch_id: str, killed_in: 
     def sleep(seconds: float) -> None:
         clock.sleep(seconds)
         if died_at and not aws.runs and clock() > died_at[0] + OUTAGE_S:
-            aws.start()
+            aws.may_start.set()
+            assert aws.started.wait(60), "whoever drives starts it again"
 
     lab.bus.publish = look  # type: ignore[method-assign]
     try:
-        for _ in range(5):
-            drive_all(lab, sleep=sleep, monotonic=clock)
-            switch = lab.store.switches.get(switch_id)
-            if switch.state in ENDED:
-                break
+        drive_all(lab, sleep=sleep, monotonic=clock)
     finally:
         lab.bus.publish = publish  # type: ignore[method-assign]
     assert died_at, "it was killed"
-    return switch
+    return lab.store.switches.get(switch_id)
+
+
+def seeded_instance(made: EmulatedLab) -> str:
+    """An instance of the first fleet, which is there again after a restart."""
+    made.lab.sync_fleet()
+    return next(i.instance_id for i in made.lab.store.fleet.instances() if i.name == SEEDED)
+
+
+@pytest.mark.parametrize("killed_in", [Step.HEALTH, Step.TERMINATE, Step.VERIFY])
+def test_a_switch_of_an_instance_that_is_there_again_is_rolled_back(
+    tmp_path: Path, models_dir: Path, killed_in: Step
+) -> None:
+    with mortal_lab(tmp_path, models_dir) as (made, aws):
+        switch = approved(made, seeded_instance(made), TARGET)
+        ended = drive_through(made, aws, switch.switch_id, killed_in)
+        journal = made.lab.store.switches.journal(switch.switch_id)
+        assert ended.state is SwitchState.ROLLED_BACK, ended.situation
+        assert ended.got is None, "the replacement is gone, and not claimed"
+        assert "does not exist" in ended.situation
+        assert any("could not reach AWS" in str(each.detail) for each in journal)
+        assert any("cannot be found" in str(each.detail) for each in journal)
+        assert switch.instance_id in made.running()
+        report = Services(made.lab, APPROVER).switch_orphans.report(made.account)
+        assert not report.found, "nothing of the switch is left"
+
+
+@pytest.mark.parametrize("killed_in", [Step.IMAGE, Step.HEALTH])
+def test_a_switch_of_which_nothing_is_left_says_so_and_can_be_given_up(
+    tmp_path: Path, models_dir: Path, killed_in: Step
+) -> None:
+    with mortal_lab(tmp_path, models_dir) as (made, aws):
+        lab = made.lab
+        switch = approved(made, made.launch("web-a"), TARGET)
+        lost = drive_through(made, aws, switch.switch_id, killed_in)
+        assert lost.state is SwitchState.NEEDS_ATTENTION
+        assert lost.got is None
+        assert f"Instance: {switch.instance_id}" in lost.situation
+        Services(lab, OPERATOR).switches.roll_back(switch.switch_id, "the emulator was restarted")
+        drive_all(lab, sleep=made.clock.sleep, monotonic=made.clock)
+        ended = lab.store.switches.get(switch.switch_id)
+        assert ended.state is SwitchState.ROLLED_BACK
+        assert f"neither {switch.instance_id} nor a replacement runs" in ended.situation
+        assert lab.store.switches.open_of(switch.instance_id) is None
