@@ -25,12 +25,15 @@ from spotlab.domain.ports import Archive, Clock, PricePage, PriceReading, PriceR
 from spotlab.errors import AwsError, Cancelled, NoMarketData, Throttled
 
 if TYPE_CHECKING:
+    import pandas as pd
     from mypy_boto3_ec2 import EC2Client
 
 log = logging.getLogger("spotlab.aws.prices")
 
 HISTORY_DAYS: Final = 90.0
 """AWS stores this many days."""
+NEWEST_DAYS: Final = 30.0
+"""Days of a first reading that are archived before the older ones are read."""
 SNAPSHOT_DAYS: Final = 7
 """Days that a snapshot covers at least, without reading them again: the features use one snapshot
 every three days."""
@@ -65,6 +68,8 @@ class SpotPriceHistory(RegionSource):
         readings: stores the pages.
         archive: has the earlier snapshots.
         days: how far back the first reading goes; AWS stores 90 days.
+        newest_days: until a region was read whole, the first `fetch` returns so many newest days,
+            and the next one the whole; None: it returns the whole.
         cancelled: checked before each page.
         wait: waits some seconds.
     """
@@ -83,6 +88,7 @@ class SpotPriceHistory(RegionSource):
         archive: Archive,
         *,
         days: float = HISTORY_DAYS,
+        newest_days: float | None = None,
         cancelled: Callable[[], bool] | None = None,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -90,6 +96,8 @@ class SpotPriceHistory(RegionSource):
         self._readings = readings
         self._archive = archive
         self._days = days
+        self._newest_days = newest_days
+        self.unfinished = False
         self._cancelled = cancelled
         self._wait = wait
         self._fetched: tuple[PriceReading, datetime, tuple[str, ...]] | None = None
@@ -103,7 +111,16 @@ class SpotPriceHistory(RegionSource):
         """
         check_names(self.name, [self._region], ())
         earlier = self._archive.latest(self._kind, self._market, self._region)
-        reading = self._read(self._window(earlier))
+        reading = self._window(earlier)
+        newest_first = not self.unfinished and reading.newest_at is None
+        self.unfinished = False
+        if self._newest_days is not None and newest_first:
+            reading = self._read(reading, reading.until - timedelta(days=self._newest_days))
+            newest = self._newest(reading) if reading.state != "complete" else None
+            if newest is not None:
+                self.unfinished = True
+                return (newest,)
+        reading = self._read(reading)
         now = self._clock.now()
         if now - reading.until > _CATCH_UP:
             since = reading.until - OVERLAP
@@ -127,10 +144,10 @@ class SpotPriceHistory(RegionSource):
             since = max(since, min(known.newest_at, now) - OVERLAP)
         return self._readings.begin(self._market, self._region, since, now)
 
-    def _read(self, reading: PriceReading) -> PriceReading:
-        """Read the rest of a window and store it page by page."""
+    def _read(self, reading: PriceReading, back_to: datetime | None = None) -> PriceReading:
+        """Read the rest of a window, or down to a time, and store it page by page."""
         token, asked_at, in_order = "", reading.resume_at, True
-        while reading.state != "complete":
+        while reading.state != "complete" and (back_to is None or reading.resume_at > back_to):
             try:
                 response = self._page(reading, asked_at, token)
             except AwsError as exc:
@@ -176,11 +193,23 @@ class SpotPriceHistory(RegionSource):
                     raise
                 self._wait(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 (not for security)
 
-    def _merged(self, reading: PriceReading, earlier: Snapshot | None) -> Snapshot:
-        """The pages of a complete reading as a snapshot, with the archived rows before them."""
+    def _newest(self, reading: PriceReading) -> Snapshot | None:
+        """The pages so far; None: too many records are odd, which the whole reading decides."""
+        points = self._points(reading)
+        rows = points.table()
+        if rows.empty or _too_odd(points, reading):
+            return None
+        return self._snapshot_of(reading, rows, points.set_aside)
+
+    def _points(self, reading: PriceReading) -> ChangePoints:
         points = ChangePoints(self._region)
         for page in self._readings.pages(reading):
             points.add(page)
+        return points
+
+    def _merged(self, reading: PriceReading, earlier: Snapshot | None) -> Snapshot:
+        """The pages of a complete reading as a snapshot, with the archived rows before them."""
+        points = self._points(reading)
         if reading.newest_at is not None and _has(earlier, reading.newest_at):
             assert earlier is not None, "it has rows"
             midnight = reading.until.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -188,9 +217,7 @@ class SpotPriceHistory(RegionSource):
             points.add_archived(earlier.rows, min(reading.covers_since, covered_since))
         rows = points.table()
         set_aside = points.set_aside
-        if len(set_aside) > max(_MAX_SET_ASIDE, _MAX_SET_ASIDE_SHARE * reading.records) or (
-            set_aside and rows.empty
-        ):
+        if _too_odd(points, reading) or (set_aside and rows.empty):
             self._readings.discard(reading)
             reject(
                 self.name,
@@ -205,12 +232,23 @@ class SpotPriceHistory(RegionSource):
             )
         newest_at = rows["event_time"].max().to_pydatetime()
         self._fetched = (reading, newest_at, set_aside)
+        return self._snapshot_of(reading, rows, set_aside)
+
+    def _snapshot_of(
+        self, reading: PriceReading, rows: pd.DataFrame, set_aside: tuple[str, ...]
+    ) -> Snapshot:
         now = self._clock.now()
         origin = Provenance(self.name, min(reading.until, now), now)
         digest = digest_of_rows(rows)
         return Snapshot(
             self._kind, self._market, self._region, origin, digest, rows, set_aside=set_aside
         )
+
+
+def _too_odd(points: ChangePoints, reading: PriceReading) -> bool:
+    """Whether too many records of a reading were set aside."""
+    limit = max(_MAX_SET_ASIDE, _MAX_SET_ASIDE_SHARE * reading.records)
+    return len(points.set_aside) > limit
 
 
 def _has(earlier: Snapshot | None, newest_at: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""`spotlab accounts …`: onboarding, validation and rotation of AWS accounts."""
+"""`spotlab accounts …`: onboarding, validation, rotation and removal of AWS accounts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 from spotlab.cli import options
-from spotlab.cli.command import Command, Result, command_group, iso, no_arguments
+from spotlab.cli.command import Command, Result, command_group, confirm, iso, no_arguments
 from spotlab.cli.local_session import open_services
 from spotlab.domain.ports import Account
 from spotlab.settings import Settings
@@ -66,7 +66,8 @@ def _show(args: argparse.Namespace, settings: Settings) -> Result:
 
 def _external_id(account: Account) -> str:
     if account.pending_external_id:
-        return "is being rotated; confirm with `spotlab accounts rotate NAME --confirm`"
+        word = shlex.quote(account.name)
+        return f"is being rotated; confirm with `spotlab accounts rotate {word} --confirm`"
     return "set" if account.external_id else "none"
 
 
@@ -157,6 +158,26 @@ def _disable(args: argparse.Namespace, settings: Settings) -> Result:
         account = services.accounts.set_active(args.name, False, args.reason)
     text = f"{account.name} is no longer managed; its decisions remain stored."
     return Result({"name": account.name, "active": False}, text)
+
+
+def _remove_arguments(parser: argparse.ArgumentParser) -> None:
+    _name_argument(parser)
+    parser.add_argument("--yes", action="store_true", help="remove it without asking")
+    options.add_reason(parser)
+
+
+def _remove(args: argparse.Namespace, settings: Settings) -> Result:
+    with open_services(settings) as services:
+        account = services.accounts.get(args.name)
+        if not args.yes:
+            confirm(
+                f"{account.name}, AWS account {account.aws_account_id}, and its external id are "
+                "removed; its decisions and switches remain stored.",
+                f"{account.name} was not removed.",
+            )
+        services.onboarding.remove(args.name, args.reason)
+    left = f" The role {account.role_arn} remains in AWS: delete it there." * bool(account.role_arn)
+    return Result({"name": account.name, "removed": True}, f"{account.name} is removed.{left}")
 
 
 def _access_argument(parser: argparse.ArgumentParser) -> None:
@@ -313,6 +334,12 @@ COMMANDS: Final = (
     Command("add", "Add an account; prints its external id once.", _add_arguments, _add),
     Command("enable", "Manage an account with its role.", _enable_arguments, _enable),
     Command("disable", "Stop managing an account.", _disable_arguments, _disable),
+    Command(
+        "remove",
+        "Remove an account and its external id; its decisions remain stored.",
+        _remove_arguments,
+        _remove,
+    ),
     Command("policy", "Print the IAM policy of the role.", _template_arguments, _policy),
     Command("trust", "Print the trust policy of the role.", _template_arguments, _trust),
     Command(
@@ -331,5 +358,5 @@ COMMANDS: Final = (
     Command("rotate", "Rotate the external id of an account.", _rotate_arguments, _rotate),
 )
 ACCOUNTS: Final = command_group(
-    "accounts", "AWS accounts: onboarding, validation and rotation.", lambda: COMMANDS
+    "accounts", "AWS accounts: onboarding, validation, rotation and removal.", lambda: COMMANDS
 )

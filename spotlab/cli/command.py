@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
 
 JSON_HELP: Final = "print one JSON document to stdout"
@@ -83,3 +85,31 @@ def command_group(name: str, summary: str, commands: Callable[[], Sequence[Comma
 def iso(moment: datetime | None) -> str | None:
     """A time in ISO 8601, for JSON; None stays None."""
     return moment.isoformat() if moment is not None else None
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table of texts, each column as wide as its longest text."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def confirm(question: str, refusal: str) -> None:
+    """Ask on stderr whether to go on.
+
+    Args:
+        question: what is about to happen, one or more lines.
+        refusal: a sentence: what was not done.
+    Raises:
+        InvalidSetting: the answer is not yes, or nobody can answer.
+    """
+    sys.stderr.write(question)
+    if not sys.stdin.isatty():
+        sys.stderr.write("\n")
+        raise InvalidSetting(refusal, remedy="Read what would happen, and add --yes.")
+    sys.stderr.write(" Type yes: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() != "yes":
+        raise InvalidSetting(refusal)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from spotlab.cli import options
-from spotlab.cli.command import Command, Result, command_group, iso, no_arguments
+from spotlab.cli.command import Command, Result, aligned, command_group, iso, no_arguments
 from spotlab.cli.local_session import open_services
 from spotlab.settings import Settings
 from spotlab.telemetry.invisible_characters import in_lines
@@ -88,11 +88,18 @@ def _run_document(run: JobRun) -> dict[str, Any]:
 
 
 def _overview_text(overview: JobsOverview) -> str:
-    lines = [
-        f"{view.job.name:<16}{view.standing:<13}{view.schedule:<16}"
-        f"next {_short(view.next_at):<17}last {_last(view.last)}"
-        for view in overview.jobs
-    ]
+    lines = aligned(
+        [
+            (
+                view.job.name,
+                view.standing.value,
+                view.schedule,
+                f"next {_short(view.next_at)}",
+                f"last {_last(view.last)}",
+            )
+            for view in overview.jobs
+        ]
+    )
     leader = overview.leader
     leadership = (
         f"Leader since {_short(leader.since)}: {leader.holder}."
@@ -129,11 +136,18 @@ def _history_arguments(parser: argparse.ArgumentParser) -> None:
 def _history(args: argparse.Namespace, settings: Settings) -> Result:
     with open_services(settings) as services:
         runs = services.jobs.history(args.name, limit=args.limit)
-    lines = [
-        f"{_short(run.due_at)} {run.job:<16}{run.state:<10}"
-        f"{'' if run.duration_s is None else f'{run.duration_s:.1f} s ':<9}{run.cause}".rstrip()
-        for run in runs
-    ]
+    lines = aligned(
+        [
+            (
+                _short(run.due_at),
+                run.job,
+                run.state.value,
+                "" if run.duration_s is None else f"{run.duration_s:.1f} s",
+                run.cause,
+            )
+            for run in runs
+        ]
+    )
     document = {"runs": [_run_document(run) for run in runs]}
     return Result(document, in_lines(lines) or "No runs yet.")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from spotlab.cli import options
-from spotlab.cli.command import Command, Result, command_group, iso, no_arguments
+from spotlab.cli.command import Command, Result, command_group, confirm, iso, no_arguments
 from spotlab.cli.local_session import open_services
 from spotlab.domain.policy import (
     ParameterChange,
@@ -18,7 +18,6 @@ from spotlab.domain.policy import (
     to_parameters,
 )
 from spotlab.domain.policy_parameters import PARAMETERS
-from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
 from spotlab.telemetry.invisible_characters import in_lines
 
@@ -204,15 +203,10 @@ def _activate(args: argparse.Namespace, settings: Settings) -> Result:
 def _confirm(preview: PolicyPreview, services: Services) -> None:
     """Show what would have changed, and ask. Raises InvalidSetting: the answer is not yes."""
     active = services.policies.get().reference
-    sys.stderr.write(f"{preview_text(preview)}\n")
-    if not sys.stdin.isatty():
-        raise InvalidSetting(
-            f"{preview.policy} was not activated.", remedy="Read the preview, and add --yes."
-        )
-    sys.stderr.write(f"Activate {preview.policy} in place of {active}? Type yes: ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() != "yes":
-        raise InvalidSetting(f"{preview.policy} was not activated.")
+    confirm(
+        f"{preview_text(preview)}\nActivate {preview.policy} in place of {active}?",
+        f"{preview.policy} was not activated.",
+    )
 
 
 def _report(text: str, share: float) -> None:

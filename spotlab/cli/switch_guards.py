@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,7 +27,6 @@ from spotlab.telemetry.invisible_characters import in_lines
 if TYPE_CHECKING:
     from spotlab.services import Services
 
-_WINDOW: Final = re.compile(r"([a-z,]+) ([0-9:]{5})-([0-9:]{5})(?: ([A-Za-z0-9_+/-]+))?")
 _WORDS: Final = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
 
 
@@ -63,14 +61,8 @@ def guard_arguments(parser: argparse.ArgumentParser) -> None:
 
 def window(text: str) -> TimeWindow:
     """An argument type: a time window."""
-    found = _WINDOW.fullmatch(text.strip())
-    if found is None:
-        raise argparse.ArgumentTypeError(
-            f"{text[:60]!r} is not a time window such as mon,tue 22:00-04:00 Europe/Berlin"
-        )
-    days, start, end, zone = found.groups()
     try:
-        return TimeWindow(tuple(days.split(",")), start, end, zone or "UTC")
+        return TimeWindow.parse(text)
     except SpotlabError as exc:
         raise argparse.ArgumentTypeError(str(exc).rstrip(".")) from None
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from spotlab.cli.command import aligned
 from spotlab.domain.switch_plan import Preflight
 from spotlab.domain.switches import JournalEntry, Switch
 
@@ -30,39 +32,39 @@ def document(switch: Switch) -> dict[str, Any]:
     return found
 
 
-def line(switch: Switch) -> str:
-    """One line of a switch, for a list."""
+def switch_lines(switches: Sequence[Switch]) -> list[str]:
+    """One line for each switch."""
+    return aligned([_columns(each) for each in switches])
+
+
+def _columns(switch: Switch) -> tuple[str, ...]:
     step = f" ({switch.step.value})" if switch.step is not None and switch.open else ""
     dry = ", dry run" if switch.dry_run else ""
     state = "held" if switch.held else switch.state.value
-    return (
-        f"{switch.switch_id:<18}{state + step + dry:<28}{switch.account:<14}"
-        f"{switch.instance_id:<22}→ {switch.requested.label}"
-    )
+    target = f"→ {switch.requested.label}"
+    return switch.switch_id, state + step + dry, switch.account, switch.instance_id, target
 
 
 def lines_of(switch: Switch) -> list[str]:
     """A switch for a person."""
-    lines = [
-        line(switch),
+    found = [
+        *switch_lines([switch]),
         f"Requested by {switch.requested_by} at {time_text(switch.requested_at)}.",
     ]
     if switch.approved_by:
-        lines.append(f"Approved by {switch.approved_by} at {time_text(switch.approved_at)}.")
+        found.append(f"Approved by {switch.approved_by} at {time_text(switch.approved_at)}.")
     if switch.got is not None:
         why = f": {switch.got_why}" if switch.got_why else ""
-        lines.append(
+        found.append(
             f"Got {switch.got.lifecycle.value} {switch.got.pool.label}, "
             f"{switch.got.instance_id}{why}"
         )
-    lines += [text for text in (switch.held, switch.situation, switch.remedy) if text]
+    found += [text for text in (switch.held, switch.situation, switch.remedy) if text]
     if switch.rollback_requested and switch.open:
-        lines.append("Its roll-back was requested.")
+        found.append("Its roll-back was requested.")
     if switch.realised is not None:
-        lines.append(
-            f"Saved {switch.realised.saving_usd:.4f} USD in {switch.realised.hours:.1f} billed h."
-        )
-    return lines
+        found.append(switch.realised.sentence)
+    return found
 
 
 def entry_document(entry: JournalEntry) -> dict[str, Any]:
@@ -123,6 +125,8 @@ def plan_lines(plan: SwitchPlan) -> list[str]:
             f"{kind if finding.blocks else 'Note'}: {finding.text} {finding.remedy}".rstrip()
         )
     lines += [f"Call: {call.action}: {call.text}" for call in preflight.calls]
+    if preflight.forbidding:
+        lines.append("No calls: the switch is refused.")
     lines += [each.sentence for each in plan.levels.all]
     if plan.refusal is not None:
         lines.append(f"Not possible now: {plan.refusal.reason} {plan.refusal.remedy}".rstrip())

@@ -21,10 +21,10 @@ from spotlab.cli.switch_output import (
     document,
     entry_document,
     entry_line,
-    line,
     lines_of,
     plan_document,
     plan_lines,
+    switch_lines,
     time_text,
 )
 from spotlab.domain.decision import Lifecycle
@@ -70,9 +70,11 @@ def _list(args: argparse.Namespace, settings: Settings) -> Result:
     with open_services(settings) as services:
         found = services.switches.list(where, limit=args.limit)
         total = services.switches.count(where)
-    lines = [f"{len(found)} of {total} switches:"] if found else ["There are no switches."]
-    lines += [line(each) for each in found]
-    return Result({"switches": [document(each) for each in found], "total": total}, in_lines(lines))
+    head = f"{len(found)} of {total} switches:" if found else "There are no switches."
+    return Result(
+        {"switches": [document(each) for each in found], "total": total},
+        in_lines([head, *switch_lines(found)]),
+    )
 
 
 def _switch_arguments(parser: argparse.ArgumentParser) -> None:
@@ -123,7 +125,13 @@ def _where(args: argparse.Namespace) -> dict[str, Any]:
 def _plan(args: argparse.Namespace, settings: Settings) -> Result:
     with open_services(settings) as services:
         plan = services.switches.plan(args.instance, **_where(args))
-    return Result(plan_document(plan), in_lines(plan_lines(plan)))
+    blocking = ", ".join(dict.fromkeys(each.code for each in plan.preflight.blocking))
+    return Result(
+        plan_document(plan),
+        in_lines(plan_lines(plan)),
+        code=1 if plan.preflight.refused else 0,
+        error=f"The preflight of {args.instance} refuses: {blocking}." if blocking else "",
+    )
 
 
 def _request_arguments(parser: argparse.ArgumentParser) -> None:
@@ -251,7 +259,12 @@ def _orphans(args: argparse.Namespace, settings: Settings) -> Result:
 COMMANDS = (
     Command("list", "List switches.", _list_arguments, _list),
     Command("show", "Show a switch with its journal.", _switch_arguments, _show),
-    Command("plan", "Show what a switch would do; nothing is changed.", _plan_arguments, _plan),
+    Command(
+        "plan",
+        "Show what a switch would do; nothing is changed. Exit code 1: the preflight refuses it.",
+        _plan_arguments,
+        _plan,
+    ),
     Command("request", "Request a switch.", _request_arguments, _request),
     Command(
         "approve",

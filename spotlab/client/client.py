@@ -13,6 +13,7 @@ import msgspec
 from spotlab.client import account_schemas, decision_schemas, monitoring_schemas, schemas
 from spotlab.client.monitoring import Alerts, Audit, Logs, Market
 from spotlab.client.policies import Policies
+from spotlab.client.spot_events import Events
 from spotlab.client.switches import Switches
 from spotlab.client.throughputs import Throughputs
 from spotlab.client.transport import ANY_STATE, Resource, Transport, path_segment
@@ -62,6 +63,7 @@ class SpotLab:
         self.alerts = Alerts(self._transport)
         self.audit = Audit(self._transport)
         self.market = Market(self._transport)
+        self.events = Events(self._transport)
         self.switches = Switches(self._transport)
         self.throughputs = Throughputs(self._transport)
         self.workloads = Workloads(self._transport)
@@ -165,6 +167,11 @@ class Accounts(Resource):
             "PATCH", path, account_schemas.Account, body, headers=ANY_STATE
         )
 
+    def remove(self, name: str, reason: str = "") -> account_schemas.Account:
+        """Remove the account and its external ids, and return it as it was."""
+        path, query = f"/accounts/{path_segment(name)}", {"reason": reason}
+        return self._transport.write("DELETE", path, account_schemas.Account, query=query)
+
     def validate(self, name: str, access: str = "") -> account_schemas.Validation:
         """Check access to the account, and each permission of an access (read-only, switching)."""
         path = f"/accounts/{path_segment(name)}/validation"
@@ -176,10 +183,19 @@ class Accounts(Resource):
         path = f"/accounts/{path_segment(name)}/listing"
         return self._transport.get(path, account_schemas.AccountListing)
 
-    def role(self, name: str, access: str = "read-only") -> account_schemas.AccountRole:
-        """The role that the account must create, as policies and templates."""
+    def role(
+        self, name: str, access: str = "read-only", principal: str = ""
+    ) -> account_schemas.AccountRole:
+        """The role that the account must create: policy, trust policy, CloudFormation, Terraform.
+
+        Args:
+            name: of the account.
+            access: read-only or switching.
+            principal: ARN of the identity that the server runs as; "": the server asks AWS.
+        """
         path = f"/accounts/{path_segment(name)}/role"
-        return self._transport.get(path, account_schemas.AccountRole, access=access)
+        query = {"access": access, "principal": principal or None}
+        return self._transport.get(path, account_schemas.AccountRole, **query)
 
 
 class Instances(Resource):

@@ -12,9 +12,11 @@ GOOD_MEANS: Final = (
     "horizon, or if, at the prices of 24 h later, the switch would still have saved money. It is "
     "not good if an own instance was interrupted on the chosen pool within the horizon, or if the "
     "switch would have cost money. A switch that was carried out is good if it has saved money, by "
-    "billed hours and prices, and not good if it has not, or if it needed a person. Decisions to "
-    "stay and fallbacks to on-demand are not counted, and of one instance and policy only the "
-    "first decision of each day (UTC)."
+    "billed hours and prices, and not good if it has not, or if it needed a person. Of one "
+    "instance and policy, only the first decision of each day (UTC) counts. Decisions to stay do "
+    "not count. Neither do fallbacks to on-demand, unless they needed a person: they pay for "
+    "safety, so their cost says nothing, and an interruption that did not come does not show that "
+    "a fallback was wrong. A policy that acts alone also approves its fallbacks."
 )
 """What counts, for screens and the command line."""
 

@@ -17,6 +17,7 @@ MAX_WINDOWS: Final = 28
 EVERYWHERE: Final = ""
 """The scope of the whole installation; the others are names of accounts."""
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
+_WINDOW: Final = re.compile(r"([a-z]+(?:,[a-z]+)*) ([0-9:]{5})-([0-9:]{5})(?: ([A-Za-z0-9_+/-]+))?")
 
 
 class SwitchingMode(StrEnum):
@@ -144,6 +145,24 @@ class TimeWindow:
         if start < end:
             return today in self.days and start <= clock < end
         return (today in self.days and clock >= start) or (yesterday in self.days and clock < end)
+
+    @classmethod
+    def parse(cls, text: str) -> TimeWindow:
+        """A window as `text` writes it; without a time zone, UTC. Raises InvalidInput."""
+        found = _WINDOW.fullmatch(text.strip())
+        if found is None:
+            raise InvalidInput(
+                f"{text.strip()[:60]!r} is not a time window.",
+                remedy="Write it as mon,tue 22:00-04:00 Europe/Berlin.",
+                field="windows",
+            )
+        days, start, end, zone = found.groups()
+        return cls(tuple(days.split(",")), start, end, zone or "UTC")
+
+    @property
+    def text(self) -> str:
+        """As it is entered: "mon,tue 22:00-04:00 Europe/Berlin"."""
+        return f"{','.join(self.days)} {self.start}-{self.end} {self.time_zone}"
 
     @property
     def label(self) -> str:

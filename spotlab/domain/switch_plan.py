@@ -180,6 +180,11 @@ class Preflight:
         return tuple(finding for finding in self.blocking if finding.question)
 
     @property
+    def forbidding(self) -> tuple[Finding, ...]:
+        """Blocking findings that nobody may confirm."""
+        return tuple(finding for finding in self.blocking if not finding.question)
+
+    @property
     def kept(self) -> tuple[str, ...]:
         """Sentences: what is kept."""
         return self._sentences(Fate.KEPT)

@@ -188,6 +188,27 @@ class Realised:
         """Saved so far; negative: the switch has cost more."""
         return self.instead_usd - self.paid_usd
 
+    @property
+    def sentence(self) -> str:
+        """For a person: `Saved 1.25 USD in the first 5.2 hours.`"""
+        size = abs(self.saving_usd)
+        amount = f"{size:,.4f}" if size < 1.0 else f"{size:,.2f}"
+        first = f"in the first {_duration(self.hours)}"
+        if size < 0.00005:
+            return f"Cost the same {first}."
+        return (
+            f"Saved {amount} USD {first}."
+            if self.saving_usd > 0
+            else (f"Cost {amount} USD more {first}.")
+        )
+
+
+def _duration(hours: float) -> str:
+    minutes = max(1, round(60.0 * hours))
+    if minutes < 90:
+        return f"{minutes} minute{'s' * (minutes != 1)}"
+    return f"{hours:.1f} hours" if hours < 48.0 else f"{hours / 24.0:.0f} days"
+
 
 @dataclass(frozen=True, slots=True)
 class Switch:

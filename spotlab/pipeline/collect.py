@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -93,8 +94,11 @@ def collect(
     clock: Clock,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
+    newest_archived: Callable[[], None] = lambda: None,
 ) -> CollectReport:
     """Read the sources in order and archive their snapshots.
+
+    Sources that return their newest part first are read again after all others.
 
     Args:
         sources: the sources of the market.
@@ -104,6 +108,8 @@ def collect(
         clock: for fetched_at and the health log.
         progress: called with the current step and the share done.
         cancelled: checked between sources; sources may also check it themselves.
+        newest_archived: called once every source has been read and only the older parts of some
+            are left.
     Raises:
         Cancelled: snapshots read before it stay archived.
         DatabaseDown: the archive or the health log cannot be written.
@@ -112,11 +118,18 @@ def collect(
     reports: list[SourceReport] = []
     collected: list[Snapshot] = []
     newest = {(info.kind, info.scope): info for info in archive.newest(market)}
-    for index, source in enumerate(sources):
+    left, unfinished = deque(sources), list[FeedSource]()
+    while left or unfinished:
+        if not left:
+            newest_archived()
+            left.extend(unfinished)
+            unfinished.clear()
+        source = left.popleft()
+        done = len(sources) - len(left) - len(unfinished) - 1
         if cancelled is not None and cancelled():
-            raise Cancelled(f"Collecting was cancelled after {index} of {len(sources)} sources.")
+            raise Cancelled(f"Collecting was cancelled after {done} of {len(sources)} sources.")
         if progress is not None:
-            progress(f"reading {source.name}", index / len(sources))
+            progress(f"reading {source.name}", done / len(sources))
         source_started = time.perf_counter()
         try:
             with traces.span("read a source", source=source.name):
@@ -131,6 +144,9 @@ def collect(
             _record_health(health, source, clock, source_started, str(exc))
             continue
         _record_health(health, source, clock, source_started, "")
+        if isinstance(source, ResumableSource) and source.unfinished:
+            unfinished.append(source)
+            continue
         _log_set_aside(source, snapshots)
         collected += snapshots
         reports += [_report(source, s, new) for s, new in zip(snapshots, is_new, strict=True)]

@@ -13,7 +13,7 @@ import httpx
 
 from spotlab.aws.catalog import InstanceTypes, Offerings, OnDemandPrices
 from spotlab.aws.feeds import AdvisorFeed, OnDemandFeed, SpotPriceFeed
-from spotlab.aws.prices import HISTORY_DAYS, SpotPriceHistory
+from spotlab.aws.prices import HISTORY_DAYS, NEWEST_DAYS, SpotPriceHistory
 from spotlab.aws.regions import price_list_region
 from spotlab.aws.session import Sessions
 from spotlab.domain.market import FeedKind, MarketName
@@ -183,6 +183,7 @@ def market_sources(
                 known.price_readings,
                 known.archive,
                 days=days,
+                newest_days=NEWEST_DAYS,
                 cancelled=cancelled,
             ),
         ]

@@ -68,6 +68,7 @@ class Mode:
         execution: "off": decisions are recorded, never executed; "dry-run": switches are listed,
             not made; "on": they change AWS, in accounts and for instances that are on too;
             "stopped": they were on, and all are stopped.
+        limited_by: what keeps `execution` from being "on": "installation", "accounts", or "".
         stopped: who stopped switches, where and why, a sentence; "": nobody.
     """
 
@@ -76,6 +77,7 @@ class Mode:
     label: str
     simulated: bool
     execution: str = "off"
+    limited_by: str = ""
     stopped: str = ""
 
 
@@ -140,20 +142,27 @@ class Lab:
             for stop in self.store.switch_guards.stops()
             if accounts is None or stop.scope == EVERYWHERE or stop.scope in accounts
         ]
+        execution, limited_by = self._execution(accounts, {stop.scope for stop in stops})
         return Mode(
             aws=self.settings.aws,
             market=market,
             label=MARKET_LABELS[market] if market else "No market yet",
             simulated=market is MarketName.SIMULATED,
-            execution=self._execution(accounts, {stop.scope for stop in stops}),
+            execution=execution,
+            limited_by=limited_by,
             stopped=" ".join(stop.sentence for stop in stops),
         )
 
-    def _execution(self, accounts: Collection[str] | None, stopped: Collection[str]) -> str:
-        """How far switches go: the least strict of the accounts, limited by the installation."""
+    def _execution(
+        self, accounts: Collection[str] | None, stopped: Collection[str]
+    ) -> tuple[str, str]:
+        """How far switches go, and the level that limits them.
+
+        It is the least strict mode of the accounts, limited by the installation.
+        """
         installation = SwitchingMode(self.settings.switching)
         if installation is SwitchingMode.OFF:
-            return installation.value
+            return installation.value, "installation"
         names = [
             each.name
             for each in self.store.fleet.accounts()
@@ -164,11 +173,14 @@ class Lab:
             name: own.mode for name, own in guards.items() if own.mode is not SwitchingMode.OFF
         }
         if not going:
-            return SwitchingMode.OFF.value
+            return SwitchingMode.OFF.value, "accounts"
         if EVERYWHERE in stopped or going.keys() <= set(stopped):
-            return "stopped"
-        real = installation is SwitchingMode.ON and SwitchingMode.ON in going.values()
-        return (SwitchingMode.ON if real else SwitchingMode.DRY_RUN).value
+            return "stopped", ""
+        if installation is SwitchingMode.DRY_RUN:
+            return SwitchingMode.DRY_RUN.value, "installation"
+        if SwitchingMode.ON not in going.values():
+            return SwitchingMode.DRY_RUN.value, "accounts"
+        return SwitchingMode.ON.value, ""
 
     def process_state(self, kind: type[T]) -> T:
         """State that a component above the lab keeps in this process between calls.
@@ -230,11 +242,15 @@ class Lab:
                 self.clock,
                 progress,
                 cancelled,
+                lambda: self._publish(market),
             )
             if any(source.kind is not None for source in report.sources):
-                self.reader.publish(market)
-                self.bus.publish(Topic.MARKET)
+                self._publish(market)
             return report
+
+    def _publish(self, market: MarketName) -> None:
+        self.reader.publish(market)
+        self.bus.publish(Topic.MARKET)
 
     def collect_if_stale(
         self, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None

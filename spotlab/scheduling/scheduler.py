@@ -35,6 +35,8 @@ STOP_WITHIN_S, WRITE_WITHIN_S = 3.0, 2.0
 """Time that a leaving process gives its runs to stop, and itself to record how they ended."""
 TICK_EVERY_S: Final = 1.0
 _NEAR: Final = timedelta(seconds=1)
+_SOON: Final = timedelta(minutes=1)
+"""A skipped run whose job is due again within this time is no warning."""
 
 
 class Scheduler:
@@ -67,6 +69,7 @@ class Scheduler:
         self._running: dict[str, ActiveRun] = {}
         self._led_token: int | None = None
         self._at_start: set[str] = set()
+        self._waited: set[str] = set()
         self._first_run_over = False
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -217,18 +220,27 @@ class Scheduler:
         furthest += timedelta(seconds=schedule.jitter_s(job.jitter_s)) + _NEAR
         if due_at is None or due_at > furthest:  # new, resumed, or the clock was set back
             self._lab.store.jobs.set_next_due(job.name, next_at)
-        elif due_at > now or (job.waits and not self._first_run_over):
+        elif due_at > now:
             return
+        elif job.waits and not self._first_run_over:
+            self._waited.add(job.name)
+        elif job.name in self._running and not self._running[job.name].recorded:
+            # Jobs such as drive-switches may take longer than their interval.
+            log.debug("%s is still running; it is due again at %s", job.name, next_at)
+            self._lab.store.jobs.set_next_due(job.name, next_at)
         elif job.name in self._running:
             self._skip(job, due_at, next_at, "The previous run had not ended.", token)
         elif (late_s := (now - due_at).total_seconds()) > job.misfire_s:
+            why = "It waited" if job.name in self._waited else "No process ran it when it was due"
             cause = (
-                f"No process ran it when it was due; {late_s / 60:.0f} min later was too late "
+                f"{why}; {late_s / 60:.0f} min later was too late "
                 f"(limit {job.misfire_s / 60:g} min)."
             )
             self._skip(job, due_at, next_at, cause, token)
         elif self._can_start(job):
             self._start(job, schedule, due_at, next_at, token)
+        else:
+            self._waited.add(job.name)
 
     def _start_once(
         self, job: Job, schedule: Schedule, due_at: datetime | None, now: datetime, token: int
@@ -258,6 +270,7 @@ class Scheduler:
         fence = Fence(LEASE, token, run_id)
         run = ActiveRun(self._lab, job, fence, correlation_id, now, self._monotonic, self._wake)
         self._running[job.name] = run
+        self._waited.discard(job.name)
         run.start()
         self._lab.bus.publish(Topic.JOBS)
 
@@ -265,7 +278,9 @@ class Scheduler:
         self._lab.store.jobs.skip(
             job.name, due_at, self._lab.clock.now(), next_at, cause, self.leadership.holder, token
         )
-        log.warning("%s was skipped: %s", job.name, cause)
+        self._waited.discard(job.name)
+        soon = next_at - self._lab.clock.now() <= _SOON
+        log.log(logging.DEBUG if soon else logging.WARNING, "%s was skipped: %s", job.name, cause)
         self._lab.bus.publish(Topic.JOBS)
 
     def _can_start(self, job: Job) -> bool:

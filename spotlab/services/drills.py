@@ -67,13 +67,14 @@ class DrillService(Service):
         tell("requesting the switch", 0.8)
         switches = SwitchService(self.lab, self.principal)
         moves = experiment.verdict is not None and experiment.verdict.decision in MOVES
-        target = other_pools(self.lab, instance)[0]
-        preflight = confirmed_preflight(self.lab, instance, [target])
+        pool = None if moves else other_pools(self.lab, instance)[0].pool
+        number = experiment.experiment_id if moves else None
+        plan = switches.plan(instance.instance_id, pool=pool, experiment_id=number)
         switch = switches.request(
             instance.instance_id,
-            pool=None if moves else target.pool,
-            experiment_id=experiment.experiment_id if moves else None,
-            confirmed=[each.code for each in preflight.findings if each.question],
+            pool=pool,
+            experiment_id=number,
+            confirmed=[each.code for each in plan.preflight.questions],
             reason=REASON,
         )
         try:

@@ -1,4 +1,4 @@
-"""Onboarding of AWS accounts: the role that they give SpotLab, and the rotation of external ids.
+"""Onboarding of AWS accounts: their role, the rotation of external ids, and their removal.
 
 An external id that SpotLab generates is returned once, to the user who asked for it.
 """
@@ -14,7 +14,9 @@ from spotlab.aws.policy_statements import EVENT_QUEUE
 from spotlab.aws.regions import partition_of, sts_region
 from spotlab.domain.access import Right
 from spotlab.domain.ports import Account, Topic
-from spotlab.errors import Conflict, InvalidInput
+from spotlab.domain.switch_filter import SwitchFilter
+from spotlab.domain.switch_guards import AccountGuards
+from spotlab.errors import Conflict, InvalidInput, SpotlabError
 from spotlab.services.accounts import AccountService
 from spotlab.services.base import Service
 
@@ -149,6 +151,44 @@ class OnboardingService(Service):
         return self._save(
             account, replace(account, pending_external_id=""), "rotation cancelled", reason
         )
+
+    def remove(self, name: str, reason: str = "") -> Account:
+        """Forget an account and its external ids; decisions and switches stay recorded.
+
+        Its switching guards are reset, so that an account that is added under the same name later
+        does not switch. The role in AWS is not deleted.
+
+        Returns:
+            The account as it was, with masked external ids.
+        Raises:
+            Forbidden, NotFound: as `AccountService.get`, or the user may not change accounts.
+            Conflict: the settings define the account, or a switch in it is not finished.
+        """
+        account = self._accounts.get(name)
+        self.require(Right.CHANGE_ACCOUNTS, name)
+        if account.from_settings and self._may_be_in_settings(name):
+            raise Conflict(
+                f"The account {name!r} comes from the settings.",
+                remedy="Remove it there, or stop managing it.",
+            )
+        by, guards = self.by(reason), self.lab.store.switch_guards
+        unfinished = SwitchFilter(accounts=(name,), open=True)
+        if (
+            not self.lab.store.switches.count(unfinished)
+            and guards.account(name) != AccountGuards()
+        ):
+            guards.save(name, AccountGuards(), by)
+        self.lab.store.fleet.remove_account(name, by)
+        self.lab.bus.publish(Topic.FLEET)
+        self.lab.bus.publish(Topic.SWITCHES)
+        return account
+
+    def _may_be_in_settings(self, name: str) -> bool:
+        """Whether the settings define an account; True also if they cannot be read."""
+        try:
+            return name in {each.name for each in self.lab.open_cloud().accounts}
+        except SpotlabError:
+            return True
 
     @property
     def _accounts(self) -> AccountService:

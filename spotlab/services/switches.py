@@ -29,7 +29,8 @@ class SwitchPlan:
         instance: to be replaced.
         experiment: the decision; None: by hand.
         targets: the requested one, then the next candidates.
-        preflight: strategy, findings, what is kept and lost, and the calls, none of which is made.
+        preflight: strategy, findings, what is kept and lost, and the calls, none of which is made;
+            without calls if a finding forbids the switch.
         levels: what installation, account and instance allow.
         refusal: why it cannot be requested; None: it can, if the preflight finds nothing.
         open_switch: id of the open switch of the instance; "": none.
@@ -100,7 +101,8 @@ class SwitchService(Service):
             NotFound: no such instance or decision.
             Forbidden: the user may not request switches.
             Conflict: the decision is to stay.
-            InvalidInput: the pool cannot be a target.
+            InvalidInput: the pool cannot be a target, or a confirmed code is not a question of
+                this preflight.
             AwsError: the instance cannot be read.
         """
         instance = self._instance(instance_id)
@@ -125,6 +127,9 @@ class SwitchService(Service):
             confirmed=confirmed,
             strategy=strategy,
         )
+        _require_known(confirmed, preflight)
+        if preflight.forbidding:
+            preflight = replace(preflight, calls=())
         levels = levels_of(self.lab, instance)
         draft = requests.build(
             self.lab,
@@ -322,3 +327,17 @@ class SwitchService(Service):
             return where
         wanted = visible if where.accounts is None else where.accounts
         return replace(where, accounts=tuple(name for name in wanted if name in visible))
+
+
+def _require_known(confirmed: Collection[str], preflight: Preflight) -> None:
+    """Raise InvalidInput if a confirmed code is not a question of the preflight."""
+    asked = sorted({finding.code for finding in preflight.findings if finding.question})
+    for code in confirmed:
+        if code not in asked:
+            raise InvalidInput(
+                f"The preflight does not ask {code[:60]!r}, so it cannot be confirmed.",
+                remedy=f"Valid codes: {', '.join(asked)}."
+                if asked
+                else "It asks no questions: leave the code out.",
+                field="confirmed",
+            )

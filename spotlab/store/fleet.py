@@ -22,6 +22,8 @@ from spotlab.store.engine import lock_until_commit, reading, upsert, writing
 from spotlab.store.repository import Repository
 from spotlab.store.secret_cipher import SecretCipher, is_encrypted
 from spotlab.store.tables.core import AccountRow, InstanceRow, RegionListingRow
+from spotlab.store.tables.spot_events import EventQueueRow, InterruptionHistoryRow
+from spotlab.store.tables.switches import SwitchRow
 
 log = logging.getLogger("spotlab.store")
 
@@ -146,6 +148,37 @@ class SqlFleet(Repository):
                 )
             append(session, by, "account.add", account.name, None, _audit_values(account))
             session.add(self._account_row(account))
+
+    def remove_account(self, name: str, by: By) -> None:
+        """Delete an account with its external ids and how far it was read.
+
+        Its instances become inactive; decisions, switches and interruptions stay.
+
+        Raises:
+            NotFound: there is no such account.
+            Conflict: a switch in it is not finished.
+        """
+        with writing(self._engine) as session:
+            lock_until_commit(session, f"account:{name}")
+            row = session.get(AccountRow, name, with_for_update=True)
+            if row is None:
+                raise NotFound(f"There is no account {name!r}.", remedy="List the accounts.")
+            unfinished = session.exec(
+                select(SwitchRow.switch_id)
+                .where(SwitchRow.account == name, col(SwitchRow.is_open).is_(True))
+                .order_by(col(SwitchRow.switch_id))
+            ).all()
+            if unfinished:
+                raise Conflict(
+                    f"Switches in the account {name!r} are not finished: {', '.join(unfinished)}.",
+                    remedy="Wait for them, roll them back, or reject them.",
+                )
+            append(session, by, "account.remove", name, _audit_values(self._account(row)), None)
+            session.delete(row)
+            for table in (RegionListingRow, EventQueueRow, InterruptionHistoryRow):
+                session.connection().execute(delete(table).where(col(table.account) == name))
+            gone = update(InstanceRow).where(col(InstanceRow.account) == name)
+            session.connection().execute(gone.values(active=False))
 
     def accounts(self) -> list[Account]:
         """All accounts, ordered by name."""

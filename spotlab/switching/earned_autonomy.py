@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from spotlab.domain.decision import Decision
+from spotlab.domain.decision import Decision, Lifecycle
 from spotlab.domain.interruptions import INTERRUPTS, InterruptionEvent
 from spotlab.domain.market import MarketName
 from spotlab.domain.outcomes import ShadowDecision
@@ -133,10 +133,14 @@ def figures_of(lab: Lab, account: str, policy: str, workload: str) -> AutonomyFi
 
 
 def judge_switch(switch: Switch) -> Judgement | None:
-    """Whether a switch that was carried out was good; None: it was not carried out."""
+    """Whether a switch that was carried out was good; None: it does not count.
+
+    One that was not carried out does not count, and neither does a fallback to on-demand.
+    """
     if switch.state is SwitchState.NEEDS_ATTENTION:
         return Judgement.BAD
-    if switch.state is not SwitchState.DONE:
+    fallback = switch.requested.lifecycle is Lifecycle.ON_DEMAND
+    if switch.state is not SwitchState.DONE or fallback:
         return None
     if switch.realised is None:
         return Judgement.PENDING

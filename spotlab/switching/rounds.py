@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -117,6 +118,8 @@ def drive_all(
                 if not driving:
                     break
                 wait(driving.values(), LOOK_EVERY_S, FIRST_COMPLETED)
+                with suppress(SpotlabError):
+                    lab.open_cloud()  # starts an emulated AWS that has died again
         finally:
             stop.set()
     _collect(driving, made)

@@ -81,3 +81,25 @@ def test_others_read_neither_the_role_nor_a_foreign_listing(ask: ApiClient) -> N
     assert ask("GET", "/accounts/team/listing", "own").status_code == 404
     assert ask("GET", "/accounts/acme/role", "own").status_code == 403
     assert ask("POST", "/accounts/acme/rotation", "own", json={}).status_code == 403
+
+
+def test_an_account_is_removed_once(ask: ApiClient) -> None:
+    ask("POST", "/accounts", json=ACCOUNT)
+    assert ask("DELETE", "/accounts/team", "own").status_code in (403, 404)
+    removed = ask("DELETE", "/accounts/team", params={"reason": "sold"})
+    assert (removed.status_code, removed.json()["name"]) == (200, "team")
+    assert ask("GET", "/accounts/team").status_code == 404
+    assert ask("DELETE", "/accounts/team").status_code == 404
+    kept = ask("DELETE", "/accounts/acme")
+    assert kept.status_code == 409
+    assert "comes from the settings" in kept.json()["detail"]
+
+
+def test_the_set_up_of_event_queues_is_read_by_who_sees_the_account(ask: ApiClient) -> None:
+    ask("POST", "/accounts", json=ACCOUNT)
+    found = ask("GET", "/accounts/team/event-setup").json()
+    assert (found["queue"], found["regions"]) == ("spotlab-events", ["us-east-1"])
+    assert "AWS::SQS::Queue" in str(found["template"])
+    assert any("create-queue" in each for each in found["commands"])
+    assert found["statements"]
+    assert ask("GET", "/accounts/team/event-setup", "own").status_code == 404

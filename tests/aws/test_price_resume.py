@@ -59,7 +59,9 @@ class Region:
     stop: bool = False
     waited: list[float] = field(default_factory=list)
 
-    def source(self, archive: Archive | None = None) -> SpotPriceHistory:
+    def source(
+        self, archive: Archive | None = None, newest_days: float | None = None
+    ) -> SpotPriceHistory:
         ec2 = client("ec2", attempts=1)
         self.server.attach(ec2)
         return SpotPriceHistory(
@@ -70,6 +72,7 @@ class Region:
             self.store.price_readings,
             archive or self.store.archive,
             days=DAYS,
+            newest_days=newest_days,
             cancelled=lambda: self.stop,
             wait=self.waited.append,
         )
@@ -331,6 +334,48 @@ def test_a_cancelled_reading_ends_between_pages_and_continues_later(
     region.stop = False
     assert region.collect().digest == uninterrupted.digest
     assert region.server.pages <= len(set(region.server.rows)) // PAGE_ROWS + 3
+
+
+def collected(region: Region, source: SpotPriceHistory) -> list[Snapshot]:
+    """Read and archive the newest 30 days and then the whole, as `pipeline.collect` does."""
+    snapshots: list[Snapshot] = []
+    while not snapshots or source.unfinished:
+        snapshots += source.fetch({})
+        region.store.archive.save(snapshots[-1])
+        source.archived()
+    return snapshots
+
+
+def test_the_newest_month_comes_first_and_then_the_whole(
+    region: Region, uninterrupted: Snapshot
+) -> None:
+    newest, whole = collected(region, region.source(newest_days=30.0))
+    times = uninterrupted.rows["event_time"]
+    recent = set(uninterrupted.rows[times > NOW - timedelta(days=30)].itertuples(index=False))
+    assert recent
+    assert recent <= set(newest.rows.itertuples(index=False))
+    assert len(newest.rows) < 0.5 * len(uninterrupted.rows)
+    assert whole.digest == uninterrupted.digest
+    latest = region.store.archive.latest(FeedKind.PRICE_HISTORY, MARKET, "us-east-1")
+    assert latest is not None
+    assert latest.digest == uninterrupted.digest
+    again = region.server.rows_served - len(rows_between(region))
+    assert 0 <= again <= PAGE_ROWS, "only rows of the same second are read again"
+
+
+@pytest.mark.parametrize("page", [1, 5, 9, 10, 20, 27])
+def test_a_reading_of_the_newest_month_may_fail_at_any_page(
+    region: Region, uninterrupted: Snapshot, page: int
+) -> None:
+    region.fail_at(page)
+    with pytest.raises(AwsUnreachable):
+        collected(region, region.source(newest_days=30.0))
+    newest, whole = collected(region, region.source(newest_days=30.0))
+    assert newest.rows["event_time"].min() < NOW - timedelta(days=30), "what is there comes at once"
+    assert whole.digest == uninterrupted.digest
+    records = [info.records for info in region.store.archive.infos()]
+    assert records == sorted({*records}, reverse=True), "newest first, nothing twice"
+    assert records[:2] == [len(whole.rows), len(newest.rows)]
 
 
 def test_two_processes_that_read_at_once_lose_nothing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -96,3 +97,30 @@ def test_what_is_wrong_is_said(
 ) -> None:
     assert main(["accounts", *words]) != 0
     assert said in capsys.readouterr().err
+
+
+def test_an_account_is_removed_after_a_yes(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(capsys, "add", "card shop", "--account-id", NUMBER, "--region", "us-east-1")
+    monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
+    code = main(["accounts", "remove", "card shop"])
+    said = capsys.readouterr().err
+    assert code == 2, "nobody is there to answer"
+    assert f"card shop, AWS account {NUMBER}, and its external id are removed" in said
+    assert "card shop was not removed" in said
+    assert document(capsys, "show", "card shop")["name"] == "card shop"
+    code, text = run(capsys, "remove", "card shop", "--yes", "--reason", "sold")
+    assert code == 0
+    assert f"The role arn:aws:iam::{NUMBER}:role/SpotLab remains in AWS" in text
+    assert document(capsys, "list")["accounts"] == []
+    assert run(capsys, "remove", "card shop", "--yes")[0] == 1
+
+
+def test_a_rotation_is_confirmed_with_the_command_that_is_shown(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "add", "card shop", "--account-id", NUMBER, "--region", "us-east-1")
+    run(capsys, "rotate", "card shop")
+    _, text = run(capsys, "show", "card shop")
+    assert "spotlab accounts rotate 'card shop' --confirm" in text

@@ -59,6 +59,11 @@ def test_jobs_are_listed_paused_scheduled_and_asked_for(
     assert "is already requested by" in refused["error"]
     assert answer(home, capsys, "history")[1] == {"runs": []}
 
+    main(["jobs", "list", "--home", str(home)])
+    _, *rows = capsys.readouterr().out.splitlines()
+    assert len({row.index("  next ") for row in rows}) == 1, "columns are aligned"
+    assert any(row.startswith("read-past-interruptions  on schedule") for row in rows)
+
 
 @pytest.mark.parametrize(
     ("words", "said"),

@@ -12,6 +12,7 @@ import pytest
 
 from spotlab.cli import main, switch_guards, switches
 from spotlab.domain.access import Principal
+from spotlab.domain.switch_plan import Finding
 from spotlab.runtime.lab import Lab
 from spotlab.services import Services
 from spotlab.settings import Settings
@@ -49,7 +50,8 @@ def run(lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
 
 def test_a_switch_is_planned_requested_approved_and_rolled_back(lab: Lab, run: Run) -> None:
     allow(lab, WEB)
-    code, plan = run(OPERATOR, "plan", WEB, "--pool", POOL)
+    assert run(OPERATOR, "plan", WEB, "--pool", POOL)[0] == 1, "a question is open"
+    code, plan = run(OPERATOR, "plan", WEB, "--pool", POOL, "--confirm", "worse-hardware")
     assert code == 0
     assert (plan["mode"], plan["refusal"]) == ("on", None)
     assert plan["targets"][0]["pool"] == POOL
@@ -81,6 +83,31 @@ def test_a_switch_is_planned_requested_approved_and_rolled_back(lab: Lab, run: R
     assert run(OPERATOR, "pause", switch_id)[1]["pause_requested"] is True
     assert run(APPROVER, "resume", switch_id)[1]["pause_requested"] is False
     assert run(OPERATOR, "rollback", switch_id)[1]["state"] == "rolled_back"
+
+
+@pytest.mark.parametrize("command", ["plan", "request"])
+def test_a_code_that_nobody_asked_is_refused_with_the_valid_ones(
+    lab: Lab, run: Run, command: str
+) -> None:
+    allow(lab, WEB)
+    code, document = run(OPERATOR, command, WEB, "--pool", POOL, "--confirm", "worse-hadrware")
+    assert code == 1
+    assert "'worse-hadrware'" in document["error"]
+    assert "Valid codes: worse-hardware." in document["error"]
+
+
+def test_a_refused_plan_exits_with_1_and_lists_no_calls(
+    lab: Lab, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    allow(lab, WEB)
+    plan_without_aws(monkeypatch, Finding("other-region", "Images are not copied."))
+    code, plan = run(OPERATOR, "plan", WEB, "--pool", POOL, "--confirm", "worse-hardware")
+    assert (code, plan["calls"]) == (1, [])
+    assert plan["findings"][0]["code"] == "other-region"
+    main(["switches", "plan", WEB, "--pool", POOL, "--confirm", "worse-hardware"])
+    printed = capsys.readouterr()
+    assert "No calls: the switch is refused." in printed.out
+    assert f"The preflight of {WEB} refuses: other-region." in printed.err
 
 
 def test_a_dry_run_lists_its_calls(lab: Lab, run: Run) -> None:

@@ -124,6 +124,26 @@ def test_everything_is_read_as_typed_values(lab: SpotLab) -> None:
     assert "retention" in {j.name for j in lab.jobs.list()}
 
 
+def test_an_account_is_set_up_and_removed(lab: SpotLab) -> None:
+    number = "111111111111"
+    lab.accounts.create(
+        "team", number, ["us-east-1"], role_arn=f"arn:aws:iam::{number}:role/SpotLab"
+    )
+    principal = "arn:aws:iam::222222222222:role/spotlab-server"
+    role = lab.accounts.role("team", "switching", principal)
+    assert role.trust_policy["Statement"][0]["Principal"] == {"AWS": principal}
+    assert "AWS::IAM::Role" in role.cloudformation
+    assert "aws_iam_role" in role.terraform
+    setup = lab.events.setup("team")
+    assert setup.regions == ("us-east-1",)
+    assert setup.commands
+    assert list(lab.events.list()) == []
+    assert lab.events.reading().received.p50_s is None
+    assert lab.accounts.remove("team", "sold").name == "team"
+    with pytest.raises(NotFound):
+        lab.accounts.get("team")
+
+
 def test_a_policy_is_drafted_compared_and_activated(lab: SpotLab) -> None:
     draft = lab.policies.save(
         "bold", {"risk_ceiling": 1.0}, base="default", description="More risk."

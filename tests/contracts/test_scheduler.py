@@ -159,6 +159,25 @@ def test_a_job_that_does_not_stop_at_its_limit_is_ended_from_outside(bench: Sche
     assert work.runs == 2
 
 
+def test_a_job_that_is_longer_than_its_interval_is_not_reported_as_skipped(
+    bench: SchedulerBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    work = Work(held=True)
+    one = bench.scheduler("one", job(work, schedule="every 10 s", limit_s=1800, misfire_s=30))
+    step_and_tick(one)
+    for _ in range(12):
+        bench.wait(10)
+        step_and_tick(one)
+    assert states(bench) == [RunState.RUNNING], "no skipped runs beside it"
+    assert "skipped" not in caplog.text
+    work.go.set()
+    settle(one)
+    bench.wait(10)
+    step_and_tick(one)
+    settle(one)
+    assert work.runs == 2, "it goes on at its next due time"
+
+
 def test_a_job_that_heeds_its_limit_is_timed_out_in_its_own_words(bench: SchedulerBench) -> None:
     work = Work(held=True)
     one = bench.scheduler("one", job(work))
@@ -309,6 +328,34 @@ def test_others_wait_for_the_first_run_of_each_leader(bench: SchedulerBench) -> 
     settle(two)
     settle(two)
     assert first.runs == 2
+
+
+def test_a_frequent_job_that_waited_too_long_is_skipped_without_a_warning(
+    bench: SchedulerBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, drive, rare = Work(held=True), Work(), Work()
+    often = {"schedule": "every 10 s", "misfire_s": 30, "waits": True}
+    one = bench.scheduler(
+        "one",
+        job(first, FIRST_RUN, AT_START, limit_s=3600),
+        job(drive, "drive", **often),
+        job(rare, "rare", misfire_s=30, waits=True),
+    )
+    step_and_tick(one)
+    step_and_tick(one)
+    assert first.started.wait(5)
+    bench.wait(700)
+    first.held = False
+    settle(one)
+    settle(one)
+    (skipped,) = runs(bench, "drive")
+    assert skipped.cause == "It waited; 12 min later was too late (limit 0.5 min)."
+    assert "drive was skipped" not in caplog.text
+    assert "rare was skipped: It waited" in caplog.text
+    bench.wait(10)
+    step_and_tick(one)
+    settle(one)
+    assert (drive.runs, rare.runs) == (1, 0)
 
 
 def test_shut_down_it_says_what_became_of_its_runs_and_lets_go(bench: SchedulerBench) -> None:

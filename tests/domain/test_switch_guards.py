@@ -172,3 +172,24 @@ def test_autonomy_is_earned_by_enough_good_outcomes(good: int, bad: int, earned:
 def test_the_share_is_a_wilson_interval() -> None:
     assert figures(0, 0).share is None
     assert figures(49, 1).share == wilson(0.98, 50)
+
+
+@pytest.mark.parametrize(
+    ("text", "window"),
+    [
+        ("sat,sun 22:00-04:00 Europe/Berlin", (("sat", "sun"), "22:00", "04:00", "Europe/Berlin")),
+        (" mon 00:00-24:00 ", (("mon",), "00:00", "24:00", "UTC")),
+    ],
+)
+def test_a_time_window_is_read_as_it_is_written(text: str, window: tuple[Any, ...]) -> None:
+    read = TimeWindow.parse(text)
+    assert read == TimeWindow(*window)
+    assert TimeWindow.parse(read.text) == read
+
+
+@pytest.mark.parametrize(
+    "text", ["", "sat", "someday 22:00-04:00", "sat 22:00-4:00", "sat, sun 22:00-04:00"]
+)
+def test_what_is_no_time_window_is_named(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        TimeWindow.parse(text)

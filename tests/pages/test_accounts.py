@@ -138,3 +138,20 @@ def test_permissions_with_the_same_result_share_a_row() -> None:
 
 def stored(lab: Lab, name: str) -> Account:
     return next(each for each in lab.store.fleet.accounts() if each.name == name)
+
+
+def test_an_account_is_removed_once_that_is_confirmed(lab: Lab, open_page: Open) -> None:
+    services = Services(lab, ANA)
+    services.onboarding.start("zeta", "999999999999", ["us-east-1"])
+    services.accounts.set_active("zeta", True)
+    app = open_page("accounts")
+    app.session_state[tables.key_of("accounts", ["acme", "zeta"])] = select(1)
+    app.run()
+    button(app, "Remove").click().run()
+    assert app.toast[0].value == "zeta was not removed: confirm it first."
+    app.checkbox(key="remove-sure zeta").check()
+    app.text_input(key="remove-reason zeta").set_value("sold")
+    button(app, "Remove").click().run()
+    assert app.toast[0].value == "zeta is removed."
+    assert [each.name for each in lab.store.fleet.accounts()] == ["acme"]
+    assert lab.store.audit.entries()[0].reason == "sold"

@@ -12,7 +12,7 @@ from spotlab.domain.access import Role
 from spotlab.domain.decision import Lifecycle
 from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
 from spotlab.domain.ports import By
-from spotlab.domain.switch_guards import EVERYWHERE, AccountGuards, InstallationGuards
+from spotlab.domain.switch_guards import EVERYWHERE, AccountGuards, InstallationGuards, TimeWindow
 from spotlab.domain.switch_steps import Step
 from spotlab.domain.switches import Got, Phase, Realised, Switch, SwitchState
 from spotlab.runtime.lab import Lab
@@ -160,6 +160,27 @@ def test_guards_are_shown_and_changed(lab: Lab, open_page: Open) -> None:
     app.number_input(key="guards acme 0 at_once").set_value(5)
     button(app, "Save").click().run()
     assert lab.store.switch_guards.account("acme") == AccountGuards(at_once=5)
+
+
+def test_time_windows_are_set_and_a_wrong_line_is_named(lab: Lab, open_page: Open) -> None:
+    app = open_page("switches", tab="Guards")
+    app.selectbox(key="guards-of").select("acme").run()
+    windows = "sat,sun 22:00-04:00 Europe/Berlin\n\nmon 12:00-13:00"
+    app.text_area(key="guards acme 0 windows").set_value(windows)
+    button(app, "Save").click().run()
+    assert lab.store.switch_guards.account("acme").windows == (
+        TimeWindow(("sat", "sun"), "22:00", "04:00", "Europe/Berlin"),
+        TimeWindow(("mon",), "12:00", "13:00"),
+    )
+    shown = app.text_area(key="guards acme 1 windows")
+    assert shown.value == "sat,sun 22:00-04:00 Europe/Berlin\nmon 12:00-13:00 UTC"
+    shown.set_value("someday")
+    button(app, "Save").click().run()
+    assert "'someday' is not a time window" in said(app)
+    assert lab.store.switch_guards.newest("acme").version == 1
+    app.text_area(key="guards acme 1 windows").set_value("")
+    button(app, "Save").click().run()
+    assert lab.store.switch_guards.account("acme").windows == ()
 
 
 def test_an_instance_of_another_account_is_not_shown(

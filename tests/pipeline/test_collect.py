@@ -116,6 +116,11 @@ class ResumableFeed(ListedFeed):
     store: Store
     archived_with: int = 0
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether it has more to tell."""
+        return bool(self.turns)
+
     def archived(self) -> None:
         self.archived_with = len(self.store.archive.infos())
 
@@ -127,6 +132,35 @@ def test_a_resumable_source_is_told_once_its_snapshots_are_archived(store: Store
     feed.store = store
     run(store, StillClock(), feed)
     assert feed.archived_with == 1
+
+
+def test_older_prices_are_read_after_the_newest_ones_of_all_sources(store: Store) -> None:
+    names = ("us-east-1", "eu-west-1")
+    feeds = []
+    for name in names:
+        whole = replace(snapshot(FeedKind.SPOT_PRICES, PRICE_ROWS * 3, NOW), scope=name)
+        newest = replace(snapshot(FeedKind.SPOT_PRICES, PRICE_ROWS, NOW), scope=name)
+        feed = ResumableFeed(name, FeedKind.SPOT_PRICES, [newest, whole])
+        feed.store = store
+        feeds.append(feed)
+    read: list[str] = []
+    shown: list[list[int]] = []
+    report = collect(
+        feeds,
+        MarketName.SIMULATED,
+        store.archive,
+        store.health,
+        StillClock(),
+        lambda text, _share: read.append(text.removeprefix("reading ")),
+        newest_archived=lambda: shown.append(
+            [info.records for info in store.archive.newest(MarketName.SIMULATED)]
+        ),
+    )
+    assert read == [*names, *names, "collected"]
+    assert shown == [[1, 1]], "published once, before anything older is read"
+    assert [source.records for source in report.sources] == [3, 3]
+    assert report.counts["spot_prices_all"] == 6
+    assert [info.records for info in store.archive.newest(MarketName.SIMULATED)] == [3, 3]
 
 
 def test_a_source_that_is_cancelled_ends_the_collection_without_a_failure(store: Store) -> None:

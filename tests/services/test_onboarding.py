@@ -12,7 +12,10 @@ from spotlab.aws.permission_checks import State
 from spotlab.aws.permissions import Access
 from spotlab.demo.world import accounts as emulated_accounts
 from spotlab.domain.access import Role
-from spotlab.domain.ports import Account, AuditFilter
+from spotlab.domain.decision import Instance, Lifecycle
+from spotlab.domain.market import Pool
+from spotlab.domain.ports import Account, AuditFilter, By, RegionListing
+from spotlab.domain.switch_guards import AccountGuards, SwitchingMode
 from spotlab.errors import AccessDenied, Conflict, Forbidden, InvalidInput, NotFound
 from spotlab.runtime.bootstrap import bootstrap
 from spotlab.runtime.lab import Lab
@@ -20,6 +23,7 @@ from spotlab.services import Services
 from spotlab.services.accounts import MASK
 from spotlab.services.onboarding import access_of
 from spotlab.settings import Settings
+from tests.support import switches as make
 from tests.support.lab import save_toy_model
 from tests.support.people import ANA, person
 
@@ -206,3 +210,60 @@ def test_an_unknown_access_is_refused() -> None:
     assert access_of("switching") is Access.SWITCHING
     with pytest.raises(InvalidInput, match="'all' is not an access"):
         access_of("all")
+
+
+def test_an_account_is_removed_with_its_external_id_and_its_decisions_stay(
+    services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    lab, name = services.lab, "leaving"
+    secret = services.onboarding.start(name, NUMBER, ["us-east-1"]).external_id
+    now = lab.clock.now()
+    pool = Pool("us-east-1", "us-east-1a", "m5.large")
+    machine = Instance("i-0000000000000077a", name, pool, Lifecycle.SPOT, launched_at=now)
+    lab.store.fleet.sync(name, [machine])
+    lab.store.fleet.note_listing(name, now, regions=[RegionListing("us-east-1", now)])
+    by = By("ana", now)
+    lab.store.switch_guards.save(name, AccountGuards(mode=SwitchingMode.ON, autonomy=True), by)
+    open_switch = make.switch("sw-leaving", account=name, instance_id=machine.instance_id)
+    lab.store.switches.create(open_switch, by)
+
+    with pytest.raises(Conflict, match="'leaving' are not finished: sw-leaving"):
+        services.onboarding.remove(name)
+    assert lab.store.switch_guards.account(name).mode is SwitchingMode.ON, "nothing was changed"
+
+    services.switches.reject("sw-leaving")
+    removed = services.onboarding.remove(name, "sold")
+    assert removed.external_id.startswith(MASK)
+    with pytest.raises(NotFound):
+        services.accounts.get(name)
+    assert name not in lab.store.fleet.listings()
+    assert secret not in repr(lab.store.fleet.accounts()) + caplog.text
+    assert not lab.store.fleet.instance(machine.instance_id).active
+    assert services.switches.get("sw-leaving").account == name
+    (entry,) = lab.store.audit.entries(AuditFilter(target=name, action="account.remove"))
+    assert (entry.actor, entry.reason, entry.after) == ("ana", "sold", None)
+    assert entry.before["external_id"] == "***"
+    with pytest.raises(NotFound):
+        services.onboarding.remove(name)
+
+    services.onboarding.start(name, "222222222222", ["us-east-1"])
+    guards = lab.store.switch_guards.account(name)
+    assert (guards.mode, guards.autonomy) == (SwitchingMode.OFF, False), "it starts switched off"
+    services.onboarding.remove(name)
+
+
+def test_an_account_of_the_settings_is_removed_there_first(services: Services) -> None:
+    name = services.lab.open_cloud().accounts[0].name
+    with pytest.raises(Conflict, match="comes from the settings"):
+        services.onboarding.remove(name)
+    left_over = Account("left-over", NUMBER, emulated=True)
+    services.lab.store.fleet.save_account(left_over)
+    assert services.onboarding.remove("left-over").name == "left-over"
+
+
+def test_who_may_not_change_accounts_removes_none(services: Services) -> None:
+    services.onboarding.start("steady", NUMBER, ["us-east-1"])
+    for who in (person(Role.OPERATOR), person(Role.VIEWER)):
+        with pytest.raises(Forbidden):
+            Services(services.lab, who).onboarding.remove("steady")
+    services.onboarding.remove("steady")

@@ -18,6 +18,7 @@ from spotlab.domain.switches import Switch, SwitchState
 from spotlab.errors import Conflict, Forbidden, InvalidInput, NotFound
 from spotlab.runtime.lab import Lab
 from spotlab.services import Services
+from spotlab.ui.common.mode_badge import execution_label
 from tests.support.lab import FLEET, add_account, save_toy_model, small_lab
 from tests.support.people import ANA
 from tests.support.switching import APPROVER, CALLS, OPERATOR, allow, later, plan_without_aws
@@ -147,7 +148,20 @@ def test_everything_is_off_at_first(lab: Lab) -> None:
     number = decided(lab)
     with pytest.raises(Conflict, match="off for the installation"):
         Services(lab, OPERATOR).switches.request(WEB, experiment_id=number)
-    assert lab.mode.execution == "off"
+    assert (lab.mode.execution, lab.mode.limited_by) == ("off", "installation")
+
+
+def test_the_badge_names_the_level_that_limits_execution(lab: Lab) -> None:
+    lab.settings = lab.settings.model_copy(update={"switching": "on"})
+    assert (lab.mode.execution, lab.mode.limited_by) == ("off", "accounts")
+    assert execution_label(lab.mode) == "Execution off in all accounts"
+    allow(lab, WEB, mode=SwitchingMode.DRY_RUN)
+    assert (lab.mode.execution, lab.mode.limited_by) == ("dry-run", "accounts")
+    allow(lab, WEB)
+    assert (lab.mode.execution, lab.mode.limited_by) == ("on", "")
+    lab.settings = lab.settings.model_copy(update={"switching": "dry-run"})
+    assert (lab.mode.execution, lab.mode.limited_by) == ("dry-run", "installation")
+    assert execution_label(lab.mode) == "Execution dry-run"
 
 
 def test_a_blocking_finding_refuses_with_its_remedy(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from spotlab.domain.decision import Decision
+from spotlab.domain.decision import Decision, Lifecycle
 from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
 from spotlab.domain.market import MarketName
 from spotlab.domain.ports import By
@@ -116,6 +116,15 @@ def test_a_switch_is_judged_by_what_it_really_saved(
 ) -> None:
     realised = None if saving is None else Realised(10.0, 1.0, 1.0 + saving, NOW)
     assert judge_switch(make.switch(state=state, realised=realised)) is judged
+
+
+def test_a_fallback_does_not_count_by_what_it_cost() -> None:
+    on_demand = make.target(lifecycle=Lifecycle.ON_DEMAND)
+    dear = Realised(10.0, 1.0, 0.6, NOW)
+    fallback = make.switch(state=SwitchState.DONE, targets=(on_demand,), realised=dear)
+    assert judge_switch(fallback) is None
+    held = make.switch(state=SwitchState.NEEDS_ATTENTION, targets=(on_demand,))
+    assert judge_switch(held) is Judgement.BAD, "a person was needed"
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from spotlab.cli.switch_output import lines_of
 from spotlab.domain.decision import Decision, Lifecycle
 from spotlab.domain.market import MarketName
 from spotlab.domain.ports import ExperimentSummary
@@ -27,7 +28,7 @@ from spotlab.domain.switches import Got, Phase, Realised, Switch, SwitchState
 from spotlab.ui import charts
 from spotlab.ui.common.theme import DARK, LIGHT, Palette
 from spotlab.ui.instance import preflight
-from spotlab.ui.switches import course, table
+from spotlab.ui.switches import course, detail, table
 from tests.support.builders import NOW
 from tests.support.switches import NEW_POOL, OLD_POOL, OTHER_POOL, entry, switch
 
@@ -58,6 +59,23 @@ def test_a_switch_that_cost_more_says_so() -> None:
     dearer = switch(**DONE, realised=Realised(10.0, 0.8, 0.5, NOW))
     assert table.headline([dearer]).endswith("cost 0.30 USD so far")
     assert table.saved(dearer) == "−0.3000 USD"
+
+
+@pytest.mark.parametrize(
+    ("hours", "paid", "instead", "sentence"),
+    [
+        (0.03, 0.0026, 0.001, "Cost 0.0016 USD more in the first 2 minutes."),
+        (0.001, 0.0001, 0.0001, "Cost the same in the first 1 minute."),
+        (5.24, 0.5, 1.75, "Saved 1.25 USD in the first 5.2 hours."),
+        (240.0, 10.0, 10.5, "Saved 0.5000 USD in the first 10 days."),
+    ],
+)
+def test_a_saving_is_told_in_plain_words(
+    hours: float, paid: float, instead: float, sentence: str
+) -> None:
+    done = switch(**DONE, realised=Realised(hours, paid, instead, NOW))
+    assert detail.saving_sentence(done).startswith(sentence)
+    assert sentence in lines_of(done)
 
 
 def test_a_row_shows_what_was_requested_and_what_was_got() -> None:

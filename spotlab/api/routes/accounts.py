@@ -23,6 +23,7 @@ from spotlab.api.views.accounts import (
 from spotlab.domain.ports import Account, Topic
 from spotlab.services import Services
 from spotlab.services.onboarding import access_of
+from spotlab.telemetry.invisible_characters import LABEL
 
 router = APIRouter(route_class=Operation, tags=["accounts"])
 
@@ -129,6 +130,20 @@ def change_account(
         lambda current: _change(services, current, body),
     )
     return _tagged(response, changed)
+
+
+@router.delete("/accounts/{name}", summary="Remove an account")
+def remove_account(
+    services: ServicesDep,
+    name: Name,
+    reason: Annotated[
+        str, Query(max_length=500, pattern=LABEL, description="Reason for the change.")
+    ] = "",
+) -> AccountView:
+    """The account and its external ids are forgotten; its decisions and switches stay recorded. An
+    account with an unfinished switch, or from the settings, cannot be removed. Returns the account
+    as it was."""
+    return view(services.onboarding.remove(name, reason))
 
 
 def _change(services: Services, current: Account, body: AccountChangeRequest) -> Account:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from spotlab.api.operation import Operation
+from spotlab.api.operation import NOT_FOUND, Operation
 from spotlab.api.paging import Page, PageDep
 from spotlab.api.request_state import ServicesDep
+from spotlab.api.routes.accounts import Name
 from spotlab.api.views.base import PoolView
-from spotlab.api.views.spot_events import EventReadingView, SpotEventView
+from spotlab.api.views.spot_events import EventReadingView, EventSetupView, SpotEventView
 from spotlab.domain.spot_events import RecordedEvent
 
 router = APIRouter(route_class=Operation, tags=["events"])
@@ -49,3 +50,14 @@ def list_spot_events(services: ServicesDep, page: PageDep) -> Page[SpotEventView
 def get_event_reading(services: ServicesDep) -> EventReadingView:
     """Counts, latencies, queues and refused messages of accounts that you may see."""
     return EventReadingView.model_validate(services.spot_events.view(), from_attributes=True)
+
+
+@router.get(
+    "/accounts/{name}/event-setup",
+    summary="Get the set-up of an account's event queues",
+    responses=NOT_FOUND,
+)
+def get_event_setup(services: ServicesDep, name: Name) -> EventSetupView:
+    """A CloudFormation template for each region, AWS CLI commands that do the same, and the
+    statements that SpotLab's role needs to read the queues."""
+    return EventSetupView.model_validate(services.spot_events.setup(name), from_attributes=True)

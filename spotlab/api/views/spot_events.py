@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from spotlab.api.views.base import PoolView, View, field
 from spotlab.domain.spot_events import Effect, Evaluation, SpotEventKind
@@ -85,3 +86,19 @@ class EventReadingView(View):
     queues: list[EventQueueView] = field("The last reading of each queue.", [])
     refused: list[RefusedMessageView] = field("The newest refused messages.", [])
     histories: list[InterruptionHistoryView] = field("Past interruptions by region.", [])
+
+
+class EventSetupView(View):
+    """How an account's event queues are set up."""
+
+    account: str = field("Name of the account.", "acme")
+    queue: str = field("Name of the queue in each region.", "spotlab-events")
+    regions: list[str] = field("Deploy the template in each of them.", ["us-east-1"])
+    template: dict[str, Any] = field("CloudFormation template.", {"Resources": {}})
+    commands: list[str] = field(
+        "AWS CLI commands that do the same.", ["aws sqs create-queue --queue-name spotlab-events"]
+    )
+    statements: list[dict[str, Any]] = field(
+        "Statements for the policy of SpotLab's role.",
+        [{"Effect": "Allow", "Action": "sqs:ReceiveMessage", "Resource": "*"}],
+    )

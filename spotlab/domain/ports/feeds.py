@@ -41,6 +41,11 @@ class FeedSource(Protocol):
 class ResumableSource(FeedSource, Protocol):
     """A source that stores its progress, so that a killed reading can be resumed."""
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether the last `fetch` returned only the newest part, and the next one the whole."""
+        ...
+
     def archived(self) -> None:
         """The snapshots of the last `fetch` are archived: the stored progress can be deleted."""
         ...

@@ -1,4 +1,4 @@
-"""Actions on AWS accounts: list, add, change, stop managing."""
+"""Actions on AWS accounts: list, add, change, stop managing, remove."""
 
 from __future__ import annotations
 
@@ -99,6 +99,8 @@ def _show_changes(account: Account) -> None:
         return
     with st.expander("Edit account", icon=":material/edit:"):
         show_form(account)
+    with st.expander("Remove account", icon=":material/delete:"):
+        _show_removal(account)
 
 
 def _description(standing: AccountStatus, now: datetime) -> str:
@@ -148,6 +150,32 @@ def _set_active(name: str, active: bool) -> None:
         errors.explain(exc)
         return
     st.session_state[DONE] = f"{name} is {'managed' if active else 'no longer managed'}."
+
+
+def _show_removal(account: Account) -> None:
+    """Shows what a removal does, and its button behind a confirmation."""
+    name = account.name
+    st.write(
+        "SpotLab forgets the account and its external id. Decisions and switches remain recorded. "
+        "The role in AWS is not deleted."
+    )
+    with st.form(f"remove {name}", border=False, enter_to_submit=False):
+        st.checkbox(formatting.plain(f"Yes, remove {name}"), key=f"remove-sure {name}")
+        st.text_input("Reason", key=f"remove-reason {name}", max_chars=500)
+        st.form_submit_button("Remove", icon=":material/delete:", on_click=_remove, args=(name,))
+
+
+def _remove(name: str) -> None:
+    if not st.session_state.get(f"remove-sure {name}"):
+        st.session_state[DONE] = f"{name} was not removed: confirm it first."
+        return
+    reason = str(st.session_state.get(f"remove-reason {name}", "")).strip()
+    try:
+        session.services().onboarding.remove(name, reason)
+    except SpotlabError as exc:
+        errors.explain(exc)
+        return
+    st.session_state[DONE] = f"{name} is removed."
 
 
 def show_form(account: Account | None) -> None:

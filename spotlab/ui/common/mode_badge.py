@@ -24,6 +24,11 @@ EXECUTION: dict[str, tuple[str, Literal["gray", "orange", "red"], str]] = {
     "stopped": ("block", "red", "All switches are stopped."),
 }
 """Icon, colour and meaning by state."""
+LIMITS = {
+    "installation": "The installation allows no more: see SPOTLAB_SWITCHING.",
+    "accounts": "No account allows more: change its guards on the Switches page.",
+}
+"""The level that limits execution, and where it is changed."""
 SIMULATED_NOTE = (
     "Prices, interruption buckets and instances are simulated. They resemble the real market, but "
     "do not base real decisions on them."
@@ -54,12 +59,20 @@ def _show(mode: Mode) -> None:
         )
         icon, colour, meaning = EXECUTION.get(mode.execution, EXECUTION["off"])
         st.badge(
-            f"Execution {mode.execution}",
+            execution_label(mode),
             icon=f":material/{icon}:",
             color="red" if mode.stopped else colour,
-            help=formatting.plain(mode.stopped) or meaning,
+            help=formatting.plain(
+                mode.stopped or f"{meaning} {LIMITS.get(mode.limited_by, '')}".strip()
+            ),
         )
         _show_age(mode)
+
+
+def execution_label(mode: Mode) -> str:
+    """`Execution off`; `Execution off in all accounts` if the installation is on."""
+    only_accounts = mode.execution == "off" and mode.limited_by == "accounts"
+    return f"Execution {mode.execution}{' in all accounts' * only_accounts}"
 
 
 def _show_age(mode: Mode) -> None:

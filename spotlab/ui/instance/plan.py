@@ -122,7 +122,7 @@ def _show_request(plan: SwitchPlan, target: Target) -> None:
             icon=":material/block:",
         )
         return
-    if any(not finding.question for finding in plan.preflight.blocking):
+    if plan.preflight.forbidding:
         return
     if not permissions.caption(Right.REQUEST_SWITCHES):
         return

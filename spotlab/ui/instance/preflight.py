@@ -27,6 +27,9 @@ def show(plan: Preflight) -> None:
         column.markdown(
             f"**{title}**\n\n" + ("\n".join(f"- {plain(each)}" for each in sentences) or "Nothing.")
         )
+    if plan.forbidding:
+        st.caption("No AWS calls: the switch is refused.")
+        return
     count = formatting.count(len(plan.calls), "AWS call")
     with st.expander(f"{count}, in order", icon=":material/list:"):
         show_calls(plan)
@@ -35,9 +38,8 @@ def show(plan: Preflight) -> None:
 def verdict(plan: Preflight) -> str:
     """`It can be switched to spot m6a.large in us-east-1a`, or how many findings forbid it."""
     target = formatting.place(plan.target, plan.target_lifecycle)
-    blocking = [each for each in plan.blocking if not each.question]
-    if blocking:
-        found = formatting.count(len(blocking), "finding forbids", "findings forbid")
+    if plan.forbidding:
+        found = formatting.count(len(plan.forbidding), "finding forbids", "findings forbid")
         return f"Refused: {found} the switch to {target}"
     if plan.questions:
         asked = formatting.count(len(plan.questions), "question")

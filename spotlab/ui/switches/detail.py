@@ -134,9 +134,7 @@ def saving_sentence(switch: Switch) -> str:
     realised = switch.realised
     if realised is None:
         return f"Realised saving: {table.NOT_KNOWN}; it is counted from billed hours and prices."
-    verb = "saved" if realised.saving_usd >= 0 else "lost"
     return (
-        f"Realised: {verb} {abs(realised.saving_usd):.4f} USD in {realised.hours:.1f} billed hours "
-        f"(paid {realised.paid_usd:.4f}, instead of {realised.instead_usd:.4f} USD), "
-        f"until {moment(realised.until)}."
+        f"{realised.sentence} By billed hours and prices, {realised.paid_usd:.4f} USD were paid "
+        f"instead of {realised.instead_usd:.4f} USD until {moment(realised.until)}."
     )

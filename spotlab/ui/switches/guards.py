@@ -18,6 +18,7 @@ from spotlab.domain.switch_guards import (
     InstallationGuards,
     Limit,
     SwitchingMode,
+    TimeWindow,
 )
 from spotlab.errors import SpotlabError
 from spotlab.services.switch_guards import SwitchingOverview
@@ -29,6 +30,7 @@ from spotlab.ui.switches.actions import DONE
 
 REASON: Final = "stop-reason"
 INSTALLATION: Final = "the installation"
+WINDOWS: Final = "windows"
 _MODES: Final = {
     SwitchingMode.OFF: "off",
     SwitchingMode.DRY_RUN: "limited to dry runs",
@@ -167,7 +169,7 @@ def _value(value: float, limit: Limit) -> str:
 
 
 def _show_form(versions: Sequence[GuardVersion]) -> None:
-    """The guards of one scope; time windows are set on the command line."""
+    """The guards of one scope."""
     scopes = {version.scope or INSTALLATION: version for version in versions}
     scope = st.selectbox("Guards of", list(scopes), format_func=visible, key="guards-of")
     version = scopes[scope or INSTALLATION]
@@ -184,6 +186,16 @@ def _show_form(versions: Sequence[GuardVersion]) -> None:
             )
             st.checkbox(
                 "SpotLab requests switches by itself", guards.autonomy, key=f"{key} autonomy"
+            )
+            st.text_area(
+                "When a switch may begin, one time window per line; empty: at any time",
+                "\n".join(window.text for window in guards.windows),
+                key=f"{key} {WINDOWS}",
+                height=76,
+                max_chars=2_000,
+                placeholder="sat,sun 22:00-04:00 Europe/Berlin",
+                help="Days, start and end, and a time zone (default: UTC). An end that is not "
+                "after the start is on the next day.",
             )
         else:
             st.checkbox("The requester may not approve", guards.four_eyes, key=f"{key} four_eyes")
@@ -209,7 +221,7 @@ def _limits(guards: InstallationGuards | AccountGuards) -> Any:
 def _save(version: GuardVersion, key: str) -> None:
     names = [*_limits(version.guards), "mode", "autonomy", "four_eyes"]
     entered = {name: st.session_state.get(f"{key} {name}") for name in names}
-    changes = {
+    changes: dict[str, Any] = {
         name: value
         for name, value in entered.items()
         if value is not None and value != getattr(version.guards, name)
@@ -217,12 +229,21 @@ def _save(version: GuardVersion, key: str) -> None:
     services = session.services().switch_guards
 
     def save(reason: str) -> None:
+        if isinstance(version.guards, AccountGuards):
+            windows = _windows(str(st.session_state.get(f"{key} {WINDOWS}", "")))
+            if windows != version.guards.windows:
+                changes[WINDOWS] = windows
         if version.scope:
             services.set_account(version.scope, changes, reason, version.version)
         else:
             services.set_installation(changes, reason, version.version)
 
     _change(save, f"{key} reason", f"The guards of {version.scope or INSTALLATION} are saved.")
+
+
+def _windows(text: str) -> tuple[TimeWindow, ...]:
+    """The time windows of a text, one per line. Raises InvalidInput."""
+    return tuple(TimeWindow.parse(line) for line in text.splitlines() if line.strip())
 
 
 def show_autonomy(figures: Sequence[AutonomyFigures]) -> None:
