@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from spotlab.access.loopback import is_loopback
-from spotlab.access.oidc_users import login_section
 from spotlab.access.secret_key import secret_key
 from spotlab.cli import options
 from spotlab.cli.command import Command, Result
@@ -41,6 +40,8 @@ def _serve(args: argparse.Namespace, settings: Settings) -> Result:
     if settings.auth != "off":
         secret_key(settings)
     if settings.auth == "oidc":
+        from spotlab.access.oidc_users import login_section
+
         login_section(settings)
     shown = f"[{args.address}]" if ":" in args.address else args.address
     url = f"http://{shown}:{args.port}"
