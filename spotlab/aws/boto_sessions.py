@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, cast
 
 import boto3
 import botocore.session
@@ -17,6 +20,7 @@ from botocore.credentials import (
     CredentialResolver,
     DeferredRefreshableCredentials,
 )
+from botocore.loaders import JSONFileLoader, Loader
 
 from spotlab import __version__
 from spotlab.aws.response_times import use_fast_times
@@ -24,7 +28,7 @@ from spotlab.domain.ports import Clock
 
 RENEW_BEFORE_S: Final = 300
 """How long before their expiry a role's credentials are renewed, seconds."""
-_SHARED: Final = ("data_loader", "endpoint_resolver")
+Document = dict[str, Any]
 
 
 def process_session(key_id: str | None, secret: str | None) -> boto3.Session:
@@ -68,18 +72,40 @@ def client_config(endpoint_url: str | None, attempts: int, **timeouts: float) ->
 
 
 def _core() -> botocore.session.Session:
-    """A botocore session; the service models of EC2 alone take 20 MB, so that all share them."""
+    """A botocore session. By default, each reads and keeps AWS's service models for itself."""
     core = botocore.session.get_session()
-    for name, component in _shared_components().items():
-        core.register_component(name, component)
+    core.register_component("data_loader", models())
     use_fast_times(core)
     return core
 
 
 @cache
-def _shared_components() -> dict[str, Any]:
-    first = botocore.session.get_session()
-    return {name: first.get_component(name) for name in _SHARED}
+def models() -> Loader:
+    """The service models of all sessions, without their documentation, which is half of them."""
+    loader: Loader = botocore.session.get_session().get_component("data_loader")
+    loader.file_loader = _ModelFiles()
+    return loader
+
+
+class _ModelFiles(JSONFileLoader):
+    """Reads models into plain dicts."""
+
+    def load_file(self, file_path: str) -> Document | None:
+        for suffix, open_file in ((".json", open), (".json.gz", gzip.open)):
+            path = Path(f"{file_path}{suffix}")
+            if path.is_file():
+                with open_file(path, "rb") as file:
+                    return cast(
+                        Document, json.loads(file.read(), object_hook=_without_documentation)
+                    )
+        return None
+
+
+def _without_documentation(document: Document) -> Document:
+    # A member of a structure may have this name too; that one has a shape.
+    if isinstance(document.get("documentation"), str):
+        del document["documentation"]
+    return document
 
 
 class _RoleCredentials(DeferredRefreshableCredentials):
