@@ -14,6 +14,7 @@ from typing import Final
 from spotlab.errors import SpotlabError
 from spotlab.runtime.bootstrap import Once, bootstrap
 from spotlab.runtime.lab import Lab
+from spotlab.runtime.memory import limit_arenas
 
 log = logging.getLogger("spotlab.runtime.app_process")
 
@@ -50,6 +51,7 @@ class BackgroundServices:
 
     def start(self) -> None:
         """Start in a thread, without waiting for the lab."""
+        limit_arenas()
         self._thread.start()
 
     def stop(self) -> None:

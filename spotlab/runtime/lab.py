@@ -290,6 +290,12 @@ class Lab:
                 cached = self._scored[key] = (time.monotonic(), version, scored)
             return cached[2]
 
+    def drop_expired(self) -> None:
+        """Drop scored markets that are too old to be used again."""
+        for key, (scored_at, _, _) in list(self._scored.items()):
+            if time.monotonic() - scored_at >= SCORED_FOR_S:
+                self._scored.pop(key, None)
+
     def own_record(self, market: MarketName) -> OwnRecord:
         """Exposure and interruptions of own instances that apply to a market."""
         return self.store.interruptions.own_record(market, self.clock.now())
