@@ -16,6 +16,7 @@ from spotlab.cli import options
 from spotlab.cli.command import Command, Result
 from spotlab.errors import InvalidSetting, NotAvailable
 from spotlab.runtime.home import usable_home
+from spotlab.runtime.prestart import prestart
 from spotlab.settings import Settings
 
 APP: Final = Path(__file__).resolve().parents[2] / "app.py"
@@ -49,6 +50,7 @@ def _serve(args: argparse.Namespace, settings: Settings) -> Result:
     os.environ["SPOTLAB_SERVED_AT"] = url
     os.chdir(APP.parent)
     arguments = ["--server.port", str(args.port), "--server.address", args.address]
+    prestart(settings)
     sys.stderr.write(f"SpotLab on {settings.public_url or url}\n")
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(APP), *arguments])  # noqa: S606

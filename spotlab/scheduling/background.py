@@ -15,8 +15,8 @@ from typing import Final
 from spotlab import __version__
 from spotlab.domain.ports import ProcessInfo
 from spotlab.errors import SpotlabError
+from spotlab.processes.memory import start_releasing
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.memory import start_releasing
 from spotlab.scheduling.scheduler import Scheduler
 from spotlab.telemetry.logs import process_id
 
@@ -85,7 +85,7 @@ def start(lab: Lab, role: str, *, schedule: bool) -> Callable[[], None]:
         heartbeat = ProcessHeartbeat(lab, role)
         heartbeat.start()
         stack.callback(heartbeat.stop)
-        stack.callback(start_releasing(lab))
+        stack.callback(start_releasing(lab.drop_expired))
         if schedule:
             scheduler = Scheduler(lab, process_id())
             scheduler.start()

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from spotlab.processes.memory import release
 from spotlab.runtime import lab as lab_module
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.memory import release
 from tests.support.lab import save_toy_model, small_lab
 
 

@@ -1,7 +1,7 @@
 """Memory of a long-lived process: allocated in few arenas, and given back when it is free.
 
 glibc gives each thread an arena of its own, up to eight a core, and keeps what is freed in them: a
-server that reads a market in one thread and scores it in another held both for good. Two arenas
+server that reads a market in one thread and scores it in another holds both for good. Two arenas
 suffice, as threads that compute hold Python's lock most of the time.
 """
 
@@ -13,8 +13,6 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from spotlab.runtime.lab import Lab
-
 RELEASE_EVERY_S: Final = 60.0
 ARENAS: Final = 2
 _M_ARENA_MAX: Final = -8
@@ -22,12 +20,9 @@ _M_ARENA_MAX: Final = -8
 
 
 def limit_arenas() -> None:
-    """Use few arenas, and let Arrow allocate in them too; to be called before threads start."""
-    import pyarrow as pa
-
+    """Use few arenas; to be called before threads start."""
     if (libc := _glibc()) is not None:
         libc.mallopt(_M_ARENA_MAX, ARENAS)
-        pa.set_memory_pool(pa.system_memory_pool())
 
 
 def release() -> None:
@@ -36,17 +31,19 @@ def release() -> None:
         libc.malloc_trim(0)
 
 
-def start_releasing(lab: Lab) -> Callable[[], None]:
-    """Every minute, drop what has expired and release free memory; returns a function that stops.
+def start_releasing(drop: Callable[[], None] = lambda: None) -> Callable[[], None]:
+    """Release free memory every minute, in a thread.
 
     Args:
-        lab: of this process.
+        drop: called before, to drop what has expired.
+    Returns:
+        A function that stops the thread.
     """
     stop = threading.Event()
 
     def run() -> None:
         while not stop.wait(RELEASE_EVERY_S):
-            lab.drop_expired()
+            drop()
             release()
 
     thread = threading.Thread(target=run, name="memory", daemon=True)
