@@ -17,7 +17,7 @@ CLOCK_AND_SUCH: Final = {"clock", "settings", "bus", "close"}
 EXCEPTIONS: Final = {
     "spotlab/ui/common/session.py": "opens the shared lab and creates each user's services",
     "spotlab/cli/local_session.py": "opens a command's lab and creates its user's services",
-    "spotlab/cli/commands.py": "`doctor` checks the installation, for anyone who has its files",
+    "spotlab/cli/installation.py": "`doctor` checks the installation, for anyone who has its files",
     "spotlab/cli/worker.py": "`worker` is the app without screens",
     "spotlab/cli/results.py": "`results` measures the shipped models on recorded data",
 }

@@ -19,7 +19,7 @@ import pytest
 
 from spotlab.errors import NotAvailable
 from spotlab.processes import __main__ as supervisor
-from spotlab.processes import join, run_dir, socket_dir
+from spotlab.processes import begin, join, run_dir, socket_dir
 from spotlab.processes.files import LOG_BYTES, Files
 from tests.support.online import is_running, wait_until
 from tests.support.processes import NAME, beacon, user_of
@@ -32,6 +32,14 @@ def home(tmp_path: Path) -> Iterator[Path]:
     yield folder
     files = Files(run_dir(folder), NAME)
     wait_until(lambda: not files.is_alive(), "the helper has ended")
+
+
+def test_a_helper_that_was_begun_is_joined_and_not_started_again(home: Path) -> None:
+    helper = beacon(home)
+    begin(helper)
+    begin(helper)
+    with join(helper) as first, join(helper) as second:
+        assert first.pid == second.pid is not None
 
 
 def ended(*pids: int) -> None:

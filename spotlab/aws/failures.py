@@ -12,11 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
-
-from boto3.exceptions import Boto3Error
-from botocore import exceptions as boto
-from botocore.parsers import ResponseParserError
+from typing import TYPE_CHECKING, Final
 
 from spotlab.errors import (
     AccessDenied,
@@ -29,6 +25,9 @@ from spotlab.errors import (
     RegionNotEnabled,
     Throttled,
 )
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
 
 _THROTTLED: Final = frozenset(
     {
@@ -135,15 +134,29 @@ def translated(doing: str, *secrets: str) -> Iterator[None]:
     """
     try:
         yield
-    except boto.ClientError as exc:
-        raise _from_client_error(exc, doing, secrets) from None
-    except (boto.BotoCoreError, Boto3Error, ResponseParserError) as exc:
-        raise _from_other_error(exc, doing) from None
     except KeyError as exc:
         raise AwsError(f"{doing} failed: AWS's response lacks {exc}.") from None
+    except Exception as exc:
+        error = _translation(exc, doing, secrets)
+        if error is None:
+            raise
+        raise error from None
 
 
-def _from_client_error(exc: boto.ClientError, doing: str, secrets: tuple[str, ...]) -> AwsError:
+def _translation(exc: Exception, doing: str, secrets: tuple[str, ...]) -> AwsError | None:
+    """The error of SpotLab; None: not an error of boto3, which a process without clients lacks."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+
+    if isinstance(exc, ClientError):
+        return _from_client_error(exc, doing, secrets)
+    if isinstance(exc, BotoCoreError | Boto3Error | ResponseParserError):
+        return _from_other_error(exc, doing)
+    return None
+
+
+def _from_client_error(exc: ClientError, doing: str, secrets: tuple[str, ...]) -> AwsError:
     error = exc.response.get("Error", {})
     code, text = str(error.get("Code", "")), str(error.get("Message", ""))
     status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -180,6 +193,9 @@ def _error_class(code: str, text: str, status: int) -> type[AwsError]:
 
 def _from_other_error(exc: Exception, doing: str) -> AwsError:
     """The error of a request without a readable response from AWS."""
+    from botocore import exceptions as boto
+    from botocore.parsers import ResponseParserError
+
     match exc:
         case boto.NoCredentialsError() | boto.PartialCredentialsError() | boto.ProfileNotFound():
             return AccessDenied(

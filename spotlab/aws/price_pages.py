@@ -68,6 +68,18 @@ def _problem(record: Mapping[str, Any], region: str) -> str:
     """Why a record cannot be used; "": it can."""
     zone, name = record.get("AvailabilityZone"), record.get("InstanceType")
     at, price = record.get("Timestamp"), record.get("SpotPrice")
+    if (
+        isinstance(at, datetime)
+        and at.tzinfo is not None
+        and isinstance(zone, str)
+        and zone.startswith(region)
+        and zone != region
+        and isinstance(name, str)
+        and _is_type(name)
+        and price is not None
+        and 0.0 < _number(price) <= MAX_USD_PER_HOUR
+    ):
+        return ""
     where = f"{_shown(name)} in {_shown(zone)}"
     if not isinstance(at, datetime) or at.tzinfo is None:
         return f"{where} has no time."
@@ -78,10 +90,8 @@ def _problem(record: Mapping[str, Any], region: str) -> str:
         return f"{where}: this is not an instance type such as m6i.xlarge."
     if price is None:
         return f"{where} has no price."
-    if not 0.0 < _number(price) <= MAX_USD_PER_HOUR:
-        limits = f"above 0, at most {MAX_USD_PER_HOUR:g}"
-        return f"{where} has price {_shown(price)}; expected USD per hour {limits}."
-    return ""
+    limits = f"above 0, at most {MAX_USD_PER_HOUR:g}"
+    return f"{where} has price {_shown(price)}; expected USD per hour {limits}."
 
 
 def _number(text: Any) -> float:

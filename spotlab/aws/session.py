@@ -8,28 +8,17 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
-import boto3
-import botocore.session
-from botocore.config import Config
-from botocore.credentials import (
-    CredentialProvider,
-    CredentialResolver,
-    DeferredRefreshableCredentials,
-)
-
-from spotlab import __version__
 from spotlab.aws.failures import translated
 from spotlab.aws.regions import is_region, sts_region
-from spotlab.aws.response_times import use_fast_times
 from spotlab.domain.ports import Account, Clock
 from spotlab.errors import AccessDenied, ClockSkewed, NoSuchThing
 
 if TYPE_CHECKING:
+    import boto3
     from mypy_boto3_cloudtrail import CloudTrailClient
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
@@ -43,8 +32,6 @@ if TYPE_CHECKING:
 
 Service = Literal["cloudtrail", "ec2", "elbv2", "events", "iam", "kms", "pricing", "sqs", "sts"]
 
-_RENEW_BEFORE_S: Final = 300
-"""How long before their expiry a role's credentials are renewed, seconds."""
 _INVALID_IN_SESSION_NAME: Final = re.compile(r"[^\w+=,.@-]", re.ASCII)
 
 
@@ -76,16 +63,8 @@ class Sessions:
         self._clock = clock
         self._endpoint_url = endpoint_url
         self._keys = (access_key_id, secret_access_key)
-        self._config = Config(
-            connect_timeout=connect_timeout_s,
-            read_timeout=read_timeout_s,
-            # The emulated AWS is on loopback, which the environment's proxy cannot reach.
-            proxies={} if endpoint_url else None,
-            retries={"mode": "standard", "total_max_attempts": attempts},
-            user_agent_extra=f"spotlab/{__version__}",
-        )
-        once = Config(retries={"mode": "standard", "total_max_attempts": 1})
-        self._once = self._config.merge(once)
+        self._timeouts = {"connect_timeout": connect_timeout_s, "read_timeout": read_timeout_s}
+        self._attempts = attempts
         # In boto3, clients are thread-safe, but creating sessions and clients is not.
         self._lock = threading.RLock()
         self._sessions: dict[Account | None, boto3.Session] = {}
@@ -153,7 +132,7 @@ class Sessions:
         with self._lock:
             if key not in self._clients:
                 session = self._session_of(account)
-                self._clients[key] = self._client(session, service, region, self._once)
+                self._clients[key] = self._client(session, service, region, attempts=1)
             return self._clients[key]
 
     def _session_of(self, account: Account) -> boto3.Session:
@@ -162,27 +141,25 @@ class Sessions:
             return self._process_session()
         with self._lock:
             if account not in self._sessions:
-                self._sessions[account] = self._role_session(account)
+                from spotlab.aws.boto_sessions import role_session
+
+                self._sessions[account] = role_session(partial(self.assume, account), self._clock)
             return self._sessions[account]
 
     def _process_session(self) -> boto3.Session:
         key_id, secret = self._keys
         with self._lock, translated("Opening this machine's AWS session"):
             if None not in self._sessions:
-                core = botocore.session.get_session()
-                use_fast_times(core)
-                # Credentials of the global endpoint are not valid in regions that must be enabled.
-                core.set_config_variable("sts_regional_endpoints", "regional")
-                self._sessions[None] = boto3.Session(
-                    botocore_session=core,
-                    aws_access_key_id=key_id,
-                    aws_secret_access_key=secret,
-                )
+                from spotlab.aws.boto_sessions import process_session
+
+                self._sessions[None] = process_session(key_id, secret)
             return self._sessions[None]
 
     def _client(
-        self, session: boto3.Session, service: str, region: str, config: Config | None = None
+        self, session: boto3.Session, service: str, region: str, attempts: int | None = None
     ) -> Any:
+        from spotlab.aws.boto_sessions import client_config
+
         if not is_region(region):
             raise NoSuchThing(
                 f"{region!r} is not an AWS region.", remedy="Use a region such as us-east-1."
@@ -192,15 +169,10 @@ class Sessions:
                 service,
                 region_name=region,
                 endpoint_url=self._endpoint_url,
-                config=config or self._config,
+                config=client_config(
+                    self._endpoint_url, attempts or self._attempts, **self._timeouts
+                ),
             )
-
-    def _role_session(self, account: Account) -> boto3.Session:
-        core = botocore.session.get_session()
-        provider = _RoleProvider(partial(self.assume, account), self._clock)
-        core.register_component("credential_provider", CredentialResolver([provider]))
-        use_fast_times(core)
-        return boto3.Session(botocore_session=core)
 
     def own_identity(self, region: str) -> str:
         """The ARN of the identity that SpotLab runs as, before it assumes a role.
@@ -232,7 +204,9 @@ class Sessions:
                 raise
             credentials = self._assume(account, account.pending_external_id)
         expires_at = credentials["Expiration"]
-        if expires_at <= self._clock.now() + timedelta(seconds=_RENEW_BEFORE_S):
+        from spotlab.aws.boto_sessions import RENEW_BEFORE_S
+
+        if expires_at <= self._clock.now() + timedelta(seconds=RENEW_BEFORE_S):
             raise ClockSkewed(
                 f"The new credentials of account {account.name!r} have already expired.",
                 remedy="Set this machine's clock.",
@@ -267,24 +241,3 @@ class Sessions:
                 "SpotLab runs as, and that the external id is the one in the policy.",
             ) from exc
         return credentials
-
-
-class _RoleCredentials(DeferredRefreshableCredentials):
-    """Credentials of a role: requested at the first call, renewed in time, by one thread."""
-
-    _advisory_refresh_timeout = _RENEW_BEFORE_S
-    _mandatory_refresh_timeout = _RENEW_BEFORE_S
-
-
-class _RoleProvider(CredentialProvider):
-    """Provides botocore with the credentials of one account's role."""
-
-    METHOD = "spotlab-assume-role"
-
-    def __init__(self, assume: Callable[[], dict[str, str]], clock: Clock) -> None:
-        super().__init__()
-        self._assume = assume
-        self._clock = clock
-
-    def load(self) -> _RoleCredentials:
-        return _RoleCredentials(self._assume, self.METHOD, time_fetcher=self._clock.now)

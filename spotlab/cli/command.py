@@ -7,10 +7,12 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from spotlab.errors import InvalidSetting
-from spotlab.settings import Settings
+
+if TYPE_CHECKING:
+    from spotlab.settings import Settings
 
 JSON_HELP: Final = "print one JSON document to stdout"
 HOME_HELP: Final = "folder with all local state (default: SPOTLAB_HOME)"
@@ -43,12 +45,14 @@ class Command:
         summary: one sentence for --help.
         arguments: adds its arguments to the parser, which already has --json and --home.
         run: runs the command.
+        run_without_settings: runs it instead of `run`, for a command that reads no settings.
     """
 
     name: str
     summary: str
     arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace, Settings], Result]
+    run: Callable[[argparse.Namespace, Settings], Result] | None = None
+    run_without_settings: Callable[[argparse.Namespace], Result] | None = None
 
 
 def no_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,12 +78,9 @@ def command_group(name: str, summary: str, commands: Callable[[], Sequence[Comma
             add("--json", action="store_true", default=argparse.SUPPRESS, help=JSON_HELP)
             add("--home", default=argparse.SUPPRESS, help=HOME_HELP)
             command.arguments(subparser)
-            subparser.set_defaults(run=command.run)
+            subparser.set_defaults(command=command)
 
-    def run(_args: argparse.Namespace, _settings: Settings) -> Result:
-        raise AssertionError("argparse requires one of the commands")
-
-    return Command(name, summary, arguments, run)
+    return Command(name, summary, arguments)
 
 
 def iso(moment: datetime | None) -> str | None:

@@ -1,275 +1,95 @@
-"""The list of all commands, and the commands that belong to no group."""
+"""The table of commands: only the module of the command that runs is imported."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-from dataclasses import replace
-from importlib.metadata import version as installed_version
-from pathlib import Path
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
-from spotlab import __version__
-from spotlab.cli import options, requirement_options
-from spotlab.cli.accounts import ACCOUNTS
-from spotlab.cli.audit import AUDIT
-from spotlab.cli.backtests import BACKTEST
-from spotlab.cli.command import Command, Result, no_arguments
-from spotlab.cli.decision_output import (
-    collect_document,
-    collect_text,
-    evaluate_document,
-    evaluate_text,
-    explain_document,
-    explain_text,
-    score_document,
-    score_text,
-)
-from spotlab.cli.drill import DRILL
-from spotlab.cli.health import ALERTS, HEALTH
-from spotlab.cli.jobs import JOBS
-from spotlab.cli.local_session import open_services
-from spotlab.cli.maintenance import BACKUP, RESTORE, RETENTION
-from spotlab.cli.models import MODELS
-from spotlab.cli.outcomes import DRIFT, EVENTS, OUTCOMES
-from spotlab.cli.policies import POLICIES
-from spotlab.cli.recorded_data import DATA
-from spotlab.cli.replay import REPLAY
-from spotlab.cli.results import RESULTS
-from spotlab.cli.serve import SERVE
-from spotlab.cli.switches import SWITCHES
-from spotlab.cli.throughputs import THROUGHPUTS
-from spotlab.cli.tokens import TOKENS
-from spotlab.cli.train import TRAIN
-from spotlab.cli.users import USERS
-from spotlab.cli.what_if import WHAT_IF
-from spotlab.cli.worker import WORKER
-from spotlab.cli.workloads import WORKLOADS
-from spotlab.domain.market import FeedKind
-from spotlab.domain.workload import DEFAULT_NAME
-from spotlab.errors import InvalidSetting
-from spotlab.settings import Settings
-
-PACKAGES = ("streamlit", "boto3", "redis", "sqlmodel", "lightgbm", "shap", "plotly", "pandas")
+if TYPE_CHECKING:
+    from spotlab.cli.command import Command
 
 
-def _collect_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--advisor-file", type=Path, help="Spot Advisor JSON file, optionally gzipped"
-    )
-    parser.add_argument(
-        "--spot-prices-file", type=Path, help="spot.json feed file, optionally gzipped"
-    )
-    parser.add_argument(
-        "--on-demand-file",
-        type=Path,
-        help="CSV file with the columns region, instance_type, usd_per_hour",
-    )
-    parser.add_argument(
-        "--specs-file", type=Path, help="CSV file with instance type specifications"
-    )
+@dataclass(frozen=True, slots=True)
+class CommandEntry:
+    """A command, or a group of commands, before its module is imported.
+
+    Args:
+        name: the word after `spotlab`; in capitals, the name of the `Command` in the module.
+        module: the module of the command, in `spotlab.cli`.
+        summary: the command's own summary, repeated for `spotlab --help`.
+    """
+
+    name: str
+    module: str
+    summary: str
+
+    def load(self) -> Command:
+        """Import the module of the command."""
+        module = import_module(f"spotlab.cli.{self.module}")
+        command: Command = getattr(module, self.name.upper().replace("-", "_"))
+        return command
 
 
-def _collect(args: argparse.Namespace, settings: Settings) -> Result:
-    from spotlab.aws.feeds import FileFeed
-
-    files = {
-        FeedKind.ADVISOR: args.advisor_file,
-        FeedKind.SPOT_PRICES: args.spot_prices_file,
-        FeedKind.ON_DEMAND: args.on_demand_file,
-        FeedKind.SPECS: args.specs_file,
-    }
-    with open_services(settings) as services:
-        clock = services.lab.clock
-        sources = [FileFeed(path, kind, clock=clock) for kind, path in files.items() if path]
-        report = services.market.collect_files(sources)
-    failed = " ".join(report.errors)
-    return Result(
-        collect_document(report), collect_text(report), code=1 if failed else 0, error=failed
-    )
-
-
-def _score_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--region", action="append", default=[], help="allowed region; repeat for several")
-    add("--zone", action="append", default=[], help="allowed availability zone; repeat for several")
-    requirement_options.add(parser)
-    hours = options.number(0, options.HOURS_OF_A_YEAR, above=True)
-    add(
-        "--horizon-h",
-        type=hours,
-        help="horizon of the risk, hours (default: the workload's)",
-    )
-    share = options.number(0, 1, above=True)
-    add(
-        "--risk-ceiling",
-        type=share,
-        metavar="P",
-        help="highest allowed risk within 24 h, 0 to 1 (default: the policy's)",
-    )
-    add(
-        "--policy",
-        metavar="POLICY",
-        help="name or name@version of a policy (default: the active one)",
-    )
-    add(
-        "--workload",
-        default=DEFAULT_NAME,
-        metavar="NAME",
-        help="workload that says what an interruption costs (default: default)",
-    )
-    add("--model", help="name or name@version (default: the champion)")
-    add("--top", type=options.integer(1), default=10, help="number of pools to show (default 10)")
-
-
-def _score(args: argparse.Namespace, settings: Settings) -> Result:
-    requirements = replace(
-        requirement_options.requirements(args), regions=tuple(args.region), zones=tuple(args.zone)
-    )
-    with open_services(settings) as services:
-        policy = services.policies.get(args.policy).policy.params
-        if args.risk_ceiling is not None:
-            policy = replace(policy, risk_ceiling=args.risk_ceiling)
-        workload = services.workloads.get(args.workload)
-        if args.horizon_h is not None:
-            workload = replace(workload, horizon_h=args.horizon_h)
-        ranking = services.market.rank(requirements, policy, args.model, workload=workload)
-        now = services.lab.clock.now()
-    _check_regions(args.region, set(ranking.table["region"]))
-    return Result(score_document(ranking, args.top, now), score_text(ranking, args.top))
-
-
-def _check_regions(regions: list[str], available: set[str]) -> None:
-    for region in regions:
-        if region not in available:
-            raise InvalidSetting(
-                f"--region {region!r} has no prices in this market.",
-                remedy=f"Available: {', '.join(sorted(available))}.",
-            )
-
-
-def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "instance_ids", nargs="*", metavar="INSTANCE_ID", help="instance to evaluate"
-    )
-    parser.add_argument("--all", action="store_true", help="all instances whose pipeline is on")
-
-
-def _evaluate(args: argparse.Namespace, settings: Settings) -> Result:
-    if bool(args.instance_ids) == args.all:
-        raise InvalidSetting("Specify either instance ids or --all.")
-    with open_services(settings) as services:
-        experiments = services.instances.evaluate(args.instance_ids or None)
-        losses = services.instances.losses()
-    failures = [experiment for experiment in experiments if experiment.error]
-    return Result(
-        evaluate_document(experiments, losses),
-        evaluate_text(experiments, losses),
-        code=1 if failures else 0,
-        error=f"{len(failures)} of {len(experiments)} instances could not be evaluated."
-        if failures
-        else "",
-    )
-
-
-def _explain_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "instance", metavar="INSTANCE", nargs="?", help="id or name: its newest decision"
-    )
-    parser.add_argument(
-        "--experiment", type=options.integer(1), metavar="ID", help="a decision instead"
-    )
-
-
-def _explain(args: argparse.Namespace, settings: Settings) -> Result:
-    if (args.instance is None) == (args.experiment is None):
-        raise InvalidSetting("Specify either INSTANCE or --experiment ID.")
-    with open_services(settings) as services:
-        if args.experiment is not None:
-            explanation = services.explanations.of_decision(args.experiment)
-        else:
-            explanation = services.explanations.of_instance(args.instance)
-        now = services.lab.clock.now()
-    return Result(explain_document(explanation, now), explain_text(explanation))
-
-
-def _migrate(_args: argparse.Namespace, settings: Settings) -> Result:
-    from spotlab.runtime.bootstrap import migrate
-
-    before, after = migrate(settings)
-    text = (
-        f"The database is at revision {after}"
-        + ("" if before == after else f" (was {before})")
-        + "."
-    )
-    return Result({"from": before, "to": after, "changed": before != after}, text)
-
-
-def _doctor(_args: argparse.Namespace, settings: Settings) -> Result:
-    from spotlab.maintenance.doctor import examine, report_text
-    from spotlab.monitoring.health.prober import probe_all
-    from spotlab.runtime.bootstrap import bootstrap
-
-    with bootstrap(settings) as lab:
-        document = examine(lab, probe_all(lab))
-    return Result(document, report_text(document), code=0 if document["ok"] else 1)
-
-
-def _version(_args: argparse.Namespace, _settings: Settings) -> Result:
-    packages = {name: installed_version(name) for name in PACKAGES}
-    document = {"spotlab": __version__, "python": sys.version.split()[0], "packages": packages}
-    return Result(document, f"spotlab {__version__}")
-
-
-COMMANDS = (
-    SERVE,
-    WORKER,
-    JOBS,
-    Command(
-        "collect",
-        "Collect the market from live sources or from files.",
-        _collect_arguments,
-        _collect,
-    ),
-    Command(
-        "evaluate", "Evaluate instances and record the decisions.", _evaluate_arguments, _evaluate
-    ),
-    Command(
+COMMANDS: Final = (
+    CommandEntry("serve", "serve", "Start the app, on 127.0.0.1 by default."),
+    CommandEntry("worker", "worker", "Run the scheduled jobs until stopped."),
+    CommandEntry("jobs", "jobs", "List, run, pause and schedule the jobs."),
+    CommandEntry("collect", "decisions", "Collect the market from live sources or from files."),
+    CommandEntry("evaluate", "decisions", "Evaluate instances and record the decisions."),
+    CommandEntry(
         "explain",
+        "decisions",
         "Explain a decision: its margin, its runner-up, and what would change it.",
-        _explain_arguments,
-        _explain,
     ),
-    REPLAY,
-    Command("score", "Rank the pools that meet the requirements.", _score_arguments, _score),
-    WHAT_IF,
-    WORKLOADS,
-    SWITCHES,
-    THROUGHPUTS,
-    POLICIES,
-    TRAIN,
-    DATA,
-    MODELS,
-    BACKTEST,
-    OUTCOMES,
-    DRIFT,
-    EVENTS,
-    DRILL,
-    RESULTS,
-    ACCOUNTS,
-    USERS,
-    TOKENS,
-    AUDIT,
-    RETENTION,
-    BACKUP,
-    RESTORE,
-    Command("migrate", "Migrate the database to this version.", no_arguments, _migrate),
-    HEALTH,
-    ALERTS,
-    Command("doctor", "Check every component and report problems.", no_arguments, _doctor),
-    Command(
+    CommandEntry(
+        "replay", "replay", "Make a recorded decision again, as it was or with something else."
+    ),
+    CommandEntry("score", "decisions", "Rank the pools that meet the requirements."),
+    CommandEntry("what-if", "what_if", "Decide with other parameters, without recording anything."),
+    CommandEntry(
+        "workloads",
+        "workloads",
+        "Workloads: what an interruption costs, and what counts as equal hardware.",
+    ),
+    CommandEntry("switches", "switches", "Carry out decisions on instances."),
+    CommandEntry(
+        "throughputs",
+        "throughputs",
+        "Measured throughputs of instance types: prices per unit of work.",
+    ),
+    CommandEntry("policies", "policies", "Policies: the rules of the decision, as versions."),
+    CommandEntry(
+        "train", "train", "Train models on recorded data and register them as candidates."
+    ),
+    CommandEntry(
+        "data", "recorded_data", "List the supported recorded formats, or describe recorded files."
+    ),
+    CommandEntry("models", "models", "List and measure models, and choose which are used."),
+    CommandEntry("backtest", "backtests", "Compare policies on recorded traces."),
+    CommandEntry("outcomes", "outcomes", "Join predictions with their outcomes and score them."),
+    CommandEntry("drift", "outcomes", "Report whether the market or the predictions have drifted."),
+    CommandEntry("events", "outcomes", "Read, record and list interruptions of your instances."),
+    CommandEntry("drill", "drill", "Time switches after signals of EC2, on an emulated AWS."),
+    CommandEntry("results", "results", "Measure every figure of docs/results.md again."),
+    CommandEntry("accounts", "accounts", "AWS accounts: onboarding, validation and rotation."),
+    CommandEntry("users", "users", "List, add and change users."),
+    CommandEntry("tokens", "tokens", "List, create and revoke API tokens."),
+    CommandEntry("audit", "audit", "Read and verify the audit log."),
+    CommandEntry(
+        "retention", "maintenance", "Delete data older than the retention settings allow."
+    ),
+    CommandEntry(
+        "backup", "maintenance", "Back up the database and the uploaded models into one file."
+    ),
+    CommandEntry("restore", "maintenance", "Restore a backup."),
+    CommandEntry("migrate", "installation", "Migrate the database to this version."),
+    CommandEntry("health", "health", "Show the health of every component, now and over 24 hours."),
+    CommandEntry("alerts", "health", "List, add, test and delete alert rules."),
+    CommandEntry("doctor", "installation", "Check every component and report problems."),
+    CommandEntry(
         "version",
+        "installation",
         "Print the version; with --json, also those of the main packages.",
-        no_arguments,
-        _version,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spotlab.cli.command import iso
 from spotlab.domain.decision import (
@@ -18,9 +18,11 @@ from spotlab.domain.decision import (
 from spotlab.domain.decision_explanation import DecisionExplanation
 from spotlab.domain.market import Pool, Provenance
 from spotlab.domain.simultaneous_losses import Change, FleetLosses, Losses, describe
-from spotlab.pipeline.collect import CollectReport
-from spotlab.pipeline.rank import Ranking
 from spotlab.telemetry.invisible_characters import in_lines
+
+if TYPE_CHECKING:
+    from spotlab.pipeline.collect import CollectReport
+    from spotlab.pipeline.rank import Ranking
 
 
 def collect_document(report: CollectReport) -> dict[str, Any]:

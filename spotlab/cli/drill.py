@@ -8,7 +8,6 @@ import sys
 from spotlab.cli import options
 from spotlab.cli.command import Command, Result
 from spotlab.domain.drills import DrillKind, not_drilled
-from spotlab.services.own_drills import run_on_own_aws
 from spotlab.settings import Settings
 from spotlab.telemetry.invisible_characters import in_lines
 
@@ -33,6 +32,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace, settings: Settings) -> Result:
     """Uses a home, a database and an emulated AWS of its own, which it removes."""
+    from spotlab.services.own_drills import run_on_own_aws
 
     def report_progress(text: str, _share: float) -> None:
         sys.stderr.write(f"{text}\n")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import pwd
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from spotlab.access.authentication import Gate
 from spotlab.domain.access import Principal, Role
-from spotlab.runtime.lab import Lab
+
+if TYPE_CHECKING:
+    from spotlab.runtime.lab import Lab
 
 TOKEN_VARIABLE: Final = "SPOTLAB_TOKEN"  # noqa: S105 (the variable's name)
 
@@ -24,7 +25,11 @@ def principal_of_command(lab: Lab) -> Principal:
         NotSignedIn: SPOTLAB_TOKEN is set, but is not a valid token.
     """
     token = os.environ.get(TOKEN_VARIABLE)
-    return current_user() if token is None else Gate(lab).bearer(token)
+    if token is None:
+        return current_user()
+    from spotlab.access.authentication import Gate
+
+    return Gate(lab).bearer(token)
 
 
 def current_user() -> Principal:

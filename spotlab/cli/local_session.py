@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from spotlab.settings import Settings
-
 if TYPE_CHECKING:
     from spotlab.services import Services
+    from spotlab.settings import Settings
 
 
 @contextmanager

@@ -7,15 +7,14 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from spotlab import __version__
 from spotlab.cli import commands
-from spotlab.cli.command import EPILOG, HOME_HELP, JSON_HELP, Result
+from spotlab.cli.command import EPILOG, HOME_HELP, JSON_HELP, Command, Result
 from spotlab.errors import InvalidSetting, NotAvailable, SpotlabError
-from spotlab.settings import load, unknown_variables
-from spotlab.telemetry import logs
 from spotlab.telemetry.invisible_characters import visible
+from spotlab.telemetry.redaction import redact
 
 SUCCESS, FAILURE, USAGE, NOT_AVAILABLE = 0, 1, 2, 3
 
@@ -37,11 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         output = argparse.Namespace(json="--json" in arguments)
         raise SystemExit(_fail(output, str(exc), USAGE)) from None
     try:
-        settings = load(**({"home": args.home} if args.home else {}))
-        logs.configure(settings.log_level)
-        for problem in unknown_variables(os.environ):
-            sys.stderr.write(f"spotlab: {problem}\n")
-        result: Result = args.run(args, settings)
+        result = _run(args.command, args)
     except KeyboardInterrupt:
         return _fail(args, "Stopped.", FAILURE)
     except InvalidSetting as exc:
@@ -57,21 +52,55 @@ def main(argv: Sequence[str] | None = None) -> int:
     return result.code
 
 
+def _run(command: Command, args: argparse.Namespace) -> Result:
+    if command.run_without_settings:
+        return command.run_without_settings(args)
+    from spotlab.settings import load, unknown_variables
+    from spotlab.telemetry import logs
+
+    assert command.run, "argparse requires one of the commands of a group"
+    settings = load(**({"home": args.home} if args.home else {}))
+    logs.configure(settings.log_level)
+    for problem in unknown_variables(os.environ):
+        sys.stderr.write(f"spotlab: {problem}\n")
+    return command.run(args, settings)
+
+
 class _WrongUsage(Exception):
     """Arguments that no command accepts."""
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises on wrong usage, so that `main` can report it as JSON as well."""
+class CommandParser(argparse.ArgumentParser):
+    """Raises on wrong usage, so that `main` can report it as JSON as well.
+
+    The parser of a command has its arguments only once it is used: they need the command's module.
+    """
+
+    entry: commands.CommandEntry | None = None
+
+    def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
+        self.complete()
+        return super().parse_known_args(*args, **kwargs)
+
+    def complete(self) -> None:
+        """Add the arguments of the command, unless they are there."""
+        if self.entry is None:
+            return
+        command, self.entry = self.entry.load(), None
+        self.description = command.summary
+        self.add_argument("--json", action="store_true", help=JSON_HELP)
+        self.add_argument("--home", help=HOME_HELP)
+        command.arguments(self)
+        self.set_defaults(command=command)
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
         raise _WrongUsage(f"{message}. See {self.prog} --help.")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
-    parser = _Parser(
+def build_parser() -> CommandParser:
+    """The parser of all commands; that of a command is completed when it is used."""
+    parser = CommandParser(
         prog="spotlab",
         description="Decide whether EC2 instances should stay on their spot pool, switch pools or "
         "fall back to on-demand, and explain why.",
@@ -79,19 +108,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"spotlab {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in commands.COMMANDS:
-        subparser = subparsers.add_parser(
-            command.name, help=command.summary, description=command.summary, epilog=EPILOG
-        )
-        subparser.add_argument("--json", action="store_true", help=JSON_HELP)
-        subparser.add_argument("--home", help=HOME_HELP)
-        command.arguments(subparser)
-        subparser.set_defaults(run=command.run)
+    for entry in commands.COMMANDS:
+        subparsers.add_parser(entry.name, help=entry.summary, epilog=EPILOG).entry = entry
     return parser
 
 
 def _fail(args: argparse.Namespace, message: str, code: int) -> int:
-    redacted = visible(logs.redact(message))
+    redacted = visible(redact(message))
     if args.json:
         _print(json.dumps({"error": redacted, "exit_code": code}))
     sys.stderr.write(f"spotlab: {redacted}\n")

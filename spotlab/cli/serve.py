@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from spotlab.access.loopback import is_loopback
-from spotlab.access.oidc_users import login_section
 from spotlab.access.secret_key import secret_key
 from spotlab.cli import options
 from spotlab.cli.command import Command, Result
 from spotlab.errors import InvalidSetting, NotAvailable
 from spotlab.runtime.home import usable_home
+from spotlab.runtime.prestart import prestart
 from spotlab.settings import Settings
 
 APP: Final = Path(__file__).resolve().parents[2] / "app.py"
@@ -41,6 +41,8 @@ def _serve(args: argparse.Namespace, settings: Settings) -> Result:
     if settings.auth != "off":
         secret_key(settings)
     if settings.auth == "oidc":
+        from spotlab.access.oidc_users import login_section
+
         login_section(settings)
     shown = f"[{args.address}]" if ":" in args.address else args.address
     url = f"http://{shown}:{args.port}"
@@ -48,6 +50,7 @@ def _serve(args: argparse.Namespace, settings: Settings) -> Result:
     os.environ["SPOTLAB_SERVED_AT"] = url
     os.chdir(APP.parent)
     arguments = ["--server.port", str(args.port), "--server.address", args.address]
+    prestart(settings)
     sys.stderr.write(f"SpotLab on {settings.public_url or url}\n")
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(APP), *arguments])  # noqa: S606

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spotlab.cli import options
 from spotlab.cli.command import Command, Result, iso
@@ -12,10 +12,12 @@ from spotlab.cli.local_session import open_services
 from spotlab.domain.policy_parameters import Unit
 from spotlab.domain.what_if import KNOBS, Changes, RunningCost
 from spotlab.errors import InvalidSetting
-from spotlab.pipeline.what_if import Outcome
-from spotlab.services.what_if import WhatIf
 from spotlab.settings import Settings
 from spotlab.telemetry.invisible_characters import in_lines
+
+if TYPE_CHECKING:
+    from spotlab.pipeline.what_if import Outcome
+    from spotlab.services.what_if import WhatIf
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:

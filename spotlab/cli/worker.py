@@ -12,7 +12,6 @@ from typing import Final
 
 from spotlab.cli.command import Command, Result, no_arguments
 from spotlab.settings import Settings
-from spotlab.telemetry import logs
 
 STOP_TIMEOUT_S: Final = 9.5
 """Time to stop after SIGTERM; then the process exits anyway, and the lease expires on its own."""
@@ -25,6 +24,7 @@ def _worker(_args: argparse.Namespace, settings: Settings) -> Result:
     from spotlab.runtime.home import usable_home
     from spotlab.runtime.shutdown import SHUTDOWN
     from spotlab.scheduling.background import start_in_worker
+    from spotlab.telemetry import logs
 
     os.environ["SPOTLAB_HOME"] = str(usable_home(settings))
     # The log is the only output, so INFO is the default.

@@ -11,14 +11,16 @@ import sys
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from spotlab.demo.access_keys import BASE_KEY, BASE_SECRET
 from spotlab.demo.endpoint import LOOPBACK, read_ready, ready_file, server_name
-from spotlab.demo.world import EVENTS_QUEUE, accounts
-from spotlab.domain.ports import Account
 from spotlab.errors import NotAvailable
 from spotlab.processes import Helper, Membership, join
+from spotlab.processes import begin as begin_helper
+
+if TYPE_CHECKING:
+    from spotlab.domain.ports import Account
 
 IDLE_S: Final = 600.0
 """The server holds launches and terminations in memory, so it runs on between commands."""
@@ -36,7 +38,6 @@ class EmulatedAws:
         accounts: the emulated accounts.
         access_key_id, secret_access_key: may assume the accounts' roles.
         membership: keeps the server running.
-        events_queue: name of the queue of EC2's events in each region of each account.
     """
 
     endpoint_url: str
@@ -47,7 +48,6 @@ class EmulatedAws:
     access_key_id: str
     secret_access_key: str
     membership: Membership
-    events_queue: str = EVENTS_QUEUE
 
     def ensure_running(self) -> None:
         """Restart the server at the same address if it has died.
@@ -73,17 +73,7 @@ def connect(home: Path, seed: int, at: datetime | None = None) -> EmulatedAws:
         NotAvailable: it could not be started; with the end of its log.
     """
     path = ready_file(home, seed, at)
-    command = [sys.executable, "-m", "spotlab.demo.server", "--home", str(home.absolute())]
-    command += ["--seed", str(seed), *(["--at", at.isoformat()] if at else [])]
-    helper = Helper(
-        home,
-        server_name(seed, at),
-        tuple(command),
-        ready=lambda: _is_ready(path),
-        idle_s=IDLE_S,
-        start_timeout_s=30.0,
-    )
-    membership = join(helper)
+    membership = join(_helper(home, seed, at))
     ready = read_ready(path)
     if ready is None:
         membership.close()
@@ -101,7 +91,29 @@ def connect(home: Path, seed: int, at: datetime | None = None) -> EmulatedAws:
     )
 
 
+def begin(home: Path, seed: int) -> None:
+    """Start the emulated AWS of a home and seed unless it is running; does not wait for it."""
+    begin_helper(_helper(home, seed))
+
+
+def _helper(home: Path, seed: int, at: datetime | None = None) -> Helper:
+    path = ready_file(home, seed, at)
+    command = [sys.executable, "-m", "spotlab.demo.server", "--home", str(home.absolute())]
+    command += ["--seed", str(seed), *(["--at", at.isoformat()] if at else [])]
+    return Helper(
+        home,
+        server_name(seed, at),
+        tuple(command),
+        ready=lambda: _is_ready(path),
+        idle_s=IDLE_S,
+        start_timeout_s=30.0,
+    )
+
+
 def _accounts(seed: int) -> tuple[Account, ...]:
+    from spotlab.demo.world import accounts
+    from spotlab.domain.ports import Account
+
     return tuple(
         Account(
             name=account.name,

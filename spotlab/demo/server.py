@@ -6,6 +6,8 @@ python -m spotlab.demo.server --home HOME --seed N [--at ISO] [--delays realisti
 
 from __future__ import annotations
 
+from spotlab.demo import moto_data  # noqa: F401  # isort: skip (before moto)
+
 import argparse
 import ipaddress
 import json
@@ -29,6 +31,7 @@ from spotlab.demo.patches import emulated
 from spotlab.demo.recorded_history import RecordedHistory
 from spotlab.demo.world import Clock, World
 from spotlab.errors import InvalidInput, SpotlabError
+from spotlab.processes.memory import limit_arenas, start_releasing
 
 _POLL_S: Final = 0.05
 
@@ -124,7 +127,9 @@ def serve(
         _write_json(path, {"port": server.port, "pid": os.getpid(), "seed": seed})
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, lambda *_: threading.Thread(target=server.shutdown).start())
+        stop_releasing = start_releasing()
         server.serve_forever(_POLL_S)
+        stop_releasing()
         server.server_close()
 
 
@@ -155,6 +160,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     # with this variable, all callers would be the same account
     os.environ.pop("MOTO_ACCOUNT_ID", None)
+    limit_arenas()
     try:
         serve(
             options.home,

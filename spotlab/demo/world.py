@@ -7,16 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from spotlab.demo.access_keys import role_key
 from spotlab.demo.cloudtrail import Trail
 from spotlab.demo.delays import FAST, Delays
 from spotlab.demo.faults import Denials, Faults
 from spotlab.demo.market import Market
-from spotlab.demo.recorded_history import RecordedHistory
 from spotlab.demo.timeline import Timeline
 from spotlab.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from spotlab.demo.recorded_history import RecordedHistory
 
 BASE_ACCOUNT_ID: Final = "123456789012"
 """The account of the base credentials: it owns nothing and may only assume roles."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 LINUX: Final = "Linux"
 REGION_LEVEL: Final = "-"
@@ -169,6 +170,8 @@ class Snapshot:
 
 
 def _empty(kind: FeedKind, *extra: str) -> pd.DataFrame:
+    import pandas as pd
+
     return pd.DataFrame(columns=[*FEED_COLUMNS[kind], *extra])
 
 

@@ -1,9 +1,9 @@
 """Loading of the compiled kernels in the background; until then, LightGBM does the work.
 
-Importing numba takes half a second, which no first screen and no command waits for. A process
-loads the kernels when it scores a market for the second time. If the cache holds no compiled code
-for this version yet, another process compiles it first, so that this one stays responsive. Without
-a folder for the cache, the kernels are not used, and `why_not` says so.
+Importing numba takes half a second and 60 MB. A process loads the kernels when it scores markets
+several times within a minute, as somebody who tries values does; jobs do not. If the cache holds no
+compiled code for this version yet, another process compiles it first, so that this one stays
+responsive. Without a folder for the cache, the kernels are not used, and `why_not` says so.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -26,19 +29,26 @@ MODULE: Final = "spotlab.inference.tree_kernels"
 COMPILE_TIMEOUT_S: Final = 300.0
 THREADS: Final = max(1, min(4, os.cpu_count() or 1))
 _SOURCE: Final = Path(__file__).with_name("tree_kernels.py")
+_REQUESTS, _WITHIN_S = 4, 60.0
 _MIN_ROWS: Final = 1000
 """Smaller requests, such as one explanation, do not show that the process scores markets."""
 
 
 class KernelLoader:
-    """The kernels of this process, or why it does not use them."""
+    """The kernels of this process, or why it does not use them.
 
-    def __init__(self) -> None:
+    Args:
+        elapsed_s: a monotonic clock, seconds.
+    """
+
+    def __init__(self, elapsed_s: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._module: ModuleType | None = None
-        self._requests = 0
-        self.why_not = "they are loaded when a market is scored for the second time"
+        self._elapsed_s = elapsed_s
+        self._disabled = False
+        self._requests: deque[float] = deque(maxlen=_REQUESTS)
+        self.why_not = "they are loaded when markets are scored several times within a minute"
 
     @property
     def module(self) -> ModuleType | None:
@@ -48,22 +58,24 @@ class KernelLoader:
     def disable(self, reason: str) -> None:
         """Never load them in this process; `reason` completes "… because"."""
         with self._lock:
-            self._requests = -(2**62)
+            self._disabled = True
             self._module, self.why_not = None, reason
 
     def note_request(self, rows: int) -> None:
-        """Start loading if this process scores markets again and again."""
+        """Start loading if this process scores several markets in a short time."""
         if self._module is not None or rows < _MIN_ROWS:
             return
         with self._lock:
-            self._requests += 1
-            if self._requests == 2:
+            now = self._elapsed_s()
+            self._requests.append(now)
+            often = len(self._requests) == _REQUESTS and now - self._requests[0] <= _WITHIN_S
+            if often and self._thread is None and not self._disabled:
                 self._start()
 
     def load(self) -> str:
         """Load them now, and wait; returns why they cannot be used, or ""."""
         with self._lock:
-            if self._module is None and self._thread is None and self._requests >= 0:
+            if self._module is None and self._thread is None and not self._disabled:
                 self._start()
             thread = self._thread
         if thread is not None:
@@ -86,7 +98,7 @@ class KernelLoader:
             log.info("Trees are evaluated by LightGBM: %s", self.why_not)
             return
         with self._lock:
-            if self._requests >= 0:
+            if not self._disabled:
                 self._module, self.why_not = module, ""
 
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from spotlab.domain.components import ADVISOR_SCRAPER, PRICE_SCRAPER
@@ -29,6 +33,7 @@ from spotlab.telemetry import metrics, traces
 
 log = logging.getLogger("spotlab.pipeline.collect")
 Progress = Callable[[str, float], None]
+READERS: Final = 3
 _MAX_REASONS: Final = 20
 
 
@@ -96,7 +101,9 @@ def collect(
     cancelled: Callable[[], bool] | None = None,
     newest_archived: Callable[[], None] = lambda: None,
 ) -> CollectReport:
-    """Read the sources in order and archive their snapshots.
+    """Read the sources and archive their snapshots, in order.
+
+    Up to READERS sources are read at a time: while one waits for AWS, another is parsed.
 
     Sources that return their newest part first are read again after all others.
 
@@ -107,7 +114,7 @@ def collect(
         health: receives one entry per source.
         clock: for fetched_at and the health log.
         progress: called with the current step and the share done.
-        cancelled: checked between sources; sources may also check it themselves.
+        cancelled: checked before each source; sources may also check it themselves.
         newest_archived: called once every source has been read and only the older parts of some
             are left.
     Raises:
@@ -118,38 +125,48 @@ def collect(
     reports: list[SourceReport] = []
     collected: list[Snapshot] = []
     newest = {(info.kind, info.scope): info for info in archive.newest(market)}
-    left, unfinished = deque(sources), list[FeedSource]()
-    while left or unfinished:
-        if not left:
+    read = partial(_timed_read, newest=newest, archive=archive, clock=clock)
+    to_read, finished = list(sources), 0
+    while to_read:
+        unfinished = list[FeedSource]()
+        with _read_ahead(to_read, read) as readings:
+            for source in to_read:
+                if cancelled is not None and cancelled():
+                    raise Cancelled(
+                        f"Collecting was cancelled after {finished} of {len(sources)} sources."
+                    )
+                if progress is not None:
+                    progress(f"reading {source.name}", finished / len(sources))
+                reading = next(readings)
+                try:
+                    if reading.error is not None:
+                        raise reading.error
+                    is_new = [archive.save(snapshot) for snapshot in reading.snapshots]
+                    if isinstance(source, ResumableSource):
+                        source.archived()
+                except Cancelled:
+                    raise
+                except SpotlabError as exc:
+                    finished += 1
+                    reports.append(
+                        SourceReport(source.name, None, "", None, None, 0, False, str(exc))
+                    )
+                    _record_health(health, source, clock, reading.seconds, str(exc))
+                    continue
+                _record_health(health, source, clock, reading.seconds, "")
+                if isinstance(source, ResumableSource) and source.unfinished:
+                    unfinished.append(source)
+                    continue
+                finished += 1
+                _log_set_aside(source, reading.snapshots)
+                collected += reading.snapshots
+                reports += [
+                    _report(source, s, new)
+                    for s, new in zip(reading.snapshots, is_new, strict=True)
+                ]
+        if unfinished:
             newest_archived()
-            left.extend(unfinished)
-            unfinished.clear()
-        source = left.popleft()
-        done = len(sources) - len(left) - len(unfinished) - 1
-        if cancelled is not None and cancelled():
-            raise Cancelled(f"Collecting was cancelled after {done} of {len(sources)} sources.")
-        if progress is not None:
-            progress(f"reading {source.name}", done / len(sources))
-        source_started = time.perf_counter()
-        try:
-            with traces.span("read a source", source=source.name):
-                snapshots = _read(source, newest, archive, clock)
-                is_new = [archive.save(snapshot) for snapshot in snapshots]
-                if isinstance(source, ResumableSource):
-                    source.archived()
-        except Cancelled:
-            raise
-        except SpotlabError as exc:
-            reports.append(SourceReport(source.name, None, "", None, None, 0, False, str(exc)))
-            _record_health(health, source, clock, source_started, str(exc))
-            continue
-        _record_health(health, source, clock, source_started, "")
-        if isinstance(source, ResumableSource) and source.unfinished:
-            unfinished.append(source)
-            continue
-        _log_set_aside(source, snapshots)
-        collected += snapshots
-        reports += [_report(source, s, new) for s, new in zip(snapshots, is_new, strict=True)]
+        to_read = unfinished
     if progress is not None:
         progress("collected", 1.0)
     failed = any(report.error for report in reports)
@@ -161,6 +178,58 @@ def collect(
         unchanged=not failed and not any(report.new for report in reports),
         duration_ms=(time.perf_counter() - started) * 1e3,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What a source answered, or why it failed."""
+
+    snapshots: list[Snapshot]
+    error: SpotlabError | None
+    seconds: float
+
+
+@contextmanager
+def _read_ahead(
+    sources: Sequence[FeedSource], read: Callable[[FeedSource], _Reading]
+) -> Iterator[Iterator[_Reading]]:
+    """Readings in the order of the sources, of which READERS are read at a time.
+
+    At the end, sources that are not read yet are skipped, and those being read are waited for.
+    """
+    with ThreadPoolExecutor(READERS, thread_name_prefix="collect") as readers:
+        # The context has the lease that writes are checked against, and the trace.
+        futures: deque[Future[_Reading]] = deque()
+
+        def readings() -> Iterator[_Reading]:
+            for source in sources:
+                futures.append(readers.submit(copy_context().run, read, source))
+                if len(futures) >= READERS:
+                    yield futures.popleft().result()
+            while futures:
+                yield futures.popleft().result()
+
+        try:
+            yield readings()
+        finally:
+            readers.shutdown(cancel_futures=True)
+
+
+def _timed_read(
+    source: FeedSource,
+    newest: Mapping[tuple[FeedKind, str], SnapshotInfo],
+    archive: Archive,
+    clock: Clock,
+) -> _Reading:
+    started = time.perf_counter()
+    snapshots: list[Snapshot] = []
+    error = None
+    try:
+        with traces.span("read a source", source=source.name):
+            snapshots = _read(source, newest, archive, clock)
+    except SpotlabError as exc:
+        error = exc
+    return _Reading(snapshots, error, time.perf_counter() - started)
 
 
 def _read(
@@ -203,11 +272,11 @@ def _log_set_aside(source: FeedSource, snapshots: Sequence[Snapshot]) -> None:
 
 
 def _record_health(
-    health: HealthLog, source: FeedSource, clock: Clock, started: float, error: str
+    health: HealthLog, source: FeedSource, clock: Clock, seconds: float, error: str
 ) -> None:
     prices = {FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY, FeedKind.ON_DEMAND}
     component = PRICE_SCRAPER if prices & {kind for kind, _ in source.covers} else ADVISOR_SCRAPER
-    latency_ms = (time.perf_counter() - started) * 1e3
+    latency_ms = seconds * 1e3
     metrics.COLLECTS.labels(source=component, outcome="failed" if error else "read").inc()
     level = logging.WARNING if error else logging.INFO
     message = f"{source.name} failed: {error}" if error else f"{source.name} was read"

@@ -18,6 +18,6 @@ Imports `errors`.
 """
 
 from spotlab.processes.files import run_dir, socket_dir
-from spotlab.processes.membership import Helper, Membership, join
+from spotlab.processes.membership import Helper, Membership, begin, join
 
-__all__ = ["Helper", "Membership", "join", "run_dir", "socket_dir"]
+__all__ = ["Helper", "Membership", "begin", "join", "run_dir", "socket_dir"]

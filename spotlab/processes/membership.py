@@ -117,6 +117,14 @@ def join(helper: Helper) -> Membership:
     return Membership(helper, files, users)
 
 
+def begin(helper: Helper) -> None:
+    """Start a helper unless it is running or being started, without joining or waiting for it."""
+    files = Files(run_dir(helper.home), helper.name)
+    with opened_lock(files.start) as handle:
+        if acquire_lock(handle, EXCLUSIVE) and not files.is_alive():
+            _spawn(helper, files)
+
+
 @contextmanager
 def _start_lock(helper: Helper, files: Files) -> Iterator[None]:
     with opened_lock(files.start) as handle:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NoReturn
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from spotlab.domain.bounded_decoding import GZIP_MAGIC, gunzip, parse_json
 from spotlab.domain.bounded_decoding import csv_lines as text_lines
 from spotlab.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_BYTES: Final = 256_000_000
 """Size limit of a file, uncompressed: enough for price histories of three months."""

@@ -11,7 +11,10 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Final
 
+import pyarrow as pa
+
 from spotlab.errors import SpotlabError
+from spotlab.processes.memory import limit_arenas
 from spotlab.runtime.bootstrap import Once, bootstrap
 from spotlab.runtime.lab import Lab
 
@@ -50,6 +53,8 @@ class BackgroundServices:
 
     def start(self) -> None:
         """Start in a thread, without waiting for the lab."""
+        limit_arenas()
+        pa.set_memory_pool(pa.system_memory_pool())  # its own pool would keep what is freed
         self._thread.start()
 
     def stop(self) -> None:

@@ -11,11 +11,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-import httpx
 import redis
-from limits.storage import RedisStorage, Storage
 from pydantic import SecretStr
 
 from spotlab import __version__
@@ -46,6 +44,10 @@ from spotlab.store.engine import connect as connect_database
 from spotlab.store.migrate import upgrade
 from spotlab.store.secret_cipher import SecretCipher
 from spotlab.store.secret_key import secret_key
+
+if TYPE_CHECKING:
+    import httpx
+    from limits.storage import Storage
 
 T = TypeVar("T")
 REACH_TIMEOUT_S = 2.0
@@ -120,11 +122,6 @@ def bootstrap(
         uploads if uploads != shipped else None,
         shared=chosen.database_url is not None,
     )
-    http = httpx.Client(
-        timeout=chosen.feed_timeout_s,
-        headers={"User-Agent": f"spotlab/{__version__}"},
-        mounts={"all://127.0.0.1": None},
-    )
     stores = _OnlineStores(chosen, home)
     bus: Bus = LocalBus()
     log_stream = LogStream.disconnected()
@@ -132,7 +129,8 @@ def bootstrap(
         bus = RedisBus(stores.client_if_served, SqlMarkers(store.engine).read)
         log_stream = LogStream(stores.client_if_served, chosen.log_lines)
     resources = ExitStack()
-    for resource in (store, http, stores, bus, log_stream, workers):
+    http = Once(lambda: _http(chosen, resources))
+    for resource in (store, stores, bus, log_stream, workers):
         resources.callback(resource.close)
     if online is None:
         start_observability(chosen, log_stream, resources)
@@ -144,12 +142,24 @@ def bootstrap(
         open_online=(lambda: online) if online is not None else stores,
         open_cloud=cloud or _Clouds(chosen, home, time, resources),
         choose_market=lambda active: _choose_market(chosen, http, active),
-        http=http,
+        open_http=http,
         resources=resources,
         bus=bus,
         open_counter=stores.counter_if_served if online is None else lambda: None,
         log_stream=log_stream,
     )
+
+
+def _http(settings: Settings, resources: ExitStack) -> httpx.Client:
+    import httpx
+
+    client = httpx.Client(
+        timeout=settings.feed_timeout_s,
+        headers={"User-Agent": f"spotlab/{__version__}"},
+        mounts={"all://127.0.0.1": None},
+    )
+    resources.callback(client.close)
+    return client
 
 
 def _tree_limits(settings: Settings) -> TreeLimits:
@@ -203,6 +213,8 @@ class _OnlineStores:
         if client is None:
             return None
         self._clients.append(client)  # a client without references closes its connections
+        from limits.storage import RedisStorage
+
         pool = client.connection_pool
         return RedisStorage("redis://", connection_pool=pool, key_prefix="spotlab:limits")
 
@@ -313,7 +325,9 @@ def open_drill_world(seed: int, starts_at: datetime) -> Iterator[DrillWorld]:
         yield DrillWorld(cloud, clock, asdict(REALISTIC), send)
 
 
-def _choose_market(settings: Settings, http: httpx.Client, active: MarketName | None) -> MarketName:
+def _choose_market(
+    settings: Settings, http: Callable[[], httpx.Client], active: MarketName | None
+) -> MarketName:
     """The live market to collect; "auto" keeps the active one if it is live."""
     if settings.market != "auto":
         return MarketName(settings.market)
@@ -321,8 +335,10 @@ def _choose_market(settings: Settings, http: httpx.Client, active: MarketName | 
         return MarketName.ACCOUNT
     if active in (MarketName.PUBLIC, MarketName.SIMULATED):
         return active
+    import httpx
+
     try:
-        http.head(settings.advisor_url, timeout=REACH_TIMEOUT_S).raise_for_status()
+        http().head(settings.advisor_url, timeout=REACH_TIMEOUT_S).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL):
         return MarketName.SIMULATED
     return MarketName.PUBLIC

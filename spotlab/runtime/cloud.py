@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import httpx
-
-from spotlab.aws.catalog import InstanceTypes, Offerings, OnDemandPrices
-from spotlab.aws.feeds import AdvisorFeed, OnDemandFeed, SpotPriceFeed
-from spotlab.aws.prices import HISTORY_DAYS, NEWEST_DAYS, SpotPriceHistory
 from spotlab.aws.regions import price_list_region
 from spotlab.aws.session import Sessions
 from spotlab.domain.market import FeedKind, MarketName
 from spotlab.domain.ports import Account, Archive, Clock, FeedSource, PriceReadings
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
 
 SIMULATED_HISTORY_DAYS: Final = 31.0
 """The longest window of the features is 30 days; AWS's whole history is read, for comparisons."""
@@ -133,6 +131,10 @@ def market_sources(
         known: what the archive already holds.
         cancelled: checked between the pages of a price history.
     """
+    from spotlab.aws.catalog import InstanceTypes, Offerings, OnDemandPrices
+    from spotlab.aws.feeds import AdvisorFeed, OnDemandFeed, SpotPriceFeed
+    from spotlab.aws.prices import HISTORY_DAYS, NEWEST_DAYS, SpotPriceHistory
+
     addresses = cloud.feeds
     if market is MarketName.PUBLIC:
         addresses = FeedAddresses(

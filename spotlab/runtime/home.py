@@ -8,8 +8,6 @@ from pathlib import Path
 from spotlab.errors import InvalidSetting
 from spotlab.runtime.restore_journal import complete_restore
 from spotlab.settings import Settings
-from spotlab.store.engine import connect
-from spotlab.store.restore import has_restore_entry
 
 
 def usable_home(settings: Settings) -> Path:
@@ -41,6 +39,9 @@ def usable_home(settings: Settings) -> Path:
 
 
 def _has_committed(settings: Settings, restore_id: str) -> bool:
+    from spotlab.store.engine import connect
+    from spotlab.store.restore import has_restore_entry
+
     url = settings.database_url.get_secret_value() if settings.database_url else None
     engine = connect(url, settings.sqlite_path)
     try:

@@ -7,10 +7,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
-
-import httpx
-from limits.storage import Storage
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from spotlab.domain.decision import Instance, PipelineMode
 from spotlab.domain.interruptions import OwnRecord
@@ -47,6 +44,10 @@ from spotlab.runtime.model_selection import RISK_TASK, champion_model, with_sele
 from spotlab.settings import Settings
 from spotlab.store import Store
 from spotlab.telemetry.logs import correlated
+
+if TYPE_CHECKING:
+    import httpx
+    from limits.storage import Storage
 
 MARKET_LABELS: Final = {
     MarketName.SIMULATED: "Simulated market",
@@ -97,7 +98,7 @@ class Lab:
         open_online: opens the online store, starting the embedded server if needed.
         open_cloud: opens the AWS, starting the emulator if needed.
         choose_market: resolves the market setting; "auto" tries the network.
-        http: client for feeds.
+        open_http: opens the client for feeds, once.
         resources: closed by `close`.
         bus: notifies every process of changes.
         open_counter: opens a counter that all replicas share; None if there is none.
@@ -112,7 +113,7 @@ class Lab:
     open_online: Callable[[], OnlineStore]
     open_cloud: Callable[[], Cloud]
     choose_market: Callable[[MarketName | None], MarketName]
-    http: httpx.Client
+    open_http: Callable[[], httpx.Client]
     resources: ExitStack = field(default_factory=ExitStack)
     bus: Bus = field(default_factory=LocalBus)
     open_counter: Callable[[], Storage | None] = lambda: None
@@ -123,6 +124,11 @@ class Lab:
     _scored: dict[str, tuple[float, tuple[int, int], ScoredMarket]] = field(default_factory=dict)
     _scoring: dict[str, threading.Lock] = field(default_factory=dict)
     _collecting: threading.RLock = field(default_factory=threading.RLock)
+
+    @property
+    def http(self) -> httpx.Client:
+        """Client for feeds."""
+        return self.open_http()
 
     @property
     def reader(self) -> MarketReader:
@@ -299,6 +305,12 @@ class Lab:
                 scored = score_market(data, chosen, Tracer(), self.own_record(data.market))
                 cached = self._scored[key] = (time.monotonic(), version, scored)
             return cached[2]
+
+    def drop_expired(self) -> None:
+        """Drop scored markets that are too old to be used again."""
+        for key, (scored_at, _, _) in list(self._scored.items()):
+            if time.monotonic() - scored_at >= SCORED_FOR_S:
+                self._scored.pop(key, None)
 
     def own_record(self, market: MarketName) -> OwnRecord:
         """Exposure and interruptions of own instances that apply to a market."""

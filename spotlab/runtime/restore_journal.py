@@ -18,7 +18,6 @@ from typing import Final
 import msgspec
 
 from spotlab.errors import NotAvailable
-from spotlab.store.restore import replace_sqlite
 
 JOURNAL: Final = ".restoring.json"
 PREFIX: Final = ".restore-"
@@ -159,6 +158,8 @@ def complete_restore(home: Path, has_committed: Callable[[str], bool]) -> None:
                 plan = msgspec.json.decode(journal.read_bytes(), type=Plan)
                 if not plan.after_commit or has_committed(plan.restore_id):
                     if DATABASE_FILE in plan.names:
+                        from spotlab.store.restore import replace_sqlite
+
                         new = home / plan.folder / NEW / DATABASE_FILE
                         replace_sqlite(new, home / DATABASE_FILE, plan.stamp)
                     move_files(home, plan)

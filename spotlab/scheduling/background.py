@@ -15,6 +15,7 @@ from typing import Final
 from spotlab import __version__
 from spotlab.domain.ports import ProcessInfo
 from spotlab.errors import SpotlabError
+from spotlab.processes.memory import start_releasing
 from spotlab.runtime.lab import Lab
 from spotlab.scheduling.scheduler import Scheduler
 from spotlab.telemetry.logs import process_id
@@ -75,11 +76,16 @@ class ProcessHeartbeat:
 
 
 def start(lab: Lab, role: str, *, schedule: bool) -> Callable[[], None]:
-    """Start the heartbeat and, if `schedule`, the scheduler; returns a function that stops both."""
+    """Start the heartbeat, the release of memory and, if `schedule`, the scheduler.
+
+    Returns:
+        A function that stops them.
+    """
     with ExitStack() as stack:
         heartbeat = ProcessHeartbeat(lab, role)
         heartbeat.start()
         stack.callback(heartbeat.stop)
+        stack.callback(start_releasing(lab.drop_expired))
         if schedule:
             scheduler = Scheduler(lab, process_id())
             scheduler.start()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from cryptography.fernet import Fernet, InvalidToken
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
 _MARK: Final = "encrypted: "
 """No plain secret of these columns has a space, so that the two cannot be confused."""
@@ -39,12 +40,16 @@ class SecretCipher:
         """
         if not is_encrypted(stored):
             return stored
+        from cryptography.fernet import InvalidToken
+
         try:
             return self._cipher().decrypt(stored.removeprefix(_MARK).encode()).decode()
         except InvalidToken:
             return None
 
     def _cipher(self) -> Fernet:
+        from cryptography.fernet import Fernet
+
         with self._lock:
             if self._fernet is None:
                 self._fernet = Fernet(base64.urlsafe_b64encode(self._key()))

@@ -7,14 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import parse_qs
 
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.loaders import Loader
 
+from spotlab.aws.boto_sessions import models
 from spotlab.aws.failures import translated
-from spotlab.aws.session import Sessions
+from spotlab.aws.session import Service, Sessions
 from spotlab.domain.ports import Account
 from spotlab.errors import AccessDenied, AwsUnreachable, ClockSkewed, NoSuchThing
 from tests.support.boto import _Raw, sts_error
@@ -286,3 +288,33 @@ def test_clients_have_timeouts_and_bounded_retries(sessions: Sessions) -> None:
     assert (config.connect_timeout, config.read_timeout) == (5.0, 20.0)
     assert config.retries["total_max_attempts"] == 4
     assert "spotlab/" in config.user_agent_extra
+
+
+def without_documentation(value: Any) -> Any:
+    """A model without the texts that describe it."""
+    if isinstance(value, list):
+        return [without_documentation(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: without_documentation(each)
+        for key, each in value.items()
+        if not (key == "documentation" and isinstance(each, str))
+    }
+
+
+@pytest.mark.parametrize("service", get_args(Service))
+def test_the_models_are_those_of_botocore(service: str) -> None:
+    ours = models().load_service_model(service, "service-2")
+    assert ours == without_documentation(Loader().load_service_model(service, "service-2"))
+    assert ours is models().load_service_model(service, "service-2")
+
+
+def test_accounts_share_the_models(sessions: Sessions, clock: Clock) -> None:
+    clients = [
+        sessions.client("ec2", account, region)
+        for account in (ACCOUNT, OWN)
+        for region in account.regions
+    ]
+    model = models().load_service_model("ec2", "service-2")
+    assert all(client.meta.service_model._service_description is model for client in clients)

@@ -5,14 +5,58 @@ from __future__ import annotations
 import json
 import os
 import socket
-from dataclasses import replace
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from spotlab.cli import commands, main
-from spotlab.cli.command import Result
-from spotlab.cli.commands import COMMANDS
+from spotlab.cli import main
+from spotlab.cli.command import Command, Result, no_arguments
+from spotlab.cli.commands import COMMANDS, CommandEntry
+
+DATABASES = {"alembic", "redis", "sqlalchemy", "sqlmodel"}
+SERVERS_AND_CLIENTS = {"boto3", "botocore", "fastapi", "httpx", "moto", "prometheus_client"}
+NUMBERS_AND_SCREENS = {"lightgbm", "numba", "pandas", "plotly", "sklearn", "streamlit"}
+NOT_FOR_HELP = DATABASES | SERVERS_AND_CLIENTS | NUMBERS_AND_SCREENS
+"""Packages that take long to import."""
+
+
+def imported(code: str) -> set[str]:
+    """The packages that a new process imports for some code."""
+    shown = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {name.split(".")[0] for name in shown.stdout.split()}
+
+
+def test_the_list_of_commands_needs_no_packages() -> None:
+    packages = imported("import spotlab.cli")
+    assert not packages & (NOT_FOR_HELP | {"numpy", "pydantic"})
+
+
+def test_the_help_of_a_command_imports_neither_the_lab_nor_its_libraries() -> None:
+    packages = imported(
+        "from spotlab.cli.commands import COMMANDS\nfor entry in COMMANDS: entry.load()"
+    )
+    assert not packages & NOT_FOR_HELP
+
+
+def test_the_version_needs_no_settings(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPOTLAB_AWS", "mars")
+    assert main(["version"]) == 0
+    assert capsys.readouterr().out.startswith("spotlab ")
+
+
+def test_the_table_of_commands_says_what_they_say() -> None:
+    for entry in COMMANDS:
+        command = entry.load()
+        assert (entry.name, entry.summary) == (command.name, command.summary)
 
 
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,11 +179,8 @@ def test_a_mistyped_variable_is_told(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SPOTLAB_DATABSE_URL", "postgresql://ignored")
-    stands_for = replace(
-        next(known for known in COMMANDS if known.name == command),
-        run=lambda _args, _settings: Result({}, "ran"),
-    )
-    monkeypatch.setattr(commands, "COMMANDS", (stands_for,))
+    stands_for = Command(command, "", no_arguments, lambda _args, _settings: Result({}, "ran"))
+    monkeypatch.setattr(CommandEntry, "load", lambda _entry: stands_for)
     assert main([command]) == 0
     output = capsys.readouterr()
     assert "SPOTLAB_DATABSE_URL is set" in output.err

@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from spotlab.cli import main
-from spotlab.cli.main import build_parser
+from spotlab.cli.main import CommandParser, build_parser
 from spotlab.domain.ports import AuditFilter
 from spotlab.runtime import bootstrap
 from spotlab.runtime.lab import Lab
@@ -34,6 +34,8 @@ def commands(
     parser: argparse.ArgumentParser, words: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser]]:
     """Every command, with its words."""
+    if isinstance(parser, CommandParser):
+        parser.complete()
     nested = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     if not nested:
         yield words, parser

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -120,3 +122,8 @@ def test_seed_and_time_name_the_server(tmp_path: Path) -> None:
     at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     assert ready_file(tmp_path, 7, None).name == "emulated-aws-7.json"
     assert ready_file(tmp_path, 7, at).name == "emulated-aws-7-at-20260102T030405.json"
+
+
+def test_a_process_that_connects_does_not_import_the_emulator() -> None:
+    code = "import sys, spotlab.demo.connect, spotlab.demo.world; sys.exit('moto' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -213,3 +213,13 @@ def test_the_fleet_is_in_the_past_whatever_the_time() -> None:
         ]
     assert len(launched) == 12
     assert max(launched) < early.replace(tzinfo=None)
+
+
+def test_the_server_does_not_read_offerings_of_other_regions() -> None:
+    code = (
+        "import spotlab.demo.server\n"
+        "from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES\n"
+        "offers = [each for kind in INSTANCE_TYPE_OFFERINGS.values() for each in kind.values()]\n"
+        "assert not any(offers) and 'm5.large' in INSTANCE_TYPES and len(INSTANCE_TYPES) < 200"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -184,15 +185,19 @@ def test_the_booster_is_the_same_with_and_without_kernels(
     assert booster.raw_score(rows[:0]).shape == (0,)
 
 
-def test_kernels_are_loaded_at_the_second_market_only() -> None:
-    loader = KernelLoader()
-    loader.note_request(1)
-    loader.note_request(15_000)
-    assert loader.module is None
-    assert "second time" in loader.why_not
-    loader.note_request(15_000)
-    assert loader.load() == ""
-    assert loader.module is not None
+@pytest.mark.parametrize(("every_s", "loaded"), [(5.0, True), (600.0, False)])
+def test_kernels_are_loaded_only_for_who_scores_often(every_s: float, loaded: bool) -> None:
+    times = itertools.count(step=every_s)
+    loader = KernelLoader(lambda: next(times))
+    for _ in range(9):
+        loader.note_request(1)
+    assert "several times" in loader.why_not
+    for _ in range(4):
+        loader.note_request(15_000)
+    assert ("several times" not in loader.why_not) is loaded
+    if loaded:
+        assert loader.load() == ""
+        assert loader.module is not None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -212,6 +213,36 @@ def test_a_cancelled_collect_keeps_what_was_read(store: Store) -> None:
             cancelled=lambda: next(answers),
         )
     assert store.archive.latest(FeedKind.ADVISOR, MarketName.SIMULATED) is not None
+
+
+class WaitingFeed(ListedFeed):
+    """Answers once another feed is being read."""
+
+    other_is_read: threading.Event
+
+    def fetch(self, validators: Mapping[FeedKind, str]) -> Sequence[Snapshot]:
+        assert self.other_is_read.wait(60)
+        return super().fetch(validators)
+
+
+class NoticedFeed(WaitingFeed):
+    """The other feed."""
+
+    def fetch(self, validators: Mapping[FeedKind, str]) -> Sequence[Snapshot]:
+        self.other_is_read.set()
+        return super().fetch(validators)
+
+
+def test_a_slow_source_does_not_hold_up_the_next_and_comes_first_in_the_report(
+    store: Store,
+) -> None:
+    slow = WaitingFeed("advisor", FeedKind.ADVISOR, [snapshot(FeedKind.ADVISOR, ADVISOR_ROWS, NOW)])
+    quick = NoticedFeed(
+        "prices", FeedKind.SPOT_PRICES, [snapshot(FeedKind.SPOT_PRICES, PRICE_ROWS, NOW)]
+    )
+    slow.other_is_read = quick.other_is_read = threading.Event()
+    report = run(store, StillClock(), slow, quick)
+    assert [each.name for each in report.sources] == ["advisor", "prices"]
 
 
 def test_progress_names_each_source(store: Store) -> None:

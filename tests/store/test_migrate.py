@@ -10,6 +10,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from spotlab.errors import DatabaseDown
@@ -31,6 +32,12 @@ sys.stdin.readline()
 before, after = migrate.upgrade(connect(url or None, Path(path)))
 print(before, after)
 """
+
+
+def test_the_names_of_the_scripts_tell_the_newest_revision() -> None:
+    assert (
+        migrate.head() == ScriptDirectory.from_config(migrate.alembic_config()).get_current_head()
+    )
 
 
 def test_an_empty_database_is_migrated_once(database: Database) -> None:

@@ -117,7 +117,7 @@ def lab_over(store: Store, folder: Path, clock: Clock | None = None) -> Lab:
         open_online=DictStore,
         open_cloud=no_aws,
         choose_market=lambda _active: MarketName.SIMULATED,
-        http=http,
+        open_http=lambda: http,
         resources=resources,
     )
 

@@ -27,7 +27,7 @@ from spotlab.domain.switch_steps import Step
 from spotlab.domain.switches import Switch, SwitchState
 from spotlab.runtime.cloud import Cloud, FeedAddresses
 from spotlab.services import Services
-from spotlab.switching.driving import drive_all
+from spotlab.switching.rounds import drive_all
 from tests.support.builders import NOW
 from tests.support.emulated import client
 from tests.support.lab import save_toy_model, small_lab
