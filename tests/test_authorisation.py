@@ -16,7 +16,6 @@ import pytest
 import streamlit as st
 from starlette.applications import Starlette
 from starlette.routing import Route
-from streamlit.testing.v1 import AppTest
 
 from spotlab.api import server
 from spotlab.api.application import build
@@ -32,6 +31,7 @@ from spotlab.ui.common import session
 from spotlab.ui.common.links import PAGE_TABLE
 from tests.conftest import ROOT
 from tests.support import switches as make
+from tests.support.app_test import AppTest
 from tests.support.lab import FLEET, add_account, save_toy_model, small_lab
 from tests.support.people import ANA, open_pages_as
 

@@ -39,13 +39,12 @@ from tests.support.access import (
     VISIT,
     add_user,
     lab,
-    migrated,
     quick_passwords,
     signed_in,
 )
 from tests.support.people import ANA
 
-__all__ = ["lab", "migrated", "quick_passwords"]
+__all__ = ["lab", "quick_passwords"]
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 
 Accounts = tuple[str, ...] | None

@@ -37,14 +37,13 @@ from tests.support.access import (
     VISIT,
     add_user,
     lab,
-    migrated,
     quick_passwords,
     signed_in,
 )
 from tests.support.market import StillClock
 from tests.support.people import ANA
 
-__all__ = ["lab", "migrated", "quick_passwords"]
+__all__ = ["lab", "quick_passwords"]
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 
 

@@ -36,7 +36,7 @@ from spotlab.services import Services
 from spotlab.store import Store, open_store
 from spotlab.store.sign_ins import SqlSignIns
 from spotlab.store.users import SqlUsers
-from tests.support.access import PASSWORD, VISIT, add_user, migrated, quick_passwords, signed_in
+from tests.support.access import PASSWORD, VISIT, add_user, quick_passwords, signed_in
 from tests.support.access import lab as on_sqlite
 from tests.support.databases import postgres_url, store
 from tests.support.market import StillClock
@@ -49,7 +49,7 @@ from tests.support.racing import (
     synchronise_first_calls,
 )
 
-__all__ = ["migrated", "on_sqlite", "postgres_url", "quick_passwords", "store"]
+__all__ = ["on_sqlite", "postgres_url", "quick_passwords", "store"]
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 ANOTHER = "another moss fjord"
 Attempt = Callable[[], SignedIn]

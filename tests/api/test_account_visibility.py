@@ -140,10 +140,9 @@ def _nobody(_connection: object) -> Principal:
 
 
 def test_no_answer_tells_of_an_account_that_one_does_not_see(told: Lab) -> None:
-    ask = ApiClient(told, **PEOPLE)
     found: dict[str, set[str]] = {who: set() for who in PEOPLE}
-    for path in paths(told):
-        for who in PEOPLE:
+    with ApiClient(told, **PEOPLE) as ask:
+        for path, who in product(paths(told), PEOPLE):
             answer = ask("GET", path, who)
             refused_by_aws = answer.status_code == 502 and path.split("?")[0].endswith(OF_AWS)
             assert answer.status_code < 500 or refused_by_aws, f"{path}: {answer.text}"

@@ -30,13 +30,13 @@ from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
 from spotlab.services import Services
 from spotlab.ui.common.file_owners import ScreenFiles
-from tests.support.access import PASSWORD, add_user, lab, migrated, quick_passwords
+from tests.support.access import PASSWORD, add_user, lab, quick_passwords
 from tests.support.browser import Browser
 from tests.support.market import StillClock
 from tests.support.people import ANA
 from tests.support.racing import SynchronisedPasswords, call_concurrently
 
-__all__ = ["lab", "migrated", "quick_passwords"]
+__all__ = ["lab", "quick_passwords"]
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 
 BASE = "http://spotlab.example"

@@ -17,9 +17,9 @@ from spotlab.cli.main import CommandParser, build_parser
 from spotlab.domain.ports import AuditFilter
 from spotlab.runtime import bootstrap
 from spotlab.runtime.lab import Lab
-from tests.support.access import add_user, lab, migrated, quick_passwords
+from tests.support.access import add_user, lab, quick_passwords
 
-__all__ = ["lab", "migrated", "quick_passwords"]
+__all__ = ["lab", "quick_passwords"]
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 
 LONG: Final = {("serve",), ("worker",), ("train",)}

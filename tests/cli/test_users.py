@@ -22,12 +22,11 @@ from tests.support.access import (
     VISIT,
     add_user,
     lab,
-    migrated,
     quick_passwords,
     signed_in,
 )
 
-__all__ = ["lab", "migrated", "quick_passwords"]
+__all__ = ["lab", "quick_passwords"]
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 
 

@@ -8,16 +8,18 @@ from typing import Any
 
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 
 from spotlab.access.authentication import LOCAL_ADMINISTRATOR
 from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
 from spotlab.ui.common import session
 from tests.conftest import ROOT
+from tests.support.app_test import AppTest
+from tests.support.first_decisions import FirstDecisions
 from tests.support.lab import DictStore, empty_lab, save_toy_model, small_lab
 from tests.support.people import open_pages_as
 
+DECISIONS = FirstDecisions()
 FIRST_RUN_S = 30.0
 Open = Callable[..., AppTest]
 
@@ -53,7 +55,8 @@ def lab(
     """A lab with a market and a fleet of four, each decided about once."""
     made = small_lab(tmp_path, models_dir, online)
     monkeypatch.setattr(app_process, "lab", lambda: made)
-    yield made
+    with DECISIONS.watching(made, online):
+        yield made
     made.close()
 
 
@@ -71,6 +74,7 @@ def open_page() -> Open:
     """Opens a page of the app, once the first run is over."""
 
     def opened(name: str, **query: str) -> AppTest:
+        DECISIONS.prepare(app_process.lab())
         session.first_run().wait(FIRST_RUN_S)
         app = AppTest.from_file(str(ROOT / "spotlab/ui/common/frame.py"), default_timeout=30)
         app.query_params.update(query)

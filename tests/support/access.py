@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,20 +30,10 @@ def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     module.passwords.cache_clear()
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with a migrated, empty database to copy; migrating takes longer than most tests."""
-    home = tmp_path_factory.mktemp("migrated") / "home"
-    empty_lab(home, home / "models").close()
-    return home
-
-
 @pytest.fixture
-def lab(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """An empty lab, which is also this process's lab."""
-    home = tmp_path / "home"
-    shutil.copytree(migrated, home)
-    with empty_lab(home, tmp_path / "models") as opened:
+    with empty_lab(tmp_path / "home", tmp_path / "models") as opened:
         monkeypatch.setattr(app_process, "lab", lambda: opened)
         yield opened
 

@@ -17,10 +17,11 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import URL, delete, func, make_url, select
+from sqlalchemy import URL, make_url
 
 from spotlab.store import Store, open_store
 from spotlab.store.tables.metadata import METADATA
+from tests.support.migrated import copy_to
 
 POSTGRES_URL = os.environ.get(
     "SPOTLAB_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test"
@@ -113,17 +114,27 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
 @pytest.fixture(params=KINDS)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """A migrated, empty store of each kind; PostgreSQL's is emptied instead of created again."""
-    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
-    with Database(url, tmp_path / "home" / "spotlab.db").opened() as opened:
+    path = tmp_path / "home" / "spotlab.db"
+    if request.param == "sqlite":
+        copy_to(path)
+        url = None
+    else:
+        url = request.getfixturevalue("postgres_url")
+    with Database(url, path).opened() as opened:
         if url:
             _empty(opened)
         yield opened
 
 
 def _empty(store: Store) -> None:
-    with store.engine.begin() as connection:  # TRUNCATE would take ten times as long
-        for table in METADATA.tables.values():
-            connection.execute(delete(table))
-            if "id" in table.columns:
-                sequence = func.pg_get_serial_sequence(table.name, "id")
-                connection.execute(select(func.setval(sequence, 1, False)))
+    # TRUNCATE would take ten times as long.
+    statements = [f'DELETE FROM "{table.name}"' for table in METADATA.tables.values()]
+    with store.engine.begin() as connection:
+        several = connection.execution_options(no_parameters=True)  # takes several statements
+        several.exec_driver_sql("; ".join([*statements, _RESTART_SEQUENCES]))
+
+
+_RESTART_SEQUENCES = """
+SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false)
+FROM pg_sequences WHERE last_value IS NOT NULL
+"""

@@ -6,7 +6,7 @@ Nothing is simulated beyond its market and nothing listens: the AWS of this lab 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -28,6 +28,7 @@ from spotlab.runtime.lab import Lab
 from spotlab.settings import Settings
 from tests.support.log_lines import ListStream
 from tests.support.market import StillClock, market_data
+from tests.support.migrated import copy_to, empty_database, file_of
 
 FEATURES = {
     "advisor_bucket": (0, 4, "bucket"),
@@ -96,17 +97,40 @@ def no_aws() -> Cloud:
 
 def empty_lab(home: Path, models_dir: Path, online: DictStore | None = None) -> Lab:
     """A lab without market data and instances."""
+    return _lab(home, models_dir, online, empty_database)
+
+
+def small_lab(home: Path, models_dir: Path, online: DictStore | None = None) -> Lab:
+    """A lab with a market and a fleet, but without evaluations."""
+    lab = _lab(home, models_dir, online, _filled_database)
+    if not lab.store.fleet.accounts():
+        _fill(lab)
+    return lab
+
+
+def _lab(
+    home: Path, models_dir: Path, online: DictStore | None, database: Callable[[], bytes]
+) -> Lab:
     settings = Settings(
         home=home, models_dir=models_dir, market="simulated", alert_networks="127.0.0.0/8"
     )
+    if settings.database_url is None:
+        copy_to(settings.sqlite_path, database)
     lab = bootstrap(settings, clock=StillClock(), online=online or DictStore(), cloud=no_aws)
     lab.log_stream = ListStream()
     return lab
 
 
-def small_lab(home: Path, models_dir: Path, online: DictStore | None = None) -> Lab:
-    """A lab with a market and a fleet, but without evaluations."""
-    lab = empty_lab(home, models_dir, online)
+@cache
+def _filled_database() -> bytes:
+    def fill(path: Path) -> None:
+        with empty_lab(path.parent, path.parent / "models") as lab:
+            _fill(lab)
+
+    return file_of(fill)
+
+
+def _fill(lab: Lab) -> None:
     _collect(lab)
     now = lab.clock.now()
     lab.store.fleet.save_account(Account("acme", "123456789012", emulated=True))
@@ -125,7 +149,6 @@ def small_lab(home: Path, models_dir: Path, online: DictStore | None = None) -> 
         ],
     )
     lab.store.health.note(INSTANCE_MANAGER, ok=True, at=now, latency_ms=12.0, reason="")
-    return lab
 
 
 def add_account(lab: Lab, name: str = "zeta") -> str:

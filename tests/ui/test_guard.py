@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from streamlit import config
-from streamlit.testing.v1 import AppTest
 
 from spotlab.domain.access import Right, Role
 from spotlab.domain.ports import AuditCheck
@@ -19,6 +18,7 @@ from spotlab.ui.audit.view import small_print
 from spotlab.ui.common.links import PAGE_TABLE
 from spotlab.ui.own_account.view import scope_warning
 from tests.conftest import ROOT
+from tests.support.app_test import AppTest
 from tests.support.lab import empty_lab
 from tests.support.people import open_pages_as, person
 
