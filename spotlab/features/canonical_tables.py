@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, Final
 
 import numpy as np
@@ -93,11 +95,28 @@ def tidy_market(data: MarketData) -> MarketData:
     )
 
 
+def digest(table: pd.DataFrame) -> bytes:
+    """Hash of a table in canonical form: equal tables have equal hashes."""
+    content = blake2b(digest_size=16)
+    for name, column in table.items():
+        content.update(f"{name} {column.dtype} {len(column)} ".encode())
+        if name == "event_time":
+            content.update(ticks(column).tobytes())
+        elif isinstance(column.dtype, np.dtype):
+            content.update(column.to_numpy().tobytes())
+        else:
+            codes, values = column.factorize()
+            content.update(codes.tobytes())
+            content.update("\0".join(map(str, values)).encode())
+    return content.digest()
+
+
 def to_micros(moment: datetime) -> int:
     """Whole microseconds since 1970."""
     return (moment - _EPOCH) // _TICK
 
 
+@lru_cache(4096)
 def from_micros(time_us: int) -> datetime:
     """The aware UTC time of `to_micros`."""
     return _EPOCH + time_us * _TICK

@@ -1,8 +1,12 @@
 """Publishing a MarketData to the online store, and reading it.
 
-Every row contains the id of its publication. A reader uses the rows of one publication only, and
-only if all of them are there: rows of other publications or expired rows are never mixed in. A
-publication that was read completely is cached, so that reading it again reads only one row.
+Every row contains the digest of its view's content. The row of origins, which is written last, says
+which digests were published. A reader uses rows with these digests only, and only if all of them
+are there: rows of other publications or expired rows are never mixed in.
+
+A view whose content was published before is not written again: the server renews the TTL of its
+rows and counts those with the digest. If one is missing, because another writer or a crash came in
+between, all are written. A view that was read completely is cached by its digest.
 """
 
 from __future__ import annotations
@@ -10,29 +14,29 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
-from secrets import token_hex
+from hashlib import blake2b
 from typing import Any, Final
 
 import pandas as pd
 
 from spotlab.domain.market import FeedKind, MarketData, MarketName, Provenance
 from spotlab.domain.ports import OnlineRow, OnlineStore
-from spotlab.features.canonical_tables import from_micros, tidy, tidy_market, to_micros
-from spotlab.features.online_codec import CODECS, Codec, Entry
+from spotlab.features.canonical_tables import digest, from_micros, tidy, tidy_market, to_micros
+from spotlab.features.online_codec import CODECS, Codec, specs_time
 from spotlab.features.table_cache import cache_of
-from spotlab.features.views import ORIGINS
+from spotlab.features.views import METADATA, ORIGINS
 
 _KEY: Final = ("current",)
 _ALL_REGIONS: Final = "*"
 _PUBLICATION: Final = "publication"
-_LAYOUT: Final = 1
+_LAYOUT: Final = 2
 """Version of the values' layout; a store with another layout counts as empty."""
-_CACHED_PUBLICATIONS: Final = 2
-"""Publications in the cache: the newest one, complete and for some regions."""
+_CACHED_VIEWS: Final = 3 * len(CODECS)
+"""Views in the cache: of the newest publications, complete and for some regions."""
 
 
 def publish(store: OnlineStore, data: MarketData) -> int:
-    """Write every view.
+    """Write every view that has changed, and renew the TTL of the others.
 
     If the store has a later publication, nothing is written; `clear` the store first to publish an
     earlier market or another one.
@@ -49,15 +53,22 @@ def publish(store: OnlineStore, data: MarketData) -> int:
     (current,) = store.read(ORIGINS, [_KEY])
     if current is not None and current.event_time > data.as_of:
         return 0
+    published = _published_views(current)
     data = tidy_market(data)
-    publication = token_hex(4)
-    stored, row_counts = 0, {}
+    stored, views = 0, {}
     for codec in CODECS:
-        rows = [_row(entry, publication) for entry in codec.encode(data)]
+        name, content = codec.view.name, _digest(codec, data)
+        former = published.get(name)
+        if former is not None and former[_PUBLICATION] == content:
+            renewed = store.renew(codec.view, _PUBLICATION, content)
+            if renewed == sum(former["rows"].values()):
+                views[name] = former
+                continue
+        rows = codec.encode(data, {_PUBLICATION: content})
         regions = (row.key[0] if codec.by_region else _ALL_REGIONS for row in rows)
-        row_counts[codec.view.name] = dict(Counter(regions))
+        views[name] = {_PUBLICATION: content, "rows": dict(Counter(regions))}
         stored += store.write(codec.view, rows)
-    return stored + store.write(ORIGINS, [_contents(data, publication, row_counts)])
+    return stored + store.write(ORIGINS, [_contents(data, views)])
 
 
 def read_market(
@@ -78,19 +89,19 @@ def read_market(
         OnlineStoreDown: the store does not respond.
     """
     (contents,) = store.read(ORIGINS, [_KEY])
-    if contents is None or contents.value.get("layout") != _LAYOUT:
-        return None
-    if contents.value["market"] != market.value:
+    views = _published_views(contents)
+    if contents is None or not views or contents.value["market"] != market.value:
         return None
     as_of = from_micros(contents.value["as_of_us"])
     if not 0.0 <= (now - as_of).total_seconds() <= ORIGINS.ttl_s:
         return None
     requested = None if regions is None else frozenset(regions)
-    tables = cache_of(store, _CACHED_PUBLICATIONS).get_or_build(
-        (contents.value[_PUBLICATION], requested), lambda: _tables(store, contents.value, requested)
-    )
-    if tables is None:
-        return None
+    tables: dict[str, pd.DataFrame] = {}
+    for codec in CODECS:
+        read = _tables(store, codec, views[codec.view.name], requested)
+        if read is None:
+            return None
+        tables |= read
     # pandas copies on write: changes to these copies do not reach the cached tables.
     copies = {name: frame.copy(deep=False) for name, frame in tables.items()}
     return MarketData(
@@ -102,46 +113,55 @@ def read_market(
     )
 
 
-def _row(entry: Entry, publication: str) -> OnlineRow:
-    key, time_us, value = entry
-    return OnlineRow(key, from_micros(time_us), {**value, _PUBLICATION: publication})
+def _digest(codec: Codec, data: MarketData) -> str:
+    """Hash of the content of a view's rows."""
+    content = blake2b(digest_size=8)
+    for name in codec.tables:
+        content.update(digest(getattr(data, name)))
+    content.update(f"{_LAYOUT} {specs_time(data) if codec.view is METADATA else ''}".encode())
+    return content.hexdigest()
+
+
+def _published_views(contents: OnlineRow | None) -> Mapping[str, Mapping[str, Any]]:
+    """Digest and number of rows by region of each view; empty if there is no publication."""
+    if contents is None or contents.value.get("layout") != _LAYOUT:
+        return {}
+    views: Mapping[str, Mapping[str, Any]] = contents.value["views"]
+    return views
 
 
 def _tables(
-    store: OnlineStore, contents: Mapping[str, Any], regions: Set[str] | None
-) -> dict[str, pd.DataFrame] | None:
-    tables: dict[str, pd.DataFrame] = {}
-    for codec in CODECS:
-        rows = _rows(store, codec, contents, regions)
-        if rows is None:
-            return None
-        tables |= {name: tidy(name, frame) for name, frame in codec.decode(rows).items()}
-    return tables
+    store: OnlineStore, codec: Codec, published: Mapping[str, Any], regions: Set[str] | None
+) -> Mapping[str, pd.DataFrame] | None:
+    """The tables of one view, from the cache if possible; None if a row is missing."""
+    regions = regions if codec.by_region else None
+    return cache_of(store, _CACHED_VIEWS).get_or_build(
+        (codec.view.name, published[_PUBLICATION], regions),
+        lambda: _decoded(codec, _rows(store, codec, published, regions)),
+    )
+
+
+def _decoded(codec: Codec, rows: Sequence[OnlineRow] | None) -> Mapping[str, pd.DataFrame] | None:
+    if rows is None:
+        return None
+    return {name: tidy(name, frame) for name, frame in codec.decode(rows).items()}
 
 
 def _rows(
-    store: OnlineStore, codec: Codec, contents: Mapping[str, Any], regions: Set[str] | None
+    store: OnlineStore, codec: Codec, published: Mapping[str, Any], regions: Set[str] | None
 ) -> list[OnlineRow] | None:
-    """The publication's rows of one view; None if a row is missing."""
-    row_counts: Mapping[str, int] = contents["rows"][codec.view.name]
-    requested = sorted(
-        row_counts if regions is None or not codec.by_region else regions & row_counts.keys()
-    )
-    prefixes = (
-        [(region,) for region in requested] if codec.by_region and regions is not None else [()]
-    )
-    keys = [key for prefix in prefixes for key in store.keys(codec.view, prefix)]
+    """The published rows of one view; None if a row is missing."""
+    counts: Mapping[str, int] = published["rows"]
+    requested = counts.keys() if regions is None else regions & counts.keys()
     rows = [
         row
-        for row in store.read(codec.view, keys)
-        if row is not None and row.value.get(_PUBLICATION) == contents[_PUBLICATION]
+        for row in store.scan(codec.view, None if regions is None else requested)
+        if row.value.get(_PUBLICATION) == published[_PUBLICATION]
     ]
-    return rows if len(rows) == sum(row_counts[region] for region in requested) else None
+    return rows if len(rows) == sum(counts[region] for region in requested) else None
 
 
-def _contents(
-    data: MarketData, publication: str, row_counts: Mapping[str, Mapping[str, int]]
-) -> OnlineRow:
+def _contents(data: MarketData, views: Mapping[str, Mapping[str, Any]]) -> OnlineRow:
     origins = {
         kind.value: {
             "source": origin.source,
@@ -155,9 +175,8 @@ def _contents(
     value = {
         "layout": _LAYOUT,
         "market": data.market.value,
-        _PUBLICATION: publication,
         "as_of_us": to_micros(data.as_of),
-        "rows": row_counts,
+        "views": views,
         "origins": origins,
         "degraded": list(data.degraded),
     }

@@ -1,29 +1,28 @@
-"""Conversion between the tables of a MarketData and entries of the online store.
+"""Conversion between the tables of a MarketData and rows of the online store.
 
 Values are JSON: an unknown number is null; a time is in whole microseconds since 1970. The time of
-an entry is the event time of its newest value.
+a row is the event time of its newest value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
-from itertools import chain
+from datetime import UTC, datetime
+from itertools import chain, repeat
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from spotlab.domain.instance_types import family_of
 from spotlab.domain.market import FEED_COLUMNS, LINUX, REGION_LEVEL, FeedKind, MarketData
 from spotlab.domain.ports import OnlineRow, OnlineView
-from spotlab.features.canonical_tables import COLUMNS, ticks, to_micros
+from spotlab.features.canonical_tables import COLUMNS, from_micros, ticks, to_micros
 from spotlab.features.views import METADATA, ON_DEMAND, POOL, PRICE_HISTORY, SPOT_RISK
 
-Entry = tuple[tuple[str, ...], int, dict[str, Any]]
-"""Key, event_time in microseconds, value."""
+Values = dict[str, Any]
 _PRICE: Final = "spot_price_usd_per_hour"
 _ON_DEMAND_PRICE: Final = "on_demand_price_usd_per_hour"
 _SPECS: Final = FEED_COLUMNS[FeedKind.SPECS][1:]
@@ -37,162 +36,247 @@ class Codec:
         view: the view.
         by_region: whether single regions can be read. False for data that features compare across
             regions: it is always read completely.
-        encode: entries of a MarketData whose tables are in canonical form.
+        tables: the tables of a MarketData that it is made of.
+        encode: rows of a MarketData whose tables are in canonical form; each value begins with the
+            items of the second argument.
         decode: tables by name, with rows in any order.
     """
 
     view: OnlineView
     by_region: bool
-    encode: Callable[[MarketData], Iterable[Entry]]
+    tables: tuple[str, ...]
+    encode: Callable[[MarketData, Values], list[OnlineRow]]
     decode: Callable[[Sequence[OnlineRow]], Mapping[str, pd.DataFrame]]
 
 
-def _encode_risk(data: MarketData) -> Iterator[Entry]:
+def _encode_risk(data: MarketData, head: Values) -> list[OnlineRow]:
     """Advisor rows; a type that is not in the newest snapshot has only past buckets."""
-    entries: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
-    columns = ("region", "instance_type", "event_time", "bucket", "savings_percent")
-    for region, name, time_us, *point in _records(data.advisor_past, columns):
-        past = entries[region, name][1]["past"] if (region, name) in entries else []
-        past.append([time_us, *point])
-        entries[region, name] = time_us, {"bucket": None, "savings_percent": None, "past": past}
-    for region, name, time_us, bucket, savings in _records(data.advisor, columns):
-        past = entries[region, name][1]["past"] if (region, name) in entries else []
-        value = {"bucket": bucket, "savings_percent": savings, "past": past}
-        entries[region, name] = time_us, value
-    for key, (time_us, value) in entries.items():
-        yield key, time_us, value
+    past: defaultdict[Any, list[list[Any]]] = defaultdict(list)
+    columns = ("event_time", "bucket", "savings_percent")
+    for key, *point in _records(data.advisor_past, ("region", "instance_type"), columns):
+        past[key].append(point)
+    rows = [
+        OnlineRow(
+            key,
+            from_micros(time_us),
+            {**head, "bucket": bucket, "savings_percent": savings, "past": past.pop(key, [])},
+        )
+        for key, time_us, bucket, savings in _records(
+            data.advisor, ("region", "instance_type"), columns
+        )
+    ]
+    unlisted = {**head, "bucket": None, "savings_percent": None}
+    for key, points in past.items():
+        rows.append(OnlineRow(key, from_micros(points[-1][0]), {**unlisted, "past": points}))
+    return rows
 
 
 def _decode_risk(rows: Sequence[OnlineRow]) -> Mapping[str, pd.DataFrame]:
-    current, past = [], []
-    for row in rows:
-        head = (row.key[0], LINUX, row.key[1])
-        if row.value["bucket"] is not None:
-            point = row.value["bucket"], row.value["savings_percent"], to_micros(row.event_time)
-            current.append((*head, *point))
-        past += [(*head, *values, time_us) for time_us, *values in row.value["past"]]
-    return {"advisor": _table("advisor", current), "advisor_past": _table("advisor_past", past)}
+    listed = [row for row in rows if row.value["bucket"] is not None]
+    past = [(row.key, *point) for row in rows for point in row.value["past"]]
+    keys, times_us, buckets, savings = _columns(past, 4)
+    return {
+        "advisor": _table(
+            "advisor",
+            _parts(listed, 0),
+            LINUX,
+            _parts(listed, 1),
+            _column(listed, "bucket"),
+            _column(listed, "savings_percent"),
+            _micros(listed),
+        ),
+        "advisor_past": _table(
+            "advisor_past",
+            [key[0] for key in keys],
+            LINUX,
+            [key[1] for key in keys],
+            buckets,
+            savings,
+            times_us,
+        ),
+    }
 
 
-def _encode_pools(data: MarketData) -> Iterator[Entry]:
-    columns = ("region", "availability_zone", "instance_type", "event_time", _PRICE)
-    for region, zone, name, time_us, price in _records(data.prices, columns):
-        yield (region, zone or REGION_LEVEL, name, LINUX), time_us, {_PRICE: price}
+def _encode_pools(data: MarketData, head: Values) -> list[OnlineRow]:
+    key = ("region", "availability_zone", "instance_type")
+    return [
+        OnlineRow(
+            (region, zone or REGION_LEVEL, name, LINUX),
+            from_micros(time_us),
+            {**head, _PRICE: price},
+        )
+        for (region, zone, name), time_us, price in _records(
+            data.prices, key, ("event_time", _PRICE)
+        )
+    ]
 
 
 def _decode_pools(rows: Sequence[OnlineRow]) -> Mapping[str, pd.DataFrame]:
-    prices = [
-        (region, _zone(zone), system, name, to_micros(row.event_time), row.value[_PRICE])
-        for row in rows
-        for region, zone, name, system in [row.key]
+    zones = [None if zone == REGION_LEVEL else zone for zone in _parts(rows, 1)]
+    systems, names = _parts(rows, 3), _parts(rows, 2)
+    prices = _column(rows, _PRICE)
+    return {
+        "prices": _table("prices", _parts(rows, 0), zones, systems, names, _micros(rows), prices)
+    }
+
+
+def _encode_on_demand(data: MarketData, head: Values) -> list[OnlineRow]:
+    columns = ("event_time", _ON_DEMAND_PRICE, "approximate")
+    return [
+        OnlineRow(
+            key,
+            from_micros(time_us),
+            {**head, _ON_DEMAND_PRICE: price, "approximate": approximate},
+        )
+        for key, time_us, price, approximate in _records(
+            data.on_demand, ("region", "instance_type"), columns
+        )
     ]
-    return {"prices": _table("prices", prices)}
-
-
-def _encode_on_demand(data: MarketData) -> Iterator[Entry]:
-    columns = ("region", "instance_type", "event_time", _ON_DEMAND_PRICE, "approximate")
-    for region, name, time_us, price, approximate in _records(data.on_demand, columns):
-        yield (region, name), time_us, {_ON_DEMAND_PRICE: price, "approximate": approximate}
 
 
 def _decode_on_demand(rows: Sequence[OnlineRow]) -> Mapping[str, pd.DataFrame]:
-    prices = [
-        (
-            row.key[0],
+    return {
+        "on_demand": _table(
+            "on_demand",
+            _parts(rows, 0),
             LINUX,
-            row.key[1],
-            row.value[_ON_DEMAND_PRICE],
-            to_micros(row.event_time),
-            row.value["approximate"],
+            _parts(rows, 1),
+            _column(rows, _ON_DEMAND_PRICE),
+            _micros(rows),
+            _column(rows, "approximate"),
         )
-        for row in rows
-    ]
-    return {"on_demand": _table("on_demand", prices)}
+    }
 
 
-def _encode_specs(data: MarketData) -> Iterator[Entry]:
-    """Specifications; they have no time of their own, so the time of their origin is used."""
+def specs_time(data: MarketData) -> datetime:
+    """The time of specifications, which have none of their own: that of their origin."""
     origin = data.origins.get(FeedKind.SPECS)
-    time_us = to_micros(origin.event_time if origin else data.as_of)
-    for name, *values in _records(data.specs, FEED_COLUMNS[FeedKind.SPECS]):
-        yield (name,), time_us, dict(zip(_SPECS, values, strict=True))
+    return origin.event_time if origin else data.as_of
+
+
+def _encode_specs(data: MarketData, head: Values) -> list[OnlineRow]:
+    at = specs_time(data)
+    return [
+        OnlineRow(key, at, {**head, **dict(zip(_SPECS, values, strict=True))})
+        for key, *values in _records(data.specs, ("instance_type",), _SPECS)
+    ]
 
 
 def _decode_specs(rows: Sequence[OnlineRow]) -> Mapping[str, pd.DataFrame]:
-    specs = [(row.key[0], *(row.value.get(name) for name in _SPECS)) for row in rows]
-    return {"specs": _table("specs", specs)}
+    columns = ([row.value.get(name) for row in rows] for name in _SPECS)
+    return {"specs": _table("specs", _parts(rows, 0), *columns)}
 
 
-def _encode_history(data: MarketData) -> Iterator[Entry]:
-    """Price history, one entry per region and family; times are stored as differences."""
+def _encode_history(data: MarketData, head: Values) -> list[OnlineRow]:
+    """Price history, one row per region and family; times are stored as differences."""
     history = data.price_history
-    family = history["instance_type"].map(family_of)
-    regions, families = _values(history, "region"), family.to_list()
-    zones, types = _values(history, "availability_zone"), _values(history, "instance_type")
-    pool = history.groupby(["instance_type", "availability_zone"], dropna=False).ngroup().to_numpy()
-    times, prices = ticks(history["event_time"]), history[_PRICE].to_numpy()
-    groups = history.groupby([history["region"], family]).indices.values()
-    for place in (np.asarray(group) for group in groups):
-        starts = np.flatnonzero(np.diff(pool[place], prepend=-1))
-        value = {
-            "types": [types[row] for row in place[starts]],
-            "zones": [zones[row] for row in place[starts]],
-            "points": np.diff(starts, append=len(place)).tolist(),
-            "time_steps_us": np.diff(times[place], prepend=0).tolist(),
-            "prices_usd_per_hour": prices[place].tolist(),
-        }
-        yield (regions[place[0]], families[place[0]]), int(times[place].max()), value
+    if history.empty:
+        return []
+    types = history["instance_type"].drop_duplicates()
+    family = history["instance_type"].map(dict(zip(types, types.map(family_of), strict=True)))
+    groups = history.groupby([history["region"], family], sort=False).ngroup().to_numpy()
+    order = np.argsort(groups, kind="stable")
+    history, groups = history.take(order), groups[order]
+    times, prices = ticks(history["event_time"]), history[_PRICE].tolist()
+    is_first = np.diff(groups, prepend=-1) != 0
+    steps = np.where(is_first, times, np.diff(times, prepend=0))
+    columns = ("region", "instance_type", "availability_zone")
+    codes = [np.diff(history[name].factorize()[0], prepend=-2) for name in columns]
+    starts = np.flatnonzero(np.logical_or.reduce(codes))  # of each pool
+    bounds = [*np.flatnonzero(is_first).tolist(), len(history)]  # of each row
+    of_row = np.searchsorted(starts, bounds).tolist()
+    newest = np.maximum.reduceat(times, bounds[:-1]).tolist()
+    regions, names, zones = (_values(history.iloc[starts], name) for name in columns)
+    points = np.diff(starts, append=len(history)).tolist()
+    steps_us = steps.tolist()
+    return [
+        OnlineRow(
+            (regions[first], family_of(names[first])),
+            from_micros(time_us),
+            {
+                **head,
+                "types": names[first:last],
+                "zones": zones[first:last],
+                "points": points[first:last],
+                "time_steps_us": steps_us[start:end],
+                "prices_usd_per_hour": prices[start:end],
+            },
+        )
+        for first, last, start, end, time_us in zip(
+            of_row[:-1], of_row[1:], bounds[:-1], bounds[1:], newest, strict=True
+        )
+    ]
 
 
 def _decode_history(rows: Sequence[OnlineRow]) -> Mapping[str, pd.DataFrame]:
     if not rows:
-        return {"price_history": _table("price_history", [])}
-    pools = [
-        (row.key[0], zone, name)
-        for row in rows
-        for zone, name in zip(row.value["zones"], row.value["types"], strict=True)
-    ]
-    points = list(chain.from_iterable(row.value["points"] for row in rows))
-    region, zone, name = np.repeat(np.array(pools, dtype=object), points, axis=0).T
-    times = [np.cumsum(np.array(row.value["time_steps_us"])) for row in rows]
-    prices = list(chain.from_iterable(row.value["prices_usd_per_hour"] for row in rows))
-    columns = (region, zone, LINUX, name, _moments(np.concatenate(times)), prices)
-    return {
-        "price_history": pd.DataFrame(dict(zip(COLUMNS["price_history"], columns, strict=True)))
-    }
+        return {"price_history": _table("price_history", *([] for _ in COLUMNS["price_history"]))}
+
+    def joined(name: str) -> list[Any]:
+        return list(chain.from_iterable(row.value[name] for row in rows))
+
+    points = joined("points")
+    regions = chain.from_iterable(repeat(row.key[0], len(row.value["types"])) for row in rows)
+    pools = (list(regions), joined("zones"), joined("types"))
+    region, zone, name = (np.repeat(np.array(each, dtype=object), points) for each in pools)
+    steps = np.array(joined("time_steps_us"), dtype=np.int64)
+    lengths = [len(row.value["time_steps_us"]) for row in rows]
+    starts = np.cumsum([0, *lengths[:-1]])  # each row begins with a time, not with a difference
+    steps[starts[1:]] -= np.add.reduceat(steps, starts)[:-1]
+    times_us, prices = np.cumsum(steps), joined("prices_usd_per_hour")
+    return {"price_history": _table("price_history", region, zone, LINUX, name, times_us, prices)}
 
 
 CODECS: Final = (
-    Codec(SPOT_RISK, False, _encode_risk, _decode_risk),
-    Codec(METADATA, False, _encode_specs, _decode_specs),
-    Codec(ON_DEMAND, True, _encode_on_demand, _decode_on_demand),
-    Codec(PRICE_HISTORY, True, _encode_history, _decode_history),
-    Codec(POOL, True, _encode_pools, _decode_pools),
+    Codec(SPOT_RISK, False, ("advisor", "advisor_past"), _encode_risk, _decode_risk),
+    Codec(METADATA, False, ("specs",), _encode_specs, _decode_specs),
+    Codec(ON_DEMAND, True, ("on_demand",), _encode_on_demand, _decode_on_demand),
+    Codec(PRICE_HISTORY, True, ("price_history",), _encode_history, _decode_history),
+    Codec(POOL, True, ("prices",), _encode_pools, _decode_pools),
 )
 
 
-def _records(frame: pd.DataFrame, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """The rows of some columns as tuples of plain Python values."""
-    return zip(*(_values(frame, name) for name in names), strict=True)
+def _records(
+    frame: pd.DataFrame, key: Sequence[str], names: Sequence[str]
+) -> Iterator[tuple[Any, ...]]:
+    """The rows as tuples of plain Python values: the key's columns as one tuple, and others."""
+    keys = zip(*(_values(frame, name) for name in key), strict=True)
+    return zip(keys, *(_values(frame, name) for name in names), strict=True)
 
 
 def _values(frame: pd.DataFrame, name: str) -> list[Any]:
     if name == "event_time":
         return list(ticks(frame["event_time"]).tolist())
     column = frame[name]
-    return list(column.astype(object).where(column.notna(), None))
+    values = list(column.tolist())
+    if column.hasnans:
+        return [None if value != value else value for value in values]
+    return values
 
 
-def _moments(ticks: NDArray[np.int64]) -> pd.DatetimeIndex:
-    return pd.DatetimeIndex(ticks.astype("datetime64[us]"), tz=UTC)
+def _columns(records: Sequence[tuple[Any, ...]], count: int) -> list[Sequence[Any]]:
+    return list(zip(*records, strict=True)) or [()] * count
 
 
-def _zone(text: str) -> str | None:
-    return None if text == REGION_LEVEL else text
+def _parts(rows: Sequence[OnlineRow], place: int) -> list[str]:
+    """One part of each row's key."""
+    return [row.key[place] for row in rows]
 
 
-def _table(name: str, rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=list(COLUMNS[name]))
+def _column(rows: Sequence[OnlineRow], name: str) -> list[Any]:
+    return [row.value[name] for row in rows]
+
+
+def _micros(rows: Sequence[OnlineRow]) -> list[int]:
+    times = [row.event_time for row in rows]
+    known = {time: to_micros(time) for time in set(times)}
+    return [known[time] for time in times]
+
+
+def _table(name: str, *columns: Any) -> pd.DataFrame:
+    """A table from its columns, in order; times in microseconds."""
+    frame = pd.DataFrame(dict(zip(COLUMNS[name], columns, strict=True)))
     if "event_time" in frame:
-        frame["event_time"] = _moments(frame["event_time"].to_numpy(dtype=np.int64))
+        ticks = np.asarray(frame["event_time"], dtype="datetime64[us]")
+        frame["event_time"] = pd.DatetimeIndex(ticks, tz=UTC)
     return frame

@@ -1,18 +1,20 @@
 """The online store in Redis or Valkey.
 
-Scripts on the server (lua/) write and clear, so that a batch is one round trip and concurrent
-writers are safe. In addition to the rows (redis_rows.py) the store has indexes of them, sorted by
-expiry:
+Scripts on the server (lua/) write, read, renew and clear, so that concurrent writers are safe. The
+server works while this process encodes the next rows or decodes the last ones. In addition to the
+rows (redis_rows.py) the store has indexes of their names, as sets:
 
-    spotlab:views                  the names of the views
-    spotlab:index:{view}           the first parts of the view's keys
-    spotlab:index:{view}:{first}   the keys with that first part ("" if a key has one part)
+    spotlab:views                 the names of the views
+    spotlab:keys:{view}           the first parts of the view's keys
+    spotlab:keys:{view}:{first}   the names with that first part ("" if a key has one part)
+
+A name whose row has expired is removed when the view is read.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from time import perf_counter
@@ -21,12 +23,19 @@ from urllib.parse import parse_qs, urlsplit
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
-from redis.commands.core import Script
 from redis.retry import Retry
 
 from spotlab.domain.ports import OnlineRow, OnlineView
 from spotlab.errors import InvalidSetting, OnlineStoreDown
-from spotlab.features.redis_rows import decode_hash, decode_string, encoder, key_of, name_of
+from spotlab.features.redis_rows import (
+    begins_with,
+    decode_hash,
+    decode_rows,
+    decode_string,
+    encode_rows,
+    key_of,
+    name_of,
+)
 from spotlab.telemetry.logs import redact
 
 T = TypeVar("T")
@@ -102,9 +111,9 @@ class RedisOnlineStore:
         self._client = client
         self._probe = _without_retries(client)
         self._namespace = namespace
-        self._write = _script(client, "write")
-        self._read_hashes = _script(client, "read_hashes")
-        self._clear = _script(client, "clear")
+        self._read_hashes = client.register_script(_text_of("read_hashes"))
+        self._clear = client.register_script(_text_of("clear"))
+        self._write, self._read_all, self._renew = map(_text_of, ("write", "read_all", "renew"))
 
     def ping(self) -> float:
         """Round-trip time in seconds."""
@@ -115,15 +124,15 @@ class RedisOnlineStore:
 
     def write(self, view: OnlineView, rows: Sequence[OnlineRow]) -> int:
         """Write in batches; a row that is older than the stored one is not written."""
-        encode = encoder(view)
-        kind = "hash" if view.as_hash else "string"
-        head: tuple[str | int | bytes, ...] = (self._namespace, view.name, view.ttl_s * 1000, kind)
-        written = 0
-        for batch in _batches(rows):
-            names = [name_of(view, row.key) for row in batch]
-            with _redis_errors_translated():
-                written += int(self._write(names, [*head, *map(encode, batch)]))
-        return written
+        head = self._namespace, view.name, view.ttl_s * 1000, _kind(view)
+
+        def commands() -> Iterator[tuple[str | int | bytes, ...]]:
+            return (
+                ("EVAL", self._write, 0, *head, encode_rows(view, batch))
+                for batch in _batches(rows)
+            )
+
+        return sum(self._pipelined(commands))
 
     def read(self, view: OnlineView, keys: Sequence[tuple[str, ...]]) -> list[OnlineRow | None]:
         """Rows in the order of `keys`, None for missing ones."""
@@ -136,20 +145,28 @@ class RedisOnlineStore:
             found += [_row(view, key, raw) for key, raw in zip(batch, raws, strict=True)]
         return found
 
-    def keys(self, view: OnlineView, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-        """Keys of rows that have not expired, sorted."""
-        index = f"{self._namespace}:index:{view.name}"
-        with _redis_errors_translated():
-            seconds, micros = self._client.time()
-            not_expired = f"({seconds * 1000 + micros // 1000}", "+inf"
-            first_parts = cast("list[bytes]", self._client.zrangebyscore(index, *not_expired))
-            if prefix and len(view.entity) > 1:
-                first_parts = [first for first in first_parts if first.decode() == prefix[0]]
-            pipe = self._client.pipeline(transaction=False)
-            for first in first_parts:
-                pipe.zrangebyscore(f"{index}:{first.decode()}", *not_expired)
-            names = [name for part in pipe.execute() for name in part]
-        return sorted(key for key in map(key_of, names) if key[: len(prefix)] == prefix)
+    def scan(self, view: OnlineView, firsts: Collection[str] | None = None) -> list[OnlineRow]:
+        """All rows of a view, or those whose key begins with one of these parts."""
+        parts = self._parts(view, firsts)
+        commands = [("EVAL", self._read_all, 1, part, _kind(view)) for part in parts]
+        found: list[OnlineRow] = []
+        for part, packed in zip(parts, self._pipelined(lambda: commands), strict=True):
+            try:
+                found += decode_rows(view, packed)
+            except ValueError:  # one of them is malformed, and is logged by `read`
+                found += filter(None, self.read(view, self._keys(part)))
+        if firsts is not None and len(view.entity) == 1:
+            return [row for row in found if row.key[0] in firsts]
+        return found
+
+    def renew(self, view: OnlineView, name: str, text: str) -> int:
+        """Renew the TTL of the rows whose value begins with a given text."""
+        arguments = view.ttl_s * 1000, *begins_with(view, name, text)
+        index = self._index(view)
+        commands = [
+            ("EVAL", self._renew, 2, part, index, *arguments) for part in self._parts(view, None)
+        ]
+        return sum(self._pipelined(lambda: commands))
 
     def clear(self) -> None:
         """Delete all rows and indexes."""
@@ -173,11 +190,56 @@ class RedisOnlineStore:
             "memory_bytes": int(facts["used_memory"]),
         }
 
+    def _index(self, view: OnlineView) -> str:
+        return f"{self._namespace}:keys:{view.name}"
 
-def _script(client: redis.Redis, name: str) -> Script:
-    """A script that is sent once, and again if the server was restarted."""
-    text = files("spotlab.features").joinpath("lua", f"{name}.lua").read_text()
-    return client.register_script(text)
+    def _parts(self, view: OnlineView, firsts: Collection[str] | None) -> list[str]:
+        """The keys of the parts of a view's index."""
+        index = self._index(view)
+        if len(view.entity) == 1:
+            return [f"{index}:"]
+        if firsts is None:
+            with _redis_errors_translated():
+                members = cast("set[bytes]", self._client.smembers(index))
+            firsts = [first.decode() for first in members]
+        return [f"{index}:{first}" for first in firsts]
+
+    def _keys(self, part: str) -> list[tuple[str, ...]]:
+        with _redis_errors_translated():
+            names = cast("set[bytes]", self._client.smembers(part))
+        return [key_of(name.decode()) for name in names]
+
+    def _pipelined(self, commands: Callable[[], Iterable[Sequence[Any]]]) -> Iterator[Any]:
+        """Send commands as they are made, and yield the replies in order.
+
+        redis-py's pipeline would make all of them first and return all replies at once, so that
+        the server and this process would wait for each other. A lost connection is retried from
+        the start, until the first reply was yielded.
+        """
+        pool, is_done = self._client.connection_pool, False
+        with _redis_errors_translated():
+            connection: Any = pool.get_connection()
+            try:
+                sent, first = connection.retry.call_with_retry(
+                    lambda: _send(connection, commands()), lambda _: connection.disconnect()
+                )
+                if sent:
+                    yield first
+                for _ in range(sent - 1):
+                    yield connection.read_response()
+                is_done = True
+            finally:
+                if not is_done:  # replies may be left in it
+                    connection.disconnect()
+                pool.release(connection)
+
+
+def _text_of(script: str) -> str:
+    return files("spotlab.features").joinpath("lua", f"{script}.lua").read_text()
+
+
+def _kind(view: OnlineView) -> str:
+    return "hash" if view.as_hash else "string"
 
 
 def _without_retries(client: redis.Redis) -> redis.Redis:
@@ -200,6 +262,15 @@ def _row(view: OnlineView, key: tuple[str, ...], raw: Any) -> OnlineRow | None:
     except ValueError as exc:  # msgspec's errors are ValueErrors
         log.warning("ignored a malformed row under %s: %s", name_of(view, key), exc)
         return None
+
+
+def _send(connection: Any, commands: Iterable[Sequence[Any]]) -> tuple[int, Any]:
+    """Send commands; returns their number and the first reply."""
+    sent = 0
+    for command in commands:
+        connection.send_command(*command)
+        sent += 1
+    return sent, connection.read_response() if sent else None
 
 
 @contextmanager

@@ -41,12 +41,7 @@ class ModelPerformanceService(Service):
         self.require(Right.READ)
         model = find_model(self.lab.store.registry, reference).reference
         decisions = ExperimentService(self.lab, self.principal)
-        known = self.lab.store.outcomes.list(model=model)
-        if self.principal.accounts is not None:
-            visible = self.lab.store.ledger.numbers(
-                ExperimentFilter(accounts=self.principal.accounts)
-            )
-            known = [outcome for outcome in known if outcome.experiment_id in visible]
+        known = self.lab.store.outcomes.list(model=model, accounts=self.principal.accounts)
         experiments = decisions.count(ExperimentFilter(model=model))
         return Performance(model, experiments, len(known), scorecards(known))
 

@@ -284,6 +284,18 @@ def upsert(
     )
 
 
+def add_to(session: Session, row: SQLModel, name: str) -> None:
+    """Insert a row, or add its value of a column to that of the row with the same key."""
+    key, values = _key_and_values(row)
+    statement = _insert(session, row, values)
+    session.connection().execute(
+        statement.on_conflict_do_update(
+            index_elements=key,
+            set_={name: inspect(type(row)).local_table.c[name] + statement.excluded[name]},
+        )
+    )
+
+
 def insert_new(session: Session, row: SQLModel) -> bool:
     """Insert a row unless a unique key of it exists; of several callers at once, one gets True.
 

@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from operator import eq, ge, le
+from operator import eq
 from typing import Any
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, Update, and_, func, or_, update
+from sqlalchemy import (
+    ColumnElement,
+    SQLColumnExpression,
+    Update,
+    and_,
+    func,
+    literal_column,
+    or_,
+    text,
+    update,
+)
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from spotlab.domain.decision import Decision, Experiment
+from spotlab.domain.decision import Experiment
 from spotlab.domain.ports import ExperimentFilter, ExperimentSummary
 from spotlab.errors import NotFound
+from spotlab.store import experiment_counts
 from spotlab.store.engine import reading, writing
 from spotlab.store.experiments import (
     SUMMARY,
@@ -23,10 +35,13 @@ from spotlab.store.experiments import (
     was_recorded_before,
 )
 from spotlab.store.repository import Repository
-from spotlab.store.tables.core import ExperimentRow, InstanceRow
+from spotlab.store.tables.core import ExperimentCountRow, ExperimentRow, InstanceRow
 
 _ALL = ExperimentFilter()
 _NEWEST_FIRST = (col(ExperimentRow.created_at).desc(), col(ExperimentRow.id).desc())
+_HAS_FAILED = col(ExperimentRow.error) != literal_column("''")
+_IS_SWITCH = text("experiments.decision = 'SWITCH' AND experiments.shadow = false")
+"""SQLite uses a partial index only if the condition is spelled out, without parameters."""
 
 
 class SqlLedger(Repository):
@@ -46,6 +61,7 @@ class SqlLedger(Repository):
             session.add(row)
             session.flush()
             assert row.id is not None, "the database assigns ids"
+            experiment_counts.add(session, [experiment_counts.group_of(row)], 1)
             session.connection().execute(_mark_evaluated(experiment))
             return row.id
 
@@ -75,16 +91,14 @@ class SqlLedger(Repository):
             return session.exec(query).first() or ""
 
     def count(self, where: ExperimentFilter = _ALL) -> int:
-        """Number of matching experiments."""
-        query = select(func.count()).select_from(ExperimentRow).where(*_conditions(where))
+        """Number of matching experiments; from kept counts, unless by instance or time."""
+        if (where.instance_id, where.since, where.until, where.before) == (None,) * 4:
+            kept = select(func.coalesce(func.sum(ExperimentCountRow.experiments), 0))
+            query = kept.where(*_value_conditions(where, ExperimentCountRow))
+        else:
+            query = select(func.count()).select_from(ExperimentRow).where(*_conditions(where))
         with reading(self._engine) as session:
-            return session.exec(query).one()
-
-    def numbers(self, where: ExperimentFilter = _ALL) -> set[int]:
-        """Ids of all matching experiments."""
-        query = select(ExperimentRow.id).where(*_conditions(where))
-        with reading(self._engine) as session:
-            return {number for number in session.exec(query) if number is not None}
+            return int(session.exec(query).one())
 
     def of(self, experiment_ids: Sequence[int]) -> Sequence[ExperimentSummary]:
         """Summaries of these experiments, newest first."""
@@ -93,13 +107,31 @@ class SqlLedger(Repository):
             return [to_summary(row) for row in session.exec(query.order_by(*_NEWEST_FIRST))]
 
     def latest_per_instance(self) -> dict[str, ExperimentSummary]:
-        """The newest experiment of each instance, by instance_id."""
-        rank = func.row_number().over(
-            partition_by=col(ExperimentRow.instance_id), order_by=_NEWEST_FIRST
+        """The newest experiment of each instance, by instance_id.
+
+        The database finds the next instance, and its newest experiment, in an index, however many
+        experiments there are.
+        """
+        row, other = ExperimentRow, aliased(ExperimentRow)
+        first = select(func.min(row.instance_id).label("instance_id"))
+        ids = first.cte("ids", recursive=True)
+        following = (
+            select(func.min(other.instance_id))
+            .where(other.instance_id > ids.c.instance_id)
+            .correlate(ids)
+            .scalar_subquery()
         )
-        ranked = select(ExperimentRow.id, rank.label("rank")).subquery()
-        newest = select(ranked.c.id).where(ranked.c.rank == 1)
-        query = select(*SUMMARY).where(col(ExperimentRow.id).in_(newest))
+        known = ids.c.instance_id.is_not(None)
+        ids = ids.union_all(select(following).select_from(ids).where(known))
+        newest = (
+            select(other.id)
+            .where(other.instance_id == ids.c.instance_id)
+            .order_by(col(other.created_at).desc(), col(other.id).desc())
+            .limit(1)
+            .correlate(ids)
+            .scalar_subquery()
+        )
+        query = select(*SUMMARY).where(col(row.id).in_(select(newest).select_from(ids)))
         with reading(self._engine) as session:
             summaries = [to_summary(row) for row in session.exec(query)]
         return {summary.instance_id: summary for summary in summaries}
@@ -121,15 +153,13 @@ class SqlLedger(Repository):
             instance_id: the instance.
             before: only experiments with a smaller id; None: all.
         """
-        query = select(func.max(ExperimentRow.created_at)).where(
-            ExperimentRow.instance_id == instance_id,
-            ExperimentRow.decision == Decision.SWITCH.value,
-            col(ExperimentRow.shadow).is_(False),
+        query = select(ExperimentRow.created_at).where(
+            ExperimentRow.instance_id == instance_id, _IS_SWITCH
         )
         if before is not None:
             query = query.where(col(ExperimentRow.id) < before)
         with reading(self._engine) as session:
-            return session.exec(query).one()
+            return session.exec(query.order_by(_NEWEST_FIRST[0]).limit(1)).first()
 
     def list(
         self, where: ExperimentFilter = _ALL, *, limit: int = 100, offset: int = 0
@@ -159,28 +189,41 @@ def _mark_evaluated(experiment: Experiment) -> Update:
     )
 
 
-def _conditions(where: ExperimentFilter) -> list[ColumnElement[bool]]:
-    """A filter as SQL; a model without a version matches all versions; times are inclusive."""
-    row = ExperimentRow
+def _value_conditions(
+    where: ExperimentFilter, row: type[ExperimentRow | ExperimentCountRow]
+) -> list[ColumnElement[bool]]:
+    """The conditions on values that are also counted."""
+    failed = _HAS_FAILED if row is ExperimentRow else col(ExperimentCountRow.failed)
     comparisons: list[tuple[SQLColumnExpression[Any], Callable[[Any, Any], Any], object]] = [
-        (col(row.instance_id), eq, where.instance_id),
         (col(row.decision), eq, where.decision),
         (col(row.model), _is_model, where.model),
-        (col(row.created_at), ge, where.since),
-        (col(row.created_at), le, where.until),
         (col(row.shadow), eq, where.shadow),
         (col(row.is_degraded), eq, where.degraded),
-        (col(row.error) != "", eq, where.failed),
     ]
     conditions = [
         compare(column, value) for column, compare, value in comparisons if value is not None
     ]
+    if where.failed is not None:
+        conditions.append(failed if where.failed else ~failed)
+    if where.accounts is not None:
+        conditions.append(col(row.account).in_(where.accounts))
+    return conditions
+
+
+def _conditions(where: ExperimentFilter) -> list[ColumnElement[bool]]:
+    """A filter as SQL; a model without a version matches all versions; times are inclusive."""
+    row = ExperimentRow
+    conditions = _value_conditions(where, row)
+    if where.instance_id is not None:
+        conditions.append(col(row.instance_id) == where.instance_id)
+    if where.since is not None:
+        conditions.append(col(row.created_at) >= where.since)
+    if where.until is not None:
+        conditions.append(col(row.created_at) <= where.until)
     if where.before is not None:
         at, number = where.before
         same_time = and_(col(row.created_at) == at, col(row.id) < number)
         conditions.append(or_(col(row.created_at) < at, same_time))
-    if where.accounts is not None:
-        conditions.append(col(row.account).in_(where.accounts))
     return conditions
 
 

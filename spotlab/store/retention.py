@@ -12,9 +12,11 @@ from typing import Any, Final
 from sqlalchemy import Select, and_, delete, func, select, tuple_
 from sqlmodel import col
 
+from spotlab.store import experiment_counts
 from spotlab.store.engine import reading, writing
 from spotlab.store.repository import Repository
 from spotlab.store.retention_rules import Rule
+from spotlab.store.tables.core import ExperimentRow
 from spotlab.store.tables.outcomes import DriftRow
 
 REFERENCE_DAYS: Final = 15
@@ -46,7 +48,11 @@ class SqlRetention(Repository):
         with writing(self._engine) as session:
             connection = session.connection()
             still_old = and_(tuple_(*keys).in_(batch), rule.old(before, now))
-            deleted = connection.execute(delete(rule.table).where(still_old).returning(*keys)).all()
+            counted = experiment_counts.GROUP if rule.row is ExperimentRow else ()
+            removal = delete(rule.table).where(still_old).returning(*keys, *counted)
+            deleted = connection.execute(removal).all()
+            if counted:
+                experiment_counts.add(session, (row[len(keys) :] for row in deleted), -1)
             for dependent, column in rule.dependents:
                 connection.execute(delete(dependent).where(column.in_([key[0] for key in deleted])))
             return len(deleted)

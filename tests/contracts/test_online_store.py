@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.support.online import (
     ServerStoreUnderTest,
     StoreUnderTest,
     embedded_server,
+    keys,
     memory_shop,
     redis_shop,
     why_no_redis,
@@ -99,7 +101,7 @@ def test_a_row_without_values_is_a_row(shop: StoreUnderTest, risk: OnlineView) -
     assert shop.store.write(risk, [row("r", "t", at=NOON - TICK, gone=1)]) == 1
     assert shop.store.write(risk, [bare]) == 1
     assert shop.store.read(risk, [("r", "t")]) == [bare]
-    assert shop.store.keys(risk) == [("r", "t")]
+    assert keys(shop.store, risk) == [("r", "t")]
 
 
 def test_a_row_of_very_many_values_is_kept_whole(shop: StoreUnderTest, risk: OnlineView) -> None:
@@ -124,7 +126,7 @@ def test_what_cannot_be_kept_is_refused_and_nothing_lands(
 ) -> None:
     with pytest.raises(InvalidInput, match=why):
         shop.store.write(risk, [row("r", "good", n=1), refused])
-    assert shop.store.keys(risk) == []
+    assert keys(shop.store, risk) == []
 
 
 def test_a_key_that_its_view_cannot_have_is_not_read(
@@ -146,7 +148,7 @@ def test_reads_keep_the_order_and_the_length_of_the_keys(
 
 def test_an_empty_batch_writes_nothing(shop: StoreUnderTest, risk: OnlineView) -> None:
     assert shop.store.write(risk, []) == 0
-    assert shop.store.keys(risk) == []
+    assert keys(shop.store, risk) == []
 
 
 def test_an_older_row_never_overwrites_a_newer_one(shop: StoreUnderTest, risk: OnlineView) -> None:
@@ -194,26 +196,26 @@ def test_one_batch_lands_in_part_when_part_of_it_is_older(
 
 
 def test_racing_writers_leave_the_newest(shop: StoreUnderTest, risk: OnlineView) -> None:
-    keys = [("r", f"t{number}") for number in range(20)]
+    names = [("r", f"t{number}") for number in range(20)]
 
     def write(offset: int) -> None:
         for turn in range(25):
             at = NOON + (2 * turn + offset) * TICK
-            shop.store.write(risk, [row(*key, at=at, by=offset, n=turn) for key in keys])
+            shop.store.write(risk, [row(*key, at=at, by=offset, n=turn) for key in names])
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(write, (0, 1)))
     newest = NOON + 49 * TICK
-    assert shop.store.read(risk, keys) == [row(*key, at=newest, by=1, n=24) for key in keys]
+    assert shop.store.read(risk, names) == [row(*key, at=newest, by=1, n=24) for key in names]
 
 
 @pytest.mark.parametrize("as_hash", [False, True])
 def test_rows_go_when_their_ttl_ends(shop: StoreUnderTest, as_hash: bool) -> None:
     brief = shop.view("region", "slot", ttl_s=1, as_hash=as_hash)
     shop.store.write(brief, [row("r", "a", n=1)])
-    assert shop.store.keys(brief) == [("r", "a")]
+    assert keys(shop.store, brief) == [("r", "a")]
     shop.until(lambda: shop.store.read(brief, [("r", "a")]) == [None], "the row expires")
-    assert shop.store.keys(brief) == []
+    assert keys(shop.store, brief) == []
 
 
 def test_a_write_that_does_not_land_does_not_renew_the_ttl(shop: StoreUnderTest) -> None:
@@ -233,33 +235,32 @@ def test_an_equal_write_renews_the_ttl(shop: StoreUnderTest) -> None:
         return shop.store.read(brief, [("left",)]) == [None]
 
     shop.until(only_one_is_renewed, "the other row expires")
-    assert shop.store.keys(brief) == [("renewed",)]
+    assert keys(shop.store, brief) == [("renewed",)]
 
 
-def test_keys_are_sorted_and_can_be_asked_by_their_first_parts(
-    shop: StoreUnderTest, risk: OnlineView
-) -> None:
-    keys = [("eu-west-1", "a"), ("us-east-1", "a"), ("us-east-1", "b"), ("us-east-10", "c")]
-    shop.store.write(risk, [row(*key, n=1) for key in reversed(keys)])
-    assert shop.store.keys(risk) == keys
-    assert shop.store.keys(risk, ("us-east-1",)) == keys[1:3]
-    assert shop.store.keys(risk, ("us-east-1", "b")) == [("us-east-1", "b")]
-    assert shop.store.keys(risk, ("us-east",)) == []
-    assert shop.store.keys(risk, ("nowhere",)) == []
+def test_rows_can_be_scanned_by_their_first_part(shop: StoreUnderTest, risk: OnlineView) -> None:
+    names = [("eu-west-1", "a"), ("us-east-1", "a"), ("us-east-1", "b"), ("us-east-10", "c")]
+    rows = [row(*name, n=number) for number, name in enumerate(names)]
+    shop.store.write(risk, rows[::-1])
+    assert sorted(shop.store.scan(risk)) == rows
+    assert sorted(shop.store.scan(risk, ["us-east-1"])) == rows[1:3]
+    assert sorted(shop.store.scan(risk, ["us-east-1", "eu-west-1"])) == rows[:3]
+    assert shop.store.scan(risk, ["us-east"]) == []
+    assert shop.store.scan(risk, []) == []
 
 
 def test_a_view_with_one_part_lists_its_keys(shop: StoreUnderTest) -> None:
     metadata = shop.view("instance_type")
     shop.store.write(metadata, [row(name, vcpu=2) for name in ("m5.large", "c5.large")])
-    assert shop.store.keys(metadata) == [("c5.large",), ("m5.large",)]
-    assert shop.store.keys(metadata, ("m5.large",)) == [("m5.large",)]
+    assert keys(shop.store, metadata) == [("c5.large",), ("m5.large",)]
+    assert keys(shop.store, metadata, ("m5.large",)) == [("m5.large",)]
 
 
 def test_names_may_hold_any_character_but_a_colon(shop: StoreUnderTest, risk: OnlineView) -> None:
     odd = row("ré gion*[]?", "東京\n\t%d -", n=1)
     shop.store.write(risk, [odd])
-    assert shop.store.keys(risk) == [odd.key]
-    assert shop.store.keys(risk, odd.key[:1]) == [odd.key]
+    assert keys(shop.store, risk) == [odd.key]
+    assert keys(shop.store, risk, odd.key[:1]) == [odd.key]
     assert shop.store.read(risk, [odd.key]) == [odd]
 
 
@@ -267,13 +268,13 @@ def test_a_large_batch_is_written_and_read_whole(shop: StoreUnderTest, risk: Onl
     rows = [row(f"r{n % 7}", f"t{n}", n=n) for n in range(5000)]
     assert shop.store.write(risk, rows) == 5000
     assert shop.store.read(risk, [each.key for each in rows]) == rows
-    assert len(shop.store.keys(risk)) == 5000
+    assert len(keys(shop.store, risk)) == 5000
 
 
 def test_views_do_not_see_each_other(shop: StoreUnderTest) -> None:
     one, other = shop.view("region", "type"), shop.view("region", "family")
     shop.store.write(one, [row("r", "m5", n=1)])
-    assert shop.store.keys(other) == []
+    assert keys(shop.store, other) == []
     assert shop.store.read(other, [("r", "m5")]) == [None]
 
 
@@ -283,7 +284,7 @@ def test_clear_removes_every_row_and_lets_older_ones_land(shop: StoreUnderTest) 
         shop.store.write(view, [row(*view.entity, n=1)])
     shop.store.clear()
     for view in views:
-        assert shop.store.keys(view) == []
+        assert keys(shop.store, view) == []
         assert shop.store.read(view, [view.entity]) == [None]
         assert shop.store.write(view, [row(*view.entity, at=NOON - TICK, n=2)]) == 1
     shop.store.clear()
@@ -334,13 +335,46 @@ def test_others_find_the_rows_under_their_published_names(
         assert json.loads(text) == {"event_time": when, "value": {"bucket": 3}}
 
 
+def test_rows_that_begin_with_a_text_are_renewed_and_counted(
+    shop: StoreUnderTest, risk: OnlineView
+) -> None:
+    brief = replace(risk, ttl_s=1)
+    ours = [row(f"r{n % 3}", f"t{n}", version='1"é', n=n) for n in range(9)]
+    others = [row("r0", "other", version="2", n=1), row("r1", "none"), row("r2", "n", n=1)]
+    shop.store.write(brief, [*ours, *others])
+    assert shop.store.renew(brief, "version", "3") == 0
+
+    def only_others_expire() -> bool:
+        assert shop.store.renew(brief, "version", '1"é') == 9
+        return sorted(shop.store.scan(brief)) == sorted(ours)
+
+    shop.until(only_others_expire, "the other rows expire")
+    shop.until(lambda: not shop.store.scan(brief), "all expire")
+    assert shop.store.renew(brief, "version", '1"é') == 0
+
+
+def test_a_malformed_row_does_not_hide_the_others(
+    served: ServerStoreUnderTest, caplog: pytest.LogCaptureFixture
+) -> None:
+    for as_hash in (False, True):
+        risk = served.view("region", "type", as_hash=as_hash)
+        rows = [row("r", f"t{n}", n=n) for n in range(3)]
+        served.store.write(risk, rows)
+        name = f"{risk.name}:r:t1"
+        served.client.delete(name)
+        served.client.hset(name, "n", "{") if as_hash else served.client.set(name, b"\xff")
+        assert sorted(served.store.scan(risk)) == [rows[0], rows[2]]
+        assert name in caplog.text
+        served.client.delete(name)
+
+
 @pytest.mark.parametrize("as_hash", [False, True])
 def test_what_is_not_ours_is_missing_and_is_written_over(
     served: ServerStoreUnderTest, as_hash: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     risk = served.view("region", "type", as_hash=as_hash)
-    keys = [("r", f"t{number}") for number in range(6)]
-    names = [":".join((risk.name, *key)) for key in keys]
+    asked = [("r", f"t{number}") for number in range(6)]
+    names = [":".join((risk.name, *key)) for key in asked]
     served.client.set(names[0], "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz")
     served.client.set(names[1], json.dumps({"event_time": "9999", "value": {}}))
     served.client.set(names[2], json.dumps({"event_time": NOON.isoformat(), "value": 3}))
@@ -348,11 +382,11 @@ def test_what_is_not_ours_is_missing_and_is_written_over(
     served.client.rpush(names[4], "a list")
     served.client.set(names[5], b"\xff\xfe")
     try:
-        assert served.store.read(risk, keys) == [None] * 6
+        assert served.store.read(risk, asked) == [None] * 6
         assert all(name in caplog.text for name in (names[3:4] if risk.as_hash else names[:3]))
-        rows = [row(*key, n=1) for key in keys]
+        rows = [row(*key, n=1) for key in asked]
         assert served.store.write(risk, rows) == 6
-        assert served.store.read(risk, keys) == rows
+        assert served.store.read(risk, asked) == rows
     finally:
         served.client.delete(*names)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from math import inf
@@ -18,6 +19,8 @@ from spotlab.domain.ports import ExperimentFilter
 from spotlab.domain.requirements import Requirements
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.store import Store
+from spotlab.store.retention import SqlRetention
+from spotlab.store.retention_rules import RULES
 from tests.support import builders as make
 
 
@@ -212,6 +215,48 @@ def test_the_history_is_filtered(store: Store, where: ExperimentFilter, found: s
 
     assert {line.experiment_id for line in store.ledger.list(where)} == found
     assert store.ledger.count(where) == len(found)
+
+
+def test_kept_counts_are_those_of_the_rows(store: Store) -> None:
+    rng, retention = random.Random(5), SqlRetention(store.engine)
+    (rule,) = (each for each in RULES if each.what == "decisions")
+
+    def some_filter() -> ExperimentFilter:
+        choices = {
+            "decision": Decision,
+            "model": ("advisor-lgbm", "advisor-lgbm@1.1.0", "baseline@1", "%"),
+            "shadow": (True, False),
+            "degraded": (True, False),
+            "failed": (True, False),
+            "accounts": (("production",), ("acme", "production"), ()),
+        }
+        return ExperimentFilter(
+            **{
+                name: rng.choice(list(values))
+                for name, values in choices.items()
+                if rng.random() < 0.4
+            }
+        )
+
+    for number in range(60):
+        account = rng.choice(("production", "acme"))
+        experiment = rng.choice((make.experiment, make.experiment, make.failed_experiment))(
+            created_at=make.NOW - timedelta(days=rng.uniform(0, 200)),
+            instance=make.instance(f"{account}-{rng.randrange(3)}", account=account),
+            model=rng.choice(("advisor-lgbm@1.0.0", "advisor-lgbm@1.1.0", "baseline@1")),
+            shadow=rng.random() < 0.3,
+            degraded=("prices 3 h old",) if rng.random() < 0.3 else (),
+        )
+        if experiment.verdict is not None and rng.random() < 0.5:
+            stay = replace(experiment.verdict, decision=Decision.STAY)
+            experiment = replace(experiment, verdict=stay)
+        store.ledger.record(experiment)
+        if number % 20 == 19:
+            oldest = make.NOW - timedelta(days=150 - number)
+            assert retention.delete_batch(rule, oldest, make.NOW) > 0
+            for _ in range(20):
+                where = some_filter()
+                assert store.ledger.count(where) == len(store.ledger.list(where, limit=100)), where
 
 
 def test_the_newest_of_each_instance_takes_one_query(store: Store) -> None:

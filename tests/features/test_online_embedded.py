@@ -20,7 +20,7 @@ from spotlab.features import embedded_valkey
 from spotlab.features.embedded_valkey import find_server, join_server
 from spotlab.features.redis_online import RedisOnlineStore, connect
 from spotlab.processes import run_dir, socket_dir
-from tests.support.online import embedded_server, is_running, wait_until
+from tests.support.online import embedded_server, is_running, keys, wait_until
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 RISK = OnlineView("spot_risk", ("region", "instance_type"), 3600)
@@ -128,7 +128,7 @@ def test_the_rows_survive_an_idle_stop_but_not_a_crash(tmp_path: Path) -> None:
     assert (run_dir(tmp_path) / "online-store.rdb").exists()
     with embedded_server(tmp_path) as (url, membership), connect(url) as client:
         store = RedisOnlineStore(client)
-        assert store.keys(RISK) == [ROW.key]
+        assert keys(store, RISK) == [ROW.key]
         assert store.read(RISK, [ROW.key]) == [ROW]
         assert not (run_dir(tmp_path) / "online-store.rdb").exists()
         store.clear()
@@ -136,7 +136,7 @@ def test_the_rows_survive_an_idle_stop_but_not_a_crash(tmp_path: Path) -> None:
         os.kill(membership.pid, 9)
         wait_until(lambda: membership.pid is None, "the supervisor has ended")
         membership.ensure_running()
-        assert store.keys(RISK) == [], "what was cleared does not come back"
+        assert keys(store, RISK) == [], "what was cleared does not come back"
 
 
 def test_a_dump_is_loaded_once_whoever_stopped_the_server(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_dump_is_loaded_once_whoever_stopped_the_server(tmp_path: Path) -> Non
             os.kill(membership.pid, number)
             wait_until(lambda: membership.pid is None, "the supervisor has ended")
             membership.ensure_running()
-            assert store.keys(RISK) == left
+            assert keys(store, RISK) == left
             store.clear()
 
 

@@ -30,7 +30,8 @@ CALLS: dict[str, Callable[[OnlineStore], object]] = {
     "read": lambda store: store.read(RISK, [ROW.key]),
     "write a hash": lambda store: store.write(POOL, [ROW]),
     "read a hash": lambda store: store.read(POOL, [ROW.key]),
-    "keys": lambda store: store.keys(RISK),
+    "scan": lambda store: store.scan(RISK),
+    "renew": lambda store: store.renew(RISK, "bucket", "1"),
     "clear": lambda store: store.clear(),
     "info": lambda store: store.info(),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spotlab.domain.market import MarketData, MarketName
+from spotlab.domain.market import FeedKind, MarketData, MarketName
 from spotlab.domain.ports import OnlineRow, OnlineView
 from spotlab.features import offline, online
 from spotlab.features.engine import compute
 from spotlab.features.views import METADATA, NAMES, ORIGINS, POOL, PRICE_HISTORY, SPOT_RISK, VIEWS
 from tests.support.archive import MemoryArchive
+from tests.support.online import MemoryOnlineStore, SteppingClock
 from tests.support.snapshots import NOW, market_snapshots
 
 TABLES = ("advisor", "advisor_past", "prices", "price_history", "on_demand", "specs")
@@ -44,11 +45,18 @@ class MemoryStore:
     def read(self, view: OnlineView, keys: Sequence[tuple[str, ...]]) -> list[OnlineRow | None]:
         self.reads += len(keys)
         held = [self.rows.get((view.name, key)) for key in keys]
-        return [item and replace(item[0], value=json.loads(item[1])) for item in held]
+        return [item and item[0]._replace(value=json.loads(item[1])) for item in held]
 
-    def keys(self, view: OnlineView, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-        named = (key for name, key in self.rows if name == view.name)
-        return sorted(key for key in named if key[: len(prefix)] == prefix)
+    def scan(self, view: OnlineView, firsts: Collection[str] | None = None) -> list[OnlineRow]:
+        names = [key for name, key in self.rows if name == view.name]
+        wanted = [key for key in names if firsts is None or key[0] in firsts]
+        return [row for row in self.read(view, wanted) if row is not None]
+
+    def renew(self, view: OnlineView, name: str, text: str) -> int:
+        return sum(next(iter(row.value.items())) == (name, text) for row in self.scan(view))
+
+    def keys(self, view: OnlineView) -> list[tuple[str, ...]]:
+        return sorted(key for name, key in self.rows if name == view.name)
 
     def clear(self) -> None:
         self.rows.clear()
@@ -67,6 +75,12 @@ def shelf(data: MarketData) -> MemoryStore:
     store = MemoryStore()
     assert online.publish(store, data) == len(store.rows)
     return store
+
+
+def halved(data: MarketData) -> MarketData:
+    """The same market at half of its prices."""
+    price = data.prices["spot_price_usd_per_hour"] / 2
+    return replace(data, prices=data.prices.assign(spot_price_usd_per_hour=price))
 
 
 def assert_same(left: MarketData, right: MarketData) -> None:
@@ -135,8 +149,8 @@ def test_what_an_earlier_publication_left_behind_is_not_read(
 
 
 def test_two_publications_of_one_moment_do_not_mix(shelf: MemoryStore, data: MarketData) -> None:
-    halved = data.prices.assign(spot_price_usd_per_hour=data.prices["spot_price_usd_per_hour"] / 2)
-    again = replace(data, prices=halved[halved["region"] == "us-east-1"].reset_index(drop=True))
+    prices = halved(data).prices
+    again = replace(data, prices=prices[prices["region"] == "us-east-1"].reset_index(drop=True))
     assert online.read_market(shelf, MarketName.RECORDED, NOW) is not None
     online.publish(shelf, again)
     read = online.read_market(shelf, MarketName.RECORDED, NOW)
@@ -241,13 +255,55 @@ class Delayed(MemoryStore):
 def test_a_delayed_writer_can_neither_replace_nor_mix_into_what_came_meanwhile(
     shelf: MemoryStore, data: MarketData
 ) -> None:
-    later = replace(data, as_of=data.as_of + timedelta(seconds=60))
+    later = replace(halved(halved(data)), as_of=data.as_of + timedelta(seconds=60))
     delayed = Delayed(shelf, lambda: online.publish(shelf, later))
-    online.publish(delayed, data)
+    online.publish(delayed, halved(data))
     now = later.as_of + timedelta(seconds=1)
     assert online.read_market(shelf, data.market, now) is None, "incomplete, and never mixed"
-    again = replace(data, as_of=now)
+    again = replace(later, as_of=now)
     online.publish(shelf, again)
     read = online.read_market(shelf, data.market, now)
     assert read is not None
     assert_same(read, again)
+
+
+def test_only_what_has_changed_is_written_again(data: MarketData) -> None:
+    store = MemoryOnlineStore()
+    assert online.publish(store, data) > 1
+    origin = replace(data.origins[FeedKind.ADVISOR], fetched_at=NOW + timedelta(minutes=10))
+    unchanged = replace(
+        data,
+        as_of=NOW + timedelta(minutes=10),
+        origins=data.origins | {FeedKind.ADVISOR: origin},
+    )
+    assert online.publish(store, unchanged) == 1, "only the origins and their ages"
+    read = online.read_market(store, MarketName.RECORDED, unchanged.as_of)
+    assert read is not None
+    assert_same(read, unchanged)
+    changed = replace(halved(data), as_of=NOW + timedelta(minutes=20))
+    assert online.publish(store, changed) == 1 + len(data.prices)
+    read = online.read_market(store, MarketName.RECORDED, changed.as_of)
+    assert read is not None
+    assert_same(read, changed)
+
+
+def test_what_is_not_written_again_lives_as_long_as_what_is(data: MarketData) -> None:
+    clock = SteppingClock(NOW)
+    store = MemoryOnlineStore(clock)
+    for _ in range(3):
+        online.publish(store, replace(data, as_of=clock.now()))
+        clock.step(3000)
+        read = online.read_market(store, MarketName.RECORDED, clock.now())
+        assert read is not None
+        assert read.as_of == clock.now() - timedelta(seconds=3000)
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+def test_a_view_that_lost_a_row_is_written_again(
+    shelf: MemoryStore, data: MarketData, view: OnlineView
+) -> None:
+    del shelf.rows[view.name, shelf.keys(view)[0]]
+    online.publish(shelf, data)
+    read = online.read_market(shelf, MarketName.RECORDED, NOW)
+    assert read is not None
+    assert_same(read, data)

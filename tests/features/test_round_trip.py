@@ -67,3 +67,4 @@ def test_a_real_server_gives_the_published_market_back(
         pd.testing.assert_frame_equal(getattr(read, table), getattr(data, table), obj=table)
     assert (read.as_of, read.origins) == (data.as_of, data.origins)
     assert compute(read).values.tobytes() == compute(data).values.tobytes()
+    assert online.publish(valkey, data) == 1, "its rows are still there"

@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
+from spotlab.domain.ports import ExperimentFilter
 from spotlab.errors import DatabaseDown
 from spotlab.store import migrate
 from spotlab.store.engine import connect, writer
@@ -67,6 +68,19 @@ def test_a_downgrade_leaves_nothing_behind(database: Database) -> None:
             command.downgrade(migrate.alembic_config(connection), "base")
         assert inspect(store.engine).get_table_names() == ["alembic_version"]
         assert migrate.upgrade(store.engine) == (None, migrate.head())
+
+
+def test_decisions_from_before_counts_are_counted(database: Database) -> None:
+    with database.opened() as store:
+        for experiment in (make.experiment(), make.experiment(), make.failed_experiment()):
+            store.ledger.record(experiment)
+        with writer(store.engine).begin() as connection:
+            command.downgrade(migrate.alembic_config(connection), "r0020")
+        migrate.upgrade(store.engine)
+        assert store.ledger.count() == 3
+        assert store.ledger.count(ExperimentFilter(failed=True)) == 1
+        store.ledger.record(make.experiment())
+        assert store.ledger.count(ExperimentFilter(failed=False)) == 3
 
 
 def test_decisions_from_before_policies_were_made_by_the_built_in_one(

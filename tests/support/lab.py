@@ -6,7 +6,7 @@ Nothing is simulated beyond its market and nothing listens: the AWS of this lab 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -76,10 +76,13 @@ class DictStore:
         self._answer()
         return [self.kept.get((view.name, key)) for key in keys]
 
-    def keys(self, view: OnlineView, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    def scan(self, view: OnlineView, firsts: Collection[str] | None = None) -> list[OnlineRow]:
         self._answer()
-        found = [key for name, key in self.kept if name == view.name]
-        return sorted(key for key in found if key[: len(prefix)] == prefix)
+        found = [row for (name, _), row in self.kept.items() if name == view.name]
+        return [row for row in found if firsts is None or row.key[0] in firsts]
+
+    def renew(self, view: OnlineView, name: str, text: str) -> int:
+        return sum(row.value.get(name) == text for row in self.scan(view))
 
     def clear(self) -> None:
         self._answer()

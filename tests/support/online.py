@@ -6,13 +6,14 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
+import msgspec
 import pytest
 import redis
 
@@ -20,7 +21,7 @@ from spotlab.domain.ports import Clock, OnlineRow, OnlineStore, OnlineView
 from spotlab.errors import OnlineStoreDown
 from spotlab.features.embedded_valkey import join_server
 from spotlab.features.redis_online import RedisOnlineStore, connect
-from spotlab.features.redis_rows import decode_hash, decode_string, encoder, key_of, name_of
+from spotlab.features.redis_rows import decode_hash, decode_string, encode_rows, key_of, name_of
 from spotlab.processes import Membership, socket_dir
 
 REDIS_URL = os.environ.get("SPOTLAB_TEST_REDIS_URL", "redis://127.0.0.1:6379/15")
@@ -58,14 +59,13 @@ class MemoryOnlineStore:
 
     def write(self, view: OnlineView, rows: Sequence[OnlineRow]) -> int:
         ends = self._now() + timedelta(seconds=view.ttl_s)
-        encode = encoder(view)
         landed = 0
-        encoded = [(name_of(view, row.key), row, encode(row)) for row in rows]
+        encoded = [(name_of(view, row.key), row, encode_rows(view, [row])) for row in rows]
         with self._lock:
-            for name, row, text in encoded:
+            for name, row, packed in encoded:
                 held = self._row(view, row.key)
                 if held is None or held.event_time <= row.event_time:
-                    self._rows[name] = text, ends
+                    self._rows[name] = packed, ends
                     landed += 1
         return landed
 
@@ -73,11 +73,23 @@ class MemoryOnlineStore:
         self._now()
         return [self._row(view, key) for key in keys]
 
-    def keys(self, view: OnlineView, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    def scan(self, view: OnlineView, firsts: Collection[str] | None = None) -> list[OnlineRow]:
         self._now()
-        names = (name.encode() for name in self._rows if name.startswith(f"{view.name}:"))
-        ours = map(key_of, names)
-        return sorted(k for k in ours if k[: len(prefix)] == prefix and self._row(view, k))
+        keys = (key_of(name) for name in list(self._rows) if name.startswith(f"{view.name}:"))
+        return [
+            row
+            for key in keys
+            if firsts is None or key[0] in firsts
+            if (row := self._row(view, key)) is not None
+        ]
+
+    def renew(self, view: OnlineView, name: str, text: str) -> int:
+        ends = self._now() + timedelta(seconds=view.ttl_s)
+        found = [row for row in self.scan(view) if next(iter(row.value.items()), 0) == (name, text)]
+        for row in found:
+            packed, _ = self._rows[name_of(view, row.key)]
+            self._rows[name_of(view, row.key)] = packed, ends
+        return len(found)
 
     def clear(self) -> None:
         self._now()
@@ -97,7 +109,10 @@ class MemoryOnlineStore:
         text, ends = self._rows.get(name_of(view, key), (b"", self._now()))
         if ends <= self._now():
             return None
-        return (decode_hash if view.as_hash else decode_string)(key, text)
+        row = msgspec.msgpack.decode(text)[1]
+        if view.as_hash:
+            return decode_hash(key, msgspec.msgpack.encode(row))
+        return decode_string(key, row)
 
     def _now(self) -> datetime:
         if self.down:
@@ -182,6 +197,13 @@ def embedded_server(home: Path, idle_s: float = 0.3) -> Iterator[tuple[str, Memb
         folder = socket_dir(home)
         if folder.parent != home.resolve():
             folder.rmdir()
+
+
+def keys(
+    store: OnlineStore, view: OnlineView, firsts: Collection[str] | None = None
+) -> list[tuple[str, ...]]:
+    """Sorted keys of a view's rows."""
+    return sorted(row.key for row in store.scan(view, firsts))
 
 
 def wait_until(condition: Callable[[], object], what: str, within_s: float = 15.0) -> None:

@@ -104,10 +104,6 @@ class Ledger(Protocol):
         """Number of matching experiments."""
         ...
 
-    def numbers(self, where: ExperimentFilter = ...) -> set[int]:
-        """Ids of all matching experiments."""
-        ...
-
     def of(self, experiment_ids: Sequence[int]) -> Sequence[ExperimentSummary]:
         """The experiments with these ids, newest first."""
         ...

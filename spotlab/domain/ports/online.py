@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,7 @@ class OnlineView:
     as_hash: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class OnlineRow:
+class OnlineRow(NamedTuple):
     """A value with its key and event time.
 
     Args:
@@ -70,11 +69,26 @@ class OnlineStore(Protocol):
         """
         ...
 
-    def keys(self, view: OnlineView, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-        """Sorted keys of a view that have a row, optionally only those with these first parts.
+    def scan(self, view: OnlineView, firsts: Collection[str] | None = None) -> list[OnlineRow]:
+        """All rows of a view in any order, optionally only those whose key begins with one of
+        these parts.
 
         Raises:
             OnlineStoreDown: no response.
+        """
+        ...
+
+    def renew(self, view: OnlineView, name: str, text: str) -> int:
+        """Renew the TTL of the rows whose value begins with a given text.
+
+        Args:
+            view: the view.
+            name: of the first item of the value.
+            text: which it must equal.
+        Returns:
+            Number of these rows.
+        Raises:
+            OnlineStoreDown: no response; some rows may have been renewed.
         """
         ...
 

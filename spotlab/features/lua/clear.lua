@@ -2,11 +2,11 @@
 
 local views = ARGV[1] .. ':views'
 for _, view in ipairs(redis.call('SMEMBERS', views)) do
-  local index = ARGV[1] .. ':index:' .. view
-  for _, first in ipairs(redis.call('ZRANGE', index, 0, -1)) do
+  local index = ARGV[1] .. ':keys:' .. view
+  for _, first in ipairs(redis.call('SMEMBERS', index)) do
     local part = index .. ':' .. first
-    for _, key in ipairs(redis.call('ZRANGE', part, 0, -1)) do
-      redis.call('UNLINK', key)
+    for _, name in ipairs(redis.call('SMEMBERS', part)) do
+      redis.call('UNLINK', name)
     end
     redis.call('UNLINK', part)
   end

@@ -1,74 +1,70 @@
 -- Write rows of one view; a row is written only if it is not older than the stored one.
--- KEYS: the rows' keys. ARGV: namespace, view, ttl_ms, "string" or "hash", then one row per key.
+-- ARGV: namespace, view, ttl_ms, "string" or "hash", [name, row, name, row, …] in MessagePack.
 -- Returns the number of rows written. A script is atomic, so that concurrent writers are safe.
 
-local namespace, view, ttl_ms, kind = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local expires_at = now + ttl_ms
+local namespace, view, ttl_ms, kind = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local call, pcall, sub = redis.call, redis.pcall, string.sub
+local TIME = '^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%d%d%d%d'
 
--- nil if the key holds something else, which is overwritten
-local function time_in(text)
-  return type(text) == 'string'
-    and string.match(text, '^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%d%d%d%d')
-end
-
+-- A key that holds something else is overwritten.
 local function is_older(new, stored)
   if type(stored) == 'table' and not string.find(stored.err, 'WRONGTYPE', 1, true) then
     error(stored.err)
   end
-  local time = time_in(stored)
-  return time and time_in(new) < time
+  return type(stored) == 'string' and new < sub(stored, 1, 26) and string.match(stored, TIME)
 end
 
 local put = {}
 
 -- {"event_time":"2026-11-23T15:44:52.123456+00:00", …: the time begins at byte 15
-function put.string(key, row)
-  if is_older(string.sub(row, 16, 41), redis.pcall('GETRANGE', key, 15, 40)) then
-    return false
+function put.string(name, row)
+  local stored = pcall('GETRANGE', name, 15, 40)
+  if stored ~= '' and is_older(sub(row, 16, 41), stored) then
+    return 0
   end
-  redis.call('SET', key, row, 'PX', ttl_ms)
-  return true
+  call('SET', name, row, 'PX', ttl_ms)
+  return 1
 end
 
--- [event_time, "2026-…", field, value, …] in MessagePack
-function put.hash(key, row)
-  local fields = cmsgpack.unpack(row)
-  if is_older(fields[2], redis.pcall('HGET', key, 'event_time')) then
-    return false
+-- event_time, "2026-…", field, value, …
+function put.hash(name, row)
+  local stored = pcall('HGET', name, 'event_time')
+  if stored and is_older(sub(row[2], 1, 26), stored) then
+    return 0
   end
-  redis.call('DEL', key)
-  for start = 1, #fields, 1000 do -- unpack has a limit
-    redis.call('HSET', key, unpack(fields, start, math.min(start + 999, #fields)))
+  call('DEL', name)
+  for start = 1, #row, 1000 do -- unpack has a limit
+    call('HSET', name, unpack(row, start, math.min(start + 999, #row)))
   end
-  redis.call('PEXPIRE', key, ttl_ms)
-  return true
+  call('PEXPIRE', name, ttl_ms)
+  return 1
 end
 
-local written, members_by_first = 0, {}
-for i, key in ipairs(KEYS) do
-  if put[kind](key, ARGV[4 + i]) then
-    local first = string.match(key, '^[^:]*:([^:]*):') or ''
-    local members = members_by_first[first] or {}
-    members[#members + 1] = expires_at
-    members[#members + 1] = key
-    members_by_first[first] = members
-    written = written + 1
+local rows, index = cmsgpack.unpack(ARGV[5]), namespace .. ':keys:' .. view
+local written, head, part, names = 0, '', nil, {}
+
+local function note()
+  for start = 1, #names, 1000 do
+    call('SADD', part, unpack(names, start, math.min(start + 999, #names)))
   end
+  call('PEXPIRE', part, ttl_ms)
+  names = {}
 end
 
-local index = namespace .. ':index:' .. view
-for first, members in pairs(members_by_first) do
-  local part = index .. ':' .. first
-  redis.call('ZADD', part, unpack(members))
-  redis.call('ZREMRANGEBYSCORE', part, '-inf', now)
-  redis.call('PEXPIREAT', part, expires_at)
-  redis.call('ZADD', index, expires_at, first)
+for i = 1, #rows, 2 do
+  local name = rows[i]
+  written = written + put[kind](name, rows[i + 1])
+  if sub(name, 1, #head) ~= head or head == '' then
+    if part then note() end
+    local first = string.match(name, '^[^:]*:([^:]*):') or ''
+    head, part = view .. ':' .. (first ~= '' and first .. ':' or ''), index .. ':' .. first
+    call('SADD', index, first)
+  end
+  names[#names + 1] = name
 end
-if written > 0 then
-  redis.call('ZREMRANGEBYSCORE', index, '-inf', now)
-  redis.call('PEXPIREAT', index, expires_at)
-  redis.call('SADD', namespace .. ':views', view)
+if part then
+  note()
+  call('PEXPIRE', index, ttl_ms)
+  call('SADD', namespace .. ':views', view)
 end
 return written

@@ -126,6 +126,20 @@ class ExperimentRow(Base, table=True):
     __table_args__ = (
         Index(None, "instance_id", "created_at"),
         Index(None, "model", "created_at"),
+        Index(
+            "ix_experiments_failed",
+            "created_at",
+            "id",
+            sqlite_where=text("error != ''"),
+            postgresql_where=text("error != ''"),
+        ),
+        Index(
+            "ix_experiments_switches",
+            "instance_id",
+            "created_at",
+            sqlite_where=text("decision = 'SWITCH' AND shadow = false"),
+            postgresql_where=text("decision = 'SWITCH' AND shadow = false"),
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -164,6 +178,23 @@ class ExperimentRow(Base, table=True):
     candidates: bytes = Field(sa_type=LargeBinary)
     market_run_id: int | None = Field(default=None, index=True)
     document: bytes | None = Field(default=None, sa_type=LargeBinary)
+
+
+class ExperimentCountRow(Base, table=True):
+    """Number of experiments with these values, changed in the transactions that change them.
+
+    `decision` is "" for experiments that failed or have none.
+    """
+
+    __tablename__ = "experiment_counts"
+
+    account: str = Field(primary_key=True)
+    model: str = Field(primary_key=True)
+    decision: str = Field(primary_key=True)
+    shadow: bool = Field(primary_key=True)
+    is_degraded: bool = Field(primary_key=True)
+    failed: bool = Field(primary_key=True)
+    experiments: int
 
 
 class MarketSnapshotRow(Base, table=True):
