@@ -88,12 +88,12 @@ class Session:
         await asyncio.gather(self._reader, return_exceptions=True)
         await self.connection.close()
 
-    async def open(self, name: str) -> float:
+    async def open(self, name: str, query: str = "") -> float:
         """Run a page by its name, as a click in the menu does; seconds until the end of the run."""
         self._stop_timers()
         self.page = name
         message = BackMsg()
-        message.rerun_script.query_string = ""
+        message.rerun_script.query_string = query
         if name in self.pages:
             message.rerun_script.page_script_hash = self.pages[name]
         else:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from spotlab.domain.access import Right
-from spotlab.inference.explain import difference, explain
+from spotlab.inference.explain import difference
 from spotlab.inference.explanation_text import difference_sentences, explanation_sentences
 from spotlab.ui import charts
 from spotlab.ui.common import guard, links, session, widgets
@@ -17,12 +17,14 @@ colours = palette()
 top = st.container()
 subject, pool = view.pick()
 model = session.services().models.load(subject.model)
-explanation = explain(model, subject.frame, pool, subject.horizon_h)
+explanation = view.explained(model, subject.frame, pool, subject.horizon_h)
 sentences = explanation_sentences(explanation)
 current = subject.current if subject.current != pool else None
 change = None
 if current is not None:
-    change = difference(explain(model, subject.frame, current, subject.horizon_h), explanation)
+    change = difference(
+        view.explained(model, subject.frame, current, subject.horizon_h), explanation
+    )
 comparison = difference_sentences(change) if change is not None else ()
 
 told = None

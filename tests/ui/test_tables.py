@@ -1,11 +1,23 @@
-"""Tables of which one row can be chosen: the row is marked and in the URL."""
+"""Tables: their cells, and those of which one row can be chosen and is in the URL."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import Enum
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pandas.io.formats.style import Styler
+from streamlit.elements import arrow
+from streamlit.proto.ArrowData_pb2 import ArrowData
 from streamlit.testing.v1 import AppTest
+
+from spotlab.ui.common.tables import Column, as_seen, styled
+from spotlab.ui.common.theme import palette
 
 
 def table() -> None:
@@ -72,3 +84,71 @@ def test_a_box_and_a_cell_choose_their_row(
     assert not app.exception
     assert dict(app.query_params).get("pool") == chosen
     assert app.session_state["marked"]["rows"] == marked
+
+
+class State(Enum):
+    GOOD = "good"
+
+
+CELLS = {
+    "number": st.floats(allow_nan=True, allow_infinity=False, width=32),
+    "count": st.integers(0, 10**6),
+    "name": st.one_of(st.none(), st.text(max_size=5)),
+    "state": st.sampled_from([State.GOOD, None]),
+}
+
+
+@settings(max_examples=25)
+@given(data=st.data(), length=st.integers(1, 4))
+def test_cells_look_as_pandas_would_render_them(data: st.DataObject, length: int) -> None:
+    """Rendered by us ten times faster; a plain Styler is the reference."""
+    frame = pd.DataFrame(
+        {
+            name: data.draw(st.lists(cells, min_size=length, max_size=length))
+            for name, cells in CELLS.items()
+        }
+    )
+    frame["at"] = pd.Timestamp("2026-05-01", tz="UTC")
+    columns = {
+        "name": Column("Name"),
+        "number": Column("USD/h", lambda value: f"{value:.2f}", colour=red_if_negative),
+        "count": Column("Count", colour=lambda _value: "#010101"),
+        "state": Column("State"),
+        "at": Column("At", lambda value: value.isoformat()),
+    }
+    marked = data.draw(st.one_of(st.none(), st.integers(0, length - 1)))
+    shown = frame[list(columns)]
+
+    rendered, reference = ArrowData(), ArrowData()
+    arrow.marshall_styler(rendered, styled(shown, columns, marked), "7")
+    arrow.marshall_styler(reference, styled_by_pandas(shown, columns, marked), "7")
+
+    assert rendered.styler.styles == reference.styler.styles
+    assert texts_of(rendered) == texts_of(reference)
+
+
+def red_if_negative(value: float) -> str:
+    return "#ff0000" if value < 0 else "#00ff00"
+
+
+def styled_by_pandas(
+    frame: pd.DataFrame, columns: Mapping[str, Column], marked: int | None
+) -> Styler:
+    shows = {name: spec.show for name, spec in columns.items() if spec.show is not str}
+    style = as_seen(frame).style.set_uuid("7").format(shows, na_rep="—")
+    for name, spec in columns.items():
+        if spec.colour is not None:
+            style = style.map(
+                lambda value, colour=spec.colour: f"color: {colour(value)}; font-weight: 600",
+                subset=[name],
+            )
+    if marked is None:
+        return style
+    first, row = next(iter(columns)), frame.index[marked]
+    style = style.format(lambda value: f"▸ {value}", na_rep="▸ —", subset=(row, [first]))
+    colour = palette().scale[0]
+    return style.set_properties(subset=(row, list(columns)), **{"background-color": colour})
+
+
+def texts_of(table: ArrowData) -> dict[str, list[str]]:
+    return pa.ipc.open_stream(table.styler.display_values).read_all().to_pydict()

@@ -14,6 +14,10 @@ from spotlab.ui.common.theme import Palette
 CONFIG: Final[dict[str, Any]] = {"displaylogo": False, "displayModeBar": False}
 """Without Plotly's buttons; zooming by dragging works without them."""
 
+REMEMBERED: Final = 64
+"""Figures that each chart remembers by what they show: to build one costs ten times as much as to
+send it, and most reruns of a page show what the last one did."""
+
 
 def plain(text: str) -> str:
     """Text for Plotly, escaped: Plotly interprets some HTML, including links."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import accumulate
 from typing import Final
 
@@ -16,7 +17,7 @@ from spotlab.inference.explanation_text import (
     format_value,
     labelled_value,
 )
-from spotlab.ui.charts.base import figure, wrapped
+from spotlab.ui.charts.base import REMEMBERED, figure, wrapped
 from spotlab.ui.common.formatting import percent
 from spotlab.ui.common.theme import Palette
 
@@ -27,6 +28,7 @@ MARGIN: Final = 0.25
 """Space for the number at the end of a bar, as a share of the bars."""
 
 
+@lru_cache(maxsize=REMEMBERED)
 def waterfall(
     explanation: Explanation, palette: Palette, base_monthly_rate: float, top: int = 10
 ) -> go.Figure:
@@ -72,6 +74,7 @@ def waterfall(
     return chart
 
 
+@lru_cache(maxsize=REMEMBERED)
 def margin(parts: Margin, palette: Palette, *, made: bool) -> go.Figure:
     """What a move is worth compared with staying; bars to the right speak for the move.
 
@@ -122,7 +125,8 @@ def margin(parts: Margin, palette: Palette, *, made: bool) -> go.Figure:
     return chart
 
 
-def changes(items: Sequence[Change], palette: Palette, top: int = 8) -> go.Figure:
+@lru_cache(maxsize=REMEMBERED)
+def changes(items: tuple[Change, ...], palette: Palette, top: int = 8) -> go.Figure:
     """Differences of two pools; bars to the right make the second pool riskier.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -13,7 +14,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from spotlab.pipeline.price_of_safety import pareto
-from spotlab.ui.charts.base import figure, label, plain
+from spotlab.ui.charts.base import REMEMBERED, figure, label, plain
 from spotlab.ui.charts.label_layout import place_labels
 from spotlab.ui.common.formatting import count, percent, usd
 from spotlab.ui.common.theme import Palette
@@ -131,24 +132,43 @@ def frontier(
         price: column for the vertical axis.
         shown: part of the price axis; None: from the table and the marks.
     """
-    shown = shown or extent(table, marks, price=price)
+    return _frontier(
+        tuple(_names(table)),
+        tuple(table[RISK].to_numpy(dtype=np.float64).tolist()),
+        tuple(table[price].to_numpy(dtype=np.float64).tolist()),
+        tuple(marks),
+        palette,
+        horizon_h,
+        shown or extent(table, marks, price=price),
+    )
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _frontier(
+    names: tuple[str, ...],
+    risks: tuple[float, ...],
+    prices: tuple[float, ...],
+    marks: tuple[Mark, ...],
+    palette: Palette,
+    horizon_h: float,
+    shown: Extent,
+) -> go.Figure:
     chart = figure(
         palette,
         x=f"risk of interruption within {horizon_h:g} h (%)",
         y=f"spot price (USD/h{', log scale' if shown.log else ''})",
         height=440,
     )
-    risk = table[RISK].to_numpy(dtype=np.float64)
-    usd_per_hour = table[price].to_numpy(dtype=np.float64)
+    risk, usd_per_hour = np.array(risks), np.array(prices)
     chart.add_trace(
         go.Scattergl(
             x=100 * risk,
             y=usd_per_hour,
             mode="markers",
             marker={"color": palette.dots, "size": 7, "opacity": 0.65},
-            text=_names(table),
+            text=names,
             customdata=np.column_stack([[percent(r) for r in risk], [usd(p) for p in usd_per_hour]])
-            if len(table)
+            if names
             else None,
             hovertemplate="<b>%{text}</b><br>risk %{customdata[0]}<br>%{customdata[1]} USD/h"
             "<extra></extra>",

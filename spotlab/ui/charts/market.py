@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 import pandas as pd
@@ -13,7 +14,7 @@ import plotly.graph_objects as go
 from spotlab.domain.decision import drop_label
 from spotlab.domain.risk import BUCKET_LABELS
 from spotlab.inference.explanation_text import bucket_label
-from spotlab.ui.charts.base import figure, label, plain, wrapped
+from spotlab.ui.charts.base import REMEMBERED, figure, label, plain, wrapped
 from spotlab.ui.common.formatting import usd
 from spotlab.ui.common.theme import Palette
 
@@ -140,6 +141,12 @@ def drops(counts: Mapping[str, int], palette: Palette) -> go.Figure:
         counts: by the stored text of the reason.
         palette: of the theme.
     """
+    return _drops(tuple(counts.items()), palette)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _drops(counted: tuple[tuple[str, int], ...], palette: Palette) -> go.Figure:
+    counts = dict(counted)
     chart = figure(palette, x="filtered pools", y="", height=80 + 38 * max(1, len(counts)))
     chart.add_trace(
         go.Bar(

@@ -1,4 +1,4 @@
-"""Streamlit's undocumented interfaces behind functions: sessions, messages, files, login cookies.
+"""Streamlit's undocumented interfaces behind functions: sessions, messages, files, tables, cookies.
 
 No other module imports them (`tests/test_architecture.py`), so this one is all that has to be
 checked when Streamlit is upgraded.
@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping
 from typing import Any, Final
 
+import pandas as pd
+from pandas.io.formats.style import Styler
+from streamlit import dataframe_util
 from streamlit.auth_util import encode_provider_token, get_cookie_with_chunks
+from streamlit.elements import arrow
+from streamlit.elements.lib.pandas_styler_utils import marshall_styler
+from streamlit.proto.ArrowData_pb2 import ArrowData
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.runtime import Runtime
 from streamlit.runtime.app_session import AppSession
@@ -27,6 +33,7 @@ from streamlit.web.server.starlette.starlette_server_config import (
 LOGIN_COOKIES: Final = (USER_COOKIE_NAME, TOKENS_COOKIE_NAME)
 """What the names of the login's cookies begin with; a long value is split over several."""
 
+_CELLS: Final = "spotlab_cells"
 _handle_message = AppSession.handle_backmsg
 _add_file = MediaFileManager.add
 _add_deferred = MediaFileManager.add_deferred
@@ -145,3 +152,36 @@ def login_cookie(cookies: Mapping[str, str]) -> bytes | None:
         return decode_signed_value(get_cookie_secret(), name, value.encode("latin-1"))
 
     return get_cookie_with_chunks(read, USER_COOKIE_NAME)
+
+
+def with_cells(frame: pd.DataFrame, texts: pd.DataFrame, css: Mapping[str, list[str]]) -> Styler:
+    """A Styler for `st.dataframe` whose cells are already rendered.
+
+    pandas renders a Styler cell by cell through templates for HTML, and Streamlit then takes the
+    texts out of them again: for 24 rows ten times the work of all the rest of the table.
+
+    Args:
+        frame: the values.
+        texts: the text of each cell; same shape.
+        css: cells such as "row0_col2" by their declarations, such as "color: #ff0000".
+    """
+    style = frame.style
+    setattr(style, _CELLS, (texts, css))
+    return style
+
+
+def _marshall(proto: ArrowData, styler: Styler, default_uuid: str) -> None:
+    rendered = getattr(styler, _CELLS, None)
+    if rendered is None:
+        marshall_styler(proto, styler, default_uuid)
+        return
+    texts, css = rendered
+    proto.styler.uuid = default_uuid
+    proto.styler.styles = "\n".join(
+        ", ".join(f"#T_{default_uuid}_{cell}" for cell in cells) + f" {{ {declarations} }}"
+        for declarations, cells in css.items()
+    )
+    proto.styler.display_values = dataframe_util.convert_pandas_df_to_arrow_bytes(texts)
+
+
+arrow.marshall_styler = _marshall  # type: ignore[attr-defined]

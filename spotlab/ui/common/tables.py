@@ -1,22 +1,26 @@
 """Tables with right-aligned numbers, units in the header, and sorting by value.
 
-Cells are formatted by a Styler, so that the shown text (a minus sign, sensible digits, a relative
+A cell has a text and a value, so that the shown text (a minus sign, sensible digits, a relative
 time) and the sorted value (the number, the time) can differ.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from functools import partial
 from typing import Any, Final, Literal
 from zlib import crc32
 
 import pandas as pd
 import streamlit as st
+from pandas.io.formats.style import Styler
 
 from spotlab.telemetry.invisible_characters import visible
+from spotlab.ui.common import streamlit_internals
 from spotlab.ui.common.formatting import UNKNOWN
 from spotlab.ui.common.theme import palette
 
@@ -156,23 +160,44 @@ def key_of(key: str, rows: Sequence[str]) -> str:
     return f"{key} {crc32('|'.join(rows).encode()):08x}" if rows else key
 
 
-def styled(frame: pd.DataFrame, columns: Mapping[str, Column], marked: int | None = None) -> Any:
-    """The frame with the text and colour of each cell, and the marked row."""
-    texts: dict[Any, Any] = {
-        column: spec.show for column, spec in columns.items() if spec.show is not str
-    }
-    style = as_seen(frame).style.format(texts, na_rep=UNKNOWN)
-    for column, spec in columns.items():
+def styled(frame: pd.DataFrame, columns: Mapping[str, Column], marked: int | None = None) -> Styler:
+    """The frame with the text and colour of each cell, and the marked row.
+
+    Args:
+        frame: only the columns in `columns`, in that order.
+        columns: by name.
+        marked: position of the row that is open.
+    """
+    seen = as_seen(frame)
+    texts, css = dict[str, list[str]](), dict[tuple[int, int], list[str]]()
+    for position, (name, spec) in enumerate(columns.items()):
+        values = list(seen[name])
+        texts[name] = [_text(value, spec.show) for value in values]
         if spec.colour is not None:
-            style = style.map(_css(spec.colour), subset=[column])
+            for row, value in enumerate(values):
+                css[row, position] = [f"color: {spec.colour(value)}", "font-weight: 600"]
+        if marked is not None:
+            css.setdefault((marked, position), []).append(f"background-color: {palette().scale[0]}")
     if marked is not None:
         first = next(iter(columns))
-        row, show_first = frame.index[marked], texts.get(first, str)
-        style = style.format(lambda value: f"{MARK} {show_first(value)}", subset=(row, [first]))
-        style = style.set_properties(
-            subset=(row, list(columns)), **{"background-color": palette().scale[0]}
-        )
-    return style
+        texts[first][marked] = f"{MARK} {texts[first][marked]}"
+    cells: dict[str, list[str]] = defaultdict(list)
+    for (row, position), declarations in sorted(css.items()):
+        cells["; ".join(declarations)].append(f"row{row}_col{position}")
+    return streamlit_internals.with_cells(
+        seen, pd.DataFrame(texts, index=seen.index, dtype=object), cells
+    )
+
+
+def _text(value: Any, show: Callable[[Any], str]) -> str:
+    """The text of a cell. A column that says nothing else shows numbers with six digits."""
+    if pd.isna(value) is True:
+        return UNKNOWN
+    if show is not str:
+        return show(value)
+    if isinstance(value, Enum):
+        return str(value.value)
+    return f"{value:.6f}" if isinstance(value, float) else str(value)
 
 
 def as_seen(frame: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 import numpy as np
@@ -20,7 +20,7 @@ from spotlab.domain.ports import ExperimentFilter, RiskModel
 from spotlab.errors import NotFound
 from spotlab.inference import calibration
 from spotlab.inference.card import CardSpec, with_kinds
-from spotlab.inference.explain import Explanation
+from spotlab.inference.explain import Explanation, explain
 from spotlab.services.explanations import frame_of
 from spotlab.ui.candidates import table
 from spotlab.ui.common import session, widgets
@@ -114,6 +114,30 @@ def of_now(instance: Instance) -> Subject:
         chosen=next((pool for pool in pools if pool != current), None),
         pools=_options(pools, current, None),
     )
+
+
+def explained(model: RiskModel, frame: FeatureFrame, pool: Pool, horizon_h: float) -> Explanation:
+    """As `explain`; remembered by the pool's features. Raises NotFound, InvalidInput."""
+    try:
+        row = frame.values[frame.position(pool)]
+    except KeyError:
+        return explain(model, frame, pool, horizon_h)
+    return _explained(
+        f"{model.name}@{model.version}", pool, horizon_h, row.tobytes(), frame.names, model, frame
+    )
+
+
+@st.cache_resource(show_spinner=False, ttl=timedelta(minutes=10), max_entries=64)
+def _explained(
+    reference: str,  # noqa: ARG001  stands for the model
+    pool: Pool,
+    horizon_h: float,
+    features: bytes,  # noqa: ARG001  stand for the frame
+    names: tuple[str, ...],  # noqa: ARG001
+    _model: RiskModel,
+    _frame: FeatureFrame,
+) -> Explanation:
+    return explain(_model, _frame, pool, horizon_h)
 
 
 def base_rate(model: RiskModel, explanation: Explanation) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import pandas as pd
+import streamlit as st
 
 from spotlab.domain.decision import MOVES, Instance, Lifecycle
 from spotlab.domain.market import MarketData, Pool
@@ -247,16 +248,8 @@ def _prices(fleet: Sequence[Instance], market: MarketData | None) -> dict[str, f
     """The present price of each instance, USD per hour; absent if unknown."""
     if market is None or not len(market.prices):
         return {}
-    types = {i.pool.instance_type for i in fleet}
-    pools = market.prices[market.prices["instance_type"].isin(types)]
-    spot = dict(zip(_keys(pools), pools["spot_price_usd_per_hour"].astype("float64"), strict=True))
-    offers = market.on_demand[market.on_demand["instance_type"].isin(types)]
-    on_demand = {
-        (region, name): float(usd)
-        for region, name, usd in offers[
-            ["region", "instance_type", "on_demand_price_usd_per_hour"]
-        ].itertuples(index=False, name=None)
-    }
+    types = tuple(sorted({i.pool.instance_type for i in fleet}))
+    _, spot, on_demand = _prices_of(market, types)
     prices = {}
     for instance in fleet:
         pool = instance.pool
@@ -267,6 +260,26 @@ def _prices(fleet: Sequence[Instance], market: MarketData | None) -> dict[str, f
         if usd is not None:
             prices[instance.instance_id] = usd
     return prices
+
+
+@st.cache_resource(show_spinner=False, max_entries=2, hash_funcs={MarketData: id})
+def _prices_of(
+    market: MarketData, types: tuple[str, ...]
+) -> tuple[MarketData, dict[tuple[str, str, str, str], float], dict[tuple[str, str], float]]:
+    """Spot and on-demand prices of these types, USD per hour.
+
+    The market is part of the result, so that no other one takes its id while this is remembered.
+    """
+    pools = market.prices[market.prices["instance_type"].isin(types)]
+    spot = dict(zip(_keys(pools), pools["spot_price_usd_per_hour"].astype("float64"), strict=True))
+    offers = market.on_demand[market.on_demand["instance_type"].isin(types)]
+    on_demand = {
+        (region, name): float(usd)
+        for region, name, usd in offers[
+            ["region", "instance_type", "on_demand_price_usd_per_hour"]
+        ].itertuples(index=False, name=None)
+    }
+    return market, spot, on_demand
 
 
 def _key(pool: Pool) -> tuple[str, str, str, str]:
