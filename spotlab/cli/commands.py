@@ -72,7 +72,9 @@ COMMANDS: Final = (
     CommandEntry("events", "outcomes", "Read, record and list interruptions of your instances."),
     CommandEntry("drill", "drill", "Time switches after signals of EC2, on an emulated AWS."),
     CommandEntry("results", "results", "Measure every figure of docs/results.md again."),
-    CommandEntry("accounts", "accounts", "AWS accounts: onboarding, validation and rotation."),
+    CommandEntry(
+        "accounts", "accounts", "AWS accounts: onboarding, validation, rotation and removal."
+    ),
     CommandEntry("users", "users", "List, add and change users."),
     CommandEntry("tokens", "tokens", "List, create and revoke API tokens."),
     CommandEntry("audit", "audit", "Read and verify the audit log."),
