@@ -97,9 +97,9 @@ def show() -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         columns = {
+            "guard": Column("guard", width=245),
+            "value": Column("value", number=True, width=105),
             "scope": Column("of", width=130),
-            "guard": Column("guard", width=310),
-            "value": Column("value", number=True, width=125),
             "version": Column("version", str, "0: never set, the default.", number=True),
         }
         tables.show(limit_rows(versions), columns, name="Guards", key="guards", max_rows=24)
