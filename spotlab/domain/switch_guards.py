@@ -251,10 +251,10 @@ class AccountGuards:
 
 INSTALLATION_LIMITS: Final[Mapping[str, Limit]] = {
     "approval_minutes": Limit(1, 10_080, "min", "time until a request expires"),
-    "max_price_change": Limit(0, 10, "share", "change of price that asks for approval again"),
+    "max_price_change": Limit(0, 10, "share", "price change that needs a new approval"),
     "switches_per_hour": Limit(0, 1_000, "1/h", "switches an hour, in all accounts"),
-    "autonomy_decisions": Limit(1, 100_000, "count", "known outcomes before a policy acts alone"),
-    "autonomy_share": Limit(0.5, 1, "share", "lower limit of the share of good decisions"),
+    "autonomy_decisions": Limit(1, 100_000, "count", "known outcomes before autonomy"),
+    "autonomy_share": Limit(0.5, 1, "share", "least share of good decisions"),
 }
 ACCOUNT_LIMITS: Final[Mapping[str, Limit]] = {
     "switches_per_hour": Limit(0, 1_000, "1/h", "switches an hour"),
@@ -262,7 +262,7 @@ ACCOUNT_LIMITS: Final[Mapping[str, Limit]] = {
     "at_once_per_group": Limit(1, 100, "count", "switches of one group at once"),
     "per_pool_per_hour": Limit(1, 1_000, "1/h", "switches into one pool an hour"),
     "min_saving_usd_per_hour": Limit(0, 1e6, "USD/h", "smallest expected saving"),
-    "cool_down_h": Limit(0, 8_760, "h", "time between two switches of an instance"),
+    "cool_down_h": Limit(0, 8_760, "h", "time between an instance's switches"),
 }
 
 

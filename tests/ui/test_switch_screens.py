@@ -58,6 +58,8 @@ def test_a_saving_that_is_not_known_is_not_estimated() -> None:
 def test_a_switch_that_cost_more_says_so() -> None:
     dearer = switch(**DONE, realised=Realised(10.0, 0.8, 0.5, NOW))
     assert table.headline([dearer]).endswith("cost 0.30 USD so far")
+    a_little = switch(**DONE, realised=Realised(0.03, 0.0026, 0.001, NOW))
+    assert table.headline([a_little]).endswith("cost 0.0016 USD so far")
     assert table.saved(dearer) == "−0.3000 USD"
 
 

@@ -104,7 +104,7 @@ def show_costs(switch: Switch) -> None:
     """Price and expected cost before and after, and what was really saved."""
     frame = cost_rows(switch)
     columns = {
-        "what": Column(""),
+        "what": Column("", help="Expected cost: the price and what interruptions cost."),
         "before": Column("before USD/h", formatting.usd, UNKNOWN_COST, number=True),
         "after": Column("after USD/h", formatting.usd, UNKNOWN_COST, number=True),
     }
@@ -118,7 +118,7 @@ def cost_rows(switch: Switch) -> pd.DataFrame:
         [
             ("price", switch.price_before_usd_per_hour, switch.price_after_usd_per_hour),
             (
-                "expected cost, with interruptions",
+                "expected cost",
                 switch.cost_before_usd_per_hour,
                 switch.cost_after_usd_per_hour,
             ),

@@ -97,9 +97,9 @@ def show() -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         columns = {
+            "guard": Column("guard", width=245),
+            "value": Column("value", number=True, width=105),
             "scope": Column("of", width=130),
-            "guard": Column("guard", width=310),
-            "value": Column("value", number=True),
             "version": Column("version", str, "0: never set, the default.", number=True),
         }
         tables.show(limit_rows(versions), columns, name="Guards", key="guards", max_rows=24)
@@ -150,7 +150,8 @@ def _guards(guards: InstallationGuards | AccountGuards) -> list[tuple[str, str]]
         rows = [("the requester may not approve", "yes" if guards.four_eyes else "no")]
     else:
         limits = ACCOUNT_LIMITS
-        windows = "; ".join(window.label for window in guards.windows) or "at any time"
+        count = len(guards.windows)
+        windows = formatting.count(count, "time window") if count else "at any time"
         rows = [
             ("how far switches may go", guards.mode.value),
             ("SpotLab requests switches by itself", "yes" if guards.autonomy else "no"),

@@ -52,7 +52,8 @@ def headline(switches: Sequence[Switch]) -> str:
     if not found.known:
         return f"{head}; saving {NOT_KNOWN}" if found.unknown else f"{head}; nothing saved so far"
     verb = "saved" if found.saved_usd >= 0 else "cost"
-    return f"{head}; {verb} {abs(found.saved_usd):,.2f} USD so far"
+    digits = 2 if abs(found.saved_usd) >= 0.005 else 4
+    return f"{head}; {verb} {abs(found.saved_usd):,.{digits}f} USD so far"
 
 
 def small_print(switches: Sequence[Switch]) -> str:
