@@ -14,8 +14,10 @@ STAMP := $(VENV)/.installed
 TESTS ?= tests
 EXAMPLES ?= 50
 MUTANTS ?= 200000
-# Without bytecode in .venv, every process compiles each module again: four seconds per start.
+# Without bytecode in .venv, every process compiles each module again: four seconds per start. setup
+# writes that of what the app needs at start.
 unexport PYTHONDONTWRITEBYTECODE
+NEEDED_AT_START := alembic.command, boto3, httpx, limits.storage, spotlab.api.server, spotlab.demo.server, streamlit.web.bootstrap
 
 .PHONY: help setup run test lint types check bench api-fuzz model-fuzz fault-matrix results format lock train clean
 
@@ -29,6 +31,7 @@ $(STAMP): requirements/dev.txt pyproject.toml | $(UV)
 	test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
 	VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes requirements/dev.txt
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --offline --no-deps --no-build-isolation --editable .
+	$(BIN)/python -c "import $(NEEDED_AT_START)"
 	touch $@
 
 setup: $(STAMP) ## create .venv from the locked, hashed requirements

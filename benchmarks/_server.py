@@ -72,7 +72,11 @@ class Server:
             )
 
     def wait_until(
-        self, path: str = "/healthz", expected_status: int = 200, within_s: float = START_S
+        self,
+        path: str = "/healthz",
+        expected_status: int = 200,
+        within_s: float = START_S,
+        every_s: float = 0.2,
     ) -> str:
         """Wait until a path responds with the expected status; returns the text."""
         deadline = time.monotonic() + within_s
@@ -83,7 +87,7 @@ class Server:
             status, text = get(self.url + path)
             if status == expected_status:
                 return text
-            time.sleep(0.2)
+            time.sleep(every_s)
         raise RuntimeError(
             f"{path} answered {status}, not {expected_status}: {text[:500]}\n"
             f"{self.log.read_text()[-3000:]}"

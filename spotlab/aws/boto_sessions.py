@@ -9,6 +9,7 @@ import gzip
 import json
 from collections.abc import Callable
 from functools import cache
+from inspect import isfunction
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -75,6 +76,7 @@ def _core() -> botocore.session.Session:
     """A botocore session. By default, each reads and keeps AWS's service models for itself."""
     core = botocore.session.get_session()
     core.register_component("data_loader", models())
+    core.register("creating-client-class", _share_methods)
     use_fast_times(core)
     return core
 
@@ -85,6 +87,20 @@ def models() -> Loader:
     loader: Loader = botocore.session.get_session().get_component("data_loader")
     loader.file_loader = _ModelFiles()
     return loader
+
+
+_METHODS: Final[Document] = {}
+
+
+def _share_methods(class_attributes: Document, event_name: str, **_: object) -> None:
+    """Give the clients of a service the same methods, without documentation.
+
+    botocore makes 750 for each client of EC2. They do not depend on the client.
+    """
+    for name, method in class_attributes.items():
+        if isfunction(method):
+            method.__doc__ = None
+            class_attributes[name] = _METHODS.setdefault(f"{event_name}.{name}", method)
 
 
 class _ModelFiles(JSONFileLoader):

@@ -8,6 +8,7 @@ suffice, as threads that compute hold Python's lock most of the time.
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 import threading
 from collections.abc import Callable
@@ -26,13 +27,20 @@ def limit_arenas() -> None:
 
 
 def release() -> None:
-    """Give free memory back to the operating system; takes some milliseconds."""
+    """Collect what only refers to itself, and give free memory back to the operating system.
+
+    With more than a million objects, which never change, Python itself does so after hours only.
+    """
+    gc.collect()
     if (libc := _glibc()) is not None:
         libc.malloc_trim(0)
 
 
 def start_releasing(drop: Callable[[], None] = lambda: None) -> Callable[[], None]:
     """Release free memory every minute, in a thread.
+
+    What exists at the first time, such as modules, is not looked at again: then a collection takes
+    milliseconds.
 
     Args:
         drop: called before, to drop what has expired.
@@ -42,9 +50,13 @@ def start_releasing(drop: Callable[[], None] = lambda: None) -> Callable[[], Non
     stop = threading.Event()
 
     def run() -> None:
+        first = True
         while not stop.wait(RELEASE_EVERY_S):
             drop()
             release()
+            if first:
+                gc.freeze()
+            first = False
 
     thread = threading.Thread(target=run, name="memory", daemon=True)
     thread.start()

@@ -318,3 +318,4 @@ def test_accounts_share_the_models(sessions: Sessions, clock: Clock) -> None:
     ]
     model = models().load_service_model("ec2", "service-2")
     assert all(client.meta.service_model._service_description is model for client in clients)
+    assert len({type(client).describe_instances for client in clients}) == 1
