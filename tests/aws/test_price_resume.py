@@ -112,9 +112,9 @@ def region(tmp_path: Path) -> Iterator[Region]:
     made.store.close()
 
 
-@pytest.fixture
-def uninterrupted(tmp_path: Path) -> Iterator[Snapshot]:
-    made = region_of(tmp_path, "uninterrupted")
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshot]:
+    made = region_of(tmp_path_factory.mktemp("region"), "uninterrupted")
     yield made.collect()
     made.store.close()
 
