@@ -21,6 +21,7 @@ from spotlab.store import Store, open_store
 from tests.support import feeds
 from tests.support.boto import EC2, Answer, Answers, client, ec2_error, price_history, product
 from tests.support.feeds import NOW, Clock, encoded
+from tests.support.migrated import copy_to
 
 REGION = "eu-west-1"
 NUMBERS = {"bucket", "savings_percent", "vcpu", "memory_gb"}
@@ -60,7 +61,7 @@ OPENED: list[Store] = []
 
 def read_by_pages(folder: Path, works: bool) -> FeedSource:
     """EC2's price history, whose pages are stored as they come."""
-    store = open_store(None, folder / "spotlab.db")
+    store = open_store(None, copy_to(folder / "spotlab.db"))
     OPENED.append(store)
     make = partial(SpotPriceHistory, readings=store.price_readings, archive=store.archive)
     return by_api(make, "ec2", HISTORY)(folder, works)

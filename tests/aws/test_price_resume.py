@@ -22,6 +22,7 @@ from tests.support import price_reading
 from tests.support.boto import client
 from tests.support.databases import Database, database
 from tests.support.feeds import NOW, Clock
+from tests.support.migrated import copy_to
 from tests.support.price_history_server import Answer, PriceHistoryServer, Row, throttled
 
 __all__ = ["database"]
@@ -104,7 +105,7 @@ def rows_between(region: Region) -> list[Row]:
 def region_of(tmp_path: Path, name: str, **options: int) -> Region:
     path = tmp_path / name / "spotlab.db"
     server = PriceHistoryServer(history(), page_rows=PAGE_ROWS, **options)
-    return Region(open_store(None, path), server)
+    return Region(open_store(None, copy_to(path)), server)
 
 
 @pytest.fixture
@@ -114,9 +115,9 @@ def region(tmp_path: Path) -> Iterator[Region]:
     made.store.close()
 
 
-@pytest.fixture
-def uninterrupted(tmp_path: Path) -> Iterator[Snapshot]:
-    made = region_of(tmp_path, "uninterrupted")
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshot]:
+    made = region_of(tmp_path_factory.mktemp("region"), "uninterrupted")
     yield made.collect()
     made.store.close()
 

@@ -17,6 +17,7 @@ from spotlab.errors import AccessDenied, AwsError, FeedRefused, NoMarketData, No
 from spotlab.store import Store, open_store
 from tests.support.boto import Answer, Answers, client, ec2_error, price_history
 from tests.support.feeds import NOW, Clock
+from tests.support.migrated import copy_to
 
 A, B = "us-east-1a", "us-east-1b"
 WAITED: list[float] = []
@@ -24,7 +25,7 @@ WAITED: list[float] = []
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(None, tmp_path / "spotlab.db")
+    opened = open_store(None, copy_to(tmp_path / "spotlab.db"))
     yield opened
     opened.close()
 

@@ -14,6 +14,7 @@ from spotlab.inference import artefacts
 from tests.support import recorded
 from tests.support import trace_files as toys
 from tests.support.lab import save_toy_model
+from tests.support.migrated import copy_to
 
 Run = Callable[..., tuple[int, dict[str, Any], str]]
 
@@ -21,6 +22,7 @@ Run = Callable[..., tuple[int, dict[str, Any], str]]
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.setenv("SPOTLAB_HOME", str(tmp_path / "home"))
+    copy_to(tmp_path / "home" / "spotlab.db")
     monkeypatch.setenv("SPOTLAB_MODELS_DIR", str(tmp_path / "models"))
     monkeypatch.setenv("SPOTLAB_MARKET", "simulated")
     save_toy_model(tmp_path / "models")

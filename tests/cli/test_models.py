@@ -15,6 +15,7 @@ from spotlab.cli.identity import current_user
 from spotlab.cli.models import COMMANDS
 from spotlab.inference import artefacts
 from tests.support.lab import save_toy_model
+from tests.support.migrated import copy_to
 
 Ask = Callable[..., tuple[int, Any]]
 
@@ -25,6 +26,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     save_toy_model(tmp_path / "models")
     monkeypatch.setenv("SPOTLAB_MODELS_DIR", str(tmp_path / "models"))
     monkeypatch.setenv("SPOTLAB_HOME", str(tmp_path / "home"))
+    copy_to(tmp_path / "home" / "spotlab.db")
 
     def run(*words: str, as_json: bool = True) -> tuple[int, Any]:
         code = main(["models", *words, *(["--json"] if as_json else [])])

@@ -12,6 +12,7 @@ import pytest
 
 from spotlab.cli import main
 from spotlab.domain.policy_parameters import PARAMETERS
+from tests.support.migrated import copy_to
 
 Run = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -19,6 +20,7 @@ Run = Callable[..., tuple[int, dict[str, Any]]]
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SPOTLAB_HOME", str(tmp_path / "home"))
+    copy_to(tmp_path / "home" / "spotlab.db")
     monkeypatch.setenv("SPOTLAB_MARKET", "simulated")
 
 

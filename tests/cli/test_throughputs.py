@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from spotlab.cli import main
+from tests.support.migrated import copy_to
 
 Run = Callable[..., tuple[int, dict[str, Any]]]
 CSV = "name,throughput,unit\nm6g.large,1000,images/s\nm7g.large,1180,images/s\n"
@@ -18,6 +19,7 @@ CSV = "name,throughput,unit\nm6g.large,1000,images/s\nm7g.large,1180,images/s\n"
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.setenv("SPOTLAB_HOME", str(tmp_path / "home"))
+    copy_to(tmp_path / "home" / "spotlab.db")
     monkeypatch.setenv("SPOTLAB_MARKET", "simulated")
     monkeypatch.chdir(tmp_path)
 

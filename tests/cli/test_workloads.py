@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from spotlab.cli import main
+from tests.support.migrated import copy_to
 
 Run = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -17,6 +18,7 @@ Run = Callable[..., tuple[int, dict[str, Any]]]
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.setenv("SPOTLAB_HOME", str(tmp_path / "home"))
+    copy_to(tmp_path / "home" / "spotlab.db")
     monkeypatch.setenv("SPOTLAB_MARKET", "simulated")
 
     def run_command(*argv: str) -> tuple[int, dict[str, Any]]:

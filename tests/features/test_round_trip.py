@@ -19,12 +19,13 @@ from spotlab.features.engine import compute
 from spotlab.features.redis_online import RedisOnlineStore, connect
 from spotlab.store import open_store
 from tests.support.archive import MemoryArchive
+from tests.support.migrated import copy_to
 from tests.support.snapshots import NOW, market_snapshots
 
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Iterator[Archive]:
-    store = open_store(None, tmp_path / "spotlab.db")
+    store = open_store(None, copy_to(tmp_path / "spotlab.db"))
     for snapshot in market_snapshots():
         store.archive.save(snapshot)
     yield store.archive

@@ -16,6 +16,7 @@ from spotlab.errors import Cancelled, FeedRefused
 from spotlab.pipeline.collect import ADVISOR_SCRAPER, PRICE_SCRAPER, CollectReport, collect
 from spotlab.store import Store, open_store
 from tests.support.market import NOW, StillClock
+from tests.support.migrated import copy_to
 
 ADVISOR_ROWS = [
     ("us-east-1", "Linux", "m5.large", 1, 60),
@@ -54,7 +55,7 @@ class ListedFeed:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(None, tmp_path / "spotlab.db")
+    opened = open_store(None, copy_to(tmp_path / "spotlab.db"))
     yield opened
     opened.engine.dispose()
 

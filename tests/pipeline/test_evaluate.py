@@ -17,6 +17,7 @@ from spotlab.pipeline.stage_trace import Tracer
 from spotlab.store import Store, open_store
 from tests.support.decisions import record_decision
 from tests.support.market import BucketModel, market_data
+from tests.support.migrated import copy_to
 
 PRICES: dict[tuple[str, str | None], float] = {
     ("m5.large", "us-east-1a"): 0.030,
@@ -29,7 +30,7 @@ HERE = Pool("us-east-1", "us-east-1a", "m5.large")
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(None, tmp_path / "spotlab.db")
+    opened = open_store(None, copy_to(tmp_path / "spotlab.db"))
     yield opened
     opened.engine.dispose()
 

@@ -18,6 +18,7 @@ from spotlab.pipeline.stage_trace import Tracer
 from spotlab.store import Store, open_store
 from tests.support.decisions import record_decision
 from tests.support.market import BucketModel, market_data
+from tests.support.migrated import copy_to
 
 HERE = Pool("us-east-1", "us-east-1a", "m6i.large")
 SIBLING = Pool("us-east-1", "us-east-1b", "m6i.large")
@@ -32,7 +33,7 @@ OWN = OwnRecord({HERE: Record(4, 310.0)})
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(None, tmp_path / "spotlab.db")
+    opened = open_store(None, copy_to(tmp_path / "spotlab.db"))
     yield opened
     opened.close()
 

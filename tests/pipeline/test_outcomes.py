@@ -23,6 +23,7 @@ from spotlab.pipeline.scorecards import price_card, scorecards
 from spotlab.store import Store, open_store
 from tests.support import builders as make
 from tests.support.market import BucketModel
+from tests.support.migrated import copy_to
 from tests.support.outcomes import event, outcome, shadow_decision
 
 MODEL = "advisor-lgbm@1.0.0"
@@ -41,7 +42,7 @@ class BucketReader(BucketModel):
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(None, tmp_path / "spotlab.db")
+    opened = open_store(None, copy_to(tmp_path / "spotlab.db"))
     opened.fleet.save_account(Account("production", "123456789012"))
     opened.fleet.sync("production", [make.instance()])
     yield opened

@@ -25,6 +25,7 @@ from spotlab.pipeline.stage_trace import Tracer
 from spotlab.store import Store, open_store
 from tests.support import builders as make
 from tests.support.market import NOW, BucketModel, market_data
+from tests.support.migrated import copy_to
 from tests.support.outcomes import shadow_decision
 
 HERE = Pool("us-east-1", "us-east-1a", "m6i.large")
@@ -45,7 +46,7 @@ class Fearless(BucketModel):
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(None, tmp_path / "spotlab.db")
+    opened = open_store(None, copy_to(tmp_path / "spotlab.db"))
     yield opened
     opened.close()
 

@@ -22,6 +22,7 @@ from spotlab.runtime.cloud import Cloud, FeedAddresses
 from spotlab.runtime.fleet_sync import sync_fleet
 from spotlab.store import Store, open_store
 from tests.support.market import StillClock
+from tests.support.migrated import copy_to
 
 ACCOUNT = Account("shop", "123456789012", regions=("us-east-1",))
 POOL = Pool("us-east-1", "us-east-1a", "m5.large")
@@ -37,7 +38,7 @@ def ec2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(None, tmp_path / "spotlab.db")
+    opened = open_store(None, copy_to(tmp_path / "spotlab.db"))
     yield opened
     opened.close()
 

@@ -20,6 +20,7 @@ from spotlab.runtime.cloud import Cloud, FeedAddresses
 from spotlab.runtime.fleet_sync import listed_age_s, sync_fleet
 from spotlab.store import Store, open_store
 from tests.support.market import StillClock
+from tests.support.migrated import copy_to
 
 ACCOUNT = Account("shop", "123456789012", regions=("us-east-1", "eu-west-1"))
 
@@ -70,7 +71,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Regions]:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(None, tmp_path / "spotlab.db")
+    opened = open_store(None, copy_to(tmp_path / "spotlab.db"))
     yield opened
     opened.close()
 

@@ -33,6 +33,7 @@ from spotlab.store import Store, open_store
 from tests.support import builders as make
 from tests.support import hostile_models as hostile
 from tests.support import models
+from tests.support.migrated import copy_to
 from tests.support.racing import call_concurrently, outcomes, synchronise_first_calls
 
 Files = dict[str, bytes]
@@ -66,7 +67,7 @@ class Home:
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
     path = tmp_path / "home"
-    store = open_store(None, path / "spotlab.db")
+    store = open_store(None, copy_to(path / "spotlab.db"))
     yield Home(path, store, Predictor(tmp_path / "shipped", path / UPLOADS))
     store.close()
 

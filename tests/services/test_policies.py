@@ -145,11 +145,14 @@ def test_a_recorded_switch_counts_in_the_cooldown_of_later_decisions(lab: Lab) -
     assert [each.experiment_id for each in hasty.changes] == [second.experiment_id]
 
 
-def test_decisions_of_a_page_boundary_are_read_once(lab: Lab) -> None:
+def test_decisions_of_a_page_boundary_are_read_once(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spotlab.services.policies._BATCH", 10)
     services = Services(lab, ANA)
     (experiment, *_) = services.instances.evaluate()
-    for number in range(1, 450):
+    for number in range(1, 45):
         at = experiment.created_at - timedelta(minutes=number // 3)
         lab.store.ledger.record(replace(experiment, experiment_id=0, created_at=at))
     expected = services.experiments.count(ExperimentFilter())
-    assert services.policies.preview("still").decided == expected == 453
+    assert services.policies.preview("still").decided == expected == 48

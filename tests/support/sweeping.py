@@ -15,6 +15,7 @@ from spotlab.sweeps.process_pool import ProcessWorkers, Workers
 from spotlab.sweeps.run import Plan, Progress, Results, run_plan
 from tests.support import builders as make
 from tests.support import toys
+from tests.support.migrated import copy_to
 
 CELLS = 10
 
@@ -44,7 +45,7 @@ def run_toy(
 
 def main() -> None:
     home, folder = (Path(argument) for argument in sys.argv[1:])
-    store = open_store(None, home / "spotlab.db")
+    store = open_store(None, copy_to(home / "spotlab.db"))
     run_toy(store, home, toy_plan(folder), lambda text, _: print(text, flush=True))
 
 

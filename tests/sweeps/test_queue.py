@@ -14,6 +14,7 @@ from spotlab.sweeps.queue import SweepQueue
 from spotlab.sweeps.run import exclusive_lock
 from tests.support import toys
 from tests.support.market import StillClock
+from tests.support.migrated import copy_to
 from tests.support.sweeping import CELLS, toy_plan
 
 LONG_S = 60.0
@@ -26,7 +27,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(home: Path) -> Iterator[Store]:
-    store = open_store(None, home / "spotlab.db")
+    store = open_store(None, copy_to(home / "spotlab.db"))
     yield store
     store.close()
 

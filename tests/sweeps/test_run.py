@@ -17,6 +17,7 @@ from spotlab.errors import Cancelled, NotAvailable, SweepFailed
 from spotlab.store import Store, open_store
 from spotlab.sweeps.run import exclusive_lock, running_sweep
 from tests.support import toys
+from tests.support.migrated import copy_to
 from tests.support.sweeping import CELLS, run_toy, toy_plan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(home: Path) -> Iterator[Store]:
-    store = open_store(None, home / "spotlab.db")
+    store = open_store(None, copy_to(home / "spotlab.db"))
     yield store
     store.close()
 

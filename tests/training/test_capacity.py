@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,12 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return capacity.write_traces(tmp_path_factory.mktemp("recorded") / "traces" / "campaign", 12)
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipe, "ROUNDS", 20)
-    monkeypatch.setattr(recipe, "HORIZONS_H", (0.5, 1.0, 3.0, 12.0))
+@pytest.fixture(scope="module", autouse=True)
+def small() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipe, "ROUNDS", 20)
+        patch.setattr(recipe, "HORIZONS_H", (0.5, 1.0, 3.0, 12.0))
+        yield
 
 
 def run(
@@ -52,33 +55,46 @@ def run(
     )
 
 
-def test_the_artefact_forecasts_traces_from_elsewhere(traces: Path, tmp_path: Path) -> None:
-    run(traces, tmp_path)
-    model = Predictor(tmp_path).capacity("capacity-lgbm")
+@pytest.fixture(scope="module")
+def trained(traces: Path, tmp_path_factory: pytest.TempPathFactory) -> CapacityReport:
+    """Trained without a split; tests only read its files, or copy them."""
+    return run(traces, tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="module")
+def split_by_time(traces: Path, tmp_path_factory: pytest.TempPathFactory) -> CapacityReport:
+    """Trained with the split time:0.6; tests only read its files."""
+    return run(traces, tmp_path_factory.mktemp("split"), "time:0.6")
+
+
+def test_the_artefact_forecasts_traces_from_elsewhere(trained: CapacityReport) -> None:
+    model = Predictor(trained.folder.parents[1]).capacity("capacity-lgbm")
     other = capacity.panel(days=8, pools=2, seed=9)
     rows = capacity_rows(other, 1.0)
     risk = loss_risk(other, model, 1.0)[rows.tick, rows.pool]
     assert auc(rows.label, risk) > 0.6
 
 
-def test_two_runs_give_the_same_bytes(traces: Path, tmp_path: Path) -> None:
-    first, second = (run(traces, tmp_path / name, "time:0.6").folder for name in ("a", "b"))
+def test_two_runs_give_the_same_bytes(
+    split_by_time: CapacityReport, traces: Path, tmp_path: Path
+) -> None:
+    first, second = split_by_time.folder, run(traces, tmp_path, "time:0.6").folder
     for path in first.iterdir():
         assert path.read_bytes() == (second / path.name).read_bytes()
 
 
 def test_training_again_writes_nothing_new_and_a_folder_of_campaigns_is_read(
-    traces: Path, tmp_path: Path
+    trained: CapacityReport, traces: Path, tmp_path: Path
 ) -> None:
-    assert run(traces, tmp_path).new
+    assert trained.new
+    shutil.copytree(trained.folder.parents[1], tmp_path, dirs_exist_ok=True)
     assert not run(traces.parent, tmp_path).new
 
 
 def test_the_card_says_what_was_held_out_and_how_the_baselines_did(
-    traces: Path, tmp_path: Path
+    split_by_time: CapacityReport,
 ) -> None:
-    report = run(traces, tmp_path, "time:0.6")
-    card = json.loads((report.folder / "card.json").read_text())
+    card = json.loads((split_by_time.folder / "card.json").read_text())
     metrics = card["metrics"]["1 h"]
     assert card["split"]["spec"] == "time:0.6"
     assert metrics["interval"]["blocks"] <= 6
@@ -87,7 +103,7 @@ def test_the_card_says_what_was_held_out_and_how_the_baselines_did(
     assert "interruption" in card["label"]["what_it_is_not"][0]
     assert [each["name"] for each in card["training_traces"]] == ["zone-0", "zone-1", "zone-2"]
     assert [each["horizon_h"] for each in card["baselines"]] == [0.5, 1.0, 3.0, 12.0]
-    assert "AUC" in report.as_text()
+    assert "AUC" in split_by_time.as_text()
 
 
 def test_what_is_held_out_by_time_changes_nothing_that_is_fitted(traces: Path) -> None:
