@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import func
 from sqlmodel import Session, col
 
 from spotlab.store.engine import add_to
 from spotlab.store.tables.core import ExperimentCountRow, ExperimentRow
 
-GROUP: Final[tuple[ColumnElement[Any], ...]] = (
+GROUP: Final[tuple[Any, ...]] = (
     col(ExperimentRow.account),
     col(ExperimentRow.model),
     func.coalesce(ExperimentRow.decision, "").label("decision"),

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Row, func
+from sqlalchemy import ColumnElement, Row, exists, func
 from sqlmodel import col, select
 
 from spotlab.domain.decision import Decision
@@ -57,7 +57,7 @@ class SqlShadowLog(Repository):
         policy = col(ShadowDecisionRow.policy)
         query = select(*_SHADOW_COLUMNS).where(policy != "" if policies else policy == "")
         if accounts is not None:
-            query = query.where(col(ShadowDecisionRow.experiment_id).in_(_experiments_of(accounts)))
+            query = query.where(_is_about(col(ShadowDecisionRow.experiment_id), accounts))
         if model is not None:
             query = query.where(ShadowDecisionRow.model == model)
         if since is not None:
@@ -105,7 +105,7 @@ class SqlOutcomes(Repository):
         """Outcomes, ordered by prediction time; accounts: only those of their instances."""
         query = select(OutcomeRow)
         if accounts is not None:
-            query = query.where(col(OutcomeRow.experiment_id).in_(_experiments_of(accounts)))
+            query = query.where(_is_about(col(OutcomeRow.experiment_id), accounts))
         if target is not None:
             query = query.where(OutcomeRow.target == target.value)
         if model is not None:
@@ -173,9 +173,10 @@ class SqlDriftLog(Repository):
             return [_sketch(row) for row in session.exec(query)]
 
 
-def _experiments_of(accounts: Sequence[str]) -> Any:
-    """Ids of the experiments about instances of these accounts, as a subquery."""
-    return select(ExperimentRow.id).where(col(ExperimentRow.account).in_(accounts))
+def _is_about(experiment_id: ColumnElement[int], accounts: Sequence[str]) -> ColumnElement[bool]:
+    """Whether an experiment is about an instance of these accounts, looked up by its id."""
+    row = ExperimentRow
+    return exists().where(col(row.id) == experiment_id, col(row.account).in_(accounts))
 
 
 def _shadow(row: Row[Any]) -> ShadowDecision:
