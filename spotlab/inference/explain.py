@@ -26,8 +26,12 @@ REST: Final = "all other features"
 class ScoredModel(RiskModel, Protocol):
     """A risk model that also returns the raw score, the sum of its contributions."""
 
-    def raw_score(self, matrix: Matrix) -> Matrix:
-        """(n,) log-odds."""
+    def explained(self, matrix: Matrix) -> tuple[Matrix, Matrix, Matrix]:
+        """(n, f) contributions, (n,) bases and (n,) raw scores, in log-odds."""
+        ...
+
+    def hazard_of(self, raw_score: Matrix) -> Matrix:
+        """(n,) hazard per hour of each raw score."""
         ...
 
     def refusals(self, matrix: Matrix) -> dict[int, str]:
@@ -134,10 +138,10 @@ def explain(model: RiskModel, frame: FeatureFrame, pool: Pool, horizon_h: float)
             f"{model.name} {model.version} refuses {pool.label}: {refusals[0]}.",
             remedy="The risk of a refused pool is unknown.",
         )
-    parts, bases = scored.contributions(row)
-    raw, base = float(scored.raw_score(row)[0]), float(bases[0])
+    parts, bases, scores = scored.explained(row)
+    raw, base = float(scores[0]), float(bases[0])
     _check_additive(model, float(parts[0].sum()) + base, raw)
-    hazard = float(model.hazard_per_hour(row)[0])
+    hazard = float(scored.hazard_of(scores)[0])
     return Explanation(
         pool=pool,
         model=f"{model.name}@{model.version}",
