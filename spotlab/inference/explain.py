@@ -215,14 +215,10 @@ def _check_additive(model: RiskModel, total: float, raw: float) -> None:
 
 def _contributions(model: RiskModel, values: Matrix, parts: Matrix) -> tuple[Contribution, ...]:
     units = {feature["name"]: str(feature["unit"]) for feature in model.card["features"]}
-    order = np.argsort(-np.abs(parts), kind="stable")
+    names, known, log_odds = model.feature_names, values.tolist(), parts.tolist()
+    order = np.argsort(-np.abs(parts), kind="stable").tolist()
     return tuple(
-        Contribution(
-            feature=model.feature_names[i],
-            value=float(values[i]),
-            unit=units[model.feature_names[i]],
-            log_odds=float(parts[i]),
-        )
+        Contribution(feature=names[i], value=known[i], unit=units[names[i]], log_odds=log_odds[i])
         for i in order
     )
 
