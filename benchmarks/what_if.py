@@ -11,55 +11,35 @@ machines; milliseconds are not.
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
+from benchmarks._recorded import recorded_folder, recorded_lab
 from benchmarks._timing import best_s
 from spotlab.access.authentication import LOCAL_ADMINISTRATOR
-from spotlab.aws.feeds import FileFeed
-from spotlab.domain.market import FeedKind
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.what_if import Changes
 from spotlab.pipeline.evaluate import Evaluation, evaluate
 from spotlab.pipeline.what_if import Outcome, prepare_fleet
-from spotlab.runtime.bootstrap import bootstrap
 from spotlab.runtime.lab import Lab
 from spotlab.services import Services
-from spotlab.settings import Settings
 
 RUNS = 20
 CHANGES = Changes(
     risk_ceiling=0.0085, interruption_usd=5.0, min_saving_fraction=0.1, allow_older_generation=True
 )
 CURVE = tuple(0.001 * number for number in range(1, 21))
-FILES = {
-    FeedKind.ADVISOR: "advisor/2025-06-28.json.gz",
-    FeedKind.SPOT_PRICES: "spot-prices/2025-06-15.json.gz",
-    FeedKind.ON_DEMAND: "on-demand/2025-06-23.csv",
-    FeedKind.SPECS: "instance-specs/instance_types-2026-08-21.csv",
-}
 
 
 def main(data: str = "") -> None:
     """Print milliseconds and ratios."""
-    folder = Path(data or os.environ.get("SPOTLAB_SHARED_DATA", "../shared/data"))
-    if not all((folder / name).is_file() for name in FILES.values()):
-        print(f"what-if: skipped, the recorded feeds are not in {folder} (--data=FOLDER)")
-        return
-    with (
-        tempfile.TemporaryDirectory() as home,
-        bootstrap(Settings(home=Path(home))) as lab,
-    ):
-        lab.sync_fleet()
-        lab.collect(
-            files=[FileFeed(folder / name, kind, clock=lab.clock) for kind, name in FILES.items()]
-        )
-        _measure(lab)
+    folder = recorded_folder(data)
+    if folder is not None:
+        with recorded_lab(folder) as lab:
+            lab.sync_fleet()
+            _measure(lab)
 
 
 def _measure(lab: Lab) -> None:

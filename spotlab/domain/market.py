@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -217,10 +217,14 @@ class MarketData:
 
     def pools(self) -> list[Pool]:
         """The pools that have a price, in table order."""
-        columns = ["region", "availability_zone", "instance_type", "operating_system"]
+        names = ("region", "availability_zone", "instance_type", "operating_system")
         return [
-            Pool(region, zone if isinstance(zone, str) else None, instance_type, system)
-            for region, zone, instance_type, system in self.prices[columns].itertuples(
-                index=False, name=None
-            )
+            Pool(*each) for each in zip(*(_texts(self.prices[name]) for name in names), strict=True)
         ]
+
+
+def _texts(column: pd.Series) -> list[Any]:
+    """The texts of a column, None where unknown; equal ones are one object."""
+    codes, names = column.factorize()
+    distinct = [*names, None]
+    return [distinct[code] for code in codes.tolist()]

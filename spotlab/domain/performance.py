@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spotlab.domain.hardware import Hardware
 from spotlab.domain.instance_types import family_of
@@ -101,6 +102,9 @@ class PerformanceIndex:
     _ratios: dict[tuple[str, tuple[str, ...]], FloatArray] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    _families: dict[tuple[str, ...], tuple[tuple[str, ...], NDArray[np.intp]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def fingerprint(self) -> str:
@@ -137,19 +141,67 @@ class PerformanceIndex:
         key = (own_type, tuple(types))
         found = self._ratios.get(key)
         if found is None:
-            by_type = {each: self.relative(own_type, each).ratio for each in set(key[1])}
-            found = np.fromiter(map(by_type.__getitem__, key[1]), np.float64, len(key[1]))
+            found = self._by_families(own_type, key[1]) if not self.sets else self._by_types(*key)
             found.setflags(write=False)
             self._ratios[key] = found
         return found
 
+    def _by_types(self, own_type: str, types: tuple[str, ...]) -> FloatArray:
+        by_family: dict[str, float] = {}
+        by_type = {each: self._ratio(own_type, each, by_family) for each in set(types)}
+        return np.fromiter(map(by_type.__getitem__, types), np.float64, len(types))
+
+    def _by_families(self, own_type: str, types: tuple[str, ...]) -> FloatArray:
+        """`_by_types` where nothing was measured: all types of a family have the same ratio."""
+        families = self._families.get(types)
+        if families is None:
+            names = [family_of(each) for each in types]
+            distinct = list(dict.fromkeys(names))
+            place = {name: number for number, name in enumerate(distinct)}
+            one_of_each = dict(zip(names, types, strict=True))
+            families = self._families[types] = (
+                tuple(one_of_each[name] for name in distinct),
+                np.fromiter(map(place.__getitem__, names), np.intp, len(names)),
+            )
+        one_of_each_family, codes = families
+        key = (family_of(own_type), one_of_each_family)
+        if key not in self._ratios:
+            ratios = [self._by_family(own_type, each).ratio for each in one_of_each_family]
+            self._ratios[key] = np.array(ratios)
+        return np.asarray(self._ratios[key][codes])
+
+    def _ratio(self, own_type: str, other_type: str, by_family: dict[str, float]) -> float:
+        """The ratio of `_compare`, without its sentences.
+
+        Args:
+            own_type, other_type: the types.
+            by_family: ratios of other families where nothing was measured; filled here.
+        """
+        if own_type == other_type:
+            return 1.0
+        measured = self._measured(own_type, other_type)
+        if measured is not None:
+            return measured.ratio
+        family = family_of(other_type)
+        if family not in by_family:
+            by_family[family] = self._by_family(own_type, other_type).ratio
+        return by_family[family]
+
     def _compare(self, own_type: str, other_type: str) -> RelativePerformance:
         if own_type == other_type:
             return RelativePerformance(own_type, other_type, 1.0, Basis.SAME)
+        measured = self._measured(own_type, other_type)
+        return self._by_family(own_type, other_type) if measured is None else measured
+
+    def _measured(self, own_type: str, other_type: str) -> RelativePerformance | None:
         for each in self.sets:
             measured = _measured(each, own_type, other_type, self.sizes.get(own_type))
             if measured is not None:
                 return measured
+        return None
+
+    def _by_family(self, own_type: str, other_type: str) -> RelativePerformance:
+        """From the families of two types, of which nothing was measured."""
         own_family, other_family = family_of(own_type), family_of(other_type)
         if own_family == other_family:
             return RelativePerformance(own_type, other_type, 1.0, Basis.SAME)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from spotlab.domain.features import Feature
 from spotlab.domain.market import FeedKind
-from spotlab.features.panel import Floats, Ints, Panel, mean_of_others, ratio
+from spotlab.features.panel import Floats, Ints, Panel, mean_of_others, ratio, tally
 from spotlab.features.type_features import vcpu_of
 
 _SPOT: Final = (FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY, FeedKind.SPECS)
@@ -153,10 +153,13 @@ def _mean_within(group: Ints, matrix: Floats) -> Floats:
         matrix: (R, T), NaN where unknown.
     """
     known = np.isfinite(matrix)
-    shape = (int(group.max(initial=0)) + 1, len(matrix))
-    total, count = np.zeros(shape), np.zeros(shape)
-    np.add.at(total, group, np.where(known, matrix, 0.0).T)
-    np.add.at(count, group, known.T)
+    groups, regions = int(group.max(initial=-1)) + 1, len(matrix)
+    # Added in the order of the types, so that a sum does not depend on how it is computed.
+    cells = (group[:, None] * regions + np.arange(regions)).ravel()
+    total, count = (
+        tally(cells, groups * regions, values.T.ravel()).reshape(groups, regions)
+        for values in (np.where(known, matrix, 0.0), known.astype(np.float64))
+    )
     return mean_of_others(total[group].T, count[group].T, matrix)
 
 

@@ -43,7 +43,11 @@ class CheckedModel(CheckedInput, ABC):
 
     def hazard_per_hour(self, matrix: Matrix) -> FloatArray:
         """(n,) hazard of each row; NaN for a refused row. See `RiskModel`."""
-        return hazard_from_monthly_rate(self.monthly_rate(matrix))
+        return self.hazard_of(self.raw_score(matrix))
+
+    def hazard_of(self, raw_score: FloatArray) -> FloatArray:
+        """(n,) hazard of each raw score."""
+        return hazard_from_monthly_rate(calibration.monthly_rate(self._spec, raw_score))
 
     def monthly_rate(self, matrix: Matrix) -> FloatArray:
         """(n,) monthly interruption rate of each row, 0..1; NaN for a refused row."""
@@ -75,17 +79,36 @@ class CheckedModel(CheckedInput, ABC):
         """
         accepted = self._accepted(matrix)
         rows = matrix[accepted]
+        score = None if self._spec.persistence is None else self._score(rows)
+        parts, base = self._contributions(rows, score)
+        return scatter_accepted(accepted, parts), scatter_accepted(accepted, base)
+
+    def explained(self, matrix: Matrix) -> tuple[Matrix, FloatArray, FloatArray]:
+        """`contributions` and `raw_score`, for which the model is asked once."""
+        accepted = self._accepted(matrix)
+        rows = matrix[accepted]
+        score = self._score(rows)
+        parts, base = self._contributions(rows, score)
+        raw = calibration.rate_score(self._spec, score, rows)
+        return (
+            scatter_accepted(accepted, parts),
+            scatter_accepted(accepted, base),
+            scatter_accepted(accepted, raw),
+        )
+
+    def _contributions(self, rows: Matrix, score: FloatArray | None) -> tuple[Matrix, FloatArray]:
+        """Contributions and bases of accepted rows; their scores, if buckets persist."""
         parts, base = self._score_contributions(rows)
         parts, base = calibrators.spread_contributions(self._spec.calibration.rate, parts, base)
         rule = self._spec.persistence
-        if rule is not None:
+        if rule is not None and score is not None:
             persistence, age, fresh_level = calibration.rate_score_contributions(
-                self._spec, rule, self._score(rows), rows
+                self._spec, rule, score, rows
             )
             parts[:, self.feature_names.index(rule.bucket_feature)] += persistence
             parts[:, self.feature_names.index(rule.age_feature)] += age
             base = base + fresh_level
-        return scatter_accepted(accepted, parts), scatter_accepted(accepted, base)
+        return parts, base
 
     @abstractmethod
     def _score(self, rows: Matrix) -> FloatArray:

@@ -26,8 +26,12 @@ REST: Final = "all other features"
 class ScoredModel(RiskModel, Protocol):
     """A risk model that also returns the raw score, the sum of its contributions."""
 
-    def raw_score(self, matrix: Matrix) -> Matrix:
-        """(n,) log-odds."""
+    def explained(self, matrix: Matrix) -> tuple[Matrix, Matrix, Matrix]:
+        """(n, f) contributions, (n,) bases and (n,) raw scores, in log-odds."""
+        ...
+
+    def hazard_of(self, raw_score: Matrix) -> Matrix:
+        """(n,) hazard per hour of each raw score."""
         ...
 
     def refusals(self, matrix: Matrix) -> dict[int, str]:
@@ -134,10 +138,10 @@ def explain(model: RiskModel, frame: FeatureFrame, pool: Pool, horizon_h: float)
             f"{model.name} {model.version} refuses {pool.label}: {refusals[0]}.",
             remedy="The risk of a refused pool is unknown.",
         )
-    parts, bases = scored.contributions(row)
-    raw, base = float(scored.raw_score(row)[0]), float(bases[0])
+    parts, bases, scores = scored.explained(row)
+    raw, base = float(scores[0]), float(bases[0])
     _check_additive(model, float(parts[0].sum()) + base, raw)
-    hazard = float(model.hazard_per_hour(row)[0])
+    hazard = float(scored.hazard_of(scores)[0])
     return Explanation(
         pool=pool,
         model=f"{model.name}@{model.version}",
@@ -211,14 +215,10 @@ def _check_additive(model: RiskModel, total: float, raw: float) -> None:
 
 def _contributions(model: RiskModel, values: Matrix, parts: Matrix) -> tuple[Contribution, ...]:
     units = {feature["name"]: str(feature["unit"]) for feature in model.card["features"]}
-    order = np.argsort(-np.abs(parts), kind="stable")
+    names, known, log_odds = model.feature_names, values.tolist(), parts.tolist()
+    order = np.argsort(-np.abs(parts), kind="stable").tolist()
     return tuple(
-        Contribution(
-            feature=model.feature_names[i],
-            value=float(values[i]),
-            unit=units[model.feature_names[i]],
-            log_odds=float(parts[i]),
-        )
+        Contribution(feature=names[i], value=known[i], unit=units[names[i]], log_odds=log_odds[i])
         for i in order
     )
 

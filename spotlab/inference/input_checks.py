@@ -27,6 +27,7 @@ class CheckedInput:
         self._card = card
         self.digest = digest
         bounds = [(feature.low, feature.high) for feature in card.spec.features]
+        self._feature_names = card.feature_names
         self._low = np.array([-np.inf if low is None else low for low, _ in bounds])
         self._high = np.array([np.inf if high is None else high for _, high in bounds])
         self._nullable = np.array([feature.nullable for feature in card.spec.features])
@@ -44,7 +45,7 @@ class CheckedInput:
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Columns of its input matrix, in order."""
-        return self._card.feature_names
+        return self._feature_names
 
     @property
     def card(self) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -58,11 +59,7 @@ def candidate_of(
             *([performance] if performance else []),
         ),
         sources=_sources(zone, origins),
-        features={
-            name: float(value)
-            for name, value in zip(names, values, strict=True)
-            if np.isfinite(value)
-        },
+        features=dict(compress(zip(names, values.tolist(), strict=True), np.isfinite(values))),
         evidence=evidence,
         performance=float(row["performance"]),
     )

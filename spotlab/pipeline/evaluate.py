@@ -153,14 +153,14 @@ def evaluate(
     requirements = instance.requirements or Requirements()
     verdict, ranking, error = None, None, ""
     try:
-        requirements = requirements_of(instance, scored.table, workload)
+        requirements = requirements_of(instance, scored.pools, workload)
         on_demand = scored.on_demand_usd_per_hour(instance.pool)
-        with tracer.stage("filter", rows_in=len(scored.table)) as stage:
+        with tracer.stage("filter", rows_in=len(scored.pools)) as stage:
             ranking = rank_for(
                 instance, requirements, scored, policy, workload, unavailable, performance
             )
-            stage.rows_out = len(ranking.candidates)
-        with tracer.stage("policy", rows_in=len(ranking.candidates)) as stage:
+            stage.rows_out = ranking.count
+        with tracer.stage("policy", rows_in=ranking.count) as stage:
             current, best, second = current_and_best(instance, ranking)
             situation = Situation(
                 instance,
@@ -261,8 +261,8 @@ def _with_spread(
     left = ranking.left_to_others
     if not len(left):
         return verdict
-    cost = ranking.table["expected_cost_usd_per_hour"].to_numpy(np.float64)
-    wanted = ranking.candidate(int(left[cost[left].argmin()]))
+    cost = ranking.numbers(ranking.rows[left])["expected_cost_usd_per_hour"]
+    wanted = ranking.candidate(int(left[cost.argmin()]))
     best = situation.best
     if best is not None and best.expected_cost_usd_per_hour <= wanted.expected_cost_usd_per_hour:
         return verdict
@@ -292,7 +292,7 @@ def current_and_best(
     if current is not None and not np.isfinite(current.expected_cost_usd_per_hour):
         current = None
     on_spot = instance.lifecycle is Lifecycle.SPOT
-    first = range(min(3, len(ranking.candidates)))
+    first = range(min(3, ranking.count))
     others = [best for best in first if not (on_spot and best == row)][:2]
     best, second = (*(ranking.candidate(each) for each in others), None, None)[:2]
     return current, best, second

@@ -133,7 +133,7 @@ def _with_workload(
     performance = replace(decided.performance, claims_version=claims)
     ranking = rank_for(
         experiment.instance,
-        requirements_of(experiment.instance, scored.table, workload),
+        requirements_of(experiment.instance, scored.pools, workload),
         scored,
         decided.evaluation.policy,
         workload,
@@ -263,13 +263,13 @@ def _feature_flips(case: DecisionCase, decided: DecidedWith) -> Iterator[Flip]:
     another decision is then approached by bisection, unless the feature has whole values only.
     """
     base = case.verdict()
-    table = case.ranking.table
+    rows = case.ranking.rows
     own = case.ranking.position_of(case.instance.pool)
     if own is not None and case.current is not None and not _pays_on_demand(case):
-        yield from _of_pool(case, base, decided, "current", int(table["row"].iloc[own]), None)
+        yield from _of_pool(case, base, decided, "current", int(rows[own]), None)
     best = best_other(case, base)
     if best is not None:
-        row = int(table["row"].iloc[int(case.positions[best])])
+        row = int(rows[int(case.positions[best])])
         yield from _of_pool(case, base, decided, "chosen" if base.chosen else "best", row, best)
 
 

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from spotlab.domain.decision import DropReason, Instance
@@ -22,35 +21,43 @@ from spotlab.domain.like_for_like import (
     shortfall,
 )
 from spotlab.domain.requirements import Requirements
+from spotlab.domain.risk import FloatArray
 from spotlab.domain.workload import DEFAULT_WORKLOAD, Workload
+from spotlab.pipeline.pool_columns import Mask, PoolColumns
 
-Mask = NDArray[np.bool_]
+REASONS: Final[tuple[DropReason, ...]] = tuple(DropReason)
+"""The reason with code c is REASONS[c - 1]; 0 stands for none."""
+CODE_OF: Final[Mapping[DropReason, int]] = {
+    reason: code for code, reason in enumerate(REASONS, start=1)
+}
+Codes = NDArray[np.int8]
 
 
-def drop_reasons(
-    table: pd.DataFrame,
+def drop_codes(
+    pools: PoolColumns,
     requirements: Requirements,
     shortfalls: Mapping[str, Shortfall] = MappingProxyType({}),
-) -> NDArray[np.object_]:
-    """The first reason that filters out each pool, or None.
+) -> Codes:
+    """The code of the first reason that filters out each pool; 0: none does.
 
     Args:
-        table: as in ScoredMarket.table, n rows.
+        pools: n pools.
         requirements: what a pool must offer.
         shortfalls: types that are not like for like, by name; checked after the requirements.
     Returns:
-        (n,) DropReason or None.
+        (n,) codes as in CODE_OF.
     """
-    reasons: NDArray[np.object_] = np.full(len(table), None, dtype=object)
-    for reason, filtered in _checks(table, requirements):
-        reasons[filtered & (reasons == None)] = reason  # noqa: E711  elementwise
-    if shortfalls:
-        by_type = {name: HARDWARE_REASONS[each.fact] for name, each in shortfalls.items()}
-        codes, names = table["instance_type"].factorize()
-        worse = np.array([by_type.get(name) for name in names], dtype=object)[codes]
-        worse_only = (reasons == None) & (worse != None)  # noqa: E711  elementwise
-        reasons[worse_only] = worse[worse_only]
-    return reasons
+    codes = np.zeros(len(pools), dtype=np.int8)
+    for reason, filtered in reversed([*_checks(pools, requirements)]):  # the first one wins
+        np.putmask(codes, filtered, CODE_OF[reason])
+    types, left = pools.instance_type, np.flatnonzero(codes == 0)
+    worse = np.zeros(len(types.names), dtype=np.int8)
+    for code in np.unique(types.codes[left]).tolist():
+        found = shortfalls.get(types.names[code])
+        if found is not None:
+            worse[code] = CODE_OF[HARDWARE_REASONS[found.fact]]
+    codes[left] = worse[types.codes[left]]
+    return codes
 
 
 def hardware_shortfalls(
@@ -77,11 +84,36 @@ def hardware_shortfalls(
 
 
 @lru_cache(maxsize=256)
-def _shortfalls(
-    own: Hardware, hardware: HardwareTable, rule: HardwareRule
-) -> Mapping[str, Shortfall]:
-    found = {name: shortfall(own, each, rule) for name, each in hardware.items()}
-    return MappingProxyType({name: each for name, each in found.items() if each is not None})
+def _shortfalls(own: Hardware, hardware: HardwareTable, rule: HardwareRule) -> _Shortfalls:
+    return _Shortfalls(own, hardware, rule)
+
+
+class _Shortfalls(Mapping[str, Shortfall]):
+    """The types that may not replace another one; each is compared when it is first asked for."""
+
+    __slots__ = ("_found", "_hardware", "_own", "_rule")
+
+    def __init__(self, own: Hardware, hardware: HardwareTable, rule: HardwareRule) -> None:
+        self._own, self._hardware, self._rule = own, hardware, rule
+        self._found: dict[str, Shortfall | None] = {}
+
+    def __getitem__(self, instance_type: str) -> Shortfall:
+        """The shortfall of a type. Raises KeyError: there is none."""
+        if instance_type not in self._found:
+            other = self._hardware.get(instance_type)
+            self._found[instance_type] = (
+                None if other is None else shortfall(self._own, other, self._rule)
+            )
+        found = self._found[instance_type]
+        if found is None:
+            raise KeyError(instance_type)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._hardware if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def compared_hardware(
@@ -128,37 +160,37 @@ HARDWARE_REASONS: Final[Mapping[HardwareFact, DropReason]] = {
 }
 
 
-def _checks(table: pd.DataFrame, need: Requirements) -> Iterator[tuple[DropReason, Mask]]:
-    yield DropReason.OPERATING_SYSTEM, _other(table["operating_system"], (need.operating_system,))
-    yield DropReason.REGION, _other(table["region"], need.regions)
-    yield DropReason.ZONE, _other(table["availability_zone"], need.zones)
-    yield DropReason.FAMILY, _other(table["family"], need.families)
+def _checks(pools: PoolColumns, need: Requirements) -> Iterator[tuple[DropReason, Mask]]:
+    yield (
+        DropReason.OPERATING_SYSTEM,
+        ~pools.operating_system.equal_to_any((need.operating_system,)),
+    )
+    for reason, texts, allowed in (
+        (DropReason.REGION, pools.region, need.regions),
+        (DropReason.ZONE, pools.availability_zone, need.zones),
+        (DropReason.FAMILY, pools.family, need.families),
+    ):
+        if allowed:
+            yield reason, ~texts.equal_to_any(allowed)
     sized = (need.vcpu_min, need.vcpu_max, need.memory_gb_min, need.memory_gb_max)
     if any(limit is not None for limit in sized):
-        yield DropReason.NO_SPECS, table[["vcpu", "memory_gb"]].isna().any(axis=1).to_numpy()
-    yield DropReason.VCPU, _outside(table["vcpu"], need.vcpu_min, need.vcpu_max)
-    yield DropReason.MEMORY, _outside(table["memory_gb"], need.memory_gb_min, need.memory_gb_max)
+        yield DropReason.NO_SPECS, np.isnan(pools.vcpu) | np.isnan(pools.memory_gb)
+    yield DropReason.VCPU, _outside(pools.vcpu, need.vcpu_min, need.vcpu_max)
+    yield DropReason.MEMORY, _outside(pools.memory_gb, need.memory_gb_min, need.memory_gb_max)
     if need.architecture is not None:
-        yield DropReason.ARCHITECTURE, _other(table["architecture"], (need.architecture,))
+        yield DropReason.ARCHITECTURE, ~pools.architecture.equal_to_any((need.architecture,))
     if need.accelerator is not None:
-        yield DropReason.ACCELERATOR, (table["accelerated"] != need.accelerator).to_numpy()
+        yield DropReason.ACCELERATOR, pools.accelerated != need.accelerator
     if need.burstable is not None:
-        yield DropReason.BURSTABLE, (table["burstable"] != need.burstable).to_numpy()
-    price = table["spot_price_usd_per_hour"].to_numpy(dtype=np.float64)
+        yield DropReason.BURSTABLE, pools.burstable != need.burstable
+    price = pools.spot_price_usd_per_hour
     yield DropReason.NO_PRICE, ~(np.isfinite(price) & (price > 0))
     if need.max_advisor_bucket is not None:
-        yield DropReason.UNSAFE_RATE, (table["advisor_bucket"] > need.max_advisor_bucket).to_numpy()
-    yield DropReason.NO_RISK, ~np.isfinite(table["hazard_per_hour"].to_numpy(dtype=np.float64))
+        yield DropReason.UNSAFE_RATE, pools.advisor_bucket > need.max_advisor_bucket
+    yield DropReason.NO_RISK, ~np.isfinite(pools.hazard_per_hour)
 
 
-def _other(values: pd.Series, allowed: tuple[str, ...]) -> Mask:
-    if not allowed:
-        return np.zeros(len(values), dtype=bool)
-    return np.asarray(~values.isin(allowed).to_numpy(), dtype=bool)
-
-
-def _outside(values: pd.Series, low: float | None, high: float | None) -> Mask:
-    numbers = values.to_numpy(dtype=np.float64)
+def _outside(numbers: FloatArray, low: float | None, high: float | None) -> Mask:
     outside = np.zeros(len(numbers), dtype=bool)
     if low is not None:
         outside |= numbers < low
@@ -168,7 +200,7 @@ def _outside(values: pd.Series, low: float | None, high: float | None) -> Mask:
 
 
 def requirements_of(
-    instance: Instance, table: pd.DataFrame, workload: Workload = DEFAULT_WORKLOAD
+    instance: Instance, pools: PoolColumns, workload: Workload = DEFAULT_WORKLOAD
 ) -> Requirements:
     """Requirements of a replacement: the instance's own, else the workload's, else derived.
 
@@ -180,7 +212,7 @@ def requirements_of(
 
     Args:
         instance: the instance.
-        table: ScoredMarket.table; if it lacks the specs of the instance's type, the derived
+        pools: of the market; if they lack the specs of the instance's type, the derived
             requirements have no minimum size.
         workload: the one that applies to the instance.
     """
@@ -195,15 +227,15 @@ def requirements_of(
             operating_system=instance.pool.operating_system,
         )
     name = parse_type(instance.pool.instance_type)
-    own = table.loc[table["instance_type"] == instance.pool.instance_type, ["vcpu", "memory_gb"]]
-    specs = own.dropna()
+    rows = pools.rows_of_type(instance.pool.instance_type)
+    known = rows[~(np.isnan(pools.vcpu[rows]) | np.isnan(pools.memory_gb[rows]))]
     rule = workload.hardware
     least_memory = 1.0 - rule.memory_tolerance
     return Requirements(
         regions=regions,
         zones=workload.zones,
-        vcpu_min=float(specs["vcpu"].iloc[0]) if len(specs) else None,
-        memory_gb_min=least_memory * float(specs["memory_gb"].iloc[0]) if len(specs) else None,
+        vcpu_min=float(pools.vcpu[known[0]]) if len(known) else None,
+        memory_gb_min=least_memory * float(pools.memory_gb[known[0]]) if len(known) else None,
         architecture=name.architecture.value,
         accelerator=name.accelerated,
         burstable=None if name.burstable or rule.allow_burstable else False,

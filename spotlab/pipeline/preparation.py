@@ -25,10 +25,10 @@ from spotlab.domain.policy_parameters import CEILING_HORIZON_H
 from spotlab.domain.requirements import Requirements
 from spotlab.domain.risk import FloatArray, risk_within
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, Workload
-from spotlab.pipeline.filter import compared_hardware, drop_reasons, requirements_of
+from spotlab.pipeline.filter import compared_hardware, drop_codes, requirements_of
+from spotlab.pipeline.pool_columns import PoolColumns
 from spotlab.pipeline.prepared_instance import (
     FACT_BIT,
-    Mask,
     OwnPool,
     PreparedInstance,
     PreparedPools,
@@ -67,9 +67,10 @@ def prepare(
     if performance is None:
         performance = np.ones(len(table))
     given = instance.requirements or applied.workload.requirements
-    requirements, memory_gb = _least_requirements(instance, table, applied.workload)
+    requirements, memory_gb = _least_requirements(instance, scored.pools, applied.workload)
     hardware = compared_hardware(instance.pool.instance_type, scored.hardware, given)
-    rows = _ordered(table, drop_reasons(table, requirements) == None)  # noqa: E711  elementwise
+    rows = np.flatnonzero(drop_codes(scored.pools, requirements) == 0)
+    rows = rows[np.argsort(scored.pools.tie_order[rows])]
     types = table["instance_type"].to_numpy()[rows]
     others = {name: scored.hardware.get(name) for name in dict.fromkeys(types)}
     bits = {name: _shortfall_bits(hardware, other) for name, other in others.items()}
@@ -90,23 +91,15 @@ def prepare(
 
 
 def _least_requirements(
-    instance: Instance, table: pd.DataFrame, workload: Workload
+    instance: Instance, pools: PoolColumns, workload: Workload
 ) -> tuple[Requirements, float | None]:
     """The requirements that no hardware rule changes, and the memory of the instance's type."""
     exact = replace(workload, hardware=replace(workload.hardware, memory_tolerance=0.0))
-    requirements = requirements_of(instance, table, exact)
+    requirements = requirements_of(instance, pools, exact)
     if instance.requirements is not None or workload.requirements is not None:
         return requirements, None
     memory_gb = requirements.memory_gb_min
     return replace(requirements, memory_gb_min=None, burstable=None), memory_gb
-
-
-def _ordered(table: pd.DataFrame, is_kept: Mask) -> NDArray[np.intp]:
-    """The rows that are kept, in the order in which `rank` breaks ties."""
-    order = ["region", "availability_zone", "instance_type"]
-    kept = np.flatnonzero(is_kept)
-    names = table[order].iloc[kept].reset_index(drop=True)
-    return np.asarray(kept[names.sort_values(order, kind="stable").index], dtype=np.intp)
 
 
 def _shortfall_bits(own: Hardware, other: Hardware | None) -> int:

@@ -10,9 +10,10 @@ import hashlib
 from typing import Final
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
 from spotlab.domain.decision import Candidate, DropReason, RunReference, Verdict
+from spotlab.pipeline.filter import REASONS
 from spotlab.pipeline.rank import Ranking
 
 POLICY_DROPS: Final = frozenset(
@@ -25,33 +26,26 @@ POLICY_DROPS: Final = frozenset(
     }
 )
 """Pools that meet the requirements but not the policy: they belong to the decision."""
-_NUMBERS: Final = (
-    "spot_price_usd_per_hour",
-    "on_demand_price_usd_per_hour",
-    "hazard_per_hour",
-    "interruption_usd",
-    "risk",
-    "performance",
-    "expected_cost_usd_per_hour",
-)
+_IS_RECORDED: Final = np.array([False, *(reason in POLICY_DROPS for reason in REASONS)])
+_NAMES: Final = np.array(["", *(reason.name for reason in REASONS)], dtype=object)
 
 
 def recorded_candidates(ranking: Ranking, verdict: Verdict | None) -> tuple[Candidate, ...]:
     """Every candidate, every pool that the policy filtered out, and always the current pool."""
-    return tuple(ranking.take(recorded_rows(ranking, verdict)))
+    return tuple(ranking.take(recorded_positions(ranking, verdict).tolist()))
 
 
-def recorded_rows(ranking: Ranking, verdict: Verdict | None) -> list[int]:
-    """Positions in `Ranking.table` of the candidates that belong to a decision."""
-    table = ranking.table
-    is_recorded = (table["rank"] > 0) | table["dropped"].isin(POLICY_DROPS)
-    rows: list[int] = np.flatnonzero(is_recorded.to_numpy()).tolist()
+def recorded_positions(ranking: Ranking, verdict: Verdict | None) -> NDArray[np.intp]:
+    """Positions in a ranking of the candidates that belong to a decision."""
+    filtered = ranking.codes[np.flatnonzero(ranking.codes)]
+    by_policy = ranking.count + np.flatnonzero(_IS_RECORDED[filtered])
+    positions = np.concatenate([np.arange(ranking.count), by_policy])
     current = verdict.current if verdict is not None else None
     if current is not None:
-        row = ranking.position_of(current.pool)
-        if row is not None and row not in rows:
-            rows.append(row)
-    return rows
+        position = ranking.position_of(current.pool)
+        if position is not None and position not in positions:
+            positions = np.append(positions, position)
+    return positions
 
 
 def reference_to(run_id: int, ranking: Ranking | None, verdict: Verdict | None) -> RunReference:
@@ -64,18 +58,26 @@ def reference_to(run_id: int, ranking: Ranking | None, verdict: Verdict | None) 
     """
     if ranking is None:
         return RunReference(run_id, 0, "")
-    rows = recorded_rows(ranking, verdict)
-    return RunReference(run_id, len(rows), _digest(ranking.table.iloc[rows]))
+    positions = recorded_positions(ranking, verdict)
+    return RunReference(run_id, len(positions), _digest(ranking, positions))
 
 
-def _digest(table: pd.DataFrame) -> str:
+def _digest(ranking: Ranking, positions: NDArray[np.intp]) -> str:
     """Hash of the candidates' pools, numbers and order, bit for bit: 32 hexadecimal digits."""
+    rows, pools = ranking.rows[positions], ranking.scored.pools
+    numbers = ranking.numbers(rows)
     content = hashlib.sha256()
-    for name in ("row", "rank"):
-        content.update(table[name].to_numpy(dtype=np.int64).tobytes())
-    for name in _NUMBERS:
-        if name in table:
-            content.update(table[name].to_numpy(dtype=np.float64).tobytes())
-    reasons = [each.name if isinstance(each, DropReason) else "" for each in table["dropped"]]
-    content.update("\n".join(reasons).encode())
+    for values in (
+        np.asarray(rows, dtype=np.int64),
+        np.asarray(ranking.ranks(positions), dtype=np.int64),
+        pools.spot_price_usd_per_hour[rows],
+        pools.on_demand_price_usd_per_hour[rows],
+        pools.hazard_per_hour[rows],
+        numbers["interruption_usd"],
+        numbers["risk"],
+        numbers["performance"],
+        numbers["expected_cost_usd_per_hour"],
+    ):
+        content.update(values.tobytes())
+    content.update("\n".join(_NAMES[ranking.codes[rows]].tolist()).encode())
     return content.hexdigest()[:32]

@@ -158,7 +158,7 @@ def replay(
             # Of the pools that did not meet them, nothing was recorded.
             instance = replace(instance, requirements=experiment.requirements)
     evaluation = Evaluation(
-        replace(scored, data=replace(scored.data, degraded=experiment.degraded)),
+        scored.with_data(replace(scored.data, degraded=experiment.degraded)),
         policy or experiment.policy,
         policy_version=policy_version or experiment.policy_version,
     )

@@ -7,14 +7,15 @@ of an interruption) are in filter.py and rank.py.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_float_dtype
 
 from spotlab.domain.features import FeatureFrame
 from spotlab.domain.hardware import Hardware, HardwareTable, complete
@@ -24,6 +25,7 @@ from spotlab.domain.market import FeedKind, MarketData, Pool
 from spotlab.domain.ports import RiskModel
 from spotlab.domain.risk import REBALANCE_WINDOW_H, Evidence
 from spotlab.features import engine
+from spotlab.pipeline.pool_columns import PoolColumns
 from spotlab.pipeline.stage_trace import Tracer
 
 POOL_COLUMNS = ["region", "availability_zone", "instance_type", "operating_system"]
@@ -46,7 +48,7 @@ TABLE_COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ScoredMarket:
     """A market's pools, scored by one model.
 
@@ -68,17 +70,32 @@ class ScoredMarket:
     hardware: HardwareTable = field(default_factory=lambda: HardwareTable({}))
     model_hazard: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
+    @cached_property
+    def pools(self) -> PoolColumns:
+        """The columns of `table` as arrays."""
+        return PoolColumns(self.table)
+
+    def with_degraded(self, *reasons: str) -> ScoredMarket:
+        """The same pools, with additional reasons why the market is degraded."""
+        return self.with_data(self.data.with_degraded(*reasons))
+
+    def with_data(self, data: MarketData) -> ScoredMarket:
+        """The same pools, with other facts about the market that they were read from."""
+        changed = replace(self, data=data)
+        changed.__dict__["pools"] = self.pools
+        return changed
+
     def on_demand_usd_per_hour(self, pool: Pool) -> float | None:
         """On-demand price of a pool's type in its region; None if unknown."""
-        same = (self.table["region"] == pool.region) & (
-            self.table["instance_type"] == pool.instance_type
-        )
-        prices = self.table.loc[same, "on_demand_price_usd_per_hour"].dropna()
-        return float(prices.iloc[0]) if len(prices) else None
+        return self.pools.on_demand_usd_per_hour(pool.region, pool.instance_type)
 
 
 def score_market(
-    data: MarketData, model: RiskModel, tracer: Tracer, own: OwnRecord | None = None
+    data: MarketData,
+    model: RiskModel,
+    tracer: Tracer,
+    own: OwnRecord | None = None,
+    before: ScoredMarket | None = None,
 ) -> ScoredMarket:
     """Features and hazard of every pool that has a price.
 
@@ -87,16 +104,18 @@ def score_market(
         model: uses only features that the engine computes.
         tracer: receives the stages "features" and "risk".
         own: interruptions and exposure of own instances in this market; None: unknown.
+        before: the same market and record, scored by another model, whose features are used again.
     Raises:
         InvalidInput: the model uses a feature that the engine does not compute.
     """
     with tracer.stage("features", rows_in=len(data.prices)) as stage:
-        frame = engine.compute(data)
+        frame = engine.compute(data) if before is None else before.frame
         stage.rows_out = len(frame.pools)
     with tracer.stage("risk", rows_in=len(frame.pools)) as stage:
         hazard = np.array(model.hazard_per_hour(frame.select(model.feature_names)))
         stage.rows_out = int(np.isfinite(hazard).sum())
-    return with_hazard(data, frame, f"{model.name}@{model.version}", hazard, own or OwnRecord())
+    name = f"{model.name}@{model.version}"
+    return with_hazard(data, frame, name, hazard, own or OwnRecord(), before)
 
 
 def with_hazard(
@@ -105,6 +124,7 @@ def with_hazard(
     model: str,
     hazard: NDArray[np.float64],
     own: OwnRecord,
+    before: ScoredMarket | None = None,
 ) -> ScoredMarket:
     """A market with the hazards that a model gave it, updated by own instances.
 
@@ -114,15 +134,19 @@ def with_hazard(
         model: "name@version".
         hazard: (n,) the model's, in the order of `data.prices`.
         own: interruptions and exposure of own instances.
+        before: the same market and record, scored by another model.
     """
-    table = _pool_table(data)
+    table = _pool_table(data) if before is None else before.table.copy()
     evidence = _evidence(table, hazard, own, data.as_of)
     table["hazard_per_hour"] = hazard
     table["signal_age_min"] = _signal_ages_min(table, own, data.as_of)
     for row, pool_evidence in evidence.items():
         table.loc[row, "hazard_per_hour"] = pool_evidence.hazard_per_hour
-    hardware = hardware_of(data.specs, table)
-    return ScoredMarket(data, frame, model, table, evidence, hardware, hazard)
+    hardware = hardware_of(data.specs, table) if before is None else before.hardware
+    scored = ScoredMarket(data, frame, model, table, evidence, hardware, hazard)
+    if before is not None:
+        scored.__dict__["pools"] = before.pools.with_hazard(table["hazard_per_hour"])
+    return scored
 
 
 def _signal_ages_min(table: pd.DataFrame, own: OwnRecord, as_of: datetime) -> NDArray[np.float64]:
@@ -158,6 +182,8 @@ def _evidence(
     for pool, signals in own.signals.items():
         if signals.rebalance_at is not None:
             records_of.setdefault(pool, Record())
+    if not records_of:
+        return {}
     for pool, record in records_of.items():
         key = (pool.region, pool.instance_type, pool.operating_system)
         by_type.setdefault(key, {})[pool] = record
@@ -187,22 +213,11 @@ def _evidence(
 
 
 def _pool_table(data: MarketData) -> pd.DataFrame:
-    table = data.prices.rename(columns={"event_time": "price_event_time"}).reset_index(drop=True)
-    by_type = ["region", "instance_type"]
-    on_demand = data.on_demand.rename(columns={"approximate": "on_demand_approximate"})
-    if "on_demand_approximate" not in on_demand:
-        on_demand = on_demand.assign(on_demand_approximate=False)
-    columns = [*by_type, "on_demand_price_usd_per_hour", "on_demand_approximate"]
-    table = table.merge(on_demand[columns], on=by_type, how="left", validate="m:1")
-    advisor = data.advisor.rename(columns={"bucket": "advisor_bucket"})
-    table = table.merge(
-        advisor[[*by_type, "advisor_bucket", "savings_percent"]],
-        on=by_type,
-        how="left",
-        validate="m:1",
-    )
+    prices = data.prices.reset_index(drop=True)
+    offers = _Offers(prices)
+    on_demand, advisor = offers.rows_in(data.on_demand), offers.rows_in(data.advisor)
     # By type, of which there are far fewer than pools; strings are slow one at a time.
-    codes, names = table["instance_type"].factorize()
+    names = offers.types
     specs = data.specs.set_index("instance_type").reindex(names)
     parsed = [_parsed(name) for name in names]
     by_name = {
@@ -216,12 +231,66 @@ def _pool_table(data: MarketData) -> pd.DataFrame:
             for known, part in zip(specs["architecture"], parsed, strict=True)
         ],
     }
-    for column, values in by_name.items():
-        table[column] = pd.Series(values, dtype=None if len(names) else object).take(codes).array
-    table["on_demand_approximate"] = table["on_demand_approximate"].eq(True)
-    for column in ("advisor_bucket", "savings_percent"):
-        table[column] = table[column].astype("float64")
-    return table.reindex(columns=list(TABLE_COLUMNS))
+    columns: dict[str, Any] = {
+        **{name: prices[name].array for name in (*POOL_COLUMNS, "spot_price_usd_per_hour")},
+        "price_event_time": prices["event_time"].array,
+        "on_demand_price_usd_per_hour": _numbers(
+            data.on_demand, "on_demand_price_usd_per_hour", on_demand
+        ),
+        "on_demand_approximate": _numbers(data.on_demand, "approximate", on_demand) == 1.0,
+        "advisor_bucket": _numbers(data.advisor, "bucket", advisor),
+        "savings_percent": _numbers(data.advisor, "savings_percent", advisor),
+        **{
+            column: pd.Series(values, dtype=None if len(names) else object)
+            .take(offers.type_codes)
+            .array
+            for column, values in by_name.items()
+        },
+    }
+    return pd.DataFrame(columns, columns=list(TABLE_COLUMNS))
+
+
+class _Offers:
+    """The region and type of each price, as numbers.
+
+    Args:
+        prices: n rows.
+    """
+
+    def __init__(self, prices: pd.DataFrame) -> None:
+        self.region_codes, regions = prices["region"].factorize()
+        self.type_codes, types = prices["instance_type"].factorize()
+        self.regions, self.types = pd.Index(regions), pd.Index(types)
+
+    def rows_in(self, frame: pd.DataFrame) -> NDArray[np.intp]:
+        """(n,) the frame's row for each price's region and type; -1: none.
+
+        Raises:
+            ValueError: the frame has two rows for one region and type.
+        """
+        region = _places(frame["region"], self.regions)
+        type_ = _places(frame["instance_type"], self.types)
+        known = np.flatnonzero((region >= 0) & (type_ >= 0))
+        offers = region[known] * len(self.types) + type_[known]
+        rows = np.full(len(self.regions) * len(self.types), -1, dtype=np.intp)
+        rows[offers] = known
+        if np.count_nonzero(rows >= 0) < len(known):
+            raise ValueError("a region and type has more than one row")
+        return np.asarray(rows[self.region_codes * len(self.types) + self.type_codes])
+
+
+def _places(column: pd.Series, names: pd.Index) -> NDArray[np.intp]:
+    """(rows,) the place of each text among some names; -1: it is none of them."""
+    codes, distinct = column.factorize()
+    places = names.get_indexer(pd.Index(distinct, dtype=names.dtype))
+    return np.asarray(np.append(places, -1)[codes], dtype=np.intp)
+
+
+def _numbers(frame: pd.DataFrame, column: str, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    """The values in these rows of a column; NaN for row -1, or if there is no such column."""
+    if column not in frame:
+        return np.full(len(rows), np.nan)
+    return np.append(frame[column].to_numpy(dtype=np.float64), np.nan)[rows]
 
 
 def hardware_of(specs: pd.DataFrame, table: pd.DataFrame) -> HardwareTable:
@@ -231,11 +300,24 @@ def hardware_of(specs: pd.DataFrame, table: pd.DataFrame) -> HardwareTable:
         specs: FEED_COLUMNS[SPECS]; columns that are missing or NaN are unknown.
         table: with a column instance_type.
     """
-    types = pd.Index(table["instance_type"].unique(), name="instance_type")
-    known = specs.drop_duplicates("instance_type", keep="last").set_index("instance_type")
-    facts = known.reindex(index=types, columns=list(_HARDWARE.values())).astype(object)
-    columns = facts.where(facts.notna(), None).to_dict("list").values()
+    types = pd.Index(table["instance_type"].unique())
+    known = specs.drop_duplicates("instance_type", keep="last")
+    places = pd.Index(known["instance_type"]).get_indexer(types)
+    columns = (
+        _facts(known[name], places) if name in known else [None] * len(types)
+        for name in _HARDWARE.values()
+    )
     return _hardware_of(tuple(zip(types, *columns, strict=True)))
+
+
+def _facts(column: pd.Series, places: NDArray[np.intp]) -> list[Any]:
+    """The values in these places of a column; None where unknown, or for place -1."""
+    if is_float_dtype(column.dtype):
+        numbers = np.append(column.to_numpy(dtype=np.float64), np.nan)[places]
+        return [None if number != number else number for number in numbers.tolist()]
+    codes, distinct = column.factorize()
+    values = [*distinct, None]
+    return [values[code] for code in np.append(codes, -1)[places].tolist()]
 
 
 @lru_cache(maxsize=8)

@@ -238,7 +238,8 @@ def _cost_after(experiment: Experiment, verdict: Verdict, ranking: Ranking) -> f
     position = ranking.position_of(target.pool) if target is not None else None
     if position is None:
         return None
-    return _finite(float(ranking.table["expected_cost_usd_per_hour"].iloc[position]))
+    cost = ranking.numbers(ranking.rows[[position]])["expected_cost_usd_per_hour"]
+    return _finite(float(cost[0]))
 
 
 def _finite(value: float | None) -> float | None:

@@ -23,9 +23,9 @@ from spotlab.domain.policy import PolicyParams
 from spotlab.domain.simultaneous_losses import share_limit
 from spotlab.domain.workload import Workload
 
-MAX_HELD: Final = 32
-"""Results of the first pass that are kept for the second one, 3 MB each on a market of 15,000
-pools; further ones are computed again."""
+MAX_HELD: Final = 1000
+"""Results of the first pass that are kept for the second one, 20 to 80 kB each on a market of
+15,000 pools; further ones are computed again."""
 
 T = TypeVar("T")
 
@@ -87,6 +87,31 @@ class _Member:
         return self.instance.pool if spot else None
 
 
+class _Counts:
+    """Numbers of instances by pool, and the pools of each number."""
+
+    def __init__(self) -> None:
+        self._numbers: Counter[str] = Counter()
+        self._keys: defaultdict[int, set[str]] = defaultdict(set)
+
+    def __getitem__(self, key: str) -> int:
+        return self._numbers[key]
+
+    def add(self, keys: Iterable[str]) -> None:
+        """Count one more on each of these pools."""
+        for key in keys:
+            number = self._numbers[key]
+            self._keys[number].discard(key)
+            self._numbers[key] = number + 1
+            self._keys[number + 1].add(key)
+
+    def at_least(self, number: int) -> Iterator[str]:
+        """The pools with this many or more; the others are not looked at."""
+        for count, keys in self._keys.items():
+            if count >= number:
+                yield from keys
+
+
 class Spread:
     """Where the instances of a fleet run, and where a run has sent instances so far.
 
@@ -109,9 +134,9 @@ class Spread:
         self._members: dict[str, _Member] = {}
         self._sizes: Counter[Group] = Counter()
         self._fleet: Counter[str] = Counter()
-        self._present: defaultdict[Group, Counter[str]] = defaultdict(Counter)
+        self._present_or_sent: defaultdict[Group, _Counts] = defaultdict(_Counts)
         self._sent: defaultdict[Group, Counter[str]] = defaultdict(Counter)
-        self._arrivals: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._arrivals: defaultdict[str, _Counts] = defaultdict(_Counts)
         self.policy = policy
         for instance in instances:
             workload = workload_of(instance)
@@ -120,7 +145,7 @@ class Spread:
             self._sizes[member.group] += 1
             self._fleet[instance.account] += 1
             if member.pool is not None:
-                self._present[member.group].update(_keys(member.pool))
+                self._present_or_sent[member.group].add(_keys(member.pool))
 
     def group(self, instance_id: str) -> Group:
         """The group of an instance."""
@@ -151,18 +176,19 @@ class Spread:
     def send(self, instance_id: str, pool: Pool) -> None:
         """Note that the run sends an instance to a pool."""
         member = self._members[instance_id]
-        for key in _keys(pool):
-            self._sent[member.group][key] += 1
-            self._arrivals[member.group.account][key] += 1
+        keys = _keys(pool)
+        self._sent[member.group].update(keys)
+        self._present_or_sent[member.group].add(keys)
+        self._arrivals[member.group.account].add(keys)
 
     def _full_for_group(self, member: _Member, own: Sequence[str]) -> dict[str, str]:
-        present, sent = self._present[member.group], self._sent[member.group]
+        counts, sent = self._present_or_sent[member.group], self._sent[member.group]
         size, allowed = self._sizes[member.group], self.limit(member.instance.instance_id)
         full = {}
-        for key in {*present, *sent}:
+        for key in counts.at_least(allowed):
             if key in own[1:]:
                 continue  # the own type in its region, for a market without zones
-            there = present[key] + sent[key]
+            there = counts[key]
             if there < allowed + (key in own):
                 continue
             run = "run there or go there in this run" if sent[key] else "run there"
@@ -177,11 +203,12 @@ class Spread:
     def _full_for_run(self, member: _Member, own: Sequence[str]) -> dict[str, str]:
         account = member.group.account
         allowed = share_limit(self.policy.max_arrivals_share, self._fleet[account])
+        arrivals = self._arrivals[account]
         return {
-            key: f"this run already sends {count} of {self._fleet[account]} instances there, the "
-            f"most for one run ({100 * self.policy.max_arrivals_share:g} %)"
-            for key, count in self._arrivals[account].items()
-            if count >= allowed and key not in own
+            key: f"this run already sends {arrivals[key]} of {self._fleet[account]} instances "
+            f"there, the most for one run ({100 * self.policy.max_arrivals_share:g} %)"
+            for key in arrivals.at_least(allowed)
+            if key not in own
         }
 
 

@@ -329,8 +329,8 @@ class Lab:
         self, instance: Instance, applied: AppliedWorkload | None = None
     ) -> Requirements:
         """Requirements of a replacement for an instance; `applied`: its workload, if known."""
-        table = self.scored(self.deciding_model(instance)[0]).table
-        return requirements_of(instance, table, (applied or self.workload_of(instance)).workload)
+        pools = self.scored(self.deciding_model(instance)[0]).pools
+        return requirements_of(instance, pools, (applied or self.workload_of(instance)).workload)
 
     def workload_of(self, instance: Instance) -> AppliedWorkload:
         """The workload of an instance, and the rule that chose it."""

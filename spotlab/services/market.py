@@ -99,7 +99,7 @@ class MarketService(Service):
         model, note = self.lab.deciding_model(instance)
         scored = self.lab.scored(model)
         if note:
-            scored = replace(scored, data=scored.data.with_degraded(note))
+            scored = scored.with_degraded(note)
         if requirements is not None:
             instance = replace(instance, requirements=requirements)
         policy, applied = (

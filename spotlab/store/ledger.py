@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from operator import eq
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
     SQLColumnExpression,
-    Update,
     and_,
+    bindparam,
     func,
     literal_column,
     or_,
@@ -38,6 +38,7 @@ from spotlab.store.repository import Repository
 from spotlab.store.tables.core import ExperimentCountRow, ExperimentRow, InstanceRow
 
 _ALL = ExperimentFilter()
+_NAMES_IN_A_QUERY: Final = 500
 _NEWEST_FIRST = (col(ExperimentRow.created_at).desc(), col(ExperimentRow.id).desc())
 _HAS_FAILED = col(ExperimentRow.error) != literal_column("''")
 _IS_SWITCH = text("experiments.decision = 'SWITCH' AND experiments.shadow = false")
@@ -48,22 +49,36 @@ class SqlLedger(Repository):
     """Experiments in SQL: columns for searching, and the inputs as one compact value."""
 
     def record(self, experiment: Experiment) -> int:
-        """Store an experiment and mark its instance as evaluated, in one transaction.
+        """Store one experiment; see `record_all`."""
+        return self.record_all([experiment])[0]
+
+    def record_all(self, experiments: Sequence[Experiment]) -> list[int]:
+        """Store experiments and mark their instances as evaluated, in one transaction.
 
         Returns:
-            The experiment_id.
+            The experiment_id of each, ascending.
         Raises:
             DatabaseDown: nothing was stored.
-            InvalidInput: a time has no time zone, or a number is infinite or NaN.
+            InvalidInput: a time has no time zone, or a number is infinite or NaN; nothing was
+                stored.
         """
-        row = to_row(experiment)
+        rows = [to_row(experiment) for experiment in experiments]
+        if not rows:
+            return []
         with writing(self._engine) as session:
-            session.add(row)
+            session.add_all(rows)
             session.flush()
-            assert row.id is not None, "the database assigns ids"
-            experiment_counts.add(session, [experiment_counts.group_of(row)], 1)
-            session.connection().execute(_mark_evaluated(experiment))
-            return row.id
+            experiment_counts.add(session, map(experiment_counts.group_of, rows), 1)
+            session.connection().execute(
+                _MARK_EVALUATED,
+                [
+                    {"instance": each.instance.instance_id, "evaluated_at": each.created_at}
+                    for each in experiments
+                ],
+            )
+            numbers = [row.id for row in rows if row.id is not None]
+        assert len(numbers) == len(rows), "the database assigns ids"
+        return numbers
 
     def get(self, experiment_id: int) -> Experiment:
         """One experiment as it was recorded; if it has a run, its candidates are not derived.
@@ -161,6 +176,25 @@ class SqlLedger(Repository):
         with reading(self._engine) as session:
             return session.exec(query.order_by(_NEWEST_FIRST[0]).limit(1)).first()
 
+    def last_switches(self, instance_ids: Collection[str]) -> dict[str, datetime]:
+        """`last_switch_at` of each of these instances that has one."""
+        found: dict[str, datetime] = {}
+        names = sorted(instance_ids)
+        with reading(self._engine) as session:
+            for start in range(0, len(names), _NAMES_IN_A_QUERY):
+                some = names[start : start + _NAMES_IN_A_QUERY]
+                query = (
+                    select(ExperimentRow.instance_id, func.max(ExperimentRow.created_at))
+                    .where(
+                        col(ExperimentRow.instance_id).in_(some),
+                        ExperimentRow.decision == Decision.SWITCH.value,
+                        col(ExperimentRow.shadow).is_(False),
+                    )
+                    .group_by(col(ExperimentRow.instance_id))
+                )
+                found |= dict(session.exec(query).all())
+        return found
+
     def list(
         self, where: ExperimentFilter = _ALL, *, limit: int = 100, offset: int = 0
     ) -> list[ExperimentSummary]:
@@ -176,17 +210,16 @@ class SqlLedger(Repository):
             return [to_summary(row) for row in session.exec(query)]
 
 
-def _mark_evaluated(experiment: Experiment) -> Update:
-    """The update only moves the time forward: an older experiment may be recorded late."""
-    evaluated_at = col(InstanceRow.last_evaluated_at)
-    return (
-        update(InstanceRow)
-        .where(
-            col(InstanceRow.instance_id) == experiment.instance.instance_id,
-            or_(evaluated_at.is_(None), evaluated_at < experiment.created_at),
-        )
-        .values(last_evaluated_at=experiment.created_at)
+_EVALUATED_AT: Final = col(InstanceRow.last_evaluated_at)
+_MARK_EVALUATED: Final = (
+    update(InstanceRow)
+    .where(
+        col(InstanceRow.instance_id) == bindparam("instance"),
+        or_(_EVALUATED_AT.is_(None), bindparam("evaluated_at") > _EVALUATED_AT),
     )
+    .values(last_evaluated_at=bindparam("evaluated_at"))
+)
+"""The update only moves the time forward: an older experiment may be recorded late."""
 
 
 def _value_conditions(

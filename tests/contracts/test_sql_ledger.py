@@ -287,6 +287,27 @@ def test_the_last_switch_is_no_shadow_and_no_stay(store: Store) -> None:
     recorded(store, created_at=at(5), instance=make.instance("i-0b2"))
 
     assert store.ledger.last_switch_at("i-0a1") == at(2)
+    names = ("i-0a1", "i-0b2", "i-none", *(f"i-{number}" for number in range(1000)))
+    assert store.ledger.last_switches(names) == {"i-0a1": at(2), "i-0b2": at(5)}
+
+
+def test_several_are_recorded_in_one_transaction_or_not_at_all(store: Store) -> None:
+    fleet = [make.instance(f"i-{number}") for number in range(3)]
+    store.fleet.sync("acme", fleet)
+    made = [
+        make.experiment(instance=each, created_at=at(minutes)) for minutes, each in enumerate(fleet)
+    ]
+    with pytest.raises(InvalidInput):
+        store.ledger.record_all([*made, make.experiment(created_at=NAIVE)])
+    assert store.ledger.count() == 0
+
+    assert store.ledger.record_all([]) == []
+    numbers = store.ledger.record_all(made)
+    assert numbers == sorted(set(numbers))
+    for number, experiment, instance in zip(numbers, made, fleet, strict=True):
+        assert store.ledger.get(number) == replace(experiment, experiment_id=number)
+        evaluated = store.fleet.instance(instance.instance_id).last_evaluated_at
+        assert evaluated == experiment.created_at
 
 
 NAIVE = datetime(2026, 11, 3, 9, 30)  # noqa: DTZ001 (what must be refused)

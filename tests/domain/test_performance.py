@@ -210,6 +210,9 @@ def test_ratios_are_those_of_each_pair_and_fast() -> None:
         assert ratios.shape == (15_341,)
         assert ratios.dtype == np.float64
         assert ratios[100] == index.relative(own, pools[100]).ratio
+    for each in (index, PerformanceIndex()):
+        expected = [each.relative(owns[7], other).ratio for other in types]
+        assert each.ratios(owns[7], types).tolist() == expected
     started = time.perf_counter()
     for own in owns:
         index.ratios(own, pools)

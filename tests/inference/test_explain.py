@@ -45,6 +45,17 @@ def frame() -> FeatureFrame:
     return FeatureFrame(at, (SAFE, RISKY, ODD), names, np.vstack([values, refused]))
 
 
+def test_the_model_is_asked_once_for_what_it_says_in_three_ways(
+    model: CheckedModel, frame: FeatureFrame
+) -> None:
+    rows = frame.select(model.feature_names)
+    parts, base, score = model.explained(rows)
+    np.testing.assert_array_equal(parts, model.contributions(rows)[0])
+    np.testing.assert_array_equal(base, model.contributions(rows)[1])
+    np.testing.assert_array_equal(score, model.raw_score(rows))
+    np.testing.assert_array_equal(model.hazard_of(score), model.hazard_per_hour(rows))
+
+
 def test_contributions_add_up_and_come_largest_first(
     model: CheckedModel, frame: FeatureFrame
 ) -> None:

@@ -111,7 +111,7 @@ def test_better_hardware_for_less_is_taken() -> None:
 def test_the_reason_names_the_fact_in_which_it_is_worse() -> None:
     evaluation = scored({"g5.xlarge": 0.9, "g4dn.xlarge": 0.2})
     own = instance("g5.xlarge")
-    need = requirements_of(own, evaluation.scored.table)
+    need = requirements_of(own, evaluation.scored.pools)
     ranking = rank_for(own, need, evaluation.scored, ANY_RISK, DEFAULT_WORKLOAD)
     position = ranking.position_of(Pool("us-east-1", "us-east-1a", "g4dn.xlarge"))
     assert position is not None
@@ -174,7 +174,7 @@ def test_a_dearer_interruption_never_prefers_a_riskier_pool(
         dict(zip(names, prices, strict=True)), dict(zip(names, buckets, strict=True))
     )
     own = instance("m6i.large")
-    need = requirements_of(own, evaluation.scored.table)
+    need = requirements_of(own, evaluation.scored.pools)
     risks = []
     for usd in sorted((cheap, dearer)):
         workload = replace(DEFAULT_WORKLOAD, work_lost_h=0.0, recovery_h=0.0, fixed_usd=usd)
@@ -189,13 +189,13 @@ def test_requirements_of_the_workload_win_over_derived_ones_and_lose_to_the_inst
     workload = replace(
         DEFAULT_WORKLOAD, requirements=Requirements(families=("m6i",)), zones=("us-east-1b",)
     )
-    table = market.scored.table
-    assert requirements_of(own, table).vcpu_min == 2
-    found = requirements_of(own, table, workload)
+    pools = market.scored.pools
+    assert requirements_of(own, pools).vcpu_min == 2
+    found = requirements_of(own, pools, workload)
     assert (found.families, found.vcpu_min) == (("m6i",), None)
     assert (found.regions, found.zones) == (("us-east-1",), ("us-east-1b",))
     decided = replace(own, requirements=Requirements(families=("c6i",)))
-    assert requirements_of(decided, table, workload) == decided.requirements
+    assert requirements_of(decided, pools, workload) == decided.requirements
 
 
 def test_requirements_of_the_workload_filter_pools() -> None:

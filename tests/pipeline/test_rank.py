@@ -140,4 +140,4 @@ def test_requirements_are_derived_from_the_instances_own_type(
 ) -> None:
     pool = Pool("us-east-1", "us-east-1a", instance_type)
     instance = Instance("i-1", "test", pool, Lifecycle.SPOT)
-    assert requirements_of(instance, scored().table) == expected
+    assert requirements_of(instance, scored().pools) == expected

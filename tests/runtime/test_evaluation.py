@@ -21,7 +21,7 @@ from spotlab.domain.ports import Topic
 from spotlab.domain.workload import AssignmentScope
 from spotlab.errors import FeedRefused, InvalidInput, NotFound
 from spotlab.inference import artefacts
-from spotlab.runtime import evaluation
+from spotlab.runtime import decision_recording
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.outcomes import add_event, drift_report, outcomes_view, settle
@@ -160,14 +160,14 @@ def test_a_policy_in_shadow_that_fails_is_recorded_and_disturbs_nothing(
     services = Services(lab, ANA)
     services.policies.save("still", {"min_saving_fraction": 1.0}, base="default")
     services.policies.set_state("still", PolicyState.SHADOW)
-    decide_in_shadow = evaluation.shadow
+    decide_in_shadow = decision_recording.shadow
 
     def fails_for_policies(experiment: Experiment, *rest: Any) -> ShadowDecision:
         if rest[1].policy_version != "default@1":
             raise KeyError("of a policy")
         return decide_in_shadow(experiment, *rest)
 
-    monkeypatch.setattr(evaluation, "shadow", fails_for_policies)
+    monkeypatch.setattr(decision_recording, "shadow", fails_for_policies)
     (experiment,) = evaluate_instances(lab, [WEB])
     assert experiment.verdict is not None
     model, policy = lab.store.shadow_decisions.of([experiment.experiment_id])

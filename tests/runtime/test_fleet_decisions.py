@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from spotlab.domain.decision import Decision, Experiment, Instance, Lifecycle
 from spotlab.domain.market import Pool
 from spotlab.domain.workload import AssignmentScope
 from spotlab.errors import Cancelled
+from spotlab.runtime import evaluation
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.services import Services
@@ -94,7 +96,10 @@ def test_candidates_show_the_places_that_a_group_has_left(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("final", [1, 2, 3])
-def test_a_stopped_run_keeps_what_is_final(lab: Lab, final: int) -> None:
+def test_a_stopped_run_keeps_what_is_final(
+    lab: Lab, final: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "BATCH", 1)
     ids = fleet(lab, [RISKY, RISKY, A, RISKY])
 
     with pytest.raises(Cancelled, match=f"Stopped after {final} of 4 instances"):
@@ -102,6 +107,23 @@ def test_a_stopped_run_keeps_what_is_final(lab: Lab, final: int) -> None:
     recorded = lab.store.ledger.latest_per_instance()
     assert len(recorded) == final
     assert recorded[ids[2]].decision is Decision.STAY, "moves are final after all others"
+
+
+@pytest.mark.parametrize("batch", [2, 100])
+def test_whenever_a_run_is_stopped_it_has_recorded_what_it_says(
+    lab: Lab, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "BATCH", batch)
+    fleet(lab, [RISKY, RISKY, A, RISKY])
+    counts = []
+    for moment in (0, 2, 5, 7):
+        before, checks = lab.store.ledger.count(), count()
+        with pytest.raises(Cancelled) as stopped:
+            evaluate_instances(lab, None, None, lambda c=checks, m=moment: next(c) >= m)
+        counts.append(lab.store.ledger.count() - before)
+        assert f"Stopped after {counts[-1]} of 4 instances" in str(stopped.value)
+    assert counts == sorted(counts)
+    assert 0 == counts[0] < counts[-1]
 
 
 def test_progress_only_grows(lab: Lab) -> None:

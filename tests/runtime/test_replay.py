@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -122,11 +122,11 @@ def test_features_that_are_computed_in_another_way_are_not_passed_off_as_recorde
 def test_a_market_without_decisions_as_a_crash_leaves_it_breaks_nothing(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(_experiment: Experiment) -> int:
+    def killed(_experiments: Sequence[Experiment]) -> list[int]:
         raise DatabaseDown("killed before the decision was stored")
 
     with monkeypatch.context() as patched:
-        patched.setattr(type(lab.store.ledger), "record", lambda _self, each: killed(each))
+        patched.setattr(type(lab.store.ledger), "record_all", lambda _self, all_: killed(all_))
         with pytest.raises(DatabaseDown):
             evaluate_instances(lab)
     assert (rows(lab, MarketRunRow), lab.store.ledger.count()) == (1, 0)

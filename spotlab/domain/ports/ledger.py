@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -77,12 +77,16 @@ class Ledger(Protocol):
     """All decisions with their inputs."""
 
     def record(self, experiment: Experiment) -> int:
-        """Store an experiment and mark the instance as evaluated, in one transaction.
+        """Store one experiment; see `record_all`."""
+        ...
+
+    def record_all(self, experiments: Sequence[Experiment]) -> Sequence[int]:
+        """Store experiments and mark their instances as evaluated, in one transaction.
 
         Returns:
-            Its experiment_id.
+            The experiment_id of each.
         Raises:
-            DatabaseDown: nothing was stored.
+            DatabaseDown, InvalidInput: nothing was stored.
         """
         ...
 
@@ -114,6 +118,10 @@ class Ledger(Protocol):
 
     def last_switch_at(self, instance_id: str) -> datetime | None:
         """Time of the last SWITCH decision outside shadow mode; None: none."""
+        ...
+
+    def last_switches(self, instance_ids: Collection[str]) -> Mapping[str, datetime]:
+        """`last_switch_at` of each of these instances that has one."""
         ...
 
 
