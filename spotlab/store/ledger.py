@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from spotlab.domain.decision import Experiment
+from spotlab.domain.decision import Decision, Experiment
 from spotlab.domain.ports import ExperimentFilter, ExperimentSummary
 from spotlab.errors import NotFound
 from spotlab.store import experiment_counts
