@@ -43,6 +43,7 @@ UNREPEATABLE: Final = "x-unrepeatable"
 SECRET: Final[dict[str, Any]] = {UNREPEATABLE: True}
 """Marks a write whose response contains a secret: it is returned once and not stored."""
 NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {404: {"description": "Not found."}}
+CONFLICT: Final[dict[int | str, dict[str, Any]]] = {409: {"description": "Conflict."}}
 AWS_REFUSED: Final[dict[int | str, dict[str, Any]]] = {502: {"description": "AWS refused."}}
 """Problems of some operations only; the OpenAPI document describes them like the others."""
 JSON: Final = "application/json"

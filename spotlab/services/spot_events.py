@@ -17,7 +17,7 @@ from spotlab.domain.spot_events import (
     RefusedMessage,
     percentiles,
 )
-from spotlab.errors import InvalidInput, NotFound
+from spotlab.errors import Conflict, NotFound, SpotlabError
 from spotlab.runtime.interruption_history import read_histories
 from spotlab.runtime.spot_events import EventCounts, read_events
 from spotlab.services.base import Service
@@ -105,19 +105,19 @@ class SpotEventService(Service):
 
         Raises:
             NotFound: the user sees no such account.
-            InvalidInput: it has no region, or no queue's name is set.
+            Conflict: it has no region, or no queue's name is set.
             Forbidden: the right to read is missing.
         """
         self.require(Right.READ)
         found = self._account(account)
         queue = self.lab.settings.event_queue
         if not queue:
-            raise InvalidInput(
+            raise Conflict(
                 "SPOTLAB_EVENT_QUEUE is empty, so no events are read.",
                 remedy="Set the name of the queue, such as spotlab-events.",
             )
         if not found.regions:
-            raise InvalidInput(f"Account {account!r} has no region.", remedy="Add one to it.")
+            raise Conflict(f"Account {account!r} has no region.", remedy="Add one to it.")
         return EventSetup(
             found.name,
             queue,
@@ -152,8 +152,15 @@ class SpotEventService(Service):
     def _account(self, name: str) -> Account:
         if self.principal.sees(name):
             # Accounts of the settings are not in the store before they are first listed.
-            for accounts in (self.lab.store.fleet.accounts, lambda: self.lab.cloud().accounts):
+            for accounts in (self.lab.store.fleet.accounts, self._of_settings):
                 for account in accounts():
                     if account.name == name:
                         return account
         raise NotFound(f"There is no account {name!r}.", remedy="Check its name.")
+
+    def _of_settings(self) -> Sequence[Account]:
+        """The accounts of the settings; none if they cannot be read."""
+        try:
+            return self.lab.open_cloud().accounts
+        except SpotlabError:
+            return ()

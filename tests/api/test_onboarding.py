@@ -103,3 +103,5 @@ def test_the_set_up_of_event_queues_is_read_by_who_sees_the_account(ask: ApiClie
     assert any("create-queue" in each for each in found["commands"])
     assert found["statements"]
     assert ask("GET", "/accounts/team/event-setup", "own").status_code == 404
+    assert ask("GET", "/accounts/nobody/event-setup").status_code == 404
+    assert ask("GET", "/accounts/acme/event-setup").status_code == 409, "it has no region"

@@ -16,7 +16,7 @@ from spotlab.domain.spot_events import (
     SpotEvent,
     SpotEventKind,
 )
-from spotlab.errors import InvalidInput, NotFound
+from spotlab.errors import Conflict, NotFound
 from spotlab.runtime.lab import Lab
 from spotlab.services import Services
 from tests.support.lab import FLEET, add_account, save_toy_model, small_lab
@@ -74,7 +74,7 @@ def test_the_set_up_is_of_an_account_that_the_user_sees(lab: Lab) -> None:
     assert (setup.queue, setup.regions) == ("spotlab-events", ("us-east-1",))
     with pytest.raises(NotFound):
         Services(lab, OWN).spot_events.setup("zeta")
-    with pytest.raises(InvalidInput, match="has no region"):
+    with pytest.raises(Conflict, match="has no region"):
         Services(lab, ANA).spot_events.setup("zeta")
 
 

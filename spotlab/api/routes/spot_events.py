@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from spotlab.api.operation import NOT_FOUND, Operation
+from spotlab.api.operation import CONFLICT, NOT_FOUND, Operation
 from spotlab.api.paging import Page, PageDep
 from spotlab.api.request_state import ServicesDep
 from spotlab.api.routes.accounts import Name
@@ -55,7 +55,7 @@ def get_event_reading(services: ServicesDep) -> EventReadingView:
 @router.get(
     "/accounts/{name}/event-setup",
     summary="Get the set-up of an account's event queues",
-    responses=NOT_FOUND,
+    responses=NOT_FOUND | CONFLICT,
 )
 def get_event_setup(services: ServicesDep, name: Name) -> EventSetupView:
     """A CloudFormation template for each region, AWS CLI commands that do the same, and the
