@@ -21,7 +21,7 @@ from spotlab.domain.ports.switching import (
     VolumeView,
 )
 from spotlab.domain.switch_tags import SWITCH_TAG
-from spotlab.errors import NoSuchThing
+from spotlab.errors import AwsError, NoSuchThing
 
 _LIVE: Final = ("pending", "running", "stopping", "stopped")
 _OPEN: Final = ("open", "active")
@@ -135,7 +135,7 @@ class SwitchingReads:
                 found = self._elb.describe_target_health(
                     TargetGroupArn=target_group_arn, Targets=[target]
                 )["TargetHealthDescriptions"]
-        except NoSuchThing as exc:
+        except AwsError as exc:
             if exc.code == _NO_TARGET_GROUP:
                 return None
             raise

@@ -132,3 +132,46 @@ def test_a_launch_is_sent_once(
         aws.run_instance(SPOT)
     assert answers.calls == 1
     assert caught.type is error
+
+
+ADDRESS = (
+    "<DescribeAddressesResponse><addressesSet><item><publicIp>203.0.113.7</publicIp>{}</item>"
+    "</addressesSet></DescribeAddressesResponse>"
+)
+NAT_GATEWAY = "<networkInterfaceId>eni-nat</networkInterfaceId>"
+
+
+@pytest.mark.parametrize(
+    ("holder", "expected"),
+    [
+        (f"<instanceId>i-1</instanceId>{NAT_GATEWAY}", "i-1"),
+        (NAT_GATEWAY, "eni-nat"),
+        ("", ""),
+    ],
+)
+def test_an_address_of_a_nat_gateway_is_not_free(
+    sessions: Sessions, holder: str, expected: str
+) -> None:
+    sessions.client("ec2", ACCOUNT, "us-east-1").meta.events.register(
+        "before-send.ec2.DescribeAddresses", Answers(200, ADDRESS.format(holder))
+    )
+    aws = AwsSwitching(sessions, ACCOUNT, "us-east-1")
+    assert aws.address_holder("eipalloc-1") == expected
+
+
+@pytest.mark.parametrize("code", ["TargetGroupNotFound", "InvalidTarget"])
+def test_a_target_group_that_was_deleted_is_told_from_other_failures(
+    sessions: Sessions, code: str
+) -> None:
+    error = (
+        f"<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>"
+    )
+    sessions.client("elbv2", ACCOUNT, "us-east-1").meta.events.register(
+        "before-send.elastic-load-balancing-v2.DescribeTargetHealth", Answers(400, error)
+    )
+    aws = AwsSwitching(sessions, ACCOUNT, "us-east-1")
+    if code == "TargetGroupNotFound":
+        assert aws.target_health("arn:group", "i-1", 80) is None
+        return
+    with pytest.raises(AwsError):
+        aws.target_health("arn:group", "i-1", 80)

@@ -80,7 +80,10 @@ def test_one_open_switch_an_instance(store: Store) -> None:
 
 def test_of_two_requests_at_once_one_wins(store: Store) -> None:
     calls = [partial(create, store, f"sw-{number}") for number in range(4)]
-    assert outcomes(call_concurrently(calls)) == {"ok": 1, "Conflict": 3}
+    results = call_concurrently(calls)
+    assert outcomes(results) == {"ok": 1, "Conflict": 3}
+    errors = [str(each) for each in results if isinstance(each, Conflict)]
+    assert all("is still open" in each for each in errors), errors
     assert store.switches.count() == 1
 
 
