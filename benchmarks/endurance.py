@@ -32,7 +32,7 @@ from spotlab.ui.common import identity
 
 ON_REQUEST = True
 FLAT = 1.05
-FILES_MB_PER_DAY = 250.0
+FILES_MB_PER_DAY = 10.0
 """Decisions and snapshots, which retention deletes after the time that the settings say."""
 ROOT = Path(__file__).resolve().parent.parent
 STARTS_AT = datetime(2026, 11, 2, tzinfo=UTC)

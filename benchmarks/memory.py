@@ -1,8 +1,8 @@
 """Resident memory of the app and of the emulated AWS.
 
-    python -m benchmarks memory [--idle-s=20] [--browser-s=0] [--sessions=4] [--json]
+    python -m benchmarks memory [--idle=20] [--browser=0] [--sessions=4] [--json]
 
-The figures wanted are those of `--idle-s=600 --browser-s=1500`: ten minutes without a user, then 25
+The figures wanted are those of `--idle=600 --browser=1500`: ten minutes without a user, then 25
 with one browser that clicks through the pages. The peer is the memory that is wanted; the columns
 of seconds are MB.
 """
@@ -26,21 +26,21 @@ from benchmarks.start import wait_until_decided
 IDLE_MB, BROWSER_MB, SESSION_MB, EMULATOR_MB = 250.0, 300.0, 2.4, 120.0
 
 
-def main(idle_s: str = "20", browser_s: str = "0", sessions: str = "4", json: str = "") -> None:
+def main(idle: str = "20", browser: str = "0", sessions: str = "4", json: str = "") -> None:
     """Print one row a figure."""
     with tempfile.TemporaryDirectory(prefix="spotlab-memory-") as folder:
         server = Server(Path(folder) / "home")
         try:
             server.wait_until()
             wait_until_decided(server)
-            time.sleep(float(idle_s))
+            time.sleep(float(idle))
             rows = [
-                against(f"app, idle for {idle_s} s (MB)", server.rss_mb(), IDLE_MB),
+                against(f"app, idle for {idle} s (MB)", server.rss_mb(), IDLE_MB),
                 against("emulated AWS (MB)", rss_mb(emulator_pid(server.home)), EMULATOR_MB),
             ]
-            if float(browser_s):
-                asyncio.run(_browse(server, float(browser_s)))
-                what = f"app, after {browser_s} s with a browser (MB)"
+            if float(browser):
+                asyncio.run(_browse(server, float(browser)))
+                what = f"app, after {browser} s with a browser (MB)"
                 rows.append(against(what, server.rss_mb(), BROWSER_MB))
             each = asyncio.run(_session_mb(server, int(sessions)))
             rows.append(against("a further session (MB)", max(each, 0.01), SESSION_MB))
