@@ -31,7 +31,7 @@ from spotlab.pipeline.score import ScoredMarket
 from spotlab.store import Store, candidate_codec, migrate, open_store
 from spotlab.store.engine import connect, writer
 from spotlab.store.types import UtcDateTime
-from tests.support.databases import Database, database, postgres_url
+from tests.support.databases import Database, database, migrated_postgres, postgres_url
 from tests.support.past_decisions import (
     DearModel,
     PricedModel,
@@ -42,7 +42,7 @@ from tests.support.past_decisions import (
     scored_markets,
 )
 
-__all__ = ["database", "postgres_url"]
+__all__ = ["database", "migrated_postgres", "postgres_url"]
 
 EXPECTED: Final = Path(__file__).parent / "replays.json"
 FORMER: Final = "r0012"
