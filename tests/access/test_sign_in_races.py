@@ -38,7 +38,7 @@ from spotlab.store.sign_ins import SqlSignIns
 from spotlab.store.users import SqlUsers
 from tests.support.access import PASSWORD, VISIT, add_user, quick_passwords, signed_in
 from tests.support.access import lab as on_sqlite
-from tests.support.databases import postgres_url, store
+from tests.support.databases import migrated_postgres, postgres_url, store
 from tests.support.market import StillClock
 from tests.support.online import REDIS_URL, why_no_redis
 from tests.support.people import ANA
@@ -49,7 +49,7 @@ from tests.support.racing import (
     synchronise_first_calls,
 )
 
-__all__ = ["on_sqlite", "postgres_url", "quick_passwords", "store"]
+__all__ = ["migrated_postgres", "on_sqlite", "postgres_url", "quick_passwords", "store"]
 pytestmark = pytest.mark.usefixtures("quick_passwords")
 ANOTHER = "another moss fjord"
 Attempt = Callable[[], SignedIn]

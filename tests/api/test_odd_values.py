@@ -14,11 +14,11 @@ from spotlab.runtime.lab import Lab
 from spotlab.services import Services
 from spotlab.telemetry.invisible_characters import hides_something
 from tests.api.conftest import ApiClient, OnBothDatabases
-from tests.support.databases import KINDS, postgres_url
+from tests.support.databases import KINDS, migrated_postgres, postgres_url
 from tests.support.lab import FLEET, save_toy_model, small_lab
 from tests.support.odd_values import BODY_VALUES, CURSORS, ODD, cursor
 
-__all__ = ["postgres_url"]
+__all__ = ["migrated_postgres", "postgres_url"]
 
 PATHS: Final = {
     "instance_id": FLEET[0][0],

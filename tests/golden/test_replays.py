@@ -31,7 +31,7 @@ from spotlab.pipeline.score import ScoredMarket
 from spotlab.store import Store, candidate_codec, migrate, open_store
 from spotlab.store.engine import connect, writer
 from spotlab.store.types import UtcDateTime
-from tests.support.databases import Database, database, postgres_url
+from tests.support.databases import Database, database, migrated_postgres, postgres_url
 from tests.support.past_decisions import (
     DearModel,
     PricedModel,
@@ -42,7 +42,7 @@ from tests.support.past_decisions import (
     scored_markets,
 )
 
-__all__ = ["database", "postgres_url"]
+__all__ = ["database", "migrated_postgres", "postgres_url"]
 
 EXPECTED: Final = Path(__file__).parent / "replays.json"
 FORMER: Final = "r0012"
@@ -58,8 +58,7 @@ def outcome(experiment: Experiment) -> str:
 
 
 def test_the_two_hundred_decisions_are_as_different_as_decisions_get() -> None:
-    markets = scored_markets()
-    decided = [made(each, markets[each.market]).experiment for each in past_decisions()]
+    decided = [each.experiment for each in made()]
     assert [outcome(each) for each in decided] == json.loads(EXPECTED.read_text())
     verdicts = Counter(each.verdict.decision if each.verdict else "error" for each in decided)
     assert len(decided) == 200
@@ -123,8 +122,7 @@ def former_database(path: Path) -> list[Experiment]:
     markets = scored_markets()
     experiments: list[Experiment] = []
     with writer(engine).begin() as connection:
-        for decision in past_decisions():
-            unrecorded = made(decision, markets[decision.market])
+        for decision, unrecorded in zip(past_decisions(), made(), strict=True):
             experiment = unrecorded.with_candidates()
             if decision.last_switch_at is not None:
                 switch = replace(experiment, created_at=decision.last_switch_at)
@@ -236,6 +234,5 @@ def test_another_model_decides_on_the_same_market(store: Store) -> None:
 
 
 if __name__ == "__main__":
-    decided = scored_markets()
-    lines = [outcome(made(each, decided[each.market]).experiment) for each in past_decisions()]
+    lines = [outcome(each.experiment) for each in made()]
     EXPECTED.write_text(json.dumps(lines, indent=0) + "\n")

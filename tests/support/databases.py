@@ -93,10 +93,18 @@ def fresh_postgres(like: str = "") -> Iterator[str]:
         _administer(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
 
 
-@pytest.fixture(scope="module")
-def postgres_url() -> Iterator[str]:
-    """The URL of this module's own PostgreSQL database."""
+@pytest.fixture(scope="session")
+def migrated_postgres() -> Iterator[str]:
+    """The URL of a migrated, empty PostgreSQL database; it is only copied."""
     with fresh_postgres() as url:
+        open_store(url, Path("unused.db")).close()
+        yield url
+
+
+@pytest.fixture(scope="module")
+def postgres_url(migrated_postgres: str) -> Iterator[str]:
+    """The URL of this module's own PostgreSQL database, migrated and at first empty."""
+    with fresh_postgres(like=migrated_postgres) as url:
         yield url
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -63,6 +64,7 @@ class PastDecision:
     at: datetime
 
 
+@cache
 def past_market(number: int) -> tuple[MarketData, OwnRecord]:
     """One of the markets, and what own instances taught about it."""
     draw = np.random.default_rng([11, number])
@@ -94,14 +96,15 @@ def past_market(number: int) -> tuple[MarketData, OwnRecord]:
     return data, OwnRecord(own)
 
 
-def past_decisions() -> list[PastDecision]:
+@cache
+def past_decisions() -> tuple[PastDecision, ...]:
     """All of them: spot and on-demand, every workload, changed policies, recent switches, and
     instances whose type cannot be read."""
-    return [
+    return tuple(
         _decision(market, number, np.random.default_rng([12, market, number]))
         for market in range(MARKETS)
         for number in range(DECISIONS)
-    ]
+    )
 
 
 def _decision(market: int, number: int, draw: np.random.Generator) -> PastDecision:
@@ -159,36 +162,40 @@ def _applied(instance: Instance, draw: np.random.Generator) -> AppliedWorkload:
     return AppliedWorkload(workload, AssignmentScope.INSTANCE, instance.instance_id)
 
 
-def made(decision: PastDecision, scored: ScoredMarket) -> Unrecorded:
-    """Make a decision."""
-    return evaluate(
-        decision.instance,
-        Evaluation(scored, decision.policy),
-        decision.last_switch_at,
-        decision.at,
-        decision.applied,
+@cache
+def made() -> tuple[Unrecorded, ...]:
+    """The decisions, made; in the order of `past_decisions`."""
+    markets = scored_markets()
+    return tuple(
+        evaluate(
+            decision.instance,
+            Evaluation(markets[decision.market], decision.policy),
+            decision.last_switch_at,
+            decision.at,
+            decision.applied,
+        )
+        for decision in past_decisions()
     )
 
 
-def scored_markets() -> list[ScoredMarket]:
+@cache
+def scored_markets() -> tuple[ScoredMarket, ...]:
     """Every market, scored."""
-    return [
+    return tuple(
         score_market(data, PricedModel(), Tracer(), own)
         for data, own in map(past_market, range(MARKETS))
-    ]
+    )
 
 
 def record_all(store: Store) -> list[Experiment]:
     """Record the markets and the decisions as an evaluation does; as they were made, with ids."""
     run_ids = []
-    markets = scored_markets()
-    for number, scored in enumerate(markets):
+    for number, scored in enumerate(scored_markets()):
         run_id = store.market_runs.save(*past_market(number), NOW)
         store.market_runs.save_scores(run_id, scores_of(scored), NOW)
         run_ids.append(run_id)
     experiments = []
-    for decision in past_decisions():
-        unrecorded = made(decision, markets[decision.market])
+    for decision, unrecorded in zip(past_decisions(), made(), strict=True):
         number = store.ledger.record(unrecorded.in_run(run_ids[decision.market]))
         experiments.append(replace(unrecorded.with_candidates(), experiment_id=number))
     return experiments
