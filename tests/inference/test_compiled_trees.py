@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -12,10 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from spotlab.inference import boosters, kernel_loader
+from spotlab.inference import boosters
 from spotlab.inference.boosters import ValidatedBooster
 from spotlab.inference.compiled_trees import CompiledTrees
-from spotlab.inference.kernel_loader import KernelLoader
+from spotlab.inference.kernel_loader import tree_kernels
 from spotlab.inference.lightgbm_import import lightgbm
 from spotlab.inference.model_text import TreeModel
 from spotlab.inference.tree_rows import goes_left
@@ -101,7 +100,7 @@ def walked(model: TreeModel, row: Floats) -> float:
 
 @pytest.fixture(scope="module")
 def kernels() -> ModuleType:
-    loader = KernelLoader()
+    loader = tree_kernels()
     assert loader.load() == ""
     assert loader.module is not None
     return loader.module
@@ -167,7 +166,7 @@ def test_the_booster_is_the_same_with_and_without_kernels(
 ) -> None:
     content = SHIPPED.read_bytes()
     model = validate_trees(content)
-    without, ready = KernelLoader(), KernelLoader()
+    without, ready = tree_kernels(), tree_kernels()
     without.disable("it is not wanted")
     ready.load()
     rows = hostile_rows(model, 5000)
@@ -185,7 +184,7 @@ def test_the_booster_is_the_same_with_and_without_kernels(
 
 
 def test_kernels_are_loaded_at_the_second_market_only() -> None:
-    loader = KernelLoader()
+    loader = tree_kernels()
     loader.note_request(1)
     loader.note_request(15_000)
     assert loader.module is None
@@ -193,40 +192,6 @@ def test_kernels_are_loaded_at_the_second_market_only() -> None:
     loader.note_request(15_000)
     assert loader.load() == ""
     assert loader.module is not None
-
-
-@pytest.mark.parametrize(
-    "failure",
-    [
-        RuntimeError("cannot cache function: no locator available"),
-        subprocess.TimeoutExpired("python", 300.0),
-        ImportError("No module named 'numba'"),
-    ],
-)
-def test_without_kernels_the_reason_is_known(
-    failure: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(name: str) -> ModuleType:
-        raise failure
-
-    monkeypatch.setattr(kernel_loader, "_is_compiled", lambda: True)
-    monkeypatch.setattr(kernel_loader.importlib, "import_module", fail)
-    loader = KernelLoader()
-    assert type(failure).__name__ in loader.load()
-    assert loader.module is None
-
-
-def test_another_process_compiles_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    commands: list[list[str]] = []
-
-    def run(command: list[str], **options: Any) -> None:
-        commands.append(command)
-
-    monkeypatch.setattr(kernel_loader, "_SOURCE", tmp_path / "tree_kernels.py")
-    (tmp_path / "tree_kernels.py").touch()
-    monkeypatch.setattr(kernel_loader.subprocess, "run", run)
-    assert KernelLoader().load() == ""
-    assert "warm_up" in commands[0][-1]
 
 
 def test_importing_the_models_does_not_import_numba() -> None:
