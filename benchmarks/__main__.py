@@ -28,7 +28,10 @@ def main(arguments: list[str]) -> None:
         )
     chosen = named or [name for name in known if _is_quick(name)]
     if target := options.pop("write", ""):
-        write(Path(target), [run_alone(name) for name in chosen])
+        outcomes = []
+        for name in chosen:
+            outcomes.append(run_alone(name))
+            write(Path(target), outcomes)  # so that an interruption loses one benchmark only
         return
     for name in chosen:
         importlib.import_module(f"benchmarks.{name}").main(**options)
