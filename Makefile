@@ -10,6 +10,8 @@ TOOLS := .tools
 UV := $(TOOLS)/uv-$(UV_VERSION)/bin/uv
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH_VENV := .venv-bench
+LLEAVES_VENV := $(BENCH_VENV)/lleaves
 STAMP := $(VENV)/.installed
 TESTS ?= tests
 EXAMPLES ?= 50
@@ -32,6 +34,12 @@ $(STAMP): requirements/dev.txt pyproject.toml | $(UV)
 	VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes requirements/dev.txt
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --offline --no-deps --no-build-isolation --editable .
 	$(BIN)/python -c "import $(NEEDED_AT_START)"
+	touch $@
+
+$(BENCH_VENV)/.installed: requirements/dev.txt requirements/bench.txt pyproject.toml | $(UV)
+	test -x $(BENCH_VENV)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(BENCH_VENV)
+	VIRTUAL_ENV=$(BENCH_VENV) $(UV) pip sync --quiet --require-hashes requirements/dev.txt requirements/bench.txt
+	VIRTUAL_ENV=$(BENCH_VENV) $(UV) pip install --quiet --offline --no-deps --no-build-isolation --editable .
 	touch $@
 
 setup: $(STAMP) ## create .venv from the locked, hashed requirements
@@ -62,8 +70,13 @@ check: lint types test ## run lint, types and test
 train: setup ## train the shipped models and simple rules from the recorded data
 	$(BIN)/spotlab train
 
-bench: setup ## compare speed with other libraries, as ratios
-	$(BIN)/python -m benchmarks
+$(LLEAVES_VENV)/.installed: requirements/bench-lleaves.txt | $(UV)
+	test -x $(LLEAVES_VENV)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(LLEAVES_VENV)
+	VIRTUAL_ENV=$(LLEAVES_VENV) $(UV) pip sync --quiet --require-hashes requirements/bench-lleaves.txt
+	touch $@
+
+bench: $(BENCH_VENV)/.installed $(LLEAVES_VENV)/.installed ## measure speed beside other libraries, and write docs/benchmarks.md
+	$(BENCH_VENV)/bin/python -m benchmarks --write=docs/benchmarks.md
 
 api-fuzz: setup ## fuzz the API with Schemathesis (EXAMPLES=50)
 	$(BIN)/python -m tests.api.fuzzing --max-examples $(EXAMPLES)
@@ -77,6 +90,8 @@ results: setup ## measure every figure in docs/results.md again
 lock: $(UV) ## lock the dependencies in pyproject.toml into requirements/*.txt
 	$(UV) pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -o requirements/main.txt
 	$(UV) pip compile pyproject.toml --group dev -c requirements/main.txt --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -o requirements/dev.txt
+	$(UV) pip compile --group bench -c requirements/dev.txt --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -o requirements/bench.txt
+	$(UV) pip compile --group bench-lleaves --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -o requirements/bench-lleaves.txt
 
 clean: ## remove what setup created (not SPOTLAB_HOME)
-	rm -rf $(VENV) $(TOOLS) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(BENCH_VENV) $(TOOLS) .mypy_cache .ruff_cache .pytest_cache

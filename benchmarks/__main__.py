@@ -2,15 +2,19 @@
 
 An option may also be written as `--option value` after the names, or without a value as `--option`.
 
-Benchmarks that take minutes or break things on purpose run only if they are named.
+Benchmarks that take minutes or break things on purpose run only if they are named. With
+`--write=FILE.md`, each runs in a process of its own, and the figures of all become a document.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 import sys
 from pathlib import Path
+
+from benchmarks._report import run_alone, write
 
 
 def main(arguments: list[str]) -> None:
@@ -22,12 +26,22 @@ def main(arguments: list[str]) -> None:
         sys.exit(
             f"No benchmark is named {', '.join(sorted(unknown))}. Available: {', '.join(known)}."
         )
-    for name in named or known:
-        module = importlib.import_module(f"benchmarks.{name}")
-        if not named and getattr(module, "ON_REQUEST", False):
-            continue
-        module.main(**options)
+    chosen = named or [name for name in known if _is_quick(name)]
+    if target := options.pop("write", ""):
+        outcomes = []
+        for name in chosen:
+            outcomes.append(run_alone(name))
+            write(Path(target), outcomes)  # so that an interruption loses one benchmark only
+        return
+    for name in chosen:
+        importlib.import_module(f"benchmarks.{name}").main(**options)
         print()
+
+
+def _is_quick(name: str) -> bool:
+    """Whether a benchmark runs without being named; read from its text, since imports are slow."""
+    text = Path(__file__).with_name(f"{name}.py").read_text()
+    return re.search(r"^ON_REQUEST = True", text, re.MULTILINE) is None
 
 
 def _parsed(arguments: list[str]) -> tuple[list[str], dict[str, str]]:

@@ -1,22 +1,32 @@
-"""Scores of the shipped model: SpotLab's kernels beside LightGBM, on the same rows.
+"""Scores of the shipped model: SpotLab's kernels beside LightGBM and lleaves, on the same rows.
 
-python -m benchmarks scoring [--pools=60000] [--json]
+    python -m benchmarks scoring [--pools=60000] [--json]
+
+lleaves needs an older llvmlite, so it runs in another process, in the environment that `make bench`
+creates for it; without that, there is no row for it.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks._comparison import Row, compare, show
 from spotlab.inference.boosters import ValidatedBooster
-from spotlab.inference.kernel_loader import KERNELS, THREADS
+from spotlab.inference.kernel_loader import KERNELS
 from spotlab.inference.lightgbm_import import lightgbm
 from spotlab.inference.model_text import TreeModel
 from spotlab.inference.tree_structure import validate_trees
+from spotlab.processes.kernels import THREADS
 
 MODEL = Path(__file__).parent.parent / "models" / "advisor-lgbm" / "1.2.0" / "model.txt"
+LLEAVES = Path(sys.prefix) / "lleaves" / "bin" / "python"
 
 
 def opened() -> tuple[TreeModel, ValidatedBooster, object]:
@@ -65,6 +75,17 @@ def measured(pools: int = 60_000) -> list[Row]:
             10.0,
         )
     ]
+    if LLEAVES.exists():
+        with lleaves_of(rows, expected) as (name, scores):
+            found.append(
+                compare(
+                    f"score {pools:,} pools, {THREADS} threads each",
+                    lambda: booster.raw_score(rows),
+                    name,
+                    scores,
+                    2.0,
+                )
+            )
     one = rows[:1].copy()
 
     def thousand(run: object) -> object:
@@ -80,6 +101,32 @@ def measured(pools: int = 60_000) -> list[Row]:
         )
     )
     return found
+
+
+@contextmanager
+def lleaves_of(
+    rows: np.ndarray, expected: np.ndarray
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Name and version of lleaves, and a call that scores the rows; its scores must agree."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, scores = Path(folder) / "rows.npy", Path(folder) / "scores.npy"
+        np.save(given, rows)
+        script = Path(__file__).with_name("_lleaves.py")
+        command = [LLEAVES, script, MODEL, given, scores, str(THREADS)]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+            assert process.stdin is not None, "it is a pipe"
+            assert process.stdout is not None, "it is a pipe"
+            version = process.stdout.readline().strip()
+            np.testing.assert_allclose(np.load(scores), expected, rtol=0.0, atol=1e-12)
+
+            def again() -> None:
+                process.stdin.write("\n")  # type: ignore[union-attr]
+                process.stdin.flush()  # type: ignore[union-attr]
+                process.stdout.readline()  # type: ignore[union-attr]
+
+            yield f"lleaves {version}", again
+            process.stdin.close()
 
 
 def main(pools: str = "60000", json: str = "") -> None:

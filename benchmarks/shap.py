@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks._comparison import Row, compare, show
 from benchmarks.scoring import opened, rows_of
-from spotlab.inference.kernel_loader import THREADS
+from spotlab.processes.kernels import THREADS
 
 
 def measured(pools: int = 10_000, runs: int = 7) -> list[Row]:

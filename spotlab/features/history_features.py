@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final
+from pathlib import Path
+from typing import Final, cast
 
 import numpy as np
 import pandas as pd
 
 from spotlab.domain.features import Feature
 from spotlab.domain.market import FeedKind
+from spotlab.features.canonical_tables import ticks, to_micros
 from spotlab.features.panel import Floats, Panel, ratio
-from spotlab.features.windows import ChangePoints, window
+from spotlab.features.windows import ChangePoints, Ints, PastPrices
+from spotlab.processes.kernels import KernelLoader
 
-_DAY_H: Final = 24.0
+_POOL: Final = ("region", "instance_type", "availability_zone")
 _SOURCE: Final = (FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY)
 _TOO_SHORT: Final = "NaN: less than half of the window is known"
 
@@ -68,20 +71,85 @@ FEATURES: Final = (
 )
 
 
+def window_kernels() -> KernelLoader:
+    """A new loader of the kernels for windows."""
+    return KernelLoader(
+        Path(__file__).with_name("window_kernels.py"),
+        "spotlab.features.window_kernels",
+        ("_find_runs", "_collect", "_summarise"),
+        when="a large price history is read for the second time",
+        instead="Price histories are summarised by numpy",
+        min_size=10_000,
+    )
+
+
+KERNELS: Final = window_kernels()
+
+
 def columns(panel: Panel) -> dict[str, Floats]:
     """Each feature of this module, (n,)."""
-    points = change_points(panel)
-    week, month = window(points, 7 * _DAY_H), window(points, 30 * _DAY_H)
-    changes = {
-        f"price_change_{days}d": ratio(panel.price, points.price_at(days * _DAY_H)) - 1.0
-        for days in (1, 7, 30)
+    past = past_prices(panel)
+    changes = {1: past.price_1d, 7: past.price_7d, 30: past.price_30d}
+    return {
+        **{
+            f"price_change_{days}d": ratio(panel.price, price) - 1.0
+            for days, price in changes.items()
+        },
+        "price_volatility_7d": past.log_std_7d,
+        "price_volatility_30d": past.log_std_30d,
+        "price_vs_mean_30d": ratio(panel.price, past.mean_30d) - 1.0,
+        "hours_since_price_change": past.hours_since_change,
     }
-    return changes | {
-        "price_volatility_7d": week.log_std,
-        "price_volatility_30d": month.log_std,
-        "price_vs_mean_30d": ratio(panel.price, month.mean) - 1.0,
-        "hours_since_price_change": points.hours_since_change(),
-    }
+
+
+def past_prices(panel: Panel) -> PastPrices:
+    """The requested pools' past prices, by the compiled kernels if they can be used.
+
+    A pool without history has no past, even if it has a price.
+    """
+    history = panel.market.price_history
+    KERNELS.note_request(len(history))
+    if KERNELS.module is not None and len(history):
+        past = _compiled(panel, ticks(history["event_time"]))
+        if past is not None:
+            return past
+    return PastPrices.of(change_points(panel))
+
+
+def _compiled(panel: Panel, time_us: Ints) -> PastPrices | None:
+    """By the kernels; None: rows are not sorted by pool and time, or names are no codes.
+
+    A pool's rows are one run: its first row and the next run's first row are all that is looked up.
+    """
+    assert KERNELS.module is not None, "the caller has checked it"
+    history = panel.market.price_history
+    if not all(isinstance(history[name].dtype, pd.CategoricalDtype) for name in _POOL):
+        return None
+    region, *others = (cast(pd.Categorical, history[name].array).codes for name in _POOL)
+    if region.itemsize > 1 or max(each.itemsize for each in others) > 2:
+        return None
+    runs = KERNELS.module.runs_of(region, *others, time_us)
+    if runs is None:
+        return None
+    keys = panel.pool_keys(history.iloc[runs[:-1]])
+    wanted = np.flatnonzero(keys >= 0)
+    pools = pd.Index(keys[wanted])
+    if not pools.is_unique:
+        return None
+    place = pools.get_indexer(pd.Index(panel.requested_keys))
+    known = place >= 0
+    run = np.append(wanted, -1)[place]
+    first, last = np.where(known, runs[run], 0), np.where(known, runs[run + 1], 0)
+    row = np.where(known, panel.price_row, -1)
+    prices = panel.market.prices
+    newest = (
+        np.append(ticks(prices["event_time"]), 0)[row],
+        np.append(_prices(prices), np.nan)[row],
+    )
+    past: PastPrices = KERNELS.module.past_prices(
+        (time_us, _prices(history)), to_micros(panel.market.as_of), (first, last), newest
+    )
+    return past
 
 
 def change_points(panel: Panel) -> ChangePoints:

@@ -15,7 +15,7 @@ import pandas as pd
 from spotlab.domain.market import FeedKind, MarketData, MarketName, Provenance
 from spotlab.domain.ports import Archive
 from spotlab.errors import NoMarketData
-from spotlab.features.canonical_tables import tidy
+from spotlab.features.canonical_tables import stack, tidy
 from spotlab.features.snapshot_history import SnapshotHistory
 
 APPROXIMATION: Final = "spot price / (1 − advisor savings)"
@@ -72,7 +72,7 @@ def _prices(past: SnapshotHistory) -> tuple[pd.DataFrame, pd.DataFrame]:
     zoned = _offers(zones)
     return (
         tidy("prices", pd.concat([_excluding(regions, zoned), zones])),
-        tidy("price_history", pd.concat([_excluding(region_history, zoned), zone_history])),
+        tidy("price_history", stack([_excluding(region_history, zoned), zone_history])),
     )
 
 

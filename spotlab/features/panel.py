@@ -61,10 +61,8 @@ class Panel:
             pools=tuple(pools),
             regions=rows,
             types=columns,
-            region=rows.get_indexer(pd.Index([pool.region for pool in pools])).astype(np.int64),
-            type_=columns.get_indexer(pd.Index([pool.instance_type for pool in pools])).astype(
-                np.int64
-            ),
+            region=_places([pool.region for pool in pools], rows),
+            type_=_places([pool.instance_type for pool in pools], columns),
             linux=np.array([pool.operating_system == LINUX for pool in pools], dtype=bool),
         )
 
@@ -145,15 +143,13 @@ class Panel:
 
     def pool_keys(self, frame: pd.DataFrame) -> Ints:
         """(rows,) number of each row's pool; -1 if its region, type or zone is unknown here."""
-        cell, zone = self.cells(frame), codes(zone_names(frame), self.zones)
+        cell, zone = self.cells(frame), zone_codes(frame, self.zones)
         return np.where((cell >= 0) & (zone >= 0), cell * len(self.zones) + zone, -1)
 
     @cached_property
     def requested_keys(self) -> Ints:
         """(n,) number of each requested pool, as in `pool_keys`; -2 if it is not Linux."""
-        zone = self.zones.get_indexer(
-            pd.Index([pool.availability_zone or REGION_LEVEL for pool in self.pools])
-        )
+        zone = _places([pool.availability_zone or REGION_LEVEL for pool in self.pools], self.zones)
         cell = self.region * len(self.types) + self.type_
         return np.where(self.linux, cell * len(self.zones) + zone, -2)
 
@@ -197,9 +193,22 @@ class Panel:
 
 def codes(column: pd.Series, vocabulary: pd.Index) -> Ints:
     """(rows,) index of each text in the vocabulary, -1 if it is not in it."""
-    number, distinct = column.factorize()
-    place = vocabulary.get_indexer(pd.Index(distinct, dtype=vocabulary.dtype))
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        number, distinct = column.cat.codes.to_numpy(), pd.Index(column.cat.categories)
+    else:
+        number, names = column.factorize()
+        distinct = pd.Index(names)
+    place = vocabulary.get_indexer(distinct.astype(vocabulary.dtype))
     return np.asarray(np.append(place, -1)[number], dtype=np.int64)
+
+
+def zone_codes(frame: pd.DataFrame, vocabulary: pd.Index) -> Ints:
+    """(rows,) index of each row's zone in the vocabulary, which has "-" for the region."""
+    number = codes(frame["availability_zone"], vocabulary)
+    region_level = frame["availability_zone"].isna().to_numpy()
+    if region_level.any():
+        number[region_level] = vocabulary.get_indexer(pd.Index([REGION_LEVEL]))[0]
+    return number
 
 
 def zone_names(frame: pd.DataFrame) -> pd.Series:
@@ -224,6 +233,12 @@ def mean_of_others(total: Floats, count: Floats, own: Floats) -> Floats:
     """Mean of a group without one member; NaN if no other member is known."""
     known = np.isfinite(own)
     return ratio(total - np.where(known, own, 0.0), count - known)
+
+
+def _places(names: Sequence[str], vocabulary: pd.Index) -> Ints:
+    """(n,) index of each name in the vocabulary, which has all of them."""
+    places = {name: place for place, name in enumerate(vocabulary)}
+    return np.fromiter((places[name] for name in names), np.int64, len(names))
 
 
 def _distinct(names: Sequence[str], columns: Sequence[pd.Series]) -> set[str]:

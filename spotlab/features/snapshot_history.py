@@ -13,7 +13,7 @@ import pandas as pd
 from spotlab.domain.market import FeedKind, MarketName, Provenance
 from spotlab.domain.ports import Archive, SnapshotInfo
 from spotlab.errors import NoMarketData
-from spotlab.features.canonical_tables import tidy
+from spotlab.features.canonical_tables import stack, tidy
 from spotlab.features.table_cache import cache_of
 
 TABLE_OF: Final = {
@@ -97,12 +97,12 @@ class SnapshotHistory:
         history = cache_of(self.archive, _CACHED_TABLES).get_or_build(
             key, lambda: compact(self.rows("price_history", settled))
         )
-        return tidy("price_history", pd.concat([history, self.rows("price_history", recent)]))
+        return tidy("price_history", stack([history, self.rows("price_history", recent)]))
 
     def rows(self, table: str, infos: Iterable[SnapshotInfo]) -> pd.DataFrame:
         """Rows of these snapshots as one table; for equal keys the row of the later one."""
         frames = [frame for info in infos if len(frame := self._table(info))]
-        return tidy(table, pd.concat(frames, ignore_index=True) if frames else pd.DataFrame())
+        return tidy(table, stack(frames) if frames else pd.DataFrame())
 
     def _table(self, info: SnapshotInfo) -> pd.DataFrame:
         return cache_of(self.archive, _CACHED_TABLES).get_or_build(

@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+DAY_H: Final = 24.0
+WEEK_H: Final = 7 * DAY_H
+MONTH_H: Final = 30 * DAY_H
 MIN_COVERAGE: Final = 0.5
 """Share of a window that must be known; otherwise its statistics are unknown."""
 
@@ -142,6 +145,40 @@ def window(points: ChangePoints, window_h: float) -> Window:
     deviation -= np.repeat(centre, counts)
     log_std[known] = np.sqrt(np.add.reduceat(hours * deviation * deviation, bounds) / weight)
     return Window(mean, log_std)
+
+
+@dataclass(frozen=True, slots=True)
+class PastPrices:
+    """What the history features need to know about the past of n pools; NaN is unknown.
+
+    Args:
+        price_1d, price_7d, price_30d: (n,) price so many days ago, USD per hour.
+        hours_since_change: (n,) hours.
+        log_std_7d, log_std_30d: (n,) as in `Window`.
+        mean_30d: (n,) as in `Window`.
+    """
+
+    price_1d: Floats
+    price_7d: Floats
+    price_30d: Floats
+    hours_since_change: Floats
+    log_std_7d: Floats
+    log_std_30d: Floats
+    mean_30d: Floats
+
+    @classmethod
+    def of(cls, points: ChangePoints) -> PastPrices:
+        """Compute them with numpy; `window_kernels` computes the same, to the last bit."""
+        week, month = window(points, WEEK_H), window(points, MONTH_H)
+        return cls(
+            price_1d=points.price_at(DAY_H),
+            price_7d=points.price_at(WEEK_H),
+            price_30d=points.price_at(MONTH_H),
+            hours_since_change=points.hours_since_change(),
+            log_std_7d=week.log_std,
+            log_std_30d=month.log_std,
+            mean_30d=month.mean,
+        )
 
 
 def _hours_valid(age_h: Floats, ends: Ints, window_h: float) -> Floats:

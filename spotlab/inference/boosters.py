@@ -17,11 +17,12 @@ from spotlab.domain.features import Matrix
 from spotlab.errors import ArtefactRefused
 from spotlab.inference.compiled_trees import CompiledTrees
 from spotlab.inference.input_checks import require_same_features
-from spotlab.inference.kernel_loader import KERNELS, THREADS, thread_pool
+from spotlab.inference.kernel_loader import KERNELS
 from spotlab.inference.lightgbm_import import lightgbm
 from spotlab.inference.model_text import TreeModel
 from spotlab.inference.tree_limits import TreeLimits
 from spotlab.inference.tree_structure import validate_trees
+from spotlab.processes.kernels import THREADS, thread_pool
 
 Floats = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""The compiled kernels for tree models, and the threads that run them.
+"""The compiled kernels for tree models.
 
 They take 60 MB. A process loads them when it scores markets several times within a minute, as
 somebody who tries values does; jobs do not.
@@ -6,17 +6,13 @@ somebody who tries values does; jobs do not.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 from typing import Final
 
 from spotlab.processes.kernels import KernelLoader
 
-THREADS: Final = max(1, min(4, os.cpu_count() or 1))
 _MIN_ROWS: Final = 1000
 """Smaller requests, such as one explanation, do not show that the process scores markets."""
 
@@ -37,9 +33,3 @@ def tree_kernels(elapsed_s: Callable[[], float] = time.monotonic) -> KernelLoade
 
 
 KERNELS: Final = tree_kernels()
-
-
-@cache
-def thread_pool() -> ThreadPoolExecutor:
-    """Threads among which the rows of a large request are divided."""
-    return ThreadPoolExecutor(THREADS, thread_name_prefix="kernel")

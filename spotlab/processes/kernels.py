@@ -11,12 +11,15 @@ from __future__ import annotations
 import importlib
 import logging
 import math
+import os
 import subprocess
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -24,6 +27,7 @@ from typing import Final
 log = logging.getLogger("spotlab.processes.kernels")
 
 COMPILE_TIMEOUT_S: Final = 300.0
+THREADS: Final = max(1, min(4, os.cpu_count() or 1))
 
 
 class KernelLoader:
@@ -130,3 +134,9 @@ class KernelLoader:
         code = f"import os; os.nice(10)\nimport {self._name} as m; m.warm_up()"
         command = [sys.executable, "-c", code]
         subprocess.run(command, check=True, capture_output=True, timeout=COMPILE_TIMEOUT_S)
+
+
+@cache
+def thread_pool() -> ThreadPoolExecutor:
+    """Threads among which the rows of a large request are divided."""
+    return ThreadPoolExecutor(THREADS, thread_name_prefix="kernel")

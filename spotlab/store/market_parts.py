@@ -57,11 +57,13 @@ def split(name: str, table: pd.DataFrame, as_of: datetime) -> list[Part]:
 def join(name: str, payloads: Sequence[bytes]) -> pd.DataFrame:
     """The table whose parts these are, with its rows in the original order."""
     frames = [unpack_frame(payload) for payload in payloads]
-    if len(frames) == 1:
+    if name != HISTORY:
+        assert len(frames) == 1, "only the price history has several parts"
         return frames[0]
     table = pd.concat(frames, ignore_index=True)
-    assert name == HISTORY, "only the price history has several parts"
-    return table.take(_order(table)).reset_index(drop=True)
+    names = {each: "category" for each in table if isinstance(table[each].dtype, pd.StringDtype)}
+    table = table.astype(names)
+    return table if len(frames) == 1 else table.take(_order(table)).reset_index(drop=True)
 
 
 def _is_sorted(table: pd.DataFrame) -> bool:
@@ -77,6 +79,8 @@ def _order(table: pd.DataFrame) -> np.ndarray:
 
 
 def _part(rows: pd.DataFrame) -> Part:
+    # Categories of the whole table would change the hash of a day with each new name.
+    rows = rows.astype(dict.fromkeys(rows.select_dtypes("category"), "str"))
     return Part(_digest(rows), lambda: pack_frame(rows))
 
 

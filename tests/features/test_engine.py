@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from spotlab.domain.features import FeatureFrame
 from spotlab.domain.market import LINUX, MarketData, MarketName, Pool
-from spotlab.features import offline
-from spotlab.features.canonical_tables import COLUMNS, tidy_market
+from spotlab.features import history_features, offline
+from spotlab.features.canonical_tables import COLUMNS, tidy, tidy_market
 from spotlab.features.engine import compute
 from spotlab.features.views import FEATURES, NAMES
 from tests.support.archive import MemoryArchive
@@ -364,3 +364,36 @@ def test_size_rank_counts_the_types_with_fewer_vcpus_and_leaves_ties_together() 
     )
     expected = [0, 1 / 3, math.nan, 2 / 3, 2 / 3, math.nan]
     np.testing.assert_allclose(ranks, expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize("order", ["sorted", "shuffled", "as text"])
+def test_history_features_are_the_same_with_compiled_kernels(
+    order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = offline.read_market(MemoryArchive(market_snapshots()), MarketName.RECORDED, NOW)
+    pools = [*data.pools(), *data.pools()[:3], Pool("eu-north-1", None, "c5.large"), ZONE_A]
+    pools += [replace(pools[0], operating_system="Windows"), Pool(US, f"{US}z", "c5.large")]
+    expected = compute(data, pools).values
+    kernels = history_features.window_kernels()
+    assert kernels.load() == ""
+    monkeypatch.setattr(history_features, "KERNELS", kernels)
+    history = data.price_history
+    if order == "shuffled":
+        history = history.sample(frac=1.0, random_state=1)
+    elif order == "as text":
+        history = history.astype({"instance_type": "str"})
+    found = compute(replace(data, price_history=history), pools).values
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_the_price_history_has_codes_for_names() -> None:
+    data = offline.read_market(MemoryArchive(market_snapshots()), MarketName.RECORDED, NOW)
+    again = tidy(
+        "price_history",
+        data.price_history.sample(frac=1.0, random_state=2).astype(
+            {"region": "str", "instance_type": object}
+        ),
+    )
+    pd.testing.assert_frame_equal(again, data.price_history)
+    part = tidy("price_history", data.price_history[data.price_history["region"] == US])
+    assert part["region"].cat.categories.tolist() == [US]

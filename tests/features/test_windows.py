@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import tracemalloc
+from dataclasses import astuple
 from itertools import pairwise
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from spotlab.features.windows import MIN_COVERAGE, ChangePoints, window
+from spotlab.features.history_features import KERNELS
+from spotlab.features.windows import MIN_COVERAGE, ChangePoints, PastPrices, window
 
 Point = tuple[int, float, float]  # pool, age in hours, price
 
@@ -159,3 +162,79 @@ def test_memory_stays_a_small_multiple_of_the_points() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 12 * 8 * count
+
+
+HOUR_US = 3_600_000_000
+NOW_US = 1_700_000_000_000_000
+times_us = st.sampled_from([0, 1, 24 * HOUR_US, 168 * HOUR_US, 720 * HOUR_US]) | st.integers(
+    -HOUR_US, 2000 * HOUR_US
+)
+odd_prices = prices | st.sampled_from([0.0, -1.0, math.nan, math.inf])
+pasts = st.lists(st.tuples(times_us, odd_prices), max_size=12, unique_by=lambda point: point[0])
+newest_points = st.none() | st.tuples(times_us, odd_prices)
+
+
+@pytest.fixture(scope="module")
+def kernels() -> ModuleType:
+    assert KERNELS.load() == ""
+    assert KERNELS.module is not None
+    return KERNELS.module
+
+
+def assert_same_past(
+    kernels: ModuleType,
+    pools: list[list[tuple[int, float]]],
+    newest: list[tuple[int, float] | None],
+) -> None:
+    """The kernels' figures of pools whose points are (age in µs, price) are the reference's."""
+    points = [sorted(past, reverse=True) for past in pools]
+    rows = [(pool, *point) for pool, past in enumerate(points) for point in past]
+    more = [(pool, *point) for pool, point in enumerate(newest) if point is not None]
+    owner, age_us, price = (np.array(column) for column in zip(*rows, *more, strict=True))
+    reference = PastPrices.of(
+        ChangePoints.of(owner.astype(np.int64), age_us / HOUR_US, price, len(pools))
+    )
+    bounds = np.append(0, np.cumsum([len(past) for past in points])).astype(np.int64)
+    last = [point or (0, math.nan) for point in newest]
+    found = kernels.past_prices(
+        (NOW_US - age_us[: len(rows)].astype(np.int64), price[: len(rows)].astype(np.float64)),
+        NOW_US,
+        (bounds[:-1], bounds[1:]),
+        (NOW_US - np.array([age for age, _ in last]), np.array([price for _, price in last])),
+    )
+    for mine, expected in zip(astuple(found), astuple(reference), strict=True):
+        np.testing.assert_array_equal(mine, expected)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(pasts, newest_points), min_size=1, max_size=5))
+def test_the_kernels_agree_with_numpy_to_the_last_bit(
+    kernels: ModuleType, pools: list[tuple[list[tuple[int, float]], tuple[int, float] | None]]
+) -> None:
+    if any(past or newest for past, newest in pools):
+        assert_same_past(kernels, [past for past, _ in pools], [newest for _, newest in pools])
+
+
+@pytest.mark.parametrize("size", [2, 9, 10, 129, 130, 138, 300, 1200])
+def test_sums_of_long_histories_are_added_in_the_same_order(kernels: ModuleType, size: int) -> None:
+    rng = np.random.default_rng(size)
+    pools = [
+        list(zip(ages.tolist(), np.exp(rng.normal(-2.0, 0.3, size)).tolist(), strict=True))
+        for ages in rng.integers(1, 1000 * HOUR_US, (70, size))
+    ]
+    assert_same_past(kernels, pools, [None] * len(pools))
+
+
+def test_runs_are_found_in_parts_of_any_size(kernels: ModuleType) -> None:
+    for lengths in ([1], [1, 1], [3, 1, 2000, 4], [1] * 3000):
+        pool = np.repeat(np.arange(len(lengths)), lengths)
+        time_us = np.concatenate([np.arange(length) for length in lengths])
+        few, many = (pool % 2).astype(np.int8), pool.astype(np.int16)
+        for codes in ((few, 0, 0), (0, many, 0), (0, 0, many), (0, few, few), (few, few, many)):
+            region, *others = (few * 0 if isinstance(code, int) else code for code in codes)
+            runs = kernels.runs_of(region, *others, time_us)
+            assert runs.tolist() == np.append(0, np.cumsum(lengths)).tolist()
+        if max(lengths) > 1:
+            assert kernels.runs_of(few, many, few, np.zeros_like(time_us)) is None
+            time_us[lengths[0] + 1 :: 2] = 0
+            assert (kernels.runs_of(few, many, few, time_us) is None) == (len(lengths) == 4)
