@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -27,11 +28,11 @@ ACCOUNT = "benchmark"
 
 
 def recorded_folder(data: str) -> Path | None:
-    """The folder of the recorded feeds, or None (which is printed): they are not there."""
+    """The folder of the recorded feeds, or None, with a line on stderr: they are not there."""
     folder = Path(data or os.environ.get("SPOTLAB_SHARED_DATA", "../shared/data"))
     if all((folder / name).is_file() for name in FILES.values()):
         return folder
-    print(f"skipped: the recorded feeds are not in {folder} (--data=FOLDER)")
+    print(f"skipped: the recorded feeds are not in {folder} (--data=FOLDER)", file=sys.stderr)
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -218,13 +219,26 @@ class MarketData:
     def pools(self) -> list[Pool]:
         """The pools that have a price, in table order."""
         names = ("region", "availability_zone", "instance_type", "operating_system")
-        return [
-            Pool(*each) for each in zip(*(_texts(self.prices[name]) for name in names), strict=True)
-        ]
+        return list(_pools_of(*(_coded(self.prices[name]) for name in names)))
 
 
-def _texts(column: pd.Series) -> list[Any]:
-    """The texts of a column, None where unknown; equal ones are one object."""
+Coded = tuple[bytes, tuple[str, ...]]
+
+
+def _coded(column: pd.Series) -> Coded:
+    """A column of texts as the places (int32, -1: unknown) of its distinct texts."""
     codes, names = column.factorize()
-    distinct = [*names, None]
-    return [distinct[code] for code in codes.tolist()]
+    return codes.astype("int32").tobytes(), tuple(names)
+
+
+@lru_cache(maxsize=4)
+def _pools_of(*columns: Coded) -> tuple[Pool, ...]:
+    """The pools in some columns; two readings of a market share them."""
+    return tuple(map(Pool, *map(_texts, columns)))
+
+
+def _texts(column: Coded) -> list[Any]:
+    """The texts of a column, None where unknown."""
+    codes, names = column
+    distinct = (*names, None)
+    return [distinct[code] for code in memoryview(codes).cast("i").tolist()]

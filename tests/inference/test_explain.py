@@ -153,12 +153,12 @@ def test_a_pool_or_feature_that_is_not_there_is_named(
 def test_contributions_that_do_not_add_up_are_not_shown(
     model: CheckedModel, frame: FeatureFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parts, base = model.contributions(frame.select(model.feature_names)[:1])
+    parts, base, score = model.explained(frame.select(model.feature_names)[:1])
 
-    def off(matrix: Matrix) -> tuple[Matrix, Matrix]:
-        return parts + 1e-6, base
+    def off(matrix: Matrix) -> tuple[Matrix, Matrix, Matrix]:
+        return parts + 1e-6, base, score
 
-    monkeypatch.setattr(model, "contributions", off)
+    monkeypatch.setattr(model, "explained", off)
 
     with pytest.raises(InvalidInput, match="add up to"):
         explain(model, frame, SAFE, 24.0)
