@@ -80,8 +80,9 @@ def fill(store: Store, start: int, end: int) -> None:
     with writer(store.engine).begin() as connection:
         connection.execute(
             text(
-                "WITH RECURSIVE numbers(n) AS (SELECT :start UNION ALL SELECT n + 1 FROM numbers "
-                f"WHERE n < :last) INSERT INTO experiments ({', '.join(names)}) "
+                "WITH RECURSIVE numbers(n) AS (SELECT CAST(:start AS INTEGER) UNION ALL "
+                "SELECT n + 1 FROM numbers WHERE n < :last) "
+                f"INSERT INTO experiments ({', '.join(names)}) "
                 f"SELECT {chosen} FROM numbers, experiments WHERE experiments.id = 1"
             ),
             {"start": start, "last": end - 1},

@@ -124,13 +124,16 @@ class RedisOnlineStore:
 
     def write(self, view: OnlineView, rows: Sequence[OnlineRow]) -> int:
         """Write in batches; a row that is older than the stored one is not written."""
-        head = self._namespace, view.name, view.ttl_s * 1000, _kind(view)
+        head = "EVAL", self._write, 0, self._namespace, view.name, view.ttl_s * 1000, _kind(view)
+        batches = list(_batches(rows))
+        if not batches:
+            return 0
+        first = encode_rows(view, batches[0])  # refused before anything is sent
 
-        def commands() -> Iterator[tuple[str | int | bytes, ...]]:
-            return (
-                ("EVAL", self._write, 0, *head, encode_rows(view, batch))
-                for batch in _batches(rows)
-            )
+        def commands() -> Iterator[Sequence[Any]]:
+            yield *head, first
+            for batch in batches[1:]:
+                yield *head, encode_rows(view, batch)
 
         return sum(self._pipelined(commands))
 

@@ -140,8 +140,12 @@ class SqlLedger(Repository):
         ids = ids.union_all(select(following).select_from(ids).where(known))
         newest = (
             select(other.id)
-            .where(other.instance_id == ids.c.instance_id)
-            .order_by(col(other.created_at).desc(), col(other.id).desc())
+            # "<=" and the order select the instance itself, and only by the index that begins with
+            # it; for "==" PostgreSQL may read the times of all instances.
+            .where(other.instance_id <= ids.c.instance_id)
+            .order_by(
+                col(other.instance_id).desc(), col(other.created_at).desc(), col(other.id).desc()
+            )
             .limit(1)
             .correlate(ids)
             .scalar_subquery()

@@ -22,7 +22,7 @@ from spotlab.domain.ports import By
 from spotlab.errors import ChangedMeanwhile, NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import lock_until_commit, reading, writing
-from spotlab.store.repository import Repository
+from spotlab.store.repository import Repository, next_version
 from spotlab.store.tables.policies import PolicyEventRow, PolicyRow
 
 _ONE_WRITER: Final = "policies"
@@ -62,12 +62,8 @@ class SqlPolicies(Repository):
             lock_until_commit(session, _ONE_WRITER)
             newest = _newest(session, policy.name)
             current = newest.version if newest is not None else 0
-            if expected_version is not None and expected_version != current:
-                raise ChangedMeanwhile(
-                    f"Policy {policy.name!r} is at version {current}, not {expected_version}.",
-                    remedy="Read it again.",
-                )
-            saved = replace(policy, version=current + 1)
+            version = next_version(f"Policy {policy.name!r} is", current, expected_version)
+            saved = replace(policy, version=version)
             session.add(
                 PolicyRow(
                     name=saved.name,

@@ -21,10 +21,10 @@ from spotlab.domain.switch_guards import (
     SwitchingMode,
 )
 from spotlab.domain.switches import SwitchState
-from spotlab.errors import ChangedMeanwhile, Conflict
+from spotlab.errors import Conflict
 from spotlab.store.audit import append
 from spotlab.store.engine import lock_until_commit, reading, upsert, writing
-from spotlab.store.repository import Repository
+from spotlab.store.repository import Repository, next_version
 from spotlab.store.tables.core import HomeStateRow
 from spotlab.store.tables.switch_guards import SwitchGuardsRow, SwitchStartRow, SwitchStopRow
 from spotlab.store.tables.switches import SwitchRow
@@ -124,12 +124,8 @@ class SqlSwitchGuards(Repository):
         with writing(self._engine) as session:
             lock_until_commit(session, _ONE_WRITER)
             before = _newest(session, scope)
-            if expected_version is not None and expected_version != before.version:
-                raise ChangedMeanwhile(
-                    f"The guards are at version {before.version}, not {expected_version}.",
-                    remedy="Read them again.",
-                )
-            saved = GuardVersion(scope, before.version + 1, guards, by.at, by.actor, by.reason)
+            version = next_version("The guards are", before.version, expected_version)
+            saved = GuardVersion(scope, version, guards, by.at, by.actor, by.reason)
             session.add(
                 SwitchGuardsRow(
                     scope=scope,

@@ -6,29 +6,22 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from spotlab.domain.performance import PerformanceIndex, read_fingerprint
 from spotlab.domain.ports import By
 from spotlab.domain.throughputs import Throughput, ThroughputSet
-from spotlab.errors import ChangedMeanwhile, NotFound
+from spotlab.errors import NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import lock_until_commit, reading, writing
+from spotlab.store.repository import Repository, next_version
 from spotlab.store.tables.throughputs import ThroughputSetRow
 
 _ONE_WRITER = "throughputs"
 
 
-class SqlThroughputs:
-    """Sets of throughputs in SQL. Removing a set adds an empty version.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlThroughputs(Repository):
+    """Sets of throughputs in SQL. Removing a set adds an empty version."""
 
     def versions(self, workload: str | None = None) -> list[ThroughputSet]:
         """Every version (of one workload), by workload, then newest first."""
@@ -97,14 +90,10 @@ class SqlThroughputs:
         with writing(self._engine) as session:
             lock_until_commit(session, _ONE_WRITER)
             newest = _newest(session, workload)
-            version = newest.version if newest is not None else 0
-            if expected_version is not None and expected_version != version:
-                raise ChangedMeanwhile(
-                    f"The throughputs are at version {version}, not {expected_version}.",
-                    remedy="Read them again.",
-                )
+            current = newest.version if newest is not None else 0
+            version = next_version("The throughputs are", current, expected_version)
             saved = ThroughputSet(
-                workload, version + 1, tuple(throughputs), unit, by.at, by.actor, by.reason
+                workload, version, tuple(throughputs), unit, by.at, by.actor, by.reason
             )
             session.add(
                 ThroughputSetRow(

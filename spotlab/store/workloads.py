@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from spotlab.domain.ports import By
@@ -18,23 +17,17 @@ from spotlab.domain.workload import (
     to_parameters,
 )
 from spotlab.domain.workload_presets import PRESETS
-from spotlab.errors import ChangedMeanwhile, NotFound
+from spotlab.errors import NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import lock_until_commit, reading, writing
+from spotlab.store.repository import Repository, next_version
 from spotlab.store.tables.workloads import WorkloadAssignmentRow, WorkloadRow
 
 _ONE_WRITER = "workloads"
 
 
-class SqlWorkloads:
-    """Workloads in SQL; the presets are version 1 of theirs and stand in no row.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlWorkloads(Repository):
+    """Workloads in SQL; the presets are version 1 of theirs and stand in no row."""
 
     def versions(self, name: str | None = None) -> list[WorkloadVersion]:
         """Every version (of one name), by name, then newest first."""
@@ -72,12 +65,8 @@ class SqlWorkloads:
             lock_until_commit(session, _ONE_WRITER)
             newest = _newest(session, workload.name)
             current = newest.version if newest is not None else 0
-            if expected_version is not None and expected_version != current:
-                raise ChangedMeanwhile(
-                    f"Workload {workload.name!r} is at version {current}, not {expected_version}.",
-                    remedy="Read it again.",
-                )
-            saved = replace(workload, version=current + 1)
+            version = next_version(f"Workload {workload.name!r} is", current, expected_version)
+            saved = replace(workload, version=version)
             session.add(
                 WorkloadRow(
                     name=saved.name,
