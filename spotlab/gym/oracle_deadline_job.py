@@ -132,7 +132,7 @@ class JobHindsight:
         cost = np.empty(clock.work + 1)
         within_tick = min(rest, clock.work)
         cost[: within_tick + 1] = price * np.arange(within_tick + 1)
-        cost[rest + 1 :] = price * rest + ready[1 : clock.work + 1 - rest]
+        cost[rest + 1 :] = price * rest + ready[1 : max(1, clock.work + 1 - rest)]
         return cost
 
     def _bound(self, tick: int, place: int) -> FloatArray | None:

@@ -76,13 +76,7 @@ def simulate(
     Raises:
         InvalidInput: the window is not in the world, or the policy returned an invalid action.
     """
-    if first_tick < 0 or first_tick + ticks > world.ticks:
-        raise InvalidInput(
-            f"The window from tick {first_tick} to {first_tick + ticks} is not inside a trace of "
-            f"{world.ticks} ticks.",
-            remedy="Choose a window inside the trace.",
-        )
-    clock = clock_for(workload, world.tick_h, ticks)
+    clock = clock_of_window(world, workload, first_tick, ticks)
     replay = _Simulation(world, workload, clock, first_tick, timeline)
     past = Past(world, first_tick, clock.ticks)
     for tick in range(clock.ticks):
@@ -92,6 +86,54 @@ def simulate(
         if replay.pass_tick(tick):
             break
     return replay.outcome()
+
+
+def clock_of_window(world: World, workload: Workload, first_tick: int, ticks: int) -> Clock:
+    """The workload's durations in a window.
+
+    Raises:
+        InvalidInput: the window is not in the world, or it is too short.
+    """
+    if first_tick < 0 or first_tick + ticks > world.ticks:
+        raise InvalidInput(
+            f"The window from tick {first_tick} to {first_tick + ticks} is not inside a trace of "
+            f"{world.ticks} ticks.",
+            remedy="Choose a window inside the trace.",
+        )
+    return clock_for(workload, world.tick_h, ticks)
+
+
+def outcome_of(
+    world: World,
+    workload: Workload,
+    clock: Clock,
+    cost_quanta_usd: float,
+    starts: int,
+    down_quanta: int,
+    *,
+    missed: bool,
+    timeline: tuple[Step, ...] = (),
+) -> Outcome:
+    """The figures of a run.
+
+    Args:
+        cost_quanta_usd: cost of the instances, USD per hour × quanta.
+        starts: number of instances.
+        down_quanta: quanta without a ready instance.
+    """
+    on_demand_quanta = clock.work + clock.changeover if clock.work else clock.ticks * clock.per_tick
+    cost = cost_quanta_usd * clock.quantum_h
+    downtime_h = 0.0 if clock.work else down_quanta * clock.quantum_h
+    downtime_usd_per_hour = workload.downtime_usd_per_hour if isinstance(workload, Service) else 0.0
+    return Outcome(
+        cost,
+        on_demand_quanta * clock.quantum_h * world.on_demand_usd_per_hour,
+        missed,
+        max(0, starts - 1),
+        downtime_h,
+        cost + downtime_h * downtime_usd_per_hour,
+        timeline,
+    )
 
 
 @dataclass(slots=True)
@@ -209,35 +251,27 @@ class _Simulation:
 
     def outcome(self) -> Outcome:
         """The outcome, after the end of the window."""
-        clock, on_demand = self._clock, self._world.on_demand_usd_per_hour
+        clock = self._clock
         missed = bool(clock.work) and not self._finished
         if missed:
             self._record(clock.ticks, "missed", None, "on-demand", "finished after the deadline")
             self._finish_late()
-        on_demand_quanta = (
-            clock.work + clock.changeover if clock.work else clock.ticks * clock.per_tick
-        )
-        cost = self._cost_quanta_usd * clock.quantum_h
-        downtime_h = 0.0 if clock.work else self._down_quanta * clock.quantum_h
-        downtime_usd_per_hour = (
-            self._workload.downtime_usd_per_hour if isinstance(self._workload, Service) else 0.0
-        )
-        return Outcome(
-            cost,
-            on_demand_quanta * clock.quantum_h * on_demand,
-            missed,
-            max(0, self._start_count - 1),
-            downtime_h,
-            cost + downtime_h * downtime_usd_per_hour,
-            tuple(self._steps),
+        return outcome_of(
+            self._world,
+            self._workload,
+            clock,
+            self._cost_quanta_usd,
+            self._start_count,
+            self._down_quanta,
+            missed=missed,
+            timeline=tuple(self._steps),
         )
 
     def _finish_late(self) -> None:
-        running = self._running
-        ready_in = (
-            running.ready_in if running and running.place == ON_DEMAND else self._clock.changeover
-        )
-        quanta = self._clock.work - self._work_done + ready_in
+        running, late = self._running, self._clock.changeover
+        if running is not None and running.place == ON_DEMAND:
+            late = running.ready_in
+        quanta = self._clock.work - self._work_done + late
         self._cost_quanta_usd += quanta * self._world.on_demand_usd_per_hour
 
     def _hand_over(self, tick: int, quantum: int) -> None:

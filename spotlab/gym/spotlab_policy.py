@@ -18,7 +18,7 @@ import numpy as np
 from spotlab.domain.risk import expected_cost
 from spotlab.gym.deadline_safety import slack_h
 from spotlab.gym.views import ON_DEMAND, STAY, Action, Do, View
-from spotlab.gym.workloads import Service
+from spotlab.gym.workloads import Service, Workload
 from spotlab.gym.world import FloatArray
 
 HORIZON_H: Final = 3.0
@@ -124,13 +124,14 @@ class SpotlabPolicy:
         share = CHOOSINESS + view.work_left_h / (view.work_left_h + spare_h)
         if share >= 1.0:
             return np.inf
-        return float(np.quantile(self._costs[-_ticks(view) :], share))
+        return float(np.quantile(self._costs[-lookback(view.tick_h) :], share))
 
     def _record_cost(self, view: View, offers: _Offers) -> None:
         """Record the lowest cost of an hour at each tick, at most the on-demand price."""
         most = view.on_demand_usd_per_hour
         if not self._costs:
-            past = self._offers_at(view, slice(max(0, len(view.available) - _ticks(view)), -1))
+            rows = slice(max(0, len(view.available) - lookback(view.tick_h)), -1)
+            past = self._offers_at(view, rows)
             self._costs = np.minimum(past.usd_per_hour.min(axis=1), most).tolist()
         self._costs.append(min(float(offers.usd_per_hour.min()), most))
 
@@ -146,27 +147,59 @@ class SpotlabPolicy:
         )
 
     def _offers_at(self, view: View, rows: slice) -> _Offers:
-        horizon_h, risks = _nearest(view.forecasts[self._model])
+        horizon_h, risks = nearest(view.forecasts[self._model])
         price = view.spot_usd_per_hour[rows]
-        risk = np.clip(np.nan_to_num(risks[rows], nan=_CERTAIN), 0.0, _CERTAIN)
-        hazard = np.asarray(-np.log1p(-risk) / horizon_h)
-        interruption_usd = _interruption_usd(view)
-        cost = expected_cost(price, hazard, interruption_usd)
-        cost = np.where(view.available[rows] == 1.0, cost, np.inf)
-        return _Offers(cost, price, risk, hazard, interruption_usd, horizon_h)
+        usd = float(
+            interruption_usd(view.workload, view.changeover_h, view.checkpoint_h, view.prices)
+        )
+        risk, hazard = hazards(risks[rows], horizon_h)
+        cost = offers(view.available[rows], price, hazard, usd)
+        return _Offers(cost, price, risk, hazard, usd, horizon_h)
 
 
-def _nearest(forecasts: tuple[tuple[float, FloatArray], ...]) -> tuple[float, FloatArray]:
+def nearest(forecasts: tuple[tuple[float, FloatArray], ...]) -> tuple[float, FloatArray]:
+    """Of (horizon_h, risks), the one whose horizon is nearest to HORIZON_H."""
     return min(forecasts, key=lambda one: abs(math.log(one[0] / HORIZON_H)))
 
 
-def _interruption_usd(view: View) -> float:
-    """Cost of an interruption, USD; an hour of repeated work costs the mean spot price."""
-    usd_per_hour = float(view.prices.mean())
-    if isinstance(view.workload, Service):
-        usd_per_hour += CAUTION * view.workload.downtime_usd_per_hour
-        return view.changeover_h * usd_per_hour
-    return (0.5 * view.checkpoint_h + view.changeover_h) * usd_per_hour
+def hazards(risk: FloatArray, horizon_h: float) -> tuple[FloatArray, FloatArray]:
+    """Risk with a certain loss where there is no forecast, and hazard per hour, elementwise."""
+    known = np.clip(np.nan_to_num(risk, nan=_CERTAIN), 0.0, _CERTAIN)
+    return known, np.asarray(-np.log1p(-known) / horizon_h)
+
+
+def offers(
+    available: FloatArray,
+    usd_per_hour: FloatArray,
+    hazard: FloatArray,
+    interruption_usd: float | FloatArray,
+) -> FloatArray:
+    """(n, p) expected cost of an hour, USD, infinite if the pool is not up.
+
+    Args:
+        available, usd_per_hour: (n, p), as in a View.
+        hazard: (n, p) per hour.
+        interruption_usd: one, or (n, 1).
+    """
+    cost = expected_cost(usd_per_hour, hazard, interruption_usd)
+    return np.where(available == 1.0, cost, np.inf)
+
+
+def interruption_usd(
+    workload: Workload, changeover_h: float, checkpoint_h: float, prices: FloatArray
+) -> FloatArray:
+    """Cost of an interruption, USD; an hour of repeated work costs the mean spot price.
+
+    Args:
+        prices: (p,) or (n, p) USD per hour.
+    Returns:
+        () or (n,).
+    """
+    usd_per_hour = prices.mean(axis=-1)
+    if isinstance(workload, Service):
+        usd_per_hour = usd_per_hour + CAUTION * workload.downtime_usd_per_hour
+        return np.asarray(changeover_h * usd_per_hour)
+    return np.asarray((0.5 * checkpoint_h + changeover_h) * usd_per_hour)
 
 
 def _move(view: View, offers: _Offers) -> Action:
@@ -204,5 +237,6 @@ def _reserve_h(view: View) -> float:
     return once_h * (1.0 + LOSSES_PER_H * view.work_left_h)
 
 
-def _ticks(view: View) -> int:
-    return max(1, round(LOOKBACK_H / view.tick_h))
+def lookback(tick_h: float) -> int:
+    """LOOKBACK_H in ticks."""
+    return max(1, round(LOOKBACK_H / tick_h))

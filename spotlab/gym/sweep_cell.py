@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from spotlab.gym.compiled_replay import run_compiled
 from spotlab.gym.policies import create_policy
 from spotlab.gym.simulator import Step, simulate
 from spotlab.gym.views import Action, Policy, View
@@ -120,10 +121,15 @@ def run_cell(
         InvalidInput: there is no such policy, the policy needs data that the world lacks, or the
             window is not in the world.
     """
-    policy = create_policy(cell.policy, world, cell.workload, cell.first_tick, cell.ticks)
-    if watch is not None:
-        policy = _ObservedPolicy(policy, watch)
-    outcome = simulate(world, cell.workload, cell.first_tick, cell.ticks, policy, timeline=timeline)
+    window = (cell.workload, cell.first_tick, cell.ticks)
+    outcome = None
+    if not timeline and watch is None:
+        outcome = run_compiled(world, *window, cell.policy)
+    if outcome is None:
+        policy = create_policy(cell.policy, world, *window)
+        if watch is not None:
+            policy = _ObservedPolicy(policy, watch)
+        outcome = simulate(world, *window, policy, timeline=timeline)
     return CellResult(
         cell,
         outcome.cost_usd,

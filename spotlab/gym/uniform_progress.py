@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from spotlab.gym.views import ON_DEMAND, STAY, Action, Do, View
 from spotlab.gym.workloads import DeadlineJob
+from spotlab.gym.world import FloatArray
 
 _HISTORY_H = 24.0
 
@@ -67,7 +68,7 @@ class UniformProgress:
         if self._multi:
             return view.up
         if self._pool is None:
-            self._pool = _most_available(view)
+            self._pool = most_available(view.available, view.prices, view.tick_h)
         only_pool = np.zeros(len(view.names), dtype=bool)
         only_pool[self._pool] = view.up[self._pool]
         return only_pool
@@ -80,10 +81,17 @@ def _ahead_h(view: View, at_h: float) -> float:
     return (job.work_h - view.work_left_h) - at_h * job.work_h / job.deadline_h
 
 
-def _most_available(view: View) -> int:
-    recent = view.available[-max(1, round(_HISTORY_H / view.tick_h)) :]
-    share = np.mean(recent == 1.0, axis=0)
-    return int(np.lexsort((view.prices, -share))[0])
+def most_available(available: FloatArray, prices: FloatArray, tick_h: float) -> int:
+    """The pool of a job on one pool.
+
+    Args:
+        available: (n, p) up to the job's start, as in a View.
+        prices: (p,) at the start.
+        tick_h: length of a tick, h.
+    """
+    recent = available[-max(1, round(_HISTORY_H / tick_h)) :]
+    share = np.count_nonzero(recent == 1.0, axis=0) / len(recent)
+    return int(np.lexsort((prices, -share))[0])
 
 
 def _cheapest(view: View, up: NDArray[np.bool_]) -> int:

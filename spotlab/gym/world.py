@@ -6,8 +6,9 @@ that tick, and a running instance is lost at the start of the tick.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from spotlab.domain.availability_traces import TracePanel
 from spotlab.errors import InvalidInput
 
 FloatArray = NDArray[np.float64]
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class World:
     buckets: FloatArray | None = None
     forecasts: Mapping[str, tuple[Forecast, ...]] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
+    _derived: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         shape = self.panel.available.shape
@@ -81,6 +84,23 @@ class World:
                     remedy=f"Provide at least one of the shape {shape}.",
                 )
         object.__setattr__(self, "spot_usd_per_hour", np.broadcast_to(prices, shape))
+
+    def derived(self, name: str, compute: Callable[[], Value]) -> Value:
+        """A value that depends on this world only; computed once."""
+        if name not in self._derived:
+            self._derived[name] = compute()
+        value: Value = self._derived[name]
+        return value
+
+    @property
+    def up(self) -> NDArray[np.bool_]:
+        """(n, p) whether an instance can be started; False if there is no record."""
+        return self.derived("up", lambda: self.panel.available == 1.0)
+
+    @property
+    def usd(self) -> FloatArray:
+        """(n, p) spot prices in USD per hour, row by row in memory."""
+        return self.derived("usd", lambda: np.array(self.spot_usd_per_hour, order="C"))
 
     @property
     def ticks(self) -> int:

@@ -78,3 +78,9 @@ def test_a_checkpoint_interval_makes_a_doomed_pool_worth_less() -> None:
         for every in (0.0, 0.5)
     ]
     assert costs[0] <= costs[1]
+
+
+def test_a_job_may_be_shorter_than_the_rest_of_the_tick_of_its_changeover() -> None:
+    world = world_of(np.ones((3, 1)), [1.0], gap_s=3600.0)
+    cell = Cell(DeadlineJob(0.1, 3.0, 0.2, 0.0), 0, 3, "oracle")
+    assert run_cell(world, cell, timeline=True).cost_usd == pytest.approx(0.3)
