@@ -92,11 +92,12 @@ def models() -> Loader:
 _METHODS: Final[Document] = {}
 
 
-def _share_methods(class_attributes: Document, event_name: str, **_: object) -> None:
+def _share_methods(**event: Any) -> None:
     """Give the clients of a service the same methods, without documentation.
 
     botocore makes 750 for each client of EC2. They do not depend on the client.
     """
+    class_attributes, event_name = event["class_attributes"], event["event_name"]
     for name, method in class_attributes.items():
         if isfunction(method):
             method.__doc__ = None

@@ -145,8 +145,10 @@ def from_micros(time_us: int) -> datetime:
 def ticks(times: pd.Series) -> NDArray[np.int64]:
     """(rows,) `to_micros` of a column of aware times; a read-only view if it is canonical."""
     if times.dtype == _TIME:
-        return times.dt.tz_convert(None).to_numpy().view(np.int64)
-    return np.asarray(_utc_times(times).astype("int64"))
+        canonical: NDArray[np.int64] = times.dt.tz_convert(None).to_numpy().view(np.int64)
+        return canonical
+    micros: NDArray[np.int64] = np.asarray(_utc_times(times).astype("int64"))
+    return micros
 
 
 def _utc_times(times: pd.Series) -> pd.Series:

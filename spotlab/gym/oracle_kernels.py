@@ -151,8 +151,8 @@ def _choose(cost, choice, following, idle, start, usd, start_usd, goes_on, numbe
     for index in range(len(to)):
         run, stop, move = paid + runs[index], stops[index], start_usd + moves[index]
         best = run if run <= stop else stop
-        kind = run_code if run <= stop else stop_code
-        kinds[index] = move_code if move < best else kind
+        rather = run_code if run <= stop else stop_code
+        kinds[index] = move_code if move < best else rather
         to[index] = move if move < best else best
 
 

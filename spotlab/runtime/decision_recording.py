@@ -32,9 +32,9 @@ def record(lab: Lab, decisions: Sequence[PendingDecision], run: Run) -> list[Exp
         return []
     with traces.span("ledger"):
         experiments = []
-        for each in decisions:
-            run_id = run.record_market(lab.store, each.evaluation.scored, lab.clock.now())
-            experiments.append(each.unrecorded.in_run(run_id))
+        for decided in decisions:
+            run_id = run.record_market(lab.store, decided.evaluation.scored, lab.clock.now())
+            experiments.append(decided.unrecorded.in_run(run_id))
         numbers = _recorded(lab.store.ledger, experiments)
     experiments = [
         replace(each, experiment_id=number)

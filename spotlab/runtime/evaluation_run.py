@@ -152,8 +152,10 @@ def decide(
     lab: Lab, instance: Instance, run: Run, unavailable: Mapping[str, str]
 ) -> PendingDecision:
     """Decide for one instance without the pools that are unavailable. Nothing is recorded."""
-    evaluation = run.selected.get(instance.model)
-    if evaluation is None:
+    remembered = run.selected.get(instance.model)
+    if remembered is not None:
+        evaluation = remembered
+    else:
         evaluation, note = with_selected_model(
             lab.store.registry, lab.predictor, instance.model, run.scored_by
         )

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, exists, func
+from sqlalchemy import ColumnElement, Row, SQLColumnExpression, exists, func
 from sqlmodel import col, select
 
 from spotlab.domain.decision import Decision
@@ -173,7 +173,9 @@ class SqlDriftLog(Repository):
             return [_sketch(row) for row in session.exec(query)]
 
 
-def _is_about(experiment_id: ColumnElement[int], accounts: Sequence[str]) -> ColumnElement[bool]:
+def _is_about(
+    experiment_id: SQLColumnExpression[int], accounts: Sequence[str]
+) -> ColumnElement[bool]:
     """Whether an experiment is about an instance of these accounts, looked up by its id."""
     row = ExperimentRow
     return exists().where(col(row.id) == experiment_id, col(row.account).in_(accounts))
