@@ -16,10 +16,10 @@ from spotlab.errors import ChangedMeanwhile, DatabaseDown, Fenced
 from spotlab.store import Store, engine, open_store
 from spotlab.store.engine import Fence, fenced
 from tests.support.builders import NOW
-from tests.support.databases import database, postgres_url, store
+from tests.support.databases import database, migrated_postgres, postgres_url, store
 from tests.switching.world import World, problems
 
-__all__ = ["database", "postgres_url", "store"]
+__all__ = ["database", "migrated_postgres", "postgres_url", "store"]
 LEASE = "switch:sw-1"
 EVERY = 5
 """Every how many calls a driver stalls."""
