@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spotlab.domain.access import Principal
-from spotlab.telemetry import logs
+from spotlab.telemetry.logs import add_context
 
 if TYPE_CHECKING:
     from spotlab.runtime.lab import Lab
@@ -63,7 +63,7 @@ class Services:
 
     def __post_init__(self) -> None:
         """Add the user to the log lines of this request."""
-        logs.add_context(user=self.principal.name)
+        add_context(user=self.principal.name)
 
     @property
     def accounts(self) -> AccountService:
