@@ -139,6 +139,23 @@ def test_modules_stay_readable(path: Path) -> None:
         assert ast.get_docstring(ast.parse(text)), "the first line says what it holds"
 
 
+PACKAGES = [path for path in MODULES if path.name == "__init__.py"]
+
+
+@pytest.mark.parametrize("path", PACKAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_package_takes_the_name_of_its_module_for_something_else(path: Path) -> None:
+    """Importing the module later would replace it."""
+    package = name_of(path)
+    modules = {each.stem for each in path.parent.iterdir()} - {"__init__"}
+    taken = [
+        alias.asname or alias.name
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and not (node.module or "").startswith(package)
+        for alias in node.names
+    ]
+    assert not modules.intersection(taken)
+
+
 def test_no_room_is_a_drawer() -> None:
     """A room with too large a share of all lines is likely to contain more than its name says."""
     lines: dict[str, int] = {}
