@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+import moto.ec2.models  # noqa: F401  # before the emulated AWS, which keeps only what it needs
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -86,9 +86,11 @@ def _request(page: Page, switching: Switching) -> str:
     request = page.get_by_role("button", name="Request", exact=True)
     expect(request).to_be_visible(timeout=60_000)
     settle(page)
-    for question in page.get_by_role("checkbox", name=re.compile("^Yes:")).all():
-        question.locator("xpath=ancestor::label").click()
-        expect(question).to_be_checked()
+    questions = page.get_by_role("checkbox", name=re.compile("^Yes:"))
+    # An answer may raise the next question.
+    while unanswered := [each for each in questions.all() if not each.is_checked()]:
+        unanswered[0].locator("xpath=ancestor::label").click()
+        expect(unanswered[0]).to_be_checked()
         settle(page)
     page.get_by_label("Reason").last.fill("a cheaper pool")
     request.click()

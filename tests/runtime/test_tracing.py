@@ -76,7 +76,8 @@ def test_spans_of_an_evaluation_reach_the_collector(lab: Lab) -> None:
     assert {"request", "evaluation", "collect", "features", "risk", "filter", "policy"} <= set(
         names
     )
-    assert names.count("ledger") == names.count("decide") == len(FLEET)
+    assert names.count("decide") == len(FLEET)
+    assert names.count("ledger") == 1, "all decisions are recorded in one transaction"
     assert len({span.trace_id for span in spans}) == 1
     for span in spans:
         told = {each.key: each.value.string_value for each in span.attributes}
