@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -38,7 +39,7 @@ def main(
             if server is not None:
                 server.wait_until()
             target = url or (server.url if server else "")
-            asyncio.run(_warm_up(target, cookie))
+            asyncio.run(warm_up(target, cookie))
             tally, memory, cpu = asyncio.run(
                 _load(server, target, cookie, int(sessions), float(seconds), pause, float(ramp))
             )
@@ -53,7 +54,7 @@ def _ws(url: str) -> str:
     return url.replace("http", "ws", 1)
 
 
-async def _warm_up(url: str, cookie: str) -> None:
+async def warm_up(url: str, cookie: str) -> None:
     """Wait until the first run is complete, and open each page once."""
     warm = Tally()
     async with Session(_ws(url), warm, cookie) as session:
@@ -64,7 +65,11 @@ async def _warm_up(url: str, cookie: str) -> None:
             await asyncio.sleep(1)
         for page in PAGES:
             await session.open(page)
-    print(f"ready; errors while warming up: {len(warm.errors)} {warm.errors[:2]}", flush=True)
+    print(
+        f"ready; errors while warming up: {len(warm.errors)} {warm.errors[:2]}",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 async def _load(
