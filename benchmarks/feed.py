@@ -26,8 +26,9 @@ from statistics import median
 import redis
 
 from benchmarks._comparison import RUNS, Row, compare, show
+from benchmarks._recorded import FILES
 from spotlab.aws.feeds import FileFeed
-from spotlab.domain.market import FeedKind, MarketData, MarketName
+from spotlab.domain.market import MarketData, MarketName
 from spotlab.features import offline, online
 from spotlab.features.embedded_valkey import join_server
 from spotlab.features.online_codec import CODECS
@@ -36,12 +37,6 @@ from spotlab.features.views import SPOT_RISK
 from spotlab.pipeline.collect import collect
 from spotlab.store import open_store
 
-FILES = {
-    FeedKind.ADVISOR: "advisor/2025-06-28.json.gz",
-    FeedKind.SPOT_PRICES: "spot-prices/2025-06-15.json.gz",
-    FeedKind.ON_DEMAND: "on-demand/2025-06-23.csv",
-    FeedKind.SPECS: "instance-specs/instance_types-2026-08-21.csv",
-}
 MARKET = MarketName.RECORDED
 HEAD = {"publication": "0" * 16}
 

@@ -24,6 +24,7 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 
+from benchmarks._recorded import FILES
 from spotlab.aws.feeds import FileFeed
 from spotlab.demo.catalogue import POOLS
 from spotlab.demo.market import Market
@@ -43,12 +44,6 @@ from spotlab.store import candidate_codec
 ON_REQUEST = True
 STEP = timedelta(minutes=15)
 DAYS = timedelta(days=31)
-FILES = {
-    FeedKind.ADVISOR: "advisor/2025-06-28.json.gz",
-    FeedKind.SPOT_PRICES: "spot-prices/2025-06-15.json.gz",
-    FeedKind.ON_DEMAND: "on-demand/2025-06-23.csv",
-    FeedKind.SPECS: "instance-specs/instance_types-2026-08-21.csv",
-}
 
 
 class SteppingClock:

@@ -25,7 +25,7 @@ from statistics import median
 from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks._comparison import RUNS, Row, show
-from benchmarks._recorded import FILES
+from benchmarks._recorded import FILES, recorded_folder
 from benchmarks._server import SPOTLAB, Server, free_port, get
 from benchmarks._sessions import Session, Tally
 from benchmarks.load import warm_up
@@ -54,9 +54,8 @@ OPTIONS = {
 
 def main(data: str = "", json: str = "", browser: str = "/usr/bin/chromium") -> None:
     """Print one row for each; those with a browser only if there is one."""
-    folder = Path(data or os.environ.get("SPOTLAB_SHARED_DATA", "../shared/data"))
-    if not all((folder / name).is_file() for name in FILES.values()):
-        print(f"page: skipped, the recorded feeds are not in {folder} (--data=FOLDER)")
+    folder = recorded_folder(data)
+    if folder is None:
         return
     with (
         tempfile.TemporaryDirectory(prefix="spotlab-page-") as home,

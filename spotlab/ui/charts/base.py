@@ -14,9 +14,9 @@ from spotlab.ui.common.theme import Palette
 CONFIG: Final[dict[str, Any]] = {"displaylogo": False, "displayModeBar": False}
 """Without Plotly's buttons; zooming by dragging works without them."""
 
-REMEMBERED: Final = 64
-"""Figures that each chart remembers by what they show: to build one costs ten times as much as to
-send it, and most reruns of a page show what the last one did."""
+REMEMBERED: Final = 16
+"""Figures that each chart remembers by what they show: to build one takes several times as long as
+to send it, and most reruns of a page show what the last one did."""
 
 
 def plain(text: str) -> str:

@@ -157,8 +157,8 @@ def login_cookie(cookies: Mapping[str, str]) -> bytes | None:
 def with_cells(frame: pd.DataFrame, texts: pd.DataFrame, css: Mapping[str, list[str]]) -> Styler:
     """A Styler for `st.dataframe` whose cells are already rendered.
 
-    pandas renders a Styler cell by cell through templates for HTML, and Streamlit then takes the
-    texts out of them again: for 24 rows ten times the work of all the rest of the table.
+    pandas renders a Styler cell by cell as for HTML, and Streamlit takes the texts out of that
+    again: most of the time that a table takes.
 
     Args:
         frame: the values.
