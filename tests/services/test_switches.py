@@ -154,7 +154,7 @@ def test_everything_is_off_at_first(lab: Lab) -> None:
 def test_the_badge_names_the_level_that_limits_execution(lab: Lab) -> None:
     lab.settings = lab.settings.model_copy(update={"switching": "on"})
     assert (lab.mode.execution, lab.mode.limited_by) == ("off", "accounts")
-    assert execution_label(lab.mode) == "Execution off in all accounts"
+    assert execution_label(lab.mode) == "Execution off: accounts"
     allow(lab, WEB, mode=SwitchingMode.DRY_RUN)
     assert (lab.mode.execution, lab.mode.limited_by) == ("dry-run", "accounts")
     allow(lab, WEB)

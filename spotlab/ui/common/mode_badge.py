@@ -70,9 +70,9 @@ def _show(mode: Mode) -> None:
 
 
 def execution_label(mode: Mode) -> str:
-    """`Execution off`; `Execution off in all accounts` if the installation is on."""
+    """`Execution off`; `Execution off: accounts` if the installation is on."""
     only_accounts = mode.execution == "off" and mode.limited_by == "accounts"
-    return f"Execution {mode.execution}{' in all accounts' * only_accounts}"
+    return f"Execution {mode.execution}{': accounts' * only_accounts}"
 
 
 def _show_age(mode: Mode) -> None:
