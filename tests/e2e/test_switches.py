@@ -85,6 +85,8 @@ def _request(page: Page, switching: Switching) -> str:
     page.get_by_role("button", name="Plan a switch").click()
     request = page.get_by_role("button", name="Request", exact=True)
     expect(request).to_be_visible(timeout=60_000)
+    # The browser loads the code of checkboxes with the first of them, after the button stands.
+    expect(page.get_by_role("checkbox", name=re.compile("^Dry run"))).to_be_visible()
     settle(page)
     questions = page.get_by_role("checkbox", name=re.compile("^Yes:"))
     # An answer may raise the next question.
