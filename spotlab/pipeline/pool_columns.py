@@ -6,9 +6,7 @@ are shown become objects.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from copy import copy
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,55 +14,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spotlab.domain.coded_texts import Texts
 from spotlab.domain.market import Pool
 from spotlab.domain.policy_parameters import CEILING_HORIZON_H
 from spotlab.domain.risk import FloatArray, risk_within
 
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.intp]
-
-
-@dataclass(frozen=True, eq=False)
-class Texts:
-    """A column of texts as numbers.
-
-    Args:
-        codes: (n,) position of each text in `names`; -1: unknown.
-        names: the distinct texts.
-    """
-
-    codes: NDArray[np.intp]
-    names: tuple[str, ...]
-
-    @classmethod
-    def of(cls, column: pd.Series) -> Texts:
-        """Number the texts of a column."""
-        codes, names = column.factorize()
-        return cls(codes, tuple(names))
-
-    def at(self, row: int) -> str | None:
-        """The text in a row; None: unknown."""
-        code = int(self.codes[row])
-        return self.names[code] if code >= 0 else None
-
-    def equal_to_any(self, allowed: Collection[str]) -> Mask:
-        """(n,) whether each text is one of these; an unknown one is not."""
-        return np.array([*(name in allowed for name in self.names), False])[self.codes]
-
-    @cached_property
-    def code_of(self) -> Mapping[str, int]:
-        """Position of each text in `names`."""
-        return {name: code for code, name in enumerate(self.names)}
-
-    @property
-    def order(self) -> NDArray[np.intp]:
-        """(n,) numbers that sort like the texts, unknown ones last."""
-        ranks = np.empty(len(self.names) + 1, dtype=np.intp)
-        ranks[sorted(range(len(self.names)), key=self.names.__getitem__)] = np.arange(
-            len(self.names)
-        )
-        ranks[-1] = len(self.names)
-        return ranks[self.codes]
 
 
 class PoolColumns:

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_float_dtype
 
+from spotlab.domain.coded_texts import Texts
 from spotlab.domain.features import FeatureFrame
 from spotlab.domain.hardware import Hardware, HardwareTable, complete
 from spotlab.domain.instance_types import TypeName, parse_type
@@ -217,18 +218,22 @@ def _pool_table(data: MarketData) -> pd.DataFrame:
     offers = _Offers(prices)
     on_demand, advisor = offers.rows_in(data.on_demand), offers.rows_in(data.advisor)
     # By type, of which there are far fewer than pools; strings are slow one at a time.
-    names = offers.types
-    specs = data.specs.set_index("instance_type").reindex(names)
+    names = offers.types.names
     parsed = [_parsed(name) for name in names]
+    row = _rows_of_types(data.specs, offers.types)
+    published = Texts.of(data.specs["architecture"])
+    architectures = [
+        published.names[code] if code >= 0 else None for code in np.append(published.codes, -1)[row]
+    ]
     by_name = {
-        "vcpu": specs["vcpu"].to_numpy(np.float64),
-        "memory_gb": specs["memory_gb"].to_numpy(np.float64),
+        "vcpu": _numbers(data.specs, "vcpu", row),
+        "memory_gb": _numbers(data.specs, "memory_gb", row),
         "family": [name.partition(".")[0] for name in names],
         "accelerated": [part.accelerated if part else False for part in parsed],
         "burstable": [part.burstable if part else False for part in parsed],
         "architecture": [
-            known if isinstance(known, str) else (part.architecture.value if part else None)
-            for known, part in zip(specs["architecture"], parsed, strict=True)
+            known if known is not None else (part.architecture.value if part else None)
+            for known, part in zip(architectures, parsed, strict=True)
         ],
     }
     columns: dict[str, Any] = {
@@ -242,7 +247,7 @@ def _pool_table(data: MarketData) -> pd.DataFrame:
         "savings_percent": _numbers(data.advisor, "savings_percent", advisor),
         **{
             column: pd.Series(values, dtype=None if len(names) else object)
-            .take(offers.type_codes)
+            .take(offers.types.codes)
             .array
             for column, values in by_name.items()
         },
@@ -258,9 +263,8 @@ class _Offers:
     """
 
     def __init__(self, prices: pd.DataFrame) -> None:
-        self.region_codes, regions = prices["region"].factorize()
-        self.type_codes, types = prices["instance_type"].factorize()
-        self.regions, self.types = pd.Index(regions), pd.Index(types)
+        self.regions, self.types = Texts.of(prices["region"]), Texts.of(prices["instance_type"])
+        self._cells = self.regions.codes * len(self.types.names) + self.types.codes
 
     def rows_in(self, frame: pd.DataFrame) -> NDArray[np.intp]:
         """(n,) the frame's row for each price's region and type; -1: none.
@@ -268,22 +272,24 @@ class _Offers:
         Raises:
             ValueError: the frame has two rows for one region and type.
         """
-        region = _places(frame["region"], self.regions)
-        type_ = _places(frame["instance_type"], self.types)
+        region = Texts.of(frame["region"]).places_in(self.regions.code_of)
+        type_ = Texts.of(frame["instance_type"]).places_in(self.types.code_of)
         known = np.flatnonzero((region >= 0) & (type_ >= 0))
-        offers = region[known] * len(self.types) + type_[known]
-        rows = np.full(len(self.regions) * len(self.types), -1, dtype=np.intp)
+        offers = region[known] * len(self.types.names) + type_[known]
+        rows = np.full(len(self.regions.names) * len(self.types.names), -1, dtype=np.intp)
         rows[offers] = known
         if np.count_nonzero(rows >= 0) < len(known):
             raise ValueError("a region and type has more than one row")
-        return np.asarray(rows[self.region_codes * len(self.types) + self.type_codes])
+        return np.asarray(rows[self._cells])
 
 
-def _places(column: pd.Series, names: pd.Index) -> NDArray[np.intp]:
-    """(rows,) the place of each text among some names; -1: it is none of them."""
-    codes, distinct = column.factorize()
-    places = names.get_indexer(pd.Index(distinct, dtype=names.dtype))
-    return np.asarray(np.append(places, -1)[codes], dtype=np.intp)
+def _rows_of_types(specs: pd.DataFrame, types: Texts) -> NDArray[np.intp]:
+    """(distinct types,) the row of each type's specifications, the last of several; -1: none."""
+    places = Texts.of(specs["instance_type"]).places_in(types.code_of)
+    known = np.flatnonzero(places >= 0)
+    rows = np.full(len(types.names), -1, dtype=np.intp)
+    rows[places[known]] = known
+    return rows
 
 
 def _numbers(frame: pd.DataFrame, column: str, rows: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -300,24 +306,23 @@ def hardware_of(specs: pd.DataFrame, table: pd.DataFrame) -> HardwareTable:
         specs: FEED_COLUMNS[SPECS]; columns that are missing or NaN are unknown.
         table: with a column instance_type.
     """
-    types = pd.Index(table["instance_type"].unique())
-    known = specs.drop_duplicates("instance_type", keep="last")
-    places = pd.Index(known["instance_type"]).get_indexer(types)
+    types = Texts.of(table["instance_type"])
+    rows = _rows_of_types(specs, types)
     columns = (
-        _facts(known[name], places) if name in known else [None] * len(types)
+        _facts(specs[name], rows) if name in specs else [None] * len(rows)
         for name in _HARDWARE.values()
     )
-    return _hardware_of(tuple(zip(types, *columns, strict=True)))
+    return _hardware_of(tuple(zip(types.names, *columns, strict=True)))
 
 
-def _facts(column: pd.Series, places: NDArray[np.intp]) -> list[Any]:
-    """The values in these places of a column; None where unknown, or for place -1."""
+def _facts(column: pd.Series, rows: NDArray[np.intp]) -> list[Any]:
+    """The values in these rows of a column; None where unknown, or for row -1."""
     if is_float_dtype(column.dtype):
-        numbers = np.append(column.to_numpy(dtype=np.float64), np.nan)[places]
+        numbers = np.append(column.to_numpy(dtype=np.float64), np.nan)[rows]
         return [None if number != number else number for number in numbers.tolist()]
-    codes, distinct = column.factorize()
-    values = [*distinct, None]
-    return [values[code] for code in np.append(codes, -1)[places].tolist()]
+    texts = Texts.of(column)
+    values = (*texts.names, None)
+    return [values[code] for code in np.append(texts.codes, -1)[rows].tolist()]
 
 
 @lru_cache(maxsize=8)
