@@ -2,9 +2,9 @@
 
 At each tick, instances in unavailable pools are lost, then the policy decides, then the tick
 passes. Prices are constant within a tick. An instance is paid from its start until its end, whether
-it is ready or not; a job's last instance is paid until the work is done. A job's data is in the pool
-whose instance was ready last: starting an instance in another pool costs egress, once and at the
-start. On-demand runs where the data is.
+it is ready or not; a job's last instance is paid until the work is done. A job's data is where its
+last spot instance was started, or took over: starting one in another pool costs egress, once and at
+the start. On-demand runs where the data is.
 """
 
 from __future__ import annotations
@@ -186,6 +186,8 @@ class _Simulation:
             self._work_done -= self._uncheckpointed
             self._uncheckpointed = 0
             self._running, self._starting = self._starting, None
+            if self._running is not None:
+                self._bring_data(self._running.place)
 
     def act(self, tick: int, action: Action) -> None:
         """Carry out the policy's action."""
@@ -205,6 +207,7 @@ class _Simulation:
                 self._starting = new
             else:
                 self._running, self._starting, self._uncheckpointed = new, None, 0
+                self._bring_data(place)
             self._record(tick, action.do.value, origin, place, action.why)
             return
         self._starting = None
@@ -305,13 +308,16 @@ class _Simulation:
             return
         old = self._place
         self._running, self._starting, self._uncheckpointed = self._starting, None, 0
+        self._bring_data(self._running.place)
         self._record(tick, "ready", old, self._running.place, "the new instance took over", quantum)
+
+    def _bring_data(self, place: int) -> None:
+        if place != ON_DEMAND:
+            self._data_at = place
 
     def _work_one_quantum(self) -> bool:
         if not self._clock.work:
             return False
-        if self._running is not None and self._running.place != ON_DEMAND:
-            self._data_at = self._running.place
         self._work_done += 1
         self._finished = self._work_done == self._clock.work
         self._uncheckpointed += 1

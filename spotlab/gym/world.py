@@ -108,10 +108,14 @@ class World:
         return self.derived("usd", lambda: np.array(self.spot_usd_per_hour, order="C"))
 
     def move_usd(self, workload: Workload) -> FloatArray | None:
-        """(p, p) cost of moving the workload's data between pools, USD; None: moving is free."""
+        """(p, p) cost of moving the workload's data between pools, USD; None: moving is free.
+
+        Data takes the cheapest route, which may lead through other pools' regions.
+        """
         if self.egress_usd_per_gb is None or not isinstance(workload, DeadlineJob):
             return None
-        usd = self.egress_usd_per_gb * workload.checkpoint_gb
+        usd = self.derived("routes", lambda: _cheapest_routes(self.egress_usd_per_gb))
+        usd = usd * workload.checkpoint_gb
         return usd if usd.any() else None
 
     @property
@@ -138,3 +142,11 @@ def _check_egress(usd_per_gb: FloatArray | None, pools: int) -> None:
             "An egress price is not a number of 0 or more, or not 0 within a pool.",
             remedy="Provide USD per GB from each pool to each pool.",
         )
+
+
+def _cheapest_routes(usd_per_gb: FloatArray | None) -> FloatArray:
+    assert usd_per_gb is not None
+    cheapest = np.array(usd_per_gb)
+    for via in range(len(cheapest)):
+        np.minimum(cheapest, cheapest[:, via, None] + cheapest[None, via], out=cheapest)
+    return cheapest
