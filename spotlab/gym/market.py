@@ -13,8 +13,8 @@ from spotlab.gym.world import FloatArray, World
 class Market:
     """Prices and availability of all ticks of a window; on-demand is the last place.
 
-    Where moving data costs egress, on-demand is one place for each pool that the data may be in, and
-    a last one for a job without data yet.
+    Where moving data costs egress, on-demand is one place for each pool that the data may be in,
+    and a last one for a job without data yet.
 
     Args:
         world, first_tick: the start of the window.

@@ -57,8 +57,8 @@ def solve_compiled(
 ) -> tuple[float, NDArray[np.int16]] | None:
     """Objective, USD, and (n, 2) actions and places of the plan, as `replay_kernels` reads them.
 
-    Equal to those of JobHindsight and ServiceHindsight; None until the kernels are loaded, and where
-    moving data costs egress, which they do not know.
+    Equal to those of JobHindsight and ServiceHindsight; None until the kernels are loaded, and
+    where moving data costs egress, which they do not know.
     """
     if world.move_usd(workload) is not None:
         return None

@@ -20,6 +20,7 @@ from spotlab.gym.published_uniform_progress import (
     AvailabilityProgress,
     EagerFailoverProgress,
 )
+from spotlab.gym.slack_price import SlackPrice
 from spotlab.gym.spotlab_policy import SpotlabPolicy
 from spotlab.gym.uniform_progress import UniformProgress
 from spotlab.gym.views import ON_DEMAND, STAY, Action, Do, Policy, View
@@ -120,13 +121,15 @@ _UNIFORM_PROGRESS: Final[dict[str, Callable[[], Policy]]] = {
     "uniform_progress": lambda: UniformProgress(multi=False),
     "uniform_progress_multi": lambda: UniformProgress(multi=True),
 }
-_PUBLISHED: Final[dict[str, Callable[[], Policy]]] = {
+_FOR_DATA: Final[dict[str, Callable[[], Policy]]] = {
     "uniform_progress_s": EagerFailoverProgress,
     "uniform_progress_a": AvailabilityProgress,
     "uniform_progress_ap": AvailabilityPriceProgress,
+    "slack_price": lambda: SlackPrice(pays_for_probes=False),
+    "slack_price_probing": lambda: SlackPrice(pays_for_probes=True),
 }
 """For jobs whose data has to be moved; available everywhere, but not among "all" elsewhere."""
-_PROGRESS: Final = {**_UNIFORM_PROGRESS, **_PUBLISHED}
+_PROGRESS: Final = {**_UNIFORM_PROGRESS, **_FOR_DATA}
 ORACLE: Final = "oracle"
 _LOWEST_BUCKET: Final = "lowest_advisor_bucket"
 
@@ -136,7 +139,7 @@ def policies_for(world: World, workload: Workload) -> tuple[str, ...]:
     names = [name for name in _SIMPLE if name != _LOWEST_BUCKET or _has_buckets(world)]
     if isinstance(workload, DeadlineJob):
         names += _UNIFORM_PROGRESS
-        names += _PUBLISHED if world.move_usd(workload) is not None else ()
+        names += _FOR_DATA if world.move_usd(workload) is not None else ()
     return (*names, *(f"{SPOTLAB}{model}" for model in world.forecasts), ORACLE)
 
 

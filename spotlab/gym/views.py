@@ -44,8 +44,8 @@ class Action:
         do: its kind.
         place: for START and MOVE, a pool's number or ON_DEMAND.
         why: short reason for the timeline.
-        probes: pools whose capacity is probed by a launch that is ended at once. Every view contains
-            all pools' availability: this is for policies that pay for what they know.
+        probes: pools whose capacity is probed by a launch that is ended at once. Every view
+            contains all pools' availability: this is for policies that pay for what they know.
     """
 
     do: Do

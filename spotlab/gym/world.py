@@ -137,7 +137,11 @@ def _check_egress(usd_per_gb: FloatArray | None, pools: int) -> None:
             f"Egress prices have the shape {usd_per_gb.shape}.",
             remedy=f"Provide {(pools, pools)}: one from each pool to each pool.",
         )
-    if not (np.isfinite(usd_per_gb).all() and (usd_per_gb >= 0).all() and not usd_per_gb.diagonal().any()):
+    if not (
+        np.isfinite(usd_per_gb).all()
+        and (usd_per_gb >= 0).all()
+        and not usd_per_gb.diagonal().any()
+    ):
         raise InvalidInput(
             "An egress price is not a number of 0 or more, or not 0 within a pool.",
             remedy="Provide USD per GB from each pool to each pool.",
