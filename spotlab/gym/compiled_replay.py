@@ -52,7 +52,8 @@ def run_compiled(
     Raises:
         InvalidInput: as `simulate` and `create_policy`.
     """
-    if policy not in _CODES and not policy.startswith(SPOTLAB):
+    known = policy in _CODES or policy.startswith(SPOTLAB)
+    if not known or world.move_usd(workload) is not None:
         return None
     REPLAY.note_request()
     kernels = REPLAY.module

@@ -15,6 +15,12 @@ from numpy.typing import NDArray
 from spotlab.errors import InvalidInput
 from spotlab.gym.deadline_safety import WithSafetyNet
 from spotlab.gym.oracle import Oracle
+from spotlab.gym.published_uniform_progress import (
+    AvailabilityPriceProgress,
+    AvailabilityProgress,
+    EagerFailoverProgress,
+)
+from spotlab.gym.slack_price import SlackPrice
 from spotlab.gym.spotlab_policy import SpotlabPolicy
 from spotlab.gym.uniform_progress import UniformProgress
 from spotlab.gym.views import ON_DEMAND, STAY, Action, Do, Policy, View
@@ -111,7 +117,19 @@ _SIMPLE: Final[dict[str, Callable[[], Policy]]] = {
     "lowest_advisor_bucket": LowestAdvisorBucket,
     "eager_failover": EagerFailover,
 }
-_UNIFORM_PROGRESS: Final = {"uniform_progress": False, "uniform_progress_multi": True}
+_UNIFORM_PROGRESS: Final[dict[str, Callable[[], Policy]]] = {
+    "uniform_progress": lambda: UniformProgress(multi=False),
+    "uniform_progress_multi": lambda: UniformProgress(multi=True),
+}
+_FOR_DATA: Final[dict[str, Callable[[], Policy]]] = {
+    "uniform_progress_s": EagerFailoverProgress,
+    "uniform_progress_a": AvailabilityProgress,
+    "uniform_progress_ap": AvailabilityPriceProgress,
+    "slack_price": lambda: SlackPrice(pays_for_probes=False),
+    "slack_price_probing": lambda: SlackPrice(pays_for_probes=True),
+}
+"""For jobs whose data has to be moved; available everywhere, but not among "all" elsewhere."""
+_PROGRESS: Final = {**_UNIFORM_PROGRESS, **_FOR_DATA}
 ORACLE: Final = "oracle"
 _LOWEST_BUCKET: Final = "lowest_advisor_bucket"
 
@@ -121,6 +139,7 @@ def policies_for(world: World, workload: Workload) -> tuple[str, ...]:
     names = [name for name in _SIMPLE if name != _LOWEST_BUCKET or _has_buckets(world)]
     if isinstance(workload, DeadlineJob):
         names += _UNIFORM_PROGRESS
+        names += _FOR_DATA if world.move_usd(workload) is not None else ()
     return (*names, *(f"{SPOTLAB}{model}" for model in world.forecasts), ORACLE)
 
 
@@ -146,13 +165,13 @@ def _without_safety_net(name: str, world: World, workload: Workload) -> Policy:
         )
     if name in _SIMPLE:
         return _SIMPLE[name]()
-    if name in _UNIFORM_PROGRESS:
+    if name in _PROGRESS:
         if not isinstance(workload, DeadlineJob):
             raise InvalidInput(
                 f"{name} needs a deadline, and a service has none.",
                 remedy="Choose another policy, or a job with a deadline.",
             )
-        return UniformProgress(multi=_UNIFORM_PROGRESS[name])
+        return _PROGRESS[name]()
     if name.startswith(SPOTLAB):
         model = name.removeprefix(SPOTLAB)
         if model not in world.forecasts:
@@ -162,7 +181,7 @@ def _without_safety_net(name: str, world: World, workload: Workload) -> Policy:
                 remedy="Use a model whose forecasts were computed for this trace.",
             )
         return SpotlabPolicy(model)
-    names = ", ".join([*_SIMPLE, *_UNIFORM_PROGRESS, f"{SPOTLAB}MODEL", ORACLE])
+    names = ", ".join([*_SIMPLE, *_PROGRESS, f"{SPOTLAB}MODEL", ORACLE])
     raise InvalidInput(f"There is no policy {name!r}.", remedy=f"Available: {names}.")
 
 
