@@ -66,7 +66,16 @@ class InvalidSetting(InvalidInput):
 
 
 class FeedRefused(InvalidInput):
-    """A market feed that is truncated, changed or out of range; the last good data stays in use."""
+    """A market feed that is truncated, changed or out of range; the last good data stays in use.
+
+    Args:
+        message, remedy: see SpotlabError.
+        reason: the problem and what was expected, without the feed's name; "": see message.
+    """
+
+    def __init__(self, message: str, *, remedy: str = "", reason: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.reason = reason
 
 
 class ArtefactRefused(InvalidInput):

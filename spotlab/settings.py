@@ -33,6 +33,11 @@ class Settings(BaseSettings):
         default=None,
         description="SQL database (`postgresql://…`); empty: a SQLite file in the home.",
     )
+    database_pooling: Literal["session", "transaction"] = Field(
+        default="session",
+        description="transaction: PostgreSQL is behind a pooler in transaction mode, such as "
+        "PgBouncer. SpotLab then prepares no statements, and sets time limits per transaction.",
+    )
     redis_url: SecretStr | None = Field(
         default=None,
         description="Redis or Valkey server (`redis://…`); empty: an embedded server that SpotLab "

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 
 from spotlab.aws.failures import translated
-from spotlab.aws.feed_checks import check_names, price_of, reject
+from spotlab.aws.feed_checks import SetAside, check_region, check_type, price_of, reject
 from spotlab.aws.region_source import RegionSource
 from spotlab.domain.instance_types import Architecture
 from spotlab.domain.market import LINUX, FeedKind, Snapshot
@@ -45,13 +45,18 @@ class InstanceTypes(RegionSource):
         """As `FeedSource.fetch`; the API has no conditional requests."""
         with translated(f"Reading the {self.name}"):
             pages = self._client.get_paginator("describe_instance_types").paginate()
-            specs = [self._spec(info) for page in pages for info in page["InstanceTypes"]]
-        check_names(self.name, (), (str(spec[0]) for spec in specs))
-        rows = {str(spec[0]): spec for spec in specs}.values()
-        return self._snapshot(sorted(rows, key=str))
+            listed = [info for page in pages for info in page["InstanceTypes"]]
+        odd = SetAside(self.name)
+        rows: dict[str, tuple[str | float | None, ...]] = {}
+        for info in listed:
+            with odd.record():
+                rows[info["InstanceType"]] = self._spec(info)
+        set_aside = odd.reasons(len(listed))
+        return self._snapshot(sorted(rows.values(), key=str), set_aside=set_aside)
 
     def _spec(self, info: InstanceTypeInfoTypeDef) -> tuple[str | float | None, ...]:
         name = info["InstanceType"]
+        check_type(self.name, name)
         vcpu = info.get("VCpuInfo", {}).get("DefaultVCpus", 0)
         memory_mib = info.get("MemoryInfo", {}).get("SizeInMiB", 0)
         if vcpu <= 0 or memory_mib <= 0:
@@ -156,13 +161,14 @@ class Offerings(RegionSource):
             pages = self._client.get_paginator("describe_instance_type_offerings").paginate(
                 LocationType="availability-zone"
             )
-            offered = {
-                (self._region, offering["Location"], offering["InstanceType"])
-                for page in pages
-                for offering in page["InstanceTypeOfferings"]
-            }
-        check_names(self.name, (), (instance_type for _, _, instance_type in offered))
-        return self._snapshot(sorted(offered))
+            listed = [offering for page in pages for offering in page["InstanceTypeOfferings"]]
+        odd = SetAside(self.name)
+        offered = set()
+        for offering in listed:
+            with odd.record():
+                check_type(self.name, offering["InstanceType"])
+                offered.add((self._region, offering["Location"], offering["InstanceType"]))
+        return self._snapshot(sorted(offered), set_aside=odd.reasons(len(listed)))
 
 
 class _Dimension(msgspec.Struct):
@@ -211,15 +217,20 @@ class OnDemandPrices(RegionSource):
         """As `FeedSource.fetch`; the event time is the price list's publication, if stated."""
         prices: dict[str, float] = {}
         published: list[datetime] = []
+        odd, listed = SetAside(self.name), 0
+        check_region(self.name, self._region)
         with translated(f"Reading the {self.name}"):
-            for listing in self._listings():
-                published += [listing.published_at] if listing.published_at else []
-                self._add(listing, prices)
-        check_names(self.name, [self._region], prices)
+            for text in self._listings():
+                listed += 1
+                with odd.record():
+                    listing = self._decoded(text)
+                    published += [listing.published_at] if listing.published_at else []
+                    self._add(listing, prices)
+        set_aside = odd.reasons(listed)
         rows = [(self._region, LINUX, name, price) for name, price in prices.items()]
-        return self._snapshot(sorted(rows), max(published, default=None))
+        return self._snapshot(sorted(rows), max(published, default=None), set_aside)
 
-    def _listings(self) -> Iterator[_Listing]:
+    def _listings(self) -> Iterator[str]:
         filters = {
             "regionCode": self._region,
             "operatingSystem": "Linux",
@@ -237,14 +248,18 @@ class OnDemandPrices(RegionSource):
             ],
         )
         for page in pages:
-            for text in page["PriceList"]:
-                try:
-                    yield msgspec.json.decode(text, type=_Listing)
-                except msgspec.MsgspecError as exc:
-                    reject(self.name, f"a product cannot be read ({exc})", "a price list product")
+            yield from page["PriceList"]
+
+    def _decoded(self, text: str) -> _Listing:
+        try:
+            return msgspec.json.decode(text, type=_Listing)
+        except msgspec.MsgspecError as exc:
+            reject(self.name, f"a product cannot be read ({exc})", "a price list product")
 
     def _add(self, listing: _Listing, prices: dict[str, float]) -> None:
+        """Add the prices of a type; of two prices, the first is used."""
         name = listing.product.attributes.instance_type
+        check_type(self.name, name)
         for term in listing.terms.on_demand.values():
             for dimension in term.dimensions.values():
                 if dimension.unit != "Hrs":
@@ -252,4 +267,5 @@ class OnDemandPrices(RegionSource):
                 price = price_of(dimension.price.get("USD", "no USD"), self.name, name)
                 # A price of 0 marks hours covered by a reservation or a dedicated host.
                 if price and prices.setdefault(name, price) != price:
-                    reject(self.name, f"{name} has two prices", "one price per type")
+                    problem = f"{name} has two prices, of which the first is used"
+                    reject(self.name, problem, "one price per type")

@@ -1,19 +1,21 @@
 """Checks that every market source makes before rows become a snapshot.
 
-At the first error the whole snapshot is rejected, with the source's name, the place of the error
-and the expected value.
+An error of the whole source rejects it, with its name, the place of the error and the expected
+value. An error of one record sets that record aside with the reason; too many of them reject the
+source ([ADR 39](../../docs/adr/0039-odd-records.md)).
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, NoReturn
 
 import pandas as pd
 
-from spotlab.aws.regions import is_region
+from spotlab.aws.regions import is_region, is_wavelength_zone
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.market import FEED_COLUMNS, FeedKind, MarketName, Provenance, Snapshot
 from spotlab.errors import FeedRefused, NoMarketData
@@ -22,6 +24,8 @@ MAX_USD_PER_HOUR: Final = 10_000.0
 """Over ten times the price of any instance so far; a higher price means that the unit changed."""
 MIN_ROWS_SHARE: Final = 0.5
 """A feed with fewer rows than this share of the last good feed's is considered incomplete."""
+MAX_SET_ASIDE_SHARE: Final = 0.01
+"""A source of whose records a larger share cannot be used is rejected: its format has changed."""
 _MAX_SHOWN: Final = 300
 
 
@@ -43,7 +47,54 @@ def reject(feed: str, problem: str, expected: str) -> NoReturn:
     raise FeedRefused(
         f"{feed} was rejected: {_printable(problem)}.",
         remedy=f"Expected {expected}; the last good one stays in use.",
+        reason=f"{_printable(problem)}; expected {expected}.",
     )
+
+
+class SetAside:
+    """The records of a source that cannot be used, each with its place and reason.
+
+    Args:
+        feed: display name of the source.
+
+    >>> odd = SetAside("AWS test feed")
+    >>> with odd.record():
+    ...     price = price_of("free", "AWS test feed", "us-east-1 > m5.large")
+    >>> odd.reasons(records=200)
+    ("us-east-1 > m5.large has price 'free'; expected a price in 0..10000 USD per hour.",)
+    """
+
+    def __init__(self, feed: str) -> None:
+        self._feed = feed
+        self._errors: list[FeedRefused] = []
+
+    @contextmanager
+    def record(self) -> Iterator[None]:
+        """Sets the record that is read in its block aside, if it is rejected."""
+        try:
+            yield
+        except FeedRefused as exc:
+            self._errors.append(exc)
+
+    def reasons(self, records: int) -> tuple[str, ...]:
+        """One sentence for each record that was set aside.
+
+        Args:
+            records: number of records of the source, with those that were set aside.
+        Raises:
+            FeedRefused: more than MAX_SET_ASIDE_SHARE were set aside; names the first one.
+        """
+        count = len(self._errors)
+        if count > MAX_SET_ASIDE_SHARE * records:
+            first = self._errors[0]
+            if count == 1:
+                raise first
+            raise FeedRefused(
+                f"{first.message} {count:,} of {records:,} records cannot be used.",
+                remedy=first.remedy,
+                reason=first.reason,
+            )
+        return tuple(exc.reason for exc in self._errors)
 
 
 def _printable(text: str) -> str:
@@ -62,20 +113,27 @@ def digest_of_rows(rows: pd.DataFrame) -> str:
     return digest_of(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
 
 
-def check_names(feed: str, regions: Iterable[str], instance_types: Iterable[str]) -> None:
-    """Reject names that no region or instance type can have.
+def check_region(feed: str, region: str) -> None:
+    """Reject a name that no region can have; names of AWS's other zones are said to be such.
 
     Raises:
-        FeedRefused: names the first one found.
+        FeedRefused: it has another form.
     """
-    for region in set(regions):
-        if not is_region(region):
-            reject(feed, f"{region!r} is not a region", "a region such as 'us-east-1'")
-    for instance_type in set(instance_types):
-        try:
-            parse_type(instance_type)
-        except ValueError as exc:
-            reject(feed, str(exc), "instance types such as 'm6i.xlarge'")
+    if not is_region(region):
+        zone = " but a Wavelength Zone" if is_wavelength_zone(region) else ""
+        reject(feed, f"{region!r} is not a region{zone}", "a region such as 'us-east-1'")
+
+
+def check_type(feed: str, instance_type: str) -> None:
+    """Reject a name that no instance type can have.
+
+    Raises:
+        FeedRefused: it has another form.
+    """
+    try:
+        parse_type(instance_type)
+    except ValueError as exc:
+        reject(feed, str(exc), "instance types such as 'm6i.xlarge'")
 
 
 def price_of(text: str | float, feed: str, place: str) -> float:
@@ -125,9 +183,13 @@ def snapshot_of(
     scope: str,
     origin: Provenance,
     rows: Sequence[Sequence[object]],
+    set_aside: tuple[str, ...] = (),
 ) -> Snapshot:
     """A snapshot of an API's response; its digest is that of the rows.
 
+    Args:
+        kind, market, scope, origin, set_aside: see `Snapshot`.
+        rows: in the order of FEED_COLUMNS[kind].
     Raises:
         NoMarketData: the response has no rows.
     """
@@ -137,4 +199,5 @@ def snapshot_of(
             remedy="Check that the region is enabled and offers the requested instance types.",
         )
     frame = feed_table(kind, rows, origin.source)
-    return Snapshot(kind, market, scope, origin, digest_of_rows(frame), frame)
+    digest = digest_of_rows(frame)
+    return Snapshot(kind, market, scope, origin, digest, frame, set_aside=set_aside)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from spotlab.aws.failures import translated
-from spotlab.aws.feed_checks import check_names, digest_of_rows, reject
+from spotlab.aws.feed_checks import MAX_SET_ASIDE_SHARE, check_region, digest_of_rows, reject
 from spotlab.aws.price_pages import PRODUCT, ChangePoints, checked_page, from_us, to_us
 from spotlab.aws.region_source import RegionSource
 from spotlab.domain.market import FeedKind, MarketName, Provenance, Snapshot
@@ -46,7 +46,6 @@ _MAX_PAUSE: Final = timedelta(days=7)
 _PAGE_ROWS: Final = 1000
 _ONE_SECOND: Final = timedelta(seconds=1)
 """Resolution of AWS's times: whether EndTime is included is not documented."""
-_MAX_SET_ASIDE_SHARE: Final = 0.01
 _MAX_SET_ASIDE: Final = 10
 """So many records may be set aside whatever their share: a region may have changed little."""
 _WAITS_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
@@ -109,7 +108,7 @@ class SpotPriceHistory(RegionSource):
             Cancelled: pages read before it stay stored.
             ChangedMeanwhile: another process has read the region meanwhile.
         """
-        check_names(self.name, [self._region], ())
+        check_region(self.name, self._region)
         earlier = self._archive.latest(self._kind, self._market, self._region)
         reading = self._window(earlier)
         newest_first = not self.unfinished and reading.newest_at is None
@@ -222,7 +221,7 @@ class SpotPriceHistory(RegionSource):
             reject(
                 self.name,
                 f"{len(set_aside)} of {reading.records} records cannot be used: {set_aside[0]}",
-                f"at most {_MAX_SET_ASIDE_SHARE:.0%} of odd records",
+                f"at most {MAX_SET_ASIDE_SHARE:.0%} of odd records",
             )
         if rows.empty:
             self._readings.discard(reading)
@@ -247,7 +246,7 @@ class SpotPriceHistory(RegionSource):
 
 def _too_odd(points: ChangePoints, reading: PriceReading) -> bool:
     """Whether too many records of a reading were set aside."""
-    limit = max(_MAX_SET_ASIDE, _MAX_SET_ASIDE_SHARE * reading.records)
+    limit = max(_MAX_SET_ASIDE, MAX_SET_ASIDE_SHARE * reading.records)
     return len(points.set_aside) > limit
 
 

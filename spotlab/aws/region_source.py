@@ -42,8 +42,11 @@ class RegionSource:
         return ((self._kind, self._region),)
 
     def _snapshot(
-        self, rows: Sequence[Sequence[object]], event_time: datetime | None = None
+        self,
+        rows: Sequence[Sequence[object]],
+        event_time: datetime | None = None,
+        set_aside: tuple[str, ...] = (),
     ) -> tuple[Snapshot, ...]:
         now = self._clock.now()
         origin = Provenance(self.name, min(event_time or now, now), now)
-        return (snapshot_of(self._kind, self._market, self._region, origin, rows),)
+        return (snapshot_of(self._kind, self._market, self._region, origin, rows, set_aside),)

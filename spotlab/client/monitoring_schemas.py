@@ -108,6 +108,8 @@ class Feed(msgspec.Struct, frozen=True):
     read_age_s: float
     records: int
     approximate: bool
+    set_aside: int = 0
+    set_aside_reasons: tuple[str, ...] = ()
 
 
 class Market(msgspec.Struct, frozen=True):

@@ -24,7 +24,9 @@ _SMALL_SIZES: Final = {
     "large": 1.0,
     "xlarge": 2.0,
 }
-_ARM_WITHOUT_G: Final = frozenset({"a1", "mac2"})
+_GRACE: Final = re.compile(r"-g[bh]\d")
+"""Options of types with NVIDIA's Grace processor, such as p6e-gb200; p6-b200 has Intel's."""
+_APPLE_SILICON: Final = re.compile(r"mac2.*|mac-m\d.*")
 _ACCELERATED_SERIES: Final = frozenset({"p", "g", "gr", "inf", "trn", "dl", "f", "vt"})
 
 
@@ -46,7 +48,7 @@ class TypeName:
         options: letters after it, such as "gd".
         size: after the dot, such as "2xlarge".
         size_factor: in units of a "large" (2xlarge = 4.0); None for metal.
-        architecture: arm64 for Graviton and mac2, else x86_64.
+        architecture: arm64 for Graviton, NVIDIA Grace and Apple silicon, else x86_64.
         accelerated: series with a GPU, inference or training chip, or an FPGA.
         burstable: t series.
         metal: bare metal.
@@ -75,6 +77,9 @@ def parse_type(instance_type: str) -> TypeName:
 
     >>> parse_type("m7gd.2xlarge").architecture
     <Architecture.ARM64: 'arm64'>
+    >>> families = "p6e-gb200", "mac-m4", "p6-b200"
+    >>> [parse_type(f"{family}.metal").architecture.value for family in families]
+    ['arm64', 'arm64', 'x86_64']
     """
     family, dot, size = instance_type.partition(".")
     match = _NAME.match(family) if len(instance_type) <= _LONGEST else None
@@ -116,6 +121,7 @@ def _size_factor(size: str) -> float | None:
 
 def _architecture(family: str, generation: int | None, options: str) -> Architecture:
     graviton = generation is not None and options.startswith("g")
-    if graviton or family in _ARM_WITHOUT_G or family.startswith("mac2"):
+    grace = _GRACE.search(options) is not None
+    if graviton or grace or family == "a1" or _APPLE_SILICON.fullmatch(family):
         return Architecture.ARM64
     return Architecture.X86_64

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from spotlab.domain.coded_texts import Texts
 
 LINUX: Final = "Linux"
+MAX_SET_ASIDE_REASONS: Final = 20
+"""Most reasons of records that were set aside which are stored and shown; all are counted."""
 REGION_LEVEL: Final = "-"
 """Stands for "no zone" in the key of a pool whose price is that of a region."""
 
@@ -159,7 +161,9 @@ class Snapshot:
         digest: SHA-256 of the content, hex; equal digests mean that it is unchanged.
         rows: one row per key, columns as in FEED_COLUMNS.
         validator: ETag or Last-Modified for a conditional fetch, or "".
-        set_aside: a sentence for each record that could not be used; not archived.
+        set_aside: a sentence for each record that could not be used.
+        more_set_aside: number of such records without a sentence: the archive keeps the first
+            MAX_SET_ASIDE_REASONS sentences only.
     """
 
     kind: FeedKind
@@ -170,6 +174,12 @@ class Snapshot:
     rows: pd.DataFrame
     validator: str = ""
     set_aside: tuple[str, ...] = ()
+    more_set_aside: int = 0
+
+    @property
+    def set_aside_count(self) -> int:
+        """Number of records that could not be used."""
+        return len(self.set_aside) + self.more_set_aside
 
 
 def _empty(kind: FeedKind, *extra: str) -> pd.DataFrame:

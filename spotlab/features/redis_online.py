@@ -14,6 +14,7 @@ A name whose row has expired is removed when the view is read.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
@@ -43,6 +44,12 @@ log = logging.getLogger("spotlab.features.online")
 BATCH: Final = 1000
 """Rows per round trip. A script blocks the server: this many rows take 5 ms."""
 
+_REMEDY: Final = (
+    "Set SPOTLAB_REDIS_URL to a Redis or Valkey server with cluster mode disabled, or leave it "
+    "empty for the embedded one."
+)
+_FIND: Final = "for _, key in ipairs(ARGV) do redis.call('EXISTS', key) end"
+_OF_CLUSTERS: Final = re.compile("same slot|non local key|in cluster mode|DB index is out of range")
 _OPTIONS: Final = {
     *("db", "username", "password", "client_name", "protocol", "max_connections"),
     *("socket_timeout", "socket_connect_timeout", "socket_keepalive", "health_check_interval"),
@@ -193,6 +200,39 @@ class RedisOnlineStore:
             "memory_bytes": int(facts["used_memory"]),
         }
 
+    def limitations(self) -> tuple[str, ...]:
+        """What does not work on this server, a sentence each; tried with keys of its own.
+
+        The two keys are in different hash slots, as SpotLab's rows are.
+
+        Raises:
+            OnlineStoreDown: it does not answer.
+        """
+        self.ping()
+        keys = [f"{self._namespace}:doctor:{name}" for name in ("a", "b")]
+        client = self._client
+        trials: tuple[tuple[str, Callable[[], Any]], ...] = (
+            ("one command with keys of different hash slots", lambda: client.mget(keys)),
+            ("scripts with keys of different hash slots", lambda: self._read_hashes(keys)),
+            ("scripts that find keys in an index", lambda: client.eval(_FIND, 0, *keys)),
+            ("notifications between processes", lambda: client.publish(keys[0], "")),
+        )
+        refused = []
+        for name, trial in trials:
+            try:
+                trial()
+            except redis.ResponseError as exc:
+                refused.append((name, _error_text(exc)))
+            except (redis.RedisError, OSError) as exc:
+                raise OnlineStoreDown(f"The online store does not answer: {exc}.") from exc
+        cluster = _is_cluster(client)
+        if not refused and not cluster:
+            return ()
+        listed = "; ".join(f"{name} ({error})" for name, error in refused)
+        what = f"The online store does not support: {listed}. " if listed else ""
+        why = "The server runs in cluster mode. " if cluster else ""
+        return (f"{what}{why}{_REMEDY}",)
+
     def _index(self, view: OnlineView) -> str:
         return f"{self._namespace}:keys:{view.name}"
 
@@ -235,6 +275,15 @@ class RedisOnlineStore:
                 if not is_done:  # replies may be left in it
                     connection.disconnect()
                 pool.release(connection)
+
+
+def _is_cluster(client: redis.Redis) -> bool:
+    """Whether the server runs in cluster mode; a serverless one does."""
+    try:
+        facts = client.info()
+    except redis.RedisError:
+        return False
+    return bool(facts.get("cluster_enabled")) or facts.get("redis_mode") == "cluster"
 
 
 def _text_of(script: str) -> str:
@@ -286,7 +335,11 @@ def _redis_errors_translated() -> Iterator[None]:
             "The online store rejected the user or password.", remedy="Check SPOTLAB_REDIS_URL."
         ) from exc
     except redis.ResponseError as exc:
-        raise OnlineStoreDown(f"The online store rejected a command: {_error_text(exc)}.") from exc
+        text = _error_text(exc)
+        in_cluster = isinstance(exc, redis.exceptions.MovedError) or _OF_CLUSTERS.search(text)
+        remedy = _REMEDY if in_cluster else ""
+        message = f"The online store rejected a command: {text}."
+        raise OnlineStoreDown(message, remedy=remedy) from exc
     except (redis.RedisError, OSError) as exc:
         raise OnlineStoreDown(f"The online store does not answer: {_error_text(exc)}.") from exc
 

@@ -25,8 +25,9 @@ def examine(lab: Lab, components: Sequence[ComponentState]) -> dict[str, Any]:
         lab: the lab to describe.
         components: the state of each, as probed.
     Returns:
-        ok (no component is down), version, settings (secrets masked), database, online_store,
-        components, models, model_notices (models to review) and market.
+        ok (no component is down), version, settings (secrets masked), database, limitations (what
+        does not work with this database and this online store), online_store, components, models,
+        model_notices (models to review) and market.
     """
     return {
         "ok": all(component.state != "down" for component in components),
@@ -34,6 +35,7 @@ def examine(lab: Lab, components: Sequence[ComponentState]) -> dict[str, Any]:
         "python": platform.python_version(),
         "settings": _settings(lab.settings),
         "database": dict(lab.store.describe()),
+        "limitations": [*lab.store.limitations(), *_online_limitations(lab)],
         "online_store": _online_store(lab),
         "market": _market(lab),
         "fleet": {
@@ -72,6 +74,7 @@ def report_text(document: dict[str, Any]) -> str:
         for component in document["components"]
     ]
     notes = [f"note      {notice}" for notice in document["model_notices"]]
+    notes += [f"problem   {sentence}" for sentence in document["limitations"]]
     return in_lines([f"spotlab {document['spotlab']}", *lines, *notes])
 
 
@@ -88,6 +91,13 @@ def _online_store(lab: Lab) -> dict[str, Any]:
         return {"available": True, **lab.open_online().info()}
     except SpotlabError as exc:
         return {"available": False, "reason": str(exc)}
+
+
+def _online_limitations(lab: Lab) -> tuple[str, ...]:
+    try:
+        return lab.open_online().limitations()
+    except SpotlabError:  # the component's state says so
+        return ()
 
 
 def _market(lab: Lab) -> dict[str, Any]:

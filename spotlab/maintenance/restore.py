@@ -95,7 +95,7 @@ def restore(
     url = settings.database_url.get_secret_value() if settings.database_url else None
     with _os_errors_translated(home), ExitStack() as stack:
         file = stack.enter_context(open_backup(source))
-        engine = connect(url, home / DATABASE_FILE)
+        engine = connect(url, home / DATABASE_FILE, settings.database_pooling)
         stack.callback(engine.dispose)
         usable_home(settings)
         stack.enter_context(locked_home(home))

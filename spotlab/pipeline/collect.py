@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -19,7 +19,13 @@ from functools import partial
 from typing import Final
 
 from spotlab.domain.components import ADVISOR_SCRAPER, PRICE_SCRAPER
-from spotlab.domain.market import LINUX, FeedKind, MarketName, Snapshot
+from spotlab.domain.market import (
+    LINUX,
+    MAX_SET_ASIDE_REASONS,
+    FeedKind,
+    MarketName,
+    Snapshot,
+)
 from spotlab.domain.ports import (
     Archive,
     Clock,
@@ -34,7 +40,6 @@ from spotlab.telemetry import metrics, traces
 log = logging.getLogger("spotlab.pipeline.collect")
 Progress = Callable[[str, float], None]
 READERS: Final = 3
-_MAX_REASONS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,11 @@ class CollectReport:
     def errors(self) -> tuple[str, ...]:
         """One message per failed source."""
         return tuple(source.error for source in self.sources if source.error)
+
+    @property
+    def set_aside(self) -> int:
+        """Number of records of all sources that could not be used."""
+        return sum(source.set_aside for source in self.sources)
 
 
 def collect(
@@ -259,23 +269,29 @@ def _report(source: FeedSource, snapshot: Snapshot, new: bool) -> SourceReport:
         fetched_at=snapshot.origin.fetched_at,
         records=len(snapshot.rows),
         new=new,
-        set_aside=len(snapshot.set_aside),
-        set_aside_reasons=snapshot.set_aside[:_MAX_REASONS],
+        set_aside=snapshot.set_aside_count,
+        set_aside_reasons=snapshot.set_aside[:MAX_SET_ASIDE_REASONS],
     )
 
 
 def _log_set_aside(source: FeedSource, snapshots: Sequence[Snapshot]) -> None:
     reasons = [reason for snapshot in snapshots for reason in snapshot.set_aside]
     if reasons:
-        listed = " ".join(reasons[:_MAX_REASONS])
-        log.warning("%s: %d records were set aside. %s", source.name, len(reasons), listed)
+        listed = " ".join(reasons[:MAX_SET_ASIDE_REASONS])
+        count = sum(snapshot.set_aside_count for snapshot in snapshots)
+        log.warning("%s: %d records were set aside. %s", source.name, count, listed)
+
+
+def scraper_of(kinds: Iterable[FeedKind]) -> str:
+    """The component that reads the kinds of data of one source."""
+    prices = {FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY, FeedKind.ON_DEMAND}
+    return ADVISOR_SCRAPER if prices.isdisjoint(kinds) else PRICE_SCRAPER
 
 
 def _record_health(
     health: HealthLog, source: FeedSource, clock: Clock, seconds: float, error: str
 ) -> None:
-    prices = {FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY, FeedKind.ON_DEMAND}
-    component = PRICE_SCRAPER if prices & {kind for kind, _ in source.covers} else ADVISOR_SCRAPER
+    component = scraper_of(kind for kind, _ in source.covers)
     latency_ms = seconds * 1e3
     metrics.COLLECTS.labels(source=component, outcome="failed" if error else "read").inc()
     level = logging.WARNING if error else logging.INFO

@@ -102,7 +102,7 @@ def bootstrap(
     chosen = settings or load()
     time = clock or SystemClock()
     home = usable_home(chosen)
-    store = open_store(_plain(chosen.database_url), home / "spotlab.db")
+    store = open_store(_plain(chosen.database_url), home / "spotlab.db", chosen.database_pooling)
     store.fleet.encrypt_external_ids(
         SecretCipher(lambda: secret_key(chosen).derived("stored external ids"))
     )
@@ -346,5 +346,7 @@ def _choose_market(
 
 def migrate(settings: Settings) -> tuple[str | None, str]:
     """Bring the database to this version; returns the revision before and after."""
-    engine = connect_database(_plain(settings.database_url), settings.sqlite_path.absolute())
+    engine = connect_database(
+        _plain(settings.database_url), settings.sqlite_path.absolute(), settings.database_pooling
+    )
     return upgrade(engine)

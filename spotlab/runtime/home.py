@@ -43,7 +43,7 @@ def _has_committed(settings: Settings, restore_id: str) -> bool:
     from spotlab.store.restore import has_restore_entry
 
     url = settings.database_url.get_secret_value() if settings.database_url else None
-    engine = connect(url, settings.sqlite_path)
+    engine = connect(url, settings.sqlite_path, settings.database_pooling)
     try:
         return has_restore_entry(engine, restore_id)
     finally:

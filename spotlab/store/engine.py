@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
@@ -42,18 +42,23 @@ _DRIVERLESS_SCHEMES: Final = ("postgresql", "postgres")
 _REMEDY: Final = "Use postgresql://user:password@host:5432/name, or leave it empty for SQLite."
 
 
-def connect(url: str | None, sqlite_path: Path) -> Engine:
+Pooling = Literal["session", "transaction"]
+"""Whether a connection keeps its server process between transactions, or a pooler changes it."""
+
+
+def connect(url: str | None, sqlite_path: Path, pooling: Pooling = "session") -> Engine:
     """Create an engine; it connects on first use.
 
     Args:
         url: `postgresql://…`, also with `+psycopg`; None or "": use the SQLite file.
         sqlite_path: used if there is no url; its folder is created, readable by its owner only.
+        pooling: see the setting `database_pooling`.
     Raises:
         InvalidSetting: the url cannot be used. The message never contains the url, which may hold
             a password.
         DatabaseDown: the folder cannot be created.
     """
-    return _postgres(_parse(url)) if url else _sqlite(sqlite_path)
+    return _postgres(_parse(url), pooling) if url else _sqlite(sqlite_path)
 
 
 @contextmanager
@@ -201,7 +206,8 @@ def _sqlite(path: Path) -> Engine:
     return engine
 
 
-def _postgres(url: URL) -> Engine:
+def _postgres(url: URL, pooling: Pooling) -> Engine:
+    pooled = pooling == "transaction"
     engine = _create(
         url,
         pool_pre_ping=True,
@@ -210,9 +216,14 @@ def _postgres(url: URL) -> Engine:
             "connect_timeout": CONNECT_TIMEOUT_S,
             "tcp_user_timeout": CONNECT_TIMEOUT_S * 1000,
             "application_name": "spotlab",
+            # A prepared statement stays with the server process, which the pooler changes.
+            **({"prepare_threshold": None} if pooled else {}),
         },
     )
-    event.listen(engine, "connect", _prepare_postgres)
+    if pooled:
+        event.listen(engine, "begin", _limit_transaction)
+    else:
+        event.listen(engine, "connect", _prepare_postgres)
     return engine
 
 
@@ -250,6 +261,13 @@ def _prepare_postgres(connection: Any, _record: object) -> None:
         cursor.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT_S}s'")
         cursor.execute(f"SET lock_timeout = '{BUSY_TIMEOUT_S}s'")
     connection.commit()
+
+
+def _limit_transaction(connection: Connection) -> None:
+    connection.exec_driver_sql(
+        f"SELECT set_config('statement_timeout', '{STATEMENT_TIMEOUT_S}s', true), "
+        f"set_config('lock_timeout', '{BUSY_TIMEOUT_S}s', true)"
+    )
 
 
 def upsert(

@@ -12,7 +12,13 @@ from sqlalchemy.orm import aliased, defer
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from spotlab.domain.market import FeedKind, MarketName, Provenance, Snapshot
+from spotlab.domain.market import (
+    MAX_SET_ASIDE_REASONS,
+    FeedKind,
+    MarketName,
+    Provenance,
+    Snapshot,
+)
 from spotlab.domain.ports import SnapshotInfo
 from spotlab.store.engine import lock_until_commit, reading, upsert, writing
 from spotlab.store.frame_codec import pack_frame, unpack_frame
@@ -52,6 +58,7 @@ class SqlArchive(Repository):
             elif known.fetched_at < snapshot.origin.fetched_at:
                 known.fetched_at = snapshot.origin.fetched_at
                 known.validator = snapshot.validator
+                _note_set_aside(known, snapshot)
             return known is None
 
     def latest(
@@ -195,7 +202,7 @@ def _known(session: Session, snapshot: Snapshot) -> MarketSnapshotRow | None:
 
 
 def _row(snapshot: Snapshot, payload: bytes) -> MarketSnapshotRow:
-    return MarketSnapshotRow(
+    row = MarketSnapshotRow(
         kind=snapshot.kind.value,
         market=snapshot.market.value,
         scope=snapshot.scope,
@@ -208,9 +215,17 @@ def _row(snapshot: Snapshot, payload: bytes) -> MarketSnapshotRow:
         approximate=snapshot.origin.approximate,
         payload=payload,
     )
+    _note_set_aside(row, snapshot)
+    return row
+
+
+def _note_set_aside(row: MarketSnapshotRow, snapshot: Snapshot) -> None:
+    row.set_aside = snapshot.set_aside_count
+    row.set_aside_reasons = list(snapshot.set_aside[:MAX_SET_ASIDE_REASONS]) or None
 
 
 def _snapshot(row: MarketSnapshotRow) -> Snapshot:
+    reasons = tuple(row.set_aside_reasons or ())
     return Snapshot(
         kind=FeedKind(row.kind),
         market=MarketName(row.market),
@@ -219,6 +234,8 @@ def _snapshot(row: MarketSnapshotRow) -> Snapshot:
         digest=row.digest,
         rows=unpack_frame(row.payload),
         validator=row.validator,
+        set_aside=reasons,
+        more_set_aside=row.set_aside - len(reasons),
     )
 
 
@@ -238,4 +255,5 @@ def _limits(
 
 
 def _info(kind: str, market: str, *others: Any) -> SnapshotInfo:
-    return SnapshotInfo(FeedKind(kind), MarketName(market), *others)
+    *columns, reasons = others
+    return SnapshotInfo(FeedKind(kind), MarketName(market), *columns, tuple(reasons or ()))

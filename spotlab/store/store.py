@@ -14,7 +14,7 @@ from spotlab.store import migrate
 from spotlab.store.alerts import SqlAlerts
 from spotlab.store.audit import SqlAudit
 from spotlab.store.backtests import SqlSweeps
-from spotlab.store.engine import connect, reading, write_failure
+from spotlab.store.engine import Pooling, connect, reading, write_failure
 from spotlab.store.failures import address, is_sqlite, translated
 from spotlab.store.fleet import SqlFleet
 from spotlab.store.health import SqlHealthLog
@@ -32,6 +32,7 @@ from spotlab.store.one_time_links import SqlLinks
 from spotlab.store.outcomes import SqlDriftLog, SqlOutcomes, SqlShadowLog
 from spotlab.store.placement import SqlPlacement
 from spotlab.store.policies import SqlPolicies
+from spotlab.store.pooler import changes_process, prepares_statements
 from spotlab.store.price_readings import SqlPriceReadings
 from spotlab.store.probes import SqlProbeLog
 from spotlab.store.processes import SqlProcesses
@@ -182,23 +183,43 @@ class Store:
         """Why this process's last write failed although reads still work; "": it did not fail."""
         return write_failure(self.engine)
 
+    def limitations(self) -> tuple[str, ...]:
+        """A sentence for each thing that does not work on the way to this database.
+
+        Raises:
+            DatabaseDown: it does not answer.
+        """
+        if is_sqlite(self.engine) or not changes_process(self.engine):
+            return ()
+        pooler = "PostgreSQL is reached through a pooler in transaction mode."
+        if not prepares_statements(self.engine):
+            return (
+                f"{pooler} Backups and restores need a session: for these commands, set "
+                "SPOTLAB_DATABASE_URL to the address of PostgreSQL itself.",
+            )
+        return (
+            f"{pooler} Prepared statements can fail, and time limits of statements and locks are "
+            "not kept. Set SPOTLAB_DATABASE_POOLING=transaction.",
+        )
+
     def close(self) -> None:
         """Close all connections; using the store again opens new ones."""
         with translated(self.engine):
             self.engine.dispose()
 
 
-def open_store(url: str | None, sqlite_path: Path) -> Store:
+def open_store(url: str | None, sqlite_path: Path, pooling: Pooling = "session") -> Store:
     """Connect, migrate to the newest revision and return the repositories.
 
     Args:
         url: `postgresql://…`; None or "": use the SQLite file.
         sqlite_path: used if there is no url.
+        pooling: see the setting `database_pooling`.
     Raises:
         InvalidSetting: the url cannot be used.
         DatabaseDown: it cannot be reached or written, or was made by a newer SpotLab.
     """
-    engine = connect(url, sqlite_path)
+    engine = connect(url, sqlite_path, pooling)
     try:
         migrate.upgrade(engine)
     except BaseException:

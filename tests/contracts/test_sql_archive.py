@@ -230,3 +230,17 @@ def test_the_active_market_is_the_one_set_last(store: Store) -> None:
     store.archive.set_active_market(MarketName.SIMULATED)
     store.archive.set_active_market(MarketName.PUBLIC)
     assert store.archive.active_market() is MarketName.PUBLIC
+
+
+def test_records_set_aside_are_counted_and_the_first_reasons_are_kept(store: Store) -> None:
+    reasons = tuple(
+        f"m5.large in us-east-1{letter} has price 0." for letter in "abcdefghijklmnopqrstuvwxyz"
+    )
+    store.archive.save(make.snapshot(set_aside=reasons))
+
+    opened = store.archive.latest(HISTORY, PUBLIC, "us-east-1")
+    (info,) = store.archive.newest(PUBLIC)
+
+    assert opened is not None
+    assert (opened.set_aside, opened.set_aside_count) == (reasons[:20], 26)
+    assert (info.set_aside, info.set_aside_reasons) == (26, reasons[:20])

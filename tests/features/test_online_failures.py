@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ import redis
 
 from spotlab.domain.ports import OnlineRow, OnlineStore, OnlineView
 from spotlab.errors import InvalidInput, InvalidSetting, OnlineStoreDown
+from spotlab.features.embedded_valkey import find_server
 from spotlab.features.redis_online import RedisOnlineStore, connect
 from spotlab.processes import Membership
 from tests.support.online import MemoryOnlineStore, embedded_server, wait_until
@@ -200,3 +203,59 @@ def test_the_store_in_memory_can_be_down_too(name: str) -> None:
     store.down = True
     with pytest.raises(OnlineStoreDown):
         CALLS[name](store)
+
+
+@pytest.fixture
+def cluster_url(tmp_path: Path) -> Iterator[str]:
+    """A server in cluster mode that has all slots: the smallest cluster."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [str(find_server()), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    command += ["--cluster-enabled", "yes", "--cluster-port", str(port + 1), "--dir", str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        with redis.Redis(port=port) as client:
+            wait_until(lambda: answers(client), "the server answers")
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            wait_until(
+                lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"),
+                "the cluster is up",
+            )
+        yield f"redis://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
+def test_doctor_says_what_a_server_in_cluster_mode_does_not_do(cluster_url: str) -> None:
+    with connect(cluster_url) as client:
+        (sentence,) = RedisOnlineStore(client).limitations()
+    assert "one command with keys of different hash slots (Keys in request" in sentence
+    assert "The server runs in cluster mode." in sentence
+    assert "SPOTLAB_REDIS_URL to a Redis or Valkey server with cluster mode disabled" in sentence
+
+
+def test_a_command_that_a_cluster_refuses_says_what_to_do(cluster_url: str) -> None:
+    keys = [("us-east-1", f"m{number}.large") for number in range(9)]
+    with connect(cluster_url) as client, pytest.raises(OnlineStoreDown) as down:
+        RedisOnlineStore(client).read(RISK, keys)
+    assert "same slot" in down.value.message
+    assert "cluster mode disabled" in down.value.remedy
+    with connect(f"{cluster_url}/3") as client, pytest.raises(OnlineStoreDown) as down:
+        RedisOnlineStore(client).ping()
+    assert "cluster mode disabled" in down.value.remedy
+
+
+def test_a_server_that_does_everything_has_no_limitations(
+    server: tuple[str, Membership],
+) -> None:
+    with connect(server[0]) as client:
+        assert RedisOnlineStore(client).limitations() == ()
+        assert client.dbsize() == 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from spotlab.domain.market import Pool
+from dataclasses import replace
+
+from spotlab.domain.market import FeedKind, Pool
 from spotlab.monitoring.health.prober import prober_of
 from spotlab.runtime.lab import Lab
 from spotlab.ui.market import view
@@ -38,6 +40,21 @@ def test_market_lists_source_and_age_of_everything(lab: Lab, open_page: Open) ->
     sources = open_page("market").dataframe[1].value
     assert set(sources["kind"]) == {"advisor", "price history", "on demand", "specs"}
     assert sources["source"].str.endswith("of a test").all()
+
+
+def test_records_set_aside_are_listed_with_their_reason(lab: Lab, open_page: Open) -> None:
+    newest = lab.store.archive.latest(FeedKind.ADVISOR, lab.market().market)
+    assert newest is not None
+    reason = "us-east-1 > Linux > m5.large has bucket 7; expected an advisor bucket 0..4."
+    lab.store.archive.save(replace(newest, digest="0" * 64, set_aside=(reason,)))
+
+    for app in (open_page("market"), open_page("health", part="advisor scraper")):
+        assert "1 record of 1 source could not be used; all others are in use." in said(app)
+        assert any(
+            "reason" in table.value and list(table.value["reason"]) == [reason]
+            for table in app.dataframe
+        )
+    assert "could not be used" not in said(open_page("health", part="price scraper"))
 
 
 def test_one_pools_price_history_has_every_change(lab: Lab) -> None:

@@ -88,6 +88,9 @@ class DictStore:
         self._answer()
         self.kept.clear()
 
+    def limitations(self) -> tuple[str, ...]:
+        return ()
+
     def info(self) -> Mapping[str, str | int | float]:
         self._answer()
         return {"server": "dict", "version": "1"}

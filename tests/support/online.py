@@ -95,6 +95,9 @@ class MemoryOnlineStore:
         self._now()
         self._rows.clear()
 
+    def limitations(self) -> tuple[str, ...]:
+        return ()
+
     def info(self) -> Mapping[str, str | int | float]:
         self._now()
         return {

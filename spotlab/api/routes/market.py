@@ -47,6 +47,8 @@ def get_market(services: ServicesDep) -> MarketView:
                 read_age_s=(now - each.fetched_at).total_seconds(),
                 records=each.records,
                 approximate=each.approximate,
+                set_aside=each.set_aside,
+                set_aside_reasons=list(each.set_aside_reasons),
             )
             for _, each in sorted(newest.items())
         ],

@@ -24,6 +24,10 @@ class FeedView(View):
     read_age_s: float = field("Time since the data was read.", 60.0, "s")
     records: int = field("Number of rows.", 1405, "count")
     approximate: bool = field("Derived by SpotLab, not published by the source.", False)
+    set_aside: int = field("Number of records that could not be used.", 0, "count")
+    set_aside_reasons: list[str] = Field(
+        description="Why records could not be used: the first of the reasons."
+    )
 
 
 class MarketView(View):

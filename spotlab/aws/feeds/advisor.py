@@ -6,13 +6,21 @@ the structs here match the files served from 2021 to 2025.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
 
-from spotlab.aws.feed_checks import check_names, digest_of, feed_table, reject
-from spotlab.aws.feeds.feed_decoding import MAX_BYTES, decode, uncompress
+from spotlab.aws.feed_checks import (
+    SetAside,
+    check_region,
+    check_type,
+    digest_of,
+    feed_table,
+    reject,
+)
+from spotlab.aws.feeds.advisor_ranges import bucket_of_index
+from spotlab.aws.feeds.feed_decoding import MAX_BYTES, decode, decode_record, uncompress
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
 
@@ -36,8 +44,11 @@ class _Size(msgspec.Struct):
 
 
 class _Advisor(msgspec.Struct):
-    spot_advisor: dict[str, dict[str, dict[str, _Rate]]]
-    instance_types: dict[str, _Size]
+    """The tables of the feed; their records are checked one by one."""
+
+    spot_advisor: dict[str, Any]
+    instance_types: dict[str, Any]
+    ranges: Any = None
 
 
 def parse_advisor(
@@ -57,19 +68,24 @@ def parse_advisor(
         previous_rows: rows of the last good advisor; a feed with less than half is rejected.
         max_bytes: a feed that is larger, uncompressed, is rejected.
     Returns:
-        Advisor buckets of all regions, and specifications of the types. The number of accelerators
-        is 0 for types without any, and unknown for the others.
+        Advisor buckets of all regions, and specifications of the types. Odd records are set aside.
+        Buckets follow the feed's ranges. The number of accelerators is 0 for types without any, and
+        unknown for the others.
     Raises:
         FeedRefused: names the place and the expected value.
     """
     feed = origin.source
     content = uncompress(content, feed, max_bytes)
     advisor = decode(content, _Advisor, feed)
-    check_names(feed, advisor.spot_advisor, advisor.instance_types)
-    rates = list(_rates(advisor, feed))
-    check_names(feed, (), (instance_type for _, _, instance_type, _, _ in rates))
-    specs = [_spec(name, size, feed) for name, size in sorted(advisor.instance_types.items())]
+    odd_rates, odd_specs = SetAside(feed), SetAside(feed)
+    rates, listed = _rates(advisor, feed, odd_rates)
+    specs = []
+    for name, size in sorted(advisor.instance_types.items()):
+        with odd_specs.record():
+            specs.append(_spec(name, size, feed))
     sizes = msgspec.json.encode(advisor.instance_types, order="sorted")
+    rates_set_aside = odd_rates.reasons(listed)
+    specs_set_aside = odd_specs.reasons(len(advisor.instance_types))
     return (
         Snapshot(
             FeedKind.ADVISOR,
@@ -78,6 +94,7 @@ def parse_advisor(
             origin,
             digest_of(content),
             feed_table(FeedKind.ADVISOR, rates, feed, previous_rows),
+            set_aside=rates_set_aside,
         ),
         Snapshot(
             FeedKind.SPECS,
@@ -86,24 +103,51 @@ def parse_advisor(
             origin,
             digest_of(sizes),
             feed_table(FeedKind.SPECS, specs, feed),
+            set_aside=specs_set_aside,
         ),
     )
 
 
-def _rates(advisor: _Advisor, feed: str) -> Iterator[tuple[str, str, str, int, float]]:
+_Row = tuple[str, str, str, int, float]
+
+
+def _rates(advisor: _Advisor, feed: str, odd: SetAside) -> tuple[list[_Row], int]:
+    """The rows of the advisor, and the number of records, with those that are set aside."""
+    bucket_of = bucket_of_index(advisor.ranges, feed)
+    rows: list[_Row] = []
+    listed = 0
     for region, systems in advisor.spot_advisor.items():
         for system in (LINUX, WINDOWS):
-            for instance_type, rate in systems.get(system, {}).items():
-                place = f"{region} > {system} > {instance_type}"
-                if not 0 <= rate.r <= 4:
-                    reject(feed, f"{place} has bucket {rate.r}", "an advisor bucket 0..4")
-                if not _MIN_SAVINGS_PERCENT <= rate.s <= 100:
-                    reject(feed, f"{place} has savings of {rate.s:g} %", "savings up to 100 %")
-                yield region, system, instance_type, rate.r, rate.s
+            place = f"spot_advisor > {region}"
+            records: dict[str, Any] = {}
+            with odd.record():
+                of_system = decode_record(systems, dict[str, Any], feed, place).get(system, {})
+                place = f"{place} > {system}"
+                records = decode_record(of_system, dict[str, Any], feed, place)
+            listed += len(records)
+            for instance_type, record in records.items():
+                with odd.record():
+                    where = f"{place} > {instance_type}"
+                    rate = decode_record(record, _Rate, feed, where)
+                    check_region(feed, region)
+                    check_type(feed, instance_type)
+                    bucket = _checked_bucket(rate, bucket_of, feed, where)
+                    rows.append((region, system, instance_type, bucket, rate.s))
+    return rows, listed
 
 
-def _spec(instance_type: str, size: _Size, feed: str) -> tuple[str | float | None, ...]:
+def _checked_bucket(rate: _Rate, bucket_of: Mapping[int, int], feed: str, place: str) -> int:
+    if rate.r not in bucket_of:
+        reject(feed, f"{place} has bucket {rate.r}", "an advisor bucket 0..4")
+    if not _MIN_SAVINGS_PERCENT <= rate.s <= 100:
+        reject(feed, f"{place} has savings of {rate.s:g} %", "savings up to 100 %")
+    return bucket_of[rate.r]
+
+
+def _spec(instance_type: str, record: Any, feed: str) -> tuple[str | float | None, ...]:
     unknown = float("nan")
+    check_type(feed, instance_type)
+    size = decode_record(record, _Size, feed, f"instance_types > {instance_type}")
     if not (0 < size.cores <= 10_000 and 0 < size.ram_gb <= 1_000_000):
         reject(
             feed,

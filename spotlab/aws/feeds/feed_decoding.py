@@ -49,6 +49,24 @@ def decode(content: bytes, shape: type[T], feed: str) -> T:
         reject(feed, f"{place}: {exc}", "the structure that AWS publishes")
 
 
+def decode_record(value: Any, shape: type[T], feed: str, place: str) -> T:
+    """Decode one record of a document to a typed struct.
+
+    Args:
+        value: the record, as JSON gives it.
+        shape: of the record.
+        feed: display name of the feed.
+        place: of the record, such as "us-east-1 > Linux > m5.large".
+    Raises:
+        FeedRefused: it has another structure; names the place in it.
+    """
+    try:
+        return msgspec.convert(value, shape)
+    except (msgspec.ValidationError, OverflowError) as exc:
+        path = " > ".join([place, *_path_of_fault(value, shape)])
+        reject(feed, f"{path}: {exc}", "the structure that AWS publishes")
+
+
 class _DuplicateKeyError(Exception):
     """A JSON object has a duplicate key, of which decoders silently use the last value."""
 
@@ -72,7 +90,9 @@ def _path_of_fault(value: Any, shape: Any) -> list[str]:
             if field.encode_name in value
         ]
     elif get_origin(shape) is list and isinstance(value, list):
-        children = [(_label(child, n), child, get_args(shape)[0]) for n, child in enumerate(value)]
+        children = [
+            (label_of(child, n), child, get_args(shape)[0]) for n, child in enumerate(value)
+        ]
     else:
         return []
     for key, child, child_shape in children:
@@ -83,7 +103,7 @@ def _path_of_fault(value: Any, shape: Any) -> list[str]:
     return []
 
 
-def _label(item: Any, index: int) -> str:
+def label_of(item: Any, index: int) -> str:
     """Label of a list element: its first text, such as the region's name, or else its index."""
     texts = item.values() if isinstance(item, dict) else ()
     return next((text for text in texts if isinstance(text, str)), f"element {index}")

@@ -14,7 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from spotlab.aws.feed_checks import check_names, digest_of, feed_table, price_of, reject
+from spotlab.aws.feed_checks import (
+    SetAside,
+    check_region,
+    check_type,
+    digest_of,
+    feed_table,
+    price_of,
+    reject,
+)
 from spotlab.aws.feeds.advisor import SPECS_SCOPE, parse_advisor
 from spotlab.aws.feeds.feed_decoding import MAX_BYTES, uncompress
 from spotlab.aws.feeds.spot import parse_spot_prices
@@ -135,25 +143,43 @@ def parse_on_demand_csv(
 ) -> Snapshot:
     """Parse on-demand Linux prices: columns region, instance_type, usd_per_hour.
 
+    A line that is out of range, or repeats an earlier one, is set aside.
+
     Raises:
-        FeedRefused: a column is missing, or a line is out of range or a duplicate.
+        FeedRefused: a column is missing, or too many lines cannot be used.
     """
     feed = origin.source
     content = uncompress(content, feed, max_bytes)
+    odd = SetAside(feed)
     prices: dict[tuple[str, str, str], float] = {}
+    listed = 0
     for place, line in csv_lines(
         content, ("region", "instance_type", "usd_per_hour"), partial(reject, feed)
     ):
-        key = (line["region"], LINUX, line["instance_type"])
-        price = price_of(line["usd_per_hour"], feed, f"{place}, {key[2]} in {key[0]},")
-        if price == 0.0:
-            reject(feed, f"{place} has price 0", "a price above 0")
-        if key in prices:
-            reject(feed, f"{place} repeats {key[2]} in {key[0]}", "one line per region and type")
-        prices[key] = price
-    check_names(feed, (key[0] for key in prices), (key[2] for key in prices))
+        listed += 1
+        with odd.record():
+            key = (line["region"], LINUX, line["instance_type"])
+            price = price_of(line["usd_per_hour"], feed, f"{place}, {key[2]} in {key[0]},")
+            if price == 0.0:
+                reject(feed, f"{place} has price 0", "a price above 0")
+            check_region(feed, key[0])
+            check_type(feed, key[2])
+            if key in prices:
+                reject(
+                    feed, f"{place} repeats {key[2]} in {key[0]}", "one line per region and type"
+                )
+            prices[key] = price
+    set_aside = odd.reasons(listed)
     rows = feed_table(FeedKind.ON_DEMAND, [(*key, price) for key, price in prices.items()], feed)
-    return Snapshot(FeedKind.ON_DEMAND, market, "", origin, digest_of(content), rows)
+    return Snapshot(
+        FeedKind.ON_DEMAND,
+        market,
+        "",
+        origin,
+        digest_of(content),
+        rows,
+        set_aside=set_aside,
+    )
 
 
 def parse_specs_csv(
@@ -166,19 +192,29 @@ def parse_specs_csv(
     accelerator_name, cpu_manufacturer. An empty count or size is 0; an empty speed or name is
     unknown.
 
+    A line that is out of range, or repeats an earlier one, is set aside.
+
     Raises:
-        FeedRefused: a column is missing, or a line is out of range or a duplicate.
+        FeedRefused: a column is missing, or too many lines cannot be used.
     """
     feed = origin.source
     content = uncompress(content, feed, max_bytes)
     rows: dict[str, tuple[str | float | None, ...]] = {}
+    odd = SetAside(feed)
+    listed = 0
     for place, line in csv_lines(content, _SPECS_COLUMNS, partial(reject, feed)):
-        if line["instance_type"] in rows:
-            reject(feed, f"{place} repeats {line['instance_type']}", "one line per type")
-        rows[line["instance_type"]] = _spec(line, feed, place)
-    check_names(feed, (), rows)
+        listed += 1
+        with odd.record():
+            name = line["instance_type"]
+            if name in rows:
+                reject(feed, f"{place} repeats {name}", "one line per type")
+            check_type(feed, name)
+            rows[name] = _spec(line, feed, place)
+    set_aside = odd.reasons(listed)
     frame = feed_table(FeedKind.SPECS, list(rows.values()), feed)
-    return Snapshot(FeedKind.SPECS, market, "", origin, digest_of(content), frame)
+    return Snapshot(
+        FeedKind.SPECS, market, "", origin, digest_of(content), frame, set_aside=set_aside
+    )
 
 
 _SPECS_COLUMNS: Final = (

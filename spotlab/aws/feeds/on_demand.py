@@ -9,12 +9,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
-from spotlab.aws.feed_checks import check_names, digest_of, feed_table, price_of, reject
-from spotlab.aws.feeds.feed_decoding import MAX_BYTES, decode, uncompress
+from spotlab.aws.feed_checks import (
+    SetAside,
+    check_type,
+    digest_of,
+    feed_table,
+    price_of,
+    reject,
+)
+from spotlab.aws.feeds.feed_decoding import MAX_BYTES, decode, decode_record, uncompress
 from spotlab.aws.regions import location_of, same_location
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
 
@@ -33,7 +40,7 @@ class _Manifest(msgspec.Struct):
 
 
 class _OnDemand(msgspec.Struct):
-    regions: dict[str, dict[str, _Offer]]
+    regions: dict[str, dict[str, Any]]
     manifest: _Manifest = msgspec.field(default_factory=_Manifest)
 
 
@@ -49,7 +56,7 @@ def parse_on_demand(
     """Parse the on-demand Linux prices of one region.
 
     The event time is the file's publication date, if it has one. A price of 0 means "not sold" and
-    yields no row.
+    yields no row. Odd records are set aside.
 
     Args:
         region: such as "eu-west-1", which the file calls "EU (Ireland)".
@@ -69,15 +76,14 @@ def parse_on_demand(
     if offers is None:
         names = ", ".join(sorted(document.regions)) or "no location"
         reject(feed, f"it contains {names}", location)
+    odd = SetAside(feed)
     prices: dict[str, float] = {}
-    for offer in offers.values():
-        place = f"{location} > {offer.instance_type}"
-        price = price_of(offer.price, feed, place)
-        if offer.operating_system != LINUX or price == 0.0:
-            continue
-        if prices.setdefault(offer.instance_type, price) != price:
-            reject(feed, f"{place} has two prices", "one price per type")
-    check_names(feed, (), prices)
+    for name, record in offers.items():
+        with odd.record():
+            offer = decode_record(record, _Offer, feed, f"{location} > {name}")
+            if offer.operating_system == LINUX:
+                _add(prices, offer, feed, f"{location} > {offer.instance_type}")
+    set_aside = odd.reasons(len(offers))
     rows = [(region, LINUX, name, price) for name, price in prices.items()]
     return Snapshot(
         FeedKind.ON_DEMAND,
@@ -86,7 +92,23 @@ def parse_on_demand(
         _with_publication_time(origin, document.manifest.published_at, feed),
         digest_of(content),
         feed_table(FeedKind.ON_DEMAND, rows, feed, previous_rows),
+        set_aside=set_aside,
     )
+
+
+def _add(prices: dict[str, float], offer: _Offer, feed: str, place: str) -> None:
+    """Add an offer's price, unless it is not sold; of two prices, the first is used."""
+    price = price_of(offer.price, feed, place)
+    if price == 0.0:
+        return
+    check_type(feed, offer.instance_type)
+    known = prices.setdefault(offer.instance_type, price)
+    if known != price:
+        reject(
+            feed,
+            f"{place} has two prices, {known:g} and {price:g}, of which the first is used",
+            "one price per type",
+        )
 
 
 def _with_publication_time(origin: Provenance, at: datetime | None, feed: str) -> Provenance:

@@ -53,7 +53,10 @@ class ResumableSource(FeedSource, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SnapshotInfo:
-    """A snapshot without its rows, as listed by the archive."""
+    """A snapshot without its rows, as listed by the archive.
+
+    `set_aside` records could not be used; `set_aside_reasons` are the first of their reasons.
+    """
 
     kind: FeedKind
     market: MarketName
@@ -65,6 +68,8 @@ class SnapshotInfo:
     validator: str
     records: int
     approximate: bool = False
+    set_aside: int = 0
+    set_aside_reasons: Sequence[str] = ()
 
 
 class Archive(Protocol):

@@ -100,6 +100,14 @@ class OnlineStore(Protocol):
         """
         ...
 
+    def limitations(self) -> tuple[str, ...]:
+        """A sentence for each thing that does not work on this server; it is tried.
+
+        Raises:
+            OnlineStoreDown: no response.
+        """
+        ...
+
     def info(self) -> Mapping[str, str | int | float]:
         """Server, version, address without password, number of keys and memory.
 

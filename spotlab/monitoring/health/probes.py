@@ -133,7 +133,14 @@ def _database(lab: Lab) -> ComponentState:
 
 
 def _redis(lab: Lab) -> ComponentState:
-    return _round_trip(lab, REDIS_CACHE, lambda: lab.open_online().ping(), lambda: _server(lab))
+    state = _round_trip(lab, REDIS_CACHE, lambda: lab.open_online().ping(), lambda: _server(lab))
+    if state.state != HEALTHY:
+        return state
+    try:
+        found = lab.open_online().limitations()
+    except SpotlabError as exc:
+        return ComponentState(REDIS_CACHE, DOWN, str(exc), None, None, state.checked_at)
+    return replace(state, state=DEGRADED, reason=" ".join(found)) if found else state
 
 
 def _inference(lab: Lab) -> ComponentState:

@@ -219,6 +219,8 @@ class MarketSnapshotRow(Base, table=True):
     records: int
     approximate: bool
     payload: bytes = Field(sa_type=LargeBinary)
+    set_aside: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    set_aside_reasons: list[str] | None = Field(default=None, sa_type=NULLABLE_JSON)
 
 
 class HealthRow(Base, table=True):

@@ -7,9 +7,17 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
-from spotlab.domain.components import COMPONENTS, MEANINGS, depends_on, needed_by
+from spotlab.domain.components import (
+    ADVISOR_SCRAPER,
+    COMPONENTS,
+    MEANINGS,
+    PRICE_SCRAPER,
+    depends_on,
+    needed_by,
+)
 from spotlab.monitoring.health.report import ComponentDay, Health
-from spotlab.ui.common import export, formatting, session, tables, widgets
+from spotlab.pipeline.collect import scraper_of
+from spotlab.ui.common import export, formatting, session, set_aside, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
 
@@ -38,6 +46,9 @@ def show(name: str, health: Health, palette: Palette) -> None:
             st.write(f"No failures: it was healthy in {count} of the last 24 h.")
         else:
             st.write("No probes were recorded in the last 24 h.")
+        if name in (ADVISOR_SCRAPER, PRICE_SCRAPER):
+            infos = session.services().market.snapshots()
+            set_aside.show([info for info in infos if scraper_of([info.kind]) == name])
         _show_needs(name)
     export.offer(lambda: _exported(day, name), f"health-{name}", "part-file")
 

@@ -12,7 +12,7 @@ from spotlab.domain.access import Right
 from spotlab.domain.market import FeedKind, MarketData, Pool
 from spotlab.domain.ports import SnapshotInfo
 from spotlab.ui import charts
-from spotlab.ui.common import background_tasks, formatting, session, tables
+from spotlab.ui.common import background_tasks, formatting, session, set_aside, tables
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
 
@@ -69,6 +69,12 @@ def show_outcome() -> None:
         elif report is not None:
             result = "nothing had changed" if report.unchanged else "new data is in use"
             st.toast(f"{formatting.count(len(report.sources), 'source')} read; {result}.")
+        if report is not None and report.set_aside:
+            st.info(
+                f"{formatting.count(report.set_aside, 'record')} could not be used and "
+                "set aside; the reasons are listed below.",
+                icon=":material/rule:",
+            )
     background_tasks.watch(SLOT)
 
 
@@ -186,11 +192,12 @@ def source_rows(infos: Sequence[SnapshotInfo]) -> pd.DataFrame:
                 "event": info.event_time,
                 "fetched": info.fetched_at,
                 "records": info.records,
+                "set_aside": info.set_aside,
                 "digest": info.digest[:12],
             }
             for info in infos
         ],
-        columns=["kind", "source", "scope", "event", "fetched", "records", "digest"],
+        columns=["kind", "source", "scope", "event", "fetched", "records", "set_aside", "digest"],
     )
 
 
@@ -203,6 +210,12 @@ def source_columns(now: datetime) -> dict[str, Column]:
         "event": Column("event time", at(now, formatting.ago), "When it was true at the source."),
         "fetched": Column("read", at(now, formatting.ago), "When SpotLab last read it."),
         "records": Column("rows", "{:,}".format, number=True),
+        "set_aside": Column(
+            "set aside",
+            "{:,}".format,
+            "Records that could not be used, and why: below.",
+            number=True,
+        ),
         "digest": Column("SHA-256", help="First 12 digits; equal content has the same digest."),
     }
 
@@ -212,6 +225,7 @@ def show_sources(infos: Sequence[SnapshotInfo], now: datetime) -> None:
     frame = source_rows(sorted(infos, key=lambda i: (i.kind, i.scope)))
     st.caption("The newest snapshot of each kind and region.")
     tables.show(frame, source_columns(now), name="Sources", key="sources", max_rows=12)
+    set_aside.show(infos)
 
 
 def _discounts(data: MarketData) -> pd.Series:
