@@ -29,7 +29,7 @@ class Texts:
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, column: pd.Series) -> Texts:
+    def of(cls, column: pd.Series | pd.Index) -> Texts:
         """Number the texts of a column.
 
         Arrow's arrays never change, and copies of a table share them: they are numbered once, and
@@ -37,12 +37,10 @@ class Texts:
         """
         import pandas as pd
 
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            return cls(column.cat.codes.to_numpy().astype(np.intp), tuple(column.cat.categories))
         if not (isinstance(column.dtype, pd.StringDtype) and column.dtype.storage == "pyarrow"):
             codes, names = column.factorize()
             return cls(codes, tuple(names))
-        values = column.array.__arrow_array__()  # type: ignore[attr-defined]
+        values = column.array.__arrow_array__()
         key = id(values)
         known = _CODED.get(key)
         if known is not None and known[0]() is values:

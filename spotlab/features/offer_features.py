@@ -100,7 +100,7 @@ def _of_savings(panel: Panel) -> dict[str, Floats]:
     types, savings = panel.types, _advisor_savings(panel)
     listed = np.isfinite(savings)
     cells = np.flatnonzero(listed)
-    known = (cells, savings.ravel()[cells], panel.at_pools(savings))
+    known, pools = (cells, savings.ravel()[cells]), (panel.cell, panel.at_pools(savings))
     matrices = {
         "advisor_region_share": _share_of(listed, 0),
         "advisor_type_share": _share_of(listed, 1),
@@ -109,8 +109,8 @@ def _of_savings(panel: Panel) -> dict[str, Floats]:
     }
     return {
         **{name: panel.at_pools(matrix) for name, matrix in matrices.items()},
-        "family_savings_mean": _mean_within(panel, types.family, *known),
-        "series_savings_mean": _mean_within(panel, types.series, *known),
+        "family_savings_mean": panel.of_linux(_mean_within(types.family, known, pools)),
+        "series_savings_mean": panel.of_linux(_mean_within(types.series, known, pools)),
     }
 
 
@@ -120,11 +120,11 @@ def _price_gaps(panel: Panel) -> dict[str, Floats]:
     vcpu = panel.vcpu[cells % max(len(panel.types), 1)]
     per_vcpu[cells] = np.log(ratio(panel.cheapest.ravel()[cells], vcpu))
     cells = np.flatnonzero(np.isfinite(per_vcpu))
-    known = (cells, per_vcpu[cells], panel.at_pools(per_vcpu))
+    known, pools = (cells, per_vcpu[cells]), (panel.cell, panel.at_pools(per_vcpu))
     own = np.log(ratio(panel.price, panel.vcpu[panel.type_]))
     return {
-        "family_price_gap": own - _mean_within(panel, panel.types.family, *known),
-        "series_price_gap": own - _mean_within(panel, panel.types.series, *known),
+        "family_price_gap": own - _mean_within(panel.types.family, known, pools),
+        "series_price_gap": own - _mean_within(panel.types.series, known, pools),
     }
 
 
@@ -159,20 +159,22 @@ def _mean_along(matrix: Floats, axis: int) -> Floats:
     return mean_of_others(total, known.sum(axis=axis, keepdims=True).astype(np.float64), matrix)
 
 
-def _mean_within(panel: Panel, group: Ints, cells: Ints, values: Floats, own: Floats) -> Floats:
+def _mean_within(group: Ints, known: tuple[Ints, Floats], pools: tuple[Ints, Floats]) -> Floats:
     """(n,) mean of the other types of the same group in the pool's region.
 
     Args:
-        panel: n pools.
         group: (T,) number of each type's group.
-        cells: (k,) where a value is known, ascending.
-        values: (k,) in these cells.
-        own: (n,) value of each pool's own type; NaN: unknown.
+        known: (k,) cells of the (R, T) matrix with a value, ascending, and their values.
+        pools: (n,) cell of each pool, and the value of its own type; NaN: unknown.
     """
-    groups, width = int(group.max(initial=-1)) + 1, max(len(panel.types), 1)
+    groups, width = int(group.max(initial=-1)) + 1, max(len(group), 1)
+
+    def place(cells: Ints) -> Ints:
+        return cells // width * groups + group[cells % width]
+
+    (cells, values), (own_cells, own) = known, pools
+    size = int(max(cells.max(initial=-1), own_cells.max(initial=-1)) // width + 1) * groups
     # Added in the order of the types, so that a sum does not depend on how it is computed.
-    place = cells // width * groups + group[cells % width]
-    size = len(panel.regions) * groups
-    here = panel.region * groups + group[panel.type_]
-    means = mean_of_others(tally(place, size, values)[here], tally(place, size)[here], own)
-    return means if panel.all_linux else np.where(panel.linux, means, np.nan)
+    total, count = tally(place(cells), size, values), tally(place(cells), size)
+    here = place(own_cells)
+    return mean_of_others(total[here], count[here], own)

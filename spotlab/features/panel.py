@@ -126,7 +126,7 @@ class Panel:
             zones=zones,
             cell=_cells(regions, types, region, type_),
             type_=columns,
-            zone=zone.places_in(zones.places, zones.places[REGION_LEVEL]),
+            zone=_places(zones, zone, zones.places[REGION_LEVEL]),
             linux=system.equal_to_any((LINUX,)),
             _texts=(region, type_, system, *texts) if pools is None else None,
         )
@@ -185,8 +185,11 @@ class Panel:
 
     def cells(self, frame: pd.DataFrame) -> Ints:
         """(rows,) index of each row in the flattened (R, T) matrix; -1 outside of it."""
-        region, type_ = Texts.of(frame["region"]), Texts.of(frame["instance_type"])
-        return _cells(self.regions, self.types, region, type_)
+        region, type_ = frame["region"], frame["instance_type"]
+        if isinstance(region.dtype, pd.CategoricalDtype):
+            rows, columns = _of_column(self.regions, region), _of_column(self.types, type_)
+            return _in_matrix(rows, columns, len(self.types))
+        return _cells(self.regions, self.types, Texts.of(region), Texts.of(type_))
 
     @property
     def region(self) -> Ints:
@@ -201,12 +204,14 @@ class Panel:
 
     def at_pools(self, matrix: Floats) -> Floats:
         """(n,) the matrix at each pool's region and type; NaN for a pool that is not Linux."""
-        values = np.take(matrix, self.cell)
-        return values if self.all_linux else np.where(self.linux, values, np.nan)
+        return self.of_linux(np.take(matrix, self.cell))
+
+    def of_linux(self, values: Floats) -> Floats:
+        """(n,) the values, NaN for pools that are not Linux."""
+        return values if self._all_linux else np.where(self.linux, values, np.nan)
 
     @cached_property
-    def all_linux(self) -> bool:
-        """Whether every requested pool is Linux."""
+    def _all_linux(self) -> bool:
         return bool(self.linux.all())
 
     def of_types(self, name: str) -> Floats:
@@ -238,8 +243,8 @@ class Panel:
 
     def zone_codes(self, frame: pd.DataFrame) -> Ints:
         """(rows,) index of each row's zone, and of "-" for a region-level price; -1: unknown."""
-        places = self.zones.places
-        return Texts.of(frame["availability_zone"]).places_in(places, places[REGION_LEVEL])
+        zone, of_region = frame["availability_zone"], self.zones.places[REGION_LEVEL]
+        return _of_column(self.zones, zone, of_region)
 
     def key_of(self, cell: Ints, zone: Ints) -> Ints:
         """(rows,) number of the pool in this cell and zone; -1 if one of them is."""
@@ -316,14 +321,25 @@ def _texts(names: Iterable[str]) -> Texts:
 
 
 @lru_cache(maxsize=16)
-def _places(vocabulary: Vocabulary, texts: Texts) -> Ints:
-    return texts.places_in(vocabulary.places)
+def _places(vocabulary: Vocabulary, texts: Texts, unknown: int = -1) -> Ints:
+    return texts.places_in(vocabulary.places, unknown)
+
+
+def _of_column(vocabulary: Vocabulary, column: pd.Series, unknown: int = -1) -> Ints:
+    """(rows,) the place of each name of a column, whether its names are codes or texts."""
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return _places(vocabulary, Texts.of(column), unknown)
+    places = _places(vocabulary, Texts.of(column.cat.categories))
+    return np.append(places, unknown)[column.cat.codes.to_numpy()]
 
 
 @lru_cache(maxsize=16)
 def _cells(regions: Vocabulary, types: Vocabulary, region: Texts, type_: Texts) -> Ints:
-    row, column = region.places_in(regions.places), _places(types, type_)
-    return np.where((row >= 0) & (column >= 0), row * len(types) + column, -1)
+    return _in_matrix(_places(regions, region), _places(types, type_), len(types))
+
+
+def _in_matrix(row: Ints, column: Ints, width: int) -> Ints:
+    return np.where((row >= 0) & (column >= 0), row * width + column, -1)
 
 
 @lru_cache(maxsize=16)

@@ -101,9 +101,7 @@ def columns(panel: Panel) -> dict[str, Floats]:
         "zones_offered": np.where(count > 0.0, count, np.nan),
         "zone_dispersion": np.where(count > 1.0, ratio(high - low, mean), np.nan),
         "cheapest_zone_gap": np.where(zoned, ratio(price, low) - 1.0, np.nan),
-        "region_price_position_mean": others
-        if panel.all_linux
-        else np.where(panel.linux, others, np.nan),
+        "region_price_position_mean": panel.of_linux(others),
     }
 
 

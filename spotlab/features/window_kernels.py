@@ -289,6 +289,13 @@ def _summarise(counts, age_h, price, logs, hours, weighted, found):
         end = start + counts[pool]
         if end == start:
             continue
+        if end == start + 1:  # one price: it is the mean, and nothing deviates from it
+            if not age_h[start] < MIN_COVERAGE * WEEK_H:
+                found[pool, 4] = 0.0
+            if not age_h[start] < MIN_COVERAGE * MONTH_H:
+                found[pool, 5], found[pool, 6] = 0.0, price[start]
+            start = end
+            continue
         week = start + max(_newest_of_age(age_h[start:end], WEEK_H), 0)
         newest, newest_log = price[end - 1], logs[end - 1]
         for place, window_h, begin in ((4, WEEK_H, week), (5, MONTH_H, start)):

@@ -214,28 +214,16 @@ def _evidence(
 
 
 def _pool_table(data: MarketData) -> pd.DataFrame:
-    prices = data.prices.reset_index(drop=True)
-    offers = _Offers(prices)
-    on_demand, advisor = offers.rows_in(data.on_demand), offers.rows_in(data.advisor)
-    # By type, of which there are far fewer than pools; strings are slow one at a time.
-    names = offers.types.names
-    parsed = [_parsed(name) for name in names]
-    row = _rows_of_types(data.specs, offers.types)
-    published = Texts.of(data.specs["architecture"])
-    architectures = [
-        published.names[code] if code >= 0 else None for code in np.append(published.codes, -1)[row]
-    ]
-    by_name = {
-        "vcpu": _numbers(data.specs, "vcpu", row),
-        "memory_gb": _numbers(data.specs, "memory_gb", row),
-        "family": [name.partition(".")[0] for name in names],
-        "accelerated": [part.accelerated if part else False for part in parsed],
-        "burstable": [part.burstable if part else False for part in parsed],
-        "architecture": [
-            known if known is not None else (part.architecture.value if part else None)
-            for known, part in zip(architectures, parsed, strict=True)
-        ],
-    }
+    """TABLE_COLUMNS, of which the hazard and the age of signals are unknown."""
+    prices = data.prices
+    region, type_ = Texts.of(prices["region"]), Texts.of(prices["instance_type"])
+    on_demand, advisor = (
+        _offer_rows(region, type_, Texts.of(frame["region"]), Texts.of(frame["instance_type"]))
+        for frame in (data.on_demand, data.advisor)
+    )
+    specs = _rows_of_types(Texts.of(data.specs["instance_type"]), type_)
+    names = _columns_of_names(type_, Texts.of(data.specs["architecture"]), specs.tobytes())
+    unknown = np.full(len(prices), np.nan)
     columns: dict[str, Any] = {
         **{name: prices[name].array for name in (*POOL_COLUMNS, "spot_price_usd_per_hour")},
         "price_event_time": prices["event_time"].array,
@@ -243,49 +231,70 @@ def _pool_table(data: MarketData) -> pd.DataFrame:
             data.on_demand, "on_demand_price_usd_per_hour", on_demand
         ),
         "on_demand_approximate": _numbers(data.on_demand, "approximate", on_demand) == 1.0,
+        "vcpu": _numbers(data.specs, "vcpu", specs)[type_.codes],
+        "memory_gb": _numbers(data.specs, "memory_gb", specs)[type_.codes],
         "advisor_bucket": _numbers(data.advisor, "bucket", advisor),
         "savings_percent": _numbers(data.advisor, "savings_percent", advisor),
-        **{
-            column: pd.Series(values, dtype=None if len(names) else object)
-            .take(offers.types.codes)
-            .array
-            for column, values in by_name.items()
-        },
+        "hazard_per_hour": unknown,
+        "signal_age_min": unknown,
+        **names,
     }
-    return pd.DataFrame(columns, columns=list(TABLE_COLUMNS))
+    return pd.DataFrame({name: columns[name] for name in TABLE_COLUMNS})
 
 
-class _Offers:
-    """The region and type of each price, as numbers.
+@lru_cache(maxsize=8)
+def _offer_rows(region: Texts, type_: Texts, regions: Texts, types: Texts) -> NDArray[np.intp]:
+    """(n,) the row of each price's region and type among the rows of another table; -1: none.
 
     Args:
-        prices: n rows.
+        region, type_: (n,) of the prices.
+        regions, types: (rows,) of the other table.
+    Raises:
+        ValueError: it has two rows for one region and type.
     """
-
-    def __init__(self, prices: pd.DataFrame) -> None:
-        self.regions, self.types = Texts.of(prices["region"]), Texts.of(prices["instance_type"])
-        self._cells = self.regions.codes * len(self.types.names) + self.types.codes
-
-    def rows_in(self, frame: pd.DataFrame) -> NDArray[np.intp]:
-        """(n,) the frame's row for each price's region and type; -1: none.
-
-        Raises:
-            ValueError: the frame has two rows for one region and type.
-        """
-        region = Texts.of(frame["region"]).places_in(self.regions.code_of)
-        type_ = Texts.of(frame["instance_type"]).places_in(self.types.code_of)
-        known = np.flatnonzero((region >= 0) & (type_ >= 0))
-        offers = region[known] * len(self.types.names) + type_[known]
-        rows = np.full(len(self.regions.names) * len(self.types.names), -1, dtype=np.intp)
-        rows[offers] = known
-        if np.count_nonzero(rows >= 0) < len(known):
-            raise ValueError("a region and type has more than one row")
-        return np.asarray(rows[self._cells])
+    row, column = regions.places_in(region.code_of), types.places_in(type_.code_of)
+    known = np.flatnonzero((row >= 0) & (column >= 0))
+    width = len(type_.names)
+    rows = np.full(len(region.names) * width, -1, dtype=np.intp)
+    rows[row[known] * width + column[known]] = known
+    if np.count_nonzero(rows >= 0) < len(known):
+        raise ValueError("a region and type has more than one row")
+    return np.asarray(rows[region.codes * width + type_.codes])
 
 
-def _rows_of_types(specs: pd.DataFrame, types: Texts) -> NDArray[np.intp]:
+@lru_cache(maxsize=2)
+def _columns_of_names(type_: Texts, published: Texts, specs: bytes) -> Mapping[str, Any]:
+    """Columns of the table that follow from the types' names and published architectures.
+
+    Args:
+        type_: (n,) of the pools.
+        published: (rows,) architectures in the specifications.
+        specs: `_rows_of_types` of the specifications, as bytes.
+    """
+    # By type, of which there are far fewer than pools; strings are slow one at a time.
+    names = type_.names
+    parsed = [_parsed(name) for name in names]
+    codes = np.append(published.codes, -1)[np.frombuffer(specs, dtype=np.intp)]
+    texts = (*published.names, None)
+    by_name = {
+        "family": [name.partition(".")[0] for name in names],
+        "accelerated": [part.accelerated if part else False for part in parsed],
+        "burstable": [part.burstable if part else False for part in parsed],
+        "architecture": [
+            text if text is not None else (part.architecture.value if part else None)
+            for text, part in zip(map(texts.__getitem__, codes.tolist()), parsed, strict=True)
+        ],
+    }
+    return {
+        column: pd.Series(values, dtype=None if len(names) else object).take(type_.codes).array
+        for column, values in by_name.items()
+    }
+
+
+@lru_cache(maxsize=8)
+def _rows_of_types(specs: Texts, types: Texts) -> NDArray[np.intp]:
     """(distinct types,) the row of each type's specifications, the last of several; -1: none."""
-    places = Texts.of(specs["instance_type"]).places_in(types.code_of)
+    places = specs.places_in(types.code_of)
     known = np.flatnonzero(places >= 0)
     rows = np.full(len(types.names), -1, dtype=np.intp)
     rows[places[known]] = known
@@ -307,7 +316,7 @@ def hardware_of(specs: pd.DataFrame, table: pd.DataFrame) -> HardwareTable:
         table: with a column instance_type.
     """
     types = Texts.of(table["instance_type"])
-    rows = _rows_of_types(specs, types)
+    rows = _rows_of_types(Texts.of(specs["instance_type"]), types)
     columns = (
         _facts(specs[name], rows) if name in specs else [None] * len(rows)
         for name in _HARDWARE.values()
