@@ -8,11 +8,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from spotlab.gym import spotlab_policy
+from spotlab.gym import regret_budget, spotlab_policy
 from spotlab.gym.clock import Clock
 from spotlab.gym.kernel_loaders import REPLAY
 from spotlab.gym.oracle import solve_compiled
-from spotlab.gym.policies import ORACLE, SPOTLAB, create_policy
+from spotlab.gym.policies import GREEDY, ORACLE, SPOTLAB, create_policy
 from spotlab.gym.simulator import Outcome, clock_of_window, outcome_of
 from spotlab.gym.uniform_progress import most_available
 from spotlab.gym.views import ON_DEMAND
@@ -22,7 +22,7 @@ from spotlab.gym.world import FloatArray, World
 _CODES: Final = {
     ORACLE: "PLANNED",
     "on_demand": "ONLY_ON_DEMAND",
-    "spot_greedy": "GREEDY",
+    GREEDY: "GREEDY",
     "cheapest_pool": "CHEAPEST",
     "lowest_advisor_bucket": "LOWEST_BUCKET",
     "eager_failover": "EAGER",
@@ -35,11 +35,15 @@ _SPOTLAB_RULES: Final = (
     spotlab_policy.MIN_LOOKBACK_H,
     spotlab_policy.CHOOSINESS,
     spotlab_policy.LOSSES_PER_H,
-    spotlab_policy.CAUTION,
     spotlab_policy.PATIENCE,
+    regret_budget.EXTRA_SHARE,
+    regret_budget.EXTRA_INTERRUPTIONS,
+    regret_budget.MOVES_SHARE,
+    regret_budget.EXTRA_STARTS,
 )
 _NO_PLAN: Final = np.zeros((0, 2), dtype=np.int16)
-_NO_FORECASTS: Final = (np.zeros(0), *[np.zeros((0, 0))] * 3, np.zeros(0))
+_NO_FORECASTS: Final = (np.zeros(0), *[np.zeros((0, 0))] * 3, *[np.zeros(0)] * 2)
+_NO_TRAIL: Final = np.zeros((0, 4))
 
 
 def run_compiled(
@@ -68,7 +72,13 @@ def run_compiled(
         plan = solved[1]
     else:
         create_policy(policy, world, workload, first_tick, ticks)
-    arguments = _arguments(kernels, world, workload, clock, first_tick, policy, plan)
+    window = (kernels, world, workload, clock, first_tick)
+    trail = _NO_TRAIL
+    if policy.startswith(SPOTLAB):
+        trail = np.full((clock.ticks, 4), np.nan)
+        if kernels.replay(*_arguments(*window, GREEDY, plan), trail)[-1] >= 0:
+            return None
+    arguments = (*_arguments(*window, policy, plan), trail)
     cost, down, starts, work_done, place, ready, invalid_at = kernels.replay(*arguments)
     if invalid_at >= 0:
         return None
@@ -88,7 +98,7 @@ def _arguments(
     policy: str,
     plan: NDArray[np.int16],
 ) -> tuple[Any, ...]:
-    """The arguments of `replay_kernels.replay`."""
+    """The arguments of `replay_kernels.replay`, without the trail."""
     rows = slice(first_tick, first_tick + clock.ticks)
     usd = world.usd[rows]
     pools = len(world.panel.names)
@@ -127,7 +137,7 @@ def _arguments(
 def _spotlab_inputs(
     world: World, workload: Workload, clock: Clock, first_tick: int, policy: str
 ) -> tuple[int, float, tuple[FloatArray, ...]]:
-    """Ticks before the window, horizon, and costs, offers, risk, hazard, and interruption_usd.
+    """Ticks before the window, horizon, and costs, offers, risk, hazard, and both usd of a loss.
 
     Row i of each depends on the ticks up to i only.
     """
@@ -140,11 +150,11 @@ def _spotlab_inputs(
     if isinstance(workload, DeadlineJob):
         history = min(first_tick, spotlab_policy.lookback(world.tick_h) - 1)
     rows = slice(first_tick - history, first_tick + clock.ticks)
-    interruption_usd = spotlab_policy.interruption_usd(
-        workload,
-        clock.changeover * clock.quantum_h,
-        clock.checkpoint * clock.quantum_h,
-        world.usd[rows],
+    durations = (clock.changeover * clock.quantum_h, clock.checkpoint * clock.quantum_h)
+    interruption_usd = spotlab_policy.interruption_usd(workload, *durations, world.usd[rows])
+    window = slice(first_tick, first_tick + clock.ticks)
+    feared_usd = spotlab_policy.interruption_usd(
+        workload, *durations, world.usd[window], spotlab_policy.CAUTION
     )
     interruption_usd[:history] = interruption_usd[history]
     offers = spotlab_policy.offers(
@@ -152,6 +162,5 @@ def _spotlab_inputs(
     )
     costs = np.empty(len(offers))
     costs[:history] = np.minimum(offers[:history].min(axis=1), world.on_demand_usd_per_hour)
-    window = slice(first_tick, first_tick + clock.ticks)
-    rest = (offers[history:], risk[window], hazard[window], interruption_usd[history:])
+    rest = (offers[history:], risk[window], hazard[window], interruption_usd[history:], feared_usd)
     return history, horizon_h, (costs, *rest)

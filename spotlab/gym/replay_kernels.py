@@ -25,6 +25,8 @@ ON_DEMAND, NOWHERE = -1, -2
 PLANNED, ONLY_ON_DEMAND, GREEDY, CHEAPEST, LOWEST_BUCKET, EAGER = 0, 1, 2, 3, 4, 5
 UNIFORM_PROGRESS, SPOTLAB = 6, 7
 """Policies."""
+_SPENT, _DOWN, _STARTS, _PLACE = range(4)
+"""Columns of a trail."""
 _ROUNDING_H: Final = 1e-9
 _compiled: Final = partial(njit, nogil=True, cache=True, error_model="numpy")
 
@@ -33,17 +35,19 @@ Setting = namedtuple(
     "Setting",
     "policy is_job ticks per_tick work changeover checkpoint quantum_h tick_h on_demand_usd work_h "
     "deadline_h downtime_usd history horizon_h lookback min_lookback_h choosiness losses_per_h "
-    "caution patience",
+    "patience extra_share extra_interruptions moves_share extra_starts",
 )
 """A window's clock, the workload's numbers, and those of SPOTLAB (from history on, the number of
-ticks before the window); see `Clock`, `workloads` and `spotlab_policy`."""
+ticks before the window); see `Clock`, `workloads`, `spotlab_policy` and `regret_budget`."""
 Now = namedtuple(
     "Now",
     "tick place ready_h next_place next_h changeover_h checkpoint_h work_left_h at_risk_h "
-    "deadline_in_h elapsed_h",
+    "deadline_in_h elapsed_h spent_usd down_h starts",
 )
 """What a policy sees of its instances and of time; see `View`."""
-Offer = namedtuple("Offer", "place cost usd risk hazard here_usd here_risk interruption_usd")
+Offer = namedtuple(
+    "Offer", "place cost usd risk hazard here_usd here_risk interruption_usd feared_usd"
+)
 """SPOTLAB's best pool at a tick (NOWHERE if none is up) with its numbers, and price and risk of the
 pool in which an instance runs."""
 
@@ -131,7 +135,7 @@ def _spotlab_move(setting, now, offer):
     price = setting.on_demand_usd if now.place == ON_DEMAND else offer.here_usd
     risk = 0.0 if now.place == ON_DEMAND else offer.here_risk
     stay_h = min(now.work_left_h, setting.horizon_h, 1.0 / max(offer.hazard, 1e-9))
-    safer_usd = (risk - offer.risk) * offer.interruption_usd
+    safer_usd = (risk - offer.risk) * offer.feared_usd
     saved_usd = safer_usd + (price - offer.usd) * stay_h
     paid_usd = now.changeover_h * offer.usd
     return (STAY, NOWHERE) if saved_usd <= paid_usd else (MOVE, offer.place)
@@ -139,12 +143,12 @@ def _spotlab_move(setting, now, offer):
 
 @_compiled()
 def _spotlab_service(setting, now, offer, down_since_h):
-    if offer.place != NOWHERE and offer.cost < setting.on_demand_usd:
+    if offer.place != NOWHERE and offer.cost < min(setting.on_demand_usd, setting.downtime_usd):
         return START, offer.place
     if now.elapsed_h - down_since_h < setting.patience * now.changeover_h:
         return STAY, NOWHERE
-    worth = setting.caution * setting.downtime_usd
-    return (START, ON_DEMAND) if worth > setting.on_demand_usd else (STAY, NOWHERE)
+    worth = setting.downtime_usd > setting.on_demand_usd
+    return (START, ON_DEMAND) if worth else (STAY, NOWHERE)
 
 
 @_compiled()
@@ -161,6 +165,27 @@ def _spotlab_share(setting, now, spare_h):
     if spare_h <= 0.0 or seen * setting.tick_h < setting.min_lookback_h:
         return 1.0
     return setting.choosiness + now.work_left_h / (now.work_left_h + spare_h)
+
+
+@_compiled()
+def _follows(setting, now, offer, greedy, follows):
+    """`RegretBudget.follows`; `greedy` is the trail's row."""
+    if setting.is_job:
+        return False
+    paid_usd = now.spent_usd + now.down_h * setting.downtime_usd
+    greedy_usd = greedy[_SPENT] + greedy[_DOWN] * setting.downtime_usd
+    extra = setting.extra_interruptions * (0.5 if follows else 1.0) * offer.interruption_usd
+    return paid_usd > (1.0 + setting.extra_share) * greedy_usd + extra
+
+
+@_compiled()
+def _follow(now, target):
+    """`RegretBudget.follow`."""
+    if target == NOWHERE:
+        return (STOP, NOWHERE) if now.place == ON_DEMAND else (STAY, NOWHERE)
+    if now.place == target:
+        return STAY, NOWHERE
+    return (START if now.place == NOWHERE else MOVE), target
 
 
 @_compiled()
@@ -218,7 +243,21 @@ def _to_on_demand(setting, now):
 
 
 @_compiled()
-def replay(setting, up, usd, ranks, usable, planned, costs, offers, risk, hazard, interruption_usd):
+def replay(
+    setting,
+    up,
+    usd,
+    ranks,
+    usable,
+    planned,
+    costs,
+    offers,
+    risk,
+    hazard,
+    interruption_usd,
+    feared_usd,
+    trail,
+):
     """Run a window.
 
     Args:
@@ -231,7 +270,9 @@ def replay(setting, up, usd, ranks, usable, planned, costs, offers, risk, hazard
         costs: (history + n,) of SPOTLAB: lowest cost of an hour before the window; the rest is
             written.
         offers, risk, hazard: (n, p) of SPOTLAB: cost of an hour, risk, hazard per hour.
-        interruption_usd: (n,) of SPOTLAB.
+        interruption_usd, feared_usd: (n,) of SPOTLAB.
+        trail: (n, 4) as from `regret_budget.record_trail`: of GREEDY for SPOTLAB; for another
+            policy it is written, unless it is empty.
     Returns:
         cost in USD per hour × quanta, quanta of downtime, starts, quanta of work done, place and
         quanta until ready of the last instance, and the tick of an invalid action (-1: none).
@@ -239,7 +280,8 @@ def replay(setting, up, usd, ranks, usable, planned, costs, offers, risk, hazard
     policy, work, per_tick = setting.policy, setting.work, setting.per_tick
     place, ready, next_place, next_ready, last = NOWHERE, 0, NOWHERE, 0, NOWHERE
     work_done, at_risk, starts, down, cost = 0, 0, 0, 0, 0.0
-    down_since_h, to_the_end = -1.0, False
+    down_since_h, to_the_end, follows = -1.0, False, False
+    records = policy != SPOTLAB and len(trail) > 0
     history, lookback = setting.history, setting.lookback
     recent, oldest, newest = np.empty(min(lookback, len(costs)) + 1), 0, history
     recent[:history] = np.sort(costs[:history])
@@ -263,6 +305,9 @@ def replay(setting, up, usd, ranks, usable, planned, costs, offers, risk, hazard
             at_risk * setting.quantum_h,
             quanta_left * setting.quantum_h,
             tick * setting.tick_h,
+            cost * setting.quantum_h,
+            down * setting.quantum_h,
+            starts,
         )
         do, target = STAY, NOWHERE
         if policy == PLANNED:
@@ -284,15 +329,22 @@ def replay(setting, up, usd, ranks, usable, planned, costs, offers, risk, hazard
                 usd[tick, here],
                 risk[tick, here],
                 interruption_usd[tick],
+                feared_usd[tick],
             )
             if place != NOWHERE:
                 down_since_h = -1.0
             elif down_since_h < 0.0:
                 down_since_h = now.elapsed_h
-            if next_place != NOWHERE or (place != NOWHERE and now.ready_h > 0.0):
+            busy = next_place != NOWHERE or (place != NOWHERE and now.ready_h > 0.0)
+            if not busy:
+                follows = _follows(setting, now, offer, trail[tick], follows)
+            if busy:
                 pass
+            elif follows:
+                do, target = _follow(now, int(trail[tick, _PLACE]))
             elif place != NOWHERE:
-                do, target = _spotlab_move(setting, now, offer)
+                if starts + 1 <= setting.moves_share * trail[tick, _STARTS] + setting.extra_starts:
+                    do, target = _spotlab_move(setting, now, offer)
             elif not setting.is_job:
                 do, target = _spotlab_service(setting, now, offer, down_since_h)
             else:
@@ -334,6 +386,10 @@ def replay(setting, up, usd, ranks, usable, planned, costs, offers, risk, hazard
                 do, target = START, best
         if setting.is_job and policy != PLANNED and not _is_safe(setting, now, do, target):
             do, target = _to_on_demand(setting, now)
+        if records:
+            trail[tick, _SPENT], trail[tick, _DOWN] = now.spent_usd, now.down_h
+            trail[tick, _STARTS] = starts
+            trail[tick, _PLACE] = target if do == START else place
         if do in (START, MOVE):
             moves = do == MOVE and place != NOWHERE
             if (target >= 0 and not up[tick, target]) or (moves and ready > 0):
@@ -388,7 +444,8 @@ def warm_up() -> None:
         *(0, True, 1, 1, 1, 0, 0),
         *(1.0, 1.0, 1.0, 1.0, 1.0, 1.0),
         *(0, 1.0, 1),
-        *(1.0, 1.0, 1.0, 1.0, 1.0),
+        *(1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0),
     )
     per_tick = numbers[0]
-    replay(setting, yes, numbers, per_tick, yes[0], actions, per_tick, *[numbers] * 3, per_tick)
+    of_spotlab = (per_tick, *[numbers] * 3, per_tick, per_tick, np.ones((1, 4)))
+    replay(setting, yes, numbers, per_tick, yes[0], actions, *of_spotlab)

@@ -265,6 +265,9 @@ class _Simulation:
             quanta_left * clock.quantum_h,
             tick * self._world.tick_h,
             self._usd_to_move(),
+            self._cost_quanta_usd * clock.quantum_h + self._extra_usd,
+            self._down_quanta * clock.quantum_h,
+            self._start_count,
         )
 
     def _usd_to_move(self) -> FloatArray:

@@ -81,6 +81,9 @@ class View:
         deadline_in_h: hours until the deadline or the end of service.
         elapsed_h: hours since the start of the window.
         move_usd: (p,) cost of moving the job's data to each pool, USD.
+        spent_usd: cost so far, USD.
+        down_h: hours so far without a ready instance.
+        starts: instances started so far.
     """
 
     tick: int
@@ -103,6 +106,9 @@ class View:
     deadline_in_h: float
     elapsed_h: float
     move_usd: FloatArray
+    spent_usd: float
+    down_h: float
+    starts: int
 
     @property
     def up(self) -> NDArray[np.bool_]:
