@@ -36,14 +36,11 @@ _SPOTLAB_RULES: Final = (
     spotlab_policy.CHOOSINESS,
     spotlab_policy.LOSSES_PER_H,
     spotlab_policy.PATIENCE,
-    regret_budget.EXTRA_SHARE,
-    regret_budget.EXTRA_INTERRUPTIONS,
-    regret_budget.MOVES_SHARE,
-    regret_budget.EXTRA_STARTS,
 )
 _NO_PLAN: Final = np.zeros((0, 2), dtype=np.int16)
-_NO_FORECASTS: Final = (np.zeros(0), *[np.zeros((0, 0))] * 3, *[np.zeros(0)] * 2)
-_NO_TRAIL: Final = np.zeros((0, 4))
+_NO_FORECASTS: Final = (np.zeros(0), *[np.zeros((0, 0))] * 3, np.zeros(0))
+_NO_BUDGET: Final = np.zeros((0, 4))
+_NO_TRAIL: Final = np.zeros((0, 3))
 
 
 def run_compiled(
@@ -73,13 +70,15 @@ def run_compiled(
     else:
         create_policy(policy, world, workload, first_tick, ticks)
     window = (kernels, world, workload, clock, first_tick)
-    trail = _NO_TRAIL
+    arguments, budget = _arguments(*window, policy, plan), _NO_BUDGET
     if policy.startswith(SPOTLAB):
-        trail = np.full((clock.ticks, 4), np.nan)
-        if kernels.replay(*_arguments(*window, GREEDY, plan), trail)[-1] >= 0:
+        trail = np.full((clock.ticks, 3), np.nan)
+        if kernels.replay(*_arguments(*window, GREEDY, plan), budget, trail)[-1] >= 0:
             return None
-    arguments = (*_arguments(*window, policy, plan), trail)
-    cost, down, starts, work_done, place, ready, invalid_at = kernels.replay(*arguments)
+        budget = regret_budget.limits(trail, workload, arguments[-1])
+    cost, down, starts, work_done, place, ready, invalid_at = kernels.replay(
+        *arguments, budget, _NO_TRAIL
+    )
     if invalid_at >= 0:
         return None
     missed = bool(clock.work) and work_done != clock.work
@@ -98,7 +97,7 @@ def _arguments(
     policy: str,
     plan: NDArray[np.int16],
 ) -> tuple[Any, ...]:
-    """The arguments of `replay_kernels.replay`, without the trail."""
+    """The arguments of `replay_kernels.replay`, without budget and trail."""
     rows = slice(first_tick, first_tick + clock.ticks)
     usd = world.usd[rows]
     pools = len(world.panel.names)
@@ -130,6 +129,7 @@ def _arguments(
         horizon_h,
         spotlab_policy.lookback(world.tick_h),
         *_SPOTLAB_RULES,
+        spotlab_policy.caution_usd(workload, clock.changeover * clock.quantum_h),
     )
     return setting, world.up[rows], usd, ranks, usable, plan, *forecasts
 
@@ -137,7 +137,7 @@ def _arguments(
 def _spotlab_inputs(
     world: World, workload: Workload, clock: Clock, first_tick: int, policy: str
 ) -> tuple[int, float, tuple[FloatArray, ...]]:
-    """Ticks before the window, horizon, and costs, offers, risk, hazard, and both usd of a loss.
+    """Ticks before the window, horizon, and costs, offers, risk, hazard, interruption_usd.
 
     Row i of each depends on the ticks up to i only.
     """
@@ -152,15 +152,12 @@ def _spotlab_inputs(
     rows = slice(first_tick - history, first_tick + clock.ticks)
     durations = (clock.changeover * clock.quantum_h, clock.checkpoint * clock.quantum_h)
     interruption_usd = spotlab_policy.interruption_usd(workload, *durations, world.usd[rows])
-    window = slice(first_tick, first_tick + clock.ticks)
-    feared_usd = spotlab_policy.interruption_usd(
-        workload, *durations, world.usd[window], spotlab_policy.CAUTION
-    )
     interruption_usd[:history] = interruption_usd[history]
     offers = spotlab_policy.offers(
         world.panel.available[rows], world.usd[rows], hazard[rows], interruption_usd[:, None]
     )
     costs = np.empty(len(offers))
     costs[:history] = np.minimum(offers[:history].min(axis=1), world.on_demand_usd_per_hour)
-    rest = (offers[history:], risk[window], hazard[window], interruption_usd[history:], feared_usd)
+    window = slice(first_tick, first_tick + clock.ticks)
+    rest = (offers[history:], risk[window], hazard[window], interruption_usd[history:])
     return history, horizon_h, (costs, *rest)

@@ -31,8 +31,6 @@ EXTRA_SHARE: Final = 0.01
 EXTRA_INTERRUPTIONS: Final = 2.0
 MOVES_SHARE: Final = 1.25
 EXTRA_STARTS: Final = 2.0
-SPENT, DOWN, STARTS, PLACE = range(4)
-"""Columns of a trail."""
 NOWHERE: Final = -2
 """In a trail: no instance."""
 
@@ -43,8 +41,8 @@ def record_trail(
     """What a policy has paid and done by each tick of a window.
 
     Returns:
-        (n, 4) USD paid, hours of downtime, instances started, and the place
-        after the tick's action; NaN after the end of the job. Row i depends on ticks up to i only.
+        (n, 3) USD paid with a service's downtime, instances started, and the place after the tick's
+        action; NaN after the end of a job. Row i depends on ticks up to i only.
     """
     recorder = _Recorder(policy, ticks)
     simulate(world, workload, first_tick, ticks, recorder)
@@ -54,19 +52,35 @@ def record_trail(
 class _Recorder:
     def __init__(self, policy: Policy, ticks: int) -> None:
         self._policy = policy
-        self.trail: FloatArray = np.full((ticks, 4), np.nan)
+        self.trail: FloatArray = np.full((ticks, 3), np.nan)
 
     def decide(self, view: View) -> Action:
         """The policy's decision."""
         action = self._policy.decide(view)
         place = action.place if action.do is Do.START else view.place
-        self.trail[view.tick] = (
-            view.spent_usd,
-            view.down_h,
-            view.starts,
-            NOWHERE if place is None else place,
-        )
+        after = NOWHERE if place is None else place
+        self.trail[view.tick] = (view.paid_usd, view.starts, after)
         return action
+
+
+def limits(trail: FloatArray, workload: Workload, interruption_usd: FloatArray) -> FloatArray:
+    """The budget at each tick.
+
+    Args:
+        trail: (n, 3) of spot-greedy.
+        interruption_usd: (n,) cost of an interruption.
+    Returns:
+        (n, 4) USD up to which the policy is free, and up to which it becomes free again; instances
+        up to which it may move; the place to follow. A job's costs are not limited. After the end
+        of spot-greedy's job, no move is allowed.
+    """
+    free = np.full(len(trail), np.inf)
+    again = free
+    if isinstance(workload, Service):
+        share_usd = (1.0 + EXTRA_SHARE) * trail[:, 0]
+        free = share_usd + EXTRA_INTERRUPTIONS * interruption_usd
+        again = share_usd + 0.5 * EXTRA_INTERRUPTIONS * interruption_usd
+    return np.column_stack([free, again, MOVES_SHARE * trail[:, 1] + EXTRA_STARTS, trail[:, 2]])
 
 
 class RegretBudget:
@@ -81,27 +95,26 @@ class RegretBudget:
         self._follows = False
 
     def follows(self, view: View, interruption_usd: float) -> bool:
-        """Whether a service has used up its budget, so that spot-greedy has to be followed."""
-        if not isinstance(view.workload, Service):
-            return False
-        row, usd = self._trail[view.tick], view.workload.downtime_usd_per_hour
-        paid_usd = view.spent_usd + view.down_h * usd
-        greedy_usd = float(row[SPENT]) + float(row[DOWN]) * usd
-        extra = EXTRA_INTERRUPTIONS * (0.5 if self._follows else 1.0) * interruption_usd
-        self._follows = paid_usd > (1.0 + EXTRA_SHARE) * greedy_usd + extra
+        """Whether the budget is used up, so that spot-greedy has to be followed."""
+        free_usd, again_usd = self._row(view, interruption_usd)[:2]
+        self._follows = view.paid_usd > (again_usd if self._follows else free_usd)
         return self._follows
 
     def allows_move(self, view: View) -> bool:
         """Whether one more move is within the budget of moves."""
-        greedy_starts = float(self._trail[view.tick, STARTS])
-        return view.starts + 1 <= MOVES_SHARE * greedy_starts + EXTRA_STARTS
+        return view.starts + 1 <= self._row(view, 0.0)[2]
 
     def follow(self, view: View) -> Action:
         """Go to where spot-greedy's instance is, or wait with it."""
-        target = int(self._trail[view.tick, PLACE])
+        target = int(self._row(view, 0.0)[3])
         why = "forecasts have cost more than their budget: as spot-greedy"
         if target == NOWHERE:
             return Action(Do.STOP, why=why) if view.place == ON_DEMAND else STAY
         if view.place == target:
             return STAY
         return Action(Do.START if view.place is None else Do.MOVE, target, why)
+
+    def _row(self, view: View, interruption_usd: float) -> list[float]:
+        row = self._trail[view.tick : view.tick + 1]
+        values: list[float] = limits(row, view.workload, np.array([interruption_usd]))[0].tolist()
+        return values

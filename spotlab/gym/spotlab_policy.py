@@ -54,7 +54,7 @@ class _Offers:
         risk: (p,) P(lost within horizon_h).
         hazard: (p,) per hour.
         interruption_usd: cost of one interruption, USD.
-        feared_usd: that cost with CAUTION, by which moves are weighed, USD.
+        caution_usd: added to it where a move is weighed, USD.
         horizon_h: horizon of the risk.
     """
 
@@ -63,7 +63,7 @@ class _Offers:
     risk: FloatArray
     hazard: FloatArray
     interruption_usd: float
-    feared_usd: float
+    caution_usd: float
     horizon_h: float
 
     @property
@@ -153,7 +153,7 @@ class SpotlabPolicy:
             rows.risk[0],
             rows.hazard[0],
             rows.interruption_usd,
-            rows.feared_usd,
+            rows.caution_usd,
             rows.horizon_h,
         )
 
@@ -162,10 +162,10 @@ class SpotlabPolicy:
         price = view.spot_usd_per_hour[rows]
         durations = (view.changeover_h, view.checkpoint_h)
         usd = float(interruption_usd(view.workload, *durations, view.prices))
-        feared = float(interruption_usd(view.workload, *durations, view.prices, CAUTION))
         risk, hazard = hazards(risks[rows], horizon_h)
         cost = offers(view.available[rows], price, hazard, usd)
-        return _Offers(cost, price, risk, hazard, usd, feared, horizon_h)
+        caution = caution_usd(view.workload, view.changeover_h)
+        return _Offers(cost, price, risk, hazard, usd, caution, horizon_h)
 
 
 def nearest(forecasts: tuple[tuple[float, FloatArray], ...]) -> tuple[float, FloatArray]:
@@ -197,25 +197,27 @@ def offers(
 
 
 def interruption_usd(
-    workload: Workload,
-    changeover_h: float,
-    checkpoint_h: float,
-    prices: FloatArray,
-    caution: float = 1.0,
+    workload: Workload, changeover_h: float, checkpoint_h: float, prices: FloatArray
 ) -> FloatArray:
     """Cost of an interruption, USD; an hour of repeated work costs the mean spot price.
 
     Args:
         prices: (p,) or (n, p) USD per hour.
-        caution: factor for the cost of a service's downtime.
     Returns:
         () or (n,).
     """
     usd_per_hour = prices.mean(axis=-1)
     if isinstance(workload, Service):
-        usd_per_hour = usd_per_hour + caution * workload.downtime_usd_per_hour
+        usd_per_hour = usd_per_hour + workload.downtime_usd_per_hour
         return np.asarray(changeover_h * usd_per_hour)
     return np.asarray((0.5 * checkpoint_h + changeover_h) * usd_per_hour)
+
+
+def caution_usd(workload: Workload, changeover_h: float) -> float:
+    """What CAUTION adds to the cost of an interruption, USD."""
+    if not isinstance(workload, Service):
+        return 0.0
+    return (CAUTION - 1.0) * changeover_h * workload.downtime_usd_per_hour
 
 
 def _move(view: View, offers: _Offers) -> Action:
@@ -227,7 +229,8 @@ def _move(view: View, offers: _Offers) -> Action:
     price = view.on_demand_usd_per_hour if on_demand else float(offers.price[place])
     risk = 0.0 if on_demand else float(offers.risk[place])
     stay_h = min(view.work_left_h, offers.horizon_h, 1.0 / max(float(offers.hazard[best]), 1e-9))
-    safer_usd = (risk - float(offers.risk[best])) * offers.feared_usd
+    feared_usd = offers.interruption_usd + offers.caution_usd
+    safer_usd = (risk - float(offers.risk[best])) * feared_usd
     saved_usd = safer_usd + (price - float(offers.price[best])) * stay_h
     paid_usd = view.changeover_h * float(offers.price[best])
     if saved_usd <= paid_usd:

@@ -81,8 +81,7 @@ class View:
         deadline_in_h: hours until the deadline or the end of service.
         elapsed_h: hours since the start of the window.
         move_usd: (p,) cost of moving the job's data to each pool, USD.
-        spent_usd: cost so far, USD.
-        down_h: hours so far without a ready instance.
+        paid_usd: cost so far, USD, with that of a service's downtime.
         starts: instances started so far.
     """
 
@@ -106,8 +105,7 @@ class View:
     deadline_in_h: float
     elapsed_h: float
     move_usd: FloatArray
-    spent_usd: float
-    down_h: float
+    paid_usd: float
     starts: int
 
     @property
