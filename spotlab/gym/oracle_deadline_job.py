@@ -1,8 +1,8 @@
 """Optimum in hindsight for a job with a deadline, by dynamic programming.
 
 The recursion runs backward over ticks; the state is the instance's place and the quanta of work
-left, and between instances the *home*: where the data is, one for all unless moving it costs. Work that an interruption undoes is not part of the state, because the end of a run is known
-at its start:
+left, and between instances the *home*: where the data is, one for all unless moving it costs. Work
+that an interruption undoes is not part of it, because the end of a run is known at its start:
 
 - a *free* run ends with a stop, a move or the end of the work, and loses nothing; it lasts at most
   until the tick before its pool's spell of availability ends;

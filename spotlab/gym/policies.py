@@ -7,6 +7,7 @@ costs are compared under the same guarantee.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -20,6 +21,7 @@ from spotlab.gym.published_uniform_progress import (
     AvailabilityProgress,
     EagerFailoverProgress,
 )
+from spotlab.gym.regret_budget import record_trail
 from spotlab.gym.slack_price import SlackPrice
 from spotlab.gym.spotlab_policy import SpotlabPolicy
 from spotlab.gym.uniform_progress import UniformProgress
@@ -27,6 +29,7 @@ from spotlab.gym.views import ON_DEMAND, STAY, Action, Do, Policy, View
 from spotlab.gym.workloads import DeadlineJob, Workload
 from spotlab.gym.world import FloatArray, World
 
+GREEDY: Final = "spot_greedy"
 SPOTLAB: Final = "spotlab:"
 """Prefix of the names of SpotLab's policies; a model's name follows."""
 
@@ -112,7 +115,7 @@ def cheapest(view: View, among: NDArray[np.bool_]) -> int:
 
 _SIMPLE: Final[dict[str, Callable[[], Policy]]] = {
     "on_demand": OnDemand,
-    "spot_greedy": SpotGreedy,
+    GREEDY: SpotGreedy,
     "cheapest_pool": CheapestPool,
     "lowest_advisor_bucket": LowestAdvisorBucket,
     "eager_failover": EagerFailover,
@@ -153,11 +156,13 @@ def create_policy(
     """
     if name == ORACLE:
         return Oracle(world, workload, first_tick, ticks)
-    policy = _without_safety_net(name, world, workload)
+    policy = _without_safety_net(name, world, workload, first_tick, ticks)
     return WithSafetyNet(policy) if isinstance(workload, DeadlineJob) else policy
 
 
-def _without_safety_net(name: str, world: World, workload: Workload) -> Policy:
+def _without_safety_net(
+    name: str, world: World, workload: Workload, first_tick: int, ticks: int
+) -> Policy:
     if name == _LOWEST_BUCKET and not _has_buckets(world):
         raise InvalidInput(
             f"{_LOWEST_BUCKET} needs the advisor bucket of at least one pool.",
@@ -180,7 +185,9 @@ def _without_safety_net(name: str, world: World, workload: Workload) -> Policy:
                 f"The policy {name!r} needs forecasts of {model!r}. Available forecasts: {known}.",
                 remedy="Use a model whose forecasts were computed for this trace.",
             )
-        return SpotlabPolicy(model)
+        greedy = create_policy(GREEDY, world, workload, first_tick, ticks)
+        window = (world, workload, first_tick, ticks)
+        return SpotlabPolicy(model, partial(record_trail, *window, greedy))
     names = ", ".join([*_SIMPLE, *_PROGRESS, f"{SPOTLAB}MODEL", ORACLE])
     raise InvalidInput(f"There is no policy {name!r}.", remedy=f"Available: {names}.")
 

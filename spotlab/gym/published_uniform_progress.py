@@ -1,17 +1,17 @@
 """Uniform Progress in several regions, as SkyNomad's artefact compares itself with it.
 
-"SkyNomad: On Using Multi-Region Spot Instances to Minimize AI Batch Job Cost", NSDI 2027. The rules
-are those of `uniform_progress` without its memory of the safety net; the variants differ in the
-order in which pools are tried:
+"SkyNomad: On Using Multi-Region Spot Instances to Minimize AI Batch Job Cost", NSDI 2027. The
+rules are those of `uniform_progress` without its memory of the safety net; the variants differ in
+the order in which pools are tried:
 
 - S, eager failover: the cheapest first, the pool of the last instance last;
 - A, availability: the share of the last five launches and probes that succeeded, highest first; a
   better pool is moved to;
-- AP, availability by price: the share of all launches and probes that succeeded, divided by the spot
-  price; a pool that is better by a ninth is moved to.
+- AP, availability by price: the share of all launches and probes that succeeded, divided by the
+  spot price; a pool that is better by a ninth is moved to.
 
-A probe of every pool that is not in use is due every two hours (A, one per tick) or every hour (AP).
-One that succeeds is paid for.
+A probe of every pool that is not in use is due every two hours (A, one per tick) or every hour
+(AP). One that succeeds is paid for.
 """
 
 from __future__ import annotations

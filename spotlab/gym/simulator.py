@@ -265,7 +265,15 @@ class _Simulation:
             quanta_left * clock.quantum_h,
             tick * self._world.tick_h,
             self._usd_to_move(),
+            self._paid_usd(),
+            self._start_count,
         )
+
+    def _paid_usd(self) -> float:
+        clock, workload = self._clock, self._workload
+        down_usd = workload.downtime_usd_per_hour if isinstance(workload, Service) else 0.0
+        cost_usd = self._cost_quanta_usd * clock.quantum_h
+        return cost_usd + self._down_quanta * clock.quantum_h * down_usd + self._extra_usd
 
     def _usd_to_move(self) -> FloatArray:
         """(p,) cost of moving the data to each pool."""

@@ -1,19 +1,20 @@
 """A job's policy that prices its slack, and moves data only for what a move is seen to be worth.
 
-Time until the deadline that the work does not need is slack; without it, the rest of the work is done
-on-demand. An hour of it is worth
+Time until the deadline that the work does not need is slack; without it, the rest of the work is
+done on-demand. An hour of it is worth
 
     (on-demand price − lowest spot price) × (work left / time left) ** URGENCY
 
 A job without an instance compares, for each pool, what an hour of work will cost there:
 
-    (egress + wait × slack's price + (spot price + slack price) × lifetime) / (lifetime − changeover)
+    (egress + wait × slack + (spot price + slack) × lifetime) / (lifetime − changeover)
 
-where lifetime is the mean time for which the pool was seen to be up, and wait the mean time for which
-it was seen to be down, or the time for which it has been down now if that is longer: long shortages
-last longer. It starts the best pool if that is up, and otherwise waits for it, on-demand once little
-slack is left. A running spot instance is kept. A move thus has to earn its egress and changeover, a
-pool that keeps failing has a short lifetime, and if no pool is good the safety net remains.
+where lifetime is the mean time for which the pool was seen to be up, and wait the mean time for
+which it was seen to be down, or the time for which it has been down now if that is longer: long
+shortages last longer. It starts the best pool if that is up, and otherwise waits for it, on-
+demand once little slack is left. A running spot instance is kept. A move thus has to earn its
+egress and changeover, a pool that keeps failing has a short lifetime, and if no pool is good the
+safety net remains.
 """
 
 from __future__ import annotations

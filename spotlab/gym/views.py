@@ -81,6 +81,8 @@ class View:
         deadline_in_h: hours until the deadline or the end of service.
         elapsed_h: hours since the start of the window.
         move_usd: (p,) cost of moving the job's data to each pool, USD.
+        paid_usd: cost so far, USD, with that of a service's downtime.
+        starts: instances started so far.
     """
 
     tick: int
@@ -103,6 +105,8 @@ class View:
     deadline_in_h: float
     elapsed_h: float
     move_usd: FloatArray
+    paid_usd: float
+    starts: int
 
     @property
     def up(self) -> NDArray[np.bool_]:
