@@ -48,7 +48,9 @@ _REMEDY: Final = (
     "Set SPOTLAB_REDIS_URL to a Redis or Valkey server with cluster mode disabled, or leave it "
     "empty for the embedded one."
 )
-_DATABASE_REMEDY: Final = "Check the number at the end of SPOTLAB_REDIS_URL: a server in cluster mode has database 0 only."
+_DATABASE_REMEDY: Final = (
+    "Check the number at the end of SPOTLAB_REDIS_URL: in cluster mode, there is database 0 only."
+)
 _FIND: Final = "for _, key in ipairs(ARGV) do redis.call('EXISTS', key) end"
 _OF_CLUSTERS: Final = re.compile("same slot|non local key|in cluster mode")
 _OPTIONS: Final = {
