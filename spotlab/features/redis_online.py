@@ -48,8 +48,11 @@ _REMEDY: Final = (
     "Set SPOTLAB_REDIS_URL to a Redis or Valkey server with cluster mode disabled, or leave it "
     "empty for the embedded one."
 )
+_DATABASE_REMEDY: Final = (
+    "Check the number at the end of SPOTLAB_REDIS_URL: in cluster mode, there is database 0 only."
+)
 _FIND: Final = "for _, key in ipairs(ARGV) do redis.call('EXISTS', key) end"
-_OF_CLUSTERS: Final = re.compile("same slot|non local key|in cluster mode|DB index is out of range")
+_OF_CLUSTERS: Final = re.compile("same slot|non local key|in cluster mode")
 _OPTIONS: Final = {
     *("db", "username", "password", "client_name", "protocol", "max_connections"),
     *("socket_timeout", "socket_connect_timeout", "socket_keepalive", "health_check_interval"),
@@ -337,7 +340,7 @@ def _redis_errors_translated() -> Iterator[None]:
     except redis.ResponseError as exc:
         text = _error_text(exc)
         in_cluster = isinstance(exc, redis.exceptions.MovedError) or _OF_CLUSTERS.search(text)
-        remedy = _REMEDY if in_cluster else ""
+        remedy = _REMEDY if in_cluster else _DATABASE_REMEDY if "DB index" in text else ""
         message = f"The online store rejected a command: {text}."
         raise OnlineStoreDown(message, remedy=remedy) from exc
     except (redis.RedisError, OSError) as exc:
