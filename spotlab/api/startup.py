@@ -21,6 +21,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from spotlab.api.graceful_shutdown import handle_sigterm, wait_for_work
 from spotlab.api.tcp_nodelay import disable_nagle
+from spotlab.scheduling.job_process import prestart
+from spotlab.settings import load as load_settings
 
 log = logging.getLogger("spotlab.api")
 _NO_STORE: Final = {"Cache-Control": "no-store"}
@@ -74,6 +76,9 @@ class Startup:
         self._stop()
 
     def _load(self) -> None:
+        settings = load_settings()
+        if settings.scheduler == "on":
+            prestart(settings, "app")
         from spotlab.api import server
 
         for prepare in self._preparations:

@@ -15,18 +15,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from spotlab.errors import NotAvailable
-from spotlab.pipeline.collect import Progress
-from spotlab.settings import Settings
-from spotlab.store.engine import Fence, fences
 from spotlab.telemetry import logs, metrics, traces
-from spotlab.telemetry.metrics import Observation
+
+if TYPE_CHECKING:
+    from spotlab.pipeline.collect import Progress
+    from spotlab.settings import Settings
+    from spotlab.store.engine import Fence
+    from spotlab.telemetry.metrics import Observation
 
 log = logging.getLogger("spotlab.scheduling")
 
@@ -101,13 +104,11 @@ class JobProcess:
         return child.pid if child is not None and child.alive else None
 
     def enable(self, settings: Settings) -> None:
-        """Run jobs in a process from now on, with these settings."""
+        """Run jobs in a process from now on, with these settings; in the prestarted one first."""
         self._settings = settings
-
-    def start(self) -> None:
-        """Start the process, without waiting for it. Raises NotAvailable."""
-        with self._lock:
-            self._started()
+        if _prestarted:
+            self._child = _prestarted.pop()
+            self._child.end_if_idle = self._end_if_idle
 
     def run(self, job: str, tell: Progress, cancelled: Callable[[], bool]) -> Mapping[str, Any]:
         """Run a job with the fences and the log context of the caller.
@@ -123,6 +124,8 @@ class JobProcess:
                 SpotlabError with its text.
             NotAvailable: the process cannot be started, or ended before the run did.
         """
+        from spotlab.store.engine import fences
+
         replies: SimpleQueue[Reply] = SimpleQueue()
         with self._lock:
             self._number += 1
@@ -166,7 +169,7 @@ class JobProcess:
             raise NotAvailable("The process of jobs was closed.")
         if self._child is None or not self._child.alive:
             try:
-                self._child = _Child(self._settings, self._end_if_idle)
+                self._child = _Child(self._settings, logs.role(), self._end_if_idle)
             except OSError as exc:
                 raise NotAvailable(
                     f"The process of jobs cannot be started: {exc.strerror}."
@@ -188,6 +191,7 @@ class _Child:
     """The process and the thread that receives its replies."""
 
     settings: Settings
+    role: str
     end_if_idle: Callable[[_Child], bool]
     runs: dict[int, SimpleQueue[Reply]] = field(default_factory=dict)
     used_at: float = field(default_factory=time.monotonic)
@@ -205,7 +209,7 @@ class _Child:
             )
         self.pid = self._process.pid
         self.alive = True
-        self.send("prepare", (self.settings, logs.role()))
+        self.send("prepare", (self.settings, self.role))
         threading.Thread(target=self._receive, name="job process", daemon=True).start()
 
     def send(self, kind: Literal["prepare", "run", "stop", "end"], value: Any) -> None:
@@ -258,6 +262,22 @@ class _Child:
         except OSError:
             return False
         return True
+
+
+_prestarted: Final[list[_Child]] = []
+
+
+def prestart(settings: Settings, role: str) -> None:
+    """Start the process while the rest of this one is imported; the first `enable` takes it over.
+
+    A failure is not reported: the first run tries again, and reports its own.
+
+    Args:
+        settings: as the lab will have them.
+        role: of this process, see `logs.configure`.
+    """
+    with suppress(OSError):
+        _prestarted.append(_Child(settings, role, lambda _child: False))
 
 
 def _reason(code: int) -> str:
