@@ -20,6 +20,7 @@ from spotlab.domain.interruptions import (
     OwnRecord,
     own_record,
     pool_signals,
+    short_signals,
 )
 from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.ports import By
@@ -122,7 +123,10 @@ class SqlInterruptions(Repository):
         emulated, since = market is MarketName.SIMULATED, now - EVIDENCE_WINDOW
         events = self.events(emulated=emulated, since=since)
         record = own_record(events, self.exposures(emulated=emulated, since=since), since)
-        return replace(record, signals=pool_signals(events, now - SIGNAL_WINDOW))
+        recent = now - SIGNAL_WINDOW
+        return replace(
+            record, signals=pool_signals(events, recent), short=short_signals(events, recent)
+        )
 
 
 def add_event(session: Session, event: InterruptionEvent, by: By | None = None) -> bool:
