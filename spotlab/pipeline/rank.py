@@ -69,8 +69,8 @@ class Ranking:
     @cached_property
     def table(self) -> pd.DataFrame:
         """Every pool by position: ScoredMarket.table's columns (the hazard is the mean within the
-        workload's horizon) and performance, interruption_usd, risk, expected_cost_usd_per_hour, rank (0: filtered out), dropped (DropReason or None) and
-        row (position in scored.table)."""
+        workload's horizon) and performance, interruption_usd, risk, expected_cost_usd_per_hour,
+        rank (0: filtered out), dropped (DropReason or None) and row (position in scored.table)."""
         rows = self.rows
         table = self.scored.table.iloc[rows].reset_index(drop=True)
         table["row"] = rows

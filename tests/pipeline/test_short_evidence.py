@@ -1,4 +1,4 @@
-"""Evidence that raises a hazard for a while: what it changes, for how long, and under which policy."""
+"""Evidence that raises a hazard for a while: what it changes, how long, under which policy."""
 
 from __future__ import annotations
 
