@@ -233,6 +233,14 @@ class Settings(BaseSettings):
         description="Switches of instances: `off`: refused; `dry-run`: their calls are listed, not "
         "made; `on`: they change AWS, if account and instance are on too.",
     )
+    launch_probes_a_day: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="Budget of launch probes per account and day; 0: none are made. A probe launches "
+        "a spot instance and terminates it at once, which may cost up to a minute of its price.",
+        json_schema_extra={"unit": "1/d"},
+    )
     metrics_token: SecretStr | None = Field(
         default=None,
         description="Bearer token required by /metrics; empty: an API token with the scope "

@@ -180,10 +180,18 @@ class OwnRecord:
 
 
 def pool_signals(events: Sequence[InterruptionEvent], since: datetime) -> dict[Pool, PoolSignals]:
-    """The newest signals of each pool; those before `since` do not count."""
+    """The newest signals of each pool; those before `since` do not count.
+
+    Neither does a refused launch, if a later one succeeded.
+    """
     signals: dict[Pool, PoolSignals] = {}
+    launched = _last_launches(events)
     for event in events:
-        if event.at >= since and event.kind is not InterruptionKind.LAUNCHED:
+        if event.kind is InterruptionKind.LAUNCHED or (
+            event.kind is InterruptionKind.CAPACITY and _is_back(event, launched)
+        ):
+            continue
+        if event.at >= since:
             rebalance_at = event.at if event.kind is InterruptionKind.REBALANCE else None
             found = PoolSignals(event.at, rebalance_at)
             known = signals.get(event.pool)
@@ -210,21 +218,31 @@ def short_signals(
         events: of any kind, in any order.
         since: earlier events do not count.
     """
-    launched: dict[Pool, datetime] = {}
-    for event in events:
-        if event.kind is InterruptionKind.LAUNCHED:
-            launched[event.pool] = max(event.at, launched.get(event.pool, event.at))
+    launched = _last_launches(events)
     found: dict[Pool, list[ShortSignal]] = {}
     for event in events:
         if event.at < since or event.kind not in _DETAILS:
             continue
         cause, detail = _DETAILS[event.kind]
-        is_back = event.pool in launched and launched[event.pool] > event.at
-        if cause is not ShortCause.CAPACITY or not is_back:
+        if cause is not ShortCause.CAPACITY or not _is_back(event, launched):
             signal = ShortSignal(cause, event.at, detail=detail)
             found.setdefault(event.pool, []).append(signal)
     pools = sorted(found, key=lambda pool: pool.key)
     return {pool: newest(found[pool]) for pool in pools}
+
+
+def _last_launches(events: Sequence[InterruptionEvent]) -> dict[Pool, datetime]:
+    """When the last launch in each pool succeeded."""
+    launched: dict[Pool, datetime] = {}
+    for event in events:
+        if event.kind is InterruptionKind.LAUNCHED:
+            launched[event.pool] = max(event.at, launched.get(event.pool, event.at))
+    return launched
+
+
+def _is_back(event: InterruptionEvent, launched: Mapping[Pool, datetime]) -> bool:
+    """Whether a launch in the pool succeeded after the event."""
+    return event.pool in launched and launched[event.pool] > event.at
 
 
 def own_record(

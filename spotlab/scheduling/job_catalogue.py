@@ -101,13 +101,24 @@ JOBS: Final[tuple[Job, ...]] = (
         JOB,
         "Request placement scores",
         "Requests EC2's placement scores for the fleet's types and close alternatives, in few "
-        "configurations per day; for the first time as soon as fleet and types are known. Scores "
-        "are displayed only; decisions do not use them.",
+        "configurations per day; for the first time as soon as fleet and types are known.",
         "every 6 h",
         jitter_s=300,
         limit_s=240,
         misfire_s=86400,
         run=job_functions.score_placement,
+    ),
+    Job(
+        "launch-probes",
+        "Probe launches",
+        "Launches a spot instance in pools of the fleet and of its candidates and terminates it at "
+        "once, within the budget of SPOTLAB_LAUNCH_PROBES_A_DAY, which is 0 by default. Each may "
+        "cost up to a minute of its price.",
+        "every 15 min",
+        jitter_s=60,
+        limit_s=240,
+        misfire_s=900,
+        run=job_functions.probe_launches,
     ),
     Job(
         "evaluate-fleet",

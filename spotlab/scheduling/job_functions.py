@@ -19,6 +19,7 @@ from spotlab.runtime.outcomes import drift_report, settle
 from spotlab.runtime.placement_scores import request_scores, schedule_first_run
 from spotlab.runtime.spot_events import document, read_events
 from spotlab.scheduling import first_run
+from spotlab.switching import launch_probes
 from spotlab.switching.rounds import drive_all
 
 Cancelled = Callable[[], bool]
@@ -70,6 +71,11 @@ def _collect(
 def score_placement(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
     """Request EC2's placement scores."""
     return request_scores(lab, tell, cancelled)
+
+
+def probe_launches(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
+    """Try launches in the pools of the fleet, within the budget."""
+    return launch_probes.probe(lab, tell, cancelled)
 
 
 def evaluate_fleet(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
