@@ -237,8 +237,9 @@ class Settings(BaseSettings):
         default=0,
         ge=0,
         le=10_000,
-        description="Budget of launch probes per account and day; 0: none are made. A probe launches "
-        "a spot instance and terminates it at once, which may cost up to a minute of its price.",
+        description="Budget of launch probes per account and day; 0: none are made. A probe "
+        "launches a spot instance and terminates it at once, which may cost up to a minute of its "
+        "price.",
         json_schema_extra={"unit": "1/d"},
     )
     metrics_token: SecretStr | None = Field(

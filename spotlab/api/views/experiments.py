@@ -9,9 +9,11 @@ from pydantic import Field
 
 from spotlab.api.views.base import Number, PoolView, SourceView, View, field
 from spotlab.domain.decision import Candidate, Decision, Experiment
+from spotlab.domain.hazard_curve import ShortCause
 from spotlab.domain.margin import MarginRule
 from spotlab.domain.market import MarketName
 from spotlab.domain.placement import PlacementScore, PlacementState
+from spotlab.domain.risk_curve import risk_curve
 from spotlab.domain.workload import AppliedWorkload, AssignmentScope, to_parameters
 from spotlab.pipeline.cost_since import CostSince
 from spotlab.runtime.replay import Replay
@@ -57,6 +59,25 @@ class SummaryView(View):
     policy_version: str = field("Policy that was used, as name@version.", "default@1")
 
 
+class ShortPartView(View):
+    """Evidence that raises a pool's hazard for a while."""
+
+    cause: ShortCause = field("What it comes from.", "lack of capacity")
+    factor: float = field("What the hazard was multiplied by when it was new.", 12.0, "times")
+    half_life_h: float = field("Time after which half of that is left.", 1.0, "h")
+    age_h: float = field("Its age when the pool was scored.", 0.2, "h")
+    detail: str = field("What was observed.", "a refused launch")
+
+
+class CurvePointView(View):
+    """The risk within a horizon, with its 95 % interval."""
+
+    horizon_h: float = field("Horizon.", 24.0, "h")
+    risk: float = field("P(interrupted within horizon_h).", 0.0019, "share")
+    low: float = field("Lower bound.", 0.0006, "share")
+    high: float = field("Upper bound.", 0.0041, "share")
+
+
 class EvidenceView(View):
     """Evidence of own instances about a pool's hazard."""
 
@@ -68,7 +89,13 @@ class EvidenceView(View):
     sibling_events: int = field("Interruptions of own instances in its sibling zones.", 0, "count")
     sibling_exposure_h: float = field("Exposure in its sibling zones.", 0.0, "h")
     rebalance_age_h: float | None = field(
-        "Age of the newest rebalance recommendation on this pool, if its effect lasts.", None, "h"
+        "In decisions that were recorded before short parts were: age of the newest rebalance "
+        "recommendation on this pool, if its effect lasts.",
+        None,
+        "h",
+    )
+    parts: list[ShortPartView] = Field(
+        description="What raises the hazard for a while, under the policy that decided."
     )
 
 
@@ -114,6 +141,10 @@ class CandidateView(View):
     )
     placement: PlacementView | None = Field(
         default=None, description="Placement score; always null in a recorded decision."
+    )
+    risk_curve: list[CurvePointView] | None = Field(
+        default=None,
+        description="Risk within 1 h, 6 h, 24 h and 30 d; null unless features were requested.",
     )
 
 
@@ -339,6 +370,10 @@ def candidate_view(
         view.placement = PlacementView.model_validate(placement)
     if not features:
         view.features = None
+        return view
+    curve = risk_curve(candidate)
+    if curve is not None:
+        view.risk_curve = [CurvePointView.model_validate(each) for each in curve.points]
     return view
 
 
