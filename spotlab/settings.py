@@ -18,6 +18,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from spotlab.errors import InvalidSetting
 
 
+def _kept(default: float, about: str, least: float = 1e-9) -> Any:
+    """A field of how long something is kept, in days."""
+    days = {"unit": "d"}
+    return Field(default=default, ge=least, le=36_525, description=about, json_schema_extra=days)
+
+
 class Settings(BaseSettings):
     """All settings. `description` is the sentence in the README; `unit` is the unit."""
 
@@ -309,27 +315,18 @@ class Settings(BaseSettings):
         description="Limit of API requests that change something, per user.",
         json_schema_extra={"unit": "1/min"},
     )
-    keep_prices_days: float = Field(
-        default=180.0,
-        gt=0,
-        le=36_525,
-        description="How long market snapshots are kept; the newest are always kept.",
-        json_schema_extra={"unit": "d"},
+    keep_prices_days: float = _kept(
+        180.0, "How long market snapshots are kept; the newest are always kept."
     )
-    keep_experiments_days: float = Field(
-        default=365.0,
-        gt=0,
-        le=36_525,
-        description="How long decisions and backtests are kept; each instance's newest decision is "
-        "always kept.",
-        json_schema_extra={"unit": "d"},
+    keep_experiments_days: float = _kept(
+        365.0,
+        "How long decisions and backtests are kept; each instance's newest decision is always kept.",
     )
-    keep_health_days: float = Field(
-        default=30.0,
-        gt=0,
-        le=36_525,
-        description="How long probes, job runs, sent alerts and ended sessions are kept.",
-        json_schema_extra={"unit": "d"},
+    keep_health_days: float = _kept(
+        30.0, "How long probes, job runs, sent alerts and ended sessions are kept."
+    )
+    keep_evidence_days: float = _kept(
+        180.0, "How long the evidence archive is kept, at least 90 days.", least=90.0
     )
 
     @field_validator("alert_networks")

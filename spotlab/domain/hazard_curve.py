@@ -11,12 +11,13 @@ hazard again. risk(h) = 1 − exp(−H(h)) grows with h. See docs/adr/0043-evide
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from spotlab.domain.market import Pool
 from spotlab.domain.policy import PolicyParams
 
 SHOWN_HORIZONS_H: Final = (1.0, 6.0, 24.0, 720.0)
@@ -30,7 +31,7 @@ class ShortCause(StrEnum):
     CAPACITY = "lack of capacity"
     """An interruption of an own instance there, or a launch that EC2 refused."""
     SIBLING = "lack of capacity in another zone"
-    PLACEMENT = "low placement score"
+    PLACEMENT = "fall of the placement score"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,14 @@ def newest(signals: Collection[ShortSignal]) -> tuple[ShortSignal, ...]:
         if known is None or signal.at > known.at:
             found[signal.cause] = signal
     return tuple(found[cause] for cause in ShortCause if cause in found)
+
+
+def merged(
+    first: Mapping[Pool, tuple[ShortSignal, ...]], second: Mapping[Pool, tuple[ShortSignal, ...]]
+) -> dict[Pool, tuple[ShortSignal, ...]]:
+    """The signals of both by pool, the newest of each cause."""
+    pools = sorted({*first, *second}, key=lambda pool: pool.key)
+    return {pool: newest([*first.get(pool, ()), *second.get(pool, ())]) for pool in pools}
 
 
 def strengths(policy: PolicyParams) -> tuple[float, ...]:

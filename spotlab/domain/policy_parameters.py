@@ -201,15 +201,15 @@ PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
             "Time after which half of that is left; nothing is left after twice as long.",
         ),
         "placement_factor": Parameter(
-            "Low placement score: factor",
+            "Fall of the placement score: factor",
             Unit.TIMES,
             1.0,
             1_000.0,
-            "What the lowest placement score multiplies its pools' hazard by when it is new; "
-            "scores of 5 and more do not count; 1: nothing.",
+            "What a fall of the placement score from 10 to 1 multiplies its pools' hazard by when it "
+            "is new, smaller falls in proportion; 1: nothing.",
         ),
         "placement_half_life_h": Parameter(
-            "Low placement score: half-life",
+            "Fall of the placement score: half-life",
             Unit.HOURS,
             0.05,
             12.0,

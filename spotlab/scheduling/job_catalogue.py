@@ -153,6 +153,17 @@ JOBS: Final[tuple[Job, ...]] = (
         run=job_functions.read_past_interruptions,
     ),
     Job(
+        "archive-evidence",
+        "Archive evidence",
+        "Writes placement scores, launches, interruptions and recommendations of the days that are "
+        "over to the evidence archive, and joins the days of past months.",
+        "every 6 h",
+        jitter_s=600,
+        limit_s=600,
+        misfire_s=86400,
+        run=job_functions.archive_evidence,
+    ),
+    Job(
         "outcomes",
         "Record outcomes",
         "Records the outcomes of earlier predictions: interruptions, advisor buckets and prices.",

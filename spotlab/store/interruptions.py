@@ -10,6 +10,7 @@ from typing import Final
 from sqlmodel import Session, col, func, select
 
 from spotlab.domain.decision import Instance, Lifecycle
+from spotlab.domain.hazard_curve import merged
 from spotlab.domain.interruptions import (
     EVIDENCE_WINDOW,
     MAX_GAP,
@@ -23,9 +24,11 @@ from spotlab.domain.interruptions import (
     short_signals,
 )
 from spotlab.domain.market import MarketName, Pool
+from spotlab.domain.placement import USUAL_FOR, score_falls
 from spotlab.domain.ports import By
 from spotlab.store.audit import append
 from spotlab.store.engine import lock_until_commit, reading, writing
+from spotlab.store.placement import SqlPlacement
 from spotlab.store.repository import Repository
 from spotlab.store.tables.outcomes import ExposureRow, InterruptionEventRow
 
@@ -124,8 +127,11 @@ class SqlInterruptions(Repository):
         events = self.events(emulated=emulated, since=since)
         record = own_record(events, self.exposures(emulated=emulated, since=since), since)
         recent = now - SIGNAL_WINDOW
+        answers = SqlPlacement(self._engine).since(now - USUAL_FOR, emulated=emulated)
         return replace(
-            record, signals=pool_signals(events, recent), short=short_signals(events, recent)
+            record,
+            signals=pool_signals(events, recent),
+            short=merged(short_signals(events, recent), score_falls(answers, now)),
         )
 
 

@@ -20,7 +20,7 @@ from spotlab.domain.market import Pool
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.requirements import Requirements
 from spotlab.domain.risk import risk_within
-from spotlab.domain.workload import AppliedWorkload, AssignmentScope, Workload
+from spotlab.domain.workload import DEFAULT_WORKLOAD, AppliedWorkload, AssignmentScope
 from spotlab.pipeline.evaluate import Evaluation, evaluate
 from spotlab.pipeline.preparation import prepare
 from spotlab.pipeline.rank import rank
@@ -38,7 +38,7 @@ PRICES = {
 }
 INSTANCE = Instance("i-1", "acme", HERE, Lifecycle.SPOT)
 COSTLY = AppliedWorkload(
-    Workload("render", fixed_usd=20.0, horizon_h=1.0), AssignmentScope.INSTANCE, "i-1"
+    replace(DEFAULT_WORKLOAD, fixed_usd=20.0, horizon_h=1.0), AssignmentScope.INSTANCE, "i-1"
 )
 QUIET = PolicyParams(
     rebalance_factor=1.0, capacity_factor=1.0, sibling_factor=1.0, placement_factor=1.0

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import Field
 
 from spotlab.api.views.base import Number, PoolView, SourceView, View, field
+from spotlab.api.views.evidence import CurvePointView, EvidenceView
 from spotlab.domain.decision import Candidate, Decision, Experiment
-from spotlab.domain.hazard_curve import ShortCause
 from spotlab.domain.margin import MarginRule
 from spotlab.domain.market import MarketName
 from spotlab.domain.placement import PlacementScore, PlacementState
@@ -59,48 +59,8 @@ class SummaryView(View):
     policy_version: str = field("Policy that was used, as name@version.", "default@1")
 
 
-class ShortPartView(View):
-    """Evidence that raises a pool's hazard for a while."""
-
-    cause: ShortCause = field("What it comes from.", "lack of capacity")
-    factor: float = field("What the hazard was multiplied by when it was new.", 12.0, "times")
-    half_life_h: float = field("Time after which half of that is left.", 1.0, "h")
-    age_h: float = field("Its age when the pool was scored.", 0.2, "h")
-    detail: str = field("What was observed.", "a refused launch")
-
-
-class CurvePointView(View):
-    """The risk within a horizon, with its 95 % interval."""
-
-    horizon_h: float = field("Horizon.", 24.0, "h")
-    risk: float = field("P(interrupted within horizon_h).", 0.0019, "share")
-    low: float = field("Lower bound.", 0.0006, "share")
-    high: float = field("Upper bound.", 0.0041, "share")
-
-
-class EvidenceView(View):
-    """Evidence of own instances about a pool's hazard."""
-
-    prior_hazard_per_hour: float = field(
-        "Hazard predicted by the model, before the evidence.", 1.1e-4, "1/h"
-    )
-    events: int = field("Interruptions of own instances on this pool.", 0, "count")
-    exposure_h: float = field("Exposure on this pool.", 310.0, "h")
-    sibling_events: int = field("Interruptions of own instances in its sibling zones.", 0, "count")
-    sibling_exposure_h: float = field("Exposure in its sibling zones.", 0.0, "h")
-    rebalance_age_h: float | None = field(
-        "In decisions that were recorded before short parts were: age of the newest rebalance "
-        "recommendation on this pool, if its effect lasts.",
-        None,
-        "h",
-    )
-    parts: list[ShortPartView] = Field(
-        description="What raises the hazard for a while, under the policy that decided."
-    )
-
-
 class PlacementView(View):
-    """AWS's placement score for a group of types; not used in decisions."""
+    """AWS's placement score for a group of types."""
 
     state: PlacementState = field("scored, refused by quota, or unknown.", "scored")
     score: int | None = field("1 (least likely to be fulfilled) to 10; null unless scored.", 8)
