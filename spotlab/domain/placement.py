@@ -2,8 +2,8 @@
 
 A score is AWS's estimate of whether a spot request for some instance types would be fulfilled now,
 from 1 (unlikely) to 10, without a guarantee. For fewer than three types it is always low, so types
-are requested in groups, and a score belongs to a group. It is no feature, since no model was trained
-on it; where it falls below what is usual, the hazard of the group's pools is raised for a while.
+are requested in groups, and a score belongs to a group. It is no feature: no model was trained on
+it. Where it falls below what is usual, the hazard of the group's pools is raised for a while.
 
 Source: "Spot placement score" in the EC2 user guide.
 """

@@ -205,8 +205,8 @@ PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
             Unit.TIMES,
             1.0,
             1_000.0,
-            "What a fall of the placement score from 10 to 1 multiplies its pools' hazard by when it "
-            "is new, smaller falls in proportion; 1: nothing.",
+            "What a fall of the placement score from 10 to 1 multiplies its pools' hazard by when "
+            "it is new, smaller falls in proportion; 1: nothing.",
         ),
         "placement_half_life_h": Parameter(
             "Fall of the placement score: half-life",
