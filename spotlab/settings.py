@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -320,7 +320,8 @@ class Settings(BaseSettings):
     )
     keep_experiments_days: float = _kept(
         365.0,
-        "How long decisions and backtests are kept; each instance's newest decision is always kept.",
+        "How long decisions and backtests are kept; each instance's newest decision is "
+        "always kept.",
     )
     keep_health_days: float = _kept(
         30.0, "How long probes, job runs, sent alerts and ended sessions are kept."

@@ -208,14 +208,8 @@ def _spreads(
         spread = (known.max(axis=1) - known.min(axis=1))[known.notna().sum(axis=1) >= 2]
         for at, value in zip(spread.index, spread.tolist(), strict=True):
             when = at.to_pydatetime()
-            yield EvidencePoint(
-                Pool(region, None, name, system),
-                when,
-                EvidenceKind.ZONE_SPREAD,
-                value,
-                source,
-                when,
-            )
+            pool = Pool(region, None, name, system)
+            yield EvidencePoint(pool, when, EvidenceKind.ZONE_SPREAD, value, source, when)
 
 
 def _advisor_moves(data: MarketData, pools: Collection[Pool]) -> Iterator[EvidencePoint]:
@@ -232,11 +226,5 @@ def _advisor_moves(data: MarketData, pools: Collection[Pool]) -> Iterator[Eviden
         for at, value in zip(ordered["event_time"], change.tolist(), strict=True):
             if value == value and value != 0.0:
                 when = at.to_pydatetime()
-                yield EvidencePoint(
-                    Pool(key[0], None, key[1]),
-                    when,
-                    EvidenceKind.ADVISOR_MOVE,
-                    value,
-                    "advisor",
-                    when,
-                )
+                pool = Pool(key[0], None, key[1])
+                yield EvidencePoint(pool, when, EvidenceKind.ADVISOR_MOVE, value, "advisor", when)
