@@ -9,7 +9,7 @@ from spotlab.ui import charts
 from spotlab.ui.common import guard, links, session, widgets
 from spotlab.ui.common.formatting import plain
 from spotlab.ui.common.theme import palette
-from spotlab.ui.explanations import decision, view
+from spotlab.ui.explanations import decision, over_time, view
 
 guard.require(Right.READ)
 
@@ -50,6 +50,9 @@ if change is not None and current is not None:
         key="changes",
         alt="Features in which the two pools differ, in log-odds",
     )
+candidate = view.candidate_of(subject, pool)
+if candidate is not None:
+    over_time.show(*candidate)
 st.header(plain(f"Contributions to the risk of {pool.label}"), anchor=False)
 st.markdown("\n".join(f"- {plain(sentence)}" for sentence in sentences[:-1]))
 st.caption("In log-odds of the monthly interruption rate; bars to the right raise the risk.")

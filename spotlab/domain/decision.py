@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from spotlab.domain.hazard_curve import ShortCause
 from spotlab.domain.margin import Margin
 from spotlab.domain.market import MarketName, Pool, Provenance
 from spotlab.domain.policy import DEFAULT_POLICY, PolicyParams
@@ -221,7 +222,16 @@ class Candidate:
     @property
     def ceiling_risk(self) -> float:
         """Risk within CEILING_HORIZON_H, which the risk ceiling limits."""
-        return float(risk_within(self.hazard_per_hour, CEILING_HORIZON_H))
+        if self.evidence is None or not self.evidence.parts:
+            return float(risk_within(self.hazard_per_hour, CEILING_HORIZON_H))
+        return self._risk_without(())
+
+    def _risk_without(self, without: Collection[ShortCause]) -> float:
+        """Risk within CEILING_HORIZON_H without the short parts of some causes."""
+        assert self.evidence is not None, "only with evidence"
+        long_run = self.hazard_per_hour / self.evidence.multiple(self.horizon_h)
+        within = self.evidence.multiple(CEILING_HORIZON_H, without=without)
+        return float(risk_within(long_run * within, CEILING_HORIZON_H))
 
     @property
     def leaving_risk(self) -> float:
@@ -229,6 +239,8 @@ class Candidate:
 
         A recommendation makes a pool dearer to compare with, but forces no instance off it.
         """
+        if self.evidence is not None and self.evidence.parts:
+            return self._risk_without({ShortCause.REBALANCE})
         factor = self.evidence.rebalance_factor if self.evidence is not None else 1.0
         return float(risk_within(self.hazard_per_hour / factor, CEILING_HORIZON_H))
 

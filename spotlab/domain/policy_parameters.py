@@ -24,6 +24,7 @@ class Unit(StrEnum):
     USD_PER_HOUR = "USD/h"
     HOURS = "h"
     MINUTES = "min"
+    TIMES = "times"
     YES_NO = "yes or no"
 
 
@@ -153,6 +154,66 @@ PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
             1.0,
             "An instance that must leave its pool ignores that limit if keeping to it would cost "
             "more, as a share of the expected cost of its first choice.",
+        ),
+        "rebalance_factor": Parameter(
+            "Rebalance recommendation: factor",
+            Unit.TIMES,
+            1.0,
+            1_000.0,
+            "What a rebalance recommendation multiplies its pool's hazard by when it is new; "
+            "1: nothing.",
+        ),
+        "rebalance_half_life_h": Parameter(
+            "Rebalance recommendation: half-life",
+            Unit.HOURS,
+            0.05,
+            12.0,
+            "Time after which half of that is left; nothing is left after twice as long.",
+        ),
+        "capacity_factor": Parameter(
+            "Lack of capacity: factor",
+            Unit.TIMES,
+            1.0,
+            1_000.0,
+            "What an interruption or a refused launch multiplies its pool's hazard by when it "
+            "is new; 1: nothing.",
+        ),
+        "capacity_half_life_h": Parameter(
+            "Lack of capacity: half-life",
+            Unit.HOURS,
+            0.05,
+            12.0,
+            "Time after which half of that is left; nothing is left after twice as long.",
+        ),
+        "sibling_factor": Parameter(
+            "Lack of capacity in a sibling zone: factor",
+            Unit.TIMES,
+            1.0,
+            1_000.0,
+            "What an interruption or a refused launch multiplies the hazard of the type in "
+            "the region's other zones by when it is new; 1: nothing.",
+        ),
+        "sibling_half_life_h": Parameter(
+            "Lack of capacity in a sibling zone: half-life",
+            Unit.HOURS,
+            0.05,
+            12.0,
+            "Time after which half of that is left; nothing is left after twice as long.",
+        ),
+        "placement_factor": Parameter(
+            "Fall of the placement score: factor",
+            Unit.TIMES,
+            1.0,
+            1_000.0,
+            "What a fall of the placement score from 10 to 1 multiplies its pools' hazard by when "
+            "it is new, smaller falls in proportion; 1: nothing.",
+        ),
+        "placement_half_life_h": Parameter(
+            "Fall of the placement score: half-life",
+            Unit.HOURS,
+            0.05,
+            12.0,
+            "Time after which half of that is left; nothing is left after twice as long.",
         ),
     }
 )

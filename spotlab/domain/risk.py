@@ -12,11 +12,16 @@ docs/adr/0013-outcomes-and-drift.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from spotlab.domain.hazard_curve import ShortCause, ShortPart, ShortSignal, multiple, parts_of
+from spotlab.domain.policy import PolicyParams
 
 FloatArray = NDArray[np.float64]
 
@@ -146,6 +151,9 @@ class Evidence:
         prior_exposure_h: exposure that has the weight of the model's hazard, hours.
         sibling_weight: weight of the other zones (power prior, Ibrahim & Chen 2000).
         rebalance_age_h: since the newest rebalance recommendation on this pool, hours; None: none.
+            Only in decisions that were recorded before signals were; newer ones have a signal.
+        signals: what raises the hazard for a while, at most one of each cause.
+        parts: the same under the policy that decides.
     """
 
     prior_hazard_per_hour: float
@@ -156,6 +164,8 @@ class Evidence:
     prior_exposure_h: float = PRIOR_EXPOSURE_H
     sibling_weight: float = SIBLING_WEIGHT
     rebalance_age_h: float | None = None
+    signals: tuple[ShortSignal, ...] = ()
+    parts: tuple[ShortPart, ...] = ()
 
     @property
     def counted_events(self) -> float:
@@ -174,7 +184,7 @@ class Evidence:
 
     @property
     def hazard_per_hour(self) -> float:
-        """Posterior mean of the hazard, times the factor of a rebalance recommendation."""
+        """The long-run hazard: posterior mean, times the factor of a recorded recommendation."""
         learned = learned_hazard(
             self.prior_hazard_per_hour,
             self.counted_events,
@@ -182,6 +192,24 @@ class Evidence:
             self.prior_exposure_h,
         )
         return float(learned) * self.rebalance_factor
+
+    def under(self, policy: PolicyParams, as_of: datetime) -> Evidence:
+        """The same evidence with the short parts that a policy gives its signals."""
+        if not self.signals:
+            return self
+        return replace(self, parts=parts_of(self.signals, as_of, policy))
+
+    def multiple(self, horizon_h: float, *, without: Collection[ShortCause] = ()) -> float:
+        """The mean hazard within a horizon as a multiple of the long-run one; 1 without parts.
+
+        Args:
+            horizon_h: hours.
+            without: causes that do not count.
+        """
+        parts = self.parts
+        if without:
+            parts = tuple(each for each in parts if each.cause not in without)
+        return multiple(parts, horizon_h)
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Credible interval of the hazard, per hour, with equal tails of the Gamma posterior."""

@@ -146,6 +146,14 @@ class Changes:
     switch_downtime_h: float | None = None
     expected_stay_h: float | None = None
     max_price_age_h: float | None = None
+    rebalance_factor: float | None = None
+    rebalance_half_life_h: float | None = None
+    capacity_factor: float | None = None
+    capacity_half_life_h: float | None = None
+    sibling_factor: float | None = None
+    sibling_half_life_h: float | None = None
+    placement_factor: float | None = None
+    placement_half_life_h: float | None = None
     interruption_usd: float | None = None
     horizon_h: float | None = None
     memory_tolerance: float | None = None

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spotlab.domain.coded_texts import Texts
+from spotlab.domain.hazard_curve import ShortPart, multiple
 from spotlab.domain.market import Pool
 from spotlab.domain.policy_parameters import CEILING_HORIZON_H
 from spotlab.domain.risk import FloatArray, risk_within
@@ -56,6 +57,8 @@ class PoolColumns:
         self.advisor_bucket = numbers("advisor_bucket")
         self.hazard_per_hour = numbers("hazard_per_hour")
         self.signal_age_min = numbers("signal_age_min")
+        self._parts: Mapping[int, tuple[ShortPart, ...]] = {}
+        self._hazards: dict[float, FloatArray] = {}
         self._risks: dict[float, FloatArray] = {}
         self._rows_of_key: dict[str, tuple[int, ...]] = {}
 
@@ -63,7 +66,13 @@ class PoolColumns:
         """The same pools with the hazards of another model."""
         changed = copy(self)
         changed.hazard_per_hour = hazard_per_hour.to_numpy(dtype=np.float64)
-        changed._risks = {}
+        changed._parts, changed._hazards, changed._risks = {}, {}, {}
+        return changed
+
+    def with_parts(self, parts: Mapping[int, tuple[ShortPart, ...]]) -> PoolColumns:
+        """The same pools; the hazards of these rows have short parts."""
+        changed = copy(self)
+        changed._parts, changed._hazards, changed._risks = parts, {}, {}
         return changed
 
     def __len__(self) -> int:
@@ -72,8 +81,19 @@ class PoolColumns:
     def risk(self, horizon_h: float) -> FloatArray:
         """(n,) risk within a horizon."""
         if horizon_h not in self._risks:
-            self._risks[horizon_h] = risk_within(self.hazard_per_hour, horizon_h)
+            self._risks[horizon_h] = risk_within(self.hazard_within(horizon_h), horizon_h)
         return self._risks[horizon_h]
+
+    def hazard_within(self, horizon_h: float) -> FloatArray:
+        """(n,) mean hazard within a horizon, per hour; the long-run one without short parts."""
+        if not self._parts:
+            return self.hazard_per_hour
+        if horizon_h not in self._hazards:
+            hazard = self.hazard_per_hour.copy()
+            for row, parts in self._parts.items():
+                hazard[row] *= multiple(parts, horizon_h)
+            self._hazards[horizon_h] = hazard
+        return self._hazards[horizon_h]
 
     @property
     def ceiling_risk(self) -> FloatArray:

@@ -20,9 +20,11 @@ from pandas.api.types import is_float_dtype
 from spotlab.domain.coded_texts import Texts
 from spotlab.domain.features import FeatureFrame
 from spotlab.domain.hardware import Hardware, HardwareTable, complete
+from spotlab.domain.hazard_curve import strengths
 from spotlab.domain.instance_types import TypeName, parse_type
 from spotlab.domain.interruptions import OwnRecord, Record
 from spotlab.domain.market import FeedKind, MarketData, Pool
+from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import RiskModel
 from spotlab.domain.risk import REBALANCE_WINDOW_H, Evidence
 from spotlab.features import engine
@@ -75,6 +77,25 @@ class ScoredMarket:
     def pools(self) -> PoolColumns:
         """The columns of `table` as arrays."""
         return PoolColumns(self.table)
+
+    @cached_property
+    def _by_policy(self) -> dict[tuple[float, ...], ScoredMarket]:
+        return {}
+
+    def under(self, policy: PolicyParams) -> ScoredMarket:
+        """The same pools with the short parts of their hazards that a policy gives them."""
+        if not any(each.signals for each in self.evidence.values()):
+            return self
+        key = strengths(policy)
+        if key not in self._by_policy:
+            evidence = {
+                row: each.under(policy, self.data.as_of) for row, each in self.evidence.items()
+            }
+            changed = replace(self, evidence=evidence)
+            parts = {row: each.parts for row, each in evidence.items() if each.parts}
+            changed.__dict__["pools"] = self.pools.with_parts(parts)
+            self._by_policy[key] = changed
+        return self._by_policy[key]
 
     def with_degraded(self, *reasons: str) -> ScoredMarket:
         """The same pools, with additional reasons why the market is degraded."""
@@ -183,6 +204,8 @@ def _evidence(
     for pool, signals in own.signals.items():
         if signals.rebalance_at is not None:
             records_of.setdefault(pool, Record())
+    for pool in own.short:
+        records_of.setdefault(pool, Record())
     if not records_of:
         return {}
     for pool, record in records_of.items():
@@ -199,8 +222,10 @@ def _evidence(
         records = by_type.get((region, name, system))
         if records is not None:
             here, siblings = OwnRecord(records).on(pool)
-            rebalance_age_h = _rebalance_age_h(own, pool, as_of)
-            if here == siblings == Record() and rebalance_age_h is None:
+            signals = own.short_on(pool)
+            # Decisions that were recorded before there were short signals are replayed as then.
+            rebalance_age_h = None if own.short else _rebalance_age_h(own, pool, as_of)
+            if here == siblings == Record() and rebalance_age_h is None and not signals:
                 continue
             evidence[row] = Evidence(
                 prior_hazard_per_hour=float(hazard[row]),
@@ -209,6 +234,7 @@ def _evidence(
                 sibling_events=siblings.events,
                 sibling_exposure_h=siblings.exposure_h,
                 rebalance_age_h=rebalance_age_h,
+                signals=signals,
             )
     return evidence
 

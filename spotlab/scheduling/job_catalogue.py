@@ -106,14 +106,25 @@ JOBS: Final[tuple[Job, ...]] = (
         JOB,
         "Request placement scores",
         "Requests EC2's placement scores for the fleet's types and close alternatives, in few "
-        "configurations per day; for the first time as soon as fleet and types are known. Scores "
-        "are displayed only; decisions do not use them.",
+        "configurations per day; for the first time as soon as fleet and types are known.",
         "every 6 h",
         jitter_s=300,
         limit_s=240,
         misfire_s=86400,
         run=job_functions.score_placement,
         heavy=True,
+    ),
+    Job(
+        "launch-probes",
+        "Probe launches",
+        "Launches a spot instance in pools of the fleet and of its candidates and terminates it at "
+        "once, within the budget of SPOTLAB_LAUNCH_PROBES_A_DAY, which is 0 by default. Each may "
+        "cost up to a minute of its price.",
+        "every 15 min",
+        jitter_s=60,
+        limit_s=240,
+        misfire_s=900,
+        run=job_functions.probe_launches,
     ),
     Job(
         "evaluate-fleet",
@@ -148,6 +159,17 @@ JOBS: Final[tuple[Job, ...]] = (
         misfire_s=3600,
         run=job_functions.read_past_interruptions,
         heavy=True,
+    ),
+    Job(
+        "archive-evidence",
+        "Archive evidence",
+        "Writes placement scores, launches, interruptions and recommendations of the days that are "
+        "over to the evidence archive, and joins the days of past months.",
+        "every 6 h",
+        jitter_s=600,
+        limit_s=600,
+        misfire_s=86400,
+        run=job_functions.archive_evidence,
     ),
     Job(
         "outcomes",

@@ -44,6 +44,10 @@ _NOT_YET: Final = {
     "ceiling_hysteresis_fraction": 0.0,
     "max_avoided_interruption_usd": 1e9,
     "signal_exclusion_min": 0.0,
+    "rebalance_factor": 1.0,
+    "capacity_factor": 1.0,
+    "sibling_factor": 1.0,
+    "placement_factor": 1.0,
 }
 """Policy parameters that older decisions were made without, with the value that has no effect."""
 _NOT_DERIVED: Final = UnpackedCandidates((), None, None)
