@@ -6,6 +6,7 @@ are shown become objects.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from functools import cached_property
 from typing import Any

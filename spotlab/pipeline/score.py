@@ -222,10 +222,10 @@ def _evidence(
         records = by_type.get((region, name, system))
         if records is not None:
             here, siblings = OwnRecord(records).on(pool)
-            signals = own.short_on(pool)
+            short = own.short_on(pool)
             # Decisions that were recorded before there were short signals are replayed as then.
             rebalance_age_h = None if own.short else _rebalance_age_h(own, pool, as_of)
-            if here == siblings == Record() and rebalance_age_h is None and not signals:
+            if here == siblings == Record() and rebalance_age_h is None and not short:
                 continue
             evidence[row] = Evidence(
                 prior_hazard_per_hour=float(hazard[row]),
@@ -234,7 +234,7 @@ def _evidence(
                 sibling_events=siblings.events,
                 sibling_exposure_h=siblings.exposure_h,
                 rebalance_age_h=rebalance_age_h,
-                signals=signals,
+                signals=short,
             )
     return evidence
 
