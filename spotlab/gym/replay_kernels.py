@@ -165,12 +165,10 @@ def _spotlab_share(setting, now, spare_h):
 
 @_compiled()
 def _follow(now, target):
-    """`RegretBudget.follow`."""
-    if target == NOWHERE:
-        return (STOP, NOWHERE) if now.place == ON_DEMAND else (STAY, NOWHERE)
-    if now.place == target:
+    if target == now.place or (target == NOWHERE and now.place != ON_DEMAND):
         return STAY, NOWHERE
-    return (START if now.place == NOWHERE else MOVE), target
+    do = START if now.place == NOWHERE else MOVE
+    return (STOP, NOWHERE) if target == NOWHERE else (do, target)
 
 
 @_compiled()
@@ -291,20 +289,15 @@ def replay(
                 costs[history + tick] = min(lowest, setting.on_demand_usd)
             here = place if place >= 0 else best
             found = best if isfinite(lowest) else NOWHERE
-            numbers = (usd[tick, best], risk[tick, best], hazard[tick, best])
-            offer = Offer(
-                found, lowest, *numbers, usd[tick, here], risk[tick, here], loss_usd[tick]
-            )
+            numbers = (lowest, usd[tick, best], risk[tick, best], hazard[tick, best])
+            offer = Offer(found, *numbers, usd[tick, here], risk[tick, here], loss_usd[tick])
             if place != NOWHERE:
                 down_since_h = -1.0
             elif down_since_h < 0.0:
                 down_since_h = now.elapsed_h
-            busy = next_place != NOWHERE or (place != NOWHERE and now.ready_h > 0.0)
-            if not busy:
-                follows = paid_usd > budget[tick, 1 if follows else 0]
-            if busy:
+            if next_place != NOWHERE or (place != NOWHERE and now.ready_h > 0.0):
                 pass
-            elif follows:
+            elif follows := paid_usd > budget[tick, 1 if follows else 0]:
                 do, target = _follow(now, int(budget[tick, 3]))
             elif place != NOWHERE:
                 if starts + 1 <= budget[tick, 2]:
@@ -335,9 +328,8 @@ def replay(
             if to_the_end:
                 do, target = START, ON_DEMAND
         else:
-            best = _cheapest(
-                up[tick], usd[tick], usable, ranks, last if policy == EAGER else NOWHERE
-            )
+            excluded = last if policy == EAGER else NOWHERE
+            best = _cheapest(up[tick], usd[tick], usable, ranks, excluded)
             if policy == EAGER:
                 if best == NOWHERE and last >= 0 and up[tick, last]:
                     best = last
