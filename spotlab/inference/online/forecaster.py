@@ -33,10 +33,13 @@ SCOPES: Final = ("all horizons", "own horizon")
 """Recalibrations share their rows with all horizons, or with the row's horizon only."""
 LEVEL_PRIOR: Final = (0.4, 0.2, 0.2, 0.2)
 """Of LEVELS: before any row, the task counts most."""
-INTERCEPT_PRECISION: Final = 1.0
-SLOPE_PRECISION: Final = 4.0
-"""Before any row, a recalibration shifts log-odds by 0 ± 1 and scales them by 1 ± 0.5."""
-FORGETTING: Final = 0.0
+INTERCEPT_PRECISION: Final = 4.0
+SLOPE_PRECISION: Final = 16.0
+"""Before any row, a recalibration shifts log-odds by 0 ± 0.5 and scales them by 1 ± 0.25."""
+COMBINED_PRECISION: Final = 8.0
+"""Of the regression that combines all experts: each weight starts with ± 0.35."""
+FORGETTING: Final = 0.002
+"""Of what a recalibration learnt, within one horizon: half is forgotten after 350 of them."""
 STATE_FORMAT: Final = 1
 _FORMAT_KEY: Final = "format"
 _LAYOUT_KEY: Final = "layout"
@@ -77,10 +80,19 @@ class OnlineForecaster:
     Args:
         tree: nodes at which weights are learnt.
         experts: names; the first is the model that is trusted before any row.
-        recalibrated: names of the experts that are recalibrated, and combined by a regression.
+        recalibrated: names of the experts that are recalibrated, and combined by a regression that
+            starts as the first of them.
+        prior: weight of each expert before any row, which its recalibrations share; the regression
+            has that of its first; empty: all are equal.
     """
 
-    def __init__(self, tree: NodeTree, experts: Sequence[str], recalibrated: Sequence[str]) -> None:
+    def __init__(
+        self,
+        tree: NodeTree,
+        experts: Sequence[str],
+        recalibrated: Sequence[str],
+        prior: Sequence[float] = (),
+    ) -> None:
         self.tree = tree
         self._inputs = [tuple(experts).index(name) for name in recalibrated]
         columns = [
@@ -96,6 +108,9 @@ class OnlineForecaster:
         ]
         names += [f"all combined by {level}, {scope}" for scope, level, _ in columns]
         self.experts = (*experts, *names)
+        own = np.asarray(prior if len(prior) else np.ones(len(experts)), dtype=np.float64)
+        inputs = own[self._inputs]
+        self._prior = np.r_[own, np.tile(inputs, len(columns)), np.full(len(columns), inputs[0])]
         size = len(self._inputs)
         self._each = _regression(tree.count * size, 1)
         """Recalibration of one expert at a node: number node * size + expert."""
@@ -103,8 +118,18 @@ class OnlineForecaster:
         self._final = _regression(tree.count, 1)
         levels = LEVEL_PRIOR * len(SCOPES)
         self.recalibrations = 1 + len(self._final_columns)
-        self.aggregation = Aggregation(tree.count, np.ones(len(self.experts)).tolist(), levels)
+        self.aggregation = Aggregation(tree.count, self._prior.tolist(), levels)
         self.final = Aggregation(tree.count, np.ones(self.recalibrations).tolist(), levels)
+
+    @property
+    def regret_bound(self) -> float:
+        """Most that the regret to any one expert on all rows can be, by the rate, without delays.
+
+        The sum of -ln(prior) in both aggregations, at the task's node of the rows' horizon.
+        """
+        task = LEVEL_PRIOR[0] / len(SCOPES) / sum(LEVEL_PRIOR)
+        expert = float(self._prior.min() / self._prior.sum())
+        return float(-np.log(expert * task) + np.log(self.recalibrations / task))
 
     def forecast(self, nodes: IntArray, experts: FloatArray) -> OnlineForecasts:
         """Forecast rows with what has been learnt so far.
@@ -222,7 +247,7 @@ def _regression(nodes: int, inputs: int) -> OnlineLogistic:
     if inputs == 1:
         return OnlineLogistic(nodes, (0.0, 1.0), (INTERCEPT_PRECISION, SLOPE_PRECISION), FORGETTING)
     mean = (0.0, 1.0, *[0.0] * (inputs - 1))
-    return OnlineLogistic(nodes, mean, (SLOPE_PRECISION,) * (1 + inputs), FORGETTING)
+    return OnlineLogistic(nodes, mean, (COMBINED_PRECISION,) * (1 + inputs), FORGETTING)
 
 
 def _with_constant(scores: FloatArray) -> FloatArray:
