@@ -83,7 +83,7 @@ class ScoredMarket:
 
     def under(self, policy: PolicyParams) -> ScoredMarket:
         """The same pools with the short parts of their hazards that a policy gives them."""
-        if not any(each.signals for each in self.evidence.values()):
+        if not any(each.may_move for each in self.evidence.values()):
             return self
         key = strengths(policy)
         if key not in self._by_policy:
@@ -91,8 +91,8 @@ class ScoredMarket:
                 row: each.under(policy, self.data.as_of) for row, each in self.evidence.items()
             }
             changed = replace(self, evidence=evidence)
-            parts = {row: each.parts for row, each in evidence.items() if each.parts}
-            changed.__dict__["pools"] = self.pools.with_parts(parts)
+            moved = {row: each for row, each in evidence.items() if each.moves}
+            changed.__dict__["pools"] = self.pools.with_evidence(moved)
             self._by_policy[key] = changed
         return self._by_policy[key]
 
@@ -203,7 +203,7 @@ def _evidence(
     for pool, signals in own.signals.items():
         if signals.rebalance_at is not None:
             records_of.setdefault(pool, Record())
-    for pool in own.short:
+    for pool in (*own.short, *own.forecasts):
         records_of.setdefault(pool, Record())
     if not records_of:
         return {}
@@ -221,10 +221,11 @@ def _evidence(
         records = by_type.get((region, name, system))
         if records is not None:
             here, siblings = OwnRecord(records).on(pool)
-            signals = own.short_on(pool)
+            signals, forecast = own.short_on(pool), own.forecasts.get(pool)
             # Decisions that were recorded before there were short signals are replayed as then.
             rebalance_age_h = None if own.short else _rebalance_age_h(own, pool, as_of)
-            if here == siblings == Record() and rebalance_age_h is None and not signals:
+            nothing = here == siblings == Record() and rebalance_age_h is None
+            if nothing and not signals and forecast is None:
                 continue
             evidence[row] = Evidence(
                 prior_hazard_per_hour=float(hazard[row]),
@@ -234,6 +235,7 @@ def _evidence(
                 sibling_exposure_h=siblings.exposure_h,
                 rebalance_age_h=rebalance_age_h,
                 signals=signals,
+                forecast=forecast,
             )
     return evidence
 
