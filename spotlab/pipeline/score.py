@@ -30,6 +30,8 @@ from spotlab.features import engine
 from spotlab.pipeline.pool_columns import PoolColumns
 from spotlab.pipeline.stage_trace import Tracer
 
+_POLICIES: Final = 4
+"""A market remembers its hazards under so many policies."""
 POOL_COLUMNS = ["region", "availability_zone", "instance_type", "operating_system"]
 TABLE_COLUMNS = (
     *POOL_COLUMNS,
@@ -93,7 +95,10 @@ class ScoredMarket:
             changed = replace(self, evidence=evidence)
             moved = {row: each for row, each in evidence.items() if each.moves}
             changed.__dict__["pools"] = self.pools.with_evidence(moved)
+            for oldest in [*self._by_policy][: -_POLICIES + 1]:
+                self._by_policy.pop(oldest, None)
             self._by_policy[key] = changed
+            return changed
         return self._by_policy[key]
 
     def with_degraded(self, *reasons: str) -> ScoredMarket:
