@@ -222,7 +222,7 @@ class Candidate:
     @property
     def ceiling_risk(self) -> float:
         """Risk within CEILING_HORIZON_H, which the risk ceiling limits."""
-        if self.evidence is None or not self.evidence.parts:
+        if self.evidence is None or not self.evidence.moves:
             return float(risk_within(self.hazard_per_hour, CEILING_HORIZON_H))
         return self._risk_without(())
 
@@ -239,7 +239,7 @@ class Candidate:
 
         A recommendation makes a pool dearer to compare with, but forces no instance off it.
         """
-        if self.evidence is not None and self.evidence.parts:
+        if self.evidence is not None and self.evidence.moves:
             return self._risk_without({ShortCause.REBALANCE})
         factor = self.evidence.rebalance_factor if self.evidence is not None else 1.0
         return float(risk_within(self.hazard_per_hour / factor, CEILING_HORIZON_H))

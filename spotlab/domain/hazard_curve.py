@@ -11,6 +11,7 @@ hazard again. risk(h) = 1 − exp(−H(h)) grows with h. See docs/adr/0043-evide
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -85,6 +86,48 @@ class ShortPart:
         return (self.factor - 1.0) * ((last - first) - (last * last - first * first) / (2.0 * end))
 
 
+@dataclass(frozen=True, slots=True)
+class CapacityForecast:
+    """A forecast of when a pool that has capacity now will lack it.
+
+    Args:
+        at: newest launch or probe that it rests on, aware UTC.
+        model: "name@version", or what else made it.
+        readings: number of launches and probes that it rests on.
+        probabilities: P(capacity lost within the horizon) by horizon in hours, both growing.
+    """
+
+    at: datetime
+    model: str
+    readings: int
+    probabilities: tuple[tuple[float, float], ...]
+
+    def cumulative_hazard(self, horizon_h: float) -> float:
+        """-ln(1 - P), linear between the horizons; beyond the last it does not grow.
+
+        >>> forecast = CapacityForecast(datetime(2026, 1, 1), "m@1", 20, ((1.0, 0.5), (3.0, 0.75)))
+        >>> round(forecast.cumulative_hazard(2.0), 4)
+        1.0397
+        """
+        before_h, before = 0.0, 0.0
+        for after_h, probability in self.probabilities:
+            after = max(before, -math.log1p(-min(probability, 1.0 - 1e-12)))
+            if horizon_h <= after_h:
+                return before + (after - before) * (horizon_h - before_h) / (after_h - before_h)
+            before_h, before = after_h, after
+        return before
+
+    def excess(self, hazard_per_hour: float, horizon_h: float) -> float:
+        """What it adds to the cumulative hazard of a long-run hazard; never falls with h."""
+        last_h = self.probabilities[-1][0]
+        within_h = min(horizon_h, last_h)
+        knots = [each for each, _ in self.probabilities if each < within_h]
+        return max(
+            0.0,
+            *(self.cumulative_hazard(h) - hazard_per_hour * h for h in (*knots, within_h)),
+        )
+
+
 def multiple(parts: Sequence[ShortPart], horizon_h: float) -> float:
     """The mean hazard within a horizon as a multiple of the long-run hazard; 1 without parts."""
     if not parts:
@@ -132,7 +175,8 @@ def merged(
 
 def strengths(policy: PolicyParams) -> tuple[float, ...]:
     """Everything about a policy that short parts depend on."""
-    return tuple(value for cause in ShortCause for value in _strength(cause, policy))
+    values = [value for cause in ShortCause for value in _strength(cause, policy)]
+    return (*values, policy.capacity_forecast_share)
 
 
 def _strength(cause: ShortCause, policy: PolicyParams) -> tuple[float, float]:

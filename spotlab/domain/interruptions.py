@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from spotlab.domain.hazard_curve import ShortCause, ShortSignal, newest
+from spotlab.domain.hazard_curve import CapacityForecast, ShortCause, ShortSignal, newest
 from spotlab.domain.market import Pool
 
 SAME_INTERRUPTION: Final = timedelta(hours=2)
@@ -124,11 +124,13 @@ class OwnRecord:
         pools: within EVIDENCE_WINDOW.
         signals: within SIGNAL_WINDOW.
         short: what raises hazards for a while, by pool, within SIGNAL_WINDOW.
+        forecasts: of the capacity of pools that have it now.
     """
 
     pools: Mapping[Pool, Record] = field(default_factory=dict)
     signals: Mapping[Pool, PoolSignals] = field(default_factory=dict)
     short: Mapping[Pool, tuple[ShortSignal, ...]] = field(default_factory=dict)
+    forecasts: Mapping[Pool, CapacityForecast] = field(default_factory=dict)
 
     def signals_on(self, pool: Pool) -> PoolSignals | None:
         """The signals of a pool; one without a zone stands for its region. None: none."""

@@ -59,6 +59,8 @@ class PolicyParams:
             limit if it would cost it more, as a share of the expected cost of its first choice.
         rebalance_factor, capacity_factor, sibling_factor, placement_factor: what evidence of each
             kind multiplies a pool's hazard by when it is new; 1: it does not count.
+        capacity_forecast_share: share of a forecast lack of capacity that counts as an interruption
+            of a running instance; 0: forecasts do not count.
         rebalance_half_life_h, capacity_half_life_h, sibling_half_life_h, placement_half_life_h:
             time after which half of that is left, hours; see `hazard_curve`.
     """
@@ -84,6 +86,7 @@ class PolicyParams:
     sibling_half_life_h: float = 2.0
     placement_factor: float = 4.0
     placement_half_life_h: float = 3.0
+    capacity_forecast_share: float = 0.25
 
     @property
     def leaving_risk(self) -> float:

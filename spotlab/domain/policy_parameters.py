@@ -215,5 +215,13 @@ PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
             12.0,
             "Time after which half of that is left; nothing is left after twice as long.",
         ),
+        "capacity_forecast_share": Parameter(
+            "Share of capacity forecasts",
+            Unit.SHARE,
+            0.0,
+            1.0,
+            "Share of a forecast lack of capacity that counts as an interruption of a running "
+            "instance; for pools with a history of launches or probes; 0: none.",
+        ),
     }
 )

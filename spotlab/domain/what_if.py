@@ -154,6 +154,7 @@ class Changes:
     sibling_half_life_h: float | None = None
     placement_factor: float | None = None
     placement_half_life_h: float | None = None
+    capacity_forecast_share: float | None = None
     interruption_usd: float | None = None
     horizon_h: float | None = None
     memory_tolerance: float | None = None

@@ -164,6 +164,15 @@ def _short_reasons(evidence: Evidence, horizon_h: float) -> list[str]:
             f"{100 * before:.2f} % to {100 * after:.2f} %: the hazard counts {part.now:.2g} times "
             f"now, which falls to 1 within {2 * part.half_life_h - part.age_h:.2g} h."
         )
+    forecast = evidence.forecast
+    if forecast is not None and evidence.forecast_share > 0.0:
+        without = float(risk_within(hazard * multiple(evidence.parts, horizon_h), horizon_h))
+        with_it = float(risk_within(hazard * evidence.multiple(horizon_h), horizon_h))
+        reasons.append(
+            f"{forecast.model} forecasts its capacity from {forecast.readings} launches and "
+            f"probes: raises the risk from {100 * without:.2f} % to {100 * with_it:.2f} %; "
+            f"{100 * evidence.forecast_share:.0f} % of a loss of capacity counts."
+        )
     return reasons
 
 

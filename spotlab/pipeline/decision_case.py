@@ -269,7 +269,7 @@ def _ceiling_ratios(
     ratios = np.ones(len(rows))
     for index, row in enumerate(rows.tolist()):
         found = evidence.get(row)
-        if found is not None and found.parts:
+        if found is not None and found.moves:
             ratios[index] = found.multiple(CEILING_HORIZON_H) / found.multiple(horizon_h)
     return ratios
 
@@ -277,7 +277,7 @@ def _ceiling_ratios(
 def _under(current: Candidate, policy: PolicyParams, as_of: datetime) -> Candidate:
     """The same candidate with the short parts of its hazard that a policy gives it."""
     evidence = current.evidence
-    if evidence is None or not evidence.signals:
+    if evidence is None or not evidence.may_move:
         return current
     changed = evidence.under(policy, as_of)
     if changed == evidence:

@@ -16,10 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spotlab.domain.coded_texts import Texts
-from spotlab.domain.hazard_curve import ShortPart, multiple
 from spotlab.domain.market import Pool
 from spotlab.domain.policy_parameters import CEILING_HORIZON_H
-from spotlab.domain.risk import FloatArray, risk_within
+from spotlab.domain.risk import Evidence, FloatArray, risk_within
 
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.intp]
@@ -58,7 +57,7 @@ class PoolColumns:
         self.advisor_bucket = numbers("advisor_bucket")
         self.hazard_per_hour = numbers("hazard_per_hour")
         self.signal_age_min = numbers("signal_age_min")
-        self._parts: Mapping[int, tuple[ShortPart, ...]] = {}
+        self._evidence: Mapping[int, Evidence] = {}
         self._hazards: dict[float, FloatArray] = {}
         self._risks: dict[float, FloatArray] = {}
         self._rows_of_key: dict[str, tuple[int, ...]] = {}
@@ -67,13 +66,13 @@ class PoolColumns:
         """The same pools with the hazards of another model."""
         changed = copy(self)
         changed.hazard_per_hour = hazard_per_hour.to_numpy(dtype=np.float64)
-        changed._parts, changed._hazards, changed._risks = {}, {}, {}
+        changed._evidence, changed._hazards, changed._risks = {}, {}, {}
         return changed
 
-    def with_parts(self, parts: Mapping[int, tuple[ShortPart, ...]]) -> PoolColumns:
-        """The same pools; the hazards of these rows have short parts."""
+    def with_evidence(self, evidence: Mapping[int, Evidence]) -> PoolColumns:
+        """The same pools; evidence raises the hazards of these rows for a while."""
         changed = copy(self)
-        changed._parts, changed._hazards, changed._risks = parts, {}, {}
+        changed._evidence, changed._hazards, changed._risks = evidence, {}, {}
         return changed
 
     def __len__(self) -> int:
@@ -87,12 +86,12 @@ class PoolColumns:
 
     def hazard_within(self, horizon_h: float) -> FloatArray:
         """(n,) mean hazard within a horizon, per hour; the long-run one without short parts."""
-        if not self._parts:
+        if not self._evidence:
             return self.hazard_per_hour
         if horizon_h not in self._hazards:
             hazard = self.hazard_per_hour.copy()
-            for row, parts in self._parts.items():
-                hazard[row] *= multiple(parts, horizon_h)
+            for row, evidence in self._evidence.items():
+                hazard[row] *= evidence.multiple(horizon_h)
             self._hazards[horizon_h] = hazard
         return self._hazards[horizon_h]
 

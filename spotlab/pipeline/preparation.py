@@ -137,7 +137,7 @@ def _pools(
         evidence={
             place: scored.evidence[row]
             for place, row in enumerate(rows.tolist())
-            if row in scored.evidence and scored.evidence[row].signals
+            if row in scored.evidence and scored.evidence[row].may_move
         },
         signal_age_min=kept["signal_age_min"].to_numpy(np.float64),
         performance=performance,

@@ -230,7 +230,7 @@ class PreparedInstance:
         if self.own_pool is None:
             return None
         own = self.own_pool.candidate
-        if own.evidence is not None and own.evidence.signals:
+        if own.evidence is not None and own.evidence.may_move:
             evidence = own.evidence.under(params, self.as_of)
             hazard = own.hazard_per_hour * evidence.multiple(workload.horizon_h)
             own = replace(own, evidence=evidence, hazard_per_hour=hazard)

@@ -31,6 +31,8 @@ from spotlab.features import engine
 from spotlab.pipeline.pool_columns import PoolColumns
 from spotlab.pipeline.stage_trace import Tracer
 
+_POLICIES: Final = 4
+"""A market remembers its hazards under so many policies."""
 POOL_COLUMNS = ["region", "availability_zone", "instance_type", "operating_system"]
 TABLE_COLUMNS = (
     *POOL_COLUMNS,
@@ -84,7 +86,7 @@ class ScoredMarket:
 
     def under(self, policy: PolicyParams) -> ScoredMarket:
         """The same pools with the short parts of their hazards that a policy gives them."""
-        if not any(each.signals for each in self.evidence.values()):
+        if not any(each.may_move for each in self.evidence.values()):
             return self
         key = strengths(policy)
         if key not in self._by_policy:
@@ -92,9 +94,12 @@ class ScoredMarket:
                 row: each.under(policy, self.data.as_of) for row, each in self.evidence.items()
             }
             changed = replace(self, evidence=evidence)
-            parts = {row: each.parts for row, each in evidence.items() if each.parts}
-            changed.__dict__["pools"] = self.pools.with_parts(parts)
+            moved = {row: each for row, each in evidence.items() if each.moves}
+            changed.__dict__["pools"] = self.pools.with_evidence(moved)
+            for oldest in [*self._by_policy][: -_POLICIES + 1]:
+                self._by_policy.pop(oldest, None)
             self._by_policy[key] = changed
+            return changed
         return self._by_policy[key]
 
     def with_degraded(self, *reasons: str) -> ScoredMarket:
@@ -204,7 +209,7 @@ def _evidence(
     for pool, signals in own.signals.items():
         if signals.rebalance_at is not None:
             records_of.setdefault(pool, Record())
-    for pool in own.short:
+    for pool in (*own.short, *own.forecasts):
         records_of.setdefault(pool, Record())
     if not records_of:
         return {}
@@ -222,10 +227,11 @@ def _evidence(
         records = by_type.get((region, name, system))
         if records is not None:
             here, siblings = OwnRecord(records).on(pool)
-            short = own.short_on(pool)
+            short, forecast = own.short_on(pool), own.forecasts.get(pool)
             # Decisions that were recorded before there were short signals are replayed as then.
             rebalance_age_h = None if own.short else _rebalance_age_h(own, pool, as_of)
-            if here == siblings == Record() and rebalance_age_h is None and not short:
+            nothing = here == siblings == Record() and rebalance_age_h is None
+            if nothing and not short and forecast is None:
                 continue
             evidence[row] = Evidence(
                 prior_hazard_per_hour=float(hazard[row]),
@@ -235,6 +241,7 @@ def _evidence(
                 sibling_exposure_h=siblings.exposure_h,
                 rebalance_age_h=rebalance_age_h,
                 signals=short,
+                forecast=forecast,
             )
     return evidence
 

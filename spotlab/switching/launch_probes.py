@@ -10,6 +10,7 @@ Source: EC2 User Guide, "How Spot Instance pricing works" and "Instance lifecycl
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import uuid
 from collections import Counter
@@ -173,4 +174,5 @@ def end_left_over(aws: ProbeAws) -> int:
 
 
 def _prefix(account: Account) -> str:
-    return f"{PROBE_PREFIX}{account.account_id}-"
+    """What the ids of an account's probes begin with."""
+    return f"{PROBE_PREFIX}{hashlib.sha256(account.name.encode()).hexdigest()[:8]}-"

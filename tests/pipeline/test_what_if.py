@@ -59,6 +59,7 @@ def random_changes(draw: random.Random) -> Changes:
         "max_avoided_interruption_usd": [0.0, 1.0, 250.0, 1e9],
         "max_arrivals_share": [0.1, 1.0],
         "max_spread_cost_fraction": [0.0, 0.2],
+        "capacity_forecast_share": [0.0, 0.25, 1.0],
         "switch_downtime_h": [0.0, 0.1, 3.0],
         "expected_stay_h": [0.1, 72.0],
         "max_price_age_h": [0.1, 12.0, 48.0],

@@ -67,6 +67,7 @@ class PolicyParametersView(View):
     sibling_half_life_h: float = _value("sibling_half_life_h")
     placement_factor: float = _value("placement_factor")
     placement_half_life_h: float = _value("placement_half_life_h")
+    capacity_forecast_share: float = _value("capacity_forecast_share")
 
 
 class PolicyParametersRequest(RequestBody):
@@ -93,6 +94,7 @@ class PolicyParametersRequest(RequestBody):
     sibling_half_life_h: float | None = _change("sibling_half_life_h")
     placement_factor: float | None = _change("placement_factor")
     placement_half_life_h: float | None = _change("placement_half_life_h")
+    capacity_forecast_share: float | None = _change("capacity_forecast_share")
 
 
 class PolicyEventView(View):

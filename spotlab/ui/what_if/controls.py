@@ -38,6 +38,7 @@ STEPS: Final[Mapping[str, tuple[float, ...]]] = {
     "switch_downtime_h": (0, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
     "expected_stay_h": (1, 6, 12, 24, 48, 72, 168, 336, 730),
     "max_price_age_h": (1, 3, 6, 12, 24, 48, 72, 168),
+    "capacity_forecast_share": (0, 0.05, 0.1, 0.2, 0.25, 0.3, 0.5, 0.75, 1),
     "signal_exclusion_min": (0, 5, 15, 30, 60, 120, 360, 1440),
     **{
         f"{cause}_{value}": steps
