@@ -69,7 +69,9 @@ class SqlLedger(Repository):
         if not rows:
             return []
         with writing(self._engine) as session:
-            numbers = list(session.connection().execute(_INSERT, rows).scalars())
+            numbers = [
+                int(number) for number in session.connection().execute(_INSERT, rows).scalars()
+            ]
             experiment_counts.add(session, map(experiment_counts.group_of, rows), 1)
             session.connection().execute(
                 _MARK_EVALUATED,
