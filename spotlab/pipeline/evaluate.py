@@ -16,6 +16,7 @@ from spotlab.domain.decision import (
     Experiment,
     Instance,
     Lifecycle,
+    RunReference,
     StageTrace,
     Verdict,
 )
@@ -61,15 +62,17 @@ class Unrecorded:
     Args:
         experiment: its experiment_id is 0, and its candidates are not derived.
         ranking: None if the ranking failed; the experiment's error says why.
+        reference: to its candidates, of no run yet, if the ranking was left on another machine.
     """
 
     experiment: Experiment
     ranking: Ranking | None
+    reference: RunReference | None = None
 
     def in_run(self, run_id: int) -> Experiment:
         """The experiment, with a reference to the recorded run that its candidates follow from."""
-        run = reference_to(run_id, self.ranking, self.experiment.verdict)
-        return replace(self.experiment, run=run)
+        found = self.reference or reference_to(run_id, self.ranking, self.experiment.verdict)
+        return replace(self.experiment, run=replace(found, run_id=run_id))
 
     def with_candidates(self) -> Experiment:
         """The experiment with its candidates and the names of their features."""

@@ -229,6 +229,7 @@ class Lab:
                 are read.
         """
         with correlated(), self._collecting:
+            known_before = self.store.archive.active_market() is not None
             if files:
                 market, sources = MarketName.RECORDED, files
             else:
@@ -249,7 +250,8 @@ class Lab:
                 self.clock,
                 progress,
                 cancelled,
-                lambda: self._publish(market),
+                # The first collection is evaluated as a whole, and no screen shows a part of it.
+                (lambda: self._publish(market)) if known_before else (lambda: None),
             )
             if any(source.kind is not None for source in report.sources):
                 self._publish(market)

@@ -8,7 +8,7 @@ from typing import Any
 
 from spotlab.runtime.lab import Lab
 from spotlab.sweeps.backtest import SweepReport, start_or_resume
-from spotlab.sweeps.process_pool import FailedItem
+from spotlab.processes.process_pool import FailedItem
 from spotlab.sweeps.spec import Jobs, Prices, Services, SweepSpec, TraceChoice
 from tests.support.trace_files import ups_and_downs, write_counts
 

@@ -9,7 +9,7 @@ import pytest
 
 from spotlab.errors import NotFound
 from spotlab.store import Store, open_store
-from spotlab.sweeps.process_pool import ProcessWorkers
+from spotlab.processes.process_pool import ProcessWorkers
 from spotlab.sweeps.queue import SweepQueue
 from spotlab.sweeps.run import exclusive_lock
 from tests.support import toys
