@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 
 from spotlab.aws.failures import translated
-from spotlab.aws.feed_checks import SetAside, check_region, check_type, price_of, reject
+from spotlab.aws.feed_checks import check_region, check_type, price_of, reject
 from spotlab.aws.region_source import RegionSource
 from spotlab.domain.instance_types import Architecture
 from spotlab.domain.market import LINUX, FeedKind, Snapshot
+from spotlab.domain.odd_records import SetAside
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -46,7 +47,7 @@ class InstanceTypes(RegionSource):
         with translated(f"Reading the {self.name}"):
             pages = self._client.get_paginator("describe_instance_types").paginate()
             listed = [info for page in pages for info in page["InstanceTypes"]]
-        odd = SetAside(self.name)
+        odd = SetAside()
         rows: dict[str, tuple[str | float | None, ...]] = {}
         for info in listed:
             with odd.record():
@@ -162,7 +163,7 @@ class Offerings(RegionSource):
                 LocationType="availability-zone"
             )
             listed = [offering for page in pages for offering in page["InstanceTypeOfferings"]]
-        odd = SetAside(self.name)
+        odd = SetAside()
         offered = set()
         for offering in listed:
             with odd.record():
@@ -217,7 +218,7 @@ class OnDemandPrices(RegionSource):
         """As `FeedSource.fetch`; the event time is the price list's publication, if stated."""
         prices: dict[str, float] = {}
         published: list[datetime] = []
-        odd, listed = SetAside(self.name), 0
+        odd, listed = SetAside(), 0
         check_region(self.name, self._region)
         with translated(f"Reading the {self.name}"):
             for text in self._listings():

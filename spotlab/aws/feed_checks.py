@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Final, NoReturn
 
 import pandas as pd
@@ -24,8 +23,6 @@ MAX_USD_PER_HOUR: Final = 10_000.0
 """Over ten times the price of any instance so far; a higher price means that the unit changed."""
 MIN_ROWS_SHARE: Final = 0.5
 """A feed with fewer rows than this share of the last good feed's is considered incomplete."""
-MAX_SET_ASIDE_SHARE: Final = 0.01
-"""A source of whose records a larger share cannot be used is rejected: its format has changed."""
 _MAX_SHOWN: Final = 300
 
 
@@ -49,52 +46,6 @@ def reject(feed: str, problem: str, expected: str) -> NoReturn:
         remedy=f"Expected {expected}; the last good one stays in use.",
         reason=f"{_printable(problem)}; expected {expected}.",
     )
-
-
-class SetAside:
-    """The records of a source that cannot be used, each with its place and reason.
-
-    Args:
-        feed: display name of the source.
-
-    >>> odd = SetAside("AWS test feed")
-    >>> with odd.record():
-    ...     price = price_of("free", "AWS test feed", "us-east-1 > m5.large")
-    >>> odd.reasons(records=200)
-    ("us-east-1 > m5.large has price 'free'; expected a price in 0..10000 USD per hour.",)
-    """
-
-    def __init__(self, feed: str) -> None:
-        self._feed = feed
-        self._errors: list[FeedRefused] = []
-
-    @contextmanager
-    def record(self) -> Iterator[None]:
-        """Sets the record that is read in its block aside, if it is rejected."""
-        try:
-            yield
-        except FeedRefused as exc:
-            self._errors.append(exc)
-
-    def reasons(self, records: int) -> tuple[str, ...]:
-        """One sentence for each record that was set aside.
-
-        Args:
-            records: number of records of the source, with those that were set aside.
-        Raises:
-            FeedRefused: more than MAX_SET_ASIDE_SHARE were set aside; names the first one.
-        """
-        count = len(self._errors)
-        if count > MAX_SET_ASIDE_SHARE * records:
-            first = self._errors[0]
-            if count == 1:
-                raise first
-            raise FeedRefused(
-                f"{first.message} {count:,} of {records:,} records cannot be used.",
-                remedy=first.remedy,
-                reason=first.reason,
-            )
-        return tuple(exc.reason for exc in self._errors)
 
 
 def _printable(text: str) -> str:

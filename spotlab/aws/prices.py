@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from spotlab.aws.failures import translated
-from spotlab.aws.feed_checks import MAX_SET_ASIDE_SHARE, check_region, digest_of_rows, reject
+from spotlab.aws.feed_checks import check_region, digest_of_rows, reject
 from spotlab.aws.price_pages import PRODUCT, ChangePoints, checked_page, from_us, to_us
 from spotlab.aws.region_source import RegionSource
 from spotlab.domain.market import FeedKind, MarketName, Provenance, Snapshot
+from spotlab.domain.odd_records import MAX_SET_ASIDE_SHARE
 from spotlab.domain.ports import Archive, Clock, PricePage, PriceReading, PriceReadings
 from spotlab.errors import AwsError, Cancelled, NoMarketData, Throttled
 

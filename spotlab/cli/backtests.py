@@ -172,7 +172,9 @@ def _spec(args: argparse.Namespace) -> SweepSpec:
         downtime_usd = prices.on_demand_usd_per_hour if downtime is None else downtime
         workloads = Services(args.hours, downtime_usd, args.changeover_h)
     return SweepSpec(
-        traces=TraceChoice(args.trace_dir, args.trace_format, args.polarity, args.gap_s),
+        traces=TraceChoice(
+            args.trace_dir, args.trace_format, args.polarity, args.gap_s, args.columns
+        ),
         workloads=workloads,
         policies=policies,
         models=tuple(args.model),

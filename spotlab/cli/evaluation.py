@@ -130,6 +130,7 @@ def _compare(args: argparse.Namespace, settings: Settings) -> Result:
             prices=tuple(args.spot_prices),
             polarity=args.polarity,
             gap_s=args.gap_s,
+            columns=args.columns,
         )
         result = services.comparisons.compare(request, _report, lambda: False)
     return Result(comparison_document(request, result), comparison_text(result))
@@ -142,7 +143,9 @@ def _report(text: str, share: float) -> None:
 def _on_traces(model: Any, args: argparse.Namespace, _clock: Any) -> Document:
     from spotlab.training.capacity.evaluation import TraceOptions, evaluate_traces, forecaster
 
-    options = TraceOptions(args.trace_format, args.polarity, args.gap_s, args.nodes or 1)
+    options = TraceOptions(
+        args.trace_format, args.polarity, args.gap_s, args.nodes or 1, args.columns
+    )
     horizon_h = args.horizon_h or DEFAULT_HORIZON_H
     return evaluate_traces(
         model, forecaster(model), args.trace, horizon_h, options, online=args.online
@@ -181,6 +184,7 @@ def _check(args: argparse.Namespace) -> None:
         "--polarity": args.polarity,
         "--gap-s": args.gap_s,
         "--nodes": getattr(args, "nodes", None),
+        "--columns": args.columns or None,
     }
     misplaced = [option for option, value in trace_options.items() if value is not None]
     if advisor and misplaced:

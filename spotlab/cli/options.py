@@ -28,7 +28,7 @@ def add_reason(parser: argparse.ArgumentParser) -> None:
 
 
 def add_trace_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that complete a trace file: --polarity and --gap-s."""
+    """Add the arguments that complete a trace file: --polarity, --gap-s and --columns."""
     parser.add_argument(
         "--polarity", choices=["available", "unavailable"], help="meaning of 1 in a CSV trace"
     )
@@ -38,6 +38,23 @@ def add_trace_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds between ticks, if the file does not say",
     )
+    parser.add_argument(
+        "--columns",
+        type=column_names,
+        default=(),
+        metavar="NAMES",
+        help="columns of a CSV without a header line, such as tick,time,fail",
+    )
+
+
+def column_names(text: str) -> tuple[str, ...]:
+    """An argument type: names separated by commas, each once."""
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names) or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of different names, such as tick,time,fail"
+        )
+    return names
 
 
 def number(

@@ -12,6 +12,7 @@ from spotlab.settings import Settings
 from spotlab.telemetry.invisible_characters import in_lines
 
 Document = dict[str, Any]
+MOST_SHOWN = 20
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +25,13 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help="file to describe (default: list the supported formats)",
     )
     options.add_trace_arguments(parser)
+    add(
+        "--zone-ids",
+        type=Path,
+        metavar="FILE",
+        help="the account's names of zone ids such as use1-az6: the output of "
+        "aws ec2 describe-availability-zones as JSON",
+    )
     add(
         "--nodes",
         type=options.integer(1),
@@ -69,8 +77,8 @@ def _description(path: Path, args: argparse.Namespace) -> Document:
     from spotlab.recorded.file_reading import digest_of_file
     from spotlab.recorded.formats import EVALUATION_ONLY, recognise_format
 
-    form = recognise_format(path)
-    content = _table(path, form) if form.table is not None else _trace(path, args)
+    form = recognise_format(path, args.columns)
+    content = _table(path, form, args) if form.table is not None else _trace(path, args)
     return {
         "file": str(path),
         "form": form.name,
@@ -81,8 +89,10 @@ def _description(path: Path, args: argparse.Namespace) -> Document:
     }
 
 
-def _table(path: Path, form: Any) -> Document:
-    reading = form.table(path)
+def _table(path: Path, form: Any, args: argparse.Namespace) -> Document:
+    from spotlab.recorded.zone_names import read_zone_ids
+
+    reading = form.table(path, zone_ids=read_zone_ids(args.zone_ids) if args.zone_ids else {})
     times = reading.rows["event_time"]
     return {
         "rows": len(reading.rows),
@@ -98,7 +108,13 @@ def _trace(path: Path, args: argparse.Namespace) -> Document:
 
     from spotlab.recorded.traces import read_trace
 
-    trace = read_trace(path, polarity=args.polarity, gap_s=args.gap_s, nodes=args.nodes)
+    trace = read_trace(
+        path,
+        polarity=args.polarity,
+        gap_s=args.gap_s,
+        nodes=args.nodes,
+        columns=args.columns,
+    )
     known = ~np.isnan(trace.available)
     return {
         "rows": len(trace.available),
@@ -116,7 +132,9 @@ def _text(document: Document) -> str:
     lines = [f"{document['file']}: {document['rows']:,} rows, {document['source']}"]
     if "available_share" in document:
         lines.append(f"  {document['hours']:g} h, available {document['available_share']:.1%}")
-    lines += [f"  skipped: {text}" for text in document["refused"]]
+    lines += [f"  not used: {text}" for text in document["refused"][:MOST_SHOWN]]
+    if (more := len(document["refused"]) - MOST_SHOWN) > 0:
+        lines.append(f"  and {more:,} more, which --json lists")
     if document["notice"]:
         lines.append(f"  {document['notice']}")
     return in_lines(lines)

@@ -75,22 +75,34 @@ def parse_json(content: bytes, refuse: Reject, **hooks: Any) -> Any:
 
 
 def csv_lines(
-    content: bytes, columns: Sequence[str], refuse: Reject
+    content: bytes,
+    columns: Sequence[str],
+    refuse: Reject,
+    declared: Sequence[str] = (),
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Each line with its position, such as "line 7"; additional columns are included.
 
+    Args:
+        content: the file.
+        columns: that it must have.
+        refuse: see `Reject`.
+        declared: names of its columns, in order, if it has no header line; a header line that has
+            these names is not a record.
     Raises:
         Whatever `reject` raises: a column is missing, a line has more or fewer fields than the
             header, or the content is not text.
     """
     try:
         text = io.StringIO(content.decode("utf-8-sig"), newline="")
-        reader = csv.DictReader(text, strict=True, skipinitialspace=True)
+        names = list(declared) or None
+        reader = csv.DictReader(text, names, strict=True, skipinitialspace=True)
         missing = [name for name in columns if name not in (reader.fieldnames or ())]
         if missing:
             refuse(f"it lacks {', '.join(missing)}", f"the columns {', '.join(columns)}")
         for line in reader:
             place = f"line {reader.line_num}"
+            if names and reader.line_num == 1 and list(line.values()) == names:
+                continue
             if None in line or None in line.values():
                 refuse(f"{place} has more or fewer fields than the header", "the same number")
             yield place, line

@@ -29,7 +29,7 @@ class RecordedTable:
     Args:
         rows: the table; the reader defines its columns.
         source: name of the file and how it was read.
-        refused: one sentence for each part that was rejected, with the reason.
+        rejected: one sentence for each part that was skipped or set aside, with the reason.
         notice: the data's licence and its conditions; "": no known licence.
     """
 
@@ -92,14 +92,14 @@ def read_json(content: bytes, where: Path | str) -> Any:
 
 
 def csv_lines(
-    content: bytes, where: Path | str, columns: Sequence[str]
+    content: bytes, where: Path | str, columns: Sequence[str], declared: Sequence[str] = ()
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Each line with its position, such as "line 7"; additional columns are preserved.
 
     Raises:
         InvalidInput: a column is missing, or a line has more or fewer fields than the header.
     """
-    return text_lines(content, columns, partial(reject, where))
+    return text_lines(content, columns, partial(reject, where), declared)
 
 
 def utc(text: object, where: Path | str, place: str) -> datetime:

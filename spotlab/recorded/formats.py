@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -38,7 +38,7 @@ class Format:
     required_options: str = ""
     notice: str = ""
     trainable: bool = True
-    table: Callable[[Path], RecordedTable] | None = None
+    table: Callable[..., RecordedTable] | None = None
 
 
 FORMATS: Final = (
@@ -58,13 +58,15 @@ FORMATS: Final = (
         "trace-csv",
         "Availability or preemption trace",
         "CSV tick,time,fail",
-        required_options="--polarity; --gap-s if the times have no date",
+        required_options="--polarity; --gap-s if the times have no date; --columns if it has no "
+        "header line",
     ),
     Format(
         "price-history",
         "Spot price history by zone",
-        "JSON of DescribeSpotPriceHistory, a tar of such files, or CSV availability_zone,"
-        "instance_type,product_description,timestamp,usd_per_hour",
+        "JSON, JSON lines or text output of aws ec2 describe-spot-price-history, a tar of such "
+        "JSON, or CSV availability_zone,instance_type,product_description,timestamp,usd_per_hour",
+        required_options="--zone-ids if zones are given by id",
         table=read_price_history,
     ),
     Format(
@@ -79,22 +81,29 @@ FORMATS: Final = (
 """All formats; files may be gzipped."""
 
 
-def recognise_format(path: Path) -> Format:
+def recognise_format(path: Path, columns: Sequence[str] = ()) -> Format:
     """The format of a file, by its keys or its header line, never by its name.
 
+    Args:
+        path: of the file.
+        columns: names of its columns, if it has no header line.
     Raises:
         InvalidInput: unreadable, or of an unknown format.
     """
     content = read_file(path)
     start = content[:_HEADER_BYTES].decode("utf-8-sig", errors="replace")
-    if content[257:262] == b"ustar" or '"SpotPriceHistory"' in start:
+    records = '"SpotPriceHistory"' in start or '"SpotPrice"' in start
+    in_text = start.lstrip().startswith(price_history.TEXT_TAG.decode())
+    if content[257:262] == b"ustar" or records or in_text:
         return format_named("price-history")
     if start.lstrip()[:1] in ("{", "["):
         for key, name in (('"data"', "trace-json"), ('"available"', "trace-rebuilt")):
             if f"{key}:" in content.decode("utf-8", errors="replace").replace(" ", ""):
                 return format_named(name)
         reject(path, "its keys match no known format", f"one of {_names()}")
-    header = {name.strip() for name in start.splitlines()[0].split(",")}
+    header = set(columns) or {name.strip() for name in start.splitlines()[0].split(",")}
+    if spotlake.has_spotlake_header(header):
+        return format_named("spotlake")
     for name, columns in _HEADERS.items():
         if header.issuperset(columns):
             return format_named(name)
@@ -129,7 +138,6 @@ def format_named(name: str) -> Format:
 _HEADERS: Final = {
     "trace-csv": trace_csv.COLUMNS,
     "price-history": price_history.CSV_COLUMNS,
-    "spotlake": spotlake.CSV_COLUMNS,
 }
 
 

@@ -1,18 +1,22 @@
 """Spot price histories from files.
 
-Three formats are read, plain or gzipped: responses of DescribeSpotPriceHistory as JSON (one
-response, a list of responses, or a list of their records); a tar archive of such files; and CSV
-`availability_zone,instance_type,product_description,timestamp,usd_per_hour`.
+Read are, plain or gzipped: responses of DescribeSpotPriceHistory as JSON (one response, a list of
+responses, or a list of their records), as JSON lines (a record or a response a line), and as the
+text that `aws ec2 describe-spot-price-history --output text` writes; a tar archive of JSON files;
+and CSV `availability_zone,instance_type,product_description,timestamp,usd_per_hour`.
+
+An odd record is set aside with its place and reason; too many of them reject the file.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import math
-import re
 import tarfile
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +24,7 @@ import pandas as pd
 
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.market import FEED_COLUMNS, LINUX, FeedKind
+from spotlab.domain.odd_records import SetAside
 from spotlab.errors import InvalidInput
 from spotlab.recorded.file_reading import (
     MAX_BYTES,
@@ -30,6 +35,7 @@ from spotlab.recorded.file_reading import (
     reject,
     utc,
 )
+from spotlab.recorded.zone_names import NO_ZONE_IDS, ZoneIds, checked_region, zone_name
 
 CSV_COLUMNS: Final = (
     "availability_zone",
@@ -38,6 +44,9 @@ CSV_COLUMNS: Final = (
     "timestamp",
     "usd_per_hour",
 )
+TEXT_TAG: Final = b"SPOTPRICEHISTORY"
+"""First word of each record of the AWS CLI's text output."""
+_ZONE_ID: Final = "AvailabilityZoneId"
 _FIELDS: Final = (
     "AvailabilityZone",
     "InstanceType",
@@ -45,44 +54,58 @@ _FIELDS: Final = (
     "Timestamp",
     "SpotPrice",
 )
+_IN_TEXT: Final = tuple(sorted(_FIELDS))
+"""The AWS CLI writes the fields of a record in the order of their names."""
+_IN_TEXT_WITH_ID: Final = tuple(sorted((*_FIELDS, _ZONE_ID)))
 _PRODUCTS: Final = {"Linux/UNIX", "Linux/UNIX (Amazon VPC)"}
-_ZONE: Final = re.compile(r"^([a-z]{2,}(?:-[a-z]+)+-\d)(?:-[a-z]+-\d)?[a-z]$")
 _MAX_USD_PER_HOUR: Final = 10_000.0
 _TAR_MAGIC: Final = b"ustar"
 _TAR_MAGIC_AT: Final = 257
 
-Key = tuple[str, str, str]
-"""Zone, instance type and time as written in the file."""
 
-
-def read_price_history(path: Path, *, max_bytes: int = MAX_BYTES) -> RecordedTable:
+def read_price_history(
+    path: Path, *, zone_ids: ZoneIds = NO_ZONE_IDS, max_bytes: int = MAX_BYTES
+) -> RecordedTable:
     """Change points of Linux pools' spot prices, with the columns FEED_COLUMNS[PRICE_HISTORY].
 
-    Repeated prices are dropped, except a pool's newest, as `aws.prices` does. Malformed files in an
-    archive are skipped and listed in `rejected`.
+    Repeated prices are dropped, except a pool's newest, as `aws.prices` does. Of two prices at one
+    moment the higher is used. Malformed files in an archive are skipped. `rejected` lists what was
+    skipped and set aside.
 
+    Args:
+        path: of the file.
+        zone_ids: the account's names of zone ids.
+        max_bytes: a file that is larger, uncompressed, is rejected.
     Raises:
-        InvalidInput: the file cannot be read, or has no Linux price; names file and place.
+        InvalidInput: the file cannot be read, has no Linux price, or too many odd records; names
+            file and place.
     """
     content = read_file(path, max_bytes)
-    prices: dict[Key, float] = {}
-    rejected: list[str] = []
+    prices = _Prices(zone_ids)
+    skipped: list[str] = []
     if content[_TAR_MAGIC_AT : _TAR_MAGIC_AT + len(_TAR_MAGIC)] == _TAR_MAGIC:
         for name, member in _members(content, path):
+            where = f"{path} > {name}"
             try:
-                of_member = _from_json(member, f"{path} > {name}")
+                records = list(_json_records(read_json(member, where), where))
             except InvalidInput as exc:
-                rejected.append(str(exc))
+                skipped.append(str(exc))
                 continue
-            _merge(prices, of_member, f"{path} > {name}")
+            prices.add_records(records, where)
         form = "DescribeSpotPriceHistory responses in a tar archive"
     elif content.lstrip()[:1] in (b"{", b"["):
-        prices, form = _from_json(content, str(path)), "DescribeSpotPriceHistory response"
+        form = _add_json(prices, content, str(path))
+    elif content.lstrip().startswith(TEXT_TAG):
+        _add_text(prices, content, str(path))
+        form = "text output of the AWS CLI"
     else:
-        prices, form = _from_csv(content, path), "CSV of spot prices"
-    if not prices:
+        for place, line in csv_lines(content, path, CSV_COLUMNS):
+            prices.add([line[column] for column in CSV_COLUMNS], str(path), place)
+        form = "CSV of spot prices"
+    rejected = (*skipped, *prices.odd.reasons(prices.listed))
+    if not prices.usd_per_hour:
         reject(path, "it has no Linux/UNIX price", "spot prices of Linux/UNIX pools")
-    return RecordedTable(_change_points(prices, path), f"{path.name} ({form})", tuple(rejected))
+    return RecordedTable(prices.change_points(), f"{path.name} ({form})", rejected)
 
 
 def _members(content: bytes, path: Path) -> Iterator[tuple[str, bytes]]:
@@ -97,20 +120,35 @@ def _members(content: bytes, path: Path) -> Iterator[tuple[str, bytes]]:
         reject(path, f"its tar data is truncated or corrupt ({exc})", "a complete tar archive")
 
 
-def _from_json(content: bytes, where: str) -> dict[Key, float]:
-    prices: dict[Key, float] = {}
-    for number, record in enumerate(_records(read_json(content, where), where)):
-        place = f"record {number}"
-        if not isinstance(record, Mapping):
-            reject(where, f"{place} is not an object", f"objects with {', '.join(_FIELDS)}")
-        missing = [field for field in _FIELDS if not isinstance(record.get(field), str)]
-        if missing:
-            reject(where, f"{place} has no {missing[0]} as text", f"{', '.join(_FIELDS)}")
-        _add(prices, *(record[field] for field in _FIELDS), where=where, place=place)
-    return prices
+def _add_json(prices: _Prices, content: bytes, where: str) -> str:
+    """Add a JSON document or JSON lines; returns which it is."""
+    if not is_json_lines(content):
+        prices.add_records(_json_records(read_json(content, where), where), where)
+        return "DescribeSpotPriceHistory response"
+    for number, line in enumerate(content.splitlines(), start=1):
+        if line.strip():
+            records: list[Any] = []
+            prices.listed += 1
+            with prices.odd.record():
+                document = read_json(line, f"{where}: line {number}")
+                records = list(_json_records([document], where))
+            prices.listed -= bool(records)  # they are counted one by one
+            prices.add_records(records, f"{where}: line {number}")
+    return "JSON lines of spot prices"
 
 
-def _records(document: Any, where: str) -> Iterator[Any]:
+def is_json_lines(content: bytes) -> bool:
+    """Whether a text that begins with a brace has a whole JSON object in its first line."""
+    first, _, rest = content.lstrip().partition(b"\n")
+    if not first.startswith(b"{") or not rest.strip():
+        return False
+    try:
+        return isinstance(json.loads(first), dict)
+    except ValueError:
+        return False
+
+
+def _json_records(document: Any, where: str) -> Iterator[Any]:
     for part in document if isinstance(document, list) else [document]:
         if isinstance(part, Mapping) and "SpotPriceHistory" in part:
             if not isinstance(part["SpotPriceHistory"], list):
@@ -122,72 +160,125 @@ def _records(document: Any, where: str) -> Iterator[Any]:
             reject(where, "it has no SpotPriceHistory", "a DescribeSpotPriceHistory response")
 
 
-def _from_csv(content: bytes, path: Path) -> dict[Key, float]:
-    prices: dict[Key, float] = {}
-    for place, line in csv_lines(content, path, CSV_COLUMNS):
-        _add(prices, *(line[column] for column in CSV_COLUMNS), where=str(path), place=place)
-    return prices
-
-
-def _add(
-    prices: dict[Key, float],
-    zone: str,
-    instance_type: str,
-    product: str,
-    at: str,
-    usd_per_hour: str,
-    *,
-    where: str,
-    place: str,
-) -> None:
-    if product not in _PRODUCTS:
-        return
+def _add_text(prices: _Prices, content: bytes, where: str) -> None:
     try:
-        price = float(usd_per_hour)
+        lines = content.decode("utf-8").splitlines()
+    except UnicodeDecodeError as exc:
+        reject(where, f"it is not text ({exc.reason})", "text in UTF-8")
+    for number, line in enumerate(lines, start=1):
+        tag, *values = line.split("\t") if "\t" in line else line.split()
+        if tag != TEXT_TAG.decode():
+            continue  # NEXTTOKEN
+        names = _IN_TEXT_WITH_ID if len(values) == len(_IN_TEXT_WITH_ID) else _IN_TEXT
+        prices.add_record(dict(zip(names, values, strict=False)), where, f"line {number}")
+
+
+class _Prices:
+    """The prices of Linux pools, each checked.
+
+    Args:
+        zone_ids: the account's names of zone ids.
+    """
+
+    def __init__(self, zone_ids: ZoneIds) -> None:
+        self._zone_ids = zone_ids
+        self.usd_per_hour: dict[tuple[str, str, datetime], float] = {}
+        self.odd = SetAside()
+        self.listed = 0
+
+    def add_records(self, records: Any, where: str) -> None:
+        """Add records as JSON gives them."""
+        for number, record in enumerate(records):
+            self.add_record(record, where, f"record {number}")
+
+    def add_record(self, record: Any, where: str, place: str) -> None:
+        """Add a record with the fields of DescribeSpotPriceHistory, or set it aside."""
+        fields: list[str] = []
+        with self.odd.record():
+            if not isinstance(record, Mapping):
+                reject(where, f"{place} is not an object", f"objects with {', '.join(_FIELDS)}")
+            zone = record.get(_FIELDS[0], record.get(_ZONE_ID))
+            fields = [zone, *(record.get(field) for field in _FIELDS[1:])]
+            for name, value in zip(_FIELDS, fields, strict=True):
+                if not isinstance(value, str):
+                    reject(where, f"{place} has no {name} as text", ", ".join(_FIELDS))
+            self.add(fields, where, place)
+            return
+        self.listed += 1
+
+    def add(self, fields: list[str], where: str, place: str) -> None:
+        """Add a price, or set it aside; prices of other products are left out.
+
+        Args:
+            fields: values of _FIELDS.
+            where: the file.
+            place: in the file.
+        """
+        zone, instance_type, product, at, usd_per_hour = fields
+        if product not in _PRODUCTS:
+            return
+        self.listed += 1
+        with self.odd.record():
+            price = _price(usd_per_hour, where, place)
+            zone = zone_name(zone, self._zone_ids, where, place)
+            checked_region(zone, where, place)
+            if problem := _type_problem(instance_type):
+                reject(where, f"{place}: {problem}", "instance types such as m6i.xlarge")
+            key = (zone, instance_type, _timestamp(at, where, place))
+            known = self.usd_per_hour.setdefault(key, price)
+            if known != price:
+                self.usd_per_hour[key] = max(known, price)
+                what = f"{instance_type} in {zone} has two prices at {at}, {known:g} and {price:g}"
+                reject(where, f"{place}: {what}, of which the higher is used", "one price")
+
+    def change_points(self) -> pd.DataFrame:
+        """The prices by pool and time, without those that repeat the one before."""
+        zones, types, times = zip(*self.usd_per_hour, strict=True)
+        rows = pd.DataFrame(
+            {
+                "region": [checked_region(zone, "", "") for zone in zones],
+                "availability_zone": zones,
+                "operating_system": LINUX,
+                "instance_type": types,
+                "event_time": pd.to_datetime(list(times), utc=True),
+                "spot_price_usd_per_hour": list(self.usd_per_hour.values()),
+            }
+        ).sort_values(["availability_zone", "instance_type", "event_time"], ignore_index=True)
+        pool = rows["availability_zone"] + ":" + rows["instance_type"]
+        repeated = (pool == pool.shift()) & (
+            rows["spot_price_usd_per_hour"] == rows["spot_price_usd_per_hour"].shift()
+        )
+        newest = pool != pool.shift(-1)
+        change_points = rows[~repeated | newest].reset_index(drop=True)
+        return change_points[[*FEED_COLUMNS[FeedKind.PRICE_HISTORY]]]
+
+
+def _price(text: str, where: str, place: str) -> float:
+    try:
+        price = float(text)
     except ValueError:
         price = math.nan
     if not 0.0 < price <= _MAX_USD_PER_HOUR:
-        reject(where, f"{place} has price {usd_per_hour!r}", "USD per hour, above 0")
-    if prices.setdefault((zone, instance_type, at), price) != price:
-        reject(where, f"{place}: {instance_type} in {zone} has two prices at {at}", "one price")
+        reject(where, f"{place} has price {text!r}", "USD per hour, above 0")
+    return price
 
 
-def _merge(prices: dict[Key, float], more: Mapping[Key, float], where: str) -> None:
-    for key, price in more.items():
-        if prices.setdefault(key, price) != price:
-            reject(where, f"{key[1]} in {key[0]} has two prices at {key[2]}", "one price")
+@lru_cache(maxsize=200_000)
+def _parsed_time(text: str) -> datetime:
+    return utc(text, "", "")
 
 
-def _change_points(prices: Mapping[Key, float], path: Path) -> pd.DataFrame:
-    zones, types, times = zip(*prices, strict=True)
-    regions = {zone: _region(zone, path) for zone in set(zones)}
-    for instance_type in set(types):
-        try:
-            parse_type(instance_type)
-        except ValueError as exc:
-            reject(path, str(exc), "instance types such as m6i.xlarge")
-    parsed: dict[str, datetime] = {text: utc(text, path, "a time") for text in set(times)}
-    rows = pd.DataFrame(
-        {
-            "region": [regions[zone] for zone in zones],
-            "availability_zone": zones,
-            "operating_system": LINUX,
-            "instance_type": types,
-            "event_time": pd.to_datetime([parsed[text] for text in times], utc=True),
-            "spot_price_usd_per_hour": list(prices.values()),
-        }
-    ).sort_values(["availability_zone", "instance_type", "event_time"], ignore_index=True)
-    pool = rows["availability_zone"] + ":" + rows["instance_type"]
-    repeated = (pool == pool.shift()) & (
-        rows["spot_price_usd_per_hour"] == rows["spot_price_usd_per_hour"].shift()
-    )
-    newest = pool != pool.shift(-1)
-    change_points = rows[~repeated | newest].reset_index(drop=True)
-    return change_points[[*FEED_COLUMNS[FeedKind.PRICE_HISTORY]]]
+def _timestamp(text: str, where: str, place: str) -> datetime:
+    try:
+        return _parsed_time(text)
+    except InvalidInput:
+        return utc(text, where, f"{place}, Timestamp,")
 
 
-def _region(zone: str, path: Path) -> str:
-    match = _ZONE.match(zone)
-    if match is None:
-        reject(path, f"{zone!r} is not an availability zone", "zones such as us-east-1a")
-    return match[1]
+@lru_cache(maxsize=4096)
+def _type_problem(name: str) -> str:
+    try:
+        parse_type(name)
+    except ValueError as exc:
+        return str(exc)
+    return ""

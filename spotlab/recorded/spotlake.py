@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,9 @@ from typing import Final
 import pandas as pd
 
 from spotlab.domain.instance_types import parse_type
+from spotlab.domain.odd_records import SetAside
 from spotlab.recorded.file_reading import MAX_BYTES, RecordedTable, csv_lines, read_file, reject
+from spotlab.recorded.zone_names import NO_ZONE_IDS, ZoneIds, zone_name
 
 NOTICE: Final = (
     "SpotLake data (spotlake.ddps.cloud) is licensed under CC BY-NC 4.0: name SpotLake as the "
@@ -64,27 +66,72 @@ _MAXIMUM: Final = {
     "SpotPrice": 10_000.0,
     "Savings": 100.0,
 }
-_UNKNOWN: Final = {"", "-1", "-1.0"}
+_UNKNOWN: Final = re.compile(r"([-\u2212]1(\.0*)?)?")
 _REGION: Final = re.compile(r"^[a-z]{2,}(?:-[a-z]+)+-\d+$")
 
 
-def read_spotlake(path: Path, *, max_bytes: int = MAX_BYTES) -> RecordedTable:
+def read_spotlake(
+    path: Path, *, zone_ids: ZoneIds = NO_ZONE_IDS, max_bytes: int = MAX_BYTES
+) -> RecordedTable:
     """Read a SpotLake CSV; -1 and empty fields are unknown.
 
-    `Time` is in UTC, as SpotLake publishes it. `AZ` is preserved as written.
+    Columns may be in any order and in upper or lower case. `Time` is in UTC, as SpotLake publishes
+    it. `AZ` is preserved as written, unless the account's names of zone ids are given. A line for a
+    time and pool that an earlier line has is left out and told; an odd line is set aside.
 
+    Args:
+        path: of the file.
+        zone_ids: the account's names of zone ids.
+        max_bytes: a file that is larger, uncompressed, is rejected.
     Raises:
         InvalidInput: names the file, the line and the expected value.
     """
-    content = read_file(path, max_bytes)
-    rows = [_row(line, path, place) for place, line in csv_lines(content, path, CSV_COLUMNS)]
+    content = _with_canonical_names(read_file(path, max_bytes), path)
+    odd, listed = SetAside(), 0
+    rows: dict[tuple[object, ...], tuple[tuple[object, ...], str]] = {}
+    repeated: list[str] = []
+    for place, line in csv_lines(content, path, CSV_COLUMNS):
+        listed += 1
+        with odd.record():
+            row = _row(line, path, place, zone_ids)
+            known, at = rows.setdefault(row[:4], (row, place))
+            if at == place:
+                continue
+            if repr(known) == repr(row):  # NaN does not equal itself
+                repeated.append(f"{path}: {place} repeats {at}.")
+            else:
+                what = f"{place} has other values than {at} for the same time and pool"
+                reject(path, f"{what}; the earlier line is used", "one line per time and pool")
+    set_aside = odd.reasons(listed)
     if not rows:
         reject(path, "it has no rows", "at least one line below the header")
-    frame = pd.DataFrame(rows, columns=[*COLUMNS])
-    return RecordedTable(frame, f"{path.name} (SpotLake export)", notice=NOTICE)
+    frame = pd.DataFrame([row for row, _ in rows.values()], columns=[*COLUMNS])
+    rejected = (*repeated, *set_aside)
+    return RecordedTable(frame, f"{path.name} (SpotLake export)", rejected, notice=NOTICE)
 
 
-def _row(line: Mapping[str, str], path: Path, place: str) -> tuple[object, ...]:
+def has_spotlake_header(names: Iterable[str]) -> bool:
+    """Whether a header line is that of a SpotLake export."""
+    return {_folded(name) for name in names}.issuperset(map(_folded, CSV_COLUMNS))
+
+
+def _with_canonical_names(content: bytes, path: Path) -> bytes:
+    """The content with its header line in the letter case of CSV_COLUMNS."""
+    header, separator, lines = content.removeprefix(b"\xef\xbb\xbf").partition(b"\n")
+    canonical = {_folded(name): name for name in CSV_COLUMNS}
+    written = header.decode("utf-8", errors="replace").split(",")
+    names = [canonical.get(_folded(name), name.strip()) for name in written]
+    for name in CSV_COLUMNS:
+        if names.count(name) > 1:
+            reject(path, f"it has the column {name} {names.count(name)} times", "each column once")
+    return ",".join(names).encode() + separator + lines
+
+
+def _folded(name: str) -> str:
+    return name.strip().strip('"').strip().casefold().replace("_", "")
+
+
+def _row(line: Mapping[str, str], path: Path, place: str, zone_ids: ZoneIds) -> tuple[object, ...]:
     try:
         parsed = datetime.fromisoformat(line["Time"].strip())
         at = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
@@ -96,13 +143,21 @@ def _row(line: Mapping[str, str], path: Path, place: str) -> tuple[object, ...]:
         reject(path, f"{place}: {exc}", "an instance type such as m6i.xlarge")
     if not _REGION.match(line["Region"]):
         reject(path, f"{place} has Region {line['Region']!r}", "a region such as us-east-1")
-    zone = None if line["AZ"].strip() in _UNKNOWN else line["AZ"].strip()
+    zone: str | None = line["AZ"].strip()
+    if _is_unknown(str(zone)):
+        zone = None
+    elif zone_ids:
+        zone = zone_name(str(zone), zone_ids, path, place)
     numbers = (_number(line[column], column, path, place) for column in _MAXIMUM)
     return (pd.Timestamp(at), line["InstanceType"], line["Region"], zone, *numbers)
 
 
+def _is_unknown(text: str) -> bool:
+    return _UNKNOWN.fullmatch(text.strip()) is not None
+
+
 def _number(text: str, column: str, path: Path, place: str) -> float:
-    if text.strip() in _UNKNOWN:
+    if _is_unknown(text):
         return math.nan
     try:
         value = float(text)

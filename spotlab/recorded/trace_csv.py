@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,21 +48,31 @@ class CsvTicks:
     description: str
 
 
-def read_csv_ticks(content: bytes, path: Path, gap_s: float | None) -> CsvTicks:
+def read_csv_ticks(
+    content: bytes, path: Path, gap_s: float | None, columns: Sequence[str] = ()
+) -> CsvTicks:
     """Read the ticks; ticks that are missing between two lines have no record.
 
     `time` is a date and time, seconds since 1970, or seconds since the start. Of dates without a
     time zone, only the differences are used. Numbers that are not in seconds (their steps differ
     from gap_s) are ignored: the times are then computed from the ticks and the gap.
 
+    Args:
+        content: of the file.
+        path: of the file.
+        gap_s: nominal seconds between ticks; None: from the times.
+        columns: names of its columns, in order, if it has no header line.
     Raises:
         InvalidInput: names the line and the expected value.
     """
+    if not columns and _has_no_header(content):
+        expected = "a header line tick,time,fail, or the names of its columns: --columns"
+        reject(path, "its first line is a record, not a header", expected)
     places: list[str] = []
     ticks: list[int] = []
     values: list[float] = []
     times: list[str] = []
-    for place, line in csv_lines(content, path, COLUMNS):
+    for place, line in csv_lines(content, path, COLUMNS, columns):
         places.append(place)
         ticks.append(_tick(line["tick"], path, place))
         values.append(_value(line["fail"], path, place))
@@ -77,6 +88,11 @@ def read_csv_ticks(content: bytes, path: Path, gap_s: float | None) -> CsvTicks:
     value = np.full(int(at[-1]) + 1, np.nan)
     value[at] = values
     return _with_times(value, at, _seconds(times, places, path), gap_s, path)
+
+
+def _has_no_header(content: bytes) -> bool:
+    """Whether the first line begins with a number, as no name does."""
+    return content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1].isdigit()
 
 
 def _with_times(

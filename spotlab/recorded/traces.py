@@ -45,6 +45,7 @@ def read_trace(
     gap_s: float | None = None,
     format: TraceFormat | None = None,  # noqa: A002
     nodes: int = 1,
+    columns: Sequence[str] = (),
     pool: Pool | None = None,
     max_bytes: int = MAX_TRACE_BYTES,
 ) -> Trace:
@@ -56,6 +57,7 @@ def read_trace(
         gap_s: nominal seconds between ticks, if the file does not contain them.
         format: None: by the name's ending, or else JSON if the content starts with a brace.
         nodes: number of nodes that must be available for a tick to count as available.
+        columns: names of a CSV's columns, in order, if it has no header line.
         pool: the trace's pool, if the file does not name it.
         max_bytes: a file that is larger, uncompressed, is rejected.
     Raises:
@@ -66,7 +68,7 @@ def read_trace(
     content = read_file(path, max_bytes)
     name = _stem(path)
     if (format or _format_of(path, content)) == "csv":
-        ticks = _csv_ticks(content, path, polarity, gap_s)
+        ticks = _csv_ticks(content, path, polarity, gap_s, columns)
         polarity = "available"
     else:
         ticks = read_json_ticks(read_json(content, path), path, gap_s)
@@ -90,6 +92,7 @@ def read_traces(
     gap_s: float | None = None,
     format: TraceFormat | None = None,  # noqa: A002
     nodes: int = 1,
+    columns: Sequence[str] = (),
 ) -> list[Trace]:
     """Read the traces of files and folders, in the given order; those of a folder by name.
 
@@ -98,7 +101,9 @@ def read_traces(
     """
     traces, ticks = [], 0
     for path in trace_files(paths):
-        trace = read_trace(path, polarity=polarity, gap_s=gap_s, format=format, nodes=nodes)
+        trace = read_trace(
+            path, polarity=polarity, gap_s=gap_s, format=format, nodes=nodes, columns=columns
+        )
         ticks += len(trace.available)
         if ticks > MAX_TICKS:
             reject(path, f"with it there are over {MAX_TICKS:,} ticks", "fewer files at a time")
@@ -135,6 +140,7 @@ def read_panel(
     gap_s: float | None = None,
     format: TraceFormat | None = None,  # noqa: A002
     nodes: int = 1,
+    columns: Sequence[str] = (),
 ) -> TracePanel:
     """Read files of one campaign and align them on one grid of ticks.
 
@@ -142,7 +148,9 @@ def read_panel(
         InvalidInput: as in `read_trace` and `align`; or files of several folders without a date.
     """
     files = trace_files(paths)
-    traces = read_traces(files, polarity=polarity, gap_s=gap_s, format=format, nodes=nodes)
+    traces = read_traces(
+        files, polarity=polarity, gap_s=gap_s, format=format, nodes=nodes, columns=columns
+    )
     folders = sorted({file.resolve().parent for file in files})
     if len(folders) > 1 and any(trace.started_at is None for trace in traces):
         reject(
@@ -213,14 +221,20 @@ def _format_of(path: Path, content: bytes) -> TraceFormat:
     return "json" if content.lstrip()[:1] == b"{" else "csv"
 
 
-def _csv_ticks(content: bytes, path: Path, polarity: Polarity | None, gap_s: float | None) -> Ticks:
+def _csv_ticks(
+    content: bytes,
+    path: Path,
+    polarity: Polarity | None,
+    gap_s: float | None,
+    columns: Sequence[str],
+) -> Ticks:
     if polarity is None:
         reject(
             path,
             "a CSV does not specify whether 1 means available or unavailable",
             "--polarity unavailable (1 is a failed probe) or --polarity available",
         )
-    ticks = read_csv_ticks(content, path, gap_s)
+    ticks = read_csv_ticks(content, path, gap_s, columns)
     nodes = 1.0 - ticks.value if polarity == "unavailable" else ticks.value
     description = f"CSV, 1 means {polarity}, {ticks.description}"
     return Ticks(nodes, ticks.elapsed_s, ticks.started_at, ticks.gap_s, description)

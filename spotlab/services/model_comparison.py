@@ -38,7 +38,7 @@ class ComparisonRequest:
         traces: trace files or folders (capacity).
         before, after, prices: feed files (advisor).
         uploads: files from a browser, instead; the last one is `after` (advisor).
-        polarity, gap_s: options of CSV files that do not contain them.
+        polarity, gap_s, columns: options of CSV files that do not contain them.
     """
 
     task: str
@@ -52,6 +52,7 @@ class ComparisonRequest:
     uploads: tuple[UploadedFile, ...] = ()
     polarity: Polarity | None = None
     gap_s: float | None = None
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,10 @@ class ComparisonService(Service):
                 self.lab.predictor.get(request.first),
                 self.lab.predictor.get(request.second),
             )
-            options = (request.task, request.horizon_h, request.polarity, request.gap_s)
+            options = (
+                *(request.task, request.horizon_h, request.polarity, request.gap_s),
+                *request.columns,
+            )
             key = comparison_digest(
                 [model.digest for model in models], _files(request, uploads), options
             )
@@ -148,7 +152,9 @@ class ComparisonService(Service):
         cancelled: Callable[[], bool],
     ) -> PairedRows:
         if request.task == "capacity":
-            options = TraceOptions(polarity=request.polarity, gap_s=request.gap_s)
+            options = TraceOptions(
+                polarity=request.polarity, gap_s=request.gap_s, columns=request.columns
+            )
             first, second = models
             forecasts = (forecaster(first), forecaster(second))
             paths = uploads or request.traces

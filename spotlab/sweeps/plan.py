@@ -134,7 +134,13 @@ def _files(traces: TraceChoice) -> list[Path]:
 
 def _world(spec: SweepSpec, files: list[Path]) -> World:
     traces, prices = spec.traces, spec.prices
-    ticks = read_panel(files, polarity=traces.polarity, gap_s=traces.gap_s, format=traces.format)
+    ticks = read_panel(
+        files,
+        polarity=traces.polarity,
+        gap_s=traces.gap_s,
+        format=traces.format,
+        columns=traces.columns,
+    )
     assumptions = [prices.told]
     buckets = np.full(len(ticks.names), math.nan)
     if prices.file is None:
@@ -234,7 +240,12 @@ def _identity(
     return {
         "code": code_digest(),
         "traces": {path.name: digest_of_file(path) for path in files},
-        "read_as": [spec.traces.format, spec.traces.polarity, spec.traces.gap_s],
+        "read_as": [
+            spec.traces.format,
+            spec.traces.polarity,
+            spec.traces.gap_s,
+            *([list(spec.traces.columns)] if spec.traces.columns else []),
+        ],
         "workloads": {"kind": type(spec.workloads).__name__, **asdict(spec.workloads)},
         "policies": list(policies),
         "models": {name: [record.reference, record.digest] for name, record in models.items()},

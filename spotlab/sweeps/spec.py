@@ -98,6 +98,7 @@ class TraceChoice:
     format: TraceFormat | None = None
     polarity: Polarity | None = None
     gap_s: float | None = None
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

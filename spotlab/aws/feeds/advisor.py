@@ -12,7 +12,6 @@ from typing import Any, Final
 import msgspec
 
 from spotlab.aws.feed_checks import (
-    SetAside,
     check_region,
     check_type,
     digest_of,
@@ -23,6 +22,7 @@ from spotlab.aws.feeds.advisor_ranges import bucket_of_index
 from spotlab.aws.feeds.feed_decoding import MAX_BYTES, decode, decode_record, uncompress
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
+from spotlab.domain.odd_records import SetAside
 
 WINDOWS: Final = "Windows"
 SPECS_SCOPE: Final = "advisor"
@@ -77,7 +77,7 @@ def parse_advisor(
     feed = origin.source
     content = uncompress(content, feed, max_bytes)
     advisor = decode(content, _Advisor, feed)
-    odd_rates, odd_specs = SetAside(feed), SetAside(feed)
+    odd_rates, odd_specs = SetAside(), SetAside()
     rates, listed = _rates(advisor, feed, odd_rates)
     specs = []
     for name, size in sorted(advisor.instance_types.items()):

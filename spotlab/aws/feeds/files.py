@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final
 
 from spotlab.aws.feed_checks import (
-    SetAside,
     check_region,
     check_type,
     digest_of,
@@ -28,6 +27,7 @@ from spotlab.aws.feeds.feed_decoding import MAX_BYTES, uncompress
 from spotlab.aws.feeds.spot import parse_spot_prices
 from spotlab.domain.bounded_decoding import csv_lines
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
+from spotlab.domain.odd_records import SetAside
 from spotlab.domain.ports import Clock
 from spotlab.errors import InvalidInput
 
@@ -150,7 +150,7 @@ def parse_on_demand_csv(
     """
     feed = origin.source
     content = uncompress(content, feed, max_bytes)
-    odd = SetAside(feed)
+    odd = SetAside()
     prices: dict[tuple[str, str, str], float] = {}
     listed = 0
     for place, line in csv_lines(
@@ -200,7 +200,7 @@ def parse_specs_csv(
     feed = origin.source
     content = uncompress(content, feed, max_bytes)
     rows: dict[str, tuple[str | float | None, ...]] = {}
-    odd = SetAside(feed)
+    odd = SetAside()
     listed = 0
     for place, line in csv_lines(content, _SPECS_COLUMNS, partial(reject, feed)):
         listed += 1

@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import msgspec
 
 from spotlab.aws.feed_checks import (
-    SetAside,
     check_type,
     digest_of,
     feed_table,
@@ -24,6 +23,7 @@ from spotlab.aws.feed_checks import (
 from spotlab.aws.feeds.feed_decoding import MAX_BYTES, decode, decode_record, uncompress
 from spotlab.aws.regions import location_of, same_location
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
+from spotlab.domain.odd_records import SetAside
 
 
 class _Offer(msgspec.Struct):
@@ -76,7 +76,7 @@ def parse_on_demand(
     if offers is None:
         names = ", ".join(sorted(document.regions)) or "no location"
         reject(feed, f"it contains {names}", location)
-    odd = SetAside(feed)
+    odd = SetAside()
     prices: dict[str, float] = {}
     for name, record in offers.items():
         with odd.record():

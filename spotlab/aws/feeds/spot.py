@@ -12,7 +12,6 @@ from typing import Any, Final
 import msgspec
 
 from spotlab.aws.feed_checks import (
-    SetAside,
     check_region,
     check_type,
     digest_of,
@@ -29,6 +28,7 @@ from spotlab.aws.feeds.feed_decoding import (
     uncompress,
 )
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
+from spotlab.domain.odd_records import SetAside
 
 _SYSTEM_OF_COLUMN: Final = {"linux": LINUX, "mswin": WINDOWS}
 _NOT_OFFERED: Final = "N/A"
@@ -88,7 +88,7 @@ def parse_spot_prices(
     config = decode(content, _SpotPrices, feed).config
     if config.rate != "perhr":
         reject(feed, f"its rate is {config.rate!r}", "'perhr', a price per hour")
-    odd = SetAside(feed)
+    odd = SetAside()
     prices: dict[_Key, float] = {}
     listed = 0
     for place, region, size, record in _columns(config, feed, odd):

@@ -79,11 +79,17 @@ class TraceOptions:
     polarity: Polarity | None = None
     gap_s: float | None = None
     nodes: int = 1
+    columns: Sequence[str] = ()
 
     def read(self, files: Sequence[Path]) -> list[Trace]:
         """The traces in the files. Raises InvalidInput for a rejected file."""
         return read_traces(
-            files, polarity=self.polarity, gap_s=self.gap_s, format=self.format, nodes=self.nodes
+            files,
+            polarity=self.polarity,
+            gap_s=self.gap_s,
+            format=self.format,
+            nodes=self.nodes,
+            columns=self.columns,
         )
 
 
