@@ -217,7 +217,7 @@ def _hindsight_figures(what: str, replay: Replay, name: str) -> list[Figure]:
     """Cost, with downtime valued, beside the simple policy that was best in these windows."""
     policies = replay.summary["policies"]
     simple = [one for one in policies if not one.startswith(SPOTLAB_PREFIX) and one != ORACLE]
-    best = min(simple, key=lambda one: float(policies[one]["regret"]))
+    best = min(simple, key=lambda one: (float(policies[one]["regret"]), one != GREEDY))
     ratio = (1.0 + policies[name]["regret"]) / (1.0 + policies[best]["regret"])
     moves = (
         policies[name]["moves"] / policies[GREEDY]["moves"] if policies[GREEDY]["moves"] else None
