@@ -124,13 +124,14 @@ def test_moves_that_nothing_enforces_are_limited_by_the_starts_of_spot_greedy(
     cell = Cell(workload, 0, TICKS, f"spotlab:{MODEL}")
     steps = run_cell(world, cell, timeline=True).timeline
     greedy = run_cell(world, Cell(workload, 0, TICKS, "spot_greedy"), timeline=True).timeline
+    share = budget.MOVES_SHARE if workload is SERVICE else budget.JOB_MOVES_SHARE
     starts = 0
     for step in steps:
         if step.what in {"start", "move"}:
             starts += 1
         if step.what == "move" and "saves" in step.why:
             before = sum(one.what in {"start", "move"} and one.tick < step.tick for one in greedy)
-            assert starts <= budget.MOVES_SHARE * before + budget.EXTRA_STARTS
+            assert starts <= share * before + budget.EXTRA_STARTS
 
 
 @pytest.mark.parametrize("stream", STREAMS)
