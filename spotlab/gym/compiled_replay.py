@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spotlab.domain.risk import expected_cost
 from spotlab.gym import regret_budget, spotlab_policy
 from spotlab.gym.clock import Clock
 from spotlab.gym.kernel_loaders import REPLAY
@@ -151,13 +153,14 @@ def _spotlab_inputs(
         history = min(first_tick, spotlab_policy.lookback(world.tick_h) - 1)
     rows = slice(first_tick - history, first_tick + clock.ticks)
     durations = (clock.changeover * clock.quantum_h, clock.checkpoint * clock.quantum_h)
-    interruption_usd = spotlab_policy.interruption_usd(workload, *durations, world.usd[rows])
+    mean_usd = world.derived("mean_usd", lambda: world.usd.mean(axis=-1))
+    interruption_usd = spotlab_policy.interruption_usd(workload, *durations, mean_usd[rows])
     interruption_usd[:history] = interruption_usd[history]
-    offers = spotlab_policy.offers(
-        world.panel.available[rows], world.usd[rows], hazard[rows], interruption_usd[:, None]
-    )
+    asked_usd = world.derived("asked_usd", lambda: np.where(world.up, world.usd, np.inf))
+    offers = expected_cost(asked_usd[rows], hazard[rows], interruption_usd[:, None])
     costs = np.empty(len(offers))
-    costs[:history] = np.minimum(offers[:history].min(axis=1), world.on_demand_usd_per_hour)
+    lowest = reduce(np.minimum, offers[:history].T)
+    costs[:history] = np.minimum(lowest, world.on_demand_usd_per_hour)
     window = slice(first_tick, first_tick + clock.ticks)
     rest = (offers[history:], risk[window], hazard[window], interruption_usd[history:])
     return history, horizon_h, (costs, *rest)

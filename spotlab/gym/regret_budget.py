@@ -8,9 +8,10 @@ on both pay the same, so that at every tick
 
     paid ≤ (1 + EXTRA_SHARE) × spot-greedy's + a constant number of interruptions.
 
-Moves that nothing enforces need starts of spot-greedy: MOVES_SHARE of them, and EXTRA_STARTS. This
-is the whole budget of a job, which pays two instances for one changeover per move: what it has paid
-says little before it is done, for waiting is free until the deadline is near.
+Moves that nothing enforces need starts of spot-greedy: MOVES_SHARE of them (JOB_MOVES_SHARE for a
+job), and EXTRA_STARTS. This is the whole budget of a job, which pays two instances for one
+changeover per move: what it has paid says little before it is done, for waiting is free until the
+deadline is near.
 
 S. Antoniadis, C. Coester, M. Eliáš, A. Polak, B. Simon: "Online metric algorithms with untrusted
 predictions", ICML 2020, combine algorithms whose states cost something to change in this way.
@@ -30,6 +31,7 @@ from spotlab.gym.world import FloatArray, World
 EXTRA_SHARE: Final = 0.01
 EXTRA_INTERRUPTIONS: Final = 2.0
 MOVES_SHARE: Final = 1.25
+JOB_MOVES_SHARE: Final = 1.0
 EXTRA_STARTS: Final = 2.0
 NOWHERE: Final = -2
 """In a trail: no instance."""
@@ -75,12 +77,13 @@ def limits(trail: FloatArray, workload: Workload, interruption_usd: FloatArray) 
         of spot-greedy's job, no move is allowed.
     """
     free = np.full(len(trail), np.inf)
-    again = free
+    again, moves_share = free, JOB_MOVES_SHARE
     if isinstance(workload, Service):
         share_usd = (1.0 + EXTRA_SHARE) * trail[:, 0]
         free = share_usd + EXTRA_INTERRUPTIONS * interruption_usd
         again = share_usd + 0.5 * EXTRA_INTERRUPTIONS * interruption_usd
-    return np.column_stack([free, again, MOVES_SHARE * trail[:, 1] + EXTRA_STARTS, trail[:, 2]])
+        moves_share = MOVES_SHARE
+    return np.column_stack([free, again, moves_share * trail[:, 1] + EXTRA_STARTS, trail[:, 2]])
 
 
 class RegretBudget:

@@ -164,11 +164,10 @@ def _spotlab_share(setting, now, spare_h):
 
 
 @_compiled()
-def _follow(now, target):
-    if target == now.place or (target == NOWHERE and now.place != ON_DEMAND):
+def _follow(now, to):
+    if to == now.place or (to == NOWHERE and now.place != ON_DEMAND):
         return STAY, NOWHERE
-    do = START if now.place == NOWHERE else MOVE
-    return (STOP, NOWHERE) if target == NOWHERE else (do, target)
+    return (STOP, NOWHERE) if to == NOWHERE else (START if now.place == NOWHERE else MOVE, to)
 
 
 @_compiled()
@@ -242,8 +241,7 @@ def replay(
             written.
         offers, risk, hazard: (n, p) of SPOTLAB: cost of an hour, risk, hazard per hour.
         loss_usd: (n,) of SPOTLAB: cost of an interruption.
-        budget: (n, 4) of SPOTLAB; see `regret_budget.limits`.
-        trail: (n, 3) to be written as by `regret_budget.record_trail`, or empty.
+        budget, trail: (n, 4) of SPOTLAB and (n, 3) to be written or empty; see `regret_budget`.
     Returns:
         cost in USD per hour × quanta, quanta of downtime, starts, quanta of work done, place and
         quanta until ready of the last instance, and the tick of an invalid action (-1: none).
@@ -295,9 +293,11 @@ def replay(
                 down_since_h = -1.0
             elif down_since_h < 0.0:
                 down_since_h = now.elapsed_h
-            if next_place != NOWHERE or (place != NOWHERE and now.ready_h > 0.0):
+            busy = next_place != NOWHERE or (place != NOWHERE and now.ready_h > 0.0)
+            follows = follows if busy else paid_usd > budget[tick, 1 if follows else 0]
+            if busy:
                 pass
-            elif follows := paid_usd > budget[tick, 1 if follows else 0]:
+            elif follows:
                 do, target = _follow(now, int(budget[tick, 3]))
             elif place != NOWHERE:
                 if starts + 1 <= budget[tick, 2]:

@@ -279,7 +279,7 @@ class _Simulation:
         """(p,) cost of moving the data to each pool."""
         if self._move_usd is None or self._data_at is None:
             return self._free
-        return self._move_usd[self._data_at]
+        return np.asarray(self._move_usd[self._data_at])
 
     @property
     def _place(self) -> int | None:

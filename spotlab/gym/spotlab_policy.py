@@ -161,7 +161,7 @@ class SpotlabPolicy:
         horizon_h, risks = nearest(view.forecasts[self._model])
         price = view.spot_usd_per_hour[rows]
         durations = (view.changeover_h, view.checkpoint_h)
-        usd = float(interruption_usd(view.workload, *durations, view.prices))
+        usd = float(interruption_usd(view.workload, *durations, view.prices.mean(axis=-1)))
         risk, hazard = hazards(risks[rows], horizon_h)
         cost = offers(view.available[rows], price, hazard, usd)
         caution = caution_usd(view.workload, view.changeover_h)
@@ -197,16 +197,15 @@ def offers(
 
 
 def interruption_usd(
-    workload: Workload, changeover_h: float, checkpoint_h: float, prices: FloatArray
+    workload: Workload, changeover_h: float, checkpoint_h: float, usd_per_hour: FloatArray
 ) -> FloatArray:
     """Cost of an interruption, USD; an hour of repeated work costs the mean spot price.
 
     Args:
-        prices: (p,) or (n, p) USD per hour.
+        usd_per_hour: () or (n,) mean spot price.
     Returns:
         () or (n,).
     """
-    usd_per_hour = prices.mean(axis=-1)
     if isinstance(workload, Service):
         usd_per_hour = usd_per_hour + workload.downtime_usd_per_hour
         return np.asarray(changeover_h * usd_per_hour)

@@ -15,7 +15,14 @@ from spotlab.recorded.file_reading import digest_of_file
 from spotlab.recorded.formats import EVALUATION_ONLY
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_catalogue import find_model
-from spotlab.sweeps.results import advisor, capacity, champions, joint_losses, policies
+from spotlab.sweeps.results import (
+    advisor,
+    capacity,
+    champions,
+    joint_losses,
+    policies,
+    skynomad,
+)
 from spotlab.sweeps.results.document import Results, Section
 from spotlab.training.advisor.evaluation import TASK as ADVISOR
 from spotlab.training.capacity.evaluation import TASK as CAPACITY
@@ -38,6 +45,7 @@ _LICENCES: Final = {
     "spot-prices": "Apache-2.0",
     "instance-specs": "Apache-2.0",
     "traces": "MIT",
+    "skynomad": "Apache-2.0",
     EVALUATION_ONLY: "none stated: measures only",
 }
 
@@ -111,6 +119,7 @@ def _policies(folder: Path, lab: Lab, step: Step) -> list[Section]:
         *policies.held_out_sections(folder, step),
         policies.deadline_section(folder, lab, step),
         policies.service_section(folder, lab, step),
+        skynomad.skynomad_section(folder, step),
     ]
 
 
