@@ -15,7 +15,7 @@ from spotlab.recorded.file_reading import digest_of_file
 from spotlab.recorded.formats import EVALUATION_ONLY
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_catalogue import find_model
-from spotlab.sweeps.results import advisor, capacity, champions, joint_losses, policies
+from spotlab.sweeps.results import advisor, capacity, champions, joint_losses, online, policies
 from spotlab.sweeps.results.document import Results, Section
 from spotlab.training.advisor.evaluation import TASK as ADVISOR
 from spotlab.training.capacity.evaluation import TASK as CAPACITY
@@ -106,6 +106,15 @@ def _advisor_champion(folder: Path, lab: Lab, step: Step) -> list[Section]:
     return [champions.advisor_section(folder, model, lab.clock, step)]
 
 
+def _online(folder: Path, lab: Lab, step: Step) -> list[Section]:
+    capacity_model: Any = lab.predictor.get(find_model(lab.store.registry, CAPACITY).reference)
+    advisor_model: Any = lab.predictor.get(find_model(lab.store.registry, ADVISOR).reference)
+    return [
+        online.capacity_online_section(folder, capacity_model, forecaster(capacity_model), step),
+        online.advisor_online_section(folder, advisor_model, lab.clock, step),
+    ]
+
+
 def _policies(folder: Path, lab: Lab, step: Step) -> list[Section]:
     return [
         *policies.held_out_sections(folder, step),
@@ -124,6 +133,7 @@ PARTS: Final = (
     Part("advisor", _advisor),
     Part("champions", _capacity_champion),
     Part("champions", _advisor_champion),
+    Part("online", _online),
     Part("policies", _policies),
 )
 
