@@ -106,6 +106,8 @@ def test_online_adds_its_part_and_changes_no_other(zones: list[Path]) -> None:
     document = evaluate_traces(Toy(), by_streak, zones, 3.0, online=True)
 
     check(document)
+    assert "the best rule in hindsight" in report_text(document)
+    assert "online weights at the end, campaign 1: " in report_text(document)
     online = document.pop("online")
     assert document == frozen
     assert set(online) >= {"metrics", "weights", "regret", "difference", "losses"}
