@@ -89,7 +89,9 @@ class Aggregation:
         weight = np.where(has_forecast, self.weights(nodes), 0.0)
         total = weight.sum(axis=1)
         mean = np.where(has_forecast, weight * experts, 0.0).sum(axis=1)
-        return np.divide(mean, total, out=np.full(len(nodes), np.nan), where=total > 0.0)
+        return np.asarray(
+            np.divide(mean, total, out=np.full(len(nodes), np.nan), where=total > 0.0)
+        )
 
     def learn(
         self,
@@ -124,9 +126,8 @@ class Aggregation:
     def running_losses(self, node: int) -> FloatArray:
         """(K + 1,) mean squared error at a node: of each expert, then of the forecast."""
         shares = self.shares[node]
-        return np.divide(
-            self.losses[node], shares, out=np.full(len(shares), np.nan), where=shares > 0.0
-        )
+        known = shares > 0.0
+        return np.where(known, self.losses[node] / np.where(known, shares, 1.0), np.nan)
 
 
 def sums_by_node(node: IntArray, values: FloatArray) -> tuple[IntArray, FloatArray]:
