@@ -87,7 +87,21 @@ class OnlineLogistic:
         old = self._prior + (self.precision[touched] - self._prior) * kept[:, None, None]
         new = old + total[:, : size * size].reshape(-1, size, size)
         self.precision[touched] = new
-        self.mean[touched] += np.linalg.solve(new, total[:, size * size : -1, None])[:, :, 0]
+        self.mean[touched] += _solved(new, total[:, size * size : -1])
+
+
+def _solved(matrix: FloatArray, right: FloatArray) -> FloatArray:
+    """(u, d) solutions of u symmetric systems; two inputs need no general solver."""
+    if right.shape[1] != 2:
+        return np.asarray(np.linalg.solve(matrix, right[:, :, None])[:, :, 0])
+    first, both, second = matrix[:, 0, 0], matrix[:, 0, 1], matrix[:, 1, 1]
+    scale = 1.0 / (first * second - both * both)
+    return np.column_stack(
+        [
+            (second * right[:, 0] - both * right[:, 1]) * scale,
+            (first * right[:, 1] - both * right[:, 0]) * scale,
+        ]
+    )
 
 
 def log_odds(probability: FloatArray) -> FloatArray:

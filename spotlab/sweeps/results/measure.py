@@ -20,6 +20,7 @@ from spotlab.sweeps.results import (
     capacity,
     champions,
     joint_losses,
+    online,
     policies,
     skynomad,
 )
@@ -114,6 +115,15 @@ def _advisor_champion(folder: Path, lab: Lab, step: Step) -> list[Section]:
     return [champions.advisor_section(folder, model, lab.clock, step)]
 
 
+def _online(folder: Path, lab: Lab, step: Step) -> list[Section]:
+    capacity_model: Any = lab.predictor.get(find_model(lab.store.registry, CAPACITY).reference)
+    advisor_model: Any = lab.predictor.get(find_model(lab.store.registry, ADVISOR).reference)
+    return [
+        online.capacity_online_section(folder, capacity_model, forecaster(capacity_model), step),
+        online.advisor_online_section(folder, advisor_model, lab.clock, step),
+    ]
+
+
 def _policies(folder: Path, lab: Lab, step: Step) -> list[Section]:
     return [
         *policies.held_out_sections(folder, step),
@@ -133,6 +143,7 @@ PARTS: Final = (
     Part("advisor", _advisor),
     Part("champions", _capacity_champion),
     Part("champions", _advisor_champion),
+    Part("online", _online),
     Part("policies", _policies),
 )
 
