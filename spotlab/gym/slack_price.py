@@ -19,6 +19,7 @@ safety net remains.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -167,4 +168,4 @@ def _slack_usd_per_hour(view: View) -> float:
     needed_h = view.work_left_h + 2.0 * view.changeover_h
     share = min(1.0, needed_h / max(view.deadline_in_h, view.tick_h))
     saved = view.on_demand_usd_per_hour - float(view.prices.min())
-    return max(0.0, saved) * share**URGENCY
+    return max(0.0, saved) * math.pow(share, URGENCY)

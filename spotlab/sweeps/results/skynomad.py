@@ -48,8 +48,8 @@ DESCRIPTION: Final = (
     "A and AP) check the simulator against the published table. slack_price_probing knows what a "
     "user would: what its launches and paid hourly probes tell from the start of the job. "
     "slack_price and the policies without a published figure see every tick of the trace so far "
-    "at no cost. The traces are those of 2023-02-15: the one number of slack_price that was "
-    "chosen by looking at data (its exponent) was chosen on the campaign's other six zones."
+    "at no cost. The traces are those of 2023-02-15: slack_price's numbers were chosen on the "
+    "campaign's other six zones, with these five windows in view."
 )
 
 
