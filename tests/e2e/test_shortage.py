@@ -62,7 +62,7 @@ class Market:
             assert answer.status == 200
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
     home, models = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("models")
     save_toy_model(models)
