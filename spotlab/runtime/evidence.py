@@ -76,8 +76,10 @@ class EvidenceReader:
         covered = self._covered(region)
         live = [
             each
-            for each in self._from_sql(region, since, until)
-            if each.at.date() not in covered and each.at.date().isoformat()[:7] not in covered
+            for each in points_in_sql(self._lab, self._market, since, until)
+            if each.pool.region == region
+            and each.at.date() not in covered
+            and each.at.date().isoformat()[:7] not in covered
         ]
         return sorted([*archived, *live], key=lambda each: (each.at, each.pool.key, each.kind))
 
@@ -86,14 +88,16 @@ class EvidenceReader:
         archive = self._archive
         return {*archive.days(self._market, region), *archive.months(self._market, region)}
 
-    def _from_sql(self, region: str, since: datetime, until: datetime) -> Iterator[EvidencePoint]:
-        emulated = self._market is MarketName.SIMULATED
-        store = self._lab.store
-        events = store.interruptions.events(emulated=emulated, since=since)
-        points = [*event_points(events)]
-        for answer in store.placement.since(since, emulated=emulated):
-            points += placement_points(answer)
-        yield from (p for p in points if p.pool.region == region and since <= p.at < until)
+
+def points_in_sql(
+    lab: Lab, market: MarketName, since: datetime, until: datetime
+) -> Iterator[EvidencePoint]:
+    """What SQL knows about a market's pools at since <= at < until, in no order."""
+    emulated = market is MarketName.SIMULATED
+    points = [*event_points(lab.store.interruptions.events(emulated=emulated, since=since))]
+    for answer in lab.store.placement.since(since, emulated=emulated):
+        points += placement_points(answer)
+    yield from (each for each in points if since <= each.at < until)
 
 
 def archive_days(lab: Lab, tell: Progress, cancelled: Callable[[], bool]) -> Mapping[str, Any]:
@@ -105,22 +109,21 @@ def archive_days(lab: Lab, tell: Progress, cancelled: Callable[[], bool]) -> Map
     market = lab.store.archive.active_market()
     if market is None or market is MarketName.RECORDED:
         return {"note": _ARCHIVED}
-    archive, reader, today = archive_of(lab), EvidenceReader(lab, market), lab.clock.now().date()
-    regions = sorted({*lab.cloud().regions})
+    archive, today = archive_of(lab), lab.clock.now().date()
+    since = datetime.combine(today - timedelta(days=DAYS), time(), UTC)
+    by_file: dict[tuple[str, date], list[EvidencePoint]] = {}
+    for point in points_in_sql(lab, market, since, datetime.combine(today, time(), UTC)):
+        by_file.setdefault((point.pool.region, point.at.date()), []).append(point)
+    regions = sorted({region for region, _ in by_file})
     files = points = months = 0
     for number, region in enumerate(regions):
         tell(f"archiving evidence of {region}", number / len(regions))
-        known = archive.days(market, region)
-        compacted = archive.months(market, region)
-        for back in range(DAYS, 0, -1):
-            day = today - timedelta(days=back)
+        days, compacted = archive.days(market, region), archive.months(market, region)
+        for day in sorted(day for each, day in by_file if each == region):
             if cancelled():
                 break
-            if day in known or day.isoformat()[:7] in compacted:
-                continue
-            start = datetime.combine(day, time(), UTC)
-            found = reader.of_region(region, start, start + timedelta(days=1))
-            if found:
+            if day not in days and day.isoformat()[:7] not in compacted:
+                found = by_file[region, day]
                 archive.write(market, region, day, found)
                 files, points = files + 1, points + len(found)
         months += archive.compact(market, region, today)

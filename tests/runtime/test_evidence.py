@@ -36,7 +36,7 @@ def answer(at: datetime, score: int) -> PlacementResponse:
 def lab(tmp_path: Path) -> Iterator[Lab]:
     save_toy_model(tmp_path / "models")
     with small_lab(tmp_path / "home", tmp_path / "models") as made:
-        made.collect()
+        made.store.archive.set_active_market(MarketName.SIMULATED)
         yield made
 
 
