@@ -1,7 +1,7 @@
 """The evidence about pools: one reader for scoring, screens and offline code, and its archive.
 
-Days that are over are read from the archive's files, today and days without a file from SQL, so
-that both give the same points. Prices and advisor buckets are kept by the market's own snapshots
+Points are those in SQL and those in the archive's files, each once: SQL has what came late, and the
+files have what SQL has deleted. Prices and advisor buckets are kept by the market's own snapshots
 and are not stored a second time: their points are computed from its history.
 """
 
@@ -73,20 +73,9 @@ class EvidenceReader:
     def of_region(self, region: str, since: datetime, until: datetime) -> list[EvidencePoint]:
         """What AWS and own instances have said about a region's pools, oldest first."""
         archived = self._archive.read(self._market, region, since, until)
-        covered = self._covered(region)
-        live = [
-            each
-            for each in points_in_sql(self._lab, self._market, since, until)
-            if each.pool.region == region
-            and each.at.date() not in covered
-            and each.at.date().isoformat()[:7] not in covered
-        ]
-        return sorted([*archived, *live], key=lambda each: (each.at, each.pool.key, each.kind))
-
-    def _covered(self, region: str) -> set[date | str]:
-        """Days, and months such as "2026-10", that are in files."""
-        archive = self._archive
-        return {*archive.days(self._market, region), *archive.months(self._market, region)}
+        live = points_in_sql(self._lab, self._market, since, until)
+        points = {*archived, *(each for each in live if each.pool.region == region)}
+        return sorted(points, key=lambda each: (each.at, each.pool.key, each.kind))
 
 
 def points_in_sql(
