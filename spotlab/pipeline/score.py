@@ -226,11 +226,12 @@ def _evidence(
         records = by_type.get((region, name, system))
         if records is not None:
             here, siblings = OwnRecord(records).on(pool)
-            signals, forecast = own.short_on(pool), own.forecasts.get(pool)
+            of_type = OwnRecord(short={each: own.short.get(each, ()) for each in records})
+            short, forecast = of_type.short_on(pool), own.forecasts.get(pool)
             # Decisions that were recorded before there were short signals are replayed as then.
             rebalance_age_h = None if own.short else _rebalance_age_h(own, pool, as_of)
             nothing = here == siblings == Record() and rebalance_age_h is None
-            if nothing and not signals and forecast is None:
+            if nothing and not short and forecast is None:
                 continue
             evidence[row] = Evidence(
                 prior_hazard_per_hour=float(hazard[row]),
@@ -239,7 +240,7 @@ def _evidence(
                 sibling_events=siblings.events,
                 sibling_exposure_h=siblings.exposure_h,
                 rebalance_age_h=rebalance_age_h,
-                signals=signals,
+                signals=short,
                 forecast=forecast,
             )
     return evidence

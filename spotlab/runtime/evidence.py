@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import pandas as pd
@@ -165,7 +165,7 @@ def market_points(data: MarketData, pools: Collection[Pool]) -> Iterator[Evidenc
     history = data.price_history[data.price_history["instance_type"].isin(names)]
     source = "price history"
     for key, rows in history.groupby(_POOL, sort=False, dropna=False, observed=True):
-        region, zone, name, system = key
+        region, zone, name, system = cast("tuple[str, object, str, str]", key)
         pool = Pool(region, zone if isinstance(zone, str) else None, name, system)
         if pool not in pools:
             continue
@@ -185,7 +185,7 @@ def _spreads(
 ) -> Iterator[EvidencePoint]:
     of_type = ["region", "instance_type", "operating_system"]
     for key, rows in history.groupby(of_type, sort=False, observed=True):
-        region, name, system = key
+        region, name, system = cast("tuple[str, str, str]", key)
         zones = [p for p in pools if (p.region, p.instance_type, p.operating_system) == key]
         if not zones or rows["availability_zone"].nunique() < 2:
             continue
@@ -196,7 +196,7 @@ def _spreads(
             aggfunc="last",
             observed=True,
         )
-        known = np.log(wide.sort_index().ffill())
+        known = wide.sort_index().ffill().apply(np.log)
         spread = (known.max(axis=1) - known.min(axis=1))[known.notna().sum(axis=1) >= 2]
         for at, value in zip(spread.index, spread.tolist(), strict=True):
             when = at.to_pydatetime()
