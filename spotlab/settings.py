@@ -20,8 +20,9 @@ from spotlab.errors import InvalidSetting
 
 def _kept(default: float, about: str, least: float = 1e-9) -> Any:
     """A field of how long something is kept, in days."""
-    days = {"unit": "d"}
-    return Field(default=default, ge=least, le=36_525, description=about, json_schema_extra=days)
+    return Field(
+        default=default, ge=least, le=36_525, description=about, json_schema_extra={"unit": "d"}
+    )
 
 
 class Settings(BaseSettings):

@@ -14,7 +14,7 @@ from spotlab.domain.market import MarketName, Pool, Provenance
 from spotlab.domain.policy import DEFAULT_POLICY, PolicyParams
 from spotlab.domain.policy_parameters import CEILING_HORIZON_H
 from spotlab.domain.requirements import Requirements
-from spotlab.domain.risk import Evidence, risk_within
+from spotlab.domain.risk import HOURS_PER_MONTH, Evidence, risk_within
 from spotlab.domain.spot_events import Signal
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload
 
@@ -218,6 +218,14 @@ class Candidate:
     def interruption_usd_per_hour(self) -> float:
         """What interruptions add to an hour's work of the instance's own type, USD."""
         return self.expected_cost_usd_per_hour - self.price_for_work
+
+    @property
+    def hazard_within_a_month(self) -> float:
+        """Mean hazard within an average month, per hour."""
+        if self.evidence is None or not self.evidence.moves:
+            return self.hazard_per_hour
+        long_run = self.hazard_per_hour / self.evidence.multiple(self.horizon_h)
+        return long_run * self.evidence.multiple(HOURS_PER_MONTH)
 
     @property
     def ceiling_risk(self) -> float:

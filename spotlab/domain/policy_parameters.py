@@ -156,7 +156,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
             "more, as a share of the expected cost of its first choice.",
         ),
         "rebalance_factor": Parameter(
-            "Rebalance recommendation: factor",
+            "Factor of a rebalance recommendation",
             Unit.TIMES,
             1.0,
             1_000.0,
@@ -164,14 +164,14 @@ PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
             "1: nothing.",
         ),
         "rebalance_half_life_h": Parameter(
-            "Rebalance recommendation: half-life",
+            "Half-life of a rebalance recommendation",
             Unit.HOURS,
             0.05,
             12.0,
             "Time after which half of that is left; nothing is left after twice as long.",
         ),
         "capacity_factor": Parameter(
-            "Lack of capacity: factor",
+            "Factor of a lack of capacity",
             Unit.TIMES,
             1.0,
             1_000.0,
@@ -179,14 +179,14 @@ PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
             "is new; 1: nothing.",
         ),
         "capacity_half_life_h": Parameter(
-            "Lack of capacity: half-life",
+            "Half-life of a lack of capacity",
             Unit.HOURS,
             0.05,
             12.0,
             "Time after which half of that is left; nothing is left after twice as long.",
         ),
         "sibling_factor": Parameter(
-            "Lack of capacity in a sibling zone: factor",
+            "Factor of a lack of capacity in a sibling zone",
             Unit.TIMES,
             1.0,
             1_000.0,
@@ -194,14 +194,14 @@ PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
             "the region's other zones by when it is new; 1: nothing.",
         ),
         "sibling_half_life_h": Parameter(
-            "Lack of capacity in a sibling zone: half-life",
+            "Half-life of a lack of capacity in a sibling zone",
             Unit.HOURS,
             0.05,
             12.0,
             "Time after which half of that is left; nothing is left after twice as long.",
         ),
         "placement_factor": Parameter(
-            "Fall of the placement score: factor",
+            "Factor of a fall of the placement score",
             Unit.TIMES,
             1.0,
             1_000.0,
@@ -209,7 +209,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
             "it is new, smaller falls in proportion; 1: nothing.",
         ),
         "placement_half_life_h": Parameter(
-            "Fall of the placement score: half-life",
+            "Half-life of a fall of the placement score",
             Unit.HOURS,
             0.05,
             12.0,

@@ -73,8 +73,8 @@ KNOBS: Final[Mapping[str, Knob]] = MappingProxyType(
             Part.WORKLOAD,
             "Horizon",
             Unit.HOURS,
-            "Horizon of the risks that are shown. It decides only between pools of equal cost: the "
-            "risk ceiling always applies to 24 h.",
+            "Horizon of the risks that are shown. Costs count recent evidence as far as it lasts "
+            "within it; the risk ceiling always applies to 24 h.",
             *LIMITS["horizon_h"],
         ),
         "memory_tolerance": Knob(

@@ -92,12 +92,12 @@ def launch_panel(events: Sequence[InterruptionEvent], now: datetime) -> TracePan
     if not known:
         return None
     pools = sorted(known, key=lambda pool: pool.key)
-    hours = TICK / timedelta(hours=1)
+    hours = np.float64(TICK / timedelta(hours=1))
     return TracePanel(
         tuple(pool.key for pool in pools),
         tuple(pools),
         started_at,
-        np.arange(ticks) * hours,
+        np.arange(ticks, dtype=np.float64) * hours,
         np.column_stack([known[pool] for pool in pools]),
         TICK.total_seconds(),
         tuple("own launches and launch probes" for _ in pools),

@@ -227,7 +227,8 @@ def _evidence(
         records = by_type.get((region, name, system))
         if records is not None:
             here, siblings = OwnRecord(records).on(pool)
-            short, forecast = own.short_on(pool), own.forecasts.get(pool)
+            of_type = OwnRecord(short={each: own.short.get(each, ()) for each in records})
+            short, forecast = of_type.short_on(pool), own.forecasts.get(pool)
             # Decisions that were recorded before there were short signals are replayed as then.
             rebalance_age_h = None if own.short else _rebalance_age_h(own, pool, as_of)
             nothing = here == siblings == Record() and rebalance_age_h is None

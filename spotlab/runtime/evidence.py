@@ -1,7 +1,7 @@
 """The evidence about pools: one reader for scoring, screens and offline code, and its archive.
 
-Days that are over are read from the archive's files, today and days without a file from SQL, so
-that both give the same points. Prices and advisor buckets are kept by the market's own snapshots
+Points are those in SQL and those in the archive's files, each once: SQL has what came late, and the
+files have what SQL has deleted. Prices and advisor buckets are kept by the market's own snapshots
 and are not stored a second time: their points are computed from its history.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import pandas as pd
@@ -73,27 +73,20 @@ class EvidenceReader:
     def of_region(self, region: str, since: datetime, until: datetime) -> list[EvidencePoint]:
         """What AWS and own instances have said about a region's pools, oldest first."""
         archived = self._archive.read(self._market, region, since, until)
-        covered = self._covered(region)
-        live = [
-            each
-            for each in self._from_sql(region, since, until)
-            if each.at.date() not in covered and each.at.date().isoformat()[:7] not in covered
-        ]
-        return sorted([*archived, *live], key=lambda each: (each.at, each.pool.key, each.kind))
+        live = points_in_sql(self._lab, self._market, since, until)
+        points = {*archived, *(each for each in live if each.pool.region == region)}
+        return sorted(points, key=lambda each: (each.at, each.pool.key, each.kind))
 
-    def _covered(self, region: str) -> set[date | str]:
-        """Days, and months such as "2026-10", that are in files."""
-        archive = self._archive
-        return {*archive.days(self._market, region), *archive.months(self._market, region)}
 
-    def _from_sql(self, region: str, since: datetime, until: datetime) -> Iterator[EvidencePoint]:
-        emulated = self._market is MarketName.SIMULATED
-        store = self._lab.store
-        events = store.interruptions.events(emulated=emulated, since=since)
-        points = [*event_points(events)]
-        for answer in store.placement.since(since, emulated=emulated):
-            points += placement_points(answer)
-        yield from (p for p in points if p.pool.region == region and since <= p.at < until)
+def points_in_sql(
+    lab: Lab, market: MarketName, since: datetime, until: datetime
+) -> Iterator[EvidencePoint]:
+    """What SQL knows about a market's pools at since <= at < until, in no order."""
+    emulated = market is MarketName.SIMULATED
+    points = [*event_points(lab.store.interruptions.events(emulated=emulated, since=since))]
+    for answer in lab.store.placement.since(since, emulated=emulated):
+        points += placement_points(answer)
+    yield from (each for each in points if since <= each.at < until)
 
 
 def archive_days(lab: Lab, tell: Progress, cancelled: Callable[[], bool]) -> Mapping[str, Any]:
@@ -105,22 +98,21 @@ def archive_days(lab: Lab, tell: Progress, cancelled: Callable[[], bool]) -> Map
     market = lab.store.archive.active_market()
     if market is None or market is MarketName.RECORDED:
         return {"note": _ARCHIVED}
-    archive, reader, today = archive_of(lab), EvidenceReader(lab, market), lab.clock.now().date()
-    regions = sorted({*lab.cloud().regions})
+    archive, today = archive_of(lab), lab.clock.now().date()
+    since = datetime.combine(today - timedelta(days=DAYS), time(), UTC)
+    by_file: dict[tuple[str, date], list[EvidencePoint]] = {}
+    for point in points_in_sql(lab, market, since, datetime.combine(today, time(), UTC)):
+        by_file.setdefault((point.pool.region, point.at.date()), []).append(point)
+    regions = sorted({region for region, _ in by_file})
     files = points = months = 0
     for number, region in enumerate(regions):
         tell(f"archiving evidence of {region}", number / len(regions))
-        known = archive.days(market, region)
-        compacted = archive.months(market, region)
-        for back in range(DAYS, 0, -1):
-            day = today - timedelta(days=back)
+        days, compacted = archive.days(market, region), archive.months(market, region)
+        for day in sorted(day for each, day in by_file if each == region):
             if cancelled():
                 break
-            if day in known or day.isoformat()[:7] in compacted:
-                continue
-            start = datetime.combine(day, time(), UTC)
-            found = reader.of_region(region, start, start + timedelta(days=1))
-            if found:
+            if day not in days and day.isoformat()[:7] not in compacted:
+                found = by_file[region, day]
                 archive.write(market, region, day, found)
                 files, points = files + 1, points + len(found)
         months += archive.compact(market, region, today)
@@ -173,7 +165,7 @@ def market_points(data: MarketData, pools: Collection[Pool]) -> Iterator[Evidenc
     history = data.price_history[data.price_history["instance_type"].isin(names)]
     source = "price history"
     for key, rows in history.groupby(_POOL, sort=False, dropna=False, observed=True):
-        region, zone, name, system = key
+        region, zone, name, system = cast("tuple[str, object, str, str]", key)
         pool = Pool(region, zone if isinstance(zone, str) else None, name, system)
         if pool not in pools:
             continue
@@ -193,7 +185,7 @@ def _spreads(
 ) -> Iterator[EvidencePoint]:
     of_type = ["region", "instance_type", "operating_system"]
     for key, rows in history.groupby(of_type, sort=False, observed=True):
-        region, name, system = key
+        region, name, system = cast("tuple[str, str, str]", key)
         zones = [p for p in pools if (p.region, p.instance_type, p.operating_system) == key]
         if not zones or rows["availability_zone"].nunique() < 2:
             continue
@@ -204,7 +196,7 @@ def _spreads(
             aggfunc="last",
             observed=True,
         )
-        known = np.log(wide.sort_index().ffill())
+        known = wide.sort_index().ffill().apply(np.log)
         spread = (known.max(axis=1) - known.min(axis=1))[known.notna().sum(axis=1) >= 2]
         for at, value in zip(spread.index, spread.tolist(), strict=True):
             when = at.to_pydatetime()

@@ -44,7 +44,7 @@ _NOT_YET: Final = {
     "ceiling_hysteresis_fraction": 0.0,
     "max_avoided_interruption_usd": 1e9,
     "signal_exclusion_min": 0.0,
-    "rebalance_factor": 1.0,
+    "rebalance_factor": 4.0,  # which was a constant
     "capacity_factor": 1.0,
     "sibling_factor": 1.0,
     "placement_factor": 1.0,

@@ -62,7 +62,7 @@ class Market:
             assert answer.status == 200
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
     home, models = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("models")
     save_toy_model(models)
@@ -95,7 +95,7 @@ def test_a_family_that_runs_short_moves_the_decision_and_back_again(
     market.control("POST", {"family": family, "region": instance.pool.region, "hours": 6})
     assert market.decide() in (Decision.SWITCH, Decision.FALLBACK_ONDEMAND)
     open_path(page, f"{market.url}/instance?instance={instance.instance_id}")
-    expect(page.get_by_text("STAY", exact=False).first).not_to_be_visible()
+    expect(page.get_by_text("raised for a while by a refused launch").first).to_be_visible()
     open_path(page, explanation + f"&pool={instance.pool.key}")
     expect(page.get_by_text("Moved by a refused launch at").first).to_be_visible()
 

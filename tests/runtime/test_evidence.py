@@ -36,7 +36,7 @@ def answer(at: datetime, score: int) -> PlacementResponse:
 def lab(tmp_path: Path) -> Iterator[Lab]:
     save_toy_model(tmp_path / "models")
     with small_lab(tmp_path / "home", tmp_path / "models") as made:
-        made.collect()
+        made.store.archive.set_active_market(MarketName.SIMULATED)
         yield made
 
 
@@ -63,7 +63,7 @@ def test_points_are_the_same_from_sql_and_from_files(lab: Lab) -> None:
     ]
     written = archive_days(lab, lambda *_: None, lambda: False)
     assert written["files"] == 1
-    assert archive_of(lab).days(MarketName.SIMULATED, "us-east-1") == {yesterday.date()}
+    assert archive_of(lab).months(MarketName.SIMULATED, "us-east-1") == {f"{yesterday:%Y-%m}"}
     assert reader.read([POOL], since, now) == before
     assert archive_days(lab, lambda *_: None, lambda: False)["files"] == 0
     in_files = archive_of(lab).read(MarketName.SIMULATED, "us-east-1", since, now)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from math import log10
+from typing import Final
+
 import plotly.graph_objects as go
 
 from spotlab.domain.risk_curve import RiskCurve
@@ -9,7 +12,16 @@ from spotlab.ui.charts.base import figure, label
 from spotlab.ui.common.formatting import percent
 from spotlab.ui.common.theme import Palette
 
-_NAMES = {1.0: "1 h", 6.0: "6 h", 24.0: "24 h", 168.0: "7 d", 720.0: "30 d"}
+LEAST_SHOWN: Final = 1e-5
+_RISKS: Final = {
+    1e-5: "0.001 %",
+    1e-4: "0.01 %",
+    1e-3: "0.1 %",
+    1e-2: "1 %",
+    1e-1: "10 %",
+    1.0: "100 %",
+}
+_NAMES: Final = {1.0: "1 h", 6.0: "6 h", 24.0: "24 h", 168.0: "7 d", 720.0: "30 d"}
 
 
 def risk_over_time(curve: RiskCurve, palette: Palette, *, horizon_h: float) -> go.Figure:
@@ -22,18 +34,24 @@ def risk_over_time(curve: RiskCurve, palette: Palette, *, horizon_h: float) -> g
     """
     chart = figure(palette, x="horizon", y="risk of an interruption", height=280)
     chart.update_xaxes(type="log", tickvals=[*_NAMES], ticktext=[*_NAMES.values()])
-    chart.update_yaxes(type="log", tickformat=".1~%", exponentformat="none", dtick=1)
+    highest = max(each.high for each in curve.points)
+    chart.update_yaxes(
+        type="log",
+        tickvals=[*_RISKS],
+        ticktext=[*_RISKS.values()],
+        range=[log10(LEAST_SHOWN), max(-2.0, log10(min(1.0, 1.5 * highest)))],
+    )
     x = [each.horizon_h for each in curve.points]
     for end in ("low", "high"):
         chart.add_trace(
             go.Scatter(
                 x=x,
-                y=[getattr(each, end) for each in curve.points],
+                y=[max(getattr(each, end), LEAST_SHOWN) for each in curve.points],
                 mode="lines",
                 line={"width": 0, "color": palette.move},
                 fill="tonexty" if end == "high" else None,
+                fillcolor=palette.line,
                 hoverinfo="skip",
-                opacity=0.3,
             )
         )
     chart.add_trace(
@@ -50,15 +68,7 @@ def risk_over_time(curve: RiskCurve, palette: Palette, *, horizon_h: float) -> g
             hovertemplate="%{customdata}<extra></extra>",
         )
     )
+    # Annotations on a logarithmic axis are placed by the exponent.
     chart.add_vline(horizon_h, line={"color": palette.quiet, "dash": "dot", "width": 1})
-    label(chart, "decided by", horizon_h, 1.0, palette.quiet, xref="x", yref="paper")
-    annotation = chart.layout.annotations[-1]
-    annotation.x = _log10(horizon_h)
+    label(chart, "decided by", log10(horizon_h), 1.0, palette.quiet, xref="x", yref="paper")
     return chart
-
-
-def _log10(value: float) -> float:
-    """Annotations on a logarithmic axis are placed by the exponent."""
-    from math import log10
-
-    return log10(value)

@@ -12,11 +12,24 @@ from spotlab.domain.decision import Candidate
 from spotlab.domain.hazard_curve import SHOWN_HORIZONS_H
 from spotlab.domain.risk_curve import CurvePoint, RiskCurve, risk_curve
 from spotlab.ui import charts
+from spotlab.ui.charts.risk_curve import LEAST_SHOWN
 from spotlab.ui.common.formatting import percent, plain
 from spotlab.ui.common.theme import palette
 
 _DRAWN_H: Final = tuple(float(each) for each in np.geomspace(0.5, 720.0, 40))
 _NAMES: Final = dict(zip(SHOWN_HORIZONS_H, ("1 h", "6 h", "24 h", "30 d"), strict=True))
+
+
+def headline(candidate: Candidate | None, model_headline: str) -> str:
+    """The risk with the evidence, if that moves it; else what the model says."""
+    if candidate is None or candidate.evidence is None or not candidate.evidence.moves:
+        return model_headline
+    curve = risk_curve(candidate, [720.0])
+    month = percent(curve.points[0].risk) if curve is not None else "an unknown risk"
+    return (
+        f"{candidate.pool.label}: {percent(candidate.risk)} risk of interruption within "
+        f"{candidate.horizon_h:g} h after recent evidence, {month} a month"
+    )
 
 
 def show(candidate: Candidate, decided_at: datetime) -> None:
@@ -53,4 +66,5 @@ def sentences(curve: RiskCurve, decided_at: datetime) -> list[str]:
 
 def _point(point: CurvePoint) -> str:
     name = _NAMES.get(point.horizon_h, f"{point.horizon_h:g} h")
-    return f"{name}: {percent(point.risk)} ({percent(point.low)} to {percent(point.high)})"
+    low = "under 0.001 %" if point.low < LEAST_SHOWN else percent(point.low)
+    return f"{name}: {percent(point.risk)} ({low} to {percent(point.high)})"

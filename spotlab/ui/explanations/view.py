@@ -97,12 +97,6 @@ def of_experiment(experiment: Experiment, now: datetime) -> Subject:
     )
 
 
-def candidate_of(subject: Subject, pool: Pool) -> tuple[Candidate, datetime] | None:
-    """A pool as it was decided about, and when; None: it was no candidate."""
-    found = subject.candidates.get(pool)
-    return None if found is None else (found, subject.at)
-
-
 def of_now(instance: Instance) -> Subject:
     """An instance in the market now.
 
