@@ -69,7 +69,7 @@ def same(experiments: Sequence[Experiment], stored: Lab) -> list[Experiment]:
             replace(
                 opened,
                 experiment_id=0,
-                decided_at=experiments[0].decided_at,
+                created_at=experiments[0].created_at,
                 duration_ms=0.0,
                 stages=tuple(replace(stage, duration_ms=0.0) for stage in opened.stages),
                 run=replace(opened.run, run_id=0) if opened.run else None,
@@ -84,7 +84,7 @@ def check(lab: Lab, workers: Workers) -> None:
     assert any(each.verdict and each.verdict.chosen for each in alone)
     expected, found = same(alone, lab), same(parts, lab)
     for one, other in zip(expected, found, strict=True):
-        assert str(replace(other, decided_at=one.decided_at)) == str(one)
+        assert str(replace(other, created_at=one.created_at)) == str(one)
 
 
 def test_processes_decide_as_one_process_does(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
