@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spotlab.cli import options
 from spotlab.cli.command import Command, Result, command_group
@@ -20,7 +20,11 @@ from spotlab.cli.model_output import (
     upload_document,
     upload_text,
 )
+from spotlab.errors import InvalidInput
 from spotlab.settings import Settings
+
+if TYPE_CHECKING:
+    from spotlab.runtime.model_card import CardAnswers
 
 ACTIONS = {
     "graduate": "Accept a candidate model; it then runs in shadow alongside the champion.",
@@ -100,14 +104,70 @@ def _live_at(args: argparse.Namespace, settings: Settings) -> Result:
 
 def _upload_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "source", metavar="ZIP_OR_FOLDER", type=Path, help="zip file or folder of the artefact"
+        "source",
+        metavar="FILE_OR_FOLDER",
+        type=Path,
+        help="zip file or folder of an artefact, or a bare LightGBM text model",
     )
+    _add_card_answers(parser)
     options.add_reason(parser)
+
+
+def _add_card_answers(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--task", default="advisor", help="task of a bare model (default advisor)")
+    add(
+        "--label",
+        default="",
+        help="what a bare model predicts: high-bucket (next advisor bucket over 15 %% a month) or "
+        "rate (position of the next monthly rate)",
+    )
+    add("--name", help="name of a bare model (default: that of the file)")
+    add("--version", default="1.0.0", help="version of a bare model (default 1.0.0)")
+    add("--summary", default="", help="one sentence for readers of the card")
+
+
+def _answers(args: argparse.Namespace, source: Path) -> CardAnswers:
+    from spotlab.runtime.model_card import CardAnswers
+
+    name = args.name or source.stem.lower().replace(" ", "-")
+    return CardAnswers(args.task, args.label, name, args.version, args.summary)
+
+
+def _card_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", type=Path, help="LightGBM text model")
+    _add_card_answers(parser)
+    parser.add_argument(
+        "--out", type=Path, help="folder for the artefact (default: <name>/<version> here)"
+    )
+
+
+def _card(args: argparse.Namespace, _settings: Settings) -> Result:
+    from spotlab.runtime.model_card import card_of, write_artefact
+
+    try:
+        content = args.model.read_bytes()
+    except OSError as exc:
+        raise InvalidInput(
+            f"{args.model} cannot be read: {exc.strerror}.", remedy="Name a LightGBM text model."
+        ) from exc
+    answers = _answers(args, args.model)
+    card = card_of(content, answers)
+    folder = args.out or Path(answers.name) / answers.version
+    if folder.exists() and any(folder.iterdir()):
+        raise InvalidInput(f"The folder {folder} is not empty.", remedy="Use --version or --out.")
+    write_artefact(content, card, folder)
+    text = (
+        f"Wrote {folder} with {len(card['features'])} features. Its probabilities are not "
+        f"calibrated. Next: spotlab models upload {folder} --reason …"
+    )
+    return Result({"folder": str(folder), "card": card}, text)
 
 
 def _upload(args: argparse.Namespace, settings: Settings) -> Result:
     with open_services(settings) as services:
-        report = services.models.upload(args.source, args.reason)
+        answers = None if args.source.is_dir() else _answers(args, args.source)
+        report = services.models.upload(args.source, args.reason, answers)
         return Result(upload_document(report), upload_text(report))
 
 
@@ -157,6 +217,12 @@ COMMANDS = (
     ),
     Command(
         "live-at", "Show which model was the champion at a time.", _live_at_arguments, _live_at
+    ),
+    Command(
+        "card",
+        "Write the card of a bare LightGBM model, and its artefact.",
+        _card_arguments,
+        _card,
     ),
     Command(
         "upload",

@@ -20,6 +20,7 @@ from spotlab.inference.input_checks import require_same_features
 from spotlab.inference.kernel_loader import KERNELS
 from spotlab.inference.lightgbm_import import lightgbm
 from spotlab.inference.model_text import TreeModel
+from spotlab.inference.objectives import log_odds_per_score
 from spotlab.inference.tree_limits import TreeLimits
 from spotlab.inference.tree_structure import validate_trees
 from spotlab.processes.kernels import THREADS, thread_pool
@@ -49,8 +50,10 @@ class ValidatedBooster:
     def __init__(
         self, model: bytes, feature_names: tuple[str, ...], limits: TreeLimits | None
     ) -> None:
-        self._trees: TreeModel | CompiledTrees | str = validate_trees(model, limits)
-        require_same_features(feature_names, self._trees.feature_names)
+        trees = validate_trees(model, limits)
+        self._trees: TreeModel | CompiledTrees | str = trees
+        self._log_odds = log_odds_per_score(trees)
+        require_same_features(feature_names, trees.feature_names)
         self._lock = threading.Lock()
         module = lightgbm()
         try:
@@ -59,14 +62,14 @@ class ValidatedBooster:
             raise ArtefactRefused(f"LightGBM cannot read it ({exc})") from exc
 
     def raw_score(self, rows: Matrix) -> Floats:
-        """(n,) sum of the trees' values."""
+        """(n,) log-odds: the sum of the trees' values, scaled as the objective says."""
         if not len(rows):
             return np.zeros(0)
         KERNELS.note_request(len(rows))
         trees = self._compiled()
         if trees is None or trees.scores is None:
-            return self._predict(rows, raw_score=True)
-        return _divided(_kernel("scores", trees), rows, _ROWS_PER_THREAD)
+            return self._scaled(self._predict(rows, raw_score=True))
+        return self._scaled(_divided(_kernel("scores", trees), rows, _ROWS_PER_THREAD))
 
     def contributions(self, rows: Matrix) -> Floats:
         """(n, f + 1) contribution of each column to `raw_score`, and the base."""
@@ -75,9 +78,9 @@ class ValidatedBooster:
         KERNELS.note_request(len(rows))
         trees = self._compiled() if len(rows) >= KERNEL_EXPLAINED_ROWS else None
         if trees is None or trees.paths is None:
-            return self._predict(rows, pred_contrib=True)
+            return self._scaled(self._predict(rows, pred_contrib=True))
         parts = _divided(_kernel("contributions", trees), rows, _EXPLAINED_ROWS_PER_THREAD)
-        return np.column_stack([parts, np.full(len(rows), trees.paths.base)])
+        return self._scaled(np.column_stack([parts, np.full(len(rows), trees.paths.base)]))
 
     @property
     def why_not_compiled(self) -> str:
@@ -96,6 +99,9 @@ class ValidatedBooster:
                 if isinstance(self._trees, TreeModel):
                     self._trees = CompiledTrees.of(self._trees)
         return self._trees if isinstance(self._trees, CompiledTrees) else None
+
+    def _scaled(self, values: Floats) -> Floats:
+        return values if self._log_odds == 1.0 else values * self._log_odds
 
     def _predict(self, rows: Matrix, **options: bool) -> Floats:
         threads: dict[str, Any] = {"num_threads": 1} if len(rows) < SINGLE_THREAD_ROWS else {}

@@ -68,11 +68,15 @@ class TreeModel:
         feature_names: names of its columns, in order.
         trees: the raw score is the sum of their values.
         linear: whether it was trained with linear trees, which LightGBM cannot explain.
+        objective: as LightGBM writes it; "": the text names none.
+        averaged: whether the score is the mean of the trees' values, as of boosting=rf.
     """
 
     feature_names: tuple[str, ...]
     trees: list[Tree]
     linear: bool
+    objective: str = ""
+    averaged: bool = False
 
 
 def read_trees(content: bytes, limits: TreeLimits) -> TreeModel:
@@ -108,7 +112,9 @@ def read_trees(content: bytes, limits: TreeLimits) -> TreeModel:
             "pandas_categorical are accepted.",
         )
     linear = _LINEAR_PARAMETER.search(rest["parameters"] or "") is not None
-    return TreeModel(names, trees, linear or any(tree.linear for tree in trees))
+    linear = linear or any(tree.linear for tree in trees)
+    averaged = "average_output" in header
+    return TreeModel(names, trees, linear, header.get("objective", ""), averaged)
 
 
 def _decode(content: bytes, limits: TreeLimits) -> str:
@@ -143,6 +149,11 @@ def _read_header(lines: list[str]) -> dict[str, str]:
             raise format_error("header", f"{excerpt(line)} is in the place of {key}")
     if line is not None:
         raise format_error("header", f"{excerpt(line)} follows tree_sizes")
+    if header["num_class"].isdecimal() and int(header["num_class"]) > 1:
+        raise ArtefactRefused(
+            f"It predicts {header['num_class']} classes",
+            remedy="Train one model of one probability: objective=binary or cross_entropy.",
+        )
     for key, only in (("version", "v4"), ("num_class", "1"), ("num_tree_per_iteration", "1")):
         if header[key] != only:
             raise format_error(

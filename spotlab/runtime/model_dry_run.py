@@ -216,10 +216,6 @@ def _synthetic_rows(artefact: Artefact, limits: TreeLimits) -> Matrix:
     if spec.kind != "lightgbm":
         return drawn
     model = validate_trees(artefact.model, limits)
-    if model.linear:
-        raise ArtefactRefused(
-            "Linear trees have no explanation.", remedy="Train with linear_tree=false."
-        )
     if isinstance(spec, CapacitySpec):
         first, *_, last = (math.log(knot.horizon_h) for knot in spec.knots)
         columns.append(Bounds(first, last, nullable=False))

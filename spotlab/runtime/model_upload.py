@@ -16,16 +16,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from spotlab.domain.model_lifecycle import ModelState
 from spotlab.domain.ports import By, ModelRecord, ModelRegistry
 from spotlab.errors import InvalidInput, NotAvailable, SpotlabError
 from spotlab.inference.artefacts import Artefact, verify
 from spotlab.inference.predictor import Predictor
+from spotlab.runtime.model_card import CardAnswers, card_of, is_bare_model, write_artefact
 from spotlab.runtime.model_dry_run import DryRun, DryRunLimits, dry_run
 from spotlab.runtime.model_registration import UPLOADS
-from spotlab.runtime.model_unpacking import UnpackLimits, unpack
+from spotlab.runtime.model_unpacking import MB, UnpackLimits, unpack
 
 log = logging.getLogger("spotlab.runtime.model_upload")
 
@@ -58,16 +59,19 @@ def upload(
     home: Path,
     unpack_limits: UnpackLimits | None = None,
     dry_run_limits: DryRunLimits | None = None,
+    answers: CardAnswers | None = None,
 ) -> UploadReport:
     """Check an upload and register it as a candidate; after a failure, nothing is stored.
 
     Args:
-        source: path or content of a zip, or a folder, with the three files of an artefact.
+        source: path or content of a zip, or a folder, with the three files of an artefact; or of a
+            bare LightGBM text model, whose card is then written from it.
         by: user and reason.
         registry: receives the candidate, or an event of the rejection.
         predictor: finds existing versions.
         home: folder with all local state.
         unpack_limits, dry_run_limits: None: the default ones.
+        answers: for the card of a bare model.
     Raises:
         ArtefactRefused: a file is not valid; names the file and its problem.
         InvalidInput: the version exists, or `source` does not.
@@ -79,7 +83,11 @@ def upload(
     verified: list[Artefact] = []
     try:
         with _quarantined(home) as folder:
-            unpack(source, folder, unpack_limits or UnpackLimits())
+            bare = _bare_model(source, unpack_limits or UnpackLimits())
+            if bare is None:
+                unpack(source, folder, unpack_limits or UnpackLimits())
+            else:
+                write_artefact(bare, _card(bare, answers, predictor), folder)
             artefact = verify(folder)
             verified.append(artefact)
             _refuse_existing(artefact, registry, predictor)
@@ -98,6 +106,27 @@ def upload(
         _record_rejection(registry, verified, source, by, failed)
         raise failed from exc
     return UploadReport(record, first, time.perf_counter() - started)
+
+
+def _bare_model(source: Path | bytes, limits: UnpackLimits) -> bytes | None:
+    """The content of a bare model; None: the source is something else."""
+    if isinstance(source, Path):
+        if source.is_symlink() or not source.is_file():
+            return None
+        with source.open("rb") as file:
+            content = file.read(int(limits.archive_mb * MB) + 1)
+    else:
+        content = source
+    return content if is_bare_model(content) and len(content) <= limits.archive_mb * MB else None
+
+
+def _card(model: bytes, answers: CardAnswers | None, predictor: Predictor) -> dict[str, Any]:
+    if answers is None:
+        raise InvalidInput(
+            "This is a bare LightGBM model, whose card must be written first.",
+            remedy="Say what it predicts: --label, with --name and --version.",
+        )
+    return card_of(model, answers, predictor.limits)
 
 
 _SUBFOLDER: Final = ("upload", "model")

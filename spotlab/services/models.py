@@ -15,6 +15,7 @@ from spotlab.domain.ports import ModelEvent, ModelRecord, RiskModel, Topic
 from spotlab.errors import InvalidInput
 from spotlab.inference.predictor import Available
 from spotlab.runtime import model_upload
+from spotlab.runtime.model_card import CardAnswers
 from spotlab.runtime.model_catalogue import figures, find_model, find_one_version
 from spotlab.runtime.model_dry_run import DryRunLimits, dry_run
 from spotlab.runtime.model_registration import notices
@@ -194,7 +195,9 @@ class ModelService(Service):
                 )
         return self.act(_ACTIONS.get(step, step.value), reference, reason)
 
-    def upload(self, source: Path | bytes, reason: str = "") -> UploadReport:
+    def upload(
+        self, source: Path | bytes, reason: str = "", answers: CardAnswers | None = None
+    ) -> UploadReport:
         """Check an upload in quarantine and register it as a candidate; see `model_upload.upload`.
 
         Raises:
@@ -208,6 +211,7 @@ class ModelService(Service):
             self.lab.store.registry,
             self.lab.predictor,
             self.lab.settings.home.absolute(),
+            answers=answers,
         )
         self.lab.bus.publish(Topic.MODELS)
         return report
