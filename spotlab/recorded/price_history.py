@@ -193,7 +193,8 @@ class _Prices:
 
     def add_record(self, record: Any, where: str, place: str) -> None:
         """Add a record with the fields of DescribeSpotPriceHistory, or set it aside."""
-        fields: list[str] = []
+        fields: list[Any] = []
+        is_read = False
         with self.odd.record():
             if not isinstance(record, Mapping):
                 reject(where, f"{place} is not an object", f"objects with {', '.join(_FIELDS)}")
@@ -202,9 +203,11 @@ class _Prices:
             for name, value in zip(_FIELDS, fields, strict=True):
                 if not isinstance(value, str):
                     reject(where, f"{place} has no {name} as text", ", ".join(_FIELDS))
+            is_read = True
+        if is_read:
             self.add(fields, where, place)
-            return
-        self.listed += 1
+        else:
+            self.listed += 1
 
     def add(self, fields: list[str], where: str, place: str) -> None:
         """Add a price, or set it aside; prices of other products are left out.

@@ -69,8 +69,10 @@ class SqlLedger(Repository):
         if not rows:
             return []
         with writing(self._engine) as session:
-            numbers = [
-                int(number) for number in session.connection().execute(_INSERT, rows).scalars()
+            numbers: list[int] = [
+                number
+                for (number,) in session.connection().execute(_INSERT, rows)
+                if number is not None
             ]
             experiment_counts.add(session, map(experiment_counts.group_of, rows), 1)
             session.connection().execute(

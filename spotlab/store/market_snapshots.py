@@ -256,4 +256,5 @@ def _limits(
 
 def _info(kind: str, market: str, *others: Any) -> SnapshotInfo:
     *columns, reasons = others
-    return SnapshotInfo(FeedKind(kind), MarketName(market), *columns, tuple(reasons or ()))
+    values: list[Any] = [FeedKind(kind), MarketName(market), *columns, tuple(reasons or ())]
+    return SnapshotInfo(*values)

@@ -43,7 +43,7 @@ def bucket_of_index(ranges: Any, feed: str) -> Mapping[int, int]:
     Raises:
         FeedRefused: a range cannot be read, or lies in more than one bucket; lists them all.
     """
-    published = dict(enumerate(map(_interval, BUCKET_LABELS)))
+    published = dict(enumerate(_PUBLISHED))
     if ranges is None:
         return {index: index for index in published}
     found = _intervals(ranges, feed)
@@ -91,3 +91,6 @@ def _interval(label: str) -> Interval | None:
         return float(match["low"]), float(match["high"])
     below = match["sign"][0] in "<≤"
     return (0.0, float(match["bound"])) if below else (float(match["bound"]), 100.0)
+
+
+_PUBLISHED: Final = tuple(filter(None, map(_interval, BUCKET_LABELS)))
