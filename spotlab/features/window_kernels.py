@@ -19,7 +19,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from spotlab.features.windows import DAY_H, MIN_COVERAGE, MONTH_H, WEEK_H, Floats, Ints, PastPrices
+from spotlab.features.windows import (
+    DAY_H,
+    MIN_COVERAGE,
+    MONTH_H,
+    WEEK_H,
+    Floats,
+    Ints,
+    PastPrices,
+    blocks_of,
+)
 from spotlab.processes.kernels import THREADS, thread_pool
 
 Codes = NDArray[np.int8] | NDArray[np.int16]
@@ -354,7 +363,7 @@ def past_prices(
     points = np.cumsum(pools[1] - pools[0] + 1)
 
     def work(part: tuple[int, int]) -> None:
-        for start, end in pairwise(_blocks(points, *part)):
+        for start, end in pairwise(blocks_of(points, *part, _BLOCK)):
             block = slice(start, end)
             first, last = pools[0][block], pools[1][block]
             one_more = newest[0][block], newest[1][block]
@@ -384,21 +393,6 @@ def _read_only(values: NDArray[Number]) -> NDArray[Number]:
     view = np.ascontiguousarray(values).view()
     view.flags.writeable = False
     return view
-
-
-def _blocks(points: Ints, first: int, last: int) -> list[int]:
-    """Bounds of blocks of pools with at most _BLOCK points, or of one pool.
-
-    Args:
-        points: (n,) number of points up to the end of each pool.
-        first, last: the pools first..last - 1 are divided.
-    """
-    bounds = [first]
-    while bounds[-1] < last:
-        before = points[bounds[-1] - 1] if bounds[-1] else 0
-        end = int(np.searchsorted(points, before + _BLOCK, side="right"))
-        bounds.append(min(max(end, bounds[-1] + 1), last))
-    return bounds
 
 
 def _bounds(size: int) -> list[int]:

@@ -181,6 +181,22 @@ class PastPrices:
         )
 
 
+def blocks_of(points: Ints, first: int, last: int, size: int) -> list[int]:
+    """Bounds of blocks of pools with at most `size` points each, or of one pool.
+
+    Args:
+        points: (n,) number of points up to the end of each pool.
+        first, last: the pools first..last - 1 are divided.
+        size: points.
+    """
+    bounds = [first]
+    while bounds[-1] < last:
+        before = points[bounds[-1] - 1] if bounds[-1] else 0
+        end = int(np.searchsorted(points, before + size, side="right"))
+        bounds.append(min(max(end, bounds[-1] + 1), last))
+    return bounds
+
+
 def _hours_valid(age_h: Floats, ends: Ints, window_h: float) -> Floats:
     since = np.minimum(age_h, window_h)
     until = np.append(since[1:], 0.0)

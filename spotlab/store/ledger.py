@@ -69,11 +69,8 @@ class SqlLedger(Repository):
         if not rows:
             return []
         with writing(self._engine) as session:
-            numbers: list[int] = [
-                number
-                for (number,) in session.connection().execute(_INSERT, rows)
-                if number is not None
-            ]
+            found = session.connection().execute(_INSERT, rows).scalars()
+            numbers = [number for number in found if number is not None]
             experiment_counts.add(session, map(experiment_counts.group_of, rows), 1)
             session.connection().execute(
                 _MARK_EVALUATED,
