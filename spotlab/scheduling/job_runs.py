@@ -20,7 +20,7 @@ from spotlab.runtime.bootstrap import bootstrap
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.shutdown import SHUTDOWN
 from spotlab.scheduling import first_run
-from spotlab.scheduling.job_catalogue import FIRST_RUN, Work, job
+from spotlab.scheduling.job_catalogue import Work, job
 from spotlab.scheduling.job_process import Message, Reply, RunRequest, connection_of
 from spotlab.settings import Settings
 from spotlab.store.engine import fenced
@@ -97,7 +97,7 @@ class _Runs:
 
 
 def _work(name: str) -> Work:
-    if name == FIRST_RUN:
+    if name == first_run.FIRST_RUN:
         return first_run.prepare
     found = job(name)
     if found is None:
