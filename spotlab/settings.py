@@ -162,8 +162,8 @@ class Settings(BaseSettings):
     )
     dask_scheduler: str | None = Field(
         default=None,
-        description="Dask scheduler (`tcp://…`) that runs sweeps; empty: processes on this "
-        "machine.",
+        description="Dask scheduler (`tcp://…`) that runs sweeps, and evaluations of 500 or more "
+        "instances; empty: processes on this machine.",
     )
     demo_seed: int = Field(
         default=7,

@@ -3,7 +3,7 @@
 An instance is first decided as if it were alone, on the scored market and with the places that the
 fleet occupies before the run. Nothing in that depends on another decision of the run, so the parts
 may be decided anywhere; `spread.decide_fleet` then places the moves, in one process, as always.
-Workers get the scored markets and no model, database or account (docs/adr/0039-fleet-parts.md).
+Workers get the scored markets and no model, database or account (docs/adr/0038-job-process.md).
 """
 
 from __future__ import annotations

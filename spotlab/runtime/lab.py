@@ -229,14 +229,13 @@ class Lab:
                 are read.
         """
         with correlated(), self._collecting:
-            known_before = self.store.archive.active_market() is not None
+            known_before = self.store.archive.active_market() is not None  # else no screen waits
             if files:
                 market, sources = MarketName.RECORDED, files
             else:
                 active = self.store.archive.active_market()
                 market = self.choose_market(active)
-                store = self.store
-                known = ArchivedData.of(store.archive, store.price_readings, market)
+                known = ArchivedData.of(self.store.archive, self.store.price_readings, market)
                 sources = market_sources(
                     market, self.cloud(), self.settings, self.http, self.clock, known, cancelled
                 )
@@ -250,7 +249,6 @@ class Lab:
                 self.clock,
                 progress,
                 cancelled,
-                # The first collection is evaluated as a whole, and no screen shows a part of it.
                 (lambda: self._publish(market)) if known_before else (lambda: None),
             )
             if any(source.kind is not None for source in report.sources):

@@ -12,7 +12,8 @@ from spotlab.domain.ports import By, JobRun, RunState
 from spotlab.errors import Cancelled, DatabaseDown, Fenced, NotAvailable
 from spotlab.runtime.shutdown import Shutdown
 from spotlab.scheduling import job_run, scheduler
-from spotlab.scheduling.job_catalogue import AT_START, FIRST_RUN
+from spotlab.scheduling.first_run import FIRST_RUN
+from spotlab.scheduling.job_catalogue import AT_START
 from spotlab.scheduling.scheduler import GRACE_S
 from spotlab.store import Store
 from tests.support.jobs import TTL_S, SchedulerBench, Work, job, office, settle, step_and_tick

@@ -68,6 +68,7 @@ def same(experiments: Sequence[Experiment], stored: Lab) -> list[Experiment]:
         found.append(
             replace(
                 opened,
+                instance=replace(opened.instance, last_evaluated_at=None),
                 experiment_id=0,
                 created_at=experiments[0].created_at,
                 duration_ms=0.0,
