@@ -33,7 +33,7 @@ RUN printf '#!/opt/spotlab/bin/python\nimport sys\n\nsys.path.insert(0, "/srv/sp
  && chmod 0755 /opt/spotlab/bin/spotlab \
  && /opt/spotlab/bin/python -m compileall -q /srv/spotlab/spotlab \
  && cd /srv/spotlab \
- && /opt/spotlab/bin/python -c "import alembic.command, boto3, httpx, limits.storage, spotlab.api.server, spotlab.demo.server, streamlit.web.bootstrap"
+ && /opt/spotlab/bin/python -c "import alembic.command, boto3, httpx, limits.storage, spotlab.api.server, spotlab.scheduling.job_runs, spotlab.demo.server, streamlit.web.bootstrap"
 ENV PATH=/opt/spotlab/bin:$PATH \
     PYTHONPATH=/srv/spotlab \
     PYTHONUNBUFFERED=1 \

@@ -19,7 +19,7 @@ MUTANTS ?= 200000
 # Without bytecode in .venv, every process compiles each module again: four seconds per start. setup
 # writes that of what the app needs at start.
 unexport PYTHONDONTWRITEBYTECODE
-NEEDED_AT_START := alembic.command, boto3, httpx, limits.storage, spotlab.api.server, spotlab.demo.server, streamlit.web.bootstrap
+NEEDED_AT_START := alembic.command, boto3, httpx, limits.storage, spotlab.api.server, spotlab.scheduling.job_runs, spotlab.demo.server, streamlit.web.bootstrap
 
 .PHONY: help setup run test lint types check bench api-fuzz model-fuzz fault-matrix results format lock train clean
 

@@ -19,8 +19,8 @@ from spotlab.domain.availability_traces import TracePanel
 from spotlab.gym.sweep_cell import Cell, run_cell
 from spotlab.gym.workloads import DeadlineJob
 from spotlab.gym.world import World
-from spotlab.sweeps.dask_pool import DaskWorkers
-from spotlab.sweeps.process_pool import ProcessWorkers, Workers, core_count
+from spotlab.processes.dask_pool import DaskWorkers
+from spotlab.processes.process_pool import ProcessWorkers, Workers, core_count
 
 GAP_S = 195.0
 POOLS = 9

@@ -9,7 +9,7 @@ from spotlab.ui import charts
 from spotlab.ui.common import guard, links, session, widgets
 from spotlab.ui.common.formatting import plain
 from spotlab.ui.common.theme import palette
-from spotlab.ui.explanations import decision, view
+from spotlab.ui.explanations import decision, over_time, view
 
 guard.require(Right.READ)
 
@@ -20,7 +20,7 @@ model = session.services().models.load(subject.model)
 explanation = view.explained(model, subject.frame, pool, subject.horizon_h)
 sentences = explanation_sentences(explanation)
 current = subject.current if subject.current != pool else None
-change = None
+candidate, change = subject.candidates.get(pool), None
 if current is not None:
     change = difference(
         view.explained(model, subject.frame, current, subject.horizon_h), explanation
@@ -34,7 +34,7 @@ with top:
     widgets.headline(
         plain(decision.headline(told))
         if told is not None
-        else (comparison or sentences)[0].removesuffix("."),
+        else over_time.headline(candidate, (comparison or sentences)[0].removesuffix(".")),
         f"Based on {subject.title}; model {subject.model}; risks within {subject.horizon_h:g} h.",
     )
 if told is not None:
@@ -50,9 +50,13 @@ if change is not None and current is not None:
         key="changes",
         alt="Features in which the two pools differ, in log-odds",
     )
+if candidate is not None:
+    over_time.show(candidate, subject.at)
 st.header(plain(f"Contributions to the risk of {pool.label}"), anchor=False)
 st.markdown("\n".join(f"- {plain(sentence)}" for sentence in sentences[:-1]))
-st.caption("In log-odds of the monthly interruption rate; bars to the right raise the risk.")
+st.caption(
+    "In log-odds of the model's monthly interruption rate; bars to the right raise the risk."
+)
 st.plotly_chart(
     charts.waterfall(explanation, colours, view.base_rate(model, explanation)),
     config=charts.CONFIG,

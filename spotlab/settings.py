@@ -10,12 +10,19 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spotlab.errors import InvalidSetting
+
+
+def _kept(default: float, about: str, least: float = 1e-9) -> Any:
+    """A field of how long something is kept, in days."""
+    return Field(
+        default=default, ge=least, le=36_525, description=about, json_schema_extra={"unit": "d"}
+    )
 
 
 class Settings(BaseSettings):
@@ -238,6 +245,15 @@ class Settings(BaseSettings):
         description="Switches of instances: `off`: refused; `dry-run`: their calls are listed, not "
         "made; `on`: they change AWS, if account and instance are on too.",
     )
+    launch_probes_a_day: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="Budget of launch probes per account and day; 0: none are made. A probe "
+        "launches a spot instance and terminates it at once, which may cost up to a minute of its "
+        "price.",
+        json_schema_extra={"unit": "1/d"},
+    )
     metrics_token: SecretStr | None = Field(
         default=None,
         description="Bearer token required by /metrics; empty: an API token with the scope "
@@ -305,27 +321,19 @@ class Settings(BaseSettings):
         description="Limit of API requests that change something, per user.",
         json_schema_extra={"unit": "1/min"},
     )
-    keep_prices_days: float = Field(
-        default=180.0,
-        gt=0,
-        le=36_525,
-        description="How long market snapshots are kept; the newest are always kept.",
-        json_schema_extra={"unit": "d"},
+    keep_prices_days: float = _kept(
+        180.0, "How long market snapshots are kept; the newest are always kept."
     )
-    keep_experiments_days: float = Field(
-        default=365.0,
-        gt=0,
-        le=36_525,
-        description="How long decisions and backtests are kept; each instance's newest decision is "
+    keep_experiments_days: float = _kept(
+        365.0,
+        "How long decisions and backtests are kept; each instance's newest decision is "
         "always kept.",
-        json_schema_extra={"unit": "d"},
     )
-    keep_health_days: float = Field(
-        default=30.0,
-        gt=0,
-        le=36_525,
-        description="How long probes, job runs, sent alerts and ended sessions are kept.",
-        json_schema_extra={"unit": "d"},
+    keep_health_days: float = _kept(
+        30.0, "How long probes, job runs, sent alerts and ended sessions are kept."
+    )
+    keep_evidence_days: float = _kept(
+        180.0, "How long the evidence archive is kept, at least 90 days.", least=90.0
     )
 
     @field_validator("alert_networks")

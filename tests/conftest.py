@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -24,6 +25,16 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"recorded market data is not in {folder.name}/ (SPOTLAB_SHARED_DATA)")
     return folder
+
+
+_ALLOCATIONS_BEFORE_COLLECTION = 10_000
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Spare the garbage collector the modules and tests: they live until the end."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_ALLOCATIONS_BEFORE_COLLECTION, *gc.get_threshold()[1:])
 
 
 _skipped: list[str] = []

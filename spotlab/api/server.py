@@ -1,12 +1,10 @@
-"""Routes, middleware and lifespan of the server, which also serves the screens."""
+"""Routes, middleware and background work of the server, which also serves the screens."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
@@ -14,14 +12,12 @@ from starlette.routing import BaseRoute, Route
 
 from spotlab.api.auth_middleware import AuthMiddleware
 from spotlab.api.file_access import UploadLimitMiddleware
-from spotlab.api.graceful_shutdown import handle_sigterm, wait_for_work
 from spotlab.api.health_routes import HEALTH_ROUTES
 from spotlab.api.metrics_routes import METRICS_ROUTES
 from spotlab.api.mount import LabApi
 from spotlab.api.request_middleware import RequestMetricsMiddleware
 from spotlab.api.sign_in.first_admin_link import announce_first_admin
 from spotlab.api.sign_in.routes import SIGN_IN_ROUTES
-from spotlab.api.tcp_nodelay import disable_nagle
 from spotlab.monitoring.health.database_watch import watch
 from spotlab.runtime.app_process import Background, BackgroundServices
 from spotlab.runtime.observability import configure_logs
@@ -51,16 +47,9 @@ MIDDLEWARE: Final[list[Middleware]] = [
 BACKGROUNDS: Final[list[Background]] = [announce_first_admin, watch, start_in_app_server]
 
 
-@asynccontextmanager
-async def lifespan(_app: Any) -> AsyncIterator[None]:
-    """Run background work while the server runs."""
+def start() -> Callable[[], None]:
+    """Start background work; returns a function that stops it."""
     configure_logs("app")
-    disable_nagle()
-    handle_sigterm()
     background = BackgroundServices(BACKGROUNDS)
     background.start()
-    try:
-        yield
-    finally:
-        await run_in_threadpool(wait_for_work)
-        await run_in_threadpool(background.stop)
+    return background.stop

@@ -232,8 +232,9 @@ PERMISSIONS: Final[tuple[Permission, ...]] = (
         _SWITCHING,
         "ec2:RunInstances",
         "ec2.run_instances",
-        "launches the new instance",
+        "launches the new instance, and launch probes if they are on",
         on.LAUNCH,
+        on.PROBE,
         on.LAUNCH_FROM,
     ),
     _permission(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from spotlab.aws.regions import Partition
-from spotlab.domain.switch_tags import ALLOW_TAG, SWITCH_TAG
+from spotlab.domain.switch_tags import ALLOW_TAG, PROBE_PREFIX, SWITCH_TAG
 
 EVENT_QUEUE: Final = "spotlab-events"
 """Name of the queue of an account's events; that of its dead-letter queue has -dlq added."""
@@ -138,7 +138,15 @@ LAUNCH: Final = Statement(
     "LaunchOwn",
     f"Launches instances: only if they get the tag {SWITCH_TAG} in the same call.",
     ("arn:{p}:ec2:*:{a}:instance/*",),
-    _CREATED_AS_OURS,
+    _CREATED_AS_OURS | {"StringNotLike": {f"aws:RequestTag/{SWITCH_TAG}": f"{PROBE_PREFIX}*"}},
+)
+PROBE: Final = Statement(
+    "ProbeLaunches",
+    f"Launches spot instances that are terminated at once, to see whether there is capacity: only "
+    f"with the tag {SWITCH_TAG}={PROBE_PREFIX}…. Not needed unless launch probes are on; without "
+    "it, switches work and probes do not.",
+    ("arn:{p}:ec2:*:{a}:instance/*",),
+    {"StringLike": {f"aws:RequestTag/{SWITCH_TAG}": f"{PROBE_PREFIX}*"}},
 )
 LAUNCH_FROM: Final = Statement(
     "LaunchFrom",
@@ -216,6 +224,7 @@ STATEMENTS: Final = (
     OF_INSTANCES,
     SPOT_REQUESTS,
     LAUNCH,
+    PROBE,
     LAUNCH_FROM,
     CREATE_IMAGES,
     TAG_NEW,

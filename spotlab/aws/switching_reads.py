@@ -57,6 +57,13 @@ class SwitchingReads:
             return None
         return _view(found[0], statuses[0] if statuses else {})
 
+    def image_of(self, instance_id: str) -> str:
+        """The id of the image that an instance runs. Raises NoSuchThing: there is no instance."""
+        with translated(f"Reading {instance_id}", *self._secrets):
+            for instance in self._instances(InstanceIds=[instance_id]):
+                return str(instance["ImageId"])
+        raise NoSuchThing(f"{instance_id} does not exist.", remedy="List the fleet again.")
+
     def launched(self, switch_id: str, token: str = "") -> Sequence[InstanceView]:
         """Instances with the switch's tag or this client token, also terminated ones."""
         filters = [{"Name": f"tag:{SWITCH_TAG}", "Values": [switch_id]}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from spotlab.domain.decision import (
 )
 from spotlab.domain.decision_explanation import DecisionExplanation
 from spotlab.domain.market import Pool, Provenance
+from spotlab.domain.risk_curve import risk_curve
 from spotlab.domain.simultaneous_losses import Change, FleetLosses, Losses, describe
 from spotlab.telemetry.invisible_characters import in_lines
 
@@ -81,6 +83,7 @@ def candidate_document(candidate: Candidate, now: datetime) -> dict[str, Any]:
         "horizon_h": candidate.horizon_h,
         "hazard_per_hour": candidate.hazard_per_hour,
         "expected_cost_usd_per_hour": candidate.expected_cost_usd_per_hour,
+        "risk_curve": _curve_document(candidate),
         "reasons": list(candidate.reasons),
         "sources": [
             {
@@ -93,6 +96,12 @@ def candidate_document(candidate: Candidate, now: datetime) -> dict[str, Any]:
             for source in candidate.sources
         ],
     }
+
+
+def _curve_document(candidate: Candidate) -> list[dict[str, float]]:
+    """Risk within 1 h, 6 h, 24 h and 30 d, with its 95 % interval."""
+    curve = risk_curve(candidate)
+    return [] if curve is None else [asdict(each) for each in curve.points]
 
 
 def score_document(ranking: Ranking, top: int, now: datetime) -> dict[str, Any]:

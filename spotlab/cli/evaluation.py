@@ -31,6 +31,11 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         help="format of the traces (default: from the file names)",
     )
     add(
+        "--online",
+        action="store_true",
+        help="also forecast online: experts weighted by what was known of their errors by then",
+    )
+    add(
         "--nodes",
         type=options.integer(1),
         metavar="N",
@@ -142,13 +147,22 @@ def _on_traces(model: Any, args: argparse.Namespace, _clock: Any) -> Document:
         args.trace_format, args.polarity, args.gap_s, args.nodes or 1, args.columns
     )
     horizon_h = args.horizon_h or DEFAULT_HORIZON_H
-    return evaluate_traces(model, forecaster(model), args.trace, horizon_h, options)
+    return evaluate_traces(
+        model, forecaster(model), args.trace, horizon_h, options, online=args.online
+    )
 
 
 def _on_advisor(model: Any, args: argparse.Namespace, clock: Any) -> Document:
     from spotlab.training.advisor.evaluation import evaluate_advisor
 
-    return evaluate_advisor(model, args.advisor_before, args.advisor_after, clock, args.spot_prices)
+    return evaluate_advisor(
+        model,
+        args.advisor_before,
+        args.advisor_after,
+        clock,
+        args.spot_prices,
+        online=args.online,
+    )
 
 
 def _check(args: argparse.Namespace) -> None:

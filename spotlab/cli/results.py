@@ -11,7 +11,7 @@ from spotlab.cli.command import Command, Result
 from spotlab.settings import Settings
 
 OUT = Path(__file__).resolve().parents[2] / "docs" / "results.md"
-SECTIONS = ("capacity", "losses", "advisor", "champions", "policies")
+SECTIONS = ("capacity", "losses", "advisor", "champions", "online", "policies")
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:

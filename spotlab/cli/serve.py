@@ -53,7 +53,7 @@ def _serve(args: argparse.Namespace, settings: Settings) -> Result:
     prestart(settings)
     sys.stderr.write(f"SpotLab on {settings.public_url or url}\n")
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(APP), *arguments])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", "spotlab.ui.run", str(APP), *arguments])  # noqa: S606
 
 
 def _check_address(address: str, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Control of a running emulated AWS over HTTP: faults, denials and signals.
+"""Control of a running emulated AWS over HTTP: faults, denials, shortages and signals.
 
 POST /emulator/faults and the like, for drills and tests in another process. The server is on
 loopback; a web page cannot call it, as it needs a JSON content type and a loopback Host.
@@ -16,6 +16,7 @@ from typing import Any, Final
 from werkzeug.wrappers import Request, Response
 
 from spotlab.demo.faults import Fault
+from spotlab.demo.imposed_shortages import ImposedShortage, impose
 from spotlab.demo.signals import Signal, emit
 from spotlab.demo.world import World
 from spotlab.errors import InvalidInput
@@ -42,6 +43,9 @@ class Control:
             ("POST", "denied-actions"): self._set_denied,
             ("GET", "calls"): lambda _: dict(Counter(self._counts)),
             ("POST", "signals"): self._emit,
+            ("POST", "shortages"): self._impose,
+            ("GET", "shortages"): lambda _: self._shortages(),
+            ("DELETE", "shortages"): self._end_shortages,
         }
 
     def respond(self, environ: dict[str, Any]) -> Response:
@@ -88,6 +92,18 @@ class Control:
 
     def _emit(self, document: dict[str, Any]) -> object:
         return {"event_id": emit(self._world, Signal.read(document))}
+
+    def _impose(self, document: dict[str, Any]) -> object:
+        warned = impose(self._world, ImposedShortage.read(document))
+        return {"warned": warned, **self._shortages()}
+
+    def _shortages(self) -> dict[str, object]:
+        places = sorted(self._world.short)
+        return {"shortages": [{"region": each[0], "family": each[1]} for each in places]}
+
+    def _end_shortages(self, _: dict[str, Any]) -> object:
+        self._world.short.clear()
+        return self._shortages()
 
 
 def _is_loopback(request: Request) -> bool:

@@ -28,16 +28,27 @@ _STRAIN_PER_STRESS: Final = 3.0
 _MAX_PLACES: Final = 10
 
 
-def placement_score(market: Market, at: datetime, pools: Collection[int], capacity: int) -> int:
+def placement_score(
+    market: Market,
+    at: datetime,
+    pools: Collection[int],
+    capacity: int,
+    short: Collection[int] = (),
+) -> int:
     """How likely a request for these pools finds capacity, from 1 (unlikely) to 10.
 
-    Only the best three pools count, as a request is fulfilled where that is easiest.
+    Only the best three pools count, as a request is fulfilled where that is easiest; those that are
+    short of capacity count as full.
     """
     offers = np.array([POOLS[pool].offer for pool in pools])
     strain = (
         market.pressure(day_of(at))[offers] + _STRAIN_PER_STRESS * market.stress(at)[list(pools)]
     )
-    ease = sorted((0.5 * (1 - erf(each)) for each in strain), reverse=True)[:3]
+    easiest = (
+        0.0 if pool in short else 0.5 * (1 - erf(each))
+        for pool, each in zip(pools, strain, strict=True)
+    )
+    ease = sorted(easiest, reverse=True)[:3]
     if not ease:
         return 1
     return round(min(10.0, max(1.0, 1 + 9 * float(np.mean(ease)) - log10(max(1, capacity)))))
@@ -87,7 +98,16 @@ def placement_scores(world: World) -> Callable[[Any], ActionResult]:
         max_score = FEW_TYPES_SCORE if len(types) < FEW_TYPES else 10
         scores = [
             (
-                min(max_score, placement_score(world.market, world.clock.now(), pools, capacity)),
+                min(
+                    max_score,
+                    placement_score(
+                        world.market,
+                        world.clock.now(),
+                        pools,
+                        capacity,
+                        {each for each in pools if _is_short(world, each)},
+                    ),
+                ),
                 place,
             )
             for place, pools in _places(types, regions, by_zone=by_zone).items()
@@ -96,6 +116,10 @@ def placement_scores(world: World) -> Callable[[Any], ActionResult]:
         return ActionResult({"SpotPlacementScores": [_row(*each) for each in scores[:_MAX_PLACES]]})
 
     return get_spot_placement_scores
+
+
+def _is_short(world: World, pool: int) -> bool:
+    return world.is_short(POOLS[pool].region.name, POOLS[pool].spec.name)
 
 
 def _check_types(types: Collection[str]) -> None:

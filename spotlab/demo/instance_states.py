@@ -174,8 +174,10 @@ def _wrong_state(instance: Any, verb: str) -> EC2ClientError:
 
 
 def check_capacity(world: World, operation: str, zone: str, instance_type: str) -> None:
-    """Raise InsufficientInstanceCapacity if a fault says that the pool has none."""
-    if world.faults.lacks_capacity(operation, zone, instance_type):
+    """Raise InsufficientInstanceCapacity if a fault or a shortage says that the pool has none."""
+    if world.is_short(zone[:-1], instance_type) or world.faults.lacks_capacity(
+        operation, zone, instance_type
+    ):
         raise EC2ClientError(
             "InsufficientInstanceCapacity",
             f"We currently do not have sufficient {instance_type} capacity in the Availability "

@@ -111,6 +111,7 @@ class World:
         timeline: what happens later.
         faults: which calls fail, and how.
         denials: actions that are denied.
+        short: regions and families that are short of capacity, see `imposed_shortages`.
     """
 
     clock: Clock
@@ -120,6 +121,7 @@ class World:
     recorded: RecordedHistory | None = None
     delays: Delays = FAST
     denials: Denials = field(default_factory=Denials)
+    short: set[tuple[str, str]] = field(default_factory=set)
     timeline: Timeline = field(init=False)
     faults: Faults = field(init=False)
 
@@ -133,3 +135,7 @@ class World:
     ) -> World:
         """The world of a seed."""
         return cls(clock, Market(seed), accounts(seed), recorded=recorded, delays=delays)
+
+    def is_short(self, region: str, instance_type: str) -> bool:
+        """Whether a region is short of a type's family."""
+        return (region, instance_type.partition(".")[0]) in self.short

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from spotlab.domain.hazard_curve import ShortCause
 from spotlab.domain.margin import Margin
 from spotlab.domain.market import MarketName, Pool, Provenance
 from spotlab.domain.policy import DEFAULT_POLICY, PolicyParams
 from spotlab.domain.policy_parameters import CEILING_HORIZON_H
 from spotlab.domain.requirements import Requirements
-from spotlab.domain.risk import Evidence, risk_within
+from spotlab.domain.risk import HOURS_PER_MONTH, Evidence, risk_within
 from spotlab.domain.spot_events import Signal
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload
 
@@ -219,9 +220,26 @@ class Candidate:
         return self.expected_cost_usd_per_hour - self.price_for_work
 
     @property
+    def hazard_within_a_month(self) -> float:
+        """Mean hazard within an average month, per hour."""
+        if self.evidence is None or not self.evidence.moves:
+            return self.hazard_per_hour
+        long_run = self.hazard_per_hour / self.evidence.multiple(self.horizon_h)
+        return long_run * self.evidence.multiple(HOURS_PER_MONTH)
+
+    @property
     def ceiling_risk(self) -> float:
         """Risk within CEILING_HORIZON_H, which the risk ceiling limits."""
-        return float(risk_within(self.hazard_per_hour, CEILING_HORIZON_H))
+        if self.evidence is None or not self.evidence.moves:
+            return float(risk_within(self.hazard_per_hour, CEILING_HORIZON_H))
+        return self._risk_without(())
+
+    def _risk_without(self, without: Collection[ShortCause]) -> float:
+        """Risk within CEILING_HORIZON_H without the short parts of some causes."""
+        assert self.evidence is not None, "only with evidence"
+        long_run = self.hazard_per_hour / self.evidence.multiple(self.horizon_h)
+        within = self.evidence.multiple(CEILING_HORIZON_H, without=without)
+        return float(risk_within(long_run * within, CEILING_HORIZON_H))
 
     @property
     def leaving_risk(self) -> float:
@@ -229,6 +247,8 @@ class Candidate:
 
         A recommendation makes a pool dearer to compare with, but forces no instance off it.
         """
+        if self.evidence is not None and self.evidence.moves:
+            return self._risk_without({ShortCause.REBALANCE})
         factor = self.evidence.rebalance_factor if self.evidence is not None else 1.0
         return float(risk_within(self.hazard_per_hour / factor, CEILING_HORIZON_H))
 

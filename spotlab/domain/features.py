@@ -84,7 +84,7 @@ class FeatureFrame:
         Raises:
             KeyError: a feature is not in the frame.
         """
-        return np.ascontiguousarray(self.values[:, self._columns(names)])
+        return np.ascontiguousarray(self.values.T[self._columns(names)].T)
 
     def rows(self, positions: Sequence[int], names: Sequence[str]) -> Matrix:
         """The (len(positions), len(names)) part of `select` for some rows.

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from spotlab.domain.hazard_curve import CapacityForecast, ShortCause, ShortSignal, newest
 from spotlab.domain.market import Pool
 
 SAME_INTERRUPTION: Final = timedelta(hours=2)
@@ -29,18 +30,22 @@ class InterruptionKind(StrEnum):
     RECLAIMED = "reclaimed_observed"
     CAPACITY = "capacity_refused"
     """EC2 refused to launch a spot instance there."""
+    LAUNCHED = "launch_succeeded"
+    """EC2 launched a spot instance there: the pool has capacity."""
 
 
 INTERRUPTS: Final = frozenset({InterruptionKind.NOTICE, InterruptionKind.RECLAIMED})
-"""Without rebalance recommendations and refused launches, which only indicate a higher risk."""
+"""Without rebalance recommendations and launches, which only indicate a higher or lower risk."""
+LAUNCHES: Final = frozenset({InterruptionKind.CAPACITY, InterruptionKind.LAUNCHED})
+"""Launches of SpotLab itself, and probes: together they are a pool's availability history."""
 
 
 @dataclass(frozen=True, slots=True)
 class InterruptionEvent:
-    """An interruption of an own instance, a rebalance recommendation, or a refused launch.
+    """An interruption of an own instance, a rebalance recommendation, or a launch.
 
     Args:
-        instance_id: the instance; of a refused launch: the one that was to be replaced.
+        instance_id: the instance; of a launch: the one that was to be replaced; of a probe: its id.
         pool: where it ran, or was to be launched.
         at: aware UTC.
         kind: how it was observed.
@@ -118,10 +123,14 @@ class OwnRecord:
     Args:
         pools: within EVIDENCE_WINDOW.
         signals: within SIGNAL_WINDOW.
+        short: what raises hazards for a while, by pool, within SIGNAL_WINDOW.
+        forecasts: of the capacity of pools that have it now.
     """
 
     pools: Mapping[Pool, Record] = field(default_factory=dict)
     signals: Mapping[Pool, PoolSignals] = field(default_factory=dict)
+    short: Mapping[Pool, tuple[ShortSignal, ...]] = field(default_factory=dict)
+    forecasts: Mapping[Pool, CapacityForecast] = field(default_factory=dict)
 
     def signals_on(self, pool: Pool) -> PoolSignals | None:
         """The signals of a pool; one without a zone stands for its region. None: none."""
@@ -132,6 +141,28 @@ class OwnRecord:
             if replace(known, availability_zone=None) == pool:
                 found = signals if found is None else found | signals
         return found
+
+    def short_on(self, pool: Pool) -> tuple[ShortSignal, ...]:
+        """What raises the hazard of a pool for a while, at most one of each cause.
+
+        A lack of capacity counts in the type's other zones of the region too, as SIBLING. A pool
+        without a zone stands for its region.
+        """
+        if not self.short:
+            return ()
+        found = [*self.short.get(pool, ())]
+        for known, signals in self.short.items():
+            if known == pool or replace(known, availability_zone=pool.availability_zone) != pool:
+                continue
+            if pool.availability_zone is None:
+                found += signals
+                continue
+            found += [
+                replace(each, cause=ShortCause.SIBLING, detail=f"{each.detail} ({known.label})")
+                for each in signals
+                if each.cause is ShortCause.CAPACITY
+            ]
+        return newest(found)
 
     def on(self, pool: Pool) -> tuple[Record, Record]:
         """The record of a pool, and that of its sibling zones (same region, type and system).
@@ -151,15 +182,69 @@ class OwnRecord:
 
 
 def pool_signals(events: Sequence[InterruptionEvent], since: datetime) -> dict[Pool, PoolSignals]:
-    """The newest signals of each pool; those before `since` do not count."""
+    """The newest signals of each pool; those before `since` do not count.
+
+    Neither does a refused launch, if a later one succeeded.
+    """
     signals: dict[Pool, PoolSignals] = {}
+    launched = _last_launches(events)
     for event in events:
+        if event.kind is InterruptionKind.LAUNCHED or (
+            event.kind is InterruptionKind.CAPACITY and _is_back(event, launched)
+        ):
+            continue
         if event.at >= since:
             rebalance_at = event.at if event.kind is InterruptionKind.REBALANCE else None
             found = PoolSignals(event.at, rebalance_at)
             known = signals.get(event.pool)
             signals[event.pool] = found if known is None else found | known
     return dict(sorted(signals.items(), key=lambda each: each[0].key))
+
+
+_DETAILS: Final = {
+    InterruptionKind.NOTICE: (ShortCause.CAPACITY, "an interruption notice"),
+    InterruptionKind.RECLAIMED: (ShortCause.CAPACITY, "an interruption"),
+    InterruptionKind.CAPACITY: (ShortCause.CAPACITY, "a refused launch"),
+    InterruptionKind.REBALANCE: (ShortCause.REBALANCE, "a rebalance recommendation"),
+}
+
+
+def short_signals(
+    events: Sequence[InterruptionEvent], since: datetime
+) -> dict[Pool, tuple[ShortSignal, ...]]:
+    """What raises the hazard of each pool for a while, at most one of each cause.
+
+    A launch that succeeded later than a lack of capacity says that capacity is back.
+
+    Args:
+        events: of any kind, in any order.
+        since: earlier events do not count.
+    """
+    launched = _last_launches(events)
+    found: dict[Pool, list[ShortSignal]] = {}
+    for event in events:
+        if event.at < since or event.kind not in _DETAILS:
+            continue
+        cause, detail = _DETAILS[event.kind]
+        if cause is not ShortCause.CAPACITY or not _is_back(event, launched):
+            signal = ShortSignal(cause, event.at, detail=detail)
+            found.setdefault(event.pool, []).append(signal)
+    pools = sorted(found, key=lambda pool: pool.key)
+    return {pool: newest(found[pool]) for pool in pools}
+
+
+def _last_launches(events: Sequence[InterruptionEvent]) -> dict[Pool, datetime]:
+    """When the last launch in each pool succeeded."""
+    launched: dict[Pool, datetime] = {}
+    for event in events:
+        if event.kind is InterruptionKind.LAUNCHED:
+            launched[event.pool] = max(event.at, launched.get(event.pool, event.at))
+    return launched
+
+
+def _is_back(event: InterruptionEvent, launched: Mapping[Pool, datetime]) -> bool:
+    """Whether a launch in the pool succeeded after the event."""
+    return event.pool in launched and launched[event.pool] > event.at
 
 
 def own_record(

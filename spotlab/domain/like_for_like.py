@@ -158,7 +158,7 @@ def unknown_facts(own: Hardware, other: Hardware) -> tuple[str, ...]:
     ]
     if _is_cpu_only(own) and _is_cpu_only(other):
         unknown = [each for each in unknown if each != "GPUs"]
-    if _has_gpu(own) and _has_gpu(other):
+    if has_gpu(own) and has_gpu(other):
         if own.gpu_model is None or other.gpu_model is None:
             unknown.append("GPU model")
         if own.gpu_memory_gb is None or other.gpu_memory_gb is None:
@@ -199,7 +199,7 @@ def _bare_metal(own: Hardware, other: Hardware, _rule: HardwareRule) -> Shortfal
 
 def _accelerator(own: Hardware, other: Hardware, _rule: HardwareRule) -> Shortfall | None:
     """Accelerated for not accelerated counts too: an idle GPU is paid for nothing."""
-    if _has_gpu(own) and _has_gpu(other):
+    if has_gpu(own) and has_gpu(other):
         return None
     if own.name.accelerated != other.name.accelerated:
         return Shortfall(
@@ -207,7 +207,7 @@ def _accelerator(own: Hardware, other: Hardware, _rule: HardwareRule) -> Shortfa
         )
     if not own.name.accelerated:
         return None
-    if _has_gpu(own) != _has_gpu(other) or own.accelerator != other.accelerator:
+    if has_gpu(own) != has_gpu(other) or own.accelerator != other.accelerator:
         return Shortfall(
             HardwareFact.ACCELERATOR, f"{_accelerators(other)} instead of {_accelerators(own)}"
         )
@@ -227,7 +227,7 @@ def _gpu_model(own: Hardware, other: Hardware, rule: HardwareRule) -> Shortfall 
 
 
 def _gpu_memory(own: Hardware, other: Hardware, rule: HardwareRule) -> Shortfall | None:
-    if rule.allow_weaker_gpu or not (_has_gpu(own) and _has_gpu(other)):
+    if rule.allow_weaker_gpu or not (has_gpu(own) and has_gpu(other)):
         return None
     return _less(HardwareFact.GPU_MEMORY, own.gpu_memory_gb, other.gpu_memory_gb, " GiB a GPU")
 
@@ -317,7 +317,8 @@ def _differs(fact: HardwareFact, own: str | None, other: str | None) -> Shortfal
     return Shortfall(fact, f"{other} instead of {own}")
 
 
-def _has_gpu(hardware: Hardware) -> bool:
+def has_gpu(hardware: Hardware) -> bool:
+    """Whether a type is known to have a GPU."""
     return bool(hardware.gpu_count) or hardware.gpu_model is not None
 
 
@@ -326,7 +327,7 @@ def _is_cpu_only(hardware: Hardware) -> bool:
 
 
 def _accelerators(hardware: Hardware) -> str:
-    if _has_gpu(hardware):
+    if has_gpu(hardware):
         return _gpu_label(hardware.gpu_model or "GPU")
     if hardware.accelerator:
         return hardware.accelerator

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     import pandas as pd
 
+    from spotlab.domain.coded_texts import Texts
+
 LINUX: Final = "Linux"
 MAX_SET_ASIDE_REASONS: Final = 20
 """Most reasons of records that were set aside which are stored and shown; all are counted."""
@@ -228,27 +230,22 @@ class MarketData:
 
     def pools(self) -> list[Pool]:
         """The pools that have a price, in table order."""
+        return list(self.pool_tuple())
+
+    def pool_tuple(self) -> tuple[Pool, ...]:
+        """`pools`, which markets with the same prices' columns share."""
+        from spotlab.domain.coded_texts import Texts
+
         names = ("region", "availability_zone", "instance_type", "operating_system")
-        return list(_pools_of(*(_coded(self.prices[name]) for name in names)))
-
-
-Coded = tuple[bytes, tuple[str, ...]]
-
-
-def _coded(column: pd.Series) -> Coded:
-    """A column of texts as the places (int32, -1: unknown) of its distinct texts."""
-    codes, names = column.factorize()
-    return codes.astype("int32").tobytes(), tuple(names)
+        return _pools_of(*(Texts.of(self.prices[name]) for name in names))
 
 
 @lru_cache(maxsize=4)
-def _pools_of(*columns: Coded) -> tuple[Pool, ...]:
-    """The pools in some columns; two readings of a market share them."""
-    return tuple(map(Pool, *map(_texts, columns)))
+def _pools_of(*columns: Texts) -> tuple[Pool, ...]:
+    return tuple(map(Pool, *map(_each_text, columns)))
 
 
-def _texts(column: Coded) -> list[Any]:
+def _each_text(column: Texts) -> list[Any]:
     """The texts of a column, None where unknown."""
-    codes, names = column
-    distinct = (*names, None)
-    return [distinct[code] for code in memoryview(codes).cast("i").tolist()]
+    distinct = (*column.names, None)
+    return [distinct[code] for code in column.codes.tolist()]

@@ -2,8 +2,8 @@
 
 A score is AWS's estimate of whether a spot request for some instance types would be fulfilled now,
 from 1 (unlikely) to 10, without a guarantee. For fewer than three types it is always low, so types
-are requested in groups, and a score belongs to a group. It is not a feature and not used in
-decisions: no model was trained on it.
+are requested in groups, and a score belongs to a group. It is no feature: no model was trained on
+it. Where it falls below what is usual, the hazard of the group's pools is raised for a while.
 
 Source: "Spot placement score" in the EC2 user guide.
 """
@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
+from statistics import median
 from typing import Final
 
+from spotlab.domain.hazard_curve import ShortCause, ShortSignal
 from spotlab.domain.market import Pool, Provenance
 
 MIN_TYPES: Final = 3
@@ -24,6 +26,10 @@ MAX_TYPES: Final = 5
 TARGET_CAPACITY: Final = 1
 FRESH_FOR: Final = timedelta(hours=12)
 """An older score is stale."""
+USUAL_FOR: Final = timedelta(days=14)
+"""What is usual is taken from the scores of this time."""
+LEAST_SCORES: Final = 3
+LEAST_FALL: Final = 2
 SHOWN_FOR: Final = timedelta(days=2)
 """An older score is not shown: the score is unknown."""
 
@@ -219,6 +225,40 @@ class Placements:
 
 def _highest(scores: Mapping[str, int]) -> str | None:
     return max(sorted(scores), key=scores.__getitem__, default=None)
+
+
+def score_falls(
+    answers: Iterable[PlacementResponse], now: datetime
+) -> dict[Pool, tuple[ShortSignal, ...]]:
+    """Pools whose newest score is lower than usual, at most FRESH_FOR old.
+
+    Usual is the median of the group's earlier scores there, of which there must be LEAST_SCORES. A
+    fall by less than LEAST_FALL points is noise: scores are whole numbers.
+
+    Args:
+        answers: of the last weeks, in any order.
+        now: aware UTC.
+    Returns:
+        A signal for each pool, weighted by its fall as a share of the whole scale of 9 points.
+    """
+    scores: dict[tuple[str, tuple[str, ...], str], list[tuple[datetime, int]]] = {}
+    for answer in answers:
+        for zone, score in answer.scores.items():
+            key = (answer.region, answer.instance_types, zone)
+            scores.setdefault(key, []).append((answer.asked_at, score))
+    found: dict[Pool, tuple[ShortSignal, ...]] = {}
+    for (region, names, zone), each in sorted(scores.items()):
+        *earlier, (at, newest) = sorted(each)
+        if len(earlier) < LEAST_SCORES or now - at > FRESH_FOR:
+            continue
+        usual = median(score for _, score in earlier)
+        if usual - newest >= LEAST_FALL:
+            detail = f"a placement score of {newest}, usually {usual:g},"
+            weight = (usual - newest) / 9.0
+            signal = ShortSignal(ShortCause.PLACEMENT, at, weight, detail)
+            for name in names:
+                found[Pool(region, zone, name)] = (signal,)
+    return found
 
 
 def configurations(

@@ -57,6 +57,12 @@ class PolicyParams:
             pool, at least one instance: 1 of 3, 6 of 24, 250 of 1,000.
         max_spread_cost_fraction: an instance that must leave its pool does not have to keep to that
             limit if it would cost it more, as a share of the expected cost of its first choice.
+        rebalance_factor, capacity_factor, sibling_factor, placement_factor: what evidence of each
+            kind multiplies a pool's hazard by when it is new; 1: it does not count.
+        capacity_forecast_share: share of a forecast lack of capacity that counts as an interruption
+            of a running instance; 0: forecasts do not count.
+        rebalance_half_life_h, capacity_half_life_h, sibling_half_life_h, placement_half_life_h:
+            time after which half of that is left, hours; see `hazard_curve`.
     """
 
     min_saving_fraction: float = 0.05
@@ -72,6 +78,15 @@ class PolicyParams:
     expected_stay_h: float = 72.0
     max_arrivals_share: float = 0.25
     max_spread_cost_fraction: float = 0.25
+    rebalance_factor: float = 4.0
+    rebalance_half_life_h: float = 3.0
+    capacity_factor: float = 12.0
+    capacity_half_life_h: float = 1.0
+    sibling_factor: float = 5.0
+    sibling_half_life_h: float = 2.0
+    placement_factor: float = 4.0
+    placement_half_life_h: float = 3.0
+    capacity_forecast_share: float = 0.25
 
     @property
     def leaving_risk(self) -> float:

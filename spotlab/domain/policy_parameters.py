@@ -24,6 +24,7 @@ class Unit(StrEnum):
     USD_PER_HOUR = "USD/h"
     HOURS = "h"
     MINUTES = "min"
+    TIMES = "times"
     YES_NO = "yes or no"
 
 
@@ -153,6 +154,74 @@ PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
             1.0,
             "An instance that must leave its pool ignores that limit if keeping to it would cost "
             "more, as a share of the expected cost of its first choice.",
+        ),
+        "rebalance_factor": Parameter(
+            "Factor of a rebalance recommendation",
+            Unit.TIMES,
+            1.0,
+            1_000.0,
+            "What a rebalance recommendation multiplies its pool's hazard by when it is new; "
+            "1: nothing.",
+        ),
+        "rebalance_half_life_h": Parameter(
+            "Half-life of a rebalance recommendation",
+            Unit.HOURS,
+            0.05,
+            12.0,
+            "Time after which half of that is left; nothing is left after twice as long.",
+        ),
+        "capacity_factor": Parameter(
+            "Factor of a lack of capacity",
+            Unit.TIMES,
+            1.0,
+            1_000.0,
+            "What an interruption or a refused launch multiplies its pool's hazard by when it "
+            "is new; 1: nothing.",
+        ),
+        "capacity_half_life_h": Parameter(
+            "Half-life of a lack of capacity",
+            Unit.HOURS,
+            0.05,
+            12.0,
+            "Time after which half of that is left; nothing is left after twice as long.",
+        ),
+        "sibling_factor": Parameter(
+            "Factor of a lack of capacity in a sibling zone",
+            Unit.TIMES,
+            1.0,
+            1_000.0,
+            "What an interruption or a refused launch multiplies the hazard of the type in "
+            "the region's other zones by when it is new; 1: nothing.",
+        ),
+        "sibling_half_life_h": Parameter(
+            "Half-life of a lack of capacity in a sibling zone",
+            Unit.HOURS,
+            0.05,
+            12.0,
+            "Time after which half of that is left; nothing is left after twice as long.",
+        ),
+        "placement_factor": Parameter(
+            "Factor of a fall of the placement score",
+            Unit.TIMES,
+            1.0,
+            1_000.0,
+            "What a fall of the placement score from 10 to 1 multiplies its pools' hazard by when "
+            "it is new, smaller falls in proportion; 1: nothing.",
+        ),
+        "placement_half_life_h": Parameter(
+            "Half-life of a fall of the placement score",
+            Unit.HOURS,
+            0.05,
+            12.0,
+            "Time after which half of that is left; nothing is left after twice as long.",
+        ),
+        "capacity_forecast_share": Parameter(
+            "Share of capacity forecasts",
+            Unit.SHARE,
+            0.0,
+            1.0,
+            "Share of a forecast lack of capacity that counts as an interruption of a running "
+            "instance; for pools with a history of launches or probes; 0: none.",
         ),
     }
 )

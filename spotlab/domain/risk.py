@@ -12,11 +12,23 @@ docs/adr/0013-outcomes-and-drift.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from spotlab.domain.hazard_curve import (
+    CapacityForecast,
+    ShortCause,
+    ShortPart,
+    ShortSignal,
+    multiple,
+    parts_of,
+)
+from spotlab.domain.policy import PolicyParams
 
 FloatArray = NDArray[np.float64]
 
@@ -146,6 +158,11 @@ class Evidence:
         prior_exposure_h: exposure that has the weight of the model's hazard, hours.
         sibling_weight: weight of the other zones (power prior, Ibrahim & Chen 2000).
         rebalance_age_h: since the newest rebalance recommendation on this pool, hours; None: none.
+            Only in decisions that were recorded before signals were; newer ones have a signal.
+        signals: what raises the hazard for a while, at most one of each cause.
+        parts: the same under the policy that decides.
+        forecast: of the pool's capacity; None: it has no history of launches or probes.
+        forecast_share: share of it that counts now, under the policy that decides.
     """
 
     prior_hazard_per_hour: float
@@ -156,6 +173,10 @@ class Evidence:
     prior_exposure_h: float = PRIOR_EXPOSURE_H
     sibling_weight: float = SIBLING_WEIGHT
     rebalance_age_h: float | None = None
+    signals: tuple[ShortSignal, ...] = ()
+    parts: tuple[ShortPart, ...] = ()
+    forecast: CapacityForecast | None = None
+    forecast_share: float = 0.0
 
     @property
     def counted_events(self) -> float:
@@ -174,7 +195,7 @@ class Evidence:
 
     @property
     def hazard_per_hour(self) -> float:
-        """Posterior mean of the hazard, times the factor of a rebalance recommendation."""
+        """The long-run hazard: posterior mean, times the factor of a recorded recommendation."""
         learned = learned_hazard(
             self.prior_hazard_per_hour,
             self.counted_events,
@@ -182,6 +203,44 @@ class Evidence:
             self.prior_exposure_h,
         )
         return float(learned) * self.rebalance_factor
+
+    def under(self, policy: PolicyParams, as_of: datetime) -> Evidence:
+        """The same evidence with the short parts that a policy gives its signals."""
+        if not self.may_move:
+            return self
+        share = 0.0
+        if self.forecast is not None:
+            age_h = max(0.0, (as_of - self.forecast.at) / timedelta(hours=1))
+            left = max(0.0, 1.0 - age_h / (2.0 * policy.capacity_half_life_h))
+            share = policy.capacity_forecast_share * left
+        return replace(self, parts=parts_of(self.signals, as_of, policy), forecast_share=share)
+
+    @property
+    def may_move(self) -> bool:
+        """Whether it has something that raises the hazard for a while, under some policy."""
+        return bool(self.signals) or self.forecast is not None
+
+    @property
+    def moves(self) -> bool:
+        """Whether something raises the hazard for a while, under the policy that decides."""
+        return bool(self.parts) or self.forecast_share > 0.0
+
+    def multiple(self, horizon_h: float, *, without: Collection[ShortCause] = ()) -> float:
+        """The mean hazard within a horizon as a multiple of the long-run one; 1 without parts.
+
+        Args:
+            horizon_h: hours.
+            without: causes that do not count.
+        """
+        parts = self.parts
+        if without:
+            parts = tuple(each for each in parts if each.cause not in without)
+        found = multiple(parts, horizon_h)
+        if self.forecast is not None and self.forecast_share > 0.0 and self.hazard_per_hour > 0.0:
+            long_run = self.hazard_per_hour
+            excess = self.forecast_share * self.forecast.excess(long_run, horizon_h)
+            found += excess / (long_run * horizon_h)
+        return found
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Credible interval of the hazard, per hour, with equal tails of the Gamma posterior."""

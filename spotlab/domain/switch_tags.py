@@ -10,6 +10,8 @@ STEP_TAG: Final = "spotlab:step"
 """The step that created a resource."""
 ATTEMPT_TAG: Final = "spotlab:attempt"
 """The number of the attempt that launched an instance."""
+PROBE_PREFIX: Final = "probe-"
+"""What the value of SWITCH_TAG begins with on what a launch probe creates."""
 OWN_TAGS: Final = (SWITCH_TAG, STEP_TAG, ATTEMPT_TAG)
 AWS_TAG_PREFIX: Final = "aws:"
 """Of tags that AWS alone can set."""

@@ -73,8 +73,8 @@ KNOBS: Final[Mapping[str, Knob]] = MappingProxyType(
             Part.WORKLOAD,
             "Horizon",
             Unit.HOURS,
-            "Horizon of the risks that are shown. It decides only between pools of equal cost: the "
-            "risk ceiling always applies to 24 h.",
+            "Horizon of the risks that are shown. Costs count recent evidence as far as it lasts "
+            "within it; the risk ceiling always applies to 24 h.",
             *LIMITS["horizon_h"],
         ),
         "memory_tolerance": Knob(
@@ -146,6 +146,15 @@ class Changes:
     switch_downtime_h: float | None = None
     expected_stay_h: float | None = None
     max_price_age_h: float | None = None
+    rebalance_factor: float | None = None
+    rebalance_half_life_h: float | None = None
+    capacity_factor: float | None = None
+    capacity_half_life_h: float | None = None
+    sibling_factor: float | None = None
+    sibling_half_life_h: float | None = None
+    placement_factor: float | None = None
+    placement_half_life_h: float | None = None
+    capacity_forecast_share: float | None = None
     interruption_usd: float | None = None
     horizon_h: float | None = None
     memory_tolerance: float | None = None

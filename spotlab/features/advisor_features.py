@@ -119,15 +119,29 @@ def columns(panel: Panel) -> dict[str, Floats]:
     """Each feature of this module, (n,)."""
     advisor, past = panel.market.advisor, panel.market.advisor_past
     cells = panel.cells(advisor)
+    found = dict(panel.unchanged(advisor, ("bucket", "savings_percent"), _of_snapshot))
+    price = panel.at_pools(ratio(*_sums(panel, np.minimum(panel.position, 1.0))))
+    interruption = found.pop("interruption")
+    return {
+        **found,
+        "family_stress_index": 0.5 * interruption + 0.5 * price,
+        "advisor_age_h": panel.at_pools(panel.matrix(cells, panel.age_h(advisor["event_time"]))),
+        **panel.unchanged(past, ("bucket",), _mean_past),
+        "advisor_bucket_change": found["advisor_bucket"]
+        - panel.at_pools(_week_before(panel, cells)),
+    }
+
+
+def _of_snapshot(panel: Panel) -> dict[str, Floats]:
+    """What depends on the newest snapshot alone; "interruption" is a part of the stress index."""
+    advisor = panel.market.advisor
+    cells = panel.cells(advisor)
     bucket = panel.matrix(cells, _buckets(advisor))
     matrices = {
-        "family_stress_index": _family_stress(panel, bucket),
+        "interruption": ratio(*_sums(panel, bucket / 4.0)),
         "historic_interrupt_rate": _rates(bucket),
         "advisor_bucket": bucket,
         "advisor_savings": panel.matrix(cells, advisor["savings_percent"].to_numpy(np.float64)),
-        "advisor_age_h": panel.matrix(cells, panel.age_h(advisor["event_time"])),
-        "advisor_bucket_mean_past": _mean_past(panel, past),
-        "advisor_bucket_change": bucket - _week_before(panel, cells),
         **_neighbours(panel, bucket),
     }
     return {name: panel.at_pools(matrix) for name, matrix in matrices.items()}
@@ -150,12 +164,6 @@ def _sums(panel: Panel, matrix: Floats) -> tuple[Floats, Floats]:
     return total, panel.family_sum(known.astype(np.float64))
 
 
-def _family_stress(panel: Panel, bucket: Floats) -> Floats:
-    interruption = ratio(*_sums(panel, bucket / 4.0))
-    price = ratio(*_sums(panel, np.minimum(panel.position, 1.0)))
-    return 0.5 * interruption + 0.5 * price
-
-
 def _neighbours(panel: Panel, bucket: Floats) -> dict[str, Floats]:
     """Leave-one-out means: they exclude the pool's own bucket."""
     known = np.isfinite(bucket).astype(np.float64)
@@ -175,17 +183,21 @@ def _neighbours(panel: Panel, bucket: Floats) -> dict[str, Floats]:
     }
 
 
-def _mean_past(panel: Panel, past: pd.DataFrame) -> Floats:
+def _mean_past(panel: Panel) -> dict[str, Floats]:
+    past = panel.market.advisor_past
     cells = panel.cells(past)
     listed = cells >= 0
     count = tally(cells[listed], panel.size)
     total = tally(cells[listed], panel.size, _buckets(past)[listed])
-    return ratio(total, count).reshape(panel.shape)
+    means = ratio(total, count).reshape(panel.shape)
+    return {"advisor_bucket_mean_past": panel.at_pools(means)}
 
 
 def _week_before(panel: Panel, cells: Ints) -> Floats:
     """(R, T) bucket in the newest earlier snapshot that is at least a week older than the row."""
     past = panel.market.advisor_past
+    if past.empty:
+        return np.full(panel.shape, np.nan)
     now = panel.matrix(cells, panel.age_h(panel.market.advisor["event_time"])).ravel()
     past_cells, age = panel.cells(past), panel.age_h(past["event_time"])
     usable = (past_cells >= 0) & (age - np.append(now, np.nan)[past_cells] >= _MIN_STEP_H)

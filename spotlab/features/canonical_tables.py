@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spotlab.domain.coded_texts import Texts
 from spotlab.domain.market import FEED_COLUMNS, LINUX, FeedKind, MarketData
 
 _TIME: Final = "datetime64[us, UTC]"
@@ -90,16 +91,38 @@ def tidy(table: str, frame: pd.DataFrame) -> pd.DataFrame:
 
 def stack(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The rows of several frames with the same columns; names that are codes in all stay codes."""
-    columns = list(frames[0])
-    for name in columns:
-        if not all(isinstance(frame[name].dtype, pd.CategoricalDtype) for frame in frames):
-            continue
-        names = frames[0][name].cat.categories
-        for frame in frames[1:]:
-            names = names.union(frame[name].cat.categories)
-        dtype = pd.CategoricalDtype(names)
-        frames = [frame.astype({name: dtype}) for frame in frames]
-    return pd.concat(frames, ignore_index=True)
+    if len(frames) == 1:
+        return frames[0].reset_index(drop=True)
+    return pd.DataFrame({name: _stacked([each[name] for each in frames]) for name in frames[0]})
+
+
+def _stacked(columns: Sequence[pd.Series]) -> pd.Series:
+    """The values of several columns, one after the other. Frames are small and many."""
+    dtypes = [column.dtype for column in columns]
+    if all(isinstance(dtype, pd.CategoricalDtype) for dtype in dtypes):
+        return _stacked_codes([column.cat for column in columns])
+    if all(dtype == _NUMBER for dtype in dtypes):
+        return pd.Series(np.concatenate([column.to_numpy() for column in columns]))
+    if all(dtype == _TIME for dtype in dtypes):
+        micros = np.concatenate([ticks(column) for column in columns])
+        return pd.Series(pd.DatetimeIndex(micros.view("datetime64[us]"), tz=UTC))
+    return pd.concat(columns, ignore_index=True)
+
+
+def _stacked_codes(columns: Sequence[Any]) -> pd.Series:
+    names = [Texts.of(column.categories) for column in columns]
+    every = dict.fromkeys(names)  # equal names are the same object
+    if len(every) == 1:
+        dtype = pd.CategoricalDtype(columns[0].categories)
+        codes = np.concatenate([column.codes.to_numpy() for column in columns])
+    else:
+        union = sorted(set().union(*(each.names for each in every)))
+        place = {name: code for code, name in enumerate(union)}
+        dtype = pd.CategoricalDtype(pd.Index(union, dtype=_TEXT))
+        codes_of = {each: np.append(each.places_in(place), -1) for each in every}
+        parts = zip(names, columns, strict=True)
+        codes = np.concatenate([codes_of[each][column.codes.to_numpy()] for each, column in parts])
+    return pd.Series(pd.Categorical.from_codes(codes, dtype=dtype))
 
 
 def tidy_market(data: MarketData) -> MarketData:

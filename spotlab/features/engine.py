@@ -29,9 +29,7 @@ def compute(market: MarketData, pools: Sequence[Pool] | None = None) -> FeatureF
         (n, f) float64 in the order of `pools` and of views.FEATURES; NaN is unknown, including
         pools that are not in the market.
     """
-    panel = Panel.of(market, market.pools() if pools is None else pools)
+    panel = Panel.of(market, pools)
     columns = {name: values for module in MODULES for name, values in module.columns(panel).items()}
-    values = np.empty((len(panel.pools), len(NAMES)), dtype=np.float64)
-    for column, name in enumerate(NAMES):
-        values[:, column] = columns[name]
-    return FeatureFrame(market.as_of, panel.pools, NAMES, values)
+    values = np.array([columns[name] for name in NAMES], dtype=np.float64)
+    return FeatureFrame(market.as_of, panel.pools, NAMES, values.T)

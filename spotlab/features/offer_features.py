@@ -11,13 +11,11 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from spotlab.domain.features import Feature
 from spotlab.domain.market import FeedKind
 from spotlab.features.panel import Floats, Ints, Panel, mean_of_others, ratio, tally
-from spotlab.features.type_features import vcpu_of
 
 _SPOT: Final = (FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY, FeedKind.SPECS)
 _LOG_RANGE: Final = 25.0
@@ -94,23 +92,39 @@ FEATURES: Final = (
 
 def columns(panel: Panel) -> dict[str, Floats]:
     """Each feature of this module, (n,)."""
-    series, savings = _series(panel), _advisor_savings(panel)
+    advisor = panel.market.advisor
+    return {**panel.unchanged(advisor, ("savings_percent",), _of_savings), **_price_gaps(panel)}
+
+
+def _of_savings(panel: Panel) -> dict[str, Floats]:
+    types, savings = panel.types, _advisor_savings(panel)
     listed = np.isfinite(savings)
+    cells = np.flatnonzero(listed)
+    known, pools = (cells, savings.ravel()[cells]), (panel.cell, panel.at_pools(savings))
     matrices = {
         "advisor_region_share": _share_of(listed, 0),
         "advisor_type_share": _share_of(listed, 1),
-        "family_savings_mean": _mean_within(panel.family, savings),
-        "series_savings_mean": _mean_within(series, savings),
         "region_savings_mean": _mean_along(savings, 1),
         "type_savings_mean_elsewhere": _mean_along(savings, 0),
     }
-    vcpu = vcpu_of(panel)
-    others = np.log(ratio(panel.cheapest, vcpu))
-    own = np.log(ratio(panel.price, vcpu[panel.type_]))
     return {
         **{name: panel.at_pools(matrix) for name, matrix in matrices.items()},
-        "family_price_gap": own - panel.at_pools(_mean_within(panel.family, others)),
-        "series_price_gap": own - panel.at_pools(_mean_within(series, others)),
+        "family_savings_mean": panel.of_linux(_mean_within(types.family, known, pools)),
+        "series_savings_mean": panel.of_linux(_mean_within(types.series, known, pools)),
+    }
+
+
+def _price_gaps(panel: Panel) -> dict[str, Floats]:
+    cells = np.flatnonzero(np.isfinite(panel.cheapest))
+    per_vcpu = np.full(panel.size, np.nan)
+    vcpu = panel.vcpu[cells % max(len(panel.types), 1)]
+    per_vcpu[cells] = np.log(ratio(panel.cheapest.ravel()[cells], vcpu))
+    cells = np.flatnonzero(np.isfinite(per_vcpu))
+    known, pools = (cells, per_vcpu[cells]), (panel.cell, panel.at_pools(per_vcpu))
+    own = np.log(ratio(panel.price, panel.vcpu[panel.type_]))
+    return {
+        "family_price_gap": own - _mean_within(panel.types.family, known, pools),
+        "series_price_gap": own - _mean_within(panel.types.series, known, pools),
     }
 
 
@@ -145,25 +159,22 @@ def _mean_along(matrix: Floats, axis: int) -> Floats:
     return mean_of_others(total, known.sum(axis=axis, keepdims=True).astype(np.float64), matrix)
 
 
-def _mean_within(group: Ints, matrix: Floats) -> Floats:
-    """(R, T) mean of the other types of the same group in the region.
+def _mean_within(group: Ints, known: tuple[Ints, Floats], pools: tuple[Ints, Floats]) -> Floats:
+    """(n,) mean of the other types of the same group in the pool's region.
 
     Args:
         group: (T,) number of each type's group.
-        matrix: (R, T), NaN where unknown.
+        known: (k,) cells of the (R, T) matrix with a value, ascending, and their values.
+        pools: (n,) cell of each pool, and the value of its own type; NaN: unknown.
     """
-    known = np.isfinite(matrix)
-    groups, regions = int(group.max(initial=-1)) + 1, len(matrix)
+    groups, width = int(group.max(initial=-1)) + 1, max(len(group), 1)
+
+    def place(cells: Ints) -> Ints:
+        return cells // width * groups + group[cells % width]
+
+    (cells, values), (own_cells, own) = known, pools
+    size = int(max(cells.max(initial=-1), own_cells.max(initial=-1)) // width + 1) * groups
     # Added in the order of the types, so that a sum does not depend on how it is computed.
-    cells = (group[:, None] * regions + np.arange(regions)).ravel()
-    total, count = (
-        tally(cells, groups * regions, values.T.ravel()).reshape(groups, regions)
-        for values in (np.where(known, matrix, 0.0), known.astype(np.float64))
-    )
-    return mean_of_others(total[group].T, count[group].T, matrix)
-
-
-def _series(panel: Panel) -> Ints:
-    """(T,) number of each type's series (m of m7gd.large); types without one are one group."""
-    names = [name.series if name else "" for name in panel.type_names]
-    return pd.factorize(np.array(names, dtype=object))[0].astype(np.int64)
+    total, count = tally(place(cells), size, values), tally(place(cells), size)
+    here = place(own_cells)
+    return mean_of_others(total[here], count[here], own)

@@ -4,6 +4,8 @@ Every row contains the digest of its view's content. The row of origins, which i
 which digests were published. A reader uses rows with these digests only, and only if all of them
 are there: rows of other publications or expired rows are never mixed in.
 
+A view is also stored as one row with its whole tables (packed_tables.py), which is read first.
+
 A view whose content was published before is not written again: the server renews the TTL of its
 rows and counts those with the digest. If one is missing, because another writer or a crash came in
 between, all are written. A view that was read completely is cached by its digest.
@@ -23,10 +25,10 @@ from spotlab.domain.market import FeedKind, MarketData, MarketName, Provenance
 from spotlab.domain.ports import OnlineRow, OnlineStore
 from spotlab.features.canonical_tables import digest, from_micros, tidy, tidy_market, to_micros
 from spotlab.features.online_codec import CODECS, Codec, specs_time
+from spotlab.features.packed_tables import KEY, pack, packed_view, unpack
 from spotlab.features.table_cache import cache_of
 from spotlab.features.views import METADATA, ORIGINS
 
-_KEY: Final = ("current",)
 _ALL_REGIONS: Final = "*"
 _PUBLICATION: Final = "publication"
 _LAYOUT: Final = 2
@@ -45,12 +47,12 @@ def publish(store: OnlineStore, data: MarketData) -> int:
         store: to write to.
         data: the market to publish.
     Returns:
-        The number of rows that were written.
+        The number of rows that were written, without those of packed tables.
     Raises:
         OnlineStoreDown: the store does not respond; readers still get the earlier publication, or
             none.
     """
-    (current,) = store.read(ORIGINS, [_KEY])
+    (current,) = store.read(ORIGINS, [KEY])
     if current is not None and current.event_time > data.as_of:
         return 0
     published = _published_views(current)
@@ -61,13 +63,17 @@ def publish(store: OnlineStore, data: MarketData) -> int:
         former = published.get(name)
         if former is not None and former[_PUBLICATION] == content:
             renewed = store.renew(codec.view, _PUBLICATION, content)
-            if renewed == sum(former["rows"].values()):
+            is_packed = store.renew(packed_view(codec.view), _PUBLICATION, content) == 1
+            if is_packed and renewed == sum(former["rows"].values()):
                 views[name] = former
                 continue
         rows = codec.encode(data, {_PUBLICATION: content})
         regions = (row.key[0] if codec.by_region else _ALL_REGIONS for row in rows)
         views[name] = {_PUBLICATION: content, "rows": dict(Counter(regions))}
         stored += store.write(codec.view, rows)
+        packed = pack({name: getattr(data, name) for name in codec.tables})
+        row = OnlineRow(KEY, data.as_of, {_PUBLICATION: content, **packed})
+        store.write(packed_view(codec.view), [row])
     return stored + store.write(ORIGINS, [_contents(data, views)])
 
 
@@ -88,7 +94,7 @@ def read_market(
     Raises:
         OnlineStoreDown: the store does not respond.
     """
-    (contents,) = store.read(ORIGINS, [_KEY])
+    (contents,) = store.read(ORIGINS, [KEY])
     views = _published_views(contents)
     if contents is None or not views or contents.value["market"] != market.value:
         return None
@@ -137,8 +143,26 @@ def _tables(
     regions = regions if codec.by_region else None
     return cache_of(store, _CACHED_VIEWS).get_or_build(
         (codec.view.name, published[_PUBLICATION], regions),
-        lambda: _decoded(codec, _rows(store, codec, published, regions)),
+        lambda: (
+            _unpacked(store, codec, published, regions)
+            or _decoded(codec, _rows(store, codec, published, regions))
+        ),
     )
+
+
+def _unpacked(
+    store: OnlineStore, codec: Codec, published: Mapping[str, Any], regions: Set[str] | None
+) -> Mapping[str, pd.DataFrame] | None:
+    """The tables of one view from its packed row; None: there is none of this publication."""
+    (row,) = store.read(packed_view(codec.view), [KEY])
+    if row is None or row.value.get(_PUBLICATION) != published[_PUBLICATION]:
+        return None
+    tables = unpack(row.value)
+    if tables is None or tables.keys() != set(codec.tables):
+        return None
+    if regions is not None:
+        tables = {name: frame[frame["region"].isin(regions)] for name, frame in tables.items()}
+    return {name: tidy(name, frame) for name, frame in tables.items()}
 
 
 def _decoded(codec: Codec, rows: Sequence[OnlineRow] | None) -> Mapping[str, pd.DataFrame] | None:
@@ -180,7 +204,7 @@ def _contents(data: MarketData, views: Mapping[str, Mapping[str, Any]]) -> Onlin
         "origins": origins,
         "degraded": list(data.degraded),
     }
-    return OnlineRow(_KEY, data.as_of, value)
+    return OnlineRow(KEY, data.as_of, value)
 
 
 def _origins(origins: Mapping[str, Mapping[str, Any]]) -> dict[FeedKind, Provenance]:

@@ -3,25 +3,70 @@
 There are about 33 regions and 1,400 instance types, so values per (region, type) are a dense matrix
 with regions as rows and types as columns, NaN if unknown. Types are sorted by family, so that sums
 over families are one `reduceat`.
+
+Names are numbers (`Texts`, `Vocabulary`) that are made once: a market whose prices have changed
+has the same names, and only its numbers are computed again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from hashlib import blake2b
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spotlab.domain.coded_texts import Texts
 from spotlab.domain.instance_types import TypeName, family_of, parse_type
 from spotlab.domain.market import LINUX, REGION_LEVEL, MarketData, Pool
 from spotlab.features.canonical_tables import ticks, to_micros
+from spotlab.features.table_cache import TableCache
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Features = Mapping[str, Floats]
 _HOUR_US = 3_600_000_000
+_UNCHANGED: Final = TableCache(8)
+"""`Panel.unchanged`: four functions, of two markets."""
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """Distinct names in order.
+
+    Args:
+        names: the names.
+    """
+
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """Position of each name."""
+        return {name: place for place, name in enumerate(self.names)}
+
+    @cached_property
+    def parsed(self) -> tuple[TypeName | None, ...]:
+        """Each name as that of an instance type; None if it cannot be parsed."""
+        return tuple(_parsed(name) for name in self.names)
+
+    @cached_property
+    def family(self) -> Ints:
+        """Number of each type's family, in rising order."""
+        return pd.factorize(np.array([family_of(name) for name in self.names], dtype=object))[0]
+
+    @cached_property
+    def series(self) -> Ints:
+        """Number of each type's series (m of m7gd.large); types without one are one group."""
+        names = [name.series if name else "" for name in self.parsed]
+        return pd.factorize(np.array(names, dtype=object))[0].astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -33,38 +78,83 @@ class Panel:
         pools: n pools to compute features of.
         regions: R names, sorted.
         types: T names, sorted by family, then name.
-        region: (n,) row of each pool's region.
+        zones: names, sorted; "-" for the region-level price.
+        cell: (n,) index of each pool's region and type in the flattened (R, T) matrix.
         type_: (n,) column of each pool's type.
+        zone: (n,) index of each pool's zone.
         linux: (n,) whether the pool is Linux; a MarketData has no data of other systems.
     """
 
     market: MarketData
     pools: tuple[Pool, ...]
-    regions: pd.Index
-    types: pd.Index
-    region: Ints
+    regions: Vocabulary
+    types: Vocabulary
+    zones: Vocabulary
+    cell: Ints
     type_: Ints
+    zone: Ints
     linux: NDArray[np.bool_]
+    _texts: tuple[Texts, ...] | None = None
 
     @classmethod
-    def of(cls, market: MarketData, pools: Sequence[Pool]) -> Panel:
-        """Build the arrays of a market and the requested pools."""
+    def of(cls, market: MarketData, pools: Sequence[Pool] | None = None) -> Panel:
+        """Build the arrays of a market and the requested pools; None: every pool with a price."""
+        if pools is None:
+            prices = market.prices
+            names = ("region", "instance_type", "availability_zone", "operating_system")
+            region, type_, zone, system = (Texts.of(prices[name]) for name in names)
+            wanted = market.pool_tuple()
+        else:
+            region = _texts(pool.region for pool in pools)
+            type_ = _texts(pool.instance_type for pool in pools)
+            zone = _texts(pool.availability_zone or REGION_LEVEL for pool in pools)
+            system = _texts(pool.operating_system for pool in pools)
+            wanted = tuple(pools)
         tables = (market.advisor, market.prices, market.on_demand)
-        regions = _distinct([pool.region for pool in pools], [frame["region"] for frame in tables])
-        types = _distinct(
-            [pool.instance_type for pool in pools],
-            [frame["instance_type"] for frame in (*tables, market.specs)],
-        )
-        rows, columns = pd.Index(sorted(regions)), pd.Index(sorted(types, key=_by_family))
+        listed = [Texts.of(frame["region"]).names for frame in tables]
+        typed = [Texts.of(frame["instance_type"]).names for frame in (*tables, market.specs)]
+        zoned = Texts.of(market.prices["availability_zone"]).names
+        texts = [Texts.of(frame[name]) for frame in tables for name in ("region", "instance_type")]
+        regions, types = _sorted(region.names, *listed), _by_family(type_.names, *typed)
+        zones = _sorted(zone.names, zoned, (REGION_LEVEL,))
+        columns = _places(types, type_)
         return cls(
             market=market,
-            pools=tuple(pools),
-            regions=rows,
-            types=columns,
-            region=_places([pool.region for pool in pools], rows),
-            type_=_places([pool.instance_type for pool in pools], columns),
-            linux=np.array([pool.operating_system == LINUX for pool in pools], dtype=bool),
+            pools=wanted,
+            regions=regions,
+            types=types,
+            zones=zones,
+            cell=_cells(regions, types, region, type_),
+            type_=columns,
+            zone=_places(zones, zone, zones.places[REGION_LEVEL]),
+            linux=system.equal_to_any((LINUX,)),
+            _texts=(region, type_, system, *texts) if pools is None else None,
         )
+
+    def unchanged(
+        self, table: pd.DataFrame, columns: Sequence[str], compute: Callable[[Panel], Features]
+    ) -> Features:
+        """Features that depend on nothing but one table and the market's names.
+
+        They are kept until one of them changes, if the pools are all that have a price.
+
+        Args:
+            table: of the market.
+            columns: its columns that the features depend on, besides region and type.
+            compute: a function of a module.
+        """
+        if self._texts is None:
+            return compute(self)
+        names = [name for name in ("region", "instance_type") if name in table]
+        numbers = blake2b(digest_size=16)
+        texts = [Texts.of(table[name]) for name in names]
+        for name in columns:
+            if isinstance(table[name].dtype, np.dtype) and table[name].dtype != object:
+                numbers.update(table[name].to_numpy().tobytes())
+            else:
+                texts.append(Texts.of(table[name]))
+        key = (compute, self.regions, self.types, *self._texts, *texts, numbers.digest())
+        return _UNCHANGED.get_or_build(key, lambda: compute(self))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -77,35 +167,34 @@ class Panel:
         return len(self.regions) * len(self.types)
 
     @cached_property
-    def type_names(self) -> list[TypeName | None]:
-        """Parsed name of each type; None if it cannot be parsed."""
-        return [_parsed(name) for name in self.types]
-
-    @cached_property
     def listed(self) -> NDArray[np.bool_]:
         """(T,) True for types in the market, False for types that were only requested."""
         listed = np.zeros(len(self.types) + 1, dtype=bool)
         for frame in (self.market.specs, self.market.advisor, self.market.prices):
-            listed[codes(frame["instance_type"], self.types)] = True
+            listed[self.columns(frame)] = True
         return listed[:-1]
-
-    @cached_property
-    def family(self) -> Ints:
-        """(T,) number of each type's family, in rising order."""
-        return pd.factorize(np.array([family_of(name) for name in self.types], dtype=object))[0]
 
     @cached_property
     def family_starts(self) -> Ints:
         """(F,) first column of each family."""
-        return np.flatnonzero(np.diff(self.family, prepend=-1))
+        return np.flatnonzero(np.diff(self.types.family, prepend=-1))
+
+    def columns(self, frame: pd.DataFrame) -> Ints:
+        """(rows,) column of each row's type; -1 if it is not in the market."""
+        return _places(self.types, Texts.of(frame["instance_type"]))
 
     def cells(self, frame: pd.DataFrame) -> Ints:
         """(rows,) index of each row in the flattened (R, T) matrix; -1 outside of it."""
-        row, column = (
-            codes(frame["region"], self.regions),
-            codes(frame["instance_type"], self.types),
-        )
-        return np.where((row >= 0) & (column >= 0), row * len(self.types) + column, -1)
+        region, type_ = frame["region"], frame["instance_type"]
+        if isinstance(region.dtype, pd.CategoricalDtype):
+            rows, columns = _of_column(self.regions, region), _of_column(self.types, type_)
+            return _in_matrix(rows, columns, len(self.types))
+        return _cells(self.regions, self.types, Texts.of(region), Texts.of(type_))
+
+    @property
+    def region(self) -> Ints:
+        """(n,) row of each pool's region."""
+        return self.cell // max(len(self.types), 1)
 
     def matrix(self, cells: Ints, values: Floats) -> Floats:
         """(R, T) with one value in each cell, NaN elsewhere."""
@@ -115,43 +204,56 @@ class Panel:
 
     def at_pools(self, matrix: Floats) -> Floats:
         """(n,) the matrix at each pool's region and type; NaN for a pool that is not Linux."""
-        return np.where(self.linux, matrix[self.region, self.type_], np.nan)
+        return self.of_linux(np.take(matrix, self.cell))
+
+    def of_linux(self, values: Floats) -> Floats:
+        """(n,) the values, NaN for pools that are not Linux."""
+        return values if self._all_linux else np.where(self.linux, values, np.nan)
+
+    @cached_property
+    def _all_linux(self) -> bool:
+        return bool(self.linux.all())
 
     def of_types(self, name: str) -> Floats:
         """(T,) a column of the specifications, NaN if unknown."""
         specs = self.market.specs
         values = np.full(len(self.types), np.nan)
-        values[codes(specs["instance_type"], self.types)] = specs[name].to_numpy(dtype=np.float64)
+        values[self.columns(specs)] = specs[name].to_numpy(dtype=np.float64)
         return values
+
+    @cached_property
+    def vcpu(self) -> Floats:
+        """(T,) virtual CPUs."""
+        return self.of_types("vcpu")
 
     def family_sum(self, matrix: Floats) -> Floats:
         """(R, T) sum over the type's family in the region."""
         if not matrix.size:
             return matrix
-        return np.add.reduceat(matrix, self.family_starts, axis=1)[:, self.family]
+        return np.add.reduceat(matrix, self.family_starts, axis=1)[:, self.types.family]
 
     @cached_property
     def price_cells(self) -> Ints:
         """(rows,) cell of each row of `market.prices`."""
         return self.cells(self.market.prices)
 
-    @cached_property
-    def zones(self) -> pd.Index:
-        """Zone names, "-" for the region-level price."""
-        requested = [pool.availability_zone or REGION_LEVEL for pool in self.pools]
-        return pd.Index(sorted(_distinct(requested, [zone_names(self.market.prices)])))
-
     def pool_keys(self, frame: pd.DataFrame) -> Ints:
         """(rows,) number of each row's pool; -1 if its region, type or zone is unknown here."""
-        cell, zone = self.cells(frame), zone_codes(frame, self.zones)
+        return self.key_of(self.cells(frame), self.zone_codes(frame))
+
+    def zone_codes(self, frame: pd.DataFrame) -> Ints:
+        """(rows,) index of each row's zone, and of "-" for a region-level price; -1: unknown."""
+        zone, of_region = frame["availability_zone"], self.zones.places[REGION_LEVEL]
+        return _of_column(self.zones, zone, of_region)
+
+    def key_of(self, cell: Ints, zone: Ints) -> Ints:
+        """(rows,) number of the pool in this cell and zone; -1 if one of them is."""
         return np.where((cell >= 0) & (zone >= 0), cell * len(self.zones) + zone, -1)
 
     @cached_property
     def requested_keys(self) -> Ints:
         """(n,) number of each requested pool, as in `pool_keys`; -2 if it is not Linux."""
-        zone = _places([pool.availability_zone or REGION_LEVEL for pool in self.pools], self.zones)
-        cell = self.region * len(self.types) + self.type_
-        return np.where(self.linux, cell * len(self.zones) + zone, -2)
+        return np.where(self.linux, self.cell * len(self.zones) + self.zone, -2)
 
     @cached_property
     def price(self) -> Floats:
@@ -163,8 +265,10 @@ class Panel:
     @cached_property
     def price_row(self) -> Ints:
         """(n,) each pool's row in `market.prices`; -1 if it has none."""
-        known = self.pool_keys(self.market.prices)
-        return pd.Index(known).get_indexer(pd.Index(self.requested_keys)).astype(np.int64)
+        known = pd.Index(self.pool_keys(self.market.prices))
+        if known.is_unique and np.array_equal(known, self.requested_keys):
+            return np.arange(len(known), dtype=np.int64)
+        return known.get_indexer(pd.Index(self.requested_keys)).astype(np.int64)
 
     @cached_property
     def cheapest(self) -> Floats:
@@ -191,31 +295,6 @@ class Panel:
         return np.asarray((to_micros(self.market.as_of) - ticks(times)) / _HOUR_US)
 
 
-def codes(column: pd.Series, vocabulary: pd.Index) -> Ints:
-    """(rows,) index of each text in the vocabulary, -1 if it is not in it."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        number, distinct = column.cat.codes.to_numpy(), pd.Index(column.cat.categories)
-    else:
-        number, names = column.factorize()
-        distinct = pd.Index(names)
-    place = vocabulary.get_indexer(distinct.astype(vocabulary.dtype))
-    return np.asarray(np.append(place, -1)[number], dtype=np.int64)
-
-
-def zone_codes(frame: pd.DataFrame, vocabulary: pd.Index) -> Ints:
-    """(rows,) index of each row's zone in the vocabulary, which has "-" for the region."""
-    number = codes(frame["availability_zone"], vocabulary)
-    region_level = frame["availability_zone"].isna().to_numpy()
-    if region_level.any():
-        number[region_level] = vocabulary.get_indexer(pd.Index([REGION_LEVEL]))[0]
-    return number
-
-
-def zone_names(frame: pd.DataFrame) -> pd.Series:
-    """The zones of a price table, "-" for a region-level price."""
-    return frame["availability_zone"].astype("str").fillna(REGION_LEVEL)
-
-
 def ratio(numerator: Floats, denominator: Floats) -> Floats:
     """Elementwise quotient; NaN if a value is unknown or the denominator is not positive."""
     shape = np.broadcast_shapes(numerator.shape, denominator.shape)
@@ -235,18 +314,44 @@ def mean_of_others(total: Floats, count: Floats, own: Floats) -> Floats:
     return ratio(total - np.where(known, own, 0.0), count - known)
 
 
-def _places(names: Sequence[str], vocabulary: pd.Index) -> Ints:
-    """(n,) index of each name in the vocabulary, which has all of them."""
-    places = {name: place for place, name in enumerate(vocabulary)}
-    return np.fromiter((places[name] for name in names), np.int64, len(names))
+def _texts(names: Iterable[str]) -> Texts:
+    codes: dict[str, int] = {}
+    column = [codes.setdefault(name, len(codes)) for name in names]
+    return Texts(np.array(column, dtype=np.intp), tuple(codes))
 
 
-def _distinct(names: Sequence[str], columns: Sequence[pd.Series]) -> set[str]:
-    return set(names).union(*(column.dropna().unique() for column in columns))
+@lru_cache(maxsize=16)
+def _places(vocabulary: Vocabulary, texts: Texts, unknown: int = -1) -> Ints:
+    return texts.places_in(vocabulary.places, unknown)
 
 
-def _by_family(instance_type: str) -> tuple[str, str]:
-    return family_of(instance_type), instance_type
+def _of_column(vocabulary: Vocabulary, column: pd.Series, unknown: int = -1) -> Ints:
+    """(rows,) the place of each name of a column, whether its names are codes or texts."""
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return _places(vocabulary, Texts.of(column), unknown)
+    places = _places(vocabulary, Texts.of(column.cat.categories))
+    return np.append(places, unknown)[column.cat.codes.to_numpy()]
+
+
+@lru_cache(maxsize=16)
+def _cells(regions: Vocabulary, types: Vocabulary, region: Texts, type_: Texts) -> Ints:
+    return _in_matrix(_places(regions, region), _places(types, type_), len(types))
+
+
+def _in_matrix(row: Ints, column: Ints, width: int) -> Ints:
+    return np.where((row >= 0) & (column >= 0), row * width + column, -1)
+
+
+@lru_cache(maxsize=16)
+def _sorted(*names: tuple[str, ...]) -> Vocabulary:
+    return Vocabulary(tuple(sorted(set().union(*names))))
+
+
+@lru_cache(maxsize=8)
+def _by_family(*names: tuple[str, ...]) -> Vocabulary:
+    """Instance types by family, then name."""
+    types: set[str] = set().union(*names)
+    return Vocabulary(tuple(sorted(types, key=lambda name: (family_of(name), name))))
 
 
 def _parsed(instance_type: str) -> TypeName | None:

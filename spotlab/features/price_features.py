@@ -8,8 +8,7 @@ import numpy as np
 
 from spotlab.domain.features import Feature
 from spotlab.domain.market import REGION_LEVEL, FeedKind
-from spotlab.features.panel import Floats, Panel, mean_of_others, ratio, tally, zone_names
-from spotlab.features.type_features import vcpu_of
+from spotlab.features.panel import Floats, Panel, mean_of_others, ratio, tally
 
 _SPOT: Final = (FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY)
 _POSITION: Final = (*_SPOT, FeedKind.ON_DEMAND)
@@ -86,13 +85,14 @@ FEATURES: Final = (
 
 def columns(panel: Panel) -> dict[str, Floats]:
     """Each feature of this module, (n,)."""
-    price, vcpu = panel.price, vcpu_of(panel)[panel.type_]
+    price, vcpu = panel.price, panel.vcpu[panel.type_]
     position = ratio(price, panel.at_pools(panel.on_demand))
-    zoned = np.array([pool.availability_zone is not None for pool in panel.pools], dtype=bool)
+    zoned = panel.zone != panel.zones.places[REGION_LEVEL]
     count, mean, low, high = (panel.at_pools(matrix) for matrix in _over_zones(panel))
     known = np.isfinite(panel.position)
-    total = np.where(known, panel.position, 0.0).sum(axis=1, keepdims=True)
-    others = mean_of_others(total, known.sum(axis=1, keepdims=True), panel.position)
+    total = np.where(known, panel.position, 0.0).sum(axis=1)
+    here, of_type = panel.region, panel.at_pools(panel.position)
+    others = mean_of_others(total[here], known.sum(axis=1)[here].astype(np.float64), of_type)
     return {
         "price_position": position,
         "discount_depth": 1.0 - position,
@@ -101,14 +101,14 @@ def columns(panel: Panel) -> dict[str, Floats]:
         "zones_offered": np.where(count > 0.0, count, np.nan),
         "zone_dispersion": np.where(count > 1.0, ratio(high - low, mean), np.nan),
         "cheapest_zone_gap": np.where(zoned, ratio(price, low) - 1.0, np.nan),
-        "region_price_position_mean": panel.at_pools(others),
+        "region_price_position_mean": panel.of_linux(others),
     }
 
 
 def _over_zones(panel: Panel) -> tuple[Floats, Floats, Floats, Floats]:
     """(R, T) each: number of zones with a price, and mean, lowest and highest price."""
     prices = panel.market.prices
-    zoned = (zone_names(prices) != REGION_LEVEL).to_numpy()
+    zoned = panel.zone_codes(prices) != panel.zones.places[REGION_LEVEL]
     cells = panel.price_cells[zoned]
     price = prices["spot_price_usd_per_hour"].to_numpy(dtype=np.float64)[zoned]
     count = tally(cells, panel.size)

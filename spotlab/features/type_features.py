@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
-import pandas as pd
 
+from spotlab.domain.coded_texts import Texts
 from spotlab.domain.features import Feature
 from spotlab.domain.instance_types import Architecture, TypeName
 from spotlab.domain.market import FeedKind
-from spotlab.features.panel import Floats, Panel, ratio, tally
+from spotlab.features.panel import Floats, Panel, Vocabulary, ratio, tally
 
 _UNPUBLISHED: Final = "NaN: not in the type's specifications"
 _UNNAMED: Final = "NaN: not in the type's name"
 _MORE_THAN_ANY_VCPU: Final = 2.0**20
+_SPECS: Final = (
+    "vcpu",
+    "memory_gb",
+    "architecture",
+    "local_nvme_gb",
+    "gpu_count",
+    "accelerator_count",
+    "network_mbps",
+)
+"""Columns of the specifications that are read here."""
 
 
 def _type(name: str, meaning: str, unit: str, low: float, high: float, missing: str) -> Feature:
@@ -105,52 +116,64 @@ FEATURES: Final = (
 )
 
 
-def columns(panel: Panel) -> dict[str, Floats]:
+def columns(panel: Panel) -> Mapping[str, Floats]:
     """Each feature of this module, (n,)."""
-    vcpu, memory = vcpu_of(panel), panel.of_types("memory_gb")
-    generation = _from_names(panel, lambda name: name.generation)
+    return panel.unchanged(panel.market.specs, _SPECS, _of_types)
+
+
+def _of_types(panel: Panel) -> dict[str, Floats]:
+    vcpu, memory, named = panel.vcpu, panel.of_types("memory_gb"), _from_names(panel.types)
+    generation = named["generation"]
     nvme, gpus = panel.of_types("local_nvme_gb"), panel.of_types("gpu_count")
     chips = np.fmax(gpus, panel.of_types("accelerator_count"))
-    named_accelerated = _from_names(panel, lambda name: name.accelerated)
     by_type = {
         "vcpu_count": vcpu,
         "memory_gb": memory,
         "memory_per_vcpu": ratio(memory, vcpu),
         "generation": generation,
         "generations_behind": _newest_of_series(panel, generation) - generation,
-        "size_factor": _from_names(panel, lambda name: name.size_factor),
+        "size_factor": named["size_factor"],
         "size_rank_in_family": _rank_in_family(panel, vcpu),
-        "is_metal": _from_names(panel, lambda name: name.metal),
-        "is_burstable": _from_names(panel, lambda name: name.burstable),
-        "is_network_optimised": _from_names(panel, lambda name: "n" in name.options),
-        "has_local_storage": np.where(
-            np.isfinite(nvme), nvme > 0.0, _from_names(panel, lambda name: name.local_storage)
-        ),
-        "architecture_arm": _arm(panel),
-        "accelerated": np.where(chips > 0.0, 1.0, named_accelerated),
+        "is_metal": named["metal"],
+        "is_burstable": named["burstable"],
+        "is_network_optimised": named["network_optimised"],
+        "has_local_storage": np.where(np.isfinite(nvme), nvme > 0.0, named["local_storage"]),
+        "architecture_arm": _arm(panel, named["arm"]),
+        "accelerated": np.where(chips > 0.0, 1.0, named["accelerated"]),
         "gpu_count": gpus,
         "network_mbps_per_vcpu": ratio(panel.of_types("network_mbps"), vcpu),
     }
-    return {name: values[panel.type_] for name, values in by_type.items()}
+    at_pools = np.array(list(by_type.values()))[:, panel.type_]
+    return dict(zip(by_type, at_pools, strict=True))
 
 
-def vcpu_of(panel: Panel) -> Floats:
-    """(T,) virtual CPUs."""
-    return panel.of_types("vcpu")
+_OF_NAMES: Final[Mapping[str, Callable[[TypeName], float | None]]] = {
+    "generation": lambda name: name.generation,
+    "size_factor": lambda name: name.size_factor,
+    "metal": lambda name: name.metal,
+    "burstable": lambda name: name.burstable,
+    "network_optimised": lambda name: "n" in name.options,
+    "local_storage": lambda name: name.local_storage,
+    "accelerated": lambda name: name.accelerated,
+    "arm": lambda name: name.architecture is Architecture.ARM64,
+}
 
 
-def _from_names(panel: Panel, attribute: Callable[[TypeName], float | None]) -> Floats:
-    """(T,) an attribute of the types' parsed names; NaN if unknown."""
-    values = [None if name is None else attribute(name) for name in panel.type_names]
-    return np.array([np.nan if answer is None else answer for answer in values], dtype=np.float64)
+@lru_cache(maxsize=8)
+def _from_names(types: Vocabulary) -> Mapping[str, Floats]:
+    """(T,) attributes of the types' parsed names; NaN if unknown. Read-only."""
+    found = {}
+    for attribute, read in _OF_NAMES.items():
+        values = [None if name is None else read(name) for name in types.parsed]
+        column = [np.nan if answer is None else answer for answer in values]
+        found[attribute] = np.array(column, dtype=np.float64)
+    return found
 
 
 def _newest_of_series(panel: Panel, generation: Floats) -> Floats:
     """(T,) newest generation of the type's series, among the types in the market only: a requested
     pool must not change the feature of others."""
-    series = pd.factorize(
-        np.array([name.series if name else "" for name in panel.type_names], dtype=object)
-    )[0]
+    series = panel.types.series
     newest = np.full(len(panel.types) + 1, np.nan)
     listed = panel.listed
     np.fmax.at(newest, series[listed], generation[listed])
@@ -159,22 +182,18 @@ def _newest_of_series(panel: Panel, generation: Floats) -> Floats:
 
 def _rank_in_family(panel: Panel, vcpu: Floats) -> Floats:
     known = np.isfinite(vcpu)
-    family_offset = panel.family * _MORE_THAN_ANY_VCPU
+    family_offset = panel.types.family * _MORE_THAN_ANY_VCPU
     offset_vcpu = family_offset + vcpu
     ranked = np.sort(offset_vcpu[known])
     fewer = np.searchsorted(ranked, offset_vcpu) - np.searchsorted(ranked, family_offset)
-    others = tally(panel.family[known], len(vcpu))[panel.family] - 1.0
+    others = tally(panel.types.family[known], len(vcpu))[panel.types.family] - 1.0
     return np.where(known, ratio(fewer.astype(np.float64), others), np.nan)
 
 
-def _arm(panel: Panel) -> Floats:
+def _arm(panel: Panel, named: Floats) -> Floats:
     specs = panel.market.specs
-    published = dict(zip(specs["instance_type"], specs["architecture"], strict=True))
-    named = _from_names(panel, lambda name: name.architecture is Architecture.ARM64)
-    architectures = [published.get(name) for name in panel.types]
-    return np.array(
-        [
-            float(text.startswith(Architecture.ARM64)) if isinstance(text, str) else fallback
-            for text, fallback in zip(architectures, named, strict=True)
-        ]
-    )
+    published = Texts.of(specs["architecture"])
+    is_arm = [float(text.startswith(Architecture.ARM64)) for text in published.names]
+    values = np.full(len(panel.types), np.nan)
+    values[panel.columns(specs)] = np.array([*is_arm, np.nan])[published.codes]
+    return np.where(np.isnan(values), named, values)

@@ -26,8 +26,8 @@ Codes = NDArray[np.int8] | NDArray[np.int16]
 Number = TypeVar("Number", bound=np.generic)
 
 _HOUR_US: Final = 3_600_000_000
-_BLOCK: Final = 64
-"""Pools whose points are copied at a time; they stay in the second-level cache."""
+_BLOCK: Final = 32_768
+"""Points that are copied at a time; they stay in the second-level cache."""
 _ROWS: Final = 64
 """Rows that are compared together with the rows before them."""
 _PAIRWISE: Final = 128
@@ -289,6 +289,13 @@ def _summarise(counts, age_h, price, logs, hours, weighted, found):
         end = start + counts[pool]
         if end == start:
             continue
+        if end == start + 1:  # one price: it is the mean, and nothing deviates from it
+            if not age_h[start] < MIN_COVERAGE * WEEK_H:
+                found[pool, 4] = 0.0
+            if not age_h[start] < MIN_COVERAGE * MONTH_H:
+                found[pool, 5], found[pool, 6] = 0.0, price[start]
+            start = end
+            continue
         week = start + max(_newest_of_age(age_h[start:end], WEEK_H), 0)
         newest, newest_log = price[end - 1], logs[end - 1]
         for place, window_h, begin in ((4, WEEK_H, week), (5, MONTH_H, start)):
@@ -344,9 +351,11 @@ def past_prices(
     bounds = _bounds(len(pools[0]))
     rows = _read_only(history[0]), _read_only(history[1])
 
+    points = np.cumsum(pools[1] - pools[0] + 1)
+
     def work(part: tuple[int, int]) -> None:
-        for start in range(part[0], part[1], _BLOCK):
-            block = slice(start, min(start + _BLOCK, part[1]))
+        for start, end in pairwise(_blocks(points, *part)):
+            block = slice(start, end)
             first, last = pools[0][block], pools[1][block]
             one_more = newest[0][block], newest[1][block]
             _block(rows, now_us, (first, last), one_more, found[block])
@@ -375,6 +384,21 @@ def _read_only(values: NDArray[Number]) -> NDArray[Number]:
     view = np.ascontiguousarray(values).view()
     view.flags.writeable = False
     return view
+
+
+def _blocks(points: Ints, first: int, last: int) -> list[int]:
+    """Bounds of blocks of pools with at most _BLOCK points, or of one pool.
+
+    Args:
+        points: (n,) number of points up to the end of each pool.
+        first, last: the pools first..last - 1 are divided.
+    """
+    bounds = [first]
+    while bounds[-1] < last:
+        before = points[bounds[-1] - 1] if bounds[-1] else 0
+        end = int(np.searchsorted(points, before + _BLOCK, side="right"))
+        bounds.append(min(max(end, bounds[-1] + 1), last))
+    return bounds
 
 
 def _bounds(size: int) -> list[int]:

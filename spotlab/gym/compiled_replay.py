@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spotlab.gym import spotlab_policy
+from spotlab.domain.risk import expected_cost
+from spotlab.gym import regret_budget, spotlab_policy
 from spotlab.gym.clock import Clock
 from spotlab.gym.kernel_loaders import REPLAY
 from spotlab.gym.oracle import solve_compiled
-from spotlab.gym.policies import ORACLE, SPOTLAB, create_policy
+from spotlab.gym.policies import GREEDY, ORACLE, SPOTLAB, create_policy
 from spotlab.gym.simulator import Outcome, clock_of_window, outcome_of
 from spotlab.gym.uniform_progress import most_available
 from spotlab.gym.views import ON_DEMAND
@@ -22,7 +24,7 @@ from spotlab.gym.world import FloatArray, World
 _CODES: Final = {
     ORACLE: "PLANNED",
     "on_demand": "ONLY_ON_DEMAND",
-    "spot_greedy": "GREEDY",
+    GREEDY: "GREEDY",
     "cheapest_pool": "CHEAPEST",
     "lowest_advisor_bucket": "LOWEST_BUCKET",
     "eager_failover": "EAGER",
@@ -35,11 +37,12 @@ _SPOTLAB_RULES: Final = (
     spotlab_policy.MIN_LOOKBACK_H,
     spotlab_policy.CHOOSINESS,
     spotlab_policy.LOSSES_PER_H,
-    spotlab_policy.CAUTION,
     spotlab_policy.PATIENCE,
 )
 _NO_PLAN: Final = np.zeros((0, 2), dtype=np.int16)
 _NO_FORECASTS: Final = (np.zeros(0), *[np.zeros((0, 0))] * 3, np.zeros(0))
+_NO_BUDGET: Final = np.zeros((0, 4))
+_NO_TRAIL: Final = np.zeros((0, 3))
 
 
 def run_compiled(
@@ -52,7 +55,8 @@ def run_compiled(
     Raises:
         InvalidInput: as `simulate` and `create_policy`.
     """
-    if policy not in _CODES and not policy.startswith(SPOTLAB):
+    known = policy in _CODES or policy.startswith(SPOTLAB)
+    if not known or world.move_usd(workload) is not None:
         return None
     REPLAY.note_request()
     kernels = REPLAY.module
@@ -67,8 +71,16 @@ def run_compiled(
         plan = solved[1]
     else:
         create_policy(policy, world, workload, first_tick, ticks)
-    arguments = _arguments(kernels, world, workload, clock, first_tick, policy, plan)
-    cost, down, starts, work_done, place, ready, invalid_at = kernels.replay(*arguments)
+    window = (kernels, world, workload, clock, first_tick)
+    arguments, budget = _arguments(*window, policy, plan), _NO_BUDGET
+    if policy.startswith(SPOTLAB):
+        trail = np.full((clock.ticks, 3), np.nan)
+        if kernels.replay(*_arguments(*window, GREEDY, plan), budget, trail)[-1] >= 0:
+            return None
+        budget = regret_budget.limits(trail, workload, arguments[-1])
+    cost, down, starts, work_done, place, ready, invalid_at = kernels.replay(
+        *arguments, budget, _NO_TRAIL
+    )
     if invalid_at >= 0:
         return None
     missed = bool(clock.work) and work_done != clock.work
@@ -87,7 +99,7 @@ def _arguments(
     policy: str,
     plan: NDArray[np.int16],
 ) -> tuple[Any, ...]:
-    """The arguments of `replay_kernels.replay`."""
+    """The arguments of `replay_kernels.replay`, without budget and trail."""
     rows = slice(first_tick, first_tick + clock.ticks)
     usd = world.usd[rows]
     pools = len(world.panel.names)
@@ -119,6 +131,7 @@ def _arguments(
         horizon_h,
         spotlab_policy.lookback(world.tick_h),
         *_SPOTLAB_RULES,
+        spotlab_policy.caution_usd(workload, clock.changeover * clock.quantum_h),
     )
     return setting, world.up[rows], usd, ranks, usable, plan, *forecasts
 
@@ -126,7 +139,7 @@ def _arguments(
 def _spotlab_inputs(
     world: World, workload: Workload, clock: Clock, first_tick: int, policy: str
 ) -> tuple[int, float, tuple[FloatArray, ...]]:
-    """Ticks before the window, horizon, and costs, offers, risk, hazard, and interruption_usd.
+    """Ticks before the window, horizon, and costs, offers, risk, hazard, interruption_usd.
 
     Row i of each depends on the ticks up to i only.
     """
@@ -139,18 +152,15 @@ def _spotlab_inputs(
     if isinstance(workload, DeadlineJob):
         history = min(first_tick, spotlab_policy.lookback(world.tick_h) - 1)
     rows = slice(first_tick - history, first_tick + clock.ticks)
-    interruption_usd = spotlab_policy.interruption_usd(
-        workload,
-        clock.changeover * clock.quantum_h,
-        clock.checkpoint * clock.quantum_h,
-        world.usd[rows],
-    )
+    durations = (clock.changeover * clock.quantum_h, clock.checkpoint * clock.quantum_h)
+    mean_usd = world.derived("mean_usd", lambda: world.usd.mean(axis=-1))
+    interruption_usd = spotlab_policy.interruption_usd(workload, *durations, mean_usd[rows])
     interruption_usd[:history] = interruption_usd[history]
-    offers = spotlab_policy.offers(
-        world.panel.available[rows], world.usd[rows], hazard[rows], interruption_usd[:, None]
-    )
+    asked_usd = world.derived("asked_usd", lambda: np.where(world.up, world.usd, np.inf))
+    offers = expected_cost(asked_usd[rows], hazard[rows], interruption_usd[:, None])
     costs = np.empty(len(offers))
-    costs[:history] = np.minimum(offers[:history].min(axis=1), world.on_demand_usd_per_hour)
+    lowest = reduce(np.minimum, offers[:history].T)
+    costs[:history] = np.minimum(lowest, world.on_demand_usd_per_hour)
     window = slice(first_tick, first_tick + clock.ticks)
     rest = (offers[history:], risk[window], hazard[window], interruption_usd[history:])
     return history, horizon_h, (costs, *rest)

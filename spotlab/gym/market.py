@@ -13,21 +13,35 @@ from spotlab.gym.world import FloatArray, World
 class Market:
     """Prices and availability of all ticks of a window; on-demand is the last place.
 
+    Where moving data costs egress, on-demand is one place for each pool that the data may be in,
+    and a last one for a job without data yet.
+
     Args:
         world, first_tick: the start of the window.
         clock: the workload's durations.
+        move_usd: (p, p) cost of moving the job's data between pools, USD; None: it is free.
     """
 
-    def __init__(self, world: World, first_tick: int, clock: Clock) -> None:
+    def __init__(
+        self, world: World, first_tick: int, clock: Clock, move_usd: FloatArray | None = None
+    ) -> None:
         self._clock = clock
         rows = slice(first_tick, first_tick + clock.ticks)
+        self._pools = len(world.panel.names)
+        on_demand = 1 if move_usd is None else self._pools + 1
+        self.homes = np.zeros(self._pools + on_demand, dtype=np.int64)
+        """(places,) where a job's data is after work there: 0 if that does not matter."""
+        self.fees: FloatArray = np.zeros((1, self._pools + 1))
+        """(homes, places) cost of moving the data to a place, USD per hour × quanta."""
+        if move_usd is not None:
+            self._price_moves(move_usd / clock.quantum_h)
         spot = world.spot_usd_per_hour[rows]
         self.usd: FloatArray = np.column_stack(
-            [spot, np.full(len(spot), world.on_demand_usd_per_hour)]
+            [spot, np.full((len(spot), on_demand), world.on_demand_usd_per_hour)]
         )
         """(ticks, places) USD per hour."""
         self.up: NDArray[np.bool_] = np.column_stack(
-            [world.panel.available[rows] == 1.0, np.ones(len(spot), dtype=bool)]
+            [world.panel.available[rows] == 1.0, np.ones((len(spot), on_demand), dtype=bool)]
         )
         """(ticks, places) whether an instance can be started."""
         self._paid = np.vstack([np.zeros(self.places), np.cumsum(self.usd, axis=0)])
@@ -43,7 +57,15 @@ class Market:
 
     def place(self, number: int) -> int:
         """The place as used in actions."""
-        return ON_DEMAND if number == self.places - 1 else number
+        return ON_DEMAND if number >= self._pools else number
+
+    def _price_moves(self, cost: FloatArray) -> None:
+        pools = self._pools
+        self.homes = np.concatenate([np.arange(pools), np.arange(pools + 1)])
+        self.fees = np.full((pools + 1, len(self.homes)), np.inf)
+        self.fees[:pools, :pools] = cost
+        self.fees[pools, :pools] = 0.0
+        self.fees[np.arange(pools + 1), pools + np.arange(pools + 1)] = 0.0
 
     def stays_up(self, tick: int) -> NDArray[np.bool_]:
         """(places,) whether up at this tick and the next one, or at the window's last tick."""

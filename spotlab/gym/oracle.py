@@ -38,7 +38,7 @@ class Oracle:
             self.objective_usd, self._plan = solved[0], _actions(solved[1])
             return
         clock = clock_for(workload, world.tick_h, ticks)
-        market = Market(world, first_tick, clock)
+        market = Market(world, first_tick, clock, world.move_usd(workload))
         hindsight: JobHindsight | ServiceHindsight = (
             JobHindsight(market, clock)
             if isinstance(workload, DeadlineJob)
@@ -57,8 +57,11 @@ def solve_compiled(
 ) -> tuple[float, NDArray[np.int16]] | None:
     """Objective, USD, and (n, 2) actions and places of the plan, as `replay_kernels` reads them.
 
-    Equal to those of JobHindsight and ServiceHindsight; None until the kernels are loaded.
+    Equal to those of JobHindsight and ServiceHindsight; None until the kernels are loaded, and
+    where moving data costs egress, which they do not know.
     """
+    if world.move_usd(workload) is not None:
+        return None
     ORACLE.note_request()
     kernels = ORACLE.module
     if kernels is None:

@@ -1,8 +1,8 @@
 """Optimum in hindsight for a job with a deadline, by dynamic programming.
 
 The recursion runs backward over ticks; the state is the instance's place and the quanta of work
-left. Work that an interruption undoes is not part of the state, because the end of a run is known
-at its start:
+left, and between instances the *home*: where the data is, one for all unless moving it costs. Work
+that an interruption undoes is not part of it, because the end of a run is known at its start:
 
 - a *free* run ends with a stop, a move or the end of the work, and loses nothing; it lasts at most
   until the tick before its pool's spell of availability ends;
@@ -64,9 +64,11 @@ class JobHindsight:
         self._market, self._clock = market, clock
         places, states = market.places, clock.work + 1
         self._run_choice = np.full((clock.ticks, places, states), _STOP, dtype=np.int8)
-        self._start_place = np.full((clock.ticks, states), _WAIT, dtype=np.int16)
-        self._start_bound = np.zeros((clock.ticks, states), dtype=bool)
-        self._idle_starts = np.zeros((clock.ticks, states), dtype=bool)
+        self._homes = len(market.fees)
+        by_home = (clock.ticks, self._homes, states)
+        self._start_place = np.full(by_home, _WAIT, dtype=np.int16)
+        self._start_bound = np.zeros(by_home, dtype=bool)
+        self._idle_starts = np.zeros(by_home, dtype=bool)
         self._spells: dict[tuple[int, int], _Spell] = {}
         self._cost = self._solve()
 
@@ -79,10 +81,9 @@ class JobHindsight:
 
     def _solve(self) -> float:
         clock, places, states = self._clock, self._market.places, self._clock.work + 1
-        never = np.full(states, np.inf)
-        never[0] = 0.0
-        idle = never
-        ahead = [np.tile(never, (places, 1)) for _ in range(clock.changeover_ticks + 1)]
+        idle = np.full((self._homes, states), np.inf)
+        idle[:, 0] = 0.0
+        ahead = [np.tile(idle[0], (places, 1)) for _ in range(clock.changeover_ticks + 1)]
         for tick in reversed(range(clock.ticks)):
             self._open_spells(tick, idle)
             run = self._run_on(tick, ahead[-1])
@@ -93,7 +94,7 @@ class JobHindsight:
             idle = np.minimum(idle, start)
             ahead.append(self._best_while_running(tick, run, idle, start))
             del ahead[0]
-        return float(idle[clock.work])
+        return float(idle[-1, clock.work])
 
     def _run_on(self, tick: int, after: FloatArray) -> FloatArray:
         """(places, states) minimum cost if a free run continues through this tick."""
@@ -108,19 +109,22 @@ class JobHindsight:
         return run
 
     def _start(self, tick: int, ready: FloatArray) -> FloatArray:
-        """(states,) minimum cost if an instance is started now, by work left."""
+        """(homes, states) minimum cost if an instance is started now, by work left."""
         clock, market = self._clock, self._market
-        best = np.full(clock.work + 1, np.inf)
-        best[0] = 0.0
+        best = np.full((self._homes, clock.work + 1), np.inf)
+        best[:, 0] = 0.0
         for place in np.flatnonzero(market.stays_up_for(tick, clock.changeover_ticks)):
             free, bound = self._free(tick, int(place), ready[place]), self._bound(tick, int(place))
             cost = free if bound is None else np.minimum(free, bound)
             cost += market.start_usd(tick, int(place))
-            better = cost < best
-            better[0] = False
-            best[better] = cost[better]
-            self._start_place[tick, better] = place
-            self._start_bound[tick, better] = False if bound is None else (bound < free)[better]
+            for home in np.flatnonzero(np.isfinite(market.fees[:, place])):
+                total = cost + market.fees[home, place]
+                better = total < best[home]
+                better[0] = False
+                best[home, better] = total[better]
+                self._start_place[tick, home, better] = place
+                is_bound = False if bound is None else (bound < free)[better]
+                self._start_bound[tick, home, better] = is_bound
         return best
 
     def _free(self, tick: int, place: int, ready: FloatArray) -> FloatArray:
@@ -160,15 +164,17 @@ class JobHindsight:
         clock, market = self._clock, self._market
         best = run.copy()
         choice = self._run_choice[tick]
-        choice[:] = np.where(run <= idle, _RUN, _STOP)
-        np.minimum(best, idle, out=best)
+        stop = idle[market.homes]
+        choice[:] = np.where(run <= stop, _RUN, _STOP)
+        np.minimum(best, stop, out=best)
         done_meanwhile = clock.changeover
         inside = tick + clock.changeover_ticks <= clock.ticks
         if inside and done_meanwhile < clock.work:
             stays = market.stays_up_for(tick, clock.changeover_ticks)
             paid = market.starts_usd(tick)[stays]
-            move = paid[:, None] + start[1 : clock.work + 1 - done_meanwhile]
             rows = np.flatnonzero(stays)
+            following = start[market.homes[rows], 1 : clock.work + 1 - done_meanwhile]
+            move = paid[:, None] + following
             old = best[rows, done_meanwhile + 1 :]
             better = move < old
             best[rows, done_meanwhile + 1 :] = np.where(better, move, old)
@@ -184,7 +190,8 @@ class JobHindsight:
             ends = tick + 1
             if ends < self._clock.ticks:
                 begins = np.full(self._clock.work + 1, ends, dtype=np.int32)
-                self._spells[int(place), ends] = _Spell(ends, {ends: idle}, {ends: begins})
+                after = idle[self._market.homes[place]]
+                self._spells[int(place), ends] = _Spell(ends, {ends: after}, {ends: begins})
 
     def _follow_spells(self, tick: int, start: FloatArray) -> None:
         """Update the spells that end while an instance started now is not ready yet."""
@@ -193,37 +200,40 @@ class JobHindsight:
             for place in self._market.ending_at(ends):
                 spell = self._spells[place, ends]
                 after, begins = spell.after[tick + 1], spell.begins[tick + 1]
-                spell.after[tick] = np.minimum(after, start)
-                spell.begins[tick] = np.where(start < after, np.int32(tick), begins)
+                begun = start[self._market.homes[place]]
+                spell.after[tick] = np.minimum(after, begun)
+                spell.begins[tick] = np.where(begun < after, np.int32(tick), begins)
 
     # --- forward -----------------------------------------------------------------------------
 
     def plan(self) -> dict[int, Action]:
         """The optimal actions by tick; at other ticks nothing is done."""
         clock, actions = self._clock, dict[int, Action]()
-        tick, work_left = 0, clock.work
+        tick, work_left, home = 0, clock.work, self._homes - 1
         while work_left > 0 and tick < clock.ticks:
-            if not self._idle_starts[tick, work_left]:
+            if not self._idle_starts[tick, home, work_left]:
                 tick += 1
                 continue
-            tick, work_left = self._follow(tick, work_left, Do.START, actions)
+            tick, work_left, home = self._follow(tick, work_left, home, actions)
         return actions
 
     def _follow(
-        self, tick: int, work_left: int, verb: Do, actions: dict[int, Action]
-    ) -> tuple[int, int]:
-        """Add the actions from a start until no instance runs; returns the tick and work left."""
-        clock = self._clock
+        self, tick: int, work_left: int, home: int, actions: dict[int, Action]
+    ) -> tuple[int, int, int]:
+        """Add the actions from a start until no instance runs; returns tick, work left and home."""
+        clock, verb = self._clock, Do.START
         while True:
-            place = int(self._start_place[tick, work_left])
+            place = int(self._start_place[tick, home, work_left])
             actions[tick] = Action(verb, place=self._market.place(place), why="hindsight")
-            if self._start_bound[tick, work_left]:
+            is_bound = self._start_bound[tick, home, work_left]
+            home = int(self._market.homes[place])
+            if is_bound:
                 ends = self._market.end(tick, place)
                 spell = self._spells[place, ends]
                 work_left -= self._checkpointed(tick, ends)
                 begins = int(spell.begins[spell.at(tick + clock.changeover_ticks)][work_left])
                 if begins == ends:
-                    return ends, work_left
+                    return ends, work_left, home
                 tick, verb = begins, Do.MOVE
                 continue
             work_left -= clock.work_after_changeover
@@ -231,12 +241,9 @@ class JobHindsight:
             while work_left > 0 and self._run_choice[tick, place, work_left] == _RUN:
                 work_left, tick = work_left - clock.per_tick, tick + 1
             if work_left <= 0:
-                return tick, 0
+                return tick, 0, home
             if self._run_choice[tick, place, work_left] == _STOP:
-                return self._stop(tick, work_left, actions)
+                if not self._idle_starts[tick, home, work_left]:
+                    actions[tick] = Action(Do.STOP, why="hindsight")
+                return tick, work_left, home
             work_left, verb = work_left - clock.changeover, Do.MOVE
-
-    def _stop(self, tick: int, work_left: int, actions: dict[int, Action]) -> tuple[int, int]:
-        if not self._idle_starts[tick, work_left]:
-            actions[tick] = Action(Do.STOP, why="hindsight")
-        return tick, work_left

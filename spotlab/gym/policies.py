@@ -7,6 +7,7 @@ costs are compared under the same guarantee.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -15,12 +16,20 @@ from numpy.typing import NDArray
 from spotlab.errors import InvalidInput
 from spotlab.gym.deadline_safety import WithSafetyNet
 from spotlab.gym.oracle import Oracle
+from spotlab.gym.published_uniform_progress import (
+    AvailabilityPriceProgress,
+    AvailabilityProgress,
+    EagerFailoverProgress,
+)
+from spotlab.gym.regret_budget import record_trail
+from spotlab.gym.slack_price import SlackPrice
 from spotlab.gym.spotlab_policy import SpotlabPolicy
 from spotlab.gym.uniform_progress import UniformProgress
 from spotlab.gym.views import ON_DEMAND, STAY, Action, Do, Policy, View
 from spotlab.gym.workloads import DeadlineJob, Workload
 from spotlab.gym.world import FloatArray, World
 
+GREEDY: Final = "spot_greedy"
 SPOTLAB: Final = "spotlab:"
 """Prefix of the names of SpotLab's policies; a model's name follows."""
 
@@ -106,12 +115,24 @@ def cheapest(view: View, among: NDArray[np.bool_]) -> int:
 
 _SIMPLE: Final[dict[str, Callable[[], Policy]]] = {
     "on_demand": OnDemand,
-    "spot_greedy": SpotGreedy,
+    GREEDY: SpotGreedy,
     "cheapest_pool": CheapestPool,
     "lowest_advisor_bucket": LowestAdvisorBucket,
     "eager_failover": EagerFailover,
 }
-_UNIFORM_PROGRESS: Final = {"uniform_progress": False, "uniform_progress_multi": True}
+_UNIFORM_PROGRESS: Final[dict[str, Callable[[], Policy]]] = {
+    "uniform_progress": lambda: UniformProgress(multi=False),
+    "uniform_progress_multi": lambda: UniformProgress(multi=True),
+}
+_FOR_DATA: Final[dict[str, Callable[[], Policy]]] = {
+    "uniform_progress_s": EagerFailoverProgress,
+    "uniform_progress_a": AvailabilityProgress,
+    "uniform_progress_ap": AvailabilityPriceProgress,
+    "slack_price": lambda: SlackPrice(pays_for_probes=False),
+    "slack_price_probing": lambda: SlackPrice(pays_for_probes=True),
+}
+"""For jobs whose data has to be moved; available everywhere, but not among "all" elsewhere."""
+_PROGRESS: Final = {**_UNIFORM_PROGRESS, **_FOR_DATA}
 ORACLE: Final = "oracle"
 _LOWEST_BUCKET: Final = "lowest_advisor_bucket"
 
@@ -121,6 +142,7 @@ def policies_for(world: World, workload: Workload) -> tuple[str, ...]:
     names = [name for name in _SIMPLE if name != _LOWEST_BUCKET or _has_buckets(world)]
     if isinstance(workload, DeadlineJob):
         names += _UNIFORM_PROGRESS
+        names += _FOR_DATA if world.move_usd(workload) is not None else ()
     return (*names, *(f"{SPOTLAB}{model}" for model in world.forecasts), ORACLE)
 
 
@@ -134,11 +156,13 @@ def create_policy(
     """
     if name == ORACLE:
         return Oracle(world, workload, first_tick, ticks)
-    policy = _without_safety_net(name, world, workload)
+    policy = _without_safety_net(name, world, workload, first_tick, ticks)
     return WithSafetyNet(policy) if isinstance(workload, DeadlineJob) else policy
 
 
-def _without_safety_net(name: str, world: World, workload: Workload) -> Policy:
+def _without_safety_net(
+    name: str, world: World, workload: Workload, first_tick: int, ticks: int
+) -> Policy:
     if name == _LOWEST_BUCKET and not _has_buckets(world):
         raise InvalidInput(
             f"{_LOWEST_BUCKET} needs the advisor bucket of at least one pool.",
@@ -146,13 +170,13 @@ def _without_safety_net(name: str, world: World, workload: Workload) -> Policy:
         )
     if name in _SIMPLE:
         return _SIMPLE[name]()
-    if name in _UNIFORM_PROGRESS:
+    if name in _PROGRESS:
         if not isinstance(workload, DeadlineJob):
             raise InvalidInput(
                 f"{name} needs a deadline, and a service has none.",
                 remedy="Choose another policy, or a job with a deadline.",
             )
-        return UniformProgress(multi=_UNIFORM_PROGRESS[name])
+        return _PROGRESS[name]()
     if name.startswith(SPOTLAB):
         model = name.removeprefix(SPOTLAB)
         if model not in world.forecasts:
@@ -161,8 +185,10 @@ def _without_safety_net(name: str, world: World, workload: Workload) -> Policy:
                 f"The policy {name!r} needs forecasts of {model!r}. Available forecasts: {known}.",
                 remedy="Use a model whose forecasts were computed for this trace.",
             )
-        return SpotlabPolicy(model)
-    names = ", ".join([*_SIMPLE, *_UNIFORM_PROGRESS, f"{SPOTLAB}MODEL", ORACLE])
+        greedy = create_policy(GREEDY, world, workload, first_tick, ticks)
+        window = (world, workload, first_tick, ticks)
+        return SpotlabPolicy(model, partial(record_trail, *window, greedy))
+    names = ", ".join([*_SIMPLE, *_PROGRESS, f"{SPOTLAB}MODEL", ORACLE])
     raise InvalidInput(f"There is no policy {name!r}.", remedy=f"Available: {names}.")
 
 

@@ -33,7 +33,7 @@ Setting = namedtuple(
     "Setting",
     "policy is_job ticks per_tick work changeover checkpoint quantum_h tick_h on_demand_usd work_h "
     "deadline_h downtime_usd history horizon_h lookback min_lookback_h choosiness losses_per_h "
-    "caution patience",
+    "patience caution_usd",
 )
 """A window's clock, the workload's numbers, and those of SPOTLAB (from history on, the number of
 ticks before the window); see `Clock`, `workloads` and `spotlab_policy`."""
@@ -43,7 +43,7 @@ Now = namedtuple(
     "deadline_in_h elapsed_h",
 )
 """What a policy sees of its instances and of time; see `View`."""
-Offer = namedtuple("Offer", "place cost usd risk hazard here_usd here_risk interruption_usd")
+Offer = namedtuple("Offer", "place cost usd risk hazard here_usd here_risk loss_usd")
 """SPOTLAB's best pool at a tick (NOWHERE if none is up) with its numbers, and price and risk of the
 pool in which an instance runs."""
 
@@ -131,7 +131,7 @@ def _spotlab_move(setting, now, offer):
     price = setting.on_demand_usd if now.place == ON_DEMAND else offer.here_usd
     risk = 0.0 if now.place == ON_DEMAND else offer.here_risk
     stay_h = min(now.work_left_h, setting.horizon_h, 1.0 / max(offer.hazard, 1e-9))
-    safer_usd = (risk - offer.risk) * offer.interruption_usd
+    safer_usd = (risk - offer.risk) * (offer.loss_usd + setting.caution_usd)
     saved_usd = safer_usd + (price - offer.usd) * stay_h
     paid_usd = now.changeover_h * offer.usd
     return (STAY, NOWHERE) if saved_usd <= paid_usd else (MOVE, offer.place)
@@ -139,12 +139,12 @@ def _spotlab_move(setting, now, offer):
 
 @_compiled()
 def _spotlab_service(setting, now, offer, down_since_h):
-    if offer.place != NOWHERE and offer.cost < setting.on_demand_usd:
+    if offer.place != NOWHERE and offer.cost < min(setting.on_demand_usd, setting.downtime_usd):
         return START, offer.place
     if now.elapsed_h - down_since_h < setting.patience * now.changeover_h:
         return STAY, NOWHERE
-    worth = setting.caution * setting.downtime_usd
-    return (START, ON_DEMAND) if worth > setting.on_demand_usd else (STAY, NOWHERE)
+    worth = setting.downtime_usd > setting.on_demand_usd
+    return (START, ON_DEMAND) if worth else (STAY, NOWHERE)
 
 
 @_compiled()
@@ -161,6 +161,13 @@ def _spotlab_share(setting, now, spare_h):
     if spare_h <= 0.0 or seen * setting.tick_h < setting.min_lookback_h:
         return 1.0
     return setting.choosiness + now.work_left_h / (now.work_left_h + spare_h)
+
+
+@_compiled()
+def _follow(now, to):
+    if to == now.place or (to == NOWHERE and now.place != ON_DEMAND):
+        return STAY, NOWHERE
+    return (STOP, NOWHERE) if to == NOWHERE else (START if now.place == NOWHERE else MOVE, to)
 
 
 @_compiled()
@@ -218,7 +225,9 @@ def _to_on_demand(setting, now):
 
 
 @_compiled()
-def replay(setting, up, usd, ranks, usable, planned, costs, offers, risk, hazard, interruption_usd):
+def replay(
+    setting, up, usd, ranks, usable, planned, costs, offers, risk, hazard, loss_usd, budget, trail
+):
     """Run a window.
 
     Args:
@@ -231,7 +240,8 @@ def replay(setting, up, usd, ranks, usable, planned, costs, offers, risk, hazard
         costs: (history + n,) of SPOTLAB: lowest cost of an hour before the window; the rest is
             written.
         offers, risk, hazard: (n, p) of SPOTLAB: cost of an hour, risk, hazard per hour.
-        interruption_usd: (n,) of SPOTLAB.
+        loss_usd: (n,) of SPOTLAB: cost of an interruption.
+        budget, trail: (n, 4) of SPOTLAB and (n, 3) to be written or empty; see `regret_budget`.
     Returns:
         cost in USD per hour × quanta, quanta of downtime, starts, quanta of work done, place and
         quanta until ready of the last instance, and the tick of an invalid action (-1: none).
@@ -239,7 +249,7 @@ def replay(setting, up, usd, ranks, usable, planned, costs, offers, risk, hazard
     policy, work, per_tick = setting.policy, setting.work, setting.per_tick
     place, ready, next_place, next_ready, last = NOWHERE, 0, NOWHERE, 0, NOWHERE
     work_done, at_risk, starts, down, cost = 0, 0, 0, 0, 0.0
-    down_since_h, to_the_end = -1.0, False
+    down_since_h, to_the_end, follows = -1.0, False, False
     history, lookback = setting.history, setting.lookback
     recent, oldest, newest = np.empty(min(lookback, len(costs)) + 1), 0, history
     recent[:history] = np.sort(costs[:history])
@@ -264,6 +274,7 @@ def replay(setting, up, usd, ranks, usable, planned, costs, offers, risk, hazard
             quanta_left * setting.quantum_h,
             tick * setting.tick_h,
         )
+        paid_usd = cost * setting.quantum_h + down * setting.quantum_h * setting.downtime_usd
         do, target = STAY, NOWHERE
         if policy == PLANNED:
             do, target = planned[tick, 0], planned[tick, 1]
@@ -275,24 +286,22 @@ def replay(setting, up, usd, ranks, usable, planned, costs, offers, risk, hazard
             if setting.is_job:
                 costs[history + tick] = min(lowest, setting.on_demand_usd)
             here = place if place >= 0 else best
-            offer = Offer(
-                best if isfinite(lowest) else NOWHERE,
-                lowest,
-                usd[tick, best],
-                risk[tick, best],
-                hazard[tick, best],
-                usd[tick, here],
-                risk[tick, here],
-                interruption_usd[tick],
-            )
+            found = best if isfinite(lowest) else NOWHERE
+            numbers = (lowest, usd[tick, best], risk[tick, best], hazard[tick, best])
+            offer = Offer(found, *numbers, usd[tick, here], risk[tick, here], loss_usd[tick])
             if place != NOWHERE:
                 down_since_h = -1.0
             elif down_since_h < 0.0:
                 down_since_h = now.elapsed_h
-            if next_place != NOWHERE or (place != NOWHERE and now.ready_h > 0.0):
+            busy = next_place != NOWHERE or (place != NOWHERE and now.ready_h > 0.0)
+            follows = follows if busy else paid_usd > budget[tick, 1 if follows else 0]
+            if busy:
                 pass
+            elif follows:
+                do, target = _follow(now, int(budget[tick, 3]))
             elif place != NOWHERE:
-                do, target = _spotlab_move(setting, now, offer)
+                if starts + 1 <= budget[tick, 2]:
+                    do, target = _spotlab_move(setting, now, offer)
             elif not setting.is_job:
                 do, target = _spotlab_service(setting, now, offer, down_since_h)
             else:
@@ -319,9 +328,8 @@ def replay(setting, up, usd, ranks, usable, planned, costs, offers, risk, hazard
             if to_the_end:
                 do, target = START, ON_DEMAND
         else:
-            best = _cheapest(
-                up[tick], usd[tick], usable, ranks, last if policy == EAGER else NOWHERE
-            )
+            excluded = last if policy == EAGER else NOWHERE
+            best = _cheapest(up[tick], usd[tick], usable, ranks, excluded)
             if policy == EAGER:
                 if best == NOWHERE and last >= 0 and up[tick, last]:
                     best = last
@@ -334,6 +342,9 @@ def replay(setting, up, usd, ranks, usable, planned, costs, offers, risk, hazard
                 do, target = START, best
         if setting.is_job and policy != PLANNED and not _is_safe(setting, now, do, target):
             do, target = _to_on_demand(setting, now)
+        if len(trail) > 0:
+            trail[tick, 0], trail[tick, 1] = paid_usd, starts
+            trail[tick, 2] = target if do == START else place
         if do in (START, MOVE):
             moves = do == MOVE and place != NOWHERE
             if (target >= 0 and not up[tick, target]) or (moves and ready > 0):
@@ -384,11 +395,6 @@ def replay(setting, up, usd, ranks, usable, planned, costs, offers, risk, hazard
 def warm_up() -> None:
     """Compile the kernels, or load them from the cache."""
     yes, numbers, actions = np.ones((1, 1), bool), np.ones((1, 1)), np.zeros((1, 2), np.int16)
-    setting = Setting(
-        *(0, True, 1, 1, 1, 0, 0),
-        *(1.0, 1.0, 1.0, 1.0, 1.0, 1.0),
-        *(0, 1.0, 1),
-        *(1.0, 1.0, 1.0, 1.0, 1.0),
-    )
-    per_tick = numbers[0]
-    replay(setting, yes, numbers, per_tick, yes[0], actions, per_tick, *[numbers] * 3, per_tick)
+    setting = Setting(0, True, 1, 1, 1, 0, 0, *[1.0] * 6, 0, 1.0, 1, *[1.0] * 5)
+    of_spotlab = (numbers[0], *[numbers] * 3, numbers[0], np.ones((1, 4)), np.ones((1, 3)))
+    replay(setting, yes, numbers, numbers[0], yes[0], actions, *of_spotlab)

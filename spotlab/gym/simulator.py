@@ -2,19 +2,26 @@
 
 At each tick, instances in unavailable pools are lost, then the policy decides, then the tick
 passes. Prices are constant within a tick. An instance is paid from its start until its end, whether
-it is ready or not; a job's last instance is paid until the work is done.
+it is ready or not; a job's last instance is paid until the work is done. A job's data is where its
+last spot instance was started, or took over: starting one in another pool costs egress, once and at
+the start. On-demand runs where the data is.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
 
 from spotlab.errors import InvalidInput
 from spotlab.gym.clock import Clock, clock_for
 from spotlab.gym.views import ON_DEMAND, Action, Do, Past, Policy, View
 from spotlab.gym.workloads import Service, Workload
-from spotlab.gym.world import World
+from spotlab.gym.world import FloatArray, World
+
+PROBE_H: Final = 60.0 / 3600.0
+"""A probe that succeeds is paid for a minute, the least that AWS charges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,7 @@ def outcome_of(
     down_quanta: int,
     *,
     missed: bool,
+    extra_usd: float = 0.0,
     timeline: tuple[Step, ...] = (),
 ) -> Outcome:
     """The figures of a run.
@@ -120,9 +128,10 @@ def outcome_of(
         cost_quanta_usd: cost of the instances, USD per hour × quanta.
         starts: number of instances.
         down_quanta: quanta without a ready instance.
+        extra_usd: cost of moving data and of probes, USD.
     """
     on_demand_quanta = clock.work + clock.changeover if clock.work else clock.ticks * clock.per_tick
-    cost = cost_quanta_usd * clock.quantum_h
+    cost = cost_quanta_usd * clock.quantum_h + extra_usd
     downtime_h = 0.0 if clock.work else down_quanta * clock.quantum_h
     downtime_usd_per_hour = workload.downtime_usd_per_hour if isinstance(workload, Service) else 0.0
     return Outcome(
@@ -162,6 +171,10 @@ class _Simulation:
         self._cost_quanta_usd = 0.0
         self._down_quanta = 0
         self._finished = False
+        self._move_usd = world.move_usd(workload)
+        self._free = np.zeros(len(world.panel.names))
+        self._data_at: int | None = None
+        self._extra_usd = 0.0
 
     def remove_lost(self, tick: int) -> None:
         """Remove the instances whose pool is not available at this tick."""
@@ -173,9 +186,15 @@ class _Simulation:
             self._work_done -= self._uncheckpointed
             self._uncheckpointed = 0
             self._running, self._starting = self._starting, None
+            if self._running is not None:
+                self._bring_data(self._running.place)
 
     def act(self, tick: int, action: Action) -> None:
         """Carry out the policy's action."""
+        for pool in action.probes:
+            if self._is_up(tick, pool):
+                price = float(self._world.spot_usd_per_hour[self._first + tick, pool])
+                self._extra_usd += price * PROBE_H
         if action.do is Do.STAY:
             return
         origin = self._place
@@ -183,10 +202,12 @@ class _Simulation:
             place = self._checked_place(tick, action)
             new = _Instance(place, self._clock.changeover)
             self._start_count += 1
+            self._extra_usd += 0.0 if place == ON_DEMAND else float(self._usd_to_move()[place])
             if action.do is Do.MOVE and self._running is not None:
                 self._starting = new
             else:
                 self._running, self._starting, self._uncheckpointed = new, None, 0
+                self._bring_data(place)
             self._record(tick, action.do.value, origin, place, action.why)
             return
         self._starting = None
@@ -243,7 +264,22 @@ class _Simulation:
             self._uncheckpointed * clock.quantum_h,
             quanta_left * clock.quantum_h,
             tick * self._world.tick_h,
+            self._usd_to_move(),
+            self._paid_usd(),
+            self._start_count,
         )
+
+    def _paid_usd(self) -> float:
+        clock, workload = self._clock, self._workload
+        down_usd = workload.downtime_usd_per_hour if isinstance(workload, Service) else 0.0
+        cost_usd = self._cost_quanta_usd * clock.quantum_h
+        return cost_usd + self._down_quanta * clock.quantum_h * down_usd + self._extra_usd
+
+    def _usd_to_move(self) -> FloatArray:
+        """(p,) cost of moving the data to each pool."""
+        if self._move_usd is None or self._data_at is None:
+            return self._free
+        return np.asarray(self._move_usd[self._data_at])
 
     @property
     def _place(self) -> int | None:
@@ -264,6 +300,7 @@ class _Simulation:
             self._start_count,
             self._down_quanta,
             missed=missed,
+            extra_usd=self._extra_usd,
             timeline=tuple(self._steps),
         )
 
@@ -279,7 +316,12 @@ class _Simulation:
             return
         old = self._place
         self._running, self._starting, self._uncheckpointed = self._starting, None, 0
+        self._bring_data(self._running.place)
         self._record(tick, "ready", old, self._running.place, "the new instance took over", quantum)
+
+    def _bring_data(self, place: int) -> None:
+        if place != ON_DEMAND:
+            self._data_at = place
 
     def _work_one_quantum(self) -> bool:
         if not self._clock.work:

@@ -4,12 +4,13 @@ It minimises the expected cost of domain/risk.py: an hour in a pool costs its pr
 cost of an interruption, with the model's hazard. A move must save more, within the model's horizon,
 than the changeover costs while both instances are paid. A job with slack waits for an hour that is
 cheap compared with the recent past, and changes to on-demand early enough to be able to return to
-spot.
+spot. What it pays and how often it moves is bounded by `regret_budget`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from spotlab.domain.risk import expected_cost
 from spotlab.gym.deadline_safety import slack_h
+from spotlab.gym.regret_budget import RegretBudget
 from spotlab.gym.views import ON_DEMAND, STAY, Action, Do, View
 from spotlab.gym.workloads import Service, Workload
 from spotlab.gym.world import FloatArray
@@ -32,8 +34,8 @@ CHOOSINESS: Final = 0.3
 hours, which are rarely consecutive; 1 never waits."""
 LOSSES_PER_H: Final = 0.12
 """Expected losses per hour of work, for the time reserved for returning from on-demand."""
-CAUTION: Final = 3.0
-"""Factor for the cost of a service's downtime in the cost of an interruption: forecasts predict
+CAUTION: Final = 6.0
+"""Factor for the cost of a service's downtime where a move is weighed: forecasts predict
 only a part of the interruptions, and an early move costs little."""
 PATIENCE: Final = 1.0
 """Number of changeovers for which a service without an available pool waits before it changes to
@@ -52,6 +54,7 @@ class _Offers:
         risk: (p,) P(lost within horizon_h).
         hazard: (p,) per hour.
         interruption_usd: cost of one interruption, USD.
+        caution_usd: added to it where a move is weighed, USD.
         horizon_h: horizon of the risk.
     """
 
@@ -60,6 +63,7 @@ class _Offers:
     risk: FloatArray
     hazard: FloatArray
     interruption_usd: float
+    caution_usd: float
     horizon_h: float
 
     @property
@@ -75,10 +79,13 @@ class SpotlabPolicy:
     Args:
         model: the model whose forecasts are used, at the horizon nearest to HORIZON_H. A pool
             without a forecast is treated as certain to be lost.
+        trail: returns that of spot-greedy in the same window; see `regret_budget.record_trail`.
     """
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, trail: Callable[[], FloatArray]) -> None:
         self._model = model
+        self._trail = trail
+        self._budget: RegretBudget | None = None
         self._costs: list[float] = []
         self._down_since_h: float | None = None
 
@@ -90,18 +97,21 @@ class SpotlabPolicy:
         self._note_downtime(view)
         if view.moving_to is not None or (view.place is not None and view.ready_in_h > 0.0):
             return STAY
+        budget = self._budget = self._budget or RegretBudget(self._trail())
+        if budget.follows(view, offers.interruption_usd):
+            return budget.follow(view)
         if view.place is None:
             return self._decide_without_instance(view, offers)
-        return _move(view, offers)
+        return _move(view, offers) if budget.allows_move(view) else STAY
 
     def _decide_without_instance(self, view: View, offers: _Offers) -> Action:
         best, on_demand = offers.best, view.on_demand_usd_per_hour
         if isinstance(view.workload, Service):
-            if best is not None and offers.usd_per_hour[best] < on_demand:
+            worth = view.workload.downtime_usd_per_hour
+            if best is not None and offers.usd_per_hour[best] < min(on_demand, worth):
                 return _start(best, offers)
             if view.elapsed_h - (self._down_since_h or 0.0) < PATIENCE * view.changeover_h:
                 return STAY
-            worth = CAUTION * view.workload.downtime_usd_per_hour
             why = "no pool costs less, and downtime costs more than on-demand"
             return Action(Do.START, ON_DEMAND, why) if worth > on_demand else STAY
         spare_h = slack_h(view) - _reserve_h(view)
@@ -143,18 +153,19 @@ class SpotlabPolicy:
             rows.risk[0],
             rows.hazard[0],
             rows.interruption_usd,
+            rows.caution_usd,
             rows.horizon_h,
         )
 
     def _offers_at(self, view: View, rows: slice) -> _Offers:
         horizon_h, risks = nearest(view.forecasts[self._model])
         price = view.spot_usd_per_hour[rows]
-        usd = float(
-            interruption_usd(view.workload, view.changeover_h, view.checkpoint_h, view.prices)
-        )
+        durations = (view.changeover_h, view.checkpoint_h)
+        usd = float(interruption_usd(view.workload, *durations, view.prices.mean(axis=-1)))
         risk, hazard = hazards(risks[rows], horizon_h)
         cost = offers(view.available[rows], price, hazard, usd)
-        return _Offers(cost, price, risk, hazard, usd, horizon_h)
+        caution = caution_usd(view.workload, view.changeover_h)
+        return _Offers(cost, price, risk, hazard, usd, caution, horizon_h)
 
 
 def nearest(forecasts: tuple[tuple[float, FloatArray], ...]) -> tuple[float, FloatArray]:
@@ -186,20 +197,26 @@ def offers(
 
 
 def interruption_usd(
-    workload: Workload, changeover_h: float, checkpoint_h: float, prices: FloatArray
+    workload: Workload, changeover_h: float, checkpoint_h: float, usd_per_hour: FloatArray
 ) -> FloatArray:
     """Cost of an interruption, USD; an hour of repeated work costs the mean spot price.
 
     Args:
-        prices: (p,) or (n, p) USD per hour.
+        usd_per_hour: () or (n,) mean spot price.
     Returns:
         () or (n,).
     """
-    usd_per_hour = prices.mean(axis=-1)
     if isinstance(workload, Service):
-        usd_per_hour = usd_per_hour + CAUTION * workload.downtime_usd_per_hour
+        usd_per_hour = usd_per_hour + workload.downtime_usd_per_hour
         return np.asarray(changeover_h * usd_per_hour)
     return np.asarray((0.5 * checkpoint_h + changeover_h) * usd_per_hour)
+
+
+def caution_usd(workload: Workload, changeover_h: float) -> float:
+    """What CAUTION adds to the cost of an interruption, USD."""
+    if not isinstance(workload, Service):
+        return 0.0
+    return (CAUTION - 1.0) * changeover_h * workload.downtime_usd_per_hour
 
 
 def _move(view: View, offers: _Offers) -> Action:
@@ -211,7 +228,8 @@ def _move(view: View, offers: _Offers) -> Action:
     price = view.on_demand_usd_per_hour if on_demand else float(offers.price[place])
     risk = 0.0 if on_demand else float(offers.risk[place])
     stay_h = min(view.work_left_h, offers.horizon_h, 1.0 / max(float(offers.hazard[best]), 1e-9))
-    safer_usd = (risk - float(offers.risk[best])) * offers.interruption_usd
+    feared_usd = offers.interruption_usd + offers.caution_usd
+    safer_usd = (risk - float(offers.risk[best])) * feared_usd
     saved_usd = safer_usd + (price - float(offers.price[best])) * stay_h
     paid_usd = view.changeover_h * float(offers.price[best])
     if saved_usd <= paid_usd:

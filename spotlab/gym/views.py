@@ -44,11 +44,14 @@ class Action:
         do: its kind.
         place: for START and MOVE, a pool's number or ON_DEMAND.
         why: short reason for the timeline.
+        probes: pools whose capacity is probed by a launch that is ended at once. Every view
+            contains all pools' availability: this is for policies that pay for what they know.
     """
 
     do: Do
     place: int | None = None
     why: str = ""
+    probes: tuple[int, ...] = ()
 
 
 STAY: Final = Action(Do.STAY)
@@ -77,6 +80,9 @@ class View:
         at_risk_h: hours of completed work that an interruption now would undo.
         deadline_in_h: hours until the deadline or the end of service.
         elapsed_h: hours since the start of the window.
+        move_usd: (p,) cost of moving the job's data to each pool, USD.
+        paid_usd: cost so far, USD, with that of a service's downtime.
+        starts: instances started so far.
     """
 
     tick: int
@@ -98,6 +104,9 @@ class View:
     at_risk_h: float
     deadline_in_h: float
     elapsed_h: float
+    move_usd: FloatArray
+    paid_usd: float
+    starts: int
 
     @property
     def up(self) -> NDArray[np.bool_]:

@@ -21,6 +21,8 @@ class DeadlineJob:
         checkpoint_h: hours of work between checkpoints; an interruption loses the work since the
             last checkpoint, a planned stop loses nothing. 0: no work is ever lost (Wu et al. treat
             lost work as part of the changeover).
+        checkpoint_gb: size of the data that moves with the job between regions, GB; moving it costs
+            the world's egress price.
     Raises:
         InvalidInput: a duration is invalid, or the deadline is too short even for on-demand.
     """
@@ -29,12 +31,14 @@ class DeadlineJob:
     deadline_h: float
     changeover_h: float
     checkpoint_h: float
+    checkpoint_gb: float = 0.0
 
     def __post_init__(self) -> None:
         _check("work_h", self.work_h, above=0.0)
         _check("deadline_h", self.deadline_h, above=0.0)
         _check("changeover_h", self.changeover_h)
         _check("checkpoint_h", self.checkpoint_h)
+        _check("checkpoint_gb", self.checkpoint_gb)
         if self.deadline_h < self.work_h + self.changeover_h - _ROUNDING_H:
             raise InvalidInput(
                 f"A deadline of {self.deadline_h:g} h is too short for {self.work_h:g} h of work "

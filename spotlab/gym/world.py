@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from spotlab.domain.availability_traces import TracePanel
 from spotlab.errors import InvalidInput
+from spotlab.gym.workloads import DeadlineJob, Workload
 
 FloatArray = NDArray[np.float64]
 Value = TypeVar("Value")
@@ -44,6 +45,8 @@ class World:
         on_demand_usd_per_hour: USD per hour, the same everywhere.
         buckets: (p,) advisor bucket 0..4, NaN if unknown; None: none is known.
         forecasts: for each model, by horizon.
+        egress_usd_per_gb: (p, p) price of moving a job's data from one pool to another, USD per GB;
+            None: moving is free.
         assumptions: for each number that was not measured, a sentence with its value and reason.
     Raises:
         InvalidInput: a shape or a price is invalid.
@@ -55,6 +58,7 @@ class World:
     buckets: FloatArray | None = None
     forecasts: Mapping[str, tuple[Forecast, ...]] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
+    egress_usd_per_gb: FloatArray | None = None
     _derived: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -77,6 +81,7 @@ class World:
                 f"Advisor buckets have the shape {self.buckets.shape}.",
                 remedy=f"Provide {shape[1:]}: one per pool.",
             )
+        _check_egress(self.egress_usd_per_gb, shape[1])
         for model, forecasts in self.forecasts.items():
             if not forecasts or any(one.risk.shape != shape for one in forecasts):
                 raise InvalidInput(
@@ -102,6 +107,17 @@ class World:
         """(n, p) spot prices in USD per hour, row by row in memory."""
         return self.derived("usd", lambda: np.array(self.spot_usd_per_hour, order="C"))
 
+    def move_usd(self, workload: Workload) -> FloatArray | None:
+        """(p, p) cost of moving the workload's data between pools, USD; None: moving is free.
+
+        Data takes the cheapest route, which may lead through other pools' regions.
+        """
+        if self.egress_usd_per_gb is None or not isinstance(workload, DeadlineJob):
+            return None
+        usd = self.derived("routes", lambda: _cheapest_routes(self.egress_usd_per_gb))
+        usd = usd * workload.checkpoint_gb
+        return usd if usd.any() else None
+
     @property
     def ticks(self) -> int:
         """Number of ticks."""
@@ -111,3 +127,30 @@ class World:
     def tick_h(self) -> float:
         """Length of a tick, h: the panel's nominal gap."""
         return self.panel.gap_s / 3600.0
+
+
+def _check_egress(usd_per_gb: FloatArray | None, pools: int) -> None:
+    if usd_per_gb is None:
+        return
+    if usd_per_gb.shape != (pools, pools):
+        raise InvalidInput(
+            f"Egress prices have the shape {usd_per_gb.shape}.",
+            remedy=f"Provide {(pools, pools)}: one from each pool to each pool.",
+        )
+    if not (
+        np.isfinite(usd_per_gb).all()
+        and (usd_per_gb >= 0).all()
+        and not usd_per_gb.diagonal().any()
+    ):
+        raise InvalidInput(
+            "An egress price is not a number of 0 or more, or not 0 within a pool.",
+            remedy="Provide USD per GB from each pool to each pool.",
+        )
+
+
+def _cheapest_routes(usd_per_gb: FloatArray | None) -> FloatArray:
+    assert usd_per_gb is not None
+    cheapest = np.array(usd_per_gb)
+    for via in range(len(cheapest)):
+        np.minimum(cheapest, cheapest[:, via, None] + cheapest[None, via], out=cheapest)
+    return cheapest

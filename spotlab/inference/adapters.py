@@ -55,16 +55,13 @@ class CheckedModel(CheckedInput, ABC):
 
     def raw_score(self, matrix: Matrix) -> FloatArray:
         """(n,) log-odds of each rate's position (see `calibration`); NaN for a refused row."""
-        accepted = self._accepted(matrix)
-        score = self._score(matrix[accepted])
-        return scatter_accepted(
-            accepted, calibration.rate_score(self._spec, score, matrix[accepted])
-        )
+        accepted, rows = self._accepted_rows(matrix)
+        score = self._score(rows)
+        return scatter_accepted(accepted, calibration.rate_score(self._spec, score, rows))
 
     def high_bucket_probability(self, matrix: Matrix) -> FloatArray:
         """(n,) P(next advisor bucket >= 3) of each row; NaN for a refused row."""
-        accepted = self._accepted(matrix)
-        rows = matrix[accepted]
+        accepted, rows = self._accepted_rows(matrix)
         score = self._score(rows)
         return scatter_accepted(
             accepted, calibration.high_bucket_probability(self._spec, score, rows)
@@ -77,16 +74,14 @@ class CheckedModel(CheckedInput, ABC):
         the level correction of a bucket that was just read; the rest of the correction, for an
         older or unknown bucket, is attributed to the bucket's age.
         """
-        accepted = self._accepted(matrix)
-        rows = matrix[accepted]
+        accepted, rows = self._accepted_rows(matrix)
         score = None if self._spec.persistence is None else self._score(rows)
         parts, base = self._contributions(rows, score)
         return scatter_accepted(accepted, parts), scatter_accepted(accepted, base)
 
     def explained(self, matrix: Matrix) -> tuple[Matrix, FloatArray, FloatArray]:
         """`contributions` and `raw_score`, for which the model is asked once."""
-        accepted = self._accepted(matrix)
-        rows = matrix[accepted]
+        accepted, rows = self._accepted_rows(matrix)
         score = self._score(rows)
         parts, base = self._contributions(rows, score)
         raw = calibration.rate_score(self._spec, score, rows)

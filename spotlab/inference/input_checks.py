@@ -74,10 +74,32 @@ class CheckedInput:
         low, high = self._low[column], self._high[column]
         return f"{feature.name} is {value:g} ({feature.unit}), outside {low:g}..{high:g}"
 
+    def _accepted_rows(self, matrix: Matrix) -> tuple[NDArray[np.bool_], Matrix]:
+        """(n,) which rows are accepted, and these rows, read-only."""
+        accepted = self._accepted(matrix)
+        return accepted, matrix if accepted.all() else matrix[accepted]
+
     def _accepted(self, matrix: Matrix) -> NDArray[np.bool_]:
+        self._check_shape(matrix)
+        if self._is_valid(matrix):
+            return np.ones(len(matrix), dtype=bool)
         return np.asarray(~self._invalid_cells(matrix).any(axis=1))
 
+    def _is_valid(self, matrix: Matrix) -> bool:
+        """Whether every cell is valid: columns are asked for their extremes, without a mask."""
+        if not len(matrix):
+            return True
+        lowest, highest = np.fmin.reduce(matrix, axis=0), np.fmax.reduce(matrix, axis=0)
+        if (lowest < self._low).any() or (highest > self._high).any():
+            return False
+        return not np.isnan(matrix[:, ~self._nullable]).any()
+
     def _invalid_cells(self, matrix: Matrix) -> NDArray[np.bool_]:
+        self._check_shape(matrix)
+        outside = (matrix < self._low) | (matrix > self._high)
+        return np.asarray(outside | (np.isnan(matrix) & ~self._nullable))
+
+    def _check_shape(self, matrix: Matrix) -> None:
         width = len(self._card.spec.features)
         if matrix.ndim != 2 or matrix.shape[1] != width:
             raise InvalidInput(
@@ -89,8 +111,6 @@ class CheckedInput:
                 f"{self.name} {self.version} received {matrix.dtype} numbers.",
                 remedy="It requires float64: rounding can move a value across a tree's threshold.",
             )
-        outside = (matrix < self._low) | (matrix > self._high)
-        return np.asarray(outside | (np.isnan(matrix) & ~self._nullable))
 
 
 def require_same_features(card: tuple[str, ...], model: tuple[str, ...]) -> None:
@@ -115,6 +135,8 @@ def require_same_features(card: tuple[str, ...], model: tuple[str, ...]) -> None
 
 def scatter_accepted(accepted: NDArray[np.bool_], values: FloatArray) -> FloatArray:
     """The values of the accepted rows in their positions, NaN elsewhere."""
+    if accepted.all():
+        return values
     scattered = np.full((len(accepted), *values.shape[1:]), np.nan)
     scattered[accepted] = values
     return scattered

@@ -12,6 +12,7 @@ from typing import Final
 
 from spotlab.domain.ports import By
 from spotlab.pipeline.outcomes import record_outcomes
+from spotlab.runtime.evidence import archive_of
 from spotlab.runtime.lab import Lab
 from spotlab.settings import Settings
 from spotlab.store.retention import SqlRetention
@@ -20,6 +21,7 @@ from spotlab.store.retention_rules import RULES, Setting
 Tell = Callable[[str, float], None]
 
 DRIFT: Final = "drift sketches"
+EVIDENCE: Final = "files of evidence"
 MARKET_PARTS: Final = "parts of markets"
 _DRIFT_BATCH: Final = 200
 _PARTS_BATCH: Final = 50
@@ -78,7 +80,7 @@ def apply_retention(
     report, stop = tell or _no_progress, cancelled or _never
     try:
         for place, (what, step) in enumerate(_steps(lab, before, now, dry_run)):
-            report(what, place / (len(RULES) + 2))
+            report(what, place / (len(RULES) + 3))
             while not stop() and (count := step()):
                 deleted[what] = deleted.get(what, 0) + count
                 if dry_run:
@@ -102,6 +104,7 @@ def kept_days(settings: Settings) -> dict[str, float]:
         **{rule.what: days[rule.setting] for rule in RULES},
         DRIFT: settings.keep_experiments_days,
         MARKET_PARTS: settings.keep_experiments_days,
+        EVIDENCE: settings.keep_evidence_days,
     }
 
 
@@ -132,7 +135,10 @@ def _steps(
         batch = [unused.pop() for _ in range(min(_PARTS_BATCH, len(unused)))]
         return lab.store.market_runs.delete_blobs(batch, now)
 
-    return [*steps, (DRIFT, drift), (MARKET_PARTS, market_parts)]
+    def evidence() -> int:
+        return archive_of(lab).delete_before(before[EVIDENCE].date(), dry_run=dry_run)
+
+    return [*steps, (EVIDENCE, evidence), (DRIFT, drift), (MARKET_PARTS, market_parts)]
 
 
 def _no_progress(_text: str, _share: float) -> None: ...

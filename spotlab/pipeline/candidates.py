@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.domain.decision import Candidate, DropReason
+from spotlab.domain.hazard_curve import multiple
 from spotlab.domain.like_for_like import Shortfall
 from spotlab.domain.market import FeedKind, Pool, Provenance
 from spotlab.domain.risk import BUCKET_LABELS, REBALANCE_WINDOW_H, Evidence, risk_within
@@ -121,7 +122,10 @@ def _evidence_reasons(evidence: Evidence | None, horizon_h: float) -> list[str]:
         observations.append(
             f"{siblings} in other zones of the region, with weight {evidence.sibling_weight:g}"
         )
-    recommended = _rebalance_reasons(evidence, after, horizon_h)
+    recommended = [
+        *_rebalance_reasons(evidence, after, horizon_h),
+        *_short_reasons(evidence, horizon_h),
+    ]
     if not observations:
         return recommended
     was, now = f"{100 * before:.2f} %", f"{100 * after:.2f} %"
@@ -143,6 +147,37 @@ def _rebalance_reasons(evidence: Evidence, before: float, horizon_h: float) -> l
         f"from {100 * before:.2f} % to {100 * after:.2f} %: its hazard counts "
         f"{evidence.rebalance_factor:.2g} times, which falls to 1 within {REBALANCE_WINDOW_H:g} h."
     ]
+
+
+def _short_reasons(evidence: Evidence, horizon_h: float) -> list[str]:
+    """How evidence that decays raises the risk: one sentence for each cause."""
+    reasons, hazard = [], evidence.hazard_per_hour
+    for number, part in enumerate(evidence.parts):
+        before = float(
+            risk_within(hazard * multiple(evidence.parts[:number], horizon_h), horizon_h)
+        )
+        parts = evidence.parts[: number + 1]
+        after = float(risk_within(hazard * multiple(parts, horizon_h), horizon_h))
+        what = part.detail or f"a {part.cause}"
+        reasons.append(
+            f"{what[:1].upper()}{what[1:]} {_ago(part.age_h)} raises the risk from "
+            f"{100 * before:.2f} % to {100 * after:.2f} %: the hazard counts {part.now:.2g} times "
+            f"now, which falls to 1 within {2 * part.half_life_h - part.age_h:.2g} h."
+        )
+    forecast = evidence.forecast
+    if forecast is not None and evidence.forecast_share > 0.0:
+        without = float(risk_within(hazard * multiple(evidence.parts, horizon_h), horizon_h))
+        with_it = float(risk_within(hazard * evidence.multiple(horizon_h), horizon_h))
+        reasons.append(
+            f"{forecast.model} forecasts its capacity from {forecast.readings} launches and "
+            f"probes: raises the risk from {100 * without:.2f} % to {100 * with_it:.2f} %; "
+            f"{100 * evidence.forecast_share:.0f} % of a loss of capacity counts."
+        )
+    return reasons
+
+
+def _ago(age_h: float) -> str:
+    return f"{60 * age_h:.0f} min ago" if age_h < 2 else f"{age_h:.1f} h ago"
 
 
 def _observation(events: int, exposure_h: float) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.domain.decision import Candidate, DropReason, Instance, Lifecycle, Verdict
+from spotlab.domain.hazard_curve import strengths
 from spotlab.domain.market import Pool
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.policy_parameters import CEILING_HORIZON_H
@@ -110,6 +111,8 @@ class DecisionCase:
         rows = table.iloc[self.positions]
         self.prices = rows["spot_price_usd_per_hour"].to_numpy(np.float64)
         self.hazards = rows["hazard_per_hour"].to_numpy(np.float64)
+        self._rows = rows["row"].to_numpy()
+        self._ceiling_ratios = _ceiling_ratios(ranking, self._rows)
         self.performance = rows["performance"].to_numpy(np.float64)
         self._signal_ages_min = rows["signal_age_min"].to_numpy(np.float64)
         listed = rows["on_demand_price_usd_per_hour"].fillna(rows["spot_price_usd_per_hour"])
@@ -135,7 +138,7 @@ class DecisionCase:
 
     def ceiling_risks(self) -> FloatArray:
         """(n,) risk of each pool within CEILING_HORIZON_H."""
-        return risk_within(self.hazards, CEILING_HORIZON_H)
+        return risk_within(self.hazards * self._ceiling_ratios, CEILING_HORIZON_H)
 
     def terms(self, changed: Changed = UNCHANGED) -> Terms:
         """The numbers that the decision compares."""
@@ -148,7 +151,10 @@ class DecisionCase:
             interruption = workload.interruption_usd(on_demand)
         interruption = interruption + changed.interruption_usd
         costs = expected_cost(prices, hazards, interruption) / self.performance
-        blocked = risk_within(hazards, CEILING_HORIZON_H) > policy.risk_ceiling
+        ratios = self._ceiling_ratios
+        if changed.policy is not None and self._has_other_parts(changed.policy):
+            ratios = _ceiling_ratios(self.ranking, self._rows, changed.policy)
+        blocked = risk_within(hazards * ratios, CEILING_HORIZON_H) > policy.risk_ceiling
         blocked |= self._signal_ages_min < policy.signal_exclusion_min
         costs = np.where(blocked, np.inf, costs)
         current = self._current(changed, workload, on_demand)
@@ -197,8 +203,15 @@ class DecisionCase:
             second,
         )
 
+    def _has_other_parts(self, policy: PolicyParams) -> bool:
+        """Whether a policy gives the short parts of hazards other strengths."""
+        return strengths(policy) != strengths(self.policy)
+
     def _arrays(self, changed: Changed) -> tuple[FloatArray, FloatArray]:
         prices, hazards = self.prices, self.hazards
+        if changed.policy is not None and self._has_other_parts(changed.policy):
+            pools = self.ranking.scored.under(changed.policy).pools
+            hazards = pools.hazard_within(self.workload.horizon_h)[self._rows]
         if changed.other is not None and changed.other_price is not None:
             prices = prices.copy()
             prices[changed.other] = changed.other_price
@@ -213,6 +226,8 @@ class DecisionCase:
         current = self.current
         if current is None:
             return None
+        if changed.policy is not None and current.evidence is not None:
+            current = _under(current, changed.policy, self.ranking.scored.data.as_of)
         price = current.spot_price_usd_per_hour if changed.own_price is None else changed.own_price
         hazard = current.hazard_per_hour if changed.own_hazard is None else changed.own_hazard
         worth = self._own_listed if on_demand is None else on_demand
@@ -243,6 +258,33 @@ class DecisionCase:
             expected_cost_usd_per_hour=float(costs[index]),
             performance=float(self.performance[index]),
         )
+
+
+def _ceiling_ratios(
+    ranking: Ranking, rows: NDArray[np.intp], policy: PolicyParams | None = None
+) -> FloatArray:
+    """(rows,) the mean hazard within CEILING_HORIZON_H, divided by that within the horizon."""
+    scored = ranking.scored if policy is None else ranking.scored.under(policy)
+    horizon_h, evidence = ranking.workload.horizon_h, scored.evidence
+    ratios = np.ones(len(rows))
+    for index, row in enumerate(rows.tolist()):
+        found = evidence.get(row)
+        if found is not None and found.moves:
+            ratios[index] = found.multiple(CEILING_HORIZON_H) / found.multiple(horizon_h)
+    return ratios
+
+
+def _under(current: Candidate, policy: PolicyParams, as_of: datetime) -> Candidate:
+    """The same candidate with the short parts of its hazard that a policy gives it."""
+    evidence = current.evidence
+    if evidence is None or not evidence.may_move:
+        return current
+    changed = evidence.under(policy, as_of)
+    if changed == evidence:
+        return current
+    long_run = current.hazard_per_hour / evidence.multiple(current.horizon_h)
+    hazard = long_run * changed.multiple(current.horizon_h)
+    return replace(current, evidence=changed, hazard_per_hour=hazard)
 
 
 def _listed(current: Candidate | None) -> float:

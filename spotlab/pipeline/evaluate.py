@@ -16,14 +16,15 @@ from spotlab.domain.decision import (
     Experiment,
     Instance,
     Lifecycle,
+    RunReference,
     StageTrace,
     Verdict,
 )
+from spotlab.domain.hazard_curve import ShortCause
 from spotlab.domain.like_for_like import unknown_facts
 from spotlab.domain.performance import EQUAL, Basis, PerformanceIndex
 from spotlab.domain.policy import DEFAULT_POLICY, PolicyParams
 from spotlab.domain.requirements import Requirements
-from spotlab.domain.risk import REBALANCE_WINDOW_H
 from spotlab.domain.spot_events import SpotEventKind
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope, Workload
 from spotlab.errors import SpotlabError
@@ -61,15 +62,17 @@ class Unrecorded:
     Args:
         experiment: its experiment_id is 0, and its candidates are not derived.
         ranking: None if the ranking failed; the experiment's error says why.
+        reference: to its candidates, of no run yet, if the ranking was left on another machine.
     """
 
     experiment: Experiment
     ranking: Ranking | None
+    reference: RunReference | None = None
 
     def in_run(self, run_id: int) -> Experiment:
         """The experiment, with a reference to the recorded run that its candidates follow from."""
-        run = reference_to(run_id, self.ranking, self.experiment.verdict)
-        return replace(self.experiment, run=run)
+        found = self.reference or reference_to(run_id, self.ranking, self.experiment.verdict)
+        return replace(self.experiment, run=replace(found, run_id=run_id))
 
     def with_candidates(self) -> Experiment:
         """The experiment with its candidates and the names of their features."""
@@ -175,7 +178,8 @@ def evaluate(
             )
             verdict = _with_hardware(decide(situation, policy), ranking)
             verdict = _with_spread(verdict, situation, policy, ranking, unavailable)
-            verdict = _with_signal(verdict, situation)
+            verdict = _with_signal(verdict, situation, policy)
+            verdict = _with_evidence(verdict)
             verdict = with_workload(verdict, applied)
             stage.rows_out = 1
     except (SpotlabError, ValueError) as exc:
@@ -231,17 +235,36 @@ def _with_hardware(verdict: Verdict, ranking: Ranking) -> Verdict:
     return replace(verdict, reason=" ".join(each for each in sentences if each))
 
 
-def _with_signal(verdict: Verdict, situation: Situation) -> Verdict:
+def _with_evidence(verdict: Verdict) -> Verdict:
+    """The same verdict; its reason names what raises the hazard of the own pool for a while."""
+    evidence = verdict.current.evidence if verdict.current is not None else None
+    if evidence is None or not evidence.moves:
+        return verdict
+    causes = [
+        f"{part.detail or part.cause} (counts {part.now:.2g} times now)"
+        for part in evidence.parts
+        if part.cause is not ShortCause.REBALANCE  # the sentence about the signal names it
+    ]
+    if evidence.forecast is not None and evidence.forecast_share > 0.0:
+        causes.append("a forecast of its capacity")
+    if not causes:
+        return verdict
+    text = f"The hazard of its pool is raised for a while by {' and '.join(causes)}."
+    return replace(verdict, reason=f"{verdict.reason} {text}")
+
+
+def _with_signal(verdict: Verdict, situation: Situation, policy: PolicyParams) -> Verdict:
     """The same verdict; its reason names a recent rebalance recommendation of the instance."""
     signal = situation.instance.signal
     if signal is None or signal.kind is not SpotEventKind.REBALANCE or situation.pays_on_demand:
         return verdict
     age_h = (situation.now - signal.at) / timedelta(hours=1)
-    if not 0.0 <= age_h < REBALANCE_WINDOW_H:
+    window_h = 2.0 * policy.rebalance_half_life_h
+    if not 0.0 <= age_h < window_h or policy.rebalance_factor == 1.0:
         return verdict
     text = (
         f"EC2 recommended at {signal.at:%H:%M} UTC to rebalance it: the risk of its pool counts "
-        f"more for {REBALANCE_WINDOW_H:g} h, which alone moves no instance."
+        f"more for {window_h:g} h, which alone moves no instance."
     )
     return replace(verdict, reason=f"{verdict.reason} {text}")
 

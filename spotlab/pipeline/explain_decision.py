@@ -288,7 +288,7 @@ def _of_pool(
     """The flips by each feature of one pool; `other` is its position in the case, None: the own."""
     scored, model = decided.evaluation.scored, decided.model
     matrix = scored.frame.select(model.feature_names)
-    evidence = scored.evidence.get(row)
+    evidence = case.ranking.scored.evidence.get(row)
     pool = scored.frame.pools[row]
 
     def changed_by(column: int, values: NDArray[np.float64]) -> list[Changed | None]:
@@ -299,7 +299,7 @@ def _of_pool(
         if evidence is not None:
             hazards = np.array(
                 [replace(evidence, prior_hazard_per_hour=each).hazard_per_hour for each in hazards]
-            )
+            ) * evidence.multiple(case.workload.horizon_h)
         return [
             None
             if not np.isfinite(hazard)

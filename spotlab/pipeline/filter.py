@@ -11,8 +11,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from spotlab.domain.coded_texts import Texts
 from spotlab.domain.decision import DropReason, Instance
 from spotlab.domain.hardware import Hardware, HardwareTable, complete
+from spotlab.domain.hardware_columns import FACTS, HardwareColumns, columns_of
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.like_for_like import (
     HardwareFact,
@@ -51,11 +53,13 @@ def drop_codes(
     for reason, filtered in reversed([*_checks(pools, requirements)]):  # the first one wins
         np.putmask(codes, filtered, CODE_OF[reason])
     types, left = pools.instance_type, np.flatnonzero(codes == 0)
-    worse = np.zeros(len(types.names), dtype=np.int8)
-    for code in np.unique(types.codes[left]).tolist():
-        found = shortfalls.get(types.names[code])
-        if found is not None:
-            worse[code] = CODE_OF[HARDWARE_REASONS[found.fact]]
+    worse = shortfalls.drop_codes(types) if isinstance(shortfalls, _Shortfalls) else None
+    if worse is None:
+        worse = np.zeros(len(types.names), dtype=np.int8)
+        for code in np.unique(types.codes[left]).tolist():
+            found = shortfalls.get(types.names[code])
+            if found is not None:
+                worse[code] = CODE_OF[HARDWARE_REASONS[found.fact]]
     codes[left] = worse[types.codes[left]]
     return codes
 
@@ -83,19 +87,30 @@ def hardware_shortfalls(
     return _shortfalls(own, hardware, compared_rule(rule, requirements))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _shortfalls(own: Hardware, hardware: HardwareTable, rule: HardwareRule) -> _Shortfalls:
     return _Shortfalls(own, hardware, rule)
 
 
 class _Shortfalls(Mapping[str, Shortfall]):
-    """The types that may not replace another one; each is compared when it is first asked for."""
+    """The types that may not replace another one; each is put in words when it is asked for."""
 
-    __slots__ = ("_found", "_hardware", "_own", "_rule")
+    __slots__ = ("_codes", "_found", "_hardware", "_own", "_rule")
 
     def __init__(self, own: Hardware, hardware: HardwareTable, rule: HardwareRule) -> None:
         self._own, self._hardware, self._rule = own, hardware, rule
         self._found: dict[str, Shortfall | None] = {}
+        self._codes: tuple[HardwareColumns, Codes] | None = None
+
+    def drop_codes(self, types: Texts) -> Codes | None:
+        """(distinct types,) codes as in CODE_OF; None: each must be asked for."""
+        columns = columns_of(self._hardware, types)
+        if self._codes is None or self._codes[0] is not columns:
+            facts = columns.worse_than(self._own, self._rule)
+            if facts is None:
+                return None
+            self._codes = columns, _CODE_OF_FACT[facts]
+        return self._codes[1]
 
     def __getitem__(self, instance_type: str) -> Shortfall:
         """The shortfall of a type. Raises KeyError: there is none."""
@@ -158,6 +173,7 @@ HARDWARE_REASONS: Final[Mapping[HardwareFact, DropReason]] = {
     HardwareFact.NETWORK: DropReason.BANDWIDTH,
     HardwareFact.EBS: DropReason.BANDWIDTH,
 }
+_CODE_OF_FACT: Final = np.array([0, *(CODE_OF[HARDWARE_REASONS[fact]] for fact in FACTS)], np.int8)
 
 
 def _checks(pools: PoolColumns, need: Requirements) -> Iterator[tuple[DropReason, Mask]]:

@@ -6,9 +6,8 @@ are shown become objects.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,55 +15,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spotlab.domain.coded_texts import Texts
 from spotlab.domain.market import Pool
 from spotlab.domain.policy_parameters import CEILING_HORIZON_H
-from spotlab.domain.risk import FloatArray, risk_within
+from spotlab.domain.risk import Evidence, FloatArray, risk_within
 
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.intp]
-
-
-@dataclass(frozen=True, eq=False)
-class Texts:
-    """A column of texts as numbers.
-
-    Args:
-        codes: (n,) position of each text in `names`; -1: unknown.
-        names: the distinct texts.
-    """
-
-    codes: NDArray[np.intp]
-    names: tuple[str, ...]
-
-    @classmethod
-    def of(cls, column: pd.Series) -> Texts:
-        """Number the texts of a column."""
-        codes, names = column.factorize()
-        return cls(codes, tuple(names))
-
-    def at(self, row: int) -> str | None:
-        """The text in a row; None: unknown."""
-        code = int(self.codes[row])
-        return self.names[code] if code >= 0 else None
-
-    def equal_to_any(self, allowed: Collection[str]) -> Mask:
-        """(n,) whether each text is one of these; an unknown one is not."""
-        return np.array([*(name in allowed for name in self.names), False])[self.codes]
-
-    @cached_property
-    def code_of(self) -> Mapping[str, int]:
-        """Position of each text in `names`."""
-        return {name: code for code, name in enumerate(self.names)}
-
-    @property
-    def order(self) -> NDArray[np.intp]:
-        """(n,) numbers that sort like the texts, unknown ones last."""
-        ranks = np.empty(len(self.names) + 1, dtype=np.intp)
-        ranks[sorted(range(len(self.names)), key=self.names.__getitem__)] = np.arange(
-            len(self.names)
-        )
-        ranks[-1] = len(self.names)
-        return ranks[self.codes]
 
 
 class PoolColumns:
@@ -100,6 +57,8 @@ class PoolColumns:
         self.advisor_bucket = numbers("advisor_bucket")
         self.hazard_per_hour = numbers("hazard_per_hour")
         self.signal_age_min = numbers("signal_age_min")
+        self._evidence: Mapping[int, Evidence] = {}
+        self._hazards: dict[float, FloatArray] = {}
         self._risks: dict[float, FloatArray] = {}
         self._rows_of_key: dict[str, tuple[int, ...]] = {}
 
@@ -107,7 +66,13 @@ class PoolColumns:
         """The same pools with the hazards of another model."""
         changed = copy(self)
         changed.hazard_per_hour = hazard_per_hour.to_numpy(dtype=np.float64)
-        changed._risks = {}
+        changed._evidence, changed._hazards, changed._risks = {}, {}, {}
+        return changed
+
+    def with_evidence(self, evidence: Mapping[int, Evidence]) -> PoolColumns:
+        """The same pools; evidence raises the hazards of these rows for a while."""
+        changed = copy(self)
+        changed._evidence, changed._hazards, changed._risks = evidence, {}, {}
         return changed
 
     def __len__(self) -> int:
@@ -116,8 +81,19 @@ class PoolColumns:
     def risk(self, horizon_h: float) -> FloatArray:
         """(n,) risk within a horizon."""
         if horizon_h not in self._risks:
-            self._risks[horizon_h] = risk_within(self.hazard_per_hour, horizon_h)
+            self._risks[horizon_h] = risk_within(self.hazard_within(horizon_h), horizon_h)
         return self._risks[horizon_h]
+
+    def hazard_within(self, horizon_h: float) -> FloatArray:
+        """(n,) mean hazard within a horizon, per hour; the long-run one without short parts."""
+        if not self._evidence:
+            return self.hazard_per_hour
+        if horizon_h not in self._hazards:
+            hazard = self.hazard_per_hour.copy()
+            for row, evidence in self._evidence.items():
+                hazard[row] *= evidence.multiple(horizon_h)
+            self._hazards[horizon_h] = hazard
+        return self._hazards[horizon_h]
 
     @property
     def ceiling_risk(self) -> FloatArray:

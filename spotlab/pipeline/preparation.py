@@ -21,9 +21,8 @@ from spotlab.domain.like_for_like import (
     waived_facts,
 )
 from spotlab.domain.market import Pool
-from spotlab.domain.policy_parameters import CEILING_HORIZON_H
 from spotlab.domain.requirements import Requirements
-from spotlab.domain.risk import FloatArray, risk_within
+from spotlab.domain.risk import FloatArray
 from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, Workload
 from spotlab.pipeline.filter import compared_hardware, drop_codes, requirements_of
 from spotlab.pipeline.pool_columns import PoolColumns
@@ -87,6 +86,7 @@ def prepare(
         memory_gb,
         _pools(scored, rows, performance[rows], hardware, others, bits),
         price_age_s(scored),
+        scored.data.as_of,
     )
 
 
@@ -127,15 +127,18 @@ def _pools(
         for name, other in others.items()
     }
     gpu_model = {name: other and other.gpu_model for name, other in others.items()}
-    hazard = kept["hazard_per_hour"].to_numpy(np.float64)
     pool: NDArray[np.object_] = np.empty(len(rows), dtype=object)
     pool[:] = [scored.frame.pools[row] for row in rows]
     return PreparedPools(
         pool=pool,
         price_usd_per_hour=kept["spot_price_usd_per_hour"].to_numpy(np.float64),
         on_demand_usd_per_hour=kept["on_demand_price_usd_per_hour"].to_numpy(np.float64),
-        hazard_per_hour=hazard,
-        ceiling_risk=risk_within(hazard, CEILING_HORIZON_H),
+        hazard_per_hour=kept["hazard_per_hour"].to_numpy(np.float64),
+        evidence={
+            place: scored.evidence[row]
+            for place, row in enumerate(rows.tolist())
+            if row in scored.evidence and scored.evidence[row].may_move
+        },
         signal_age_min=kept["signal_age_min"].to_numpy(np.float64),
         performance=performance,
         memory_gb=kept["memory_gb"].to_numpy(np.float64),

@@ -8,7 +8,7 @@ are best. The policy itself is `pipeline.policy.decide`, as in an evaluation, an
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -20,8 +20,9 @@ from spotlab.domain.decision import Candidate, Instance, Lifecycle, Verdict
 from spotlab.domain.hardware import Hardware
 from spotlab.domain.like_for_like import HardwareFact, least_memory_gb, waived_facts
 from spotlab.domain.policy import PolicyParams
+from spotlab.domain.policy_parameters import CEILING_HORIZON_H
 from spotlab.domain.requirements import Requirements
-from spotlab.domain.risk import FloatArray, expected_cost, risk_within
+from spotlab.domain.risk import Evidence, FloatArray, expected_cost, risk_within
 from spotlab.domain.workload import AppliedWorkload, Workload
 from spotlab.pipeline.filter import compared_rule
 from spotlab.pipeline.policy import decide
@@ -41,8 +42,8 @@ class PreparedPools:
         pool: (n,) objects.
         price_usd_per_hour: (n,) spot price.
         on_demand_usd_per_hour: (n,) NaN where unknown.
-        hazard_per_hour: (n,) expected interruptions per hour.
-        ceiling_risk: (n,) risk within CEILING_HORIZON_H.
+        hazard_per_hour: (n,) expected interruptions per hour in the long run.
+        evidence: by row, what raises it for a while.
         signal_age_min: (n,) minutes since the last signal; NaN: none.
         performance: (n,) work per hour relative to the instance's type.
         memory_gb: (n,) as its requirements look at it; NaN where unknown.
@@ -56,7 +57,7 @@ class PreparedPools:
     price_usd_per_hour: FloatArray
     on_demand_usd_per_hour: FloatArray
     hazard_per_hour: FloatArray
-    ceiling_risk: FloatArray
+    evidence: Mapping[int, Evidence]
     signal_age_min: FloatArray
     performance: FloatArray
     memory_gb: FloatArray
@@ -95,6 +96,7 @@ class PreparedInstance:
         memory_gb: of its type, as its requirements look at it; None: they do not.
         pools: the others, and its own.
         price_age_s: age of the prices, seconds.
+        as_of: of the market, aware UTC.
     """
 
     instance: Instance
@@ -107,6 +109,7 @@ class PreparedInstance:
     memory_gb: float | None
     pools: PreparedPools
     price_age_s: float
+    as_of: datetime
 
     def decide(
         self,
@@ -136,21 +139,22 @@ class PreparedInstance:
         Raises:
             ValueError: the workload has other regions, zones or requirements.
         """
-        cost, risk = self.expected_cost(workload), self.risk(workload)
+        hazard = self.hazard_within(workload.horizon_h, params)
+        cost, risk = self._costs(workload, hazard), risk_within(hazard, workload.horizon_h)
         is_candidate = self.is_candidate(params, workload, unavailable)
         rows = np.flatnonzero(is_candidate)
         first = rows[np.lexsort((risk[rows], cost[rows]))[:3]].tolist()
         own_row = self.own_pool.row if self.own_pool is not None else None
         on_spot = self.instance.lifecycle is Lifecycle.SPOT
         others = [
-            self._candidate(row, rank, workload, float(risk[row]), float(cost[row]))
+            self._candidate(row, rank, workload, params, hazard, float(risk[row]), float(cost[row]))
             for rank, row in enumerate(first, start=1)
             if not (on_spot and row == own_row)
         ]
         best, second = (*others[:2], None, None)[:2]
         return Situation(
             self.instance,
-            self.current(workload),
+            self.current(workload, params),
             best,
             self.on_demand_usd_per_hour,
             workload,
@@ -165,7 +169,9 @@ class PreparedInstance:
         """(n,) which of the pools the policy may choose; as in `situation`."""
         if is_stale(self.price_age_s, params):
             return np.zeros(len(self.pools.pool), dtype=bool)
-        allowed = self.is_suitable(workload) & ~(self.pools.ceiling_risk > params.risk_ceiling)
+        allowed = self.is_suitable(workload)
+        hazard = self.hazard_within(CEILING_HORIZON_H, params)
+        allowed &= ~(risk_within(hazard, CEILING_HORIZON_H) > params.risk_ceiling)
         allowed &= ~(self.pools.signal_age_min < params.signal_exclusion_min)
         if unavailable:
             keys = (pool.key for pool in self.pools.pool)
@@ -197,7 +203,16 @@ class PreparedInstance:
                 suitable &= ~pools.burstable
         return np.asarray(suitable, dtype=bool)
 
-    def expected_cost(self, workload: Workload) -> FloatArray:
+    def hazard_within(self, horizon_h: float, params: PolicyParams) -> FloatArray:
+        """(n,) mean hazard within a horizon, with the short parts that a policy gives it."""
+        if not self.pools.evidence:
+            return self.pools.hazard_per_hour
+        hazard = self.pools.hazard_per_hour.copy()
+        for row, evidence in self.pools.evidence.items():
+            hazard[row] *= evidence.under(params, self.as_of).multiple(horizon_h)
+        return hazard
+
+    def _costs(self, workload: Workload, hazard: FloatArray) -> FloatArray:
         """(n,) price with interruptions, USD per hour of the instance's work."""
         pools, on_demand = self.pools, self.on_demand_usd_per_hour
         if on_demand is None:
@@ -207,18 +222,18 @@ class PreparedInstance:
             )
         else:
             interruption_usd = workload.interruption_usd(on_demand)
-        cost = expected_cost(pools.price_usd_per_hour, pools.hazard_per_hour, interruption_usd)
+        cost = expected_cost(pools.price_usd_per_hour, hazard, interruption_usd)
         return np.asarray(cost / pools.performance, dtype=np.float64)
 
-    def risk(self, workload: Workload) -> FloatArray:
-        """(n,) risk within the workload's horizon."""
-        return risk_within(self.pools.hazard_per_hour, workload.horizon_h)
-
-    def current(self, workload: Workload) -> Candidate | None:
+    def current(self, workload: Workload, params: PolicyParams) -> Candidate | None:
         """Its own pool; None if its expected cost is unknown."""
         if self.own_pool is None:
             return None
         own = self.own_pool.candidate
+        if own.evidence is not None and own.evidence.may_move:
+            evidence = own.evidence.under(params, self.as_of)
+            hazard = own.hazard_per_hour * evidence.multiple(workload.horizon_h)
+            own = replace(own, evidence=evidence, hazard_per_hour=hazard)
         usd = self.on_demand_usd_per_hour
         if usd is None:
             known = own.on_demand_price_usd_per_hour
@@ -243,9 +258,16 @@ class PreparedInstance:
         )
 
     def _candidate(
-        self, row: int, rank: int, workload: Workload, risk: float, cost: float
+        self,
+        row: int,
+        rank: int,
+        workload: Workload,
+        params: PolicyParams,
+        hazard: FloatArray,
+        risk: float,
+        cost: float,
     ) -> Candidate:
-        pools = self.pools
+        pools, evidence = self.pools, self.pools.evidence.get(row)
         on_demand = float(pools.on_demand_usd_per_hour[row])
         return Candidate(
             pool=pools.pool[row],
@@ -253,9 +275,10 @@ class PreparedInstance:
             on_demand_price_usd_per_hour=on_demand if np.isfinite(on_demand) else None,
             risk=risk,
             horizon_h=workload.horizon_h,
-            hazard_per_hour=float(pools.hazard_per_hour[row]),
+            hazard_per_hour=float(hazard[row]),
             expected_cost_usd_per_hour=cost,
             rank=rank,
+            evidence=evidence.under(params, self.as_of) if evidence is not None else None,
             performance=float(pools.performance[row]),
         )
 

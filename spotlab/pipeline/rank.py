@@ -68,9 +68,9 @@ class Ranking:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """Every pool by position: ScoredMarket.table's columns and performance, interruption_usd,
-        risk, expected_cost_usd_per_hour, rank (0: filtered out), dropped (DropReason or None) and
-        row (position in scored.table)."""
+        """Every pool by position: ScoredMarket.table's columns (the hazard is the mean within the
+        workload's horizon) and performance, interruption_usd, risk, expected_cost_usd_per_hour,
+        rank (0: filtered out), dropped (DropReason or None) and row (position in scored.table)."""
         rows = self.rows
         table = self.scored.table.iloc[rows].reset_index(drop=True)
         table["row"] = rows
@@ -112,10 +112,13 @@ class Ranking:
         )
         performance = _performance(self.scored, self.performance, self.own_type, rows)
         return {
+            "hazard_per_hour": pools.hazard_within(self.workload.horizon_h)[rows],
             "risk": pools.risk(self.workload.horizon_h)[rows],
             "interruption_usd": np.broadcast_to(interruption_usd, len(rows)),
             "performance": performance,
-            "expected_cost_usd_per_hour": _cost(self.scored, interruption_usd, performance, rows),
+            "expected_cost_usd_per_hour": _cost(
+                self.scored, self.workload.horizon_h, interruption_usd, performance, rows
+            ),
         }
 
     @property
@@ -217,6 +220,7 @@ def rank(
         performance: of types relative to it.
         unavailable: pools that are left to other instances, by key, and why.
     """
+    scored = scored.under(policy)
     codes = drop_codes(scored.pools, requirements, shortfalls)
     suitable = codes == 0
     for reason, filtered in _checks(scored, policy, unavailable):
@@ -224,6 +228,7 @@ def rank(
     rows = np.flatnonzero(codes == 0)
     cost = _cost(
         scored,
+        workload.horizon_h,
         _interruption_usd(scored, workload, on_demand_usd_per_hour, rows),
         _performance(scored, performance, own_type, rows),
         rows,
@@ -281,12 +286,16 @@ def _performance(
 
 
 def _cost(
-    scored: ScoredMarket, interruption_usd: FloatArray | float, performance: FloatArray, rows: Rows
+    scored: ScoredMarket,
+    horizon_h: float,
+    interruption_usd: FloatArray | float,
+    performance: FloatArray,
+    rows: Rows,
 ) -> FloatArray:
     """(rows,) expected cost of an hour's work, USD."""
     pools = scored.pools
     cost = expected_cost(
-        pools.spot_price_usd_per_hour[rows], pools.hazard_per_hour[rows], interruption_usd
+        pools.spot_price_usd_per_hour[rows], pools.hazard_within(horizon_h)[rows], interruption_usd
     )
     return np.asarray(cost / performance)
 

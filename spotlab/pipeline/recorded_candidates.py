@@ -72,7 +72,7 @@ def _digest(ranking: Ranking, positions: NDArray[np.intp]) -> str:
         np.asarray(ranking.ranks(positions), dtype=np.int64),
         pools.spot_price_usd_per_hour[rows],
         pools.on_demand_price_usd_per_hour[rows],
-        pools.hazard_per_hour[rows],
+        numbers["hazard_per_hour"],
         numbers["interruption_usd"],
         numbers["risk"],
         numbers["performance"],

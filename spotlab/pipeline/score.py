@@ -17,17 +17,22 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_float_dtype
 
+from spotlab.domain.coded_texts import Texts
 from spotlab.domain.features import FeatureFrame
 from spotlab.domain.hardware import Hardware, HardwareTable, complete
+from spotlab.domain.hazard_curve import strengths
 from spotlab.domain.instance_types import TypeName, parse_type
 from spotlab.domain.interruptions import OwnRecord, Record
 from spotlab.domain.market import FeedKind, MarketData, Pool
+from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import RiskModel
 from spotlab.domain.risk import REBALANCE_WINDOW_H, Evidence
 from spotlab.features import engine
 from spotlab.pipeline.pool_columns import PoolColumns
 from spotlab.pipeline.stage_trace import Tracer
 
+_POLICIES: Final = 4
+"""A market remembers its hazards under so many policies."""
 POOL_COLUMNS = ["region", "availability_zone", "instance_type", "operating_system"]
 TABLE_COLUMNS = (
     *POOL_COLUMNS,
@@ -74,6 +79,28 @@ class ScoredMarket:
     def pools(self) -> PoolColumns:
         """The columns of `table` as arrays."""
         return PoolColumns(self.table)
+
+    @cached_property
+    def _by_policy(self) -> dict[tuple[float, ...], ScoredMarket]:
+        return {}
+
+    def under(self, policy: PolicyParams) -> ScoredMarket:
+        """The same pools with the short parts of their hazards that a policy gives them."""
+        if not any(each.may_move for each in self.evidence.values()):
+            return self
+        key = strengths(policy)
+        if key not in self._by_policy:
+            evidence = {
+                row: each.under(policy, self.data.as_of) for row, each in self.evidence.items()
+            }
+            changed = replace(self, evidence=evidence)
+            moved = {row: each for row, each in evidence.items() if each.moves}
+            changed.__dict__["pools"] = self.pools.with_evidence(moved)
+            for oldest in [*self._by_policy][: -_POLICIES + 1]:
+                self._by_policy.pop(oldest, None)
+            self._by_policy[key] = changed
+            return changed
+        return self._by_policy[key]
 
     def with_degraded(self, *reasons: str) -> ScoredMarket:
         """The same pools, with additional reasons why the market is degraded."""
@@ -182,6 +209,8 @@ def _evidence(
     for pool, signals in own.signals.items():
         if signals.rebalance_at is not None:
             records_of.setdefault(pool, Record())
+    for pool in (*own.short, *own.forecasts):
+        records_of.setdefault(pool, Record())
     if not records_of:
         return {}
     for pool, record in records_of.items():
@@ -198,8 +227,12 @@ def _evidence(
         records = by_type.get((region, name, system))
         if records is not None:
             here, siblings = OwnRecord(records).on(pool)
-            rebalance_age_h = _rebalance_age_h(own, pool, as_of)
-            if here == siblings == Record() and rebalance_age_h is None:
+            of_type = OwnRecord(short={each: own.short.get(each, ()) for each in records})
+            short, forecast = of_type.short_on(pool), own.forecasts.get(pool)
+            # Decisions that were recorded before there were short signals are replayed as then.
+            rebalance_age_h = None if own.short else _rebalance_age_h(own, pool, as_of)
+            nothing = here == siblings == Record() and rebalance_age_h is None
+            if nothing and not short and forecast is None:
                 continue
             evidence[row] = Evidence(
                 prior_hazard_per_hour=float(hazard[row]),
@@ -208,29 +241,23 @@ def _evidence(
                 sibling_events=siblings.events,
                 sibling_exposure_h=siblings.exposure_h,
                 rebalance_age_h=rebalance_age_h,
+                signals=short,
+                forecast=forecast,
             )
     return evidence
 
 
 def _pool_table(data: MarketData) -> pd.DataFrame:
-    prices = data.prices.reset_index(drop=True)
-    offers = _Offers(prices)
-    on_demand, advisor = offers.rows_in(data.on_demand), offers.rows_in(data.advisor)
-    # By type, of which there are far fewer than pools; strings are slow one at a time.
-    names = offers.types
-    specs = data.specs.set_index("instance_type").reindex(names)
-    parsed = [_parsed(name) for name in names]
-    by_name = {
-        "vcpu": specs["vcpu"].to_numpy(np.float64),
-        "memory_gb": specs["memory_gb"].to_numpy(np.float64),
-        "family": [name.partition(".")[0] for name in names],
-        "accelerated": [part.accelerated if part else False for part in parsed],
-        "burstable": [part.burstable if part else False for part in parsed],
-        "architecture": [
-            known if isinstance(known, str) else (part.architecture.value if part else None)
-            for known, part in zip(specs["architecture"], parsed, strict=True)
-        ],
-    }
+    """TABLE_COLUMNS, of which the hazard and the age of signals are unknown."""
+    prices = data.prices
+    region, type_ = Texts.of(prices["region"]), Texts.of(prices["instance_type"])
+    on_demand, advisor = (
+        _offer_rows(region, type_, Texts.of(frame["region"]), Texts.of(frame["instance_type"]))
+        for frame in (data.on_demand, data.advisor)
+    )
+    specs = _rows_of_types(Texts.of(data.specs["instance_type"]), type_)
+    names = _columns_of_names(type_, Texts.of(data.specs["architecture"]), specs.tobytes())
+    unknown = np.full(len(prices), np.nan)
     columns: dict[str, Any] = {
         **{name: prices[name].array for name in (*POOL_COLUMNS, "spot_price_usd_per_hour")},
         "price_event_time": prices["event_time"].array,
@@ -238,52 +265,74 @@ def _pool_table(data: MarketData) -> pd.DataFrame:
             data.on_demand, "on_demand_price_usd_per_hour", on_demand
         ),
         "on_demand_approximate": _numbers(data.on_demand, "approximate", on_demand) == 1.0,
+        "vcpu": _numbers(data.specs, "vcpu", specs)[type_.codes],
+        "memory_gb": _numbers(data.specs, "memory_gb", specs)[type_.codes],
         "advisor_bucket": _numbers(data.advisor, "bucket", advisor),
         "savings_percent": _numbers(data.advisor, "savings_percent", advisor),
-        **{
-            column: pd.Series(values, dtype=None if len(names) else object)
-            .take(offers.type_codes)
-            .array
-            for column, values in by_name.items()
-        },
+        "hazard_per_hour": unknown,
+        "signal_age_min": unknown,
+        **names,
     }
-    return pd.DataFrame(columns, columns=list(TABLE_COLUMNS))
+    return pd.DataFrame({name: columns[name] for name in TABLE_COLUMNS})
 
 
-class _Offers:
-    """The region and type of each price, as numbers.
+@lru_cache(maxsize=8)
+def _offer_rows(region: Texts, type_: Texts, regions: Texts, types: Texts) -> NDArray[np.intp]:
+    """(n,) the row of each price's region and type among the rows of another table; -1: none.
 
     Args:
-        prices: n rows.
+        region, type_: (n,) of the prices.
+        regions, types: (rows,) of the other table.
+    Raises:
+        ValueError: it has two rows for one region and type.
     """
-
-    def __init__(self, prices: pd.DataFrame) -> None:
-        self.region_codes, regions = prices["region"].factorize()
-        self.type_codes, types = prices["instance_type"].factorize()
-        self.regions, self.types = pd.Index(regions), pd.Index(types)
-
-    def rows_in(self, frame: pd.DataFrame) -> NDArray[np.intp]:
-        """(n,) the frame's row for each price's region and type; -1: none.
-
-        Raises:
-            ValueError: the frame has two rows for one region and type.
-        """
-        region = _places(frame["region"], self.regions)
-        type_ = _places(frame["instance_type"], self.types)
-        known = np.flatnonzero((region >= 0) & (type_ >= 0))
-        offers = region[known] * len(self.types) + type_[known]
-        rows = np.full(len(self.regions) * len(self.types), -1, dtype=np.intp)
-        rows[offers] = known
-        if np.count_nonzero(rows >= 0) < len(known):
-            raise ValueError("a region and type has more than one row")
-        return np.asarray(rows[self.region_codes * len(self.types) + self.type_codes])
+    row, column = regions.places_in(region.code_of), types.places_in(type_.code_of)
+    known = np.flatnonzero((row >= 0) & (column >= 0))
+    width = len(type_.names)
+    rows = np.full(len(region.names) * width, -1, dtype=np.intp)
+    rows[row[known] * width + column[known]] = known
+    if np.count_nonzero(rows >= 0) < len(known):
+        raise ValueError("a region and type has more than one row")
+    return np.asarray(rows[region.codes * width + type_.codes])
 
 
-def _places(column: pd.Series, names: pd.Index) -> NDArray[np.intp]:
-    """(rows,) the place of each text among some names; -1: it is none of them."""
-    codes, distinct = column.factorize()
-    places = names.get_indexer(pd.Index(distinct, dtype=names.dtype))
-    return np.asarray(np.append(places, -1)[codes], dtype=np.intp)
+@lru_cache(maxsize=2)
+def _columns_of_names(type_: Texts, published: Texts, specs: bytes) -> Mapping[str, Any]:
+    """Columns of the table that follow from the types' names and published architectures.
+
+    Args:
+        type_: (n,) of the pools.
+        published: (rows,) architectures in the specifications.
+        specs: `_rows_of_types` of the specifications, as bytes.
+    """
+    # By type, of which there are far fewer than pools; strings are slow one at a time.
+    names = type_.names
+    parsed = [_parsed(name) for name in names]
+    codes = np.append(published.codes, -1)[np.frombuffer(specs, dtype=np.intp)]
+    texts = (*published.names, None)
+    by_name = {
+        "family": [name.partition(".")[0] for name in names],
+        "accelerated": [part.accelerated if part else False for part in parsed],
+        "burstable": [part.burstable if part else False for part in parsed],
+        "architecture": [
+            text if text is not None else (part.architecture.value if part else None)
+            for text, part in zip(map(texts.__getitem__, codes.tolist()), parsed, strict=True)
+        ],
+    }
+    return {
+        column: pd.Series(values, dtype=None if len(names) else object).take(type_.codes).array
+        for column, values in by_name.items()
+    }
+
+
+@lru_cache(maxsize=8)
+def _rows_of_types(specs: Texts, types: Texts) -> NDArray[np.intp]:
+    """(distinct types,) the row of each type's specifications, the last of several; -1: none."""
+    places = specs.places_in(types.code_of)
+    known = np.flatnonzero(places >= 0)
+    rows = np.full(len(types.names), -1, dtype=np.intp)
+    rows[places[known]] = known
+    return rows
 
 
 def _numbers(frame: pd.DataFrame, column: str, rows: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -300,24 +349,23 @@ def hardware_of(specs: pd.DataFrame, table: pd.DataFrame) -> HardwareTable:
         specs: FEED_COLUMNS[SPECS]; columns that are missing or NaN are unknown.
         table: with a column instance_type.
     """
-    types = pd.Index(table["instance_type"].unique())
-    known = specs.drop_duplicates("instance_type", keep="last")
-    places = pd.Index(known["instance_type"]).get_indexer(types)
+    types = Texts.of(table["instance_type"])
+    rows = _rows_of_types(Texts.of(specs["instance_type"]), types)
     columns = (
-        _facts(known[name], places) if name in known else [None] * len(types)
+        _facts(specs[name], rows) if name in specs else [None] * len(rows)
         for name in _HARDWARE.values()
     )
-    return _hardware_of(tuple(zip(types, *columns, strict=True)))
+    return _hardware_of(tuple(zip(types.names, *columns, strict=True)))
 
 
-def _facts(column: pd.Series, places: NDArray[np.intp]) -> list[Any]:
-    """The values in these places of a column; None where unknown, or for place -1."""
+def _facts(column: pd.Series, rows: NDArray[np.intp]) -> list[Any]:
+    """The values in these rows of a column; None where unknown, or for row -1."""
     if is_float_dtype(column.dtype):
-        numbers = np.append(column.to_numpy(dtype=np.float64), np.nan)[places]
+        numbers = np.append(column.to_numpy(dtype=np.float64), np.nan)[rows]
         return [None if number != number else number for number in numbers.tolist()]
-    codes, distinct = column.factorize()
-    values = [*distinct, None]
-    return [values[code] for code in np.append(codes, -1)[places].tolist()]
+    texts = Texts.of(column)
+    values = (*texts.names, None)
+    return [values[code] for code in np.append(texts.codes, -1)[rows].tolist()]
 
 
 @lru_cache(maxsize=8)

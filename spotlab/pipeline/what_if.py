@@ -155,7 +155,7 @@ def _spot_cost(candidate: Candidate | None) -> RunningCost | None:
         return None
     return RunningCost(
         candidate.price_for_work,
-        candidate.hazard_per_hour / candidate.performance,
+        candidate.hazard_within_a_month / candidate.performance,
         candidate.expected_cost_usd_per_hour,
     )
 

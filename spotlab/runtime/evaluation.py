@@ -13,8 +13,10 @@ from spotlab.domain.decision import Experiment, Instance
 from spotlab.errors import Cancelled
 from spotlab.pipeline.collect import Progress
 from spotlab.pipeline.spread import decide_fleet
+from spotlab.processes.process_pool import Workers
 from spotlab.runtime.decision_recording import record, record_sketches
 from spotlab.runtime.evaluation_run import PendingDecision, decide, start_run
+from spotlab.runtime.fleet_parts import first_pass, workers_for
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.shutdown import SHUTDOWN
 from spotlab.telemetry import logs, metrics, traces
@@ -30,6 +32,7 @@ def evaluate_instances(
     instance_ids: Sequence[str] | None = None,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
+    workers: Workers | None = None,
 ) -> list[Experiment]:
     """Decide for instances with the active policy on a current market and fleet, and record each
     decision.
@@ -43,6 +46,8 @@ def evaluate_instances(
         instance_ids: the instances; None: every active one whose pipeline is on.
         progress: called with the current step and the share done.
         cancelled: checked between instances; decisions made before are recorded.
+        workers: decide the first pass in parts; None: the cluster of the settings, if there is one
+            and the fleet is large.
     Returns:
         The experiments as recorded, in the order of the instances.
     Raises:
@@ -67,6 +72,10 @@ def evaluate_instances(
             spread = lab.spread(run.policy.params, instances)
             started: set[str] = set()
             final: list[PendingDecision] = []
+            first: dict[str, PendingDecision] = {}
+            if (by := workers or workers_for(lab, len(instances))) is not None:
+                report("deciding on the workers", 0.0)
+                first = first_pass(lab, instances, run, spread.unavailable, by, stopped)
 
             def stop_if_asked() -> None:
                 decided = len(experiments) + len(final)
@@ -78,6 +87,8 @@ def evaluate_instances(
                 share = (len(started) + len(experiments) + len(final)) / (2 * len(instances))
                 report(f"deciding for {instance.name or instance.instance_id}", share)
                 started.add(instance.instance_id)
+                if (known := first.pop(instance.instance_id, None)) is not None:
+                    return known
                 with logs.log_context(account=instance.account), traces.span("decide"):
                     return decide(lab, instance, run, unavailable)
 

@@ -14,13 +14,14 @@ from spotlab.domain.performance import PerformanceIndex, index_of
 from spotlab.domain.policy import Policy, PolicyState
 from spotlab.domain.ports import ModelRecord, RiskModel
 from spotlab.domain.throughputs import ThroughputSet
-from spotlab.domain.workload import Assignment, Workload, applied_workload
+from spotlab.domain.workload import AppliedWorkload, Assignment, Workload, applied_workload
 from spotlab.pipeline.evaluate import Evaluation, Unrecorded, evaluate
 from spotlab.pipeline.replay import scores_of
 from spotlab.pipeline.score import ScoredMarket, score_market
+from spotlab.pipeline.shadow import challengers
 from spotlab.pipeline.stage_trace import Tracer
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.model_selection import with_selected_model
+from spotlab.runtime.model_selection import RISK_TASK, with_selected_model
 from spotlab.store import Store
 
 log = logging.getLogger("spotlab.runtime.evaluation")
@@ -73,6 +74,17 @@ class Run:
         if key not in self.indices:
             self.indices[key] = index_of(workload, self.throughputs, scored.hardware)
         return self.indices[key]
+
+    def applied_workload(self, instance: Instance) -> AppliedWorkload:
+        """The workload of an instance, and the rule that chose it."""
+        return applied_workload(instance, self.assignments, self.workloads)
+
+    def has_challengers(self) -> bool:
+        """Whether models may decide in shadow alongside one of those that decide."""
+        return any(
+            challengers(self.records, RISK_TASK, each.scored.model)
+            for each in self.selected.values()
+        )
 
     def scored_by(self, model: RiskModel) -> Evaluation:
         """The market scored by a model; a model that failed is not tried again in this run."""
@@ -152,24 +164,29 @@ def decide(
     lab: Lab, instance: Instance, run: Run, unavailable: Mapping[str, str]
 ) -> PendingDecision:
     """Decide for one instance without the pools that are unavailable. Nothing is recorded."""
-    remembered = run.selected.get(instance.model)
-    if remembered is not None:
-        evaluation = remembered
-    else:
-        evaluation, note = with_selected_model(
-            lab.store.registry, lab.predictor, instance.model, run.scored_by
-        )
-        if note:
-            evaluation = replace(evaluation, scored=evaluation.scored.with_degraded(note))
-        run.selected[instance.model] = evaluation
+    evaluation = select(lab, instance, run)
     last_switch_at = run.last_switches.get(instance.instance_id)
-    applied = applied_workload(instance, run.assignments, run.workloads)
+    applied = run.applied_workload(instance)
     performance = run.performance(applied.workload, evaluation.scored)
     now = run.decided_at.setdefault(instance.instance_id, lab.clock.now())
     unrecorded = evaluate(
         instance, evaluation, last_switch_at, now, applied, unavailable, performance
     )
     return PendingDecision(unrecorded, last_switch_at, evaluation, performance)
+
+
+def select(lab: Lab, instance: Instance, run: Run) -> Evaluation:
+    """The market scored by the model that decides for an instance."""
+    remembered = run.selected.get(instance.model)
+    if remembered is not None:
+        return remembered
+    evaluation, note = with_selected_model(
+        lab.store.registry, lab.predictor, instance.model, run.scored_by
+    )
+    if note:
+        evaluation = replace(evaluation, scored=evaluation.scored.with_degraded(note))
+    run.selected[instance.model] = evaluation
+    return evaluation
 
 
 def stage_times(tracer: Tracer) -> dict[str, object]:

@@ -38,6 +38,7 @@ from spotlab.pipeline.spread import Spread
 from spotlab.pipeline.stage_trace import Tracer
 from spotlab.runtime.cloud import ArchivedData, Cloud, market_sources, with_stored_accounts
 from spotlab.runtime.fleet_sync import SLACK_S, listed_age_s, sync_fleet
+from spotlab.runtime.launch_forecasts import own_record
 from spotlab.runtime.log_stream import LogStream
 from spotlab.runtime.market_reader import MarketReader
 from spotlab.runtime.model_selection import RISK_TASK, champion_model, with_selected_model
@@ -228,6 +229,7 @@ class Lab:
                 are read.
         """
         with correlated(), self._collecting:
+            known_before = self.store.archive.active_market() is not None
             if files:
                 market, sources = MarketName.RECORDED, files
             else:
@@ -248,7 +250,8 @@ class Lab:
                 self.clock,
                 progress,
                 cancelled,
-                lambda: self._publish(market),
+                # The first collection is evaluated as a whole, and no screen shows a part of it.
+                (lambda: self._publish(market)) if known_before else (lambda: None),
             )
             if any(source.kind is not None for source in report.sources):
                 self._publish(market)
@@ -290,8 +293,7 @@ class Lab:
         return self.reader.read()
 
     def scored(self, model: str | None = None) -> ScoredMarket:
-        """The active market scored by a model (None: the champion), at most 30 s ago, or since the
-        last recorded interruption."""
+        """The active market scored by a model (None: the champion), at most 30 s ago."""
         return self._scored_by(self.model(model))
 
     def _scored_by(self, chosen: RiskModel) -> ScoredMarket:
@@ -313,8 +315,8 @@ class Lab:
                 self._scored.pop(key, None)
 
     def own_record(self, market: MarketName) -> OwnRecord:
-        """Exposure and interruptions of own instances that apply to a market."""
-        return self.store.interruptions.own_record(market, self.clock.now())
+        """Exposure, interruptions and launches of own instances that apply to a market."""
+        return own_record(self.store, self.predictor, market, self.clock.now())
 
     def rank(
         self,

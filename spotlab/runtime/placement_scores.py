@@ -1,7 +1,8 @@
 """Placement scores: requested from AWS within a daily limit, stored and read.
 
 Zone names differ between accounts. Scores for the whole fleet are therefore requested through the
-account that the market's prices came from. They are used in no feature and no decision.
+account that the market's prices came from. They are used in no feature; a fall raises
+the hazard of its pools for a while (`domain.placement.score_falls`).
 """
 
 from __future__ import annotations

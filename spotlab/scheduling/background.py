@@ -17,6 +17,7 @@ from spotlab.domain.ports import ProcessInfo
 from spotlab.errors import SpotlabError
 from spotlab.processes.memory import start_releasing
 from spotlab.runtime.lab import Lab
+from spotlab.scheduling.job_process import JobProcess
 from spotlab.scheduling.scheduler import Scheduler
 from spotlab.telemetry.logs import process_id
 
@@ -78,6 +79,8 @@ class ProcessHeartbeat:
 def start(lab: Lab, role: str, *, schedule: bool) -> Callable[[], None]:
     """Start the heartbeat, the release of memory and, if `schedule`, the scheduler.
 
+    Heavy jobs run in a process of their own.
+
     Returns:
         A function that stops them.
     """
@@ -86,6 +89,9 @@ def start(lab: Lab, role: str, *, schedule: bool) -> Callable[[], None]:
         heartbeat.start()
         stack.callback(heartbeat.stop)
         stack.callback(start_releasing(lab.drop_expired))
+        process = lab.process_state(JobProcess)
+        process.enable(lab.settings)
+        stack.callback(process.close)
         if schedule:
             scheduler = Scheduler(lab, process_id())
             scheduler.start()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from spotlab.errors import Cancelled
 from spotlab.pipeline.collect import Progress
@@ -14,8 +14,11 @@ from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.leader_election import Leadership, hold_lease
 from spotlab.runtime.shutdown import SHUTDOWN
+from spotlab.scheduling.job_process import JobProcess
 from spotlab.store.engine import Fence, fenced
 
+FIRST_RUN: Final = "first-run"
+"""Name of the job."""
 LEASE: Final = "first run"
 POLL_EVERY_S: Final = 0.2
 CancelCheck = Callable[[], bool] | None
@@ -61,18 +64,31 @@ class FirstRun:
         return record
 
     def _get_ready(self, lab: Lab, tell: Progress, cancelled: CancelCheck) -> None:
-        if lab.fleet_is_stale() or lab.market_is_stale() or _undecided(lab):
-            me = f"{socket.gethostname()}:{os.getpid()}"
-            ttl_s = lab.settings.lease_ttl_s
-            lease = Leadership(lab.store.leases, LEASE, me, ttl_s, lab.clock)
-            waiting = lambda: tell("waiting for another process", 0.0)  # noqa: E731
-            with (
-                SHUTDOWN.uninterrupted(cancelled) as stop,
-                hold_lease(lease, waiting, stop) as token,
-                fenced(Fence(LEASE, token)),
-            ):
-                _run_steps(lab, tell, stop)
+        if not _is_ready(lab):
+            process = lab.process_state(JobProcess)
+            if process.enabled:
+                process.run(FIRST_RUN, tell, cancelled or (lambda: False))
+            else:
+                prepare(lab, tell, cancelled)
         tell("ready", 1.0)
+
+
+def _is_ready(lab: Lab) -> bool:
+    return not (lab.fleet_is_stale() or lab.market_is_stale() or _undecided(lab))
+
+
+def prepare(lab: Lab, tell: Progress, cancelled: CancelCheck) -> Mapping[str, Any]:
+    """Do what is missing, in this process, while no other does. Raises Cancelled."""
+    me = f"{socket.gethostname()}:{os.getpid()}"
+    lease = Leadership(lab.store.leases, LEASE, me, lab.settings.lease_ttl_s, lab.clock)
+    waiting = lambda: tell("waiting for another process", 0.0)  # noqa: E731
+    with (
+        SHUTDOWN.uninterrupted(cancelled) as stop,
+        hold_lease(lease, waiting, stop) as token,
+        fenced(Fence(LEASE, token)),
+    ):
+        _run_steps(lab, tell, stop)
+    return {}
 
 
 def _run_steps(lab: Lab, tell: Progress, cancelled: CancelCheck) -> None:

@@ -10,6 +10,7 @@ from spotlab.pipeline.collect import Progress
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.placement_scores import JOB
 from spotlab.scheduling import job_functions
+from spotlab.scheduling.first_run import FIRST_RUN
 
 Work = Callable[[Lab, Progress, Callable[[], bool]], Mapping[str, Any]]
 """Does the work and returns JSON values, which are stored with the run.
@@ -39,6 +40,7 @@ class Job:
         misfire_s: a run that is late by more than this is skipped.
         run: does the work.
         waits: whether it waits until this leader's run of FIRST_RUN is over.
+        heavy: whether it runs in the process of jobs, if there may be one.
     """
 
     name: str
@@ -50,9 +52,9 @@ class Job:
     misfire_s: float
     run: Work
     waits: bool = True
+    heavy: bool = False
 
 
-FIRST_RUN: Final = "first-run"
 JOBS: Final[tuple[Job, ...]] = (
     Job(
         FIRST_RUN,
@@ -75,6 +77,7 @@ JOBS: Final[tuple[Job, ...]] = (
         limit_s=120,
         misfire_s=600,
         run=job_functions.list_fleet,
+        heavy=True,
     ),
     Job(
         "collect-prices",
@@ -85,6 +88,7 @@ JOBS: Final[tuple[Job, ...]] = (
         limit_s=240,
         misfire_s=600,
         run=job_functions.collect_prices,
+        heavy=True,
     ),
     Job(
         "collect-feeds",
@@ -96,18 +100,31 @@ JOBS: Final[tuple[Job, ...]] = (
         limit_s=600,
         misfire_s=7 * 86400,
         run=job_functions.collect_feeds,
+        heavy=True,
     ),
     Job(
         JOB,
         "Request placement scores",
         "Requests EC2's placement scores for the fleet's types and close alternatives, in few "
-        "configurations per day; for the first time as soon as fleet and types are known. Scores "
-        "are displayed only; decisions do not use them.",
+        "configurations per day; for the first time as soon as fleet and types are known.",
         "every 6 h",
         jitter_s=300,
         limit_s=240,
         misfire_s=86400,
         run=job_functions.score_placement,
+        heavy=True,
+    ),
+    Job(
+        "launch-probes",
+        "Probe launches",
+        "Launches a spot instance in pools of the fleet and of its candidates and terminates it at "
+        "once, within the budget of SPOTLAB_LAUNCH_PROBES_A_DAY, which is 0 by default. Each may "
+        "cost up to a minute of its price.",
+        "every 15 min",
+        jitter_s=60,
+        limit_s=240,
+        misfire_s=900,
+        run=job_functions.probe_launches,
     ),
     Job(
         "evaluate-fleet",
@@ -118,6 +135,7 @@ JOBS: Final[tuple[Job, ...]] = (
         limit_s=600,
         misfire_s=3600,
         run=job_functions.evaluate_fleet,
+        heavy=True,
     ),
     Job(
         "read-events",
@@ -140,6 +158,18 @@ JOBS: Final[tuple[Job, ...]] = (
         limit_s=1800,
         misfire_s=3600,
         run=job_functions.read_past_interruptions,
+        heavy=True,
+    ),
+    Job(
+        "archive-evidence",
+        "Archive evidence",
+        "Writes placement scores, launches, interruptions and recommendations of the days that are "
+        "over to the evidence archive, and joins the days of past months.",
+        "every 6 h",
+        jitter_s=600,
+        limit_s=600,
+        misfire_s=86400,
+        run=job_functions.archive_evidence,
     ),
     Job(
         "outcomes",
@@ -150,6 +180,7 @@ JOBS: Final[tuple[Job, ...]] = (
         limit_s=300,
         misfire_s=86400,
         run=job_functions.join_outcomes,
+        heavy=True,
     ),
     Job(
         "drift-check",
@@ -160,6 +191,7 @@ JOBS: Final[tuple[Job, ...]] = (
         limit_s=120,
         misfire_s=7 * 86400,
         run=job_functions.check_drift,
+        heavy=True,
     ),
     Job(
         "health-probes",
@@ -203,6 +235,7 @@ JOBS: Final[tuple[Job, ...]] = (
         limit_s=1800,
         misfire_s=86400,
         run=job_functions.delete_old_data,
+        heavy=True,
     ),
 )
 """In the order in which they are shown."""

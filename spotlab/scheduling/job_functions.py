@@ -14,11 +14,13 @@ from spotlab.monitoring.health.prober import record_round
 from spotlab.pipeline.collect import Progress
 from spotlab.runtime import interruption_history
 from spotlab.runtime.evaluation import evaluate_instances
+from spotlab.runtime.evidence import archive_days
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.outcomes import drift_report, settle
 from spotlab.runtime.placement_scores import request_scores, schedule_first_run
 from spotlab.runtime.spot_events import document, read_events
 from spotlab.scheduling import first_run
+from spotlab.switching import launch_probes
 from spotlab.switching.rounds import drive_all
 
 Cancelled = Callable[[], bool]
@@ -72,6 +74,11 @@ def score_placement(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[s
     return request_scores(lab, tell, cancelled)
 
 
+def probe_launches(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
+    """Try launches in the pools of the fleet, within the budget."""
+    return launch_probes.probe(lab, tell, cancelled)
+
+
 def evaluate_fleet(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
     """Evaluate each instance whose pipeline is on."""
     experiments = evaluate_instances(lab, None, tell, cancelled)
@@ -90,6 +97,11 @@ def read_event_queues(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping
 def read_past_interruptions(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
     """Read the accounts' interruptions of the last 90 days, once."""
     return interruption_history.document(interruption_history.read_histories(lab, tell, cancelled))
+
+
+def archive_evidence(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
+    """Archive the evidence of the days that are over."""
+    return archive_days(lab, tell, cancelled)
 
 
 def join_outcomes(lab: Lab, _tell: Progress, _cancelled: Cancelled) -> Mapping[str, Any]:

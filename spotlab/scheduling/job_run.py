@@ -15,6 +15,7 @@ from spotlab.runtime.lab import Lab
 from spotlab.runtime.leader_election import Monotonic
 from spotlab.runtime.shutdown import CAUSE, SHUTDOWN
 from spotlab.scheduling.job_catalogue import Job
+from spotlab.scheduling.job_process import JobProcess
 from spotlab.store.engine import Fence, fenced
 from spotlab.telemetry import metrics, traces
 from spotlab.telemetry.logs import correlated, redact
@@ -119,7 +120,7 @@ class ActiveRun:
 
     def _outcome(self) -> Outcome:
         try:
-            result = dict(self.job.run(self._lab, self._tell, self.must_stop))
+            result = dict(self._result())
         except Cancelled as exc:
             self.must_stop()  # sets the cause if the job itself saw that the process is leaving
             state, cause = self._stop or (RunState.CANCELLED, "")
@@ -134,6 +135,12 @@ class ActiveRun:
         if failed := str(result.pop("failed", "")):
             return Outcome(RunState.FAILED, redact(failed), result)
         return Outcome(RunState.DONE, str(result.pop("note", "")), result)
+
+    def _result(self) -> Mapping[str, Any]:
+        process = self._lab.process_state(JobProcess)
+        if self.job.heavy and process.enabled:
+            return process.run(self.job.name, self._tell, self.must_stop)
+        return self.job.run(self._lab, self._tell, self.must_stop)
 
     def _tell(self, text: str, share: float) -> None:
         log.debug("%s: %s (%.0f %%)", self.job.name, text, 100 * share)

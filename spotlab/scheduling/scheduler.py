@@ -19,7 +19,8 @@ from spotlab.errors import InvalidInput, SpotlabError
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.leader_election import Leadership, LeaseHeartbeat, Monotonic, release_all
 from spotlab.runtime.shutdown import CAUSE, SHUTDOWN
-from spotlab.scheduling.job_catalogue import FIRST_RUN, JOBS, Job
+from spotlab.scheduling.first_run import FIRST_RUN
+from spotlab.scheduling.job_catalogue import JOBS, Job
 from spotlab.scheduling.job_run import ActiveRun
 from spotlab.scheduling.schedules import Schedule, parse
 from spotlab.store.engine import Fence, fenced

@@ -9,10 +9,10 @@ from typing import Any
 from spotlab.domain.access import Right
 from spotlab.domain.ports.backtests import SweepRecord
 from spotlab.gym.world import World
+from spotlab.processes.process_pool import Workers
 from spotlab.services.base import Service
 from spotlab.sweeps.backtest import SweepReport, start_or_resume
 from spotlab.sweeps.plan import Sweep, plan_sweep, spec_of
-from spotlab.sweeps.process_pool import Workers
 from spotlab.sweeps.queue import SweepProgress, SweepQueue
 from spotlab.sweeps.run import Progress, choose_workers
 from spotlab.sweeps.spec import SweepSpec

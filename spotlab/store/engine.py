@@ -140,6 +140,11 @@ def fenced(fence: Fence) -> Iterator[None]:
         _fences.reset(reset)
 
 
+def fences() -> tuple[Fence, ...]:
+    """The fences of this context, for a process that works on its behalf."""
+    return _fences.get()
+
+
 def _check_fence(session: Session, fence: Fence) -> None:
     postgres = session.get_bind().dialect.name == "postgresql"
     connection = session.connection()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import func
@@ -38,7 +38,8 @@ def add(session: Session, groups: Iterable[tuple[Any, ...]], sign: int) -> None:
         add_to(session, row, "experiments")
 
 
-def group_of(row: ExperimentRow) -> tuple[Any, ...]:
-    """The values of GROUP of an experiment."""
-    decision = row.decision or ""
-    return row.account, row.model, decision, row.shadow, row.is_degraded, row.error != ""
+def group_of(values: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The values of GROUP of an experiment, from its columns."""
+    decision, failed = values["decision"] or "", values["error"] != ""
+    account, model = values["account"], values["model"]
+    return account, model, decision, values["shadow"], values["is_degraded"], failed

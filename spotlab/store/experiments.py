@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -43,6 +44,11 @@ _NOT_YET: Final = {
     "ceiling_hysteresis_fraction": 0.0,
     "max_avoided_interruption_usd": 1e9,
     "signal_exclusion_min": 0.0,
+    "rebalance_factor": 4.0,  # which was a constant
+    "capacity_factor": 1.0,
+    "sibling_factor": 1.0,
+    "placement_factor": 1.0,
+    "capacity_forecast_share": 0.0,
 }
 """Policy parameters that older decisions were made without, with the value that has no effect."""
 _NOT_DERIVED: Final = UnpackedCandidates((), None, None)
@@ -58,8 +64,8 @@ SUMMARY: Final[tuple[ColumnElement[Any], ...]] = (
 """The columns of a summary, named like its fields; the candidates are not among them."""
 
 
-def to_row(experiment: Experiment) -> ExperimentRow:
-    """The row of an experiment that is not recorded yet.
+def to_values(experiment: Experiment) -> dict[str, Any]:
+    """The columns of an experiment that is not recorded yet.
 
     Raises:
         InvalidInput: a time has no time zone, or a number is infinite or NaN.
@@ -69,43 +75,44 @@ def to_row(experiment: Experiment) -> ExperimentRow:
         if moment is not None:
             require_aware(moment)
     current, chosen = (verdict.current, verdict.chosen) if verdict else (None, None)
-    return ExperimentRow(
-        created_at=experiment.created_at,
-        instance_id=instance.instance_id,
-        account=instance.account,
-        market=experiment.market.value,
-        model=experiment.model,
-        decision=verdict.decision.value if verdict else None,
-        reason=verdict.reason if verdict else "",
-        current_pool=instance.pool.key,
-        chosen_pool=chosen.pool.key if chosen else None,
-        risk=_known(current.risk if current else None),
-        chosen_risk=_known(chosen.risk if chosen else None),
-        horizon_h=experiment.workload.workload.horizon_h,
-        spot_price_usd_per_hour=_known(current.spot_price_usd_per_hour if current else None),
-        chosen_price_usd_per_hour=_known(chosen.spot_price_usd_per_hour if chosen else None),
-        saving_usd_per_hour=verdict.saving_usd_per_hour if verdict else None,
-        candidates_evaluated=experiment.candidates_evaluated,
-        duration_ms=experiment.duration_ms,
-        shadow=experiment.shadow,
-        is_degraded=bool(experiment.degraded),
-        degraded=list(experiment.degraded),
-        error=experiment.error,
-        policy_version=experiment.policy_version,
-        instance={"lifecycle": instance.lifecycle},
-        policy={},
-        requirements={},
-        dropped={},
-        feature_names=[],
-        stages=[],
+    return {
+        "created_at": experiment.created_at,
+        "instance_id": instance.instance_id,
+        "account": instance.account,
+        "market": experiment.market.value,
+        "model": experiment.model,
+        "decision": verdict.decision.value if verdict else None,
+        "reason": verdict.reason if verdict else "",
+        "current_pool": instance.pool.key,
+        "chosen_pool": chosen.pool.key if chosen else None,
+        "risk": _known(current.risk if current else None),
+        "chosen_risk": _known(chosen.risk if chosen else None),
+        "horizon_h": experiment.workload.workload.horizon_h,
+        "spot_price_usd_per_hour": _known(current.spot_price_usd_per_hour if current else None),
+        "chosen_price_usd_per_hour": _known(chosen.spot_price_usd_per_hour if chosen else None),
+        "saving_usd_per_hour": verdict.saving_usd_per_hour if verdict else None,
+        "candidates_evaluated": experiment.candidates_evaluated,
+        "duration_ms": experiment.duration_ms,
+        "shadow": experiment.shadow,
+        "is_degraded": bool(experiment.degraded),
+        "degraded": list(experiment.degraded),
+        "error": experiment.error,
+        "policy_version": experiment.policy_version,
+        "instance": {"lifecycle": instance.lifecycle},
+        "policy": {},
+        "requirements": {},
+        "dropped": {},
+        "feature_names": [],
+        "stages": [],
         # Refers to log lines and is not part of the decision: a replay has its own.
-        correlation_id=logs.correlation_id(),
-        candidates=b""
+        "correlation_id": logs.correlation_id(),
+        "candidates": b""
         if run is not None
         else candidate_codec.pack(experiment.candidates, verdict, experiment.feature_names),
-        market_run_id=run.run_id if run is not None else None,
-        document=_document(experiment),
-    )
+        "market_run_id": run.run_id if run is not None else None,
+        "workload": None,
+        "document": _document(experiment),
+    }
 
 
 def to_experiment(row: ExperimentRow) -> Experiment:
@@ -160,10 +167,7 @@ def _document(experiment: Experiment) -> bytes:
         "run": experiment.run,
     }
     document = msgspec.to_builtins(values)
-    document["workload"] = {
-        **msgspec.to_builtins(experiment.workload),
-        "workload": to_parameters(experiment.workload.workload),
-    }
+    document["workload"] = _workload_document(experiment.workload)
     if verdict is not None:
         document["verdict"] = _without_derived(
             {
@@ -174,6 +178,13 @@ def _document(experiment: Experiment) -> bytes:
             }
         )
     return zlib.compress(to_json(document).encode(), 9)
+
+
+@lru_cache(maxsize=64)
+def _workload_document(applied: AppliedWorkload) -> Mapping[str, Any]:
+    """Many instances have the same one."""
+    parameters = to_parameters(applied.workload)
+    return {**msgspec.to_builtins(applied), "workload": parameters}
 
 
 def _without_derived(value: Any) -> Any:

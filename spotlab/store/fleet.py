@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import delete, update
+from sqlalchemy import Row, delete, inspect, update
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from spotlab.domain.decision import Instance, Lifecycle, PipelineMode
@@ -224,11 +225,11 @@ class SqlFleet(Repository):
 
     def instances(self, *, active_only: bool = True) -> list[Instance]:
         """Instances, ordered by account, name and id."""
-        query = select(InstanceRow)
+        query = select_columns(*inspect(InstanceRow).columns)  # no objects for the rows
         if active_only:
             query = query.where(col(InstanceRow.active))
         with reading(self._engine) as session:
-            found = [_instance(row) for row in session.exec(query)]
+            found = [_instance(row) for row in session.connection().execute(query)]
         return sorted(found, key=lambda each: (each.account, each.name, each.instance_id))
 
     def instance(self, instance_id: str) -> Instance:
@@ -361,7 +362,7 @@ def _row(account: str, instance: Instance) -> InstanceRow:
     )
 
 
-def _instance(row: InstanceRow) -> Instance:
+def _instance(row: InstanceRow | Row[Any]) -> Instance:
     return Instance(
         instance_id=row.instance_id,
         account=row.account,

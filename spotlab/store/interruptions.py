@@ -10,6 +10,7 @@ from typing import Final
 from sqlmodel import Session, col, func, select
 
 from spotlab.domain.decision import Instance, Lifecycle
+from spotlab.domain.hazard_curve import merged
 from spotlab.domain.interruptions import (
     EVIDENCE_WINDOW,
     MAX_GAP,
@@ -20,11 +21,14 @@ from spotlab.domain.interruptions import (
     OwnRecord,
     own_record,
     pool_signals,
+    short_signals,
 )
 from spotlab.domain.market import MarketName, Pool
+from spotlab.domain.placement import USUAL_FOR, score_falls
 from spotlab.domain.ports import By
 from spotlab.store.audit import append
 from spotlab.store.engine import lock_until_commit, reading, writing
+from spotlab.store.placement import SqlPlacement
 from spotlab.store.repository import Repository
 from spotlab.store.tables.outcomes import ExposureRow, InterruptionEventRow
 
@@ -122,7 +126,13 @@ class SqlInterruptions(Repository):
         emulated, since = market is MarketName.SIMULATED, now - EVIDENCE_WINDOW
         events = self.events(emulated=emulated, since=since)
         record = own_record(events, self.exposures(emulated=emulated, since=since), since)
-        return replace(record, signals=pool_signals(events, now - SIGNAL_WINDOW))
+        recent = now - SIGNAL_WINDOW
+        answers = SqlPlacement(self._engine).since(now - USUAL_FOR, emulated=emulated)
+        return replace(
+            record,
+            signals=pool_signals(events, recent),
+            short=merged(short_signals(events, recent), score_falls(answers, now)),
+        )
 
 
 def add_event(session: Session, event: InterruptionEvent, by: By | None = None) -> bool:

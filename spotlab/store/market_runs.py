@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
+from spotlab.domain.hazard_curve import CapacityForecast, ShortSignal
 from spotlab.domain.interruptions import OwnRecord, PoolSignals, Record
 from spotlab.domain.market import FeedKind, MarketData, MarketName, Pool, Provenance
 from spotlab.errors import NotFound
@@ -84,6 +85,7 @@ class SqlMarketRuns(Repository):
                     for pool, record in own.pools.items()
                 ],
                 **_signals_document(own),
+                **_short_document(own),
             }
         )
         digest = _digest(document)
@@ -153,7 +155,15 @@ class SqlMarketRuns(Repository):
             Pool.parse(key): msgspec.convert(each, PoolSignals)
             for key, each in document.get("signals", {}).items()
         }
-        return data, OwnRecord(own, signals)
+        short = {
+            Pool.parse(key): msgspec.convert(each, tuple[ShortSignal, ...])
+            for key, each in document.get("short", {}).items()
+        }
+        forecasts = {
+            Pool.parse(key): msgspec.convert(each, CapacityForecast)
+            for key, each in document.get("forecasts", {}).items()
+        }
+        return data, OwnRecord(own, signals, short, forecasts)
 
     def scores(self, run_id: int, model: str) -> RecordedScores:
         """A model's hazards of a run's market. Raises NotFound: none were recorded."""
@@ -246,6 +256,15 @@ def _signals_document(own: OwnRecord) -> dict[str, Any]:
         return {}
     signals = {pool.key: msgspec.to_builtins(each) for pool, each in own.signals.items()}
     return {"signals": signals}
+
+
+def _short_document(own: OwnRecord) -> dict[str, Any]:
+    """Short signals and forecasts; without any, the document is as before there were any."""
+    found = {
+        name: {pool.key: msgspec.to_builtins(each) for pool, each in values.items()}
+        for name, values in (("short", own.short), ("forecasts", own.forecasts))
+    }
+    return {name: values for name, values in found.items() if values}
 
 
 def _gone(what: str) -> NotFound:

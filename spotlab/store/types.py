@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import Final
 
 from sqlalchemy import DateTime
 from sqlalchemy.engine import Dialect
@@ -63,6 +64,9 @@ def _to_utc(moment: datetime) -> datetime:
         ) from None
 
 
+_ENCODER: Final = json.JSONEncoder(allow_nan=False)
+
+
 def to_json(value: object) -> str:
     """Serialise the value of a JSON column.
 
@@ -71,7 +75,7 @@ def to_json(value: object) -> str:
             SQLite must as well.
     """
     try:
-        return json.dumps(value, allow_nan=False)
+        return _ENCODER.encode(value)
     except ValueError:
         raise InvalidInput(
             f"A number that is infinite or NaN cannot be stored: {value!r:.200}.",

@@ -9,9 +9,9 @@ from typing import Any, Final
 from spotlab.domain.ports import By
 from spotlab.gym.results import differences, summarise
 from spotlab.gym.sweep_cell import CellResult
+from spotlab.processes.process_pool import Workers
 from spotlab.runtime.lab import Lab
 from spotlab.sweeps.plan import Sweep, SweepSpec, plan_sweep
-from spotlab.sweeps.process_pool import Workers
 from spotlab.sweeps.run import Progress, choose_workers, run_plan
 
 _BLOCK_H: Final = 24.0

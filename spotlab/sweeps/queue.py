@@ -16,7 +16,7 @@ from typing import Final, Literal
 from spotlab.domain.ports import By, Clock
 from spotlab.domain.ports.backtests import SweepRecord, Sweeps
 from spotlab.errors import Cancelled, NotAvailable, SpotlabError
-from spotlab.sweeps.process_pool import Workers
+from spotlab.processes.process_pool import Workers
 from spotlab.sweeps.run import Plan, run_plan, running_sweep
 
 log = logging.getLogger("spotlab.sweeps.run")

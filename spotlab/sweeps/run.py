@@ -19,10 +19,10 @@ from typing import Any, Final
 from spotlab.domain.ports import By
 from spotlab.domain.ports.backtests import Sweeps
 from spotlab.errors import Cancelled, NotAvailable, SpotlabError, SweepFailed
+from spotlab.processes.dask_pool import DaskWorkers
 from spotlab.processes.files import EXCLUSIVE, SHARED, acquire_lock, opened_lock, run_dir
+from spotlab.processes.process_pool import ProcessWorkers, Workers
 from spotlab.settings import Settings
-from spotlab.sweeps.dask_pool import DaskWorkers
-from spotlab.sweeps.process_pool import ProcessWorkers, Workers
 
 Progress = Callable[[str, float], None]
 Results = dict[str, dict[str, Any]]

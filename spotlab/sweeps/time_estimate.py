@@ -7,8 +7,8 @@ from typing import Final
 
 from spotlab.gym.policies import ORACLE, SPOTLAB
 from spotlab.gym.sweep_cell import Cell, run_cell
+from spotlab.processes.process_pool import core_count
 from spotlab.sweeps.plan import Sweep
-from spotlab.sweeps.process_pool import core_count
 
 _START_S: Final = 3.0
 """Time until the workers have started and read their world, whatever the number of cells."""

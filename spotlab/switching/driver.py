@@ -150,6 +150,7 @@ def engine_of(
             check_health=check_health,
             measure=measure,
             allowances=lab.store.launch_allowances,
+            on_launched=partial(record_launch, lab, account, switch.instance_id),
         ),
         clock=lab.clock,
         monotonic=monotonic,
@@ -163,12 +164,35 @@ def record_refused_launch(
 ) -> None:
     """Record that AWS refused a launch, as a signal of its pool."""
     log.warning("no capacity in %s at %s: %s", pool.key, at.isoformat(), code)
+    record_launch(lab, account, switch.instance_id, pool, at, code)
+
+
+def record_launch(
+    lab: Lab,
+    account: Account,
+    instance_id: str,
+    pool: Pool,
+    at: datetime,
+    refused: str = "",
+    source: str = "RunInstances",
+) -> None:
+    """Record that AWS launched a spot instance, or refused to, as evidence of its pool.
+
+    Args:
+        lab: its store.
+        account: of the launch.
+        instance_id: the instance that was to be replaced, or the probe's id.
+        pool: where it was to be launched.
+        at: aware UTC.
+        refused: AWS's code for a lack of capacity; "": it was launched.
+        source: of the observation, for a person.
+    """
     event = InterruptionEvent(
-        instance_id=switch.instance_id,
+        instance_id=instance_id,
         pool=pool,
         at=at,
-        kind=InterruptionKind.CAPACITY,
-        source=f"RunInstances: {code}",
+        kind=InterruptionKind.CAPACITY if refused else InterruptionKind.LAUNCHED,
+        source=f"{source}: {refused}" if refused else source,
         recorded_at=at,
         emulated=account.emulated,
     )

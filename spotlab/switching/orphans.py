@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from spotlab.domain.ports.switching import OwnResource, SwitchingPort
-from spotlab.domain.switch_tags import OWN_TAGS
+from spotlab.domain.switch_tags import OWN_TAGS, PROBE_PREFIX
 from spotlab.domain.switches import Switch
 from spotlab.errors import AwsError
 
@@ -79,6 +79,9 @@ def _orphan(
     switches: Mapping[str, Switch],
     now: datetime,
 ) -> Orphan | None:
+    if resource.switch_id.startswith(PROBE_PREFIX):
+        why = "A launch probe has left it running."
+        return Orphan(resource, account, region, "probe", why, deletable=True)
     switch = switches.get(resource.switch_id)
     if switch is None:
         why = f"Its switch {resource.switch_id} is not in this database."

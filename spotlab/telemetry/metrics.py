@@ -6,11 +6,73 @@ from the stores on request are in monitoring/metrics.py.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+import prometheus_client
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 
 REGISTRY: Final = CollectorRegistry(auto_describe=True)
+Observation = tuple[str, tuple[str, ...], float]
+"""Name of a counter or histogram, values of its labels, and the amount."""
+_relayed: list[Observation] | None = None
+"""In a process that serves no metrics: what it observed since `take_relayed`."""
+_by_name: Final[dict[str, Counter | Histogram]] = {}
+
+
+class Counter(prometheus_client.Counter):
+    """A counter that another process of the same installation may report."""
+
+    def __init__(self, name: str, *args: Any, **options: Any) -> None:
+        super().__init__(name, *args, **options)
+        _by_name.setdefault(self._name, self)
+
+    def inc(self, amount: float = 1, exemplar: dict[str, str] | None = None) -> None:
+        """Increment it here, or where it is reported."""
+        super().inc(amount, exemplar)
+        if _relayed is not None:
+            _relayed.append((self._name, tuple(self._labelvalues), amount))
+
+
+class Histogram(prometheus_client.Histogram):
+    """A histogram that another process of the same installation may report."""
+
+    def __init__(self, name: str, *args: Any, **options: Any) -> None:
+        super().__init__(name, *args, **options)
+        _by_name.setdefault(self._name, self)
+
+    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
+        """Observe an amount here, or where it is reported."""
+        super().observe(amount, exemplar)
+        if _relayed is not None:
+            _relayed.append((self._name, tuple(self._labelvalues), amount))
+
+
+def relay() -> None:
+    """Keep what this process observes for `take_relayed`: another process reports it."""
+    global _relayed
+    _relayed = []
+
+
+def take_relayed() -> Sequence[Observation]:
+    """What was observed since the last call."""
+    if not _relayed:
+        return ()
+    taken = _relayed[:]
+    del _relayed[: len(taken)]
+    return taken
+
+
+def report(observations: Sequence[Observation]) -> None:
+    """Count and time in this process what another one observed."""
+    for name, labels, amount in observations:
+        metric = _by_name[name].labels(*labels) if labels else _by_name[name]
+        if isinstance(metric, Counter):
+            metric.inc(amount)
+        else:
+            metric.observe(amount)
+
+
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
 
 REQUESTS: Final = Counter(

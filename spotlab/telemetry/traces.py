@@ -6,7 +6,7 @@ configured.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -35,3 +35,30 @@ def span(name: str, **attributes: str | int | float) -> Iterator[None]:
     }
     with _tracer.start_as_current_span(name, attributes=known):
         yield
+
+
+def position() -> Mapping[str, str]:
+    """The current span as W3C trace context, for `continued` in another process."""
+    if _tracer is None:
+        return {}
+    from opentelemetry.propagate import inject
+
+    carrier: dict[str, str] = {}
+    inject(carrier)
+    return carrier
+
+
+@contextmanager
+def continued(position: Mapping[str, str]) -> Iterator[None]:
+    """Make spans in the `with` block children of another process's span."""
+    if _tracer is None or not position:
+        yield
+        return
+    from opentelemetry import context
+    from opentelemetry.propagate import extract
+
+    token = context.attach(extract(position))
+    try:
+        yield
+    finally:
+        context.detach(token)

@@ -24,6 +24,8 @@ SEED: Final = 7
 MODEL: Final = "model"
 DIFFERENCE_MEASURES: Final = ("auc", "pr_auc", "brier")
 MIN_ROWS: Final = 2
+_LEADING: Final = 3
+"""How many of the experts with the largest weights are named."""
 
 
 class ModelWithCard(Protocol):
@@ -152,8 +154,14 @@ def report_text(document: Mapping[str, Any]) -> str:
     for bound in ("low", "high"):
         bounds = {measure: document["metrics"][measure][bound] for measure in MEASURES}
         lines.append(f"{f'  95 % {bound}':<20}" + _table_cells(bounds))
+    online = document.get("online")
+    if online:
+        figures = {measure: online["metrics"][measure]["value"] for measure in MEASURES}
+        lines.append(f"{'online':<20}" + _table_cells(figures))
     for name, row in document["baselines"].items():
         lines.append(f"{name:<20}" + _table_cells(row))
+    if online:
+        lines += _online_lines(online)
     for name, row in document["baselines"].items():
         differences = [
             f"{measure} {gain['value']:+.4f} ({gain['low']:+.4f} to {gain['high']:+.4f})"
@@ -165,6 +173,23 @@ def report_text(document: Mapping[str, Any]) -> str:
     reasons = {m["reason"] for m in document["metrics"].values() if "reason" in m}
     lines += [f"Undefined: {reason}." for reason in sorted(reasons)]
     return "\n".join([*lines, *(f"Warning: {text}" for text in document["warnings"])])
+
+
+def _online_lines(online: Mapping[str, Any]) -> list[str]:
+    """Sentences about online forecasts: against the best rule, and the experts that lead."""
+    regret, lines = online["regret"], []
+    if regret["best_rule"] is not None:
+        gain = regret["brier"]
+        interval = "" if gain["low"] is None else f" ({gain['low']:+.4f} to {gain['high']:+.4f})"
+        lines.append(
+            f"online minus {regret['best_rule']}, the best rule in hindsight: "
+            f"brier {gain['value']:+.4f}{interval}"
+        )
+    for part in online["weights"]:
+        leading = sorted(part["experts"].items(), key=lambda item: -item[1])[:_LEADING]
+        shares = "; ".join(f"{name} {weight:.0%}" for name, weight in leading)
+        lines.append(f"online weights at the end, {part['of']}: {shares}")
+    return lines
 
 
 def _table_cells(row: Mapping[str, Any]) -> str:

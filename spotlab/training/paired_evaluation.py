@@ -27,13 +27,13 @@ from spotlab.recorded.file_reading import digest_of_file
 from spotlab.recorded.formats import EVALUATION_ONLY
 from spotlab.recorded.traces import trace_files
 from spotlab.training.advisor.evaluation import (
-    BUCKET,
     HORIZON_H,
     AdvisorForecaster,
     paired_dataset,
     read_snapshots,
 )
 from spotlab.training.advisor.labels import high
+from spotlab.training.advisor.online import BUCKET
 from spotlab.training.capacity.evaluation import Forecast, TraceOptions, campaigns
 from spotlab.training.capacity.rows import CapacityRows, capacity_rows
 from spotlab.training.evaluation_report import ModelWithCard

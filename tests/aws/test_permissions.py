@@ -180,7 +180,9 @@ def test_volumes_move_only_between_tagged_instances(action: str) -> None:
 
 def test_launches_and_images_are_tagged_as_ours() -> None:
     launch = statements_with("ec2:RunInstances")
-    assert launch["LaunchOwn"]["Condition"] == CREATED
+    probe = {f"aws:RequestTag/{SWITCH_TAG}": "probe-*"}
+    assert launch["LaunchOwn"]["Condition"] == CREATED | {"StringNotLike": probe}
+    assert launch["ProbeLaunches"]["Condition"] == {"StringLike": probe}
     assert not any(":instance/" in arn for arn in launch["LaunchFrom"]["Resource"])
     assert statements_with("ec2:CreateImage")["CreateOwnImages"]["Condition"] == CREATED
 

@@ -175,7 +175,7 @@ def test_a_scheduler_that_does_not_answer_is_not_available(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SPOTLAB_DASK_SCHEDULER", "tcp://127.0.0.1:1")
-    monkeypatch.setattr("spotlab.sweeps.dask_pool.CONNECT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("spotlab.processes.dask_pool.CONNECT_TIMEOUT_S", 0.2)
     assert main([*arguments, "--home", str(home)]) == 3
     assert "No Dask scheduler answered at tcp://127.0.0.1:1" in capsys.readouterr().err
 

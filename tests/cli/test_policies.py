@@ -51,12 +51,13 @@ def test_the_built_in_policy_is_active_and_shown_with_units(
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_every_parameter_is_set_by_an_option(run: Run, name: str) -> None:
+    value = 0.5 if PARAMETERS[name].low <= 0.5 else 2.5
     code, document = run(
-        "policies", "set", "odd", "--base", "default", f"--{name.replace('_', '-')}", "0.5"
+        "policies", "set", "odd", "--base", "default", f"--{name.replace('_', '-')}", f"{value}"
     )
     assert code == 0
     saved = document["policy"]
-    assert (saved["reference"], saved["state"], saved[name]) == ("odd@1", "draft", 0.5)
+    assert (saved["reference"], saved["state"], saved[name]) == ("odd@1", "draft", value)
     _, diff = run("policies", "diff", "odd")
     assert [each["parameter"] for each in diff["differences"]] == [name]
     assert run("policies", "diff", "odd", "odd@1")[1]["differences"] == []

@@ -11,8 +11,8 @@ from distributed import Future
 from distributed.scheduler import KilledWorker
 
 from spotlab.errors import Cancelled, InvalidSetting, NotAvailable
-from spotlab.sweeps.dask_pool import DaskWorkers, reply_of
-from spotlab.sweeps.process_pool import FailedItem, ProcessWorkers, Workers, core_count
+from spotlab.processes.dask_pool import DaskWorkers, reply_of
+from spotlab.processes.process_pool import FailedItem, ProcessWorkers, Workers, core_count
 from tests.support import toys
 from tests.support.dask_cluster import dask_cluster
 

@@ -55,9 +55,12 @@ def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
     assert errors == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The app on a free port, with a home of its own and the simulated market."""
+    """The app on a free port, with a home of its own and the simulated market.
+
+    It ends with this folder's tests, so as not to run beside all others.
+    """
     home = tmp_path_factory.mktemp("home")
     models = tmp_path_factory.mktemp("models")
     save_toy_model(models)

@@ -397,3 +397,18 @@ def test_the_price_history_has_codes_for_names() -> None:
     pd.testing.assert_frame_equal(again, data.price_history)
     part = tidy("price_history", data.price_history[data.price_history["region"] == US])
     assert part["region"].cat.categories.tolist() == [US]
+
+
+def test_features_of_a_changed_table_are_computed_again(market: MarketData) -> None:
+    market = tidy_market(market)
+    before = compute(market)
+    for name, changed in (
+        ("advisor", market.advisor.assign(bucket=4 - market.advisor["bucket"])),
+        ("specs", market.specs.assign(vcpu=market.specs["vcpu"] * 2.0)),
+        ("prices", market.prices.assign(spot_price_usd_per_hour=1.5)),
+    ):
+        after = compute(replace(market, **{name: changed}))
+        alone = compute(replace(market, **{name: changed}), market.pools())
+        np.testing.assert_array_equal(after.values, alone.values)
+        assert not np.array_equal(after.values, before.values, equal_nan=True)
+    np.testing.assert_array_equal(compute(market).values, before.values)

@@ -15,6 +15,8 @@ from spotlab.domain.market import FeedKind, MarketData, MarketName
 from spotlab.domain.ports import OnlineRow, OnlineView
 from spotlab.features import offline, online
 from spotlab.features.engine import compute
+from spotlab.features.online_codec import CODECS
+from spotlab.features.packed_tables import KEY, packed_view
 from spotlab.features.views import METADATA, NAMES, ORIGINS, POOL, PRICE_HISTORY, SPOT_RISK, VIEWS
 from tests.support.archive import MemoryArchive
 from tests.support.online import MemoryOnlineStore, SteppingClock
@@ -73,8 +75,22 @@ def data() -> MarketData:
 @pytest.fixture
 def shelf(data: MarketData) -> MemoryStore:
     store = MemoryStore()
-    assert online.publish(store, data) == len(store.rows)
+    assert online.publish(store, data) == len(store.rows) - len(CODECS)
     return store
+
+
+def without_packed_tables(shelf: MemoryStore) -> MemoryStore:
+    """The same store, of which only the rows are left."""
+    for codec in CODECS:
+        del shelf.rows[packed_view(codec.view).name, KEY]
+    return shelf
+
+
+def damage(shelf: MemoryStore, view: OnlineView, **values: object) -> None:
+    """Change values of a view's packed row."""
+    row, _ = shelf.rows[packed_view(view).name, KEY]
+    changed = {**row.value, **values}
+    shelf.rows[packed_view(view).name, KEY] = row._replace(value=changed), json.dumps(changed)
 
 
 def halved(data: MarketData) -> MarketData:
@@ -132,8 +148,62 @@ def test_another_market_is_never_handed_out(shelf: MemoryStore, data: MarketData
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 def test_a_publication_with_a_row_gone_is_not_read(shelf: MemoryStore, view: OnlineView) -> None:
+    without_packed_tables(shelf)
     del shelf.rows[view.name, shelf.keys(view)[0]]
     assert online.read_market(shelf, MarketName.RECORDED, NOW) is None
+
+
+def test_rows_are_read_if_there_are_no_packed_tables(shelf: MemoryStore, data: MarketData) -> None:
+    read = online.read_market(without_packed_tables(shelf), MarketName.RECORDED, NOW)
+    assert read is not None
+    assert_same(read, data)
+    for regions in (["us-east-1"], ["mars-north-1"]):
+        rows = online.read_market(shelf, MarketName.RECORDED, NOW, regions)
+        another = MemoryStore()
+        online.publish(another, data)
+        packed = online.read_market(another, MarketName.RECORDED, NOW, regions)
+        assert rows is not None
+        assert packed is not None
+        assert_same(packed, rows)
+
+
+def test_packed_tables_are_read_without_the_rows(shelf: MemoryStore, data: MarketData) -> None:
+    for view, key in [*shelf.rows]:
+        if view in {codec.view.name for codec in CODECS}:
+            del shelf.rows[view, key]
+    read = online.read_market(shelf, MarketName.RECORDED, NOW)
+    assert read is not None
+    assert_same(read, data)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"publication": "of another version"},
+        {"checksums": {"prices": "of other bytes"}},
+        {"tables": {"prices": "not base64!"}},
+        {"tables": {"prices": "AAAA"}},
+        {"tables": {}},
+        {"tables": None},
+    ],
+    ids=str,
+)
+def test_damaged_packed_tables_are_not_read(
+    shelf: MemoryStore, data: MarketData, values: dict[str, object]
+) -> None:
+    damage(shelf, POOL, **values)
+    read = online.read_market(shelf, MarketName.RECORDED, NOW)
+    assert read is not None
+    assert_same(read, data)
+
+
+def test_packed_tables_that_are_gone_are_written_again(
+    shelf: MemoryStore, data: MarketData
+) -> None:
+    written = shelf.rows[packed_view(POOL).name, KEY]
+    without_packed_tables(shelf)
+    online.publish(shelf, data)
+    assert shelf.rows[packed_view(POOL).name, KEY] == written
 
 
 def test_what_an_earlier_publication_left_behind_is_not_read(
@@ -259,7 +329,13 @@ def test_a_delayed_writer_can_neither_replace_nor_mix_into_what_came_meanwhile(
     delayed = Delayed(shelf, lambda: online.publish(shelf, later))
     online.publish(delayed, halved(data))
     now = later.as_of + timedelta(seconds=1)
-    assert online.read_market(shelf, data.market, now) is None, "incomplete, and never mixed"
+    whole = online.read_market(shelf, data.market, now)
+    assert whole is not None, "its packed tables are whole"
+    assert_same(whole, later)
+    assert online.read_market(without_packed_tables(shelf), data.market, now) is not None, "cached"
+    rows = MemoryStore()
+    rows.rows = shelf.rows
+    assert online.read_market(rows, data.market, now) is None, "incomplete, and never mixed"
     again = replace(later, as_of=now)
     online.publish(shelf, again)
     read = online.read_market(shelf, data.market, now)

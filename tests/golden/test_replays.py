@@ -130,6 +130,7 @@ def former_database(path: Path) -> list[Experiment]:
                 connection.execute(_INSERT, {**values, "decision": "SWITCH"})
             number = connection.execute(_INSERT, former_row(experiment, connection.dialect))
             experiments.append(replace(experiment, experiment_id=int(number.lastrowid)))
+    migrate.upgrade(engine)  # the archive is written with the columns of today
     store = Store.of(engine)
     for number, scored in enumerate(markets):
         data = past_market(number)[0]

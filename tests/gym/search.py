@@ -27,14 +27,16 @@ def least_objective(world: World, workload: Workload) -> float:
         replay.remove_lost(tick)
         spent = paid(replay)
         parts = (replay._running, replay._starting)
-        state = (tick, *map(repr, parts), replay._work_done, replay._uncheckpointed)
+        work = (replay._work_done, replay._uncheckpointed)
+        state = (tick, *map(repr, parts), *work, replay._data_at)
         if state not in known:
             known[state] = min(after(tick, replay, action) for action in actions(replay)) - spent
         return spent + known[state]
 
     def paid(replay: _Simulation) -> float:
         down = 0 if clock.work else replay._down_quanta
-        return (replay._cost_quanta_usd + down * worth) * clock.quantum_h
+        quanta_usd = replay._cost_quanta_usd + down * worth
+        return quanta_usd * clock.quantum_h + replay._extra_usd
 
     def after(tick: int, replay: _Simulation, action: Action) -> float:
         tried = copy.copy(replay)

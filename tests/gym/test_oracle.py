@@ -13,7 +13,7 @@ from spotlab.gym.simulator import simulate
 from spotlab.gym.sweep_cell import Cell, run_cell
 from spotlab.gym.workloads import DeadlineJob, Service
 from tests.gym.search import least_objective
-from tests.gym.worlds import jobs, services, world_of, worlds
+from tests.gym.worlds import jobs, services, with_egress, world_of, worlds
 
 
 @settings(max_examples=30, deadline=None)
@@ -50,10 +50,25 @@ def test_replaying_the_plan_costs_what_the_program_says(data: st.DataObject) -> 
         assert outcome.objective_usd == pytest.approx(oracle.objective_usd, abs=1e-9)
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.data(), st.integers(0, 99))
+def test_with_egress_the_plan_costs_what_the_program_says_and_no_policy_less(
+    data: st.DataObject, seed: int
+) -> None:
+    world = with_egress(data.draw(worlds()), seed)
+    job = data.draw(jobs(world))
+    oracle = Oracle(world, job, 0, world.ticks)
+    outcome = simulate(world, job, 0, world.ticks, oracle)
+    assert outcome.objective_usd == pytest.approx(oracle.objective_usd, abs=1e-9)
+    for name in policies_for(world, job):
+        result = run_cell(world, Cell(job, 0, world.ticks, name))
+        assert result.cost_usd >= outcome.cost_usd - 1e-9, name
+
+
 @settings(max_examples=20, deadline=None)
-@given(st.data())
-def test_the_oracle_equals_the_best_of_all_schedules(data: st.DataObject) -> None:
-    world = data.draw(worlds(max_ticks=7, max_pools=2))
+@given(st.data(), st.integers(0, 99))
+def test_the_oracle_equals_the_best_of_all_schedules(data: st.DataObject, seed: int) -> None:
+    world = with_egress(data.draw(worlds(max_ticks=7, max_pools=2)), seed)
     for workload in (data.draw(jobs(world)), data.draw(services(world))):
         found = Oracle(world, workload, 0, world.ticks).objective_usd
         assert found == pytest.approx(least_objective(world, workload), abs=1e-9)

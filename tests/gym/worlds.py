@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -21,6 +23,7 @@ def world_of(
     gap_s: float = 60.0,
     risk: FloatArray | None = None,
     buckets: FloatArray | None = None,
+    egress: FloatArray | None = None,
 ) -> World:
     rows = np.asarray(available, dtype=np.float64)
     ticks, pools = rows.shape
@@ -35,7 +38,8 @@ def world_of(
         ("made for a test",) * pools,
     )
     forecasts = {MODEL: (Forecast(1.0, risks),)}
-    return World(panel, np.asarray(prices, dtype=np.float64), on_demand, buckets, forecasts)
+    usd = np.asarray(prices, dtype=np.float64)
+    return World(panel, usd, on_demand, buckets, forecasts, egress_usd_per_gb=egress)
 
 
 @st.composite
@@ -58,6 +62,15 @@ def worlds(draw: st.DrawFn, max_ticks: int = 40, max_pools: int = 3) -> World:
     )
 
 
+def with_egress(world: World, seed: int) -> World:
+    """The world with egress prices between its pools, some of them free."""
+    pools = len(world.panel.names)
+    rng = np.random.default_rng(seed)
+    usd = np.round(rng.choice([0.0, 0.02, 0.1], (pools, pools)), 2)
+    np.fill_diagonal(usd, 0.0)
+    return dataclasses.replace(world, egress_usd_per_gb=usd)
+
+
 @st.composite
 def jobs(draw: st.DrawFn, world: World) -> DeadlineJob:
     """A job that on-demand can finish within the world's length."""
@@ -70,6 +83,7 @@ def jobs(draw: st.DrawFn, world: World) -> DeadlineJob:
         world.ticks * world.tick_h,
         changeover * QUANTUM_H,
         checkpoint * QUANTUM_H,
+        draw(st.sampled_from([0.0, 1.0])),
     )
 
 

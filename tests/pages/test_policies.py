@@ -39,7 +39,8 @@ def test_the_built_in_policy_decides(lab: Lab, open_page: Open) -> None:
 
 def test_a_draft_is_saved_with_every_parameter(lab: Lab, open_page: Open) -> None:
     app = open_page("policies")
-    entered = {name: form.shown(each, 0.5) for name, each in PARAMETERS.items()}
+    values = {name: max(0.5, each.low) for name, each in PARAMETERS.items()}
+    entered = {name: form.shown(each, values[name]) for name, each in PARAMETERS.items()}
     for name, value in entered.items():
         field(app, name).set_value(value)
     app.text_input(key="policy-name default@1").set_value("half")
@@ -48,7 +49,7 @@ def test_a_draft_is_saved_with_every_parameter(lab: Lab, open_page: Open) -> Non
     button(app, "Save draft").click().run()
     assert not app.exception
     saved = policies(lab).policies.get("half@1")
-    assert saved.policy.params.as_dict() == dict.fromkeys(PARAMETERS, 0.5)
+    assert saved.policy.params.as_dict() == values
     assert (saved.policy.description, saved.history[0].reason) == ("Half of everything.", "a test")
     assert app.query_params["policy"] == "half@1"
     assert app.selectbox(key="pick policy").value == "half@1"

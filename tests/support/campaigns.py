@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from spotlab.processes.process_pool import FailedItem
 from spotlab.runtime.lab import Lab
 from spotlab.sweeps.backtest import SweepReport, start_or_resume
-from spotlab.sweeps.process_pool import FailedItem
 from spotlab.sweeps.spec import Jobs, Prices, Services, SweepSpec, TraceChoice
 from tests.support.trace_files import ups_and_downs, write_counts
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 
 from spotlab.domain.features import FeatureFrame
 from spotlab.domain.hardware import Hardware, HardwareTable, complete
+from spotlab.domain.hazard_curve import ShortCause, ShortSignal
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.market import Pool
 from spotlab.domain.risk import Evidence
@@ -52,12 +54,20 @@ def random_market(seed: int) -> ScoredMarket:
     )
     frame = FeatureFrame(NOW, pools, ("price",), np.zeros((len(pools), 1)))
     evidence = {
-        row: Evidence(float(hazard), 0, 0.0, rebalance_age_h=draw.uniform(0.0, 6.0))
+        row: Evidence(float(hazard), 0, 0.0, signals=_signals(draw))
         for row, hazard in enumerate(table["hazard_per_hour"])
         if draw.random() < 0.1
     }
     return replace(
         base, table=table, hardware=HardwareTable(hardware), frame=frame, evidence=evidence
+    )
+
+
+def _signals(draw: random.Random) -> tuple[ShortSignal, ...]:
+    return tuple(
+        ShortSignal(cause, NOW - timedelta(hours=draw.uniform(0.0, 8.0)), draw.choice([0.25, 1.0]))
+        for cause in ShortCause
+        if draw.random() < 0.5
     )
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from spotlab.processes.process_pool import ProcessWorkers, Workers
 from spotlab.store import Store, open_store
-from spotlab.sweeps.process_pool import ProcessWorkers, Workers
 from spotlab.sweeps.run import Plan, Progress, Results, run_plan
 from tests.support import builders as make
 from tests.support import toys

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from spotlab.errors import NotFound
+from spotlab.processes.process_pool import ProcessWorkers
 from spotlab.store import Store, open_store
-from spotlab.sweeps.process_pool import ProcessWorkers
 from spotlab.sweeps.queue import SweepQueue
 from spotlab.sweeps.run import exclusive_lock
 from tests.support import toys

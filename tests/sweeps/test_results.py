@@ -10,7 +10,7 @@ import pytest
 from spotlab.domain.availability_traces import TracePanel
 from spotlab.recorded.file_reading import digest_of_file
 from spotlab.recorded.traces import read_traces, trace_files
-from spotlab.sweeps.results import advisor, capacity, champions, measure
+from spotlab.sweeps.results import advisor, capacity, champions, measure, online
 from spotlab.sweeps.results.document import Figure, Results, Section, Target
 from spotlab.training.capacity.baselines import streak_h
 from spotlab.training.capacity.evaluation import Forecast
@@ -113,6 +113,28 @@ def test_an_advisor_champion_is_measured_on_what_followed(tmp_path: Path) -> Non
     section = champions.advisor_section(tmp_path, Toy(card={}), StillClock(), no_step)
 
     assert {figure.what for figure in section.figures} == {"2022-01-09 to 2022-04-06"}
+
+
+def test_online_forecasts_stand_beside_the_best_rule(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(online, "HORIZONS_H", (1.0,))
+
+    section = online.capacity_online_section(folder, Toy(), by_streak, no_step)
+
+    assert len(section.tables[0].rows) == 3
+    named = {(figure.what, figure.measure): figure for figure in section.figures}
+    margin = named["online, 2022-10-26, 8 pools, 1 h", "Brier minus the best rule's"]
+    assert margin.target == online.BEST_RULE_MARGIN
+    assert margin.value is not None
+    assert online.capacity_online_section(folder / "none", Toy(), by_streak, no_step).skipped
+
+
+def test_online_advisor_pairs_are_walked_forward(tmp_path: Path) -> None:
+    recorded.write_2022(tmp_path)
+
+    assert all(len(before) > 1 for before, _ in online.advisor_pairs(tmp_path))
+    assert online.advisor_online_section(tmp_path / "none", Toy(), StillClock(), no_step).skipped
 
 
 def test_without_data_every_part_is_skipped_with_the_reason(

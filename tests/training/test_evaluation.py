@@ -19,6 +19,7 @@ from spotlab.recorded.traces import read_traces
 from spotlab.training.advisor.evaluation import evaluate_advisor
 from spotlab.training.capacity.baselines import NAMES, fit_baselines, streak_h
 from spotlab.training.capacity.evaluation import TraceOptions, campaigns, evaluate_traces
+from spotlab.training.capacity.online import online_campaign
 from spotlab.training.capacity.rows import CapacityRows, capacity_rows
 from spotlab.training.evaluation_report import report_text
 from spotlab.training.provenance import CARD_KEY, training_traces
@@ -98,6 +99,57 @@ def test_any_horizon_can_be_asked_for(zones: list[Path], horizon_h: float) -> No
 
     check(document)
     assert document["horizon_h"] == horizon_h
+
+
+def test_online_adds_its_part_and_changes_no_other(zones: list[Path]) -> None:
+    frozen = evaluate_traces(Toy(), by_streak, zones, 3.0)
+    document = evaluate_traces(Toy(), by_streak, zones, 3.0, online=True)
+
+    check(document)
+    assert "the best rule in hindsight" in report_text(document)
+    assert "online weights at the end, campaign 1: " in report_text(document)
+    online = document.pop("online")
+    assert document == frozen
+    assert set(online) >= {"metrics", "weights", "regret", "difference", "losses"}
+    assert set(online["difference"]) == {"model", *NAMES}
+    best = online["regret"]["best_rule"]
+    rules = {name: frozen["baselines"][name]["brier"] for name in NAMES}
+    assert best == min(rules, key=lambda name: rules[name])
+    assert online["metrics"]["brier"]["value"] <= rules[best] + 0.01
+    assert online["regret"]["brier"]["low"] <= online["regret"]["brier"]["high"]
+    assert online["regret"]["weighted"] <= online["regret"]["bound"]
+    assert sum(online["weights"][0]["experts"].values()) == pytest.approx(1.0, abs=1e-4)
+    assert set(online["weights"][0]["pools"]) == {f"pool z{number}" for number in range(3)}
+    losses = online["running_losses"]
+    assert losses["online"][-1] == pytest.approx(online["metrics"]["brier"]["value"], abs=1e-6)
+    assert losses["rows"][-1] == frozen["rows"]
+
+
+def test_what_happens_later_changes_no_online_forecast(zones: list[Path]) -> None:
+    """Probes from an hour on, altered: forecasts whose horizons were over by then stay."""
+    panel = campaigns(TraceOptions().read(zones), zones)[0]
+    border = 900
+    altered = panel.available.copy()
+    altered[border:] = 1.0 - altered[border:]
+    rules = list(fitted_card()["baselines"])
+
+    def forecasts(panel: TracePanel) -> tuple[CapacityRows, Matrix]:
+        rows = capacity_rows(panel, 1.0)
+        return rows, online_campaign(panel, rows, by_streak, rules).probability
+
+    rows, first = forecasts(panel)
+    other_rows, second = forecasts(replace(panel, available=altered))
+    before, other_before = rows.tick < border, other_rows.tick < border
+    assert np.array_equal(rows.tick[before], other_rows.tick[other_before])
+    assert np.array_equal(first[before], second[other_before])
+    assert len(first) != len(second) or not np.array_equal(first, second)
+
+
+def test_a_model_without_rules_is_recalibrated_online(zones: list[Path]) -> None:
+    document = evaluate_traces(Toy(card={}), by_streak, zones, 1.0, online=True)
+
+    assert document["online"]["regret"]["best_rule"] is None
+    assert set(document["online"]["difference"]) == {"model"}
 
 
 def test_the_same_call_gives_the_same_document(zones: list[Path]) -> None:
@@ -254,6 +306,25 @@ def test_prices_of_the_time_and_an_older_snapshot_join_in(folder: Path) -> None:
     assert document["warnings"] == [
         "2025-06-28: the model learned from a feed of that day, its card says."
     ]
+
+
+def test_advisor_weights_are_learnt_from_earlier_pairs(folder: Path) -> None:
+    snapshots = folder / "advisor"
+    days = ("2021-02-10", "2024-02-28")
+    before = [snapshots / f"{day}.json.gz" for day in days]
+    after = snapshots / "2025-06-28.json.gz"
+    frozen = evaluate_advisor(Toy(card={}), before, after, StillClock())
+
+    document = evaluate_advisor(Toy(card={}), before, after, StillClock(), online=True)
+
+    check(document)
+    online = document.pop("online")
+    assert document == frozen
+    assert online["pairs_learnt_from"] == 1
+    assert set(online["difference"]) == {"model", "base_rate", "persistence"}
+    assert online["running_losses"] is None
+    alone = evaluate_advisor(Toy(card={}), before[1:], after, StillClock(), online=True)
+    assert alone["online"]["pairs_learnt_from"] == 0
 
 
 def test_a_label_whose_month_began_before_is_refused(folder: Path) -> None:

@@ -28,8 +28,9 @@ def test_examples_are_true(module: object) -> None:
 
 
 def test_every_policy_has_a_name_and_a_rule_for_people() -> None:
-    world = world_of(np.ones((60, 1)), [1.0], buckets=np.array([1.0]))
-    every = policies_for(world, DeadlineJob(0.5, 1.0, 0.0, 0.0))
+    pools = (np.ones((60, 2)), [1.0, 1.0])
+    world = world_of(*pools, buckets=np.array([1.0, 1.0]), egress=1.0 - np.eye(2))
+    every = policies_for(world, DeadlineJob(0.5, 1.0, 0.0, 0.0, 10.0))
     named = {name for name in every if not name.startswith(SPOTLAB)}
     assert labels.POLICY_WORDS.keys() == labels.POLICY_RULES.keys() == named
 

@@ -8,10 +8,12 @@ from typing import Any
 from pydantic import Field
 
 from spotlab.api.views.base import Number, PoolView, SourceView, View, field
+from spotlab.api.views.evidence import CurvePointView, EvidenceView
 from spotlab.domain.decision import Candidate, Decision, Experiment
 from spotlab.domain.margin import MarginRule
 from spotlab.domain.market import MarketName
 from spotlab.domain.placement import PlacementScore, PlacementState
+from spotlab.domain.risk_curve import risk_curve
 from spotlab.domain.workload import AppliedWorkload, AssignmentScope, to_parameters
 from spotlab.pipeline.cost_since import CostSince
 from spotlab.runtime.replay import Replay
@@ -57,23 +59,8 @@ class SummaryView(View):
     policy_version: str = field("Policy that was used, as name@version.", "default@1")
 
 
-class EvidenceView(View):
-    """Evidence of own instances about a pool's hazard."""
-
-    prior_hazard_per_hour: float = field(
-        "Hazard predicted by the model, before the evidence.", 1.1e-4, "1/h"
-    )
-    events: int = field("Interruptions of own instances on this pool.", 0, "count")
-    exposure_h: float = field("Exposure on this pool.", 310.0, "h")
-    sibling_events: int = field("Interruptions of own instances in its sibling zones.", 0, "count")
-    sibling_exposure_h: float = field("Exposure in its sibling zones.", 0.0, "h")
-    rebalance_age_h: float | None = field(
-        "Age of the newest rebalance recommendation on this pool, if its effect lasts.", None, "h"
-    )
-
-
 class PlacementView(View):
-    """AWS's placement score for a group of types; not used in decisions."""
+    """AWS's placement score for a group of types."""
 
     state: PlacementState = field("scored, refused by quota, or unknown.", "scored")
     score: int | None = field("1 (least likely to be fulfilled) to 10; null unless scored.", 8)
@@ -114,6 +101,10 @@ class CandidateView(View):
     )
     placement: PlacementView | None = Field(
         default=None, description="Placement score; always null in a recorded decision."
+    )
+    risk_curve: list[CurvePointView] | None = Field(
+        default=None,
+        description="Risk within 1 h, 6 h, 24 h and 30 d; null unless features were requested.",
     )
 
 
@@ -339,6 +330,10 @@ def candidate_view(
         view.placement = PlacementView.model_validate(placement)
     if not features:
         view.features = None
+        return view
+    curve = risk_curve(candidate)
+    if curve is not None:
+        view.risk_curve = [CurvePointView.model_validate(each) for each in curve.points]
     return view
 
 

@@ -59,6 +59,15 @@ class PolicyParametersView(View):
     expected_stay_h: float = _value("expected_stay_h")
     max_arrivals_share: float = _value("max_arrivals_share")
     max_spread_cost_fraction: float = _value("max_spread_cost_fraction")
+    rebalance_factor: float = _value("rebalance_factor")
+    rebalance_half_life_h: float = _value("rebalance_half_life_h")
+    capacity_factor: float = _value("capacity_factor")
+    capacity_half_life_h: float = _value("capacity_half_life_h")
+    sibling_factor: float = _value("sibling_factor")
+    sibling_half_life_h: float = _value("sibling_half_life_h")
+    placement_factor: float = _value("placement_factor")
+    placement_half_life_h: float = _value("placement_half_life_h")
+    capacity_forecast_share: float = _value("capacity_forecast_share")
 
 
 class PolicyParametersRequest(RequestBody):
@@ -77,6 +86,15 @@ class PolicyParametersRequest(RequestBody):
     expected_stay_h: float | None = _change("expected_stay_h")
     max_arrivals_share: float | None = _change("max_arrivals_share")
     max_spread_cost_fraction: float | None = _change("max_spread_cost_fraction")
+    rebalance_factor: float | None = _change("rebalance_factor")
+    rebalance_half_life_h: float | None = _change("rebalance_half_life_h")
+    capacity_factor: float | None = _change("capacity_factor")
+    capacity_half_life_h: float | None = _change("capacity_half_life_h")
+    sibling_factor: float | None = _change("sibling_factor")
+    sibling_half_life_h: float | None = _change("sibling_half_life_h")
+    placement_factor: float | None = _change("placement_factor")
+    placement_half_life_h: float | None = _change("placement_half_life_h")
+    capacity_forecast_share: float | None = _change("capacity_forecast_share")
 
 
 class PolicyEventView(View):

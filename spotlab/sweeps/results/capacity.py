@@ -28,6 +28,7 @@ Trainer = Callable[[Sequence[Part], int], Forecast]
 CAMPAIGNS: Final = Path("evaluation-only/traces/spot-traces-availability")
 CAMPAIGN_2023: Final = CAMPAIGNS / "1-node/aws-02-15-2023"
 CAMPAIGN_2022: Final = CAMPAIGNS / "1-node/aws-10-26-2022"
+CAMPAIGN_16_NODES: Final = CAMPAIGNS / "16-node/aws-08-27-2023"
 TRAIN_SHARE: Final = 0.6
 SEED: Final = 7
 MEASURES: Final = {

@@ -15,7 +15,15 @@ from spotlab.recorded.file_reading import digest_of_file
 from spotlab.recorded.formats import EVALUATION_ONLY
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_catalogue import find_model
-from spotlab.sweeps.results import advisor, capacity, champions, joint_losses, policies
+from spotlab.sweeps.results import (
+    advisor,
+    capacity,
+    champions,
+    joint_losses,
+    online,
+    policies,
+    skynomad,
+)
 from spotlab.sweeps.results.document import Results, Section
 from spotlab.training.advisor.evaluation import TASK as ADVISOR
 from spotlab.training.capacity.evaluation import TASK as CAPACITY
@@ -38,6 +46,7 @@ _LICENCES: Final = {
     "spot-prices": "Apache-2.0",
     "instance-specs": "Apache-2.0",
     "traces": "MIT",
+    "skynomad": "Apache-2.0",
     EVALUATION_ONLY: "none stated: measures only",
 }
 
@@ -106,11 +115,21 @@ def _advisor_champion(folder: Path, lab: Lab, step: Step) -> list[Section]:
     return [champions.advisor_section(folder, model, lab.clock, step)]
 
 
+def _online(folder: Path, lab: Lab, step: Step) -> list[Section]:
+    capacity_model: Any = lab.predictor.get(find_model(lab.store.registry, CAPACITY).reference)
+    advisor_model: Any = lab.predictor.get(find_model(lab.store.registry, ADVISOR).reference)
+    return [
+        online.capacity_online_section(folder, capacity_model, forecaster(capacity_model), step),
+        online.advisor_online_section(folder, advisor_model, lab.clock, step),
+    ]
+
+
 def _policies(folder: Path, lab: Lab, step: Step) -> list[Section]:
     return [
         *policies.held_out_sections(folder, step),
         policies.deadline_section(folder, lab, step),
         policies.service_section(folder, lab, step),
+        skynomad.skynomad_section(folder, step),
     ]
 
 
@@ -124,6 +143,7 @@ PARTS: Final = (
     Part("advisor", _advisor),
     Part("champions", _capacity_champion),
     Part("champions", _advisor_champion),
+    Part("online", _online),
     Part("policies", _policies),
 )
 

@@ -13,7 +13,7 @@ from spotlab.gym.windows import CHANGEOVERS_H, DEADLINES_H, WORK_H
 from spotlab.runtime.lab import Lab
 from spotlab.sweeps.backtest import start_or_resume
 from spotlab.sweeps.results import held_out
-from spotlab.sweeps.results.capacity import CAMPAIGN_2022, CAMPAIGN_2023
+from spotlab.sweeps.results.capacity import CAMPAIGN_16_NODES, CAMPAIGN_2022, CAMPAIGN_2023
 from spotlab.sweeps.results.document import Figure, Section, Table, Target, interval, number
 from spotlab.sweeps.spec import RECORDED_PRICES, Jobs, Services, SweepSpec, TraceChoice
 from spotlab.training.saved_version import Step
@@ -31,6 +31,7 @@ SPOTLAB_PREFIX: Final = "spotlab:"
 CAMPAIGNS: Final = (
     ("2023-02-15, which the champion learned from", CAMPAIGN_2023),
     ("2022-10-26, which it never saw", CAMPAIGN_2022),
+    ("2023-08-27, which it never saw", CAMPAIGN_16_NODES),
 )
 JOBS: Final = Jobs(WORK_H, DEADLINES_H, CHANGEOVERS_H)
 SERVICES: Final = Services(SERVICE_H, RECORDED_PRICES.on_demand_usd_per_hour, CHANGEOVERS_H)
@@ -164,6 +165,7 @@ def _job_figures(what: str, replay: Replay, is_target: bool) -> list[Figure]:
                 float(policies[name]["misses"]),
                 target=Target(0.0, at_least=False) if is_target else None,
             ),
+            *_hindsight_figures(what, replay, name),
         ]
     return figures
 
@@ -206,8 +208,29 @@ def _service_figures(what: str, replay: Replay, is_target: bool) -> list[Figure]
                 cheapest["low"],
                 cheapest["high"],
             ),
+            *_hindsight_figures(what, replay, name),
         ]
     return figures
+
+
+def _hindsight_figures(what: str, replay: Replay, name: str) -> list[Figure]:
+    """Cost, with downtime valued, beside the simple policy that was best in these windows."""
+    policies = replay.summary["policies"]
+    simple = [one for one in policies if not one.startswith(SPOTLAB_PREFIX) and one != ORACLE]
+    best = min(simple, key=lambda one: (float(policies[one]["regret"]), one != GREEDY))
+    ratio = (1.0 + policies[name]["regret"]) / (1.0 + policies[best]["regret"])
+    moves = (
+        policies[name]["moves"] / policies[GREEDY]["moves"] if policies[GREEDY]["moves"] else None
+    )
+    return [
+        Figure(
+            what,
+            f"{name}, cost with downtime of the best simple policy's, {best}",
+            ratio,
+            target=Target(1.02, at_least=False),
+        ),
+        Figure(what, f"{name}, moves of {GREEDY}'s", moves, target=Target(1.5, at_least=False)),
+    ]
 
 
 def _ratio(replay: Replay, name: str, other: str) -> Document:

@@ -35,6 +35,8 @@ from spotlab.switching.execution.step_context import StepContext
 from spotlab.switching.execution.steps import FUNCTIONS, NEW_ROUNDS, GoBack
 from spotlab.switching.execution.switch_record import SwitchRecord, SwitchStore
 
+FIRST_POLL_S: Final = 1.0
+"""Until the second look at what a step waits for; then twice as long each time, up to POLL_S."""
 POLL_S: Final = 5.0
 HOLD_S: Final = 15.0
 """After a guard has held a switch, before the driver leaves it."""
@@ -88,18 +90,22 @@ class Engine:
         switch = self.store.get(switch_id)
         record = SwitchRecord(self.store, switch, token, self.clock, self.monotonic, leading)
         context = StepContext(record, self.aws, self.hooks)
-        failures = 0
+        failures = looks = 0
         self._take_up(record)
         while record.refresh().state in DRIVEN_STATES:
             name = self._time_name(record.switch)
             try:
                 self._act(context)
-                failures = 0
+                failures = looks = 0
                 self.on_change(record.switch)
             except Wait as signal:
                 failures = failures + 1 if signal.failed else 0
                 record.note(f"waits: {signal.why}")
-                self.sleep(min(POLL_S * 2.0 ** min(failures, 5), LONGEST_PAUSE_S))
+                poll_s = min(FIRST_POLL_S * 2.0 ** min(looks, 5), POLL_S)
+                if failures:
+                    poll_s = POLL_S * 2.0 ** min(failures, 5)
+                looks += 1
+                self.sleep(min(poll_s, LONGEST_PAUSE_S))
             except Held as signal:
                 if record.progress.held != signal.why:
                     entry = record.entry(f"held: {signal.why}", Phase.NOTE)

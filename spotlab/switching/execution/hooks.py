@@ -20,6 +20,8 @@ MayProceed = Callable[[Switch, Step], Refusal | None]
 """Guards, asked before a launch and before the instance is terminated."""
 OnCapacity = Callable[[Pool, str, datetime], None]
 """Evidence of a spot pool: AWS refused a launch with this code."""
+OnLaunched = Callable[[Pool, datetime], None]
+"""Evidence of a spot pool: AWS launched an instance there."""
 OnInterrupted = Callable[[str, Pool, datetime], None]
 """Evidence of a pool: AWS took this instance of it."""
 CheckHealth = Callable[[HealthCheck, InstanceView], str]
@@ -59,3 +61,4 @@ class Hooks:
     check_health: CheckHealth
     measure: Measure
     allowances: LaunchAllowances
+    on_launched: OnLaunched = lambda _pool, _at: None

@@ -287,6 +287,8 @@ def _adopt(
     )
     now = record.clock.now()
     context.hooks.allowances.succeeded(attempt.target.pool, switch.switch_id, now)
+    if got.lifecycle is Lifecycle.SPOT:
+        context.hooks.on_launched(got.pool, now)
 
 
 def got_of(target: Target, instance_id: str, view: InstanceView | None) -> Got:

@@ -26,14 +26,15 @@ from spotlab.inference.calibration import HIGH_BUCKET
 from spotlab.recorded.file_reading import digest_of_file
 from spotlab.training.advisor.datasets import Dataset, market_of_snapshots, pools_of, with_labels
 from spotlab.training.advisor.labels import TRAILING, high
-from spotlab.training.evaluation_report import SEED, ModelWithCard, assess
+from spotlab.training.advisor.online import BUCKET, online_pair
+from spotlab.training.evaluation_report import MODEL, SEED, ModelWithCard, assess
+from spotlab.training.online_report import OnlineRows, online_document
 
 FloatArray = NDArray[np.float64]
 Document = dict[str, Any]
 
 TASK: Final = "advisor"
 HORIZON_H: Final = TRAILING.total_seconds() / 3600.0
-BUCKET: Final = "advisor_bucket"
 _TRAINING_KEYS: Final = ("sources", "training")
 """Keys of a card that name the training data."""
 
@@ -58,6 +59,7 @@ def evaluate_advisor(
     clock: Clock,
     spot_prices: Sequence[Path] = (),
     *,
+    online: bool = False,
     seed: int = SEED,
 ) -> Document:
     """Evaluate an advisor model on a pair of snapshots, compared with simple baselines.
@@ -71,6 +73,7 @@ def evaluate_advisor(
         after: advisor file with the label.
         clock: for files whose names have no date.
         spot_prices: spot.json files dated before the label's trailing month.
+        online: also forecast online, with weights learnt from earlier pairs; see `online_pair`.
         seed: of the bootstrap, which draws families.
     Raises:
         InvalidInput: a file is rejected, the trailing month overlaps the features, or no region
@@ -88,17 +91,27 @@ def evaluate_advisor(
         ("bucket >= 3 before", bucket >= HIGH_BUCKET),
         *((f"bucket {level:g} before", bucket == level) for level in range(5)),
     ]
-    document = assess(
-        outcome,
-        model.high_bucket_probability(data.frame.select(model.feature_names)),
-        np.array(data.families),
-        {
-            "base_rate": np.full(len(outcome), float(outcome.mean())),
-            "persistence": persistence(outcome, bucket),
-        },
-        groups,
-        seed=seed,
-    )
+    forecast = model.high_bucket_probability(data.frame.select(model.feature_names))
+    rules = {
+        "base_rate": np.full(len(outcome), float(outcome.mean())),
+        "persistence": persistence(outcome, bucket),
+    }
+    document = assess(outcome, forecast, np.array(data.families), rules, groups, seed=seed)
+    if online:
+        made = online_pair(model, known_snapshots, prices, later, paired_dataset)
+        rows = OnlineRows(
+            probability=made.probability,
+            experts={MODEL: forecast, **rules},
+            outcome=outcome,
+            blocks=np.array(data.families),
+            time_order=None,
+            share=np.ones(len(outcome)),
+            groups=groups,
+        )
+        document["online"] = {
+            "pairs_learnt_from": made.lessons,
+            **online_document(rows, {"all pairs": made.forecaster}, seed=seed),
+        }
     files = [*before, *spot_prices, after]
     dates = [snapshot.origin.event_time for snapshot in (*known_snapshots, *prices, later)]
     training_reasons = _learned_from(model.card, files, {f"{at:%Y-%m-%d}" for at in dates})

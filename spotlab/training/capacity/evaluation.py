@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from spotlab.domain.availability_traces import Trace, TracePanel, align
 from spotlab.domain.features import Matrix
-from spotlab.features.capacity_model.features import compute_capacity
+from spotlab.features.capacity_model.features import CapacityFrame, compute_capacity
 from spotlab.recorded.traces import (
     Polarity,
     TraceFormat,
@@ -26,8 +26,10 @@ from spotlab.recorded.traces import (
     trace_files,
 )
 from spotlab.training.capacity.baselines import forecast_baselines
+from spotlab.training.capacity.online import online_campaign
 from spotlab.training.capacity.rows import CapacityRows, capacity_rows
-from spotlab.training.evaluation_report import SEED, ModelWithCard, assess
+from spotlab.training.evaluation_report import MODEL, SEED, ModelWithCard, assess
+from spotlab.training.online_report import OnlineRows, online_document
 from spotlab.training.provenance import learned_from
 
 FloatArray = NDArray[np.float64]
@@ -53,10 +55,17 @@ class CapacityForecaster(ModelWithCard, Protocol):
 
 
 def forecaster(model: CapacityForecaster) -> Forecast:
-    """A function that computes features of rows and the model's forecasts for them."""
+    """A function that computes features of rows and the model's forecasts for them.
+
+    It remembers the features of the newest panel, which do not depend on the horizon.
+    """
+
+    newest: list[tuple[TracePanel, CapacityFrame]] = []
 
     def forecast(panel: TracePanel, rows: CapacityRows) -> FloatArray:
-        matrix = compute_capacity(panel).select(model.feature_names, rows.tick, rows.pool)
+        if not newest or newest[0][0] is not panel:
+            newest[:] = [(panel, compute_capacity(panel))]
+        matrix = newest[0][1].select(model.feature_names, rows.tick, rows.pool)
         return model.loss_probability(matrix, rows.horizon_h)
 
     return forecast
@@ -91,6 +100,7 @@ def evaluate_traces(
     horizon_h: float,
     options: TraceOptions | None = None,
     *,
+    online: bool = False,
     seed: int = SEED,
 ) -> Document:
     """Evaluate a capacity model on trace files, compared with the baselines in its card.
@@ -103,6 +113,7 @@ def evaluate_traces(
         paths: files and folders of files.
         horizon_h: hours that the label looks ahead.
         options: properties that the files do not state.
+        online: also forecast the rows online, each campaign on its own; see `online_campaign`.
         seed: of the bootstrap.
     Raises:
         InvalidInput: a file is rejected or too short, or there is no row.
@@ -133,6 +144,8 @@ def evaluate_traces(
         )
     if document["rows_refused"]:
         warnings.append(f"The model rejected {document['rows_refused']:,} more rows.")
+    if online:
+        document["online"] = _online(evaluated, groups, forecast, _parameters(model.card), seed)
     return {
         "model": f"{model.name}@{model.version}",
         "task": TASK,
@@ -215,6 +228,31 @@ def _evaluated(
     else:
         baselines = {"base_rate": np.full(len(rows), float(rows.label.mean()))}
     return _EvaluatedPanel(panel, rows, forecast(panel, rows), baselines)
+
+
+def _online(
+    parts: Sequence[_EvaluatedPanel],
+    groups: Sequence[tuple[str, NDArray[np.bool_]]],
+    forecast: Forecast,
+    rules: list[Document],
+    seed: int,
+) -> Document:
+    made = [online_campaign(part.panel, part.rows, forecast, rules) for part in parts]
+    experts = [{MODEL: part.forecast, **(part.baselines if rules else {})} for part in parts]
+    blocks = [part.rows.campaign_block(i) for i, part in enumerate(parts)]
+    rows = OnlineRows(
+        probability=np.concatenate([each.probability for each in made]),
+        experts=_concatenated(experts),
+        outcome=np.concatenate([part.rows.label for part in parts]),
+        blocks=np.concatenate(blocks),
+        time_order=np.concatenate(blocks).astype(np.float64),
+        share=np.concatenate([each.share for each in made]),
+        groups=groups,
+    )
+    names = [f"campaign {number + 1}" for number in range(len(parts))]
+    return online_document(
+        rows, {name: each.forecaster for name, each in zip(names, made, strict=True)}, seed=seed
+    )
 
 
 def _parameters(card: Mapping[str, Any]) -> list[Document]:

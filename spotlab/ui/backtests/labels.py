@@ -16,6 +16,11 @@ POLICY_WORDS: Final[Mapping[str, str]] = {
     "eager_failover": "eager failover",
     "uniform_progress": "Uniform Progress, one zone",
     "uniform_progress_multi": "Uniform Progress, multi-zone",
+    "uniform_progress_s": "Uniform Progress S",
+    "uniform_progress_a": "Uniform Progress A",
+    "uniform_progress_ap": "Uniform Progress AP",
+    "slack_price": "price of slack",
+    "slack_price_probing": "price of slack, paid probes",
     ORACLE: "oracle (hindsight)",
 }
 POLICY_RULES: Final[Mapping[str, str]] = {
@@ -26,6 +31,11 @@ POLICY_RULES: Final[Mapping[str, str]] = {
     "eager_failover": "after a loss, another pool immediately; on-demand while none is available",
     "uniform_progress": "Wu et al., NSDI 2024, in one zone",
     "uniform_progress_multi": "Wu et al., NSDI 2024, across all zones",
+    "uniform_progress_s": "Uniform Progress as SkyNomad compares it: another zone after a loss",
+    "uniform_progress_a": "Uniform Progress as SkyNomad compares it: the most available zone",
+    "uniform_progress_ap": "Uniform Progress as SkyNomad compares it: availability by price",
+    "slack_price": "the lowest cost of an hour of work, with egress and the price of slack",
+    "slack_price_probing": "price of slack, from its own launches and hourly probes it pays for",
     ORACLE: "the best schedule with hindsight; no policy can do better",
 }
 STATE_MARKS: Final[Mapping[str, str]] = {

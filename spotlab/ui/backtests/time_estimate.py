@@ -7,8 +7,8 @@ from typing import Any
 
 import streamlit as st
 
+from spotlab.processes.process_pool import core_count
 from spotlab.sweeps.plan import Sweep
-from spotlab.sweeps.process_pool import core_count
 from spotlab.sweeps.time_estimate import sweep_seconds, time_window
 from spotlab.ui.common import background_tasks, session
 

@@ -16,6 +16,7 @@ from spotlab.ui.charts.frontier import Extent, Mark, caption, extent, frontier
 from spotlab.ui.charts.market import drops, heat_map, price_history
 from spotlab.ui.charts.pool_history import pool_history
 from spotlab.ui.charts.replay import Course, timeline, work_done
+from spotlab.ui.charts.risk_curve import risk_over_time
 from spotlab.ui.charts.what_if import FleetPoint, fleet_curve
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "precision_recall",
     "price_history",
     "reliability",
+    "risk_over_time",
     "timeline",
     "tradeoff",
     "waterfall",

@@ -9,7 +9,10 @@ from typing import Any, Final
 import plotly.graph_objects as go
 
 from spotlab.telemetry.invisible_characters import visible
+from spotlab.ui.common import streamlit_internals
 from spotlab.ui.common.theme import Palette
+
+streamlit_internals.use_plotly_theme()
 
 CONFIG: Final[dict[str, Any]] = {"displaylogo": False, "displayModeBar": False}
 """Without Plotly's buttons; zooming by dragging works without them."""

@@ -15,6 +15,7 @@ from streamlit import dataframe_util
 from streamlit.auth_util import encode_provider_token, get_cookie_with_chunks
 from streamlit.elements import arrow
 from streamlit.elements.lib.pandas_styler_utils import marshall_styler
+from streamlit.elements.lib.streamlit_plotly_theme import configure_streamlit_plotly_theme
 from streamlit.proto.ArrowData_pb2 import ArrowData
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.runtime import Runtime
@@ -38,6 +39,14 @@ _handle_message = AppSession.handle_backmsg
 _add_file = MediaFileManager.add
 _add_deferred = MediaFileManager.add_deferred
 _execute_deferred = MediaFileManager.execute_deferred
+
+
+def use_plotly_theme() -> None:
+    """Have Plotly's figures use Streamlit's theme; see spotlab/ui/run.py."""
+    import plotly.io
+
+    if "streamlit" not in plotly.io.templates:
+        configure_streamlit_plotly_theme()
 
 
 def session_id() -> str:

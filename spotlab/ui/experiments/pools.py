@@ -99,7 +99,7 @@ def facts(side: Candidate, on_demand: bool = False) -> dict[str, str]:
         "zone": side.pool.availability_zone or side.pool.region,
         "spot price": formatting.usd_per_hour(side.spot_price_usd_per_hour),
         f"risk within {side.horizon_h:g} h": formatting.percent(side.risk),
-        "interruptions a month": f"{HOURS_PER_MONTH * side.hazard_per_hour:.2f}",
+        "interruptions a month": f"{HOURS_PER_MONTH * side.hazard_within_a_month:.2f}",
         "expected cost": f"{formatting.usd_finer(side.expected_cost_usd_per_hour)} USD/h",
         "on-demand price": formatting.usd_per_hour(side.on_demand_price_usd_per_hour),
         "rank": f"{side.rank:,}" if side.rank else "not ranked",

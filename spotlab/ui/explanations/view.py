@@ -5,7 +5,7 @@ A past decision is explained from the features that were recorded with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import streamlit as st
 
-from spotlab.domain.decision import Experiment, Instance
+from spotlab.domain.decision import Candidate, Experiment, Instance
 from spotlab.domain.features import FeatureFrame
 from spotlab.domain.market import Pool
 from spotlab.domain.ports import ExperimentFilter, RiskModel
@@ -44,6 +44,8 @@ class Subject:
         current: the instance's pool; None if it was not scored.
         chosen: the chosen pool of the decision, or the best candidate now.
         pools: the pools to choose from, best first.
+        candidates: the same pools as they were decided about, by pool.
+        at: the time of the market or the decision.
         experiment_id: of the decision; None: the market now.
     """
 
@@ -55,6 +57,8 @@ class Subject:
     current: Pool | None
     chosen: Pool | None
     pools: tuple[Pool, ...]
+    candidates: Mapping[Pool, Candidate]
+    at: datetime
     experiment_id: int | None = None
 
 
@@ -87,6 +91,8 @@ def of_experiment(experiment: Experiment, now: datetime) -> Subject:
         current=current,
         chosen=chosen,
         pools=_options([candidate.pool for candidate in ranked], current, chosen),
+        candidates={each.pool: each for each in experiment.candidates},
+        at=experiment.created_at,
         experiment_id=experiment.experiment_id,
     )
 
@@ -113,6 +119,8 @@ def of_now(instance: Instance) -> Subject:
         current=current,
         chosen=next((pool for pool in pools if pool != current), None),
         pools=_options(pools, current, None),
+        candidates={each.pool: each for each in (*best, *([scored] if scored else []))},
+        at=ranking.scored.data.as_of,
     )
 
 

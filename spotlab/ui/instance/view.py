@@ -29,6 +29,7 @@ KINDS: Final = {
     InterruptionKind.REBALANCE: "rebalance recommendation",
     InterruptionKind.RECLAIMED: "reclaimed by AWS",
     InterruptionKind.CAPACITY: "launch refused for lack of capacity",
+    InterruptionKind.LAUNCHED: "launched",
 }
 _DECISION_COLUMNS: Final = ("when", "decision", "saving", "to", "risk", "after", "id")
 

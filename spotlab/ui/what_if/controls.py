@@ -17,6 +17,8 @@ EACH_WORKLOADS: Final = "as each workload says"
 CURVE: Final = "curve"
 """Query parameter with the setting that the curve is drawn over."""
 _ONE_TWO_FIVE: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
+_FACTORS: Final = (1, 1.5, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 50, 100)
+_HALF_LIVES: Final = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 12)
 STEPS: Final[Mapping[str, tuple[float, ...]]] = {
     "risk_ceiling": (
         *(0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.007, 0.0075, 0.008, 0.0085, 0.009),
@@ -36,7 +38,13 @@ STEPS: Final[Mapping[str, tuple[float, ...]]] = {
     "switch_downtime_h": (0, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
     "expected_stay_h": (1, 6, 12, 24, 48, 72, 168, 336, 730),
     "max_price_age_h": (1, 3, 6, 12, 24, 48, 72, 168),
+    "capacity_forecast_share": (0, 0.05, 0.1, 0.2, 0.25, 0.3, 0.5, 0.75, 1),
     "signal_exclusion_min": (0, 5, 15, 30, 60, 120, 360, 1440),
+    **{
+        f"{cause}_{value}": steps
+        for cause in ("rebalance", "capacity", "sibling", "placement")
+        for value, steps in (("factor", _FACTORS), ("half_life_h", _HALF_LIVES))
+    },
 }
 """Values that a slider offers, beside today's and the one in the URL."""
 _UNDO_PX: Final = 16

@@ -10,7 +10,7 @@ from distributed import WorkerPlugin
 from distributed.worker import get_worker
 
 from spotlab.errors import one_line
-from spotlab.sweeps.worker_process import READY, Reply, reply_to
+from spotlab.processes.worker_process import READY, Reply, reply_to
 
 
 class PreparedRun(WorkerPlugin):

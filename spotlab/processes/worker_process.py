@@ -1,6 +1,6 @@
 """A worker process and its replies.
 
-`python -P -m spotlab.sweeps.worker_process FD`: started by process_pool.ProcessWorkers, which
+`python -P -m spotlab.processes.worker_process FD`: started by process_pool.ProcessWorkers, which
 communicates with it over FD.
 """
 

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Final, Protocol, TypeVar
 
 from spotlab.errors import Cancelled, NotAvailable
-from spotlab.sweeps.worker_process import Reply
+from spotlab.processes.worker_process import Reply
 
 Shared = TypeVar("Shared")
 Item = TypeVar("Item")
@@ -143,7 +143,7 @@ class _WorkerProcess:
                     sys.executable,
                     "-P",
                     "-m",
-                    "spotlab.sweeps.worker_process",
+                    "spotlab.processes.worker_process",
                     str(worker_end.fileno()),
                 ],
                 stdin=subprocess.PIPE,

@@ -13,8 +13,8 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from spotlab.errors import Cancelled, InvalidSetting, NotAvailable, one_line
-from spotlab.sweeps.process_pool import POLL_S, FailedItem, Item, Result, Shared
-from spotlab.sweeps.worker_process import Reply
+from spotlab.processes.process_pool import POLL_S, FailedItem, Item, Result, Shared
+from spotlab.processes.worker_process import Reply
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -168,7 +168,7 @@ class _Submissions:
     """
 
     def __init__(self, client: Client, preparation: bytes) -> None:
-        from spotlab.sweeps.dask_plugin import PreparedRun
+        from spotlab.processes.dask_plugin import PreparedRun
 
         self._client = client
         self._run = f"spotlab-{uuid.uuid4().hex}"
@@ -179,7 +179,7 @@ class _Submissions:
 
     def submit(self, name: str, items: Mapping[str, Any], *, last: bool = False) -> None:
         """Submit an item; `last`: it will not be retried."""
-        from spotlab.sweeps.dask_plugin import run_on_worker
+        from spotlab.processes.dask_plugin import run_on_worker
 
         self._submitted += 1
         key = f"{self._run}-{self._submitted}"
