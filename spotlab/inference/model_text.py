@@ -151,7 +151,7 @@ def _read_header(lines: list[str]) -> dict[str, str]:
         raise format_error("header", f"{excerpt(line)} follows tree_sizes")
     if header["num_class"].isdecimal() and int(header["num_class"]) > 1:
         raise ArtefactRefused(
-            f"It predicts {header['num_class']} classes",
+            f"header: num_class is {excerpt(header['num_class'])}; only 1 is accepted",
             remedy="Train one model of one probability: objective=binary or cross_entropy.",
         )
     for key, only in (("version", "v4"), ("num_class", "1"), ("num_tree_per_iteration", "1")):

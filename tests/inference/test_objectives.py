@@ -53,7 +53,7 @@ def test_an_accepted_score_gives_the_librarys_probability(options: dict[str, Any
         ({"objective": "regression"}, "not log-odds"),
         ({"objective": "poisson"}, "the logarithm of a count"),
         ({"objective": "cross_entropy_lambda"}, "the logarithm of an intensity"),
-        ({"objective": "multiclass", "num_class": 2}, "2 classes"),
+        ({"objective": "multiclass", "num_class": 2}, "num_class is '2'"),
         ({"objective": "binary", "linear_tree": True}, "Linear trees"),
         (
             {"objective": "binary", "boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.5},
