@@ -18,11 +18,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from spotlab.errors import InvalidSetting
 
 
-def _kept(default: float, about: str, least: float = 1e-9) -> Any:
+def _kept(days: float, about: str, least: float = 1e-9) -> Any:
     """A field of how long something is kept, in days."""
-    return Field(
-        default=default, ge=least, le=36_525, description=about, json_schema_extra={"unit": "d"}
-    )
+    unit: Any = {"unit": "d"}
+    return Field(default=days, ge=least, le=36_525, description=about, json_schema_extra=unit)
 
 
 class Settings(BaseSettings):

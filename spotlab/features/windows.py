@@ -11,13 +11,14 @@ The points of all pools are in one array, sorted by pool and then oldest first (
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Number = TypeVar("Number", bound=np.generic)
 
 DAY_H: Final = 24.0
 WEEK_H: Final = 7 * DAY_H
@@ -207,3 +208,19 @@ def _hours_valid(age_h: Floats, ends: Ints, window_h: float) -> Floats:
 def _in_order(pool: Ints, age_h: Floats) -> bool:
     later_pool, same_pool = pool[1:] > pool[:-1], pool[1:] == pool[:-1]
     return bool((later_pool | (same_pool & (age_h[1:] < age_h[:-1]))).all())
+
+
+def read_only(values: NDArray[Number]) -> NDArray[Number]:
+    """A view that cannot be written to: numba compiles one kernel for such arrays only."""
+    view = np.ascontiguousarray(values).view()
+    view.flags.writeable = False
+    return view
+
+
+def parts_of(size: int, parts: int) -> list[int]:
+    """Bounds of equal parts of so many rows; one more than there are parts.
+
+    >>> parts_of(5, 2)
+    [0, 2, 5]
+    """
+    return [size * part // parts for part in range(parts + 1)]

@@ -15,19 +15,18 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import is_float_dtype
 
 from spotlab.domain.coded_texts import Texts
 from spotlab.domain.features import FeatureFrame
-from spotlab.domain.hardware import Hardware, HardwareTable, complete
+from spotlab.domain.hardware import HardwareTable
 from spotlab.domain.hazard_curve import strengths
-from spotlab.domain.instance_types import TypeName, parse_type
 from spotlab.domain.interruptions import OwnRecord, Record
 from spotlab.domain.market import FeedKind, MarketData, Pool
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.ports import RiskModel
 from spotlab.domain.risk import REBALANCE_WINDOW_H, Evidence
 from spotlab.features import engine
+from spotlab.pipeline.market_hardware import hardware_of, parsed_type, rows_of_types
 from spotlab.pipeline.pool_columns import PoolColumns
 from spotlab.pipeline.stage_trace import Tracer
 
@@ -255,7 +254,7 @@ def _pool_table(data: MarketData) -> pd.DataFrame:
         _offer_rows(region, type_, Texts.of(frame["region"]), Texts.of(frame["instance_type"]))
         for frame in (data.on_demand, data.advisor)
     )
-    specs = _rows_of_types(Texts.of(data.specs["instance_type"]), type_)
+    specs = rows_of_types(Texts.of(data.specs["instance_type"]), type_)
     names = _columns_of_names(type_, Texts.of(data.specs["architecture"]), specs.tobytes())
     unknown = np.full(len(prices), np.nan)
     columns: dict[str, Any] = {
@@ -303,11 +302,11 @@ def _columns_of_names(type_: Texts, published: Texts, specs: bytes) -> Mapping[s
     Args:
         type_: (n,) of the pools.
         published: (rows,) architectures in the specifications.
-        specs: `_rows_of_types` of the specifications, as bytes.
+        specs: `rows_of_types` of the specifications, as bytes.
     """
     # By type, of which there are far fewer than pools; strings are slow one at a time.
     names = type_.names
-    parsed = [_parsed(name) for name in names]
+    parsed = [parsed_type(name) for name in names]
     codes = np.append(published.codes, -1)[np.frombuffer(specs, dtype=np.intp)]
     texts = (*published.names, None)
     by_name = {
@@ -325,83 +324,11 @@ def _columns_of_names(type_: Texts, published: Texts, specs: bytes) -> Mapping[s
     }
 
 
-@lru_cache(maxsize=8)
-def _rows_of_types(specs: Texts, types: Texts) -> NDArray[np.intp]:
-    """(distinct types,) the row of each type's specifications, the last of several; -1: none."""
-    places = specs.places_in(types.code_of)
-    known = np.flatnonzero(places >= 0)
-    rows = np.full(len(types.names), -1, dtype=np.intp)
-    rows[places[known]] = known
-    return rows
-
-
 def _numbers(frame: pd.DataFrame, column: str, rows: NDArray[np.intp]) -> NDArray[np.float64]:
     """The values in these rows of a column; NaN for row -1, or if there is no such column."""
     if column not in frame:
         return np.full(len(rows), np.nan)
     return np.append(frame[column].to_numpy(dtype=np.float64), np.nan)[rows]
-
-
-def hardware_of(specs: pd.DataFrame, table: pd.DataFrame) -> HardwareTable:
-    """Hardware of each type that has a price. The same facts give the same table, from a cache.
-
-    Args:
-        specs: FEED_COLUMNS[SPECS]; columns that are missing or NaN are unknown.
-        table: with a column instance_type.
-    """
-    types = Texts.of(table["instance_type"])
-    rows = _rows_of_types(Texts.of(specs["instance_type"]), types)
-    columns = (
-        _facts(specs[name], rows) if name in specs else [None] * len(rows)
-        for name in _HARDWARE.values()
-    )
-    return _hardware_of(tuple(zip(types.names, *columns, strict=True)))
-
-
-def _facts(column: pd.Series, rows: NDArray[np.intp]) -> list[Any]:
-    """The values in these rows of a column; None where unknown, or for row -1."""
-    if is_float_dtype(column.dtype):
-        numbers = np.append(column.to_numpy(dtype=np.float64), np.nan)[rows]
-        return [None if number != number else number for number in numbers.tolist()]
-    texts = Texts.of(column)
-    values = (*texts.names, None)
-    return [values[code] for code in np.append(texts.codes, -1)[rows].tolist()]
-
-
-@lru_cache(maxsize=8)
-def _hardware_of(rows: tuple[tuple[str | float | None, ...], ...]) -> HardwareTable:
-    """From (type, facts in the order of _HARDWARE); a name that is no type's is left out."""
-    found = {}
-    for name, *values in rows:
-        if isinstance(name, str) and _parsed(name) is not None:
-            facts: dict[str, Any] = dict(zip(_HARDWARE, values, strict=True))
-            found[name] = complete(Hardware(name, **facts))
-    return HardwareTable(found)
-
-
-_HARDWARE: Final = {
-    "vcpu": "vcpu",
-    "memory_gb": "memory_gb",
-    "architecture": "architecture",
-    "gpu_model": "gpu_model",
-    "gpu_count": "gpu_count",
-    "gpu_memory_gb": "gpu_memory_gb",
-    "accelerator": "accelerator_model",
-    "accelerator_count": "accelerator_count",
-    "cpu_maker": "cpu_maker",
-    "clock_mhz": "clock_mhz",
-    "local_nvme_gb": "local_nvme_gb",
-    "network_mbps": "network_mbps",
-    "ebs_mbps": "ebs_mbps",
-}
-"""Field of Hardware by column of the specifications."""
-
-
-def _parsed(instance_type: str) -> TypeName | None:
-    try:
-        return parse_type(instance_type)
-    except ValueError:
-        return None
 
 
 def price_read_at(data: MarketData) -> datetime:

@@ -21,7 +21,7 @@ from spotlab.domain.throughput_file import parse_throughputs
 from spotlab.domain.throughputs import ALL_WORKLOADS, Throughput, ThroughputSet
 from spotlab.domain.workload import Workload
 from spotlab.errors import InvalidInput, NoMarketData, NotFound
-from spotlab.pipeline.score import hardware_of
+from spotlab.pipeline.market_hardware import hardware_of
 from spotlab.services.base import Service
 
 

@@ -25,7 +25,8 @@ from spotlab.domain.workload import (
 )
 from spotlab.pipeline.evaluate import Evaluation, evaluate, rank_for
 from spotlab.pipeline.filter import hardware_shortfalls, requirements_of
-from spotlab.pipeline.score import hardware_of, score_market
+from spotlab.pipeline.market_hardware import hardware_of
+from spotlab.pipeline.score import score_market
 from spotlab.pipeline.stage_trace import Tracer
 from tests.support.market import NOW, BucketModel, market_data
 
