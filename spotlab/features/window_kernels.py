@@ -19,18 +19,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from spotlab.features.windows import (
-    DAY_H,
-    MIN_COVERAGE,
-    MONTH_H,
-    WEEK_H,
-    Floats,
-    Ints,
-    PastPrices,
-    blocks_of,
-)
-from spotlab.processes.kernels import THREADS, thread_pool
+from spotlab.features.windows import DAY_H, MIN_COVERAGE, MONTH_H, WEEK_H, PastPrices, blocks_of
+from spotlab.processes.kernels import thread_bounds, thread_pool
 
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Codes = NDArray[np.int8] | NDArray[np.int16]
 Number = TypeVar("Number", bound=np.generic)
 
@@ -332,7 +325,7 @@ def runs_of(region: NDArray[np.int8], type_: Codes, zone: Codes, time_us: Ints) 
     Returns:
         (r + 1,); None if times do not rise within a run.
     """
-    bounds = _bounds(len(time_us))
+    bounds = thread_bounds(len(time_us))
     columns = (_read_only(region), _read_only(type_), _read_only(zone), _read_only(time_us))
     parts = thread_pool().map(
         lambda part: _find_runs(*columns, *part),
@@ -357,7 +350,7 @@ def past_prices(
         newest: (n,) time and price of one more point of each pool; NaN: there is none.
     """
     found = np.full((len(pools[0]), 7), np.nan)
-    bounds = _bounds(len(pools[0]))
+    bounds = thread_bounds(len(pools[0]))
     rows = _read_only(history[0]), _read_only(history[1])
 
     points = np.cumsum(pools[1] - pools[0] + 1)
@@ -393,11 +386,6 @@ def _read_only(values: NDArray[Number]) -> NDArray[Number]:
     view = np.ascontiguousarray(values).view()
     view.flags.writeable = False
     return view
-
-
-def _bounds(size: int) -> list[int]:
-    """Bounds of equal parts, one for each thread."""
-    return [size * part // THREADS for part in range(THREADS + 1)]
 
 
 def warm_up() -> None:
