@@ -13,27 +13,19 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import pairwise
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from spotlab.features.windows import (
-    DAY_H,
-    MIN_COVERAGE,
-    MONTH_H,
-    WEEK_H,
-    Floats,
-    Ints,
-    PastPrices,
-    blocks_of,
-    parts_of,
-    read_only,
-)
-from spotlab.processes.kernels import THREADS, thread_pool
+from spotlab.features.windows import DAY_H, MIN_COVERAGE, MONTH_H, WEEK_H, PastPrices, blocks_of
+from spotlab.processes.kernels import thread_bounds, thread_pool
 
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Codes = NDArray[np.int8] | NDArray[np.int16]
+Number = TypeVar("Number", bound=np.generic)
 
 _HOUR_US: Final = 3_600_000_000
 _BLOCK: Final = 32_768
@@ -333,8 +325,8 @@ def runs_of(region: NDArray[np.int8], type_: Codes, zone: Codes, time_us: Ints) 
     Returns:
         (r + 1,); None if times do not rise within a run.
     """
-    bounds = parts_of(len(time_us), THREADS)
-    columns = (read_only(region), read_only(type_), read_only(zone), read_only(time_us))
+    bounds = thread_bounds(len(time_us))
+    columns = (_read_only(region), _read_only(type_), _read_only(zone), _read_only(time_us))
     parts = thread_pool().map(
         lambda part: _find_runs(*columns, *part),
         pairwise(bounds),
@@ -358,8 +350,8 @@ def past_prices(
         newest: (n,) time and price of one more point of each pool; NaN: there is none.
     """
     found = np.full((len(pools[0]), 7), np.nan)
-    bounds = parts_of(len(pools[0]), THREADS)
-    rows = read_only(history[0]), read_only(history[1])
+    bounds = thread_bounds(len(pools[0]))
+    rows = _read_only(history[0]), _read_only(history[1])
 
     points = np.cumsum(pools[1] - pools[0] + 1)
 
@@ -387,6 +379,13 @@ def _block(
     end = _collect(history, now_us, pools, newest, counts, age_h, price, found)
     logs = np.log(price[:end])  # by numpy, as in the reference
     _summarise(counts, age_h, price, logs, hours, weighted, found)
+
+
+def _read_only(values: NDArray[Number]) -> NDArray[Number]:
+    """A view that cannot be written to: numba compiles one kernel for such arrays only."""
+    view = np.ascontiguousarray(values).view()
+    view.flags.writeable = False
+    return view
 
 
 def warm_up() -> None:

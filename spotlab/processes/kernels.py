@@ -136,6 +136,11 @@ class KernelLoader:
         subprocess.run(command, check=True, capture_output=True, timeout=COMPILE_TIMEOUT_S)
 
 
+def thread_bounds(size: int) -> list[int]:
+    """Bounds of equal parts, one for each thread."""
+    return [size * part // THREADS for part in range(THREADS + 1)]
+
+
 @cache
 def thread_pool() -> ThreadPoolExecutor:
     """Threads among which the rows of a large request are divided."""
