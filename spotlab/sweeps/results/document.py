@@ -114,7 +114,7 @@ class Results:
         figures = [f for section in self.sections for f in section.figures if f.target]
         parts = [
             "# Results",
-            "Written by `make results`: do not edit.",
+            "Written by `spotlab results --write`: do not edit. `make results` checks it.",
             f"Measured on {self.date} with {versions}.",
             *self.notes,
             "## Targets",
