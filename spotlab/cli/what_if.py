@@ -44,6 +44,7 @@ _METAVARS = {
     Unit.USD_PER_HOUR: "USD",
     Unit.HOURS: "H",
     Unit.MINUTES: "MIN",
+    Unit.TIMES: "TIMES",
 }
 
 

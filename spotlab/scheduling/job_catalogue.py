@@ -170,6 +170,7 @@ JOBS: Final[tuple[Job, ...]] = (
         limit_s=600,
         misfire_s=86400,
         run=job_functions.archive_evidence,
+        heavy=True,
     ),
     Job(
         "outcomes",

@@ -30,7 +30,7 @@ def saved(models_dir: Path, text: str, names: tuple[str, ...], **bounds: object)
     [
         ("categorical", {}),
         ("zero is unknown", {"nullable": False}),
-        ("forest", {"low": -1e308, "high": 1e308}),
+        ("dart", {"low": -1e308, "high": 1e308}),
         ("stump", {"low": 0, "high": 0}),
     ],
 )
@@ -60,9 +60,8 @@ def test_a_leaf_that_no_drawn_row_reaches_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_linear_trees_are_refused_with_the_way_out(tmp_path: Path) -> None:
-    folder = saved(tmp_path, small_models()["linear"], COLUMNS)
     with pytest.raises(ArtefactRefused, match="Linear trees have no explanation") as caught:
-        dry_run(folder, DryRunLimits())
+        saved(tmp_path, small_models()["linear"], COLUMNS)
     assert caught.value.remedy == "Train with linear_tree=false."
 
 

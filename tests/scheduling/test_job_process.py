@@ -147,6 +147,7 @@ def test_what_holds_the_memory_of_a_market_is_heavy() -> None:
         "read-events",  # waits most of the time
         "health-probes",
         "alerts",
+        "launch-probes",  # calls of AWS; it reads recorded decisions
         "drive-switches",
     }
 
