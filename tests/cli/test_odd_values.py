@@ -26,6 +26,8 @@ LONG: Final = {("serve",), ("worker",), ("train",)}
 """Commands that run for long if their values are valid."""
 IMPOSSIBLE: Final = ("nan", "inf", "-inf", "1e99", "1e999", str(10**30), "9" * 5_000, "0x10", "٣")
 """Values that are not a valid number for any option."""
+_TEXTS: Final = ("Path", "column_names")
+"""Types of which any text may be a value."""
 EDGES: Final = ("-1", "0", "1e-300", str(2**31 - 1), "1970-01-01T00:00:00Z")
 """Values that are valid for some options."""
 
@@ -59,7 +61,7 @@ def options() -> list[tuple[tuple[str, ...], str]]:
         (words, action.option_strings[0] if action.option_strings else "")
         for words, parser in ALL.items()
         for action in parser._actions
-        if action.type is not None and getattr(action.type, "__name__", "") != "Path"
+        if action.type is not None and getattr(action.type, "__name__", "") not in _TEXTS
     ]
 
 
