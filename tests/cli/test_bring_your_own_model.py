@@ -1,4 +1,4 @@
-"""docs/bring-your-own-model.md does what it says, from an empty folder."""
+"""docs/bring-your-own-model.md does what it says, from an empty folder, up to a graduated model."""
 
 from __future__ import annotations
 
