@@ -124,7 +124,7 @@ def _card(model: bytes, answers: CardAnswers | None, predictor: Predictor) -> di
     if answers is None:
         raise ArtefactRefused(
             "This is a bare LightGBM model without a card.",
-            remedy="Upload it with `spotlab models upload --label …`, which writes the card, or write "
+            remedy="Use `spotlab models upload --label …`, which writes the card, or write "
             "it with `spotlab models card` and upload a zip of the folder.",
         )
     return card_of(model, answers, predictor.limits)
