@@ -56,7 +56,7 @@ class CardAnswers:
 
 def is_bare_model(content: bytes) -> bool:
     """Whether a file is a LightGBM text model, and not an archive with a card."""
-    return content[:6].split() == [_LIGHTGBM]
+    return content[:6].partition(b"\n")[0].rstrip(b"\r") == _LIGHTGBM
 
 
 def card_of(model: bytes, answers: CardAnswers, limits: TreeLimits | None = None) -> dict[str, Any]:

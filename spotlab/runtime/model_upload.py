@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from spotlab.domain.model_lifecycle import ModelState
 from spotlab.domain.ports import By, ModelRecord, ModelRegistry
-from spotlab.errors import InvalidInput, NotAvailable, SpotlabError
+from spotlab.errors import ArtefactRefused, InvalidInput, NotAvailable, SpotlabError
 from spotlab.inference.artefacts import Artefact, verify
 from spotlab.inference.predictor import Predictor
 from spotlab.runtime.model_card import CardAnswers, card_of, is_bare_model, write_artefact
@@ -122,9 +122,10 @@ def _bare_model(source: Path | bytes, limits: UnpackLimits) -> bytes | None:
 
 def _card(model: bytes, answers: CardAnswers | None, predictor: Predictor) -> dict[str, Any]:
     if answers is None:
-        raise InvalidInput(
-            "This is a bare LightGBM model, whose card must be written first.",
-            remedy="Say what it predicts: --label, with --name and --version.",
+        raise ArtefactRefused(
+            "This is a bare LightGBM model without a card.",
+            remedy="Use `spotlab models upload --label …`, which writes the card, or write "
+            "it with `spotlab models card` and upload a zip of the folder.",
         )
     return card_of(model, answers, predictor.limits)
 

@@ -72,6 +72,8 @@ def test_a_card_is_written_and_its_artefact_opens_with_windows_line_ends(tmp_pat
     text = trained(objective="binary").model_to_string().encode()
     windows = text.replace(b"\n", b"\r\n")
     assert is_bare_model(windows)
+    assert is_bare_model(text)
+    assert not is_bare_model(b"treehouse")
     card = card_of(windows, ANSWERS)
     write_artefact(windows, card, tmp_path / "mine" / "1.0.0")
 

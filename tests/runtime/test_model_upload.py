@@ -147,7 +147,8 @@ PICKLED = pickle.dumps({"a": 1})
 MALFORMED: dict[str, tuple[Callable[[], bytes], str]] = {
     "nothing": (lambda: b"", "not a readable zip"),
     "noise": (lambda: b"\x00\x01\x02" * 500, "not a readable zip"),
-    "text": (lambda: b"tree\nversion=v4\n", "not a readable zip"),
+    "text": (lambda: b"version=v4\n", "not a readable zip"),
+    "a bare model": (lambda: b"tree\nversion=v4\n", "bare LightGBM model without a card"),
     "a pickle": (lambda: PICKLED, "is or contains a pickle, .* can run code"),
     "half a zip": (lambda: zipped(artefact())[:-300], "not a readable zip"),
     "a damaged zip": (lambda: bit_flipped(zipped(artefact()), 200), "not a readable zip|SHA-256"),
