@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from tests.e2e.serving import served
 from tests.e2e.walking import Errors
@@ -23,6 +23,10 @@ CHROMIUM_ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+# Nothing here says how fast a screen is: on a busy machine it may take longer than 5 s.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="module")
