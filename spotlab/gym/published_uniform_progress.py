@@ -17,6 +17,7 @@ A probe of every pool that is not in use is due every two hours (A, one per tick
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Final
 
 import numpy as np
@@ -84,7 +85,7 @@ class EagerFailoverProgress:
         return action
 
 
-class _Probing(EagerFailoverProgress):
+class _Probing(EagerFailoverProgress, ABC):
     """A variant that scores pools by launches, probes and heartbeats.
 
     Args:
@@ -100,11 +101,13 @@ class _Probing(EagerFailoverProgress):
         self._beat_tick: list[int] = []
         self._main: int | None = None
 
+    @abstractmethod
     def _score(self, view: View, pool: int) -> float:
-        raise NotImplementedError
+        """How good a pool is."""
 
+    @abstractmethod
     def _good_enough(self, score: float, best: float) -> bool:
-        raise NotImplementedError
+        """Whether a pool need not be left for the best one."""
 
     def _interval(self, view: View) -> int:
         return max(1, round(self._every_h / view.tick_h))

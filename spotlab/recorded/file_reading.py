@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -100,6 +101,21 @@ def csv_lines(
         InvalidInput: a column is missing, or a line has more or fewer fields than the header.
     """
     return text_lines(content, columns, partial(reject, where), declared)
+
+
+def amount(text: str, where: Path | str, place: str) -> float:
+    """A finite number of 0 or more.
+
+    Raises:
+        InvalidInput: it is no such number.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0.0 <= number < math.inf:
+        reject(where, f"{place} is {text!r}", "a number of 0 or more")
+    return number
 
 
 def utc(text: object, where: Path | str, place: str) -> datetime:

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from spotlab.recorded.file_reading import csv_lines, read_file, reject
+from spotlab.recorded.file_reading import amount, csv_lines, read_file, reject
 
 FloatArray = NDArray[np.float64]
 COLUMNS: Final = ("trace", "spot_usd_per_hour")
@@ -47,9 +47,9 @@ def read_pool_prices(path: Path, names: Sequence[str]) -> PoolPrices:
         name = line["trace"].strip()
         if name in prices:
             reject(path, f"{place} repeats {name!r}", "one line per trace")
-        prices[name] = _number(line["spot_usd_per_hour"], path, f"{place}, spot_usd_per_hour")
+        prices[name] = amount(line["spot_usd_per_hour"], path, f"{place}, spot_usd_per_hour")
         bucket = line.get(BUCKET, "").strip()
-        buckets[name] = _number(bucket, path, f"{place}, {BUCKET}") if bucket else math.nan
+        buckets[name] = amount(bucket, path, f"{place}, {BUCKET}") if bucket else math.nan
         if bucket and buckets[name] not in range(_BUCKETS):
             reject(path, f"{place}, {BUCKET} is {bucket!r}", "a whole number from 0 to 4")
     if missing := [name for name in names if name not in prices]:
@@ -57,13 +57,3 @@ def read_pool_prices(path: Path, names: Sequence[str]) -> PoolPrices:
     return PoolPrices(
         np.asarray([prices[name] for name in names]), np.asarray([buckets[name] for name in names])
     )
-
-
-def _number(text: str, path: Path, place: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0.0 <= number < math.inf:
-        reject(path, f"{place} is {text!r}", "a number of 0 or more")
-    return number

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from spotlab.recorded.file_reading import csv_lines, read_file, read_json, reject
+from spotlab.recorded.file_reading import amount, csv_lines, read_file, read_json, reject
 
 FloatArray = NDArray[np.float64]
 EGRESS_COLUMNS: Final = ("from_region", "to_region", "price_usd_per_gb")
@@ -62,7 +62,7 @@ def read_egress(path: Path, regions: Sequence[str]) -> FloatArray:
     prices: dict[tuple[str, str], float] = {}
     for place, line in csv_lines(read_file(path), path, EGRESS_COLUMNS):
         pair = (line["from_region"], line["to_region"])
-        prices[pair] = _number(line["price_usd_per_gb"], path, f"{place}, price_usd_per_gb")
+        prices[pair] = amount(line["price_usd_per_gb"], path, f"{place}, price_usd_per_gb")
     for start in regions:
         for end in regions:
             if start != end and (start, end) not in prices:
@@ -82,19 +82,9 @@ def read_published_windows(path: Path) -> tuple[PublishedWindow, ...]:
     for place, line in csv_lines(read_file(path), path, FIGURE_COLUMNS):
         if line["task_type"] != "multi_region":
             continue
-        start_h = _number(line["env_start_hours"], path, f"{place}, env_start_hours")
+        start_h = amount(line["env_start_hours"], path, f"{place}, env_start_hours")
         window = windows.setdefault(line["window_index"], PublishedWindow(start_h, {}))
-        window.usd[line["strategy"]] = _number(line["cost"], path, f"{place}, cost")
+        window.usd[line["strategy"]] = amount(line["cost"], path, f"{place}, cost")
     if not windows:
         reject(path, "it has no line of the type multi_region", "a line per window and strategy")
     return tuple(windows[index] for index in sorted(windows))
-
-
-def _number(text: str, path: Path, place: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0.0 <= number < math.inf:
-        reject(path, f"{place} is {text!r}", "a number of 0 or more")
-    return number

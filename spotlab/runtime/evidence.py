@@ -1,4 +1,6 @@
-"""The evidence about pools: one reader for scoring, screens and offline code, and its archive.
+"""The evidence about pools: its archive, and one reader of the archive and SQL together.
+
+Scoring reads the newest evidence from SQL itself (`InterruptionLog.own_record`).
 
 Points are those in SQL and those in the archive's files, each once: SQL has what came late, and the
 files have what SQL has deleted. Prices and advisor buckets are kept by the market's own snapshots
@@ -21,14 +23,14 @@ from spotlab.domain.market import MarketData, MarketName, Pool
 from spotlab.domain.placement import PlacementResponse
 from spotlab.domain.switch_tags import PROBE_PREFIX
 from spotlab.pipeline.collect import Progress
+from spotlab.pipeline.score import POOL_COLUMNS
 from spotlab.runtime.lab import Lab
 from spotlab.store.evidence_archive import EvidenceArchive
 
 log = logging.getLogger("spotlab.runtime.evidence")
 DAYS: Final = 90
 """Days that are archived when the first run comes late."""
-_POOL: Final = ["region", "availability_zone", "instance_type", "operating_system"]
-_ARCHIVED: Final = "The active market is recorded: it has no live evidence."
+_RECORDED: Final = "The active market is recorded: it has no live evidence."
 
 
 def archive_of(lab: Lab) -> EvidenceArchive:
@@ -63,19 +65,13 @@ class EvidenceReader:
             data: the market with its history, for prices and advisor moves; None: without them.
         """
         wanted = set(pools)
-        points = []
-        for region in sorted({pool.region for pool in pools}):
-            points += [p for p in self.of_region(region, since, until) if p.pool in wanted]
+        points = set(points_in_sql(self._lab, self._market, since, until))
+        for region in {pool.region for pool in wanted}:
+            points.update(self._archive.read(self._market, region, since, until))
+        found = [each for each in points if each.pool in wanted]
         if data is not None:
-            points += [p for p in market_points(data, wanted) if since <= p.at < until]
-        return sorted(points, key=lambda each: (each.at, each.pool.key, each.kind))
-
-    def of_region(self, region: str, since: datetime, until: datetime) -> list[EvidencePoint]:
-        """What AWS and own instances have said about a region's pools, oldest first."""
-        archived = self._archive.read(self._market, region, since, until)
-        live = points_in_sql(self._lab, self._market, since, until)
-        points = {*archived, *(each for each in live if each.pool.region == region)}
-        return sorted(points, key=lambda each: (each.at, each.pool.key, each.kind))
+            found += [each for each in market_points(data, wanted) if since <= each.at < until]
+        return sorted(found, key=lambda each: (each.at, each.pool.key, each.kind))
 
 
 def points_in_sql(
@@ -97,7 +93,7 @@ def archive_days(lab: Lab, tell: Progress, cancelled: Callable[[], bool]) -> Map
     """
     market = lab.store.archive.active_market()
     if market is None or market is MarketName.RECORDED:
-        return {"note": _ARCHIVED}
+        return {"note": _RECORDED}
     archive, today = archive_of(lab), lab.clock.now().date()
     since = datetime.combine(today - timedelta(days=DAYS), time(), UTC)
     by_file: dict[tuple[str, date], list[EvidencePoint]] = {}
@@ -164,7 +160,7 @@ def market_points(data: MarketData, pools: Collection[Pool]) -> Iterator[Evidenc
     names = {pool.instance_type for pool in pools}
     history = data.price_history[data.price_history["instance_type"].isin(names)]
     source = "price history"
-    for key, rows in history.groupby(_POOL, sort=False, dropna=False, observed=True):
+    for key, rows in history.groupby(POOL_COLUMNS, sort=False, dropna=False, observed=True):
         region, zone, name, system = cast("tuple[str, object, str, str]", key)
         pool = Pool(region, zone if isinstance(zone, str) else None, name, system)
         if pool not in pools:

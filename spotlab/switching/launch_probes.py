@@ -2,8 +2,9 @@
 
 A probe launches a one-time spot instance and terminates it at once. EC2 bills from the state
 "running" on, at least a minute: mostly a probe costs nothing, at worst a minute of the spot price.
-It is tagged like a switch's resources, so that the same permissions apply and nothing else can be
-terminated. What a killed process leaves is terminated by the next run, and is listed as an orphan.
+It is tagged like a switch's resources, with a value of its own that the statement ProbeLaunches
+allows: nothing else can be terminated. What a killed process leaves is terminated by the next run,
+and is listed as an orphan.
 
 Source: EC2 User Guide, "How Spot Instance pricing works" and "Instance lifecycle".
 """
@@ -102,16 +103,15 @@ def _targets(
 ) -> Iterator[tuple[Instance, Pool]]:
     """Pools to probe now, with an instance whose image is launched there."""
     fleet = [i for i in lab.evaluated_instances() if i.account == account.name]
-    own = {each.instance_id for each in fleet}
+    own = {each.instance_id: each for each in fleet}
     wanted: dict[Pool, Instance] = {}
     for instance in fleet:
         if instance.lifecycle is Lifecycle.SPOT:
             wanted.setdefault(instance.pool, instance)
     for experiment in lab.store.ledger.latest_per_instance().values():
-        chosen = experiment.chosen_pool
-        if experiment.instance_id in own and chosen is not None:
-            instance = next(i for i in fleet if i.instance_id == experiment.instance_id)
-            wanted.setdefault(Pool.parse(chosen), instance)
+        chosen, candidate_of = experiment.chosen_pool, own.get(experiment.instance_id)
+        if candidate_of is not None and chosen is not None:
+            wanted.setdefault(Pool.parse(chosen), candidate_of)
     probes = [each for each in events if each.source.startswith(SOURCE)]
     used = sum(each.instance_id.startswith(_prefix(account)) for each in probes)
     last: dict[Pool, datetime] = {}
@@ -156,8 +156,10 @@ def try_launch(lab: Lab, aws: ProbeAws, account: Account, instance: Instance, po
         record_launch(lab, account, name, pool, lab.clock.now(), exc.code, SOURCE)
         return "refused"
     at = lab.clock.now()
-    aws.terminate(launched)
-    record_launch(lab, account, name, pool, at, source=SOURCE)
+    try:
+        aws.terminate(launched)
+    finally:  # it was launched, and counts against the budget, whether it ended or not
+        record_launch(lab, account, name, pool, at, source=SOURCE)
     return "launched"
 
 

@@ -12,6 +12,7 @@ from spotlab.aws.switching import AwsSwitching
 from spotlab.domain.decision import Instance, Lifecycle
 from spotlab.domain.interruptions import InterruptionKind
 from spotlab.domain.switch_tags import SWITCH_TAG
+from spotlab.errors import AwsError
 from spotlab.switching import launch_probes, orphans
 from tests.support.lab import save_toy_model
 from tests.switching.emulated_lab import OWN, REGION, EmulatedLab, emulated_lab
@@ -58,6 +59,21 @@ def test_the_budget_of_a_day_is_kept(emulated: EmulatedLab) -> None:
     for expected in (1, 1, 0):
         emulated.clock.sleep(60)
         assert probe(emulated, 2)["launched"] == expected
+
+
+def test_a_probe_that_cannot_be_ended_counts_against_the_budget(
+    emulated: EmulatedLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AwsError("TerminateInstances was refused.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AwsSwitching, "terminate", refuse)
+        assert "TerminateInstances was refused" in probe(emulated, 1)["failed"]
+    assert kinds(emulated) == [InterruptionKind.LAUNCHED]
+    emulated.clock.sleep(60)
+    made = probe(emulated, 1)
+    assert (made["ended"], made["launched"]) == (1, 0)
 
 
 def test_what_a_killed_process_left_is_an_orphan_and_ended_by_the_next_run(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.domain.risk import BUCKET_RATES
+from spotlab.domain.risk_curve import PUBLISHED_SHARES
 from spotlab.features.views import feature
 from spotlab.inference.calibrators import apply
 from spotlab.inference.card import CARD_FORMAT, Calibration, FeatureSpec, LevelDrift, Persistence
@@ -127,8 +128,8 @@ def persistence(data: Dataset, calibration: Calibration, score: FloatArray) -> P
     listed = ~np.isnan(bucket)
     trained_gap_h = float(np.median(age_h[listed])) + recipe.LEAD_H
     unchanged = round(float(np.mean(bucket[listed] == data.bucket[listed])), 3)
-    unchanged = min(unchanged, *recipe.UNCHANGED_SHARES.values())
-    shares = {**recipe.UNCHANGED_SHARES, trained_gap_h: unchanged}
+    unchanged = min(unchanged, *PUBLISHED_SHARES.values())
+    shares = {**PUBLISHED_SHARES, trained_gap_h: unchanged}
     drift = level_drift(bucket[listed], calibration, score[listed])
     return Persistence(
         recipe.BUCKET, recipe.AGE, recipe.LEAD_H, (*shares,), (*shares.values(),), drift

@@ -84,9 +84,6 @@ HIDDEN_PRICE_SHARE: Final = 0.1
 """Share of training rows whose prices are hidden, so that trees learn to handle missing prices."""
 
 LEAD_H: Final = 720.0
-UNCHANGED_SHARES: Final[Mapping[float, float]] = {168.0: 0.85, 336.0: 0.75, 2088.0: 0.59}
-"""Share of advisor buckets that are unchanged after a number of hours: 14-16 % change in a week,
-25 % in two weeks, 41 % in 87 days (2022)."""
 
 SETTINGS: Final[Mapping[str, Any]] = {
     "learning_rate": 0.03,
