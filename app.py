@@ -18,6 +18,7 @@ def connect_screens() -> None:
 
     sign_in_oidc.register_login(oidc.StreamlitLogin())
     browser_message_filter.limit()
+    streamlit_internals.keep_url_in_fragment_runs()
     file_access.register(screens.watch(), streamlit_internals.uploaded_bytes)
 
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import streamlit as st
+from streamlit.runtime.fragment import MemoryFragmentStorage
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
+from streamlit.runtime.scriptrunner_utils.script_run_context import (
+    ScriptRunContext,
+    add_script_run_ctx,
+)
+from streamlit.runtime.state import SafeSessionState, SessionState
 
 from spotlab.domain.ports import LocalBus, Topic
 from spotlab.errors import DatabaseDown, NotSignedIn, SpotlabError
@@ -94,3 +104,36 @@ def test_who_is_signed_out_stops_no_run(monkeypatch: pytest.MonkeyPatch) -> None
     open_pages_as(monkeypatch, ANA)
     background_tasks._stop(run)
     assert run.stopping
+
+
+def test_a_timer_that_has_not_seen_the_new_url_does_not_undo_a_filter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ScriptRunContext, "reset", ScriptRunContext.reset)  # put back afterwards
+    streamlit_internals.keep_url_in_fragment_runs()
+
+    def runs_of_a_session() -> None:
+        context = ScriptRunContext(
+            session_id="ana",
+            _enqueue=lambda message: None,
+            query_string="",
+            session_state=SafeSessionState(SessionState(), lambda: None),
+            uploaded_file_mgr=MemoryUploadedFileManager("/files"),
+            main_script_path="frame.py",
+            user_info={},
+            fragment_storage=MemoryFragmentStorage(),
+            pages_manager=PagesManager("frame.py"),
+        )
+        add_script_run_ctx(ctx=context)
+        context.reset(query_string="region=eu-west-1")
+        st.query_params["q"] = "checkout"
+        st.query_params["region"] = ["eu-west-1", "us-east-1"]
+        context.reset(query_string="region=eu-west-1", fragment_ids_this_run=["timer"])
+        assert context.query_string == "region=eu-west-1&region=us-east-1&q=checkout"
+        assert st.query_params["q"] == "checkout"
+
+        context.reset(query_string="region=eu-west-1", is_history_navigation=True)
+        assert "q" not in st.query_params, "Back still leads to the URL before"
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(runs_of_a_session).result()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import pandas as pd
 from pandas.io.formats.style import Styler
@@ -23,7 +24,7 @@ from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
-from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
+from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext, ThreadState
 from streamlit.web.server.server_util import get_cookie_secret
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
 from streamlit.web.server.starlette.starlette_server_config import (
@@ -36,6 +37,7 @@ LOGIN_COOKIES: Final = (USER_COOKIE_NAME, TOKENS_COOKIE_NAME)
 
 _CELLS: Final = "spotlab_cells"
 _handle_message = AppSession.handle_backmsg
+_start_run = ScriptRunContext.reset
 _add_file = MediaFileManager.add
 _add_deferred = MediaFileManager.add_deferred
 _execute_deferred = MediaFileManager.execute_deferred
@@ -73,6 +75,23 @@ def rerun_fragment(fragment_id: str) -> None:
                 context_info=context.context_info,
             )
         )
+
+
+def keep_url_in_fragment_runs() -> None:
+    """Make runs of fragments use the session's own query parameters, in this process.
+
+    A fragment's timer sends the URL that its browser has at that moment. If the script has just
+    changed the URL, for instance after a filter was entered, that is the URL before, and the
+    filter would be lost with the next run of the page.
+    """
+
+    def start_run(context: ScriptRunContext, query_string: str = "", **named: Any) -> None:
+        if named.get("fragment_ids_this_run"):
+            with context.session_state.query_params() as own:
+                query_string = urlencode(own._query_params, doseq=True)
+        _start_run(context, query_string, **named)
+
+    ScriptRunContext.reset = start_run  # type: ignore[method-assign,assignment]
 
 
 def filter_messages(allowed: Container[str], rejected: Callable[[str], None]) -> None:
