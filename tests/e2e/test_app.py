@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import urllib.request
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from tests.e2e.walking import follow, open_path, select_row, serious_violations, settle
 
@@ -116,6 +117,53 @@ def test_back_restores_search_and_the_open_instance(page: Page, app_url: str) ->
     expect(page.get_by_role("heading", name=name, level=2)).to_be_visible()
     expect(page.get_by_text("4 of 24 instances")).to_be_visible()
     expect(page.get_by_placeholder("name, type, zone, id")).to_have_value("checkout")
+
+
+def test_a_filter_outlives_timers_that_do_not_know_the_new_url(
+    browser: Browser, app_url: str
+) -> None:
+    held: list[tuple[WebSocketRoute, str | bytes]] = []
+    sent: list[str | bytes] = []
+    is_slow = False
+
+    def slow_network(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        def to_server(message: str | bytes) -> None:
+            sent.append(message)
+            server.send(message)
+
+        def to_browser(message: str | bytes) -> None:
+            if is_slow:
+                held.append((socket, message))
+            else:
+                socket.send(message)
+
+        socket.on_message(to_server)
+        server.on_message(to_browser)
+
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.route_web_socket("**/_stcore/stream", slow_network)
+    open_path(page, f"{app_url}/instances")
+    search = page.get_by_placeholder("name, type, zone, id")
+    is_slow = True
+    search.fill("checkout")
+    page.keyboard.press("Enter")
+    evaluate = urllib.request.Request(
+        f"{app_url}/api/v1/evaluations", b"{}", {"Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(evaluate).close()
+    before = len(sent)
+    while len(sent) < before + 3:  # timers send the URL from before the search
+        page.wait_for_timeout(100)
+    is_slow = False
+    for socket, message in held:
+        socket.send(message)
+    settle(page)
+    expect(page.get_by_text("4 of 24 instances")).to_be_visible()
+    expect(search).to_have_value("checkout")
+    assert "q=checkout" in page.url
+    page.close()
 
 
 def test_by_keyboard_the_next_row_opens_beside_the_table(page: Page, app_url: str) -> None:
