@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from spotlab.domain.gamma_quantile import gamma_quantile
 from spotlab.domain.hazard_curve import (
     CapacityForecast,
     ShortCause,
@@ -244,15 +245,13 @@ class Evidence:
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Credible interval of the hazard, per hour, with equal tails of the Gamma posterior."""
-        from scipy.special import gammaincinv  # imported here: takes 0.1 s, not needed at start-up
-
         shape = self.counted_events + self.prior_hazard_per_hour * self.prior_exposure_h
         rate = self.counted_exposure_h + self.prior_exposure_h
         if shape == 0.0:  # a prior hazard of 0 and no event: not a Gamma distribution
             return 0.0, 0.0
-        tails = [(1 - level) / 2, (1 + level) / 2]
-        low, high = self.rebalance_factor * gammaincinv(shape, tails) / rate
-        return float(low), float(high)
+        scale = self.rebalance_factor / rate
+        low, high = gamma_quantile(shape, (1 - level) / 2), gamma_quantile(shape, (1 + level) / 2)
+        return scale * low, scale * high
 
 
 def expected_cost(
