@@ -7,12 +7,19 @@ import os
 import sys
 from pathlib import Path
 
+import hypothesis
 import moto.ec2.models  # noqa: F401  # before the emulated AWS, which keeps only what it needs
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile(
+    "spotlab", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("spotlab")
 
 NO_SKIPS = "SPOTLAB_TEST_NO_SKIPS"
 """Set in CI: a test that is skipped because a server, browser or data is missing fails the run."""

@@ -322,7 +322,7 @@ def markets(draw: st.DrawFn) -> MarketData:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(markets())
 def test_no_value_of_a_valid_market_leaves_its_range(market: MarketData) -> None:
     frame = compute(market, [*market.pools(), ZONE_A])

@@ -269,7 +269,7 @@ def later_than(at: datetime, snapshot: Snapshot, price_factor: float) -> Snapsho
     return changed if late.any() else snapshot
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 70 * 24), st.sampled_from([0.5, 3.0]), st.integers(0, 3))
 def test_what_happens_later_changes_no_feature(hours: int, factor: float, seed: int) -> None:
     at = NOW - 58 * DAY + min(hours, 57 * 24) * HOUR

@@ -72,7 +72,7 @@ def assert_close(found: NDArray[np.float64], expected: list[float]) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(points_of_four_pools, st.sampled_from([1.0, 24.0, 168.0, 720.0]))
 def test_every_statistic_equals_the_slow_one(points: list[Point], window_h: float) -> None:
     fast = change_points(points)
@@ -84,7 +84,7 @@ def test_every_statistic_equals_the_slow_one(points: list[Point], window_h: floa
     assert_close(fast.hours_since_change(), [slow_hours_since_change(points, p) for p in range(4)])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(points_of_four_pools, st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(points: list[Point], random: object) -> None:
     shuffled = list(points)
@@ -206,7 +206,7 @@ def assert_same_past(
         np.testing.assert_array_equal(mine, expected)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.tuples(pasts, newest_points), min_size=1, max_size=5))
 def test_the_kernels_agree_with_numpy_to_the_last_bit(
     kernels: ModuleType, pools: list[tuple[list[tuple[int, float]], tuple[int, float] | None]]

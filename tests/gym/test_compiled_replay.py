@@ -86,7 +86,7 @@ class PlainOracle:
         return self.plan.get(view.tick, STAY)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_every_figure_of_every_policy_is_the_same(data: st.DataObject) -> None:
     world = data.draw(worlds())
@@ -94,7 +94,7 @@ def test_every_figure_of_every_policy_is_the_same(data: st.DataObject) -> None:
         same_in_every_figure(lengthened(world, 3), workload, world.ticks, world.ticks)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.5, 3.0]), st.integers(0, 150))
 def test_it_is_the_same_with_more_past_than_the_policy_looks_back(
     seed: int, checkpoint_h: float, first_tick: int
@@ -110,7 +110,7 @@ def test_it_is_the_same_with_more_past_than_the_policy_looks_back(
         same_in_every_figure(world, workload, first_tick, 150)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_the_optimum_and_its_plan_are_the_same(data: st.DataObject) -> None:
     world = data.draw(worlds(max_ticks=60, max_pools=4))
@@ -120,7 +120,7 @@ def test_the_optimum_and_its_plan_are_the_same(data: st.DataObject) -> None:
         assert (compiled.objective_usd, compiled._plan) == (plain.usd, plain.plan)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_no_input_of_a_tick_changes_with_the_future(data: st.DataObject) -> None:
     world = data.draw(worlds())
@@ -147,7 +147,7 @@ def test_no_input_of_a_tick_changes_with_the_future(data: st.DataObject) -> None
                     np.testing.assert_array_equal(one[rows], two[rows], name)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_a_run_does_not_change_with_what_follows_it(data: st.DataObject) -> None:
     world = data.draw(worlds())

@@ -16,7 +16,7 @@ from tests.gym.search import least_objective
 from tests.gym.worlds import jobs, services, with_egress, world_of, worlds
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_no_policy_costs_a_job_less_than_the_oracle(data: st.DataObject) -> None:
     world = data.draw(worlds())
@@ -29,7 +29,7 @@ def test_no_policy_costs_a_job_less_than_the_oracle(data: st.DataObject) -> None
         assert result.cost_usd >= oracle.cost_usd - 1e-9, name
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_no_policy_costs_a_service_less_than_the_oracle(data: st.DataObject) -> None:
     world = data.draw(worlds())
@@ -40,7 +40,7 @@ def test_no_policy_costs_a_service_less_than_the_oracle(data: st.DataObject) -> 
         assert result.objective_usd >= oracle.objective_usd - 1e-9, name
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_replaying_the_plan_costs_what_the_program_says(data: st.DataObject) -> None:
     world = data.draw(worlds())
@@ -50,7 +50,7 @@ def test_replaying_the_plan_costs_what_the_program_says(data: st.DataObject) -> 
         assert outcome.objective_usd == pytest.approx(oracle.objective_usd, abs=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data(), st.integers(0, 99))
 def test_with_egress_the_plan_costs_what_the_program_says_and_no_policy_less(
     data: st.DataObject, seed: int
@@ -65,7 +65,7 @@ def test_with_egress_the_plan_costs_what_the_program_says_and_no_policy_less(
         assert result.cost_usd >= outcome.cost_usd - 1e-9, name
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.data(), st.integers(0, 99))
 def test_the_oracle_equals_the_best_of_all_schedules(data: st.DataObject, seed: int) -> None:
     world = with_egress(data.draw(worlds(max_ticks=7, max_pools=2)), seed)

@@ -51,7 +51,7 @@ def steps_until(world: World, workload: Workload, name: str, tick: int) -> list[
     return [step for step in result.timeline if step.tick < tick]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.data())
 def test_what_a_policy_did_does_not_change_with_the_future(data: st.DataObject) -> None:
     world = data.draw(worlds())
@@ -96,7 +96,7 @@ class Reckless:
         return Action(Do.START, int(np.argmax(view.up))) if view.up.any() else STAY
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_the_safety_net_saves_any_policy(data: st.DataObject) -> None:
     world = data.draw(worlds())

@@ -25,7 +25,7 @@ def comes_and_goes(seed: int) -> World:
     return world_of(rng.choice([0.0, 1.0], p=[0.3, 0.7], size=(TICKS, 2)), PRICES)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 10_000),
     policy=st.sampled_from(["spot_greedy", "eager_failover", "on_demand", "oracle"]),

@@ -160,7 +160,7 @@ def test_the_cost_of_an_interruption_decides_between_cheap_and_safe() -> None:
     assert chosen == {0.01: "m7i.large", 100.0: "m6a.large"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     prices=st.lists(st.floats(0.01, 0.09), min_size=3, max_size=3),
     buckets=st.lists(st.integers(0, 4), min_size=3, max_size=3),

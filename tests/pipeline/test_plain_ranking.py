@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -66,7 +66,6 @@ def needs() -> st.SearchStrategy[Requirements]:
     )
 
 
-@settings(deadline=None)
 @given(
     markets(),
     needs(),

@@ -312,7 +312,7 @@ def test_the_order_of_the_instances_does_not_matter() -> None:
         }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     places=st.lists(
         st.tuples(

@@ -112,7 +112,7 @@ def random_instance(draw: random.Random) -> Instance:
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.integers(0, 2**32), st.integers(0, MARKETS - 1))
 def test_a_step_decides_as_an_evaluation_does(seed: int, market_seed: int) -> None:
     draw = random.Random(seed)
@@ -175,7 +175,7 @@ def numbers_of(candidate: object) -> dict[str, object] | None:
     }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 2**32), st.integers(0, MARKETS - 1))
 def test_waived_facts_agree_with_the_shortfall_that_a_rule_finds(seed: int, number: int) -> None:
     draw = random.Random(seed)
