@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -79,11 +80,22 @@ class Startup:
         settings = load_settings()
         if settings.scheduler == "on":
             prestart(settings, "app")
+        _import_httpx()
         from spotlab.api import server
 
         for prepare in self._preparations:
             prepare()
         self._stop = server.start()
+
+
+def _import_httpx() -> None:
+    """Import httpx without its command line, whose highlighting of text takes 8 MB."""
+    if "pygments" not in sys.modules:
+        sys.modules["pygments"] = None  # type: ignore[assignment]
+        try:
+            import httpx  # noqa: F401
+        finally:
+            del sys.modules["pygments"]
 
 
 STARTUP: Final = Startup()
