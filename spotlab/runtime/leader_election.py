@@ -105,10 +105,11 @@ class LeaseHeartbeat:
 
     Args:
         leadership: the leadership to renew.
+        acquired: called when it has become the leader.
     """
 
-    def __init__(self, leadership: Leadership) -> None:
-        self._leadership = leadership
+    def __init__(self, leadership: Leadership, acquired: Callable[[], None] = lambda: None) -> None:
+        self._leadership, self._acquired = leadership, acquired
         self._stop = threading.Event()
         self._failing = ""
         name = f"lease {leadership.name}"
@@ -129,6 +130,7 @@ class LeaseHeartbeat:
 
     def _beat(self) -> None:
         while True:
+            before = self._leadership.token
             try:
                 self._leadership.step()
                 self._failing = ""
@@ -136,6 +138,8 @@ class LeaseHeartbeat:
                 if not self._failing:
                     log.warning("the lease %s could not be renewed: %s", self._leadership.name, exc)
                 self._failing = str(exc)
+            if before is None and self._leadership.token is not None:
+                self._acquired()
             if self._stop.wait(self._leadership.every_s):
                 return
 

@@ -76,7 +76,7 @@ class Scheduler:
         self._stopping = threading.Event()
         self._stop_within_s = STOP_WITHIN_S
         self._failing = False
-        self._heartbeat = LeaseHeartbeat(self.leadership)
+        self._heartbeat = LeaseHeartbeat(self.leadership, self._wake.set)
         self._thread = threading.Thread(target=self._loop, name="scheduler", daemon=True)
 
     def start(self) -> None:
@@ -249,7 +249,8 @@ class Scheduler:
         if job.name in self._at_start and self._can_start(job):
             if due_at is None:
                 self._lab.store.jobs.set_next_due(job.name, now)
-                return  # the next tick starts it, with the due time recorded now
+                self._wake.set()  # the next tick starts it, with the due time recorded now
+                return
             self._start(job, schedule, due_at, None, token)
 
     def _start(

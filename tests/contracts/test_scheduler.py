@@ -14,7 +14,7 @@ from spotlab.runtime.shutdown import Shutdown
 from spotlab.scheduling import job_run, scheduler
 from spotlab.scheduling.first_run import FIRST_RUN
 from spotlab.scheduling.job_catalogue import AT_START
-from spotlab.scheduling.scheduler import GRACE_S
+from spotlab.scheduling.scheduler import GRACE_S, Scheduler
 from spotlab.store import Store
 from tests.support.jobs import TTL_S, SchedulerBench, Work, job, office, settle, step_and_tick
 
@@ -447,3 +447,16 @@ def test_due_times_keep_to_the_grid_whatever_the_jitter(bench: SchedulerBench) -
         settle(one)
     after = [run.due_at - bench.wall.at.replace(hour=12, minute=0) for run in runs(bench)]
     assert after == [timedelta(minutes=10 * n, seconds=30) for n in range(1, len(after) + 1)]
+
+
+def test_a_leader_starts_its_first_job_without_waiting_for_ticks(
+    bench: SchedulerBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "TICK_EVERY_S", 600.0)
+    work = Work()
+    leader = Scheduler(bench.lab, "one", jobs=[job(work, schedule=AT_START)], ttl_s=1e6)
+    leader.start()
+    try:
+        assert work.started.wait(60)
+    finally:
+        leader.stop()
