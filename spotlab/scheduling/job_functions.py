@@ -111,9 +111,7 @@ def join_outcomes(lab: Lab, _tell: Progress, _cancelled: Cancelled) -> Mapping[s
     return {"new": sum(settled.new.values()), "open": sum(settled.pending.values())}
 
 
-def learn_online_weights(
-    lab: Lab, _tell: Progress, _cancelled: Cancelled
-) -> Mapping[str, Any]:
+def learn_online_weights(lab: Lab, _tell: Progress, _cancelled: Cancelled) -> Mapping[str, Any]:
     """Learn the weights of capacity forecasts from launches and probes."""
     market = lab.store.archive.active_market()
     if market is None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import streamlit as st
 
+from spotlab.domain.online_weights import OnlineWeights
 from spotlab.errors import NoMarketData, NotFound
 from spotlab.pipeline.drift import DriftReport
 from spotlab.runtime.outcomes import OutcomesView
@@ -78,6 +79,22 @@ def drifted(model: str) -> DriftReport | None:
 @st.cache_resource(show_spinner=False, ttl=WORK_FOR, max_entries=8)
 def _drifted(model: str, _services: Services) -> DriftReport:
     return _services.outcomes.drift(model)
+
+
+def weights() -> OnlineWeights | None:
+    """What was learnt about live capacity forecasts; None: nothing, or there is no market.
+
+    Shared between users who see the same accounts.
+    """
+    try:
+        return _weights(session.reader())
+    except NoMarketData:
+        return None
+
+
+@st.cache_resource(show_spinner=False, ttl=WORK_FOR, max_entries=16, hash_funcs=BY_ACCOUNTS)
+def _weights(services: Services) -> OnlineWeights | None:
+    return services.outcomes.weights()
 
 
 def instance_names() -> dict[str, str]:
