@@ -2,7 +2,7 @@
 
 The capacity champion and the simple rules of its card are combined by weights that are learnt
 online. Learning is a job of its own, which reads all of LEARNING_HISTORY each time: what it keeps
-can always be computed again. See docs/adr/0041-online-forecasts.md.
+can always be computed again. See docs/adr/0041-forecasts-never-far-behind-a-simple-rule.md.
 """
 
 from __future__ import annotations

@@ -60,13 +60,11 @@ class OutcomeService(Service):
         """Weights and running losses of live capacity forecasts in the active market.
 
         None: nothing was learnt yet. A user who does not see every account sees no single pool.
-
-        Raises:
-            Forbidden: the user may not read.
-            NoMarketData: no market has been collected yet.
+        Raises Forbidden.
         """
         self.require(Right.READ)
-        found = self.lab.store.online_weights.read(self.lab.reader.active())
+        market = self.lab.store.archive.active_market()
+        found = None if market is None else self.lab.store.online_weights.read(market)
         return found if found is None or self.sees_all() else found.without_pools()
 
     def _known(self) -> Counter[Target]:

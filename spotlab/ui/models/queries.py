@@ -35,6 +35,7 @@ def forget() -> None:
     """Clear the caches after a change."""
     _entries.clear()
     _outcomes.clear()
+    _weights.clear()
 
 
 def entry(reference: str) -> ModelEntry:
@@ -82,14 +83,11 @@ def _drifted(model: str, _services: Services) -> DriftReport:
 
 
 def weights() -> OnlineWeights | None:
-    """What was learnt about live capacity forecasts; None: nothing, or there is no market.
+    """What was learnt about live capacity forecasts; None: nothing yet.
 
     Shared between users who see the same accounts.
     """
-    try:
-        return _weights(session.reader())
-    except NoMarketData:
-        return None
+    return _weights(session.reader())
 
 
 @st.cache_resource(show_spinner=False, ttl=WORK_FOR, max_entries=16, hash_funcs=BY_ACCOUNTS)
