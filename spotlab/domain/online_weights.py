@@ -86,8 +86,8 @@ class Lag:
         if self.champion_loss is None or self.rule_loss is None:
             return "No live forecast of capacity has been judged yet."
         numbers = (
-            f"running loss {self.champion_loss:.4f}, that of the best rule ({self.rule}) "
-            f"{self.rule_loss:.4f}"
+            f"running loss {self.champion_loss:.4f}, that of the best rule "
+            f"({self.rule.replace('_', ' ')}) {self.rule_loss:.4f}"
         )
         if self.behind is None:
             return (

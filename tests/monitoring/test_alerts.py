@@ -383,7 +383,7 @@ def test_a_champion_that_falls_behind_a_rule_is_told_with_the_numbers(
     assert notified(None) == ["firing"], "what is unknown resolves nothing"
     assert notified(False) == ["firing", "resolved"]
     told = json.dumps(receiver.messages[0])
-    for part in ("pool_rate", "0.1310", "0.1120", "0.0040", f"{now - timedelta(days=4):%Y-%m-%d}"):
+    for part in ("pool rate", "0.1310", "0.1120", "0.0040", f"{now - timedelta(days=4):%Y-%m-%d}"):
         assert part in told
 
 

@@ -140,6 +140,10 @@ def test_forecasts_are_combined_and_never_fall_with_the_horizon(
     assert panel is not None
     frozen = np.array(list(live_risks(panel, model).values()))
     assert np.abs(found - frozen).max() > 0.01
+    judged = {each.horizon_h: each.rows for each in learnt[0].standings if not each.pool}
+    alone = [not judged[hours] for hours in LIVE_HORIZONS_H]
+    assert alone == [True] * 3 + [False] * 5
+    assert (found[alone] <= frozen[alone]).all(), "the champion's, up to that of a longer horizon"
 
 
 def test_what_happens_later_changes_no_forecast(

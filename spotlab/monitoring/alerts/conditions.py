@@ -184,7 +184,11 @@ def _behind(check: ConditionCheck, _condition: Condition) -> list[Finding]:
     if found is None:
         return [Finding("behind", subject, None, "No live forecast of capacity has been judged.")]
     lag = found.lag
-    word = f"is behind {lag.rule}" if lag.behind else "is not behind a simple rule"
+    word = (
+        f"is behind a simple rule ({lag.rule.replace('_', ' ')})"
+        if lag.behind
+        else "is not behind a simple rule"
+    )
     least = lag.least if lag.behind else None
     return [Finding("behind", f"{found.model} {word}", lag.behind, lag.words(found.model), least)]
 

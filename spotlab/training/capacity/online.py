@@ -19,7 +19,7 @@ from spotlab.domain.instance_types import family_of
 from spotlab.errors import InvalidInput
 from spotlab.inference.online.delayed_stream import Stream, test_then_train
 from spotlab.inference.online.forecaster import OnlineForecaster
-from spotlab.inference.online.nodes import NodeTree, Place
+from spotlab.inference.online.nodes import TASK, NodeTree, Place
 from spotlab.training.capacity.baselines import forecast_baselines
 from spotlab.training.capacity.rows import (
     CapacityRows,
@@ -166,7 +166,8 @@ def forecast_at_end(
 ) -> dict[float, FloatArray]:
     """Online forecasts at a panel's last tick, which do not change what was learnt.
 
-    A pool that was not learnt from follows its family, region and task.
+    A pool that was not learnt from follows its family, region and task. Where no forecast of a
+    horizon was judged, the model forecasts alone.
 
     Args:
         panel: p pools; the last tick has their present state.
@@ -191,8 +192,25 @@ def forecast_at_end(
     nodes = tree.rows(np.tile(pools, len(every)), np.repeat(np.array(tree.horizons_h), len(pools)))
     made = learnt.forecast(nodes, np.vstack(every)).probability.reshape(len(every), len(pools))
     found = np.full((len(every), panel.available.shape[1]), np.nan)
-    found[:, pools] = np.maximum.accumulate(made, axis=0)
+    frozen = np.stack([risks[horizon_h][pools] for horizon_h in tree.horizons_h])
+    found[:, pools] = _with_unjudged(made, frozen, learnt)
     return dict(zip(tree.horizons_h, found, strict=True))
+
+
+def _with_unjudged(made: FloatArray, frozen: FloatArray, learnt: OnlineForecaster) -> FloatArray:
+    """(h, p) the online forecasts; the model's, at most those of longer horizons, if unjudged.
+
+    Where probes are far apart, only long horizons are judged. Which level holds at a short one is
+    then unknown.
+    """
+    tree = learnt.tree
+    own = tree.names.index(TASK) + len(tree.names) * np.arange(1, 1 + len(made))
+    judged = learnt.aggregation.shares[own, -1][:, None] > 0.0
+    rising = np.maximum.accumulate(np.where(judged, made, 0.0), axis=0)
+    ceiling = np.minimum.accumulate(np.where(judged, rising, 1.0)[::-1], axis=0)[::-1]
+    return np.asarray(
+        np.maximum.accumulate(np.where(judged, rising, np.minimum(frozen, ceiling)), axis=0)
+    )
 
 
 def places_of(panel: TracePanel) -> list[Place]:

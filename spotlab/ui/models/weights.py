@@ -16,6 +16,8 @@ from spotlab.ui.common import export, formatting, tables, widgets
 from spotlab.ui.common.tables import Column
 
 ALL: Final = "all"
+LEAST_SHOWN: Final = 0.001
+"""A smaller weight says nothing to a person."""
 PART_WORDS: Final = {
     "base_rate": "base rate (climatology)",
     COMBINATION: "regression of all",
@@ -44,7 +46,10 @@ def show(weights: OnlineWeights | None, now: datetime) -> None:
     with st.columns(2)[0]:
         key = widgets.pick_one("Horizon", names, "horizon") or ALL
     chosen = by_horizon[key]
-    st.caption(f"{_judged(chosen)} Learnt {formatting.ago(weights.at, now)}.")
+    st.caption(
+        f"{_judged(chosen)} Learnt {formatting.ago(weights.at, now)}. A weight includes the "
+        "forecaster's recalibrations; its loss is that of the forecaster as it is."
+    )
     tables.show(
         expert_rows(weights, chosen), _expert_columns(), name="Weights", key=f"weights-{key}"
     )
@@ -107,6 +112,10 @@ def _name(expert: str, model: str) -> str:
     return model if expert == MODEL else PART_WORDS.get(expert, card_facts.readable(expert))
 
 
+def _share(weight: float) -> str:
+    return formatting.percent(weight) if weight >= LEAST_SHOWN else f"< {LEAST_SHOWN:.1%}"
+
+
 def pool_rows(weights: OnlineWeights) -> pd.DataFrame:
     """One row per pool: its losses, and the forecaster that counts most there."""
     rows = []
@@ -133,7 +142,7 @@ def _expert_columns() -> dict[str, Column]:
         "expert": Column("forecaster", width="medium"),
         "weight": Column(
             "weight",
-            formatting.percent,
+            _share,
             "Its share in a new forecast, its recalibrations included. “—”: it is the forecast.",
             number=True,
         ),
@@ -155,7 +164,7 @@ def _pool_columns() -> dict[str, Column]:
         "pool": Column("pool", width="medium"),
         "rows": Column("judged", "{:,}".format, number=True),
         "first": Column("counts most"),
-        "weight": Column("its weight", formatting.percent, number=True),
+        "weight": Column("its weight", _share, number=True),
         "online": loss("loss, combined"),
         "model": loss("loss, champion"),
         "base_rate": loss("loss, base rate"),
