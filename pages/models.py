@@ -4,7 +4,7 @@ import streamlit as st
 
 from spotlab.domain.access import Right
 from spotlab.services import card_parser
-from spotlab.ui.common import formatting, guard, session, widgets
+from spotlab.ui.common import guard, session, widgets
 from spotlab.ui.common.theme import palette
 from spotlab.ui.models import (
     actions,
@@ -18,6 +18,7 @@ from spotlab.ui.models import (
     queries,
     tabs,
     upload,
+    weights,
 )
 
 user = guard.require(Right.READ)
@@ -31,8 +32,7 @@ def show_board() -> None:
     records = [entry.record for entry in entries]
     with answer:
         widgets.headline(leaderboard.headline(records), leaderboard.small_print(records))
-    for notice in session.services().models.notices():
-        st.info(formatting.plain(notice), icon=":material/rule:")
+    leaderboard.show_notices(session.services().models.notices())
     if not entries:
         leaderboard.show_empty()
     selected = leaderboard.show(entries, now, colours)
@@ -84,12 +84,13 @@ def show_comparison() -> None:
 
 
 def show_use() -> None:
-    """Shows challengers, outcomes and drift."""
+    """Shows challengers, outcomes, weights of live forecasts, and drift."""
     view = queries.outcomes()
     with answer:
         widgets.headline(challengers.headline(view), challengers.SMALL_PRINT)
     challengers.show(view, queries.instance_names(), now, colours)
     outcomes.show(view, session.services().experiments.oldest(), now, colours)
+    weights.show(queries.weights(), now)
     st.header("Drift", anchor=False)
     drift.show(queries.drifted(tabs.pick_working(queries.entries())), now, colours)
 

@@ -82,6 +82,7 @@ OPERATIONS: Final[dict[str, Right | None]] = {
             "get_model",
             "list_model_events",
             "get_performance",
+            "get_online_weights",
             "list_model_experiments",
             "list_jobs",
             "get_job",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from spotlab.domain.online_weights import OnlineWeights, pool_label
 from spotlab.domain.ports import ModelEvent
 from spotlab.telemetry.invisible_characters import in_lines, visible
 
@@ -114,3 +115,28 @@ def upload_text(report: UploadReport) -> str:
         f"gave risks from {first.risk_low:.2%} to "
         f"{first.risk_high:.2%} within 24 h."
     )
+
+
+def weights_text(weights: OnlineWeights | None) -> str:
+    """Weights and running losses of live capacity forecasts."""
+    if weights is None:
+        return (
+            "No live forecast of capacity has been judged in this market yet. Turn on launch "
+            "probes (SPOTLAB_LAUNCH_PROBES_A_DAY), or wait if they are on."
+        )
+    lines = [weights.lag.words(weights.model), f"Learnt at {weights.at:%Y-%m-%d %H:%M} UTC."]
+    for each in weights.standings:
+        horizon = "all horizons" if each.horizon_h is None else f"{each.horizon_h:g} h"
+        judged = f"{each.rows:,} judged"
+        if each.first_at is not None and each.last_at is not None:
+            judged += f", {each.first_at:%Y-%m-%d %H:%M} to {each.last_at:%Y-%m-%d %H:%M}"
+        lines.append(f"{pool_label(each.pool)}, {horizon}: {judged}")
+        lines += [
+            f"  {expert.name:<18} weight {_or_dash(expert.weight)}  loss {_or_dash(expert.loss)}"
+            for expert in each.experts
+        ]
+    return in_lines(lines)
+
+
+def _or_dash(value: float | None) -> str:
+    return f"{value:.4f}" if value is not None else "—".rjust(6)

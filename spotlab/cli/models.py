@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spotlab.cli import options
-from spotlab.cli.command import Command, Result, command_group
+from spotlab.cli.command import Command, Result, command_group, no_arguments
 from spotlab.cli.evaluation import COMPARE, EVALUATE
 from spotlab.cli.local_session import open_services
 from spotlab.cli.model_output import (
@@ -19,6 +19,7 @@ from spotlab.cli.model_output import (
     list_text,
     upload_document,
     upload_text,
+    weights_text,
 )
 from spotlab.errors import InvalidInput
 from spotlab.settings import Settings
@@ -204,6 +205,14 @@ def _assign(args: argparse.Namespace, settings: Settings) -> Result:
         return Result({"instance_id": args.instance_id, "model": model}, text)
 
 
+def _weights(_args: argparse.Namespace, settings: Settings) -> Result:
+    import msgspec
+
+    with open_services(settings) as services:
+        found = services.outcomes.weights()
+    return Result({"weights": msgspec.to_builtins(found)}, weights_text(found))
+
+
 COMMANDS = (
     Command("list", "List the model versions with state and figures.", _list_arguments, _list),
     Command("show", "Show one version: card, files and history.", _model_argument, _show),
@@ -217,6 +226,12 @@ COMMANDS = (
     ),
     Command(
         "live-at", "Show which model was the champion at a time.", _live_at_arguments, _live_at
+    ),
+    Command(
+        "weights",
+        "Show how live capacity forecasts weigh the champion and the simple rules.",
+        no_arguments,
+        _weights,
     ),
     Command(
         "card",

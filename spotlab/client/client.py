@@ -347,6 +347,10 @@ class Models(Resource):
         path = f"/models/{path_segment(reference)}/performance"
         return self._transport.get(path, schemas.Performance)
 
+    def online_weights(self) -> schemas.OnlineWeights:
+        """Weights and running losses of live capacity forecasts."""
+        return self._transport.get("/online-weights", schemas.OnlineWeights)
+
 
 class Jobs(Resource):
     """Scheduled jobs."""

@@ -318,6 +318,16 @@ class Performance(msgspec.Struct, frozen=True):
     scores: tuple[dict[str, Any], ...]
 
 
+class OnlineWeights(msgspec.Struct, frozen=True):
+    """Weights and running losses of live capacity forecasts; None and empty: nothing was learnt."""
+
+    market: str | None
+    at: datetime | None
+    model: str | None
+    standings: tuple[dict[str, Any], ...]
+    lag: dict[str, Any] | None
+
+
 class Component(msgspec.Struct, frozen=True):
     """Current state of a component."""
 

@@ -21,6 +21,7 @@ class AlertKind(StrEnum):
     STALENESS = "staleness"
     FAILURES = "failures"
     DRIFT = "drift"
+    BEHIND = "behind"
     RISK = "risk"
     PRICE = "price"
 
@@ -30,6 +31,7 @@ KIND_WORDS: Final = {
     AlertKind.STALENESS: "data is stale",
     AlertKind.FAILURES: "a component fails often",
     AlertKind.DRIFT: "the market or the predictions drift",
+    AlertKind.BEHIND: "the capacity model is behind a simple rule",
     AlertKind.RISK: "an instance's risk is high",
     AlertKind.PRICE: "a price is high",
 }
@@ -184,7 +186,7 @@ def scoped(condition: Condition, accounts: tuple[str, ...] | None) -> Condition:
 
 def _check_threshold(condition: Condition) -> None:
     kind, limit = condition.kind, condition.threshold
-    if kind in (AlertKind.STATE, AlertKind.DRIFT):
+    if kind in (AlertKind.STATE, AlertKind.DRIFT, AlertKind.BEHIND):
         return
     if limit is None or not 0 < limit <= MAX_THRESHOLD:
         raise InvalidInput(
@@ -223,6 +225,8 @@ def _words(c: Condition) -> str:
         )
     if c.kind is AlertKind.DRIFT:
         return "the market or the predictions changed beyond the usual variation"
+    if c.kind is AlertKind.BEHIND:
+        return "the capacity champion's live forecasts are worse than a simple rule's"
     whose = c.instance_id or (f"any instance of {c.account}" if c.account else "any instance")
     if c.kind is AlertKind.RISK:
         return f"risk of {whose} within {c.horizon_h:g} h is over {limit * 100:g} %"

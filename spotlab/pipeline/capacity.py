@@ -6,6 +6,7 @@ A live panel is made of own launches and launch probes: see `launch_panel`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -58,30 +59,39 @@ def loss_risks(
     return risks
 
 
-def launch_panel(events: Sequence[InterruptionEvent], now: datetime) -> TracePanel | None:
+def launch_panel(
+    events: Sequence[InterruptionEvent],
+    now: datetime,
+    history: timedelta = HISTORY,
+    *,
+    newest_within: timedelta = NEWEST_WITHIN,
+) -> TracePanel | None:
     """The availability history of the pools that own launches and probes know well enough.
 
     A tick is 1 if the newest launch in it succeeded, 0 if it was refused or an own instance was
     interrupted, and unknown without any.
 
     Args:
-        events: of any kind and age, in any order.
+        events: of any kind and age, in any order; those after `now` do not count.
         now: aware UTC, the end of the last tick.
+        history: length of the panel.
+        newest_within: a pool whose newest reading is older is left out.
     Returns:
-        A panel of HISTORY in ticks of TICK; None: no pool has LEAST_READINGS ticks, the newest at
-        most NEWEST_WITHIN old.
+        A panel in ticks of TICK; None: no pool has LEAST_READINGS ticks.
     """
-    ticks = int(HISTORY / TICK)
+    ticks = int(history / TICK)
     started_at = now - ticks * TICK
     columns: dict[Pool, FloatArray] = {}
+    launched: set[Pool] = set()
     for event in sorted(events, key=lambda each: each.at):
         if event.kind is InterruptionKind.REBALANCE or not started_at < event.at <= now:
             continue
+        if event.kind in LAUNCHES:
+            launched.add(event.pool)
         column = columns.setdefault(event.pool, np.full(ticks, np.nan))
         is_up = event.kind is InterruptionKind.LAUNCHED
         column[min(int((event.at - started_at) / TICK), ticks - 1)] = float(is_up)
-    launched = {event.pool for event in events if event.kind in LAUNCHES}
-    recent = int(NEWEST_WITHIN / TICK)
+    recent = int(newest_within / TICK)
     known = {
         pool: column
         for pool, column in columns.items()
@@ -102,6 +112,13 @@ def launch_panel(events: Sequence[InterruptionEvent], now: datetime) -> TracePan
         TICK.total_seconds(),
         tuple("own launches and launch probes" for _ in pools),
     )
+
+
+def at_present(panel: TracePanel) -> TracePanel:
+    """The panel with each pool's newest reading in its last tick, which is forecast."""
+    filled = panel.available.copy()
+    filled[-1] = [column[~np.isnan(column)][-1] for column in panel.available.T]
+    return replace(panel, available=filled)
 
 
 def forecasts_of(
@@ -126,35 +143,12 @@ def forecasts_of(
     return found
 
 
-def launch_forecasts(
-    events: Sequence[InterruptionEvent], model: CapacityModel, now: datetime
-) -> dict[Pool, CapacityForecast]:
-    """The capacity model's forecasts of the pools that have capacity now and a history.
+def live_risks(panel: TracePanel, model: CapacityModel) -> dict[float, FloatArray]:
+    """(p,) the capacity model's P(lost) by LIVE_HORIZONS_H, of pools that have capacity now.
 
     Args:
-        events: of any kind and age, in any order.
+        panel: of launches.
         model: any capacity model.
-        now: aware UTC.
     """
-    panel = launch_panel(events, now)
-    if panel is None:
-        return {}
-    newest = np.array([_newest(panel.available[:, each]) for each in range(len(panel.pools))])
-    filled = panel.available.copy()
-    filled[-1] = newest
-    live = TracePanel(
-        panel.names,
-        panel.pools,
-        panel.started_at,
-        panel.elapsed_h,
-        filled,
-        panel.gap_s,
-        panel.sources,
-    )
-    risks = loss_risks(live, model, LIVE_HORIZONS_H)
-    by_horizon = {h: risk[-1] for h, risk in zip(LIVE_HORIZONS_H, risks, strict=True)}
-    return forecasts_of(panel, by_horizon, f"{model.name}@{model.version}")
-
-
-def _newest(column: FloatArray) -> float:
-    return float(column[~np.isnan(column)][-1])
+    risks = loss_risks(at_present(panel), model, LIVE_HORIZONS_H)
+    return {h: risk[-1] for h, risk in zip(LIVE_HORIZONS_H, risks, strict=True)}

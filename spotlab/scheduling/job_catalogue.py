@@ -184,6 +184,18 @@ JOBS: Final[tuple[Job, ...]] = (
         heavy=True,
     ),
     Job(
+        "learn-weights",
+        "Learn weights of forecasts",
+        "Learns from launches and probes how much to trust the capacity champion and each simple "
+        "rule.",
+        "every 1 h",
+        jitter_s=300,
+        limit_s=600,
+        misfire_s=86400,
+        run=job_functions.learn_online_weights,
+        heavy=True,
+    ),
+    Job(
         "drift-check",
         "Check for drift",
         "Compares the champion's newest scored market with its reference.",

@@ -16,6 +16,7 @@ from spotlab.runtime import interruption_history
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.evidence import archive_days
 from spotlab.runtime.lab import Lab
+from spotlab.runtime.launch_forecasts import learn_weights
 from spotlab.runtime.outcomes import drift_report, settle
 from spotlab.runtime.placement_scores import request_scores, schedule_first_run
 from spotlab.runtime.spot_events import document, read_events
@@ -108,6 +109,17 @@ def join_outcomes(lab: Lab, _tell: Progress, _cancelled: Cancelled) -> Mapping[s
     """Record the outcomes of earlier predictions."""
     settled = settle(lab)
     return {"new": sum(settled.new.values()), "open": sum(settled.pending.values())}
+
+
+def learn_online_weights(lab: Lab, _tell: Progress, _cancelled: Cancelled) -> Mapping[str, Any]:
+    """Learn the weights of capacity forecasts from launches and probes."""
+    market = lab.store.archive.active_market()
+    if market is None:
+        return {"note": "No market has been collected yet."}
+    learnt = learn_weights(lab.store, lab.predictor, market, lab.clock.now())
+    if learnt is None:
+        return {"note": "No forecast of capacity can be judged yet."}
+    return {"rows": learnt.task.rows, "note": learnt.lag.words(learnt.model)}
 
 
 def check_drift(lab: Lab, _tell: Progress, _cancelled: Cancelled) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from spotlab.domain.access import Right
+from spotlab.domain.online_weights import OnlineWeights
 from spotlab.domain.outcomes import Target
 from spotlab.pipeline.drift import DriftReport
 from spotlab.pipeline.outcomes import OutcomeCounts
@@ -13,7 +14,7 @@ from spotlab.services.base import Service
 
 
 class OutcomeService(Service):
-    """Outcomes, shadow decisions and drift."""
+    """Outcomes, shadow decisions, drift, and weights of live forecasts."""
 
     __slots__ = ()
 
@@ -54,6 +55,17 @@ class OutcomeService(Service):
         """
         self.require(Right.READ)
         return drift_report(self.lab, model)
+
+    def weights(self) -> OnlineWeights | None:
+        """Weights and running losses of live capacity forecasts in the active market.
+
+        None: nothing was learnt yet. A user who does not see every account sees no single pool.
+        Raises Forbidden.
+        """
+        self.require(Right.READ)
+        market = self.lab.store.archive.active_market()
+        found = None if market is None else self.lab.store.online_weights.read(market)
+        return found if found is None or self.sees_all() else found.without_pools()
 
     def _known(self) -> Counter[Target]:
         if self.sees_all():

@@ -1,8 +1,8 @@
-"""Shadow decisions, outcomes of predictions, and drift sketches."""
+"""Shadow decisions, outcomes of predictions, drift sketches, and weights learnt online."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final
@@ -14,11 +14,17 @@ from sqlmodel import col, select
 from spotlab.domain.decision import Decision
 from spotlab.domain.drift import MarketSketch, Sketch
 from spotlab.domain.market import MarketName
+from spotlab.domain.online_weights import OnlineWeights
 from spotlab.domain.outcomes import Outcome, OutcomeState, ShadowDecision, Target
-from spotlab.store.engine import insert_new, reading, writing
+from spotlab.store.engine import insert_new, reading, upsert, writing
 from spotlab.store.repository import Repository, field_values
 from spotlab.store.tables.core import ExperimentRow
-from spotlab.store.tables.outcomes import DriftRow, OutcomeRow, ShadowDecisionRow
+from spotlab.store.tables.outcomes import (
+    DriftRow,
+    OnlineWeightsRow,
+    OutcomeRow,
+    ShadowDecisionRow,
+)
 
 _SHADOW_FIELDS: Final = tuple(field.name for field in fields(ShadowDecision))
 _SHADOW_COLUMNS: Final[tuple[Any, ...]] = tuple(
@@ -173,6 +179,42 @@ class SqlDriftLog(Repository):
             return [_sketch(row) for row in session.exec(query)]
 
 
+class SqlOnlineWeights(Repository):
+    """What was learnt online, the newest of each market."""
+
+    def save(self, weights: OnlineWeights, state: bytes) -> None:
+        """Replace what was learnt in a market before.
+
+        Args:
+            weights: what people see.
+            state: what a forecaster continues from.
+        """
+        row = OnlineWeightsRow(
+            market=weights.market.value,
+            at=weights.at,
+            model=weights.model,
+            document=msgspec.to_builtins(weights),
+            state=state,
+        )
+        with writing(self._engine) as session:
+            upsert(session, row)
+
+    def read(self, market: MarketName) -> OnlineWeights | None:
+        """What people see of a market's weights; None: there are none, or of another format."""
+        query = select(OnlineWeightsRow.document).where(OnlineWeightsRow.market == market.value)
+        with reading(self._engine) as session:
+            document = session.exec(query).first()
+        return None if document is None else _weights(document)
+
+    def read_with_state(self, market: MarketName) -> tuple[OnlineWeights, bytes] | None:
+        """Both; None: there are none, or of another format."""
+        query = select(OnlineWeightsRow).where(OnlineWeightsRow.market == market.value)
+        with reading(self._engine) as session:
+            row = session.exec(query).first()
+            weights = None if row is None else _weights(row.document)
+            return None if row is None or weights is None else (weights, row.state)
+
+
 def _is_about(
     experiment_id: SQLColumnExpression[int], accounts: Sequence[str]
 ) -> ColumnElement[bool]:
@@ -211,3 +253,10 @@ def _sketch(row: DriftRow) -> MarketSketch:
         prediction=msgspec.convert(row.sketches["prediction"], Sketch),
         importance=row.sketches["importance"],
     )
+
+
+def _weights(document: Mapping[Any, Any]) -> OnlineWeights | None:
+    try:
+        return msgspec.convert(document, OnlineWeights)
+    except msgspec.ValidationError:
+        return None

@@ -29,7 +29,7 @@ from spotlab.store.ledger import SqlLedger
 from spotlab.store.market_runs import SqlMarketRuns
 from spotlab.store.market_snapshots import SqlArchive
 from spotlab.store.one_time_links import SqlLinks
-from spotlab.store.outcomes import SqlDriftLog, SqlOutcomes, SqlShadowLog
+from spotlab.store.outcomes import SqlDriftLog, SqlOnlineWeights, SqlOutcomes, SqlShadowLog
 from spotlab.store.placement import SqlPlacement
 from spotlab.store.policies import SqlPolicies
 from spotlab.store.pooler import changes_process, prepares_statements
@@ -71,6 +71,7 @@ class Store:
     shadow_decisions: SqlShadowLog
     outcomes: SqlOutcomes
     drift: SqlDriftLog
+    online_weights: SqlOnlineWeights
     sweeps: SqlSweeps
     audit: SqlAudit
     users: SqlUsers
@@ -112,6 +113,7 @@ class Store:
             shadow_decisions=SqlShadowLog(engine),
             outcomes=SqlOutcomes(engine),
             drift=SqlDriftLog(engine),
+            online_weights=SqlOnlineWeights(engine),
             sweeps=SqlSweeps(engine),
             audit=SqlAudit(engine),
             users=SqlUsers(engine),

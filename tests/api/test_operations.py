@@ -14,6 +14,8 @@ from spotlab.domain.ports import AuditFilter
 from spotlab.runtime.lab import Lab
 from tests.api.conftest import FOREIGN, ApiClient
 from tests.support.lab import FLEET
+from tests.support.online_weights import POOL as LEARNT_POOL
+from tests.support.online_weights import learnt
 
 WEB = FLEET[0][0]
 PARTS = ("price", "performance", "interruption", "moving", "guards")
@@ -262,6 +264,25 @@ def test_performance_is_unknown_until_something_happened(ask: ApiClient) -> None
     assert (found["experiments"], found["outcomes"], found["scores"]) == (5, 0, [])
     made = ask("GET", "/models/toy/experiments?limit=2").json()
     assert (made["total"], [e["outcomes"] for e in made["items"]]) == (5, [[], []])
+
+
+def test_weights_of_forecasts_are_read_and_their_pools_by_whoever_sees_every_account(
+    ask: ApiClient, lab: Lab
+) -> None:
+    nothing = ask("GET", "/online-weights").json()
+    assert nothing == {"market": None, "at": None, "model": None, "standings": [], "lag": None}
+    lab.store.online_weights.save(learnt(lab.reader.active(), lab.clock.now()), b"")
+    found = ask("GET", "/online-weights").json()
+    assert [(s["pool"], s["horizon_h"]) for s in found["standings"]] == [
+        ("", None),
+        ("", 0.25),
+        ("", 6.0),
+        ("", 24.0),
+        (LEARNT_POOL, None),
+    ]
+    assert (found["lag"]["behind"], found["lag"]["rule"]) == (True, "pool_rate")
+    own = ask("GET", "/online-weights", "own").json()
+    assert {s["pool"] for s in own["standings"]} == {""}
 
 
 def test_jobs_are_read_asked_for_and_paused(ask: ApiClient) -> None:

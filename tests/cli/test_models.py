@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,13 @@ import pytest
 from spotlab.cli import main
 from spotlab.cli.identity import current_user
 from spotlab.cli.models import COMMANDS
+from spotlab.domain.market import MarketName
 from spotlab.inference import artefacts
+from spotlab.store import open_store
 from tests.support.lab import save_toy_model
+from tests.support.market import NOW
 from tests.support.migrated import copy_to
+from tests.support.online_weights import learnt
 
 Ask = Callable[..., tuple[int, Any]]
 
@@ -94,6 +99,22 @@ def test_from_upload_to_champion_and_back_in_time(ask: Ask, tmp_path: Path) -> N
     assert [event["action"] for event in events] == ["champion", "graduate", "register"]
     assert events[-1]["reason"] == "Uploaded. fresh data"
     assert len(ask("history", "--limit", "2")[1]["events"]) == 2
+
+
+def test_weights_of_live_forecasts_are_shown(ask: Ask, tmp_path: Path) -> None:
+    code, nothing = ask("weights")
+    assert (code, nothing) == (0, {"weights": None})
+    assert "SPOTLAB_LAUNCH_PROBES_A_DAY" in ask("weights", as_json=False)[1]
+    store = open_store(None, tmp_path / "home" / "spotlab.db")
+    store.archive.set_active_market(MarketName.SIMULATED)
+    store.online_weights.save(learnt(MarketName.SIMULATED, NOW), b"")
+    store.close()
+    document = ask("weights")[1]["weights"]
+    assert document["standings"][0]["rows"] == 4259
+    assert document["lag"]["since"].startswith(f"{NOW - timedelta(days=4):%Y-%m-%d}")
+    text = ask("weights", as_json=False)[1]
+    assert "capacity-lgbm@1.0.1 is behind since" in text
+    assert "all pools, 6 h: 2,161 judged" in text
 
 
 def test_a_pickle_is_refused_and_remembered(ask: Ask, tmp_path: Path) -> None:

@@ -119,6 +119,7 @@ def test_everything_is_read_as_typed_values(lab: SpotLab) -> None:
     assert [m.reference for m in lab.models.list(state="champion")] == ["toy@1.0.0"]
     assert lab.models.get("toy").card is not None
     assert lab.models.performance("toy").scores == ()
+    assert lab.models.online_weights().lag is None
     assert next(lab.models.history("toy")).action == "champion"
     assert "database" in {c.name for c in lab.health()}
     assert "retention" in {j.name for j in lab.jobs.list()}

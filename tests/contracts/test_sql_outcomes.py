@@ -7,13 +7,16 @@ from datetime import datetime, timedelta
 from threading import Thread
 
 import pytest
+from sqlalchemy import text
 
 from spotlab.domain.decision import Decision, Instance, Lifecycle
 from spotlab.domain.interruptions import Exposure, InterruptionKind, Record
 from spotlab.domain.market import MarketName
 from spotlab.domain.outcomes import OutcomeState, Target
 from spotlab.store import Store
+from spotlab.store.engine import writer
 from tests.support import builders as make
+from tests.support.online_weights import learnt
 from tests.support.outcomes import event, market_sketch, outcome, shadow_decision
 
 SIMULATED, PUBLIC = MarketName.SIMULATED, MarketName.PUBLIC
@@ -40,6 +43,25 @@ def test_empty_repositories_return_nothing(store: Store) -> None:
         [],
     )
     assert store.drift.list(PUBLIC, "toy@1") == []
+    assert store.online_weights.read(PUBLIC) is None
+    assert store.online_weights.read_with_state(PUBLIC) is None
+
+
+def test_the_newest_weights_of_a_market_replace_the_former(store: Store) -> None:
+    for hours, behind in ((0.0, True), (1.0, False)):
+        store.online_weights.save(learnt(PUBLIC, at(hours), behind=behind), b"state %d" % hours)
+    store.online_weights.save(learnt(SIMULATED, at(2.0)), b"another")
+    newest = learnt(PUBLIC, at(1.0), behind=False)
+    assert store.online_weights.read(PUBLIC) == newest
+    assert store.online_weights.read_with_state(PUBLIC) == (newest, b"state 1")
+
+
+def test_weights_of_another_format_count_as_none(store: Store) -> None:
+    store.online_weights.save(learnt(PUBLIC, at(0.0)), b"state")
+    with writer(store.engine).begin() as connection:
+        connection.execute(text("UPDATE online_weights SET document = '{\"at\": 1}'"))
+    assert store.online_weights.read(PUBLIC) is None
+    assert store.online_weights.read_with_state(PUBLIC) is None
 
 
 def test_events_come_back_newest_first_and_once(store: Store) -> None:

@@ -9,6 +9,7 @@ import logging
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ from spotlab.services.alerts import AlertService
 from tests.monitoring.test_prober import break_database
 from tests.support.lab import DictStore, add_account, save_toy_model, small_lab
 from tests.support.market import StillClock
+from tests.support.online_weights import learnt
 from tests.support.people import ANA, person
 from tests.support.receivers import LOOPBACK, SECRET_PATH, Receiver, running_receiver
 
@@ -359,6 +361,30 @@ def test_drift_without_a_reference_is_unknown(lab: Lab, receiver: Receiver) -> N
     alert_service(lab).add("drift", Condition(AlertKind.DRIFT), Channel.WEBHOOK, receiver.address)
     assert evaluate_rules(lab)["failed"] == ""
     assert receiver.events == []
+
+
+def test_a_champion_that_falls_behind_a_rule_is_told_with_the_numbers(
+    lab: Lab, receiver: Receiver
+) -> None:
+    get_ready(lab)
+    condition = Condition(AlertKind.BEHIND, again_h=0)
+    alert_service(lab).add("behind", condition, Channel.WEBHOOK, receiver.address)
+    market, now = lab.reader.active(), lab.clock.now()
+
+    def notified(behind: bool | None) -> list[str]:
+        lab.store.online_weights.save(learnt(market, now, behind=behind), b"")
+        assert evaluate_rules(lab)["failed"] == ""
+        return receiver.events
+
+    assert evaluate_rules(lab)["failed"] == ""
+    assert receiver.events == [], "nothing was learnt yet"
+    assert notified(None) == []
+    assert notified(True) == ["firing"]
+    assert notified(None) == ["firing"], "what is unknown resolves nothing"
+    assert notified(False) == ["firing", "resolved"]
+    told = json.dumps(receiver.messages[0])
+    for part in ("pool rate", "0.1310", "0.1120", "0.0040", f"{now - timedelta(days=4):%Y-%m-%d}"):
+        assert part in told
 
 
 def test_who_may_not_see_an_account_sees_no_rule_about_it(lab: Lab, receiver: Receiver) -> None:

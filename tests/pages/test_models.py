@@ -14,9 +14,11 @@ from spotlab.runtime import app_process
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.services import Services
+from spotlab.ui.models import queries
 from tests.pages.conftest import Open, finish, said
 from tests.support.cards import save_carded_model
 from tests.support.lab import FLEET, small_lab
+from tests.support.online_weights import learnt
 from tests.support.people import ANA
 
 NEW, OLD = "toy@1.1.0", "toy@1.0.0"
@@ -204,6 +206,24 @@ def test_what_is_not_known_yet_says_when_it_will_be(lab: Lab, open_page: Open) -
     app.button(key="settle").click().run()
     finish(app, "settle")
     assert "not known yet" in app.toast[0].value
+
+
+def test_weights_of_live_forecasts_are_shown_by_horizon_and_pool(lab: Lab, open_page: Open) -> None:
+    assert "turn on launch probes" in said(open_page("models", view="use"))
+    lab.store.online_weights.save(learnt(lab.reader.active(), lab.clock.now()), b"")
+    queries.forget()
+    app = open_page("models", view="use")
+    assert not app.exception
+    assert "capacity-lgbm@1.0.1 is behind since" in app.warning[0].value
+    of_task, of_pools = (each.value for each in app.dataframe[-2:])
+    assert of_task["expert"].iloc[0] == "▸ combined online (used)"
+    assert set(of_task["expert"]) >= {"capacity-lgbm@1.0.1", "base rate (climatology)"}
+    assert list(of_task["weight"].iloc[1:]) == ["15 %"] * 6 + ["10 %"]
+    assert list(of_pools["rows"]) == [4259]
+    app.selectbox(key="pick horizon").select("0.25").run()
+    text = said(app)
+    assert "probes are too far apart for it" in text
+    assert app.dataframe[-2].value["loss"].isna().all()
 
 
 def test_one_model_has_no_rival(lab: Lab, open_page: Open) -> None:

@@ -13,8 +13,9 @@ from spotlab.domain.hazard_curve import CapacityForecast
 from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind, OwnRecord
 from spotlab.domain.market import Pool
 from spotlab.domain.policy import PolicyParams
+from spotlab.inference.capacity import CapacityModel
 from spotlab.inference.predictor import Predictor
-from spotlab.pipeline.capacity import launch_forecasts, launch_panel
+from spotlab.pipeline.capacity import forecasts_of, launch_panel, live_risks
 from spotlab.pipeline.score import ScoredMarket, score_market
 from spotlab.pipeline.stage_trace import Tracer
 from tests.support.market import NOW, BucketModel, market_data
@@ -56,14 +57,22 @@ def predictor() -> Predictor:
     return Predictor(SHIPPED)
 
 
+def forecasts(
+    events: Sequence[InterruptionEvent], model: CapacityModel
+) -> dict[Pool, CapacityForecast]:
+    panel = launch_panel(events, NOW)
+    assert panel is not None
+    return forecasts_of(panel, live_risks(panel, model), "a model")
+
+
 def test_a_pool_that_comes_and_goes_is_forecast_to_be_lost_sooner(predictor: Predictor) -> None:
     (card,) = sorted(SHIPPED.glob("capacity*/*/card.json"))[-1:]
     model = predictor.capacity(f"{card.parents[1].name}@{card.parent.name}")
-    steady = launch_forecasts(history([True] * 100), model, NOW)[HERE]
-    flapping = launch_forecasts(history([False, True] * 50), model, NOW)[HERE]
+    steady = forecasts(history([True] * 100), model)[HERE]
+    flapping = forecasts(history([False, True] * 50), model)[HERE]
     for (hours, calm), (_, wild) in zip(steady.probabilities, flapping.probabilities, strict=True):
         assert calm < wild, hours
-    assert launch_forecasts(history([True] * 50 + [False]), model, NOW) == {}
+    assert forecasts(history([True] * 50 + [False]), model) == {}
 
 
 FORECAST = CapacityForecast(NOW, "a-model@1", 40, ((1.0, 0.3), (6.0, 0.6), (24.0, 0.8)))

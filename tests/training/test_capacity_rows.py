@@ -10,7 +10,7 @@ import pytest
 from spotlab.domain.availability_traces import TracePanel, align
 from spotlab.errors import InvalidInput
 from spotlab.recorded.traces import read_panel as read_panel
-from spotlab.training.capacity.rows import capacity_rows, sample_every, time_split
+from spotlab.training.capacity.rows import capacity_rows, probed_rows, sample_every, time_split
 from tests.support import trace_files as toys
 
 NAN = float("nan")
@@ -54,6 +54,29 @@ def test_an_unknown_future_is_no_row_unless_a_loss_is_known() -> None:
 
     assert rows.tick.tolist() == [3, 6]
     assert rows.label.tolist() == [1.0, 0.0]
+
+
+def test_probes_far_apart_give_labels_to_losses_and_survivals_on_the_same_terms() -> None:
+    """A probe every two hours, refused every fifth time: shares hold, however long the horizon."""
+    values = np.full((24 * 2 * 40, 1), NAN)
+    values[::4, 0] = np.resize([1.0, 1.0, 1.0, 1.0, 0.0], len(values[::4]))
+    panel = hourly(values[:, 0].tolist())
+
+    assert len(probed_rows(panel, 4.0)) == 0, "probes 2 h apart say too little about 4 h"
+    assert probed_rows(panel, 8.0).label.mean() == pytest.approx(1.0)
+    one_lost = capacity_rows(panel, 2.0)
+    assert one_lost.label.mean() == 1.0, "of these, only losses would be known"
+    values[::4, 0] = np.resize([1.0] * 9 + [0.0], len(values[::4]))
+    rows = probed_rows(hourly(values[:, 0].tolist()), 8.0)
+    assert rows.label.mean() == pytest.approx(4 / 9, abs=0.02)
+
+
+def test_probes_at_every_tick_give_the_rows_of_a_complete_trace() -> None:
+    panel = toys.panel()
+    for horizon_h in (1.0, 3.0):
+        probed, complete = probed_rows(panel, horizon_h), capacity_rows(panel, horizon_h)
+        np.testing.assert_array_equal(probed.tick, complete.tick)
+        np.testing.assert_array_equal(probed.label, complete.label)
 
 
 def test_no_label_before_the_border_reaches_past_it() -> None:

@@ -24,6 +24,7 @@ from spotlab.api.views.models import (
     ModelCardView,
     ModelEventView,
     ModelView,
+    OnlineWeightsView,
     UploadView,
 )
 from spotlab.domain.model_lifecycle import ModelState
@@ -223,6 +224,16 @@ def get_performance(
         outcomes=performance.outcomes,
         scores=[ScoreView.model_validate(score) for score in performance.scores],
     )
+
+
+@router.get("/online-weights", summary="Get the weights of live capacity forecasts")
+def get_online_weights(services: ServicesDep) -> OnlineWeightsView:
+    """How the champion and the simple rules are weighed, with their running losses; learnt every
+    hour. Single pools are shown to users who see every account."""
+    found = services.outcomes.weights()
+    if found is None:
+        return OnlineWeightsView(market=None, at=None, model=None, standings=[], lag=None)
+    return OnlineWeightsView.model_validate(found)
 
 
 @router.get(

@@ -57,6 +57,52 @@ class ModelEventView(View):
     instance_id: str = field("Instance, for assignments; otherwise empty.", "")
 
 
+class ExpertStandingView(View):
+    """Weight and running loss of a forecaster."""
+
+    name: str = field(
+        "model: the champion; a simple rule; all combined: a regression of them; online: the "
+        "forecast that is used.",
+        "streak_only",
+    )
+    weight: Number = field("Share in a new forecast, recalibrations included.", 0.31)
+    loss: Number = field("Mean squared error so far.", 0.112)
+
+
+class StandingView(View):
+    """The forecasters for all pools or one, at one horizon or all."""
+
+    pool: str = field("Key of the pool; empty: all pools.", "")
+    horizon_h: Number = field("Horizon; null: all of them.", 6.0, "h")
+    rows: int = field("Number of judged forecasts.", 2161)
+    first_at: datetime | None = field("When the first was made.", "2026-11-01T09:30:00Z")
+    last_at: datetime | None = field("When the last was made.", "2026-11-28T09:30:00Z")
+    base_rate: Number = field("Share of them whose pool lost capacity.", 0.23)
+    experts: list[ExpertStandingView] = Field(description="The forecasters.")
+
+
+class LagView(View):
+    """The champion compared with the best simple rule."""
+
+    rule: str = field("The rule with the lowest running loss.", "pool_rate")
+    champion_loss: Number = field("Mean squared error of the champion.", 0.131)
+    rule_loss: Number = field("Mean squared error of the rule, on the same forecasts.", 0.112)
+    least: Number = field("Lower end of the interval of the difference; above 0: behind.", 0.004)
+    blocks: int = field("Blocks of two days that the interval rests on.", 13)
+    behind: bool | None = field("Whether the champion is behind; null: too few blocks.", False)
+    since: datetime | None = field("Since when it is behind.", "2026-11-20T00:00:00Z")
+
+
+class OnlineWeightsView(View):
+    """What was learnt about live capacity forecasts; null and empty: nothing yet."""
+
+    market: str | None = field("The active market.", "account")
+    at: datetime | None = field("When it was learnt.", "2026-11-28T09:30:00Z")
+    model: str | None = field("The champion.", "capacity-lgbm@1.0.1")
+    standings: list[StandingView] = Field(description="All pools first, then each.")
+    lag: LagView | None = Field(description="The champion compared with the best simple rule.")
+
+
 class UploadView(View):
     """Result of an upload."""
 

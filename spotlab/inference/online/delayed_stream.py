@@ -27,6 +27,8 @@ class Stream:
         experts: (n, k) probabilities of the experts, as of `at_h`.
         outcome: (n,) 0 or 1.
         share: (n,) part of a horizon from one row of the pool to the next.
+        until_h: outcomes that are known by then are learnt from after the last forecast; None:
+            those that become known after the last forecast are not.
     """
 
     at_h: FloatArray
@@ -35,13 +37,14 @@ class Stream:
     experts: FloatArray
     outcome: FloatArray
     share: FloatArray
+    until_h: float | None = None
 
 
 def test_then_train(forecaster: OnlineForecaster, stream: Stream) -> OnlineForecasts:
     """Forecast the rows in order of time; learn from each outcome once it is known, never earlier.
 
     Rows of one time are forecast together. Outcomes that become known at that very time are
-    learnt from first; those that become known after the last forecast are not.
+    learnt from first.
 
     Args:
         forecaster: changed by what it learns.
@@ -63,16 +66,23 @@ def test_then_train(forecaster: OnlineForecaster, stream: Stream) -> OnlineForec
         np.full(size, np.nan),
     )
     learnt = 0
-    for time_h, start, end in zip(times, first, ends, strict=True):
+
+    def learn_until(time_h: float) -> None:
+        nonlocal learnt
         until = int(np.searchsorted(known_h, time_h + _EDGE_H, side="right"))
         if until > learnt:
             rows = by_known[learnt:until]
             forecaster.learn(made.take(rows), stream.outcome[rows], stream.share[rows])
             learnt = until
+
+    for time_h, start, end in zip(times, first, ends, strict=True):
+        learn_until(time_h)
         rows = order[start:end]
         found = forecaster.forecast(stream.nodes[rows], stream.experts[rows])
         made.experts[rows] = found.experts
         made.aggregated[rows] = found.aggregated
         made.recalibrated[rows] = found.recalibrated
         made.probability[rows] = found.probability
+    if stream.until_h is not None:
+        learn_until(stream.until_h)
     return made

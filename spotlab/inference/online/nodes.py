@@ -7,7 +7,7 @@ expert to trust at a long one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +20,8 @@ IntArray = NDArray[np.intp]
 
 LEVELS: Final = ("task", "region", "family", "pool")
 """From the root down; a family is that of one region."""
+TASK: Final = "task"
+"""Name of the root."""
 ASLEEP: Final = -1
 """Node of a level that a row does not belong to, such as an unknown region."""
 
@@ -66,17 +68,20 @@ class NodeTree:
         horizons = tuple(sorted({float(horizon_h) for horizon_h in horizons_h}))
         if not horizons:
             raise InvalidInput("There is no horizon.", remedy="Enter at least one horizon.")
-        numbers: dict[str, int] = {"task": 0}
-        of_pool = np.full((len(places), len(LEVELS)), ASLEEP, dtype=np.intp)
-        for row, place in enumerate(places):
-            of_pool[row, 0] = 0
-            if place.region:
-                of_pool[row, 1] = numbers.setdefault(f"region {place.region}", len(numbers))
-            if place.family:
-                name = f"family {place.family} {place.region}".rstrip()
-                of_pool[row, 2] = numbers.setdefault(name, len(numbers))
-            of_pool[row, 3] = numbers.setdefault(f"pool {place.pool}", len(numbers))
-        return cls(tuple(numbers), of_pool, horizons)
+        numbers: dict[str, int] = {}
+        of_pool = _node_numbers(places, lambda name: numbers.setdefault(name, len(numbers)))
+        return cls(tuple(numbers) or (TASK,), of_pool, horizons)
+
+    def at(self, places: Sequence[Place]) -> NodeTree:
+        """The same nodes for other pools; a pool has no node of a level that is not in the tree.
+
+        >>> tree = NodeTree.of([Place("eu-west-1", "m5", "a")], [1.0])
+        >>> tree.at([Place("eu-west-1", "c5", "b")]).of_pool.tolist()
+        [[0, 1, -1, -1]]
+        """
+        numbers = {name: number for number, name in enumerate(self.names)}
+        of_pool = _node_numbers(places, lambda name: numbers.get(name, ASLEEP))
+        return NodeTree(self.names, of_pool, self.horizons_h)
 
     @property
     def count(self) -> int:
@@ -108,3 +113,16 @@ class NodeTree:
         shared = self.of_pool[pool]
         own = np.where(shared == ASLEEP, ASLEEP, shared + (1 + number[:, None]) * len(self.names))
         return np.concatenate([shared, own], axis=1)
+
+
+def _node_numbers(places: Sequence[Place], number: Callable[[str], int]) -> IntArray:
+    """(p, 4) nodes of pools, by the numbers of names; the task's is asked for first."""
+    of_pool = np.full((len(places), len(LEVELS)), ASLEEP, dtype=np.intp)
+    for row, place in enumerate(places):
+        of_pool[row, 0] = number(TASK)
+        if place.region:
+            of_pool[row, 1] = number(f"region {place.region}")
+        if place.family:
+            of_pool[row, 2] = number(f"family {place.family} {place.region}".rstrip())
+        of_pool[row, 3] = number(f"pool {place.pool}")
+    return of_pool

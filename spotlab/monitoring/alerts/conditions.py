@@ -175,6 +175,24 @@ def _drifted(lab: Lab) -> Finding:
     return Finding("drift", f"The {report.market} market {word}", ringing, report.words)
 
 
+def _behind(check: ConditionCheck, _condition: Condition) -> list[Finding]:
+    subject = "Capacity forecasts"
+    try:
+        found = check.lab.store.online_weights.read(check.lab.reader.active())
+    except NoMarketData as exc:
+        return [Finding("behind", subject, None, exc.message)]
+    if found is None:
+        return [Finding("behind", subject, None, "No live forecast of capacity has been judged.")]
+    lag = found.lag
+    word = (
+        f"is behind a simple rule ({lag.rule.replace('_', ' ')})"
+        if lag.behind
+        else "is not behind a simple rule"
+    )
+    least = lag.least if lag.behind else None
+    return [Finding("behind", f"{found.model} {word}", lag.behind, lag.words(found.model), least)]
+
+
 def _risk(check: ConditionCheck, condition: Condition) -> list[Finding]:
     return [
         _risk_of(instance, check.latest_decisions.get(instance.instance_id), condition, check.now)
@@ -218,6 +236,7 @@ _JUDGES: Final[dict[AlertKind, Callable[[ConditionCheck, Condition], list[Findin
     AlertKind.STALENESS: _staleness,
     AlertKind.FAILURES: _failures,
     AlertKind.DRIFT: _drift,
+    AlertKind.BEHIND: _behind,
     AlertKind.RISK: _risk,
     AlertKind.PRICE: _price,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, UniqueConstraint, text
+from sqlalchemy import JSON, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field
 
 from spotlab.store.tables.base import Base
@@ -102,3 +102,15 @@ class DriftRow(Base, table=True):
     at: datetime = Field(sa_type=UtcDateTime)
     pools: int
     sketches: dict[str, Any] = Field(sa_type=JSON)
+
+
+class OnlineWeightsRow(Base, table=True):
+    """What was learnt online from the launches and probes of a market: one row a market."""
+
+    __tablename__ = "online_weights"
+
+    market: str = Field(primary_key=True)
+    at: datetime = Field(sa_type=UtcDateTime)
+    model: str
+    document: dict[str, Any] = Field(sa_type=JSON)
+    state: bytes = Field(sa_type=LargeBinary)

@@ -21,6 +21,8 @@ from spotlab.training.capacity.rows import CapacityRows
 FloatArray = NDArray[np.float64]
 Document = dict[str, Any]
 
+BASELINES_KEY: Final = "baselines"
+"""Key in a card for the parameters from `fit_baselines`, one document per horizon."""
 NAMES: Final = ("base_rate", "persistence", "streak_only", "availability_24h", "pool_rate")
 """The baselines of a capacity model, in display order."""
 POOL_PRIOR_ROWS: Final = 100.0
@@ -106,6 +108,13 @@ def forecast_baselines(
         for name in at_own_horizon[0]
     }
     return forecasts | {"pool_rate": _pool_rate(rows, forecasts["base_rate"])}
+
+
+def rule_parameters(card: Mapping[str, Any]) -> list[Document]:
+    """The usable parameters in a model's card, which holds one document or one per horizon."""
+    stored = card.get(BASELINES_KEY, ())
+    documents = [stored] if isinstance(stored, Mapping) else list(stored)
+    return [dict(each) for each in documents if isinstance(each, Mapping) and "horizon_h" in each]
 
 
 def streak_h(panel: TracePanel, rows: CapacityRows) -> FloatArray:

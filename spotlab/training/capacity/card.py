@@ -11,7 +11,7 @@ import msgspec
 from spotlab.features.capacity_model.features import CAPACITY_FEATURES
 from spotlab.inference.card import CAPACITY, CARD_FORMAT, FeatureSpec
 from spotlab.training.capacity import recipe
-from spotlab.training.capacity.evaluation import BASELINES_KEY
+from spotlab.training.capacity.baselines import BASELINES_KEY
 from spotlab.training.capacity.fit import CapacityFit
 from spotlab.training.capacity.metrics import CapacitySplit
 from spotlab.training.provenance import CARD_KEY

@@ -25,7 +25,7 @@ from spotlab.recorded.traces import (
     share_tick_times,
     trace_files,
 )
-from spotlab.training.capacity.baselines import forecast_baselines
+from spotlab.training.capacity.baselines import forecast_baselines, rule_parameters
 from spotlab.training.capacity.online import online_campaign
 from spotlab.training.capacity.rows import CapacityRows, capacity_rows
 from spotlab.training.evaluation_report import MODEL, SEED, ModelWithCard, assess
@@ -37,8 +37,6 @@ Document = dict[str, Any]
 Forecast = Callable[[TracePanel, CapacityRows], FloatArray]
 
 TASK: Final = "capacity"
-BASELINES_KEY: Final = "baselines"
-"""Key in a card for the parameters from `fit_baselines`, one document per horizon."""
 
 
 class CapacityForecaster(ModelWithCard, Protocol):
@@ -138,14 +136,14 @@ def evaluate_traces(
         warnings.append("Capacity is never lost in these rows.")
     elif document["base_rate"] == 1:
         warnings.append("Capacity is lost within the horizon in every row.")
-    if not _parameters(model.card):
+    if not rule_parameters(model.card):
         warnings.append(
             "The model's card has no baselines: only the base rate of the rows is shown."
         )
     if document["rows_refused"]:
         warnings.append(f"The model rejected {document['rows_refused']:,} more rows.")
     if online:
-        document["online"] = _online(evaluated, groups, forecast, _parameters(model.card), seed)
+        document["online"] = _online(evaluated, groups, forecast, rule_parameters(model.card), seed)
     return {
         "model": f"{model.name}@{model.version}",
         "task": TASK,
@@ -222,7 +220,7 @@ def _evaluated(
     panel: TracePanel, horizon_h: float, forecast: Forecast, model: ModelWithCard
 ) -> _EvaluatedPanel:
     rows = capacity_rows(panel, horizon_h)
-    fitted = _parameters(model.card)
+    fitted = rule_parameters(model.card)
     if fitted:
         baselines = forecast_baselines(fitted, panel, rows)
     else:
@@ -253,13 +251,6 @@ def _online(
     return online_document(
         rows, {name: each.forecaster for name, each in zip(names, made, strict=True)}, seed=seed
     )
-
-
-def _parameters(card: Mapping[str, Any]) -> list[Document]:
-    """The usable baselines in the card, which holds one document or one per horizon."""
-    stored = card.get(BASELINES_KEY, ())
-    documents = [stored] if isinstance(stored, Mapping) else list(stored)
-    return [dict(each) for each in documents if isinstance(each, Mapping) and "horizon_h" in each]
 
 
 def _concatenated(parts: Sequence[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:

@@ -7,6 +7,7 @@ available now. A failed launch probe is not an interruption.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,11 +19,15 @@ from spotlab.errors import InvalidInput
 
 FloatArray = NDArray[np.float64]
 Rows = NDArray[np.intp]
+_Losses = Callable[[FloatArray, FloatArray, float], tuple[NDArray[np.bool_], NDArray[np.bool_]]]
+"""(n, p) whether capacity is lost, and whether that is known: from hours, ticks and a horizon."""
 
 SAMPLE_S: Final = 600.0
 """Longest step between sampled ticks, if probes are closer together."""
 WARM_UP_H: Final = 24.0
 """Length of a pool's beginning that is skipped, since its features lack history."""
+MAX_PROBE_GAP: Final = 0.25
+"""Longest gap between the probes of `probed_rows`, as a share of the horizon."""
 _EDGE_H: Final = 1e-9
 _DAYS_PER_CAMPAIGN: Final = 1_000_000
 
@@ -113,18 +118,55 @@ def capacity_rows(
             f"A horizon of {horizon_h:g} h is shorter than the {panel.gap_s:g} s between probes.",
             remedy=f"Use {math.ceil(panel.gap_s / 0.36) / 1e4:g} h or more.",
         )
+    rows = _rows(panel, horizon_h, warm_up_h, _losses_ahead)
+    if not len(rows):
+        raise _no_rows_error(panel, horizon_h, warm_up_h)
+    return rows
+
+
+def probed_rows(panel: TracePanel, horizon_h: float) -> CapacityRows:
+    """`capacity_rows` of a history whose probes are far apart; there may be no row.
+
+    A row's label is known if no two probes from its own to the end of its horizon are further apart
+    than a quarter of the horizon, or one tick. Losses and survivals are known on the same terms: if
+    a loss counted wherever one is seen, few probes would raise every level.
+
+    Args:
+        panel: ticks in order, with few records.
+        horizon_h: hours, at least one tick.
+    """
+    return _rows(panel, horizon_h, WARM_UP_H, _losses_between_probes)
+
+
+def with_end_rows(panel: TracePanel, rows: CapacityRows, pools: Rows) -> CapacityRows:
+    """The rows, and then one of each of these pools at the last tick, whose label is unknown.
+
+    Rules read the labels of earlier rows only; that of a row at the end is a placeholder.
+    """
+    size = len(pools)
+    last_h = float(panel.elapsed_h[-1])
+    return CapacityRows(
+        tick=np.r_[rows.tick, np.full(size, len(panel.elapsed_h) - 1)],
+        pool=np.r_[rows.pool, pools],
+        label=np.r_[rows.label, np.zeros(size)],
+        block=np.r_[rows.block, np.full(size, int(last_h // 24.0))],
+        elapsed_h=np.r_[rows.elapsed_h, np.full(size, last_h)],
+        horizon_h=rows.horizon_h,
+        every=rows.every,
+    )
+
+
+def _rows(panel: TracePanel, horizon_h: float, warm_up_h: float, losses: _Losses) -> CapacityRows:
     every = sample_every(panel.gap_s, horizon_h)
     sampled = np.arange(0, len(panel.elapsed_h), every)
     hours, available = panel.elapsed_h[sampled], panel.available[sampled]
-    lost, valid = _losses_ahead(hours, available, horizon_h)
+    lost, valid = losses(hours, available, horizon_h)
     known = ~np.isnan(panel.available)
     first_h = panel.elapsed_h[np.argmax(known, axis=0)]
     last_h = panel.elapsed_h[len(known) - 1 - np.argmax(known[::-1], axis=0)]
     valid &= (available == 1.0) & (hours[:, None] >= first_h + warm_up_h - _EDGE_H)
     valid &= hours[:, None] + horizon_h <= last_h + _EDGE_H
     tick_index, pool = np.nonzero(valid)
-    if not len(tick_index):
-        raise _no_rows_error(panel, horizon_h, warm_up_h)
     return CapacityRows(
         tick=sampled[tick_index],
         pool=pool,
@@ -161,14 +203,37 @@ def _losses_ahead(
     hours: FloatArray, available: FloatArray, horizon_h: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(n, p) whether a tick within the horizon shows a loss, and whether that is known."""
-    zero = np.zeros((1, available.shape[1]))
-    losses = np.concatenate([zero, np.cumsum(available == 0.0, axis=0)])
-    unknowns = np.concatenate([zero, np.cumsum(np.isnan(available), axis=0)])
+    lost, unknown = (
+        _any_ahead(hours, each, horizon_h) for each in (available == 0.0, np.isnan(available))
+    )
+    has_ticks = _any_ahead(hours, np.ones((len(hours), 1), dtype=bool), horizon_h)
+    return lost, lost | (has_ticks & ~unknown)
+
+
+def _losses_between_probes(
+    hours: FloatArray, available: FloatArray, horizon_h: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(n, p) whether a probe within the horizon shows a loss, and whether probes are near enough.
+
+    Expects ticks at even steps.
+    """
+    tick_h = float(hours[1] - hours[0]) if len(hours) > 1 else horizon_h
+    limit = max(1, int((horizon_h * MAX_PROBE_GAP + _EDGE_H) / tick_h))
+    row = np.arange(len(hours))[:, None]
+    last_probe = np.maximum.accumulate(np.where(np.isnan(available), -1, row), axis=0)
+    too_long = row - last_probe >= limit
+    return (
+        _any_ahead(hours, available == 0.0, horizon_h),
+        ~_any_ahead(hours, too_long, horizon_h),
+    )
+
+
+def _any_ahead(hours: FloatArray, mask: NDArray[np.bool_], horizon_h: float) -> NDArray[np.bool_]:
+    """(n, p) whether the mask is true at a tick after each, up to the horizon."""
+    count = np.concatenate([np.zeros((1, mask.shape[1])), np.cumsum(mask, axis=0)])
     start = np.arange(1, len(hours) + 1)
     end = np.searchsorted(hours, hours + horizon_h + _EDGE_H, side="right")
-    lost = losses[end] > losses[start]
-    unknown = (unknowns[end] > unknowns[start]) | (end <= start)[:, None]
-    return lost, lost | ~unknown
+    return np.asarray(count[end] > count[start])
 
 
 def _no_rows_error(panel: TracePanel, horizon_h: float, warm_up_h: float) -> InvalidInput:

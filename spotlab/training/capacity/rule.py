@@ -27,10 +27,9 @@ from spotlab.inference.card import (
 from spotlab.inference.rules import RULE_FORMAT, Logistic
 from spotlab.recorded.traces import trace_files
 from spotlab.training.capacity import recipe
-from spotlab.training.capacity.baselines import fit_baselines, fit_logistic
+from spotlab.training.capacity.baselines import BASELINES_KEY, fit_baselines, fit_logistic
 from spotlab.training.capacity.card import LABEL, split_description
 from spotlab.training.capacity.evaluation import (
-    BASELINES_KEY,
     Forecast,
     TraceOptions,
     campaigns,

@@ -29,6 +29,7 @@ DEFAULTS: Final = {
     AlertKind.STALENESS: Condition(AlertKind.STALENESS, feed=Feed.ADVISOR, threshold=60.0),
     AlertKind.FAILURES: Condition(AlertKind.FAILURES, threshold=0.2),
     AlertKind.DRIFT: Condition(AlertKind.DRIFT),
+    AlertKind.BEHIND: Condition(AlertKind.BEHIND),
     AlertKind.RISK: Condition(AlertKind.RISK, threshold=0.0075),
     AlertKind.PRICE: Condition(AlertKind.PRICE, threshold=1.0),
 }
@@ -211,7 +212,7 @@ def _condition(key: str) -> Condition:
         return replace(
             condition, component=_selected("part", key), states=tuple(_value("states", key))
         )
-    if kind is AlertKind.DRIFT:
+    if kind in (AlertKind.DRIFT, AlertKind.BEHIND):
         return condition
     threshold = float(_value(_threshold_field(kind), key))
     if kind is AlertKind.STALENESS:

@@ -34,6 +34,12 @@ COMPARABILITY: Final = (
 )
 
 
+def show_notices(notices: Sequence[str]) -> None:
+    """Shows what there is to say about the registry."""
+    for notice in notices:
+        st.info(formatting.plain(notice), icon=":material/rule:")
+
+
 def headline(records: Sequence[ModelRecord]) -> str:
     """The champion of each task with its AUC."""
     champions = [record for record in records if record.state == "champion"]

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import streamlit as st
 
+from spotlab.domain.online_weights import OnlineWeights
 from spotlab.errors import NoMarketData, NotFound
 from spotlab.pipeline.drift import DriftReport
 from spotlab.runtime.outcomes import OutcomesView
@@ -34,6 +35,7 @@ def forget() -> None:
     """Clear the caches after a change."""
     _entries.clear()
     _outcomes.clear()
+    _weights.clear()
 
 
 def entry(reference: str) -> ModelEntry:
@@ -78,6 +80,19 @@ def drifted(model: str) -> DriftReport | None:
 @st.cache_resource(show_spinner=False, ttl=WORK_FOR, max_entries=8)
 def _drifted(model: str, _services: Services) -> DriftReport:
     return _services.outcomes.drift(model)
+
+
+def weights() -> OnlineWeights | None:
+    """What was learnt about live capacity forecasts; None: nothing yet.
+
+    Shared between users who see the same accounts.
+    """
+    return _weights(session.reader())
+
+
+@st.cache_resource(show_spinner=False, ttl=WORK_FOR, max_entries=16, hash_funcs=BY_ACCOUNTS)
+def _weights(services: Services) -> OnlineWeights | None:
+    return services.outcomes.weights()
 
 
 def instance_names() -> dict[str, str]:
