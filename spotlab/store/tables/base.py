@@ -24,3 +24,5 @@ NULLABLE_JSON: Final = JSON(none_as_null=True)
 
 class Base(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMING))):
     """Base of every table, with its own registry."""
+
+    model_config = {"defer_build": True}  # rows are not validated: no schemas needed
