@@ -41,6 +41,8 @@ log = logging.getLogger("spotlab.runtime.launch_forecasts")
 CAPACITY_TASK: Final = "capacity"
 LEARNING_HISTORY: Final = timedelta(days=28)
 """Launches and probes of this time are learnt from."""
+MOST_LEARNT: Final = 40_000
+"""Launches and probes that are learnt from, at most; about 300,000 forecasts and 0.2 GB."""
 FloatArray = NDArray[np.float64]
 
 
@@ -179,7 +181,8 @@ def learn(
     from spotlab.training.capacity.rows import probed_rows
     from spotlab.training.capacity.standings import lag, standings
 
-    panel = launch_panel(events, now, LEARNING_HISTORY, newest_within=LEARNING_HISTORY)
+    span = learning_span(events, now)
+    panel = launch_panel(events, now, span, newest_within=span)
     if panel is None:
         return None
     every = [probed_rows(panel, horizon_h) for horizon_h in LIVE_HORIZONS_H]
@@ -206,3 +209,16 @@ def learn(
         lag=lag(made, first_end),
     )
     return weights, made.forecaster.to_bytes()
+
+
+def learning_span(events: Sequence[InterruptionEvent], now: datetime) -> timedelta:
+    """LEARNING_HISTORY; less, but at least HISTORY, if that has more than MOST_LEARNT events.
+
+    Args:
+        events: of any kind and age.
+        now: aware UTC.
+    """
+    newest = sorted((each.at for each in events if each.at <= now), reverse=True)
+    if len(newest) <= MOST_LEARNT:
+        return LEARNING_HISTORY
+    return min(LEARNING_HISTORY, max(HISTORY, now - newest[MOST_LEARNT]))

@@ -381,6 +381,9 @@ def test_a_champion_that_falls_behind_a_rule_is_told_with_the_numbers(
     assert notified(None) == []
     assert notified(True) == ["firing"]
     assert notified(None) == ["firing"], "what is unknown resolves nothing"
+    lab.store.online_weights.save(learnt(market, now - timedelta(days=2), behind=False), b"")
+    assert evaluate_rules(lab)["failed"] == ""
+    assert receiver.events == ["firing"], "what was learnt long ago resolves nothing"
     assert notified(False) == ["firing", "resolved"]
     told = json.dumps(receiver.messages[0])
     for part in ("pool rate", "0.1310", "0.1120", "0.0040", f"{now - timedelta(days=4):%Y-%m-%d}"):

@@ -218,7 +218,7 @@ def test_weights_of_live_forecasts_are_shown_by_horizon_and_pool(lab: Lab, open_
     of_task, of_pools = (each.value for each in app.dataframe[-2:])
     assert of_task["expert"].iloc[0] == "▸ combined online (used)"
     assert set(of_task["expert"]) >= {"capacity-lgbm@1.0.1", "base rate (climatology)"}
-    assert list(of_task["weight"].iloc[1:]) == ["15 %"] * 6 + ["10 %"]
+    assert list(of_task["weight"].iloc[1:]) == [0.15] * 6 + [0.1]
     assert list(of_pools["rows"]) == [4259]
     app.selectbox(key="pick horizon").select("0.25").run()
     text = said(app)

@@ -16,7 +16,8 @@ from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.online_weights import ONLINE, OnlineWeights
 from spotlab.domain.ports import ModelRecord
 from spotlab.inference.capacity import CapacityModel
-from spotlab.pipeline.capacity import LIVE_HORIZONS_H, launch_panel, live_risks
+from spotlab.pipeline.capacity import HISTORY, LIVE_HORIZONS_H, launch_panel, live_risks
+from spotlab.runtime import launch_forecasts
 from spotlab.runtime.bootstrap import bootstrap
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.launch_forecasts import (
@@ -25,6 +26,7 @@ from spotlab.runtime.launch_forecasts import (
     combined,
     learn,
     learn_weights,
+    learning_span,
     own_record,
 )
 from spotlab.settings import load
@@ -188,6 +190,15 @@ def test_a_label_changes_no_forecast_before_it_is_known(
     np.testing.assert_array_equal(keys, other_keys)
     np.testing.assert_array_equal(probability, other)
     assert len(probability) > 200
+
+
+def test_where_probes_are_many_the_newest_are_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = probes(POOLS[0], NOW, 20.0, 1)
+    assert learning_span(events, NOW) == LEARNING_HISTORY
+    monkeypatch.setattr(launch_forecasts, "MOST_LEARNT", 48 * 10)
+    assert learning_span(events, NOW) == timedelta(days=10, minutes=5)
+    monkeypatch.setattr(launch_forecasts, "MOST_LEARNT", 48)
+    assert learning_span(events, NOW) == HISTORY
 
 
 @pytest.fixture

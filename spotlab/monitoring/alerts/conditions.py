@@ -35,6 +35,8 @@ from spotlab.runtime.outcomes import drift_report
 
 MAX_RISK_AGE: Final = timedelta(hours=2)
 """An older risk counts as unknown."""
+MAX_WEIGHTS_AGE: Final = timedelta(days=1)
+"""What was learnt earlier about forecasts says nothing about those of now."""
 _FEED_PARTS: Final = {
     Feed.ADVISOR: (ADVISOR_SCRAPER,),
     Feed.PRICES: (PRICE_SCRAPER,),
@@ -183,6 +185,9 @@ def _behind(check: ConditionCheck, _condition: Condition) -> list[Finding]:
         return [Finding("behind", subject, None, exc.message)]
     if found is None:
         return [Finding("behind", subject, None, "No live forecast of capacity has been judged.")]
+    if check.now - found.at > MAX_WEIGHTS_AGE:
+        text = f"Weights were last learnt at {found.at:%Y-%m-%d %H:%M} UTC."
+        return [Finding("behind", subject, None, text)]
     lag = found.lag
     word = (
         f"is behind a simple rule ({lag.rule.replace('_', ' ')})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -89,12 +91,29 @@ def test_an_outcome_changes_no_forecast_made_before_it_was_known() -> None:
 def test_rows_may_come_in_any_order() -> None:
     tree, rows = stream(hours=50)
     shuffled = np.random.default_rng(3).permutation(len(rows.outcome))
-    other = Stream(*(getattr(rows, name)[shuffled] for name in Stream.__slots__))
+    names = [name for name in Stream.__slots__ if name != "until_h"]
+    other = Stream(*(getattr(rows, name)[shuffled] for name in names))
 
     first = test_then_train(OnlineForecaster(tree, EXPERTS, EXPERTS), rows)
     second = test_then_train(OnlineForecaster(tree, EXPERTS, EXPERTS), other)
 
     np.testing.assert_allclose(second.probability, first.probability[shuffled], rtol=1e-9)
+
+
+def test_outcomes_after_the_last_forecast_are_learnt_from_until_a_time() -> None:
+    tree, rows = stream(hours=50)
+    last_h = float(rows.known_h.max())
+
+    def learnt(until_h: float | None) -> tuple[OnlineForecaster, FloatArray]:
+        forecaster = OnlineForecaster(tree, EXPERTS, EXPERTS)
+        made = test_then_train(forecaster, replace(rows, until_h=until_h))
+        return forecaster, made.probability
+
+    (never, first), (some, _), (every, last) = (learnt(each) for each in (None, last_h - 1, last_h))
+    np.testing.assert_array_equal(first, last)
+    judged = [float(each.aggregation.shares[0, -1]) for each in (never, some, every)]
+    assert judged[0] <= judged[1] < judged[2]
+    assert judged[2] == pytest.approx(rows.share.sum())
 
 
 @pytest.mark.parametrize("seed", range(5))
