@@ -292,7 +292,9 @@ class Lab:
 
     def scored(self, model: str | None = None) -> ScoredMarket:
         """The active market scored by a model (None: the champion), at most 30 s ago."""
-        chosen = self.model(model)
+        return self._scored_by(self.model(model))
+
+    def _scored_by(self, chosen: RiskModel) -> ScoredMarket:
         # Read before the market. A new interruption changes the risk of its pool at once.
         version = (self.bus.version(Topic.MARKET), self.store.interruptions.newest_id())
         key = f"{self.store.archive.active_market()}:{chosen.name}@{chosen.version}"
@@ -349,8 +351,7 @@ class Lab:
             instances: to evaluate, also if they are not active.
             workload: of these instances, instead of their own.
         """
-        store = self.store.workloads
-        assignments, workloads = store.assignments(), store.newest()
+        assignments, workloads = self.store.workloads.assignments(), self.store.workloads.newest()
         evaluated = {each.instance_id: each for each in instances}
         fleet = {each.instance_id: each for each in self.store.fleet.instances()} | evaluated
 
