@@ -103,18 +103,18 @@ class ShortPart:
         """What it does to the hazard now, as the end of a sentence.
 
         >>> ShortPart(ShortCause.REBALANCE, 4.0, 3.0, 3.0).effect
-        'the hazard counts 2.5 times now, which falls to 1 within 3 h'
+        'the hazard counts 2.5 times, which falls to 1 within 3 h'
         >>> ShortPart(ShortCause.JOINT_LOSS, 2e5, 0.1, 0.1, share=0.92).effect
-        'P(lost together with it) is still 47 % and falls to 0 within 6 min'
+        'P(lost together with it) is 47 % and falls to 0 within 6 min'
         """
         if self.share is None:
             return (
-                f"the hazard counts {self.now:.2g} times now, which falls to 1 within "
+                f"the hazard counts {self.now:.2g} times, which falls to 1 within "
                 f"{self.ends_in_h:.2g} h"
             )
         still = 1.0 - (1.0 - self.share) ** (self._left**2)
         return (
-            f"P(lost together with it) is still {100 * still:.0f} % and falls to 0 within "
+            f"P(lost together with it) is {100 * still:.0f} % and falls to 0 within "
             f"{60 * self.ends_in_h:.2g} min"
         )
 

@@ -159,7 +159,7 @@ def test_an_interruption_a_minute_ago_is_a_great_risk_within_the_hour_and_the_sc
     assert verdict.current.risk == pytest.approx(1.0 - 0.08**0.81, abs=2e-3)
     reasons = " ".join(verdict.current.reasons)
     assert "An interruption, with which others of the pool are lost, 1 min ago raises" in reasons
-    assert "P(lost together with it) is still 87 % and falls to 0 within 9 min." in reasons
+    assert "P(lost together with it) is 87 % and falls to 0 within 9 min." in reasons
     assert "an interruption, with which others of the pool are lost (P(lost" in verdict.reason
 
 

@@ -1,6 +1,6 @@
 """A process that probes a pool of an emulated AWS, to be killed before it ends the instance.
 
-python -m tests.switching.probing_process DATABASE ENDPOINT ACCOUNT INSTANCE TIME
+python -m tests.switching.probing_process DATABASE ENDPOINT INSTANCE TIME
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from typing import cast
 from spotlab.aws.session import Sessions
 from spotlab.aws.switching import AwsSwitching
 from spotlab.demo.access_keys import BASE_KEY, BASE_SECRET
+from spotlab.demo.world import accounts
 from spotlab.domain.decision import Instance, Lifecycle
+from spotlab.domain.ports import Account
 from spotlab.runtime.lab import Lab
 from spotlab.store import Store, open_store
 from spotlab.switching.launch_probes import try_launch
 from tests.support.market import StillClock
+from tests.switching.driving_process import SEED
 from tests.switching.emulated_lab import OWN, REGION
 
 
@@ -38,10 +41,13 @@ class Waiting(AwsSwitching):
         sys.stdin.read()
 
 
-def main(database: str, endpoint_url: str, account_name: str, instance_id: str, at: str) -> None:
+def main(database: str, endpoint_url: str, instance_id: str, at: str) -> None:
     """Launch a probe; it is not terminated."""
     clock, store = StillClock(datetime.fromisoformat(at)), open_store(None, Path(database))
-    account = next(each for each in store.fleet.accounts() if each.name == account_name)
+    first = accounts(SEED)[0]
+    account = Account(
+        first.name, first.account_id, first.role_arn, first.external_id, first.regions, True
+    )
     sessions = Sessions(
         clock=clock,
         endpoint_url=endpoint_url,

@@ -111,11 +111,9 @@ def test_a_process_killed_before_it_ended_its_probe_leaves_nothing_after_the_nex
     before = emulated.running()
     fleet = emulated.lab.store.fleet.instances()
     (instance_id,) = (each.instance_id for each in fleet if each.account == emulated.account)
-    endpoint = emulated.lab.cloud().sessions.endpoint_url
     arguments = (
         str(emulated.lab.settings.home / "spotlab.db"),
-        str(endpoint),
-        emulated.account,
+        emulated.ec2.meta.endpoint_url,
         instance_id,
         emulated.clock.now().isoformat(),
     )
