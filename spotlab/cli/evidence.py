@@ -9,6 +9,7 @@ from spotlab.cli import options
 from spotlab.cli.command import Command, Result
 from spotlab.cli.local_session import open_services
 from spotlab.domain.evidence_points import EvidencePoint
+from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
 from spotlab.telemetry.invisible_characters import in_lines
 
@@ -17,7 +18,7 @@ _DAYS = 90.0
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("pool", type=options.pool, metavar="POOL", help="region:zone:type:os")
+    add("pool", metavar="POOL", help="region:zone:type:os; the zone of a region's pool is -")
     add(
         "--days",
         type=options.number(0, options.MAX_H / 24.0, "days", above=True),
@@ -28,15 +29,19 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _show(args: argparse.Namespace, settings: Settings) -> Result:
+    try:
+        pool = options.pool(args.pool)
+    except argparse.ArgumentTypeError as exc:
+        raise InvalidSetting(f"{exc}.") from None
     with open_services(settings) as services:
         now = services.lab.clock.now()
         since = now - timedelta(days=args.days)
-        points = services.interruptions.evidence(args.pool, since, now)
+        points = services.interruptions.evidence(pool, since, now)
     lines = [
         f"{each.at:%Y-%m-%d %H:%M:%S} {each.kind:<20} {each.value:>10.6g}  {each.source}"
         for each in points
     ]
-    nothing = f"Nothing was observed about {args.pool.label} within {args.days:g} days."
+    nothing = f"Nothing was observed about {pool.label} within {args.days:g} days."
     return Result({"points": [_document(each) for each in points]}, in_lines(lines or [nothing]))
 
 

@@ -64,7 +64,9 @@ def pool(text: str) -> Pool:
     try:
         return Pool.parse(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not region:zone:type:os") from None
+        raise argparse.ArgumentTypeError(
+            f"{text[:60]!r} is not a pool such as us-east-1:us-east-1a:m6a.large:Linux"
+        ) from None
 
 
 def number(
