@@ -65,7 +65,8 @@ def pool(text: str) -> Pool:
         return Pool.parse(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text[:60]!r} is not a pool such as us-east-1:us-east-1a:m6a.large:Linux"
+            f"{text[:60]!r} is not region:zone:type:os, such as "
+            "us-east-1:us-east-1a:m6a.large:Linux"
         ) from None
 
 

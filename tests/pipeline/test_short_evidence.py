@@ -20,6 +20,7 @@ from spotlab.domain.market import Pool
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.requirements import Requirements
 from spotlab.domain.risk import risk_within
+from spotlab.domain.risk_curve import risk_curve
 from spotlab.domain.workload import DEFAULT_WORKLOAD, AppliedWorkload, AssignmentScope
 from spotlab.pipeline.evaluate import Evaluation, evaluate
 from spotlab.pipeline.preparation import prepare
@@ -27,6 +28,8 @@ from spotlab.pipeline.rank import rank
 from spotlab.pipeline.score import ScoredMarket, score_market
 from spotlab.pipeline.stage_trace import Tracer
 from spotlab.settings import Settings
+from spotlab.store.experiments import _NOT_YET
+from spotlab.ui.explanations.over_time import sentences
 from tests.support.market import NOW, BucketModel, market_data
 
 HERE = Pool("us-east-1", "us-east-1a", "m5.large")
@@ -194,3 +197,23 @@ def test_a_share_is_lost_whatever_the_long_run_hazard_is() -> None:
 
 def test_the_default_share_is_that_of_the_fleets_losses() -> None:
     assert PolicyParams().joint_loss_share == Settings.model_fields["loss_same_pool"].default
+
+
+def test_decisions_made_before_a_cause_was_known_have_no_part_of_it() -> None:
+    old = replace(PolicyParams(), **_NOT_YET)
+    signals = [ShortSignal(cause, NOW) for cause in ShortCause]
+    assert {each.cause for each in parts_of(signals, NOW, old, 1e-4)} == {ShortCause.REBALANCE}
+
+
+def test_the_screen_says_what_moved_it_and_since_when() -> None:
+    current = decided(scored(event(InterruptionKind.NOTICE, 1)), PolicyParams()).current
+    assert current is not None
+    curve = risk_curve(current)
+    assert curve is not None
+    text = " ".join(sentences(curve, NOW))
+    assert "1 h: 87 % (" in text
+    assert (
+        f"Moved by an interruption, with which others of the pool are lost, at "
+        f"{NOW - timedelta(minutes=1):%Y-%m-%d %H:%M} UTC: at the decision, P(lost together with "
+        "it) is 87 % and falls to 0 within 9 min."
+    ) in text
