@@ -59,6 +59,11 @@ def column_names(text: str) -> tuple[str, ...]:
     return names
 
 
+def literal(text: str) -> str:
+    """A text as argparse's `help`, which formats it with `%`."""
+    return text.replace("%", "%%")
+
+
 def pool(text: str) -> Pool:
     """An argument type: the key of a pool, region:zone:type:os."""
     try:
