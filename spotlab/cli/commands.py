@@ -70,6 +70,9 @@ COMMANDS: Final = (
     CommandEntry("outcomes", "outcomes", "Join predictions with their outcomes and score them."),
     CommandEntry("drift", "outcomes", "Report whether the market or the predictions have drifted."),
     CommandEntry("events", "outcomes", "Read, record and list interruptions of your instances."),
+    CommandEntry(
+        "evidence", "evidence", "List everything that was observed about a pool, oldest first."
+    ),
     CommandEntry("drill", "drill", "Time switches after signals of EC2, on an emulated AWS."),
     CommandEntry("results", "results", "Measure every figure of docs/results.md again."),
     CommandEntry(
@@ -82,7 +85,7 @@ COMMANDS: Final = (
         "retention", "maintenance", "Delete data older than the retention settings allow."
     ),
     CommandEntry(
-        "backup", "maintenance", "Back up the database and the uploaded models into one file."
+        "backup", "maintenance", "Back up the database, uploaded models and evidence into one file."
     ),
     CommandEntry("restore", "maintenance", "Restore a backup."),
     CommandEntry("migrate", "installation", "Migrate the database to this version."),

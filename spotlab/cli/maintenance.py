@@ -103,7 +103,7 @@ def _restore(args: argparse.Namespace, settings: Settings) -> Result:
 
 BACKUP = Command(
     "backup",
-    "Back up the database and the uploaded models into one file.",
+    "Back up the database, uploaded models and evidence into one file.",
     _backup_arguments,
     _backup,
 )

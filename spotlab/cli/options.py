@@ -12,6 +12,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from spotlab.domain.market import Pool
+
 MAX_INT: Final = 2**31 - 1
 HOURS_OF_A_YEAR: Final = 8_766.0
 MAX_H: Final = 10 * HOURS_OF_A_YEAR
@@ -55,6 +57,22 @@ def column_names(text: str) -> tuple[str, ...]:
             f"{text!r} is not a list of different names, such as tick,time,fail"
         )
     return names
+
+
+def literal(text: str) -> str:
+    """A text as argparse's `help`, which formats it with `%`."""
+    return text.replace("%", "%%")
+
+
+def pool(text: str) -> Pool:
+    """An argument type: the key of a pool, region:zone:type:os."""
+    try:
+        return Pool.parse(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text[:60]!r} is not region:zone:type:os, such as "
+            "us-east-1:us-east-1a:m6a.large:Linux"
+        ) from None
 
 
 def number(

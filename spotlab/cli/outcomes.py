@@ -14,7 +14,6 @@ from spotlab.cli.command import Command, Result, command_group, no_arguments
 from spotlab.cli.local_session import open_services
 from spotlab.cli.spot_events import READ, SETUP, queue_document, queue_lines
 from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
-from spotlab.domain.market import Pool
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
 from spotlab.telemetry.invisible_characters import in_lines
@@ -122,13 +121,6 @@ def _event_document(event: InterruptionEvent) -> dict[str, Any]:
     }
 
 
-def _pool(text: str) -> Pool:
-    try:
-        return Pool.parse(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not region:zone:type:os") from None
-
-
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("instance_id", nargs="?", metavar="INSTANCE_ID", help="interrupted instance")
@@ -145,7 +137,11 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="ISO 8601 time with a time zone (default: now)",
     )
-    add("--pool", type=_pool, help="pool as region:zone:type:os (default: the instance's own)")
+    add(
+        "--pool",
+        type=options.pool,
+        help="pool as region:zone:type:os (default: the instance's own)",
+    )
     add("--file", type=Path, help="JSON file with one EventBridge spot event or a list of them")
 
 

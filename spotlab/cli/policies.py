@@ -124,11 +124,12 @@ def _set_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--description", help="what it is for, in a sentence")
     for name, parameter in PARAMETERS.items():
+        meaning = options.literal(parameter.meaning)
         add(
             "--" + name.replace("_", "-"),
             type=options.number(parameter.low, parameter.high),
             metavar=str(parameter.unit).upper(),
-            help=f"{parameter.meaning[0].lower()}{parameter.meaning[1:].rstrip('.')}",
+            help=f"{meaning[0].lower()}{meaning[1:].rstrip('.')}",
         )
     options.add_reason(parser)
 

@@ -28,7 +28,6 @@ from spotlab.cli.switch_output import (
     time_text,
 )
 from spotlab.domain.decision import Lifecycle
-from spotlab.domain.market import Pool
 from spotlab.domain.switch_filter import SwitchFilter
 from spotlab.domain.switch_guards import Stop
 from spotlab.domain.switch_moves import HealthCheck
@@ -39,15 +38,6 @@ from spotlab.telemetry.invisible_characters import in_lines
 
 if TYPE_CHECKING:
     from spotlab.services.switches import SwitchService
-
-
-def _pool(text: str) -> Pool:
-    try:
-        return Pool.parse(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text[:60]!r} is not a pool such as us-east-1:us-east-1a:m6a.large:Linux"
-        ) from None
 
 
 def _list_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +84,9 @@ def _show(args: argparse.Namespace, settings: Settings) -> Result:
 def _plan_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("instance", metavar="INSTANCE", help="id of the instance")
     parser.add_argument(
-        "--pool", type=_pool, help="pool to move to (default: the one of the newest decision)"
+        "--pool",
+        type=options.pool,
+        help="pool to move to (default: the one of the newest decision)",
     )
     parser.add_argument(
         "--lifecycle", choices=[each.value for each in Lifecycle], default=Lifecycle.SPOT.value

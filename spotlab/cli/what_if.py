@@ -29,12 +29,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help="instance; repeat for several (default: all whose pipeline is on)",
     )
     for name, knob in KNOBS.items():
-        option = "--" + name.replace("_", "-")
+        option, meaning = "--" + name.replace("_", "-"), options.literal(knob.meaning)
         if knob.unit is Unit.YES_NO:
-            add(option, action=argparse.BooleanOptionalAction, help=knob.meaning)
+            add(option, action=argparse.BooleanOptionalAction, help=meaning)
         else:
             number = options.number(knob.low, knob.high, _UNITS.get(knob.unit, ""))
-            add(option, type=number, metavar=_METAVARS[knob.unit], help=knob.meaning)
+            add(option, type=number, metavar=_METAVARS[knob.unit], help=meaning)
 
 
 _UNITS = {Unit.HOURS: "hours", Unit.MINUTES: "minutes", Unit.USD: "USD"}

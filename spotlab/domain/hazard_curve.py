@@ -7,6 +7,10 @@ The cumulative hazard of a pool within h hours is
 with decay(age) = max(0, 1 − age / (2 × half-life)): a part has half its strength after its
 half-life and none after twice of it, so that a pool whose evidence is over has exactly its long-run
 hazard again. risk(h) = 1 − exp(−H(h)) grows with h. See docs/adr/0043-evidence-over-time.md.
+
+An interruption says more than a multiple: a share of the other instances of the pool is lost within
+minutes, whatever the long-run hazard. Its factor is the one for which H has grown by −ln(1 − share)
+when the part is over.
 """
 
 from __future__ import annotations
@@ -23,6 +27,8 @@ from spotlab.domain.policy import PolicyParams
 
 SHOWN_HORIZONS_H: Final = (1.0, 6.0, 24.0, 720.0)
 """1 h, 6 h, 24 h and 30 d."""
+MAX_SHARE: Final = 0.999
+"""A share of 1 would be an infinite hazard."""
 
 
 class ShortCause(StrEnum):
@@ -33,6 +39,15 @@ class ShortCause(StrEnum):
     """An interruption of an own instance there, or a launch that EC2 refused."""
     SIBLING = "lack of capacity in another zone"
     PLACEMENT = "fall of the placement score"
+    JOINT_LOSS = "interruption in the same pool"
+    FAMILY = "lack of capacity of other types of the family"
+    PRICE = "price jump"
+    SPREAD = "wider spread of the zones' prices"
+    ADVISOR = "rise of the advisor's bucket"
+
+
+OF_THE_MARKET: Final = frozenset({ShortCause.PRICE, ShortCause.SPREAD, ShortCause.ADVISOR})
+"""Causes that prices and the advisor show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +77,8 @@ class ShortPart:
         half_life_h: time after which half of the excess is left; none is left after twice as long.
         age_h: since it was observed.
         detail: what was observed.
+        share: P(lost because of it) when it was new, from which the factor follows; None: the
+            policy gives the factor.
     """
 
     cause: ShortCause
@@ -69,11 +86,42 @@ class ShortPart:
     half_life_h: float
     age_h: float
     detail: str = ""
+    share: float | None = None
 
     @property
     def now(self) -> float:
         """What the long-run hazard is multiplied by now."""
-        return 1.0 + (self.factor - 1.0) * max(0.0, 1.0 - self.age_h / (2.0 * self.half_life_h))
+        return 1.0 + (self.factor - 1.0) * self._left
+
+    @property
+    def ends_in_h(self) -> float:
+        """Hours until it is over."""
+        return 2.0 * self.half_life_h - self.age_h
+
+    @property
+    def effect(self) -> str:
+        """What it does to the hazard now, as the end of a sentence.
+
+        >>> ShortPart(ShortCause.REBALANCE, 4.0, 3.0, 3.0).effect
+        'the hazard counts 2.5 times, which falls to 1 within 3 h'
+        >>> ShortPart(ShortCause.JOINT_LOSS, 2e5, 0.1, 0.1, share=0.92).effect
+        'P(lost together with it) is 47 % and falls to 0 within 6 min'
+        """
+        if self.share is None:
+            return (
+                f"the hazard counts {self.now:.2g} times, which falls to 1 within "
+                f"{self.ends_in_h:.2g} h"
+            )
+        still = 1.0 - (1.0 - self.share) ** (self._left**2)
+        return (
+            f"P(lost together with it) is {100 * still:.0f} % and falls to 0 within "
+            f"{60 * self.ends_in_h:.2g} min"
+        )
+
+    @property
+    def _left(self) -> float:
+        """The share of its strength that is left, 0..1."""
+        return max(0.0, 1.0 - self.age_h / (2.0 * self.half_life_h))
 
     def excess_h(self, horizon_h: float) -> float:
         """Hours of the long-run hazard that it adds within a horizon.
@@ -136,7 +184,7 @@ def multiple(parts: Sequence[ShortPart], horizon_h: float) -> float:
 
 
 def parts_of(
-    signals: Sequence[ShortSignal], as_of: datetime, policy: PolicyParams
+    signals: Sequence[ShortSignal], as_of: datetime, policy: PolicyParams, hazard_per_hour: float
 ) -> tuple[ShortPart, ...]:
     """The parts that signals of a pool have under a policy, those that are over left out.
 
@@ -144,14 +192,25 @@ def parts_of(
         signals: of the pool, at most one for each cause.
         as_of: of the market, aware UTC; a later signal counts as of now.
         policy: factors and half-lives.
+        hazard_per_hour: the long-run hazard; where it is 0, nothing multiplies it.
     """
     found = []
     for signal in signals:
-        factor, half_life_h = _strength(signal.cause, policy)
+        strength, half_life_h = _strength(signal.cause, policy)
         age_h = max(0.0, (as_of - signal.at) / timedelta(hours=1))
-        if factor > 1.0 and age_h < 2.0 * half_life_h:
+        if age_h >= 2.0 * half_life_h:
+            continue
+        factor, share = strength, None
+        if signal.cause is ShortCause.JOINT_LOSS:
+            share = min(strength, MAX_SHARE)
+            # A part adds (factor − 1) × half-life hours in all: see `ShortPart.excess_h`.
+            excess_h = -math.log1p(-share) / hazard_per_hour if hazard_per_hour > 0.0 else 0.0
+            factor = 1.0 + excess_h / half_life_h
+        if factor > 1.0:
             weighted = 1.0 + (factor - 1.0) * signal.weight
-            found.append(ShortPart(signal.cause, weighted, half_life_h, age_h, signal.detail))
+            found.append(
+                ShortPart(signal.cause, weighted, half_life_h, age_h, signal.detail, share)
+            )
     return tuple(found)
 
 
@@ -180,10 +239,20 @@ def strengths(policy: PolicyParams) -> tuple[float, ...]:
 
 
 def _strength(cause: ShortCause, policy: PolicyParams) -> tuple[float, float]:
-    """Factor and half-life of a cause."""
+    """Factor, or share of joint losses, and half-life in hours of a cause."""
     return {
         ShortCause.REBALANCE: (policy.rebalance_factor, policy.rebalance_half_life_h),
         ShortCause.CAPACITY: (policy.capacity_factor, policy.capacity_half_life_h),
         ShortCause.SIBLING: (policy.sibling_factor, policy.sibling_half_life_h),
         ShortCause.PLACEMENT: (policy.placement_factor, policy.placement_half_life_h),
+        ShortCause.JOINT_LOSS: (policy.joint_loss_share, policy.joint_loss_half_life_min / 60.0),
+        ShortCause.FAMILY: (policy.family_factor, policy.family_half_life_h),
+        ShortCause.PRICE: (policy.price_factor, policy.price_half_life_h),
+        ShortCause.SPREAD: (policy.spread_factor, policy.spread_half_life_h),
+        ShortCause.ADVISOR: (policy.advisor_factor, policy.advisor_half_life_h),
     }[cause]
+
+
+def counts(cause: ShortCause, policy: PolicyParams) -> bool:
+    """Whether a cause that has a factor moves hazards under a policy."""
+    return _strength(cause, policy)[0] > 1.0

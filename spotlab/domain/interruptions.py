@@ -207,6 +207,7 @@ _DETAILS: Final = {
     InterruptionKind.CAPACITY: (ShortCause.CAPACITY, "a refused launch"),
     InterruptionKind.REBALANCE: (ShortCause.REBALANCE, "a rebalance recommendation"),
 }
+_JOINT_LOSS: Final = "an interruption, with which others of the pool are lost,"
 
 
 def short_signals(
@@ -214,7 +215,8 @@ def short_signals(
 ) -> dict[Pool, tuple[ShortSignal, ...]]:
     """What raises the hazard of each pool for a while, at most one of each cause.
 
-    A launch that succeeded later than a lack of capacity says that capacity is back.
+    A launch that succeeded later than a lack of capacity says that capacity is back. An
+    interruption is also a joint loss, once: the observation after its notice is none.
 
     Args:
         events: of any kind, in any order.
@@ -228,6 +230,10 @@ def short_signals(
         cause, detail = _DETAILS[event.kind]
         if cause is not ShortCause.CAPACITY or not _is_back(event, launched):
             signal = ShortSignal(cause, event.at, detail=detail)
+            found.setdefault(event.pool, []).append(signal)
+    for event in distinct(events):
+        if event.at >= since and not _is_back(event, launched):
+            signal = ShortSignal(ShortCause.JOINT_LOSS, event.at, detail=_JOINT_LOSS)
             found.setdefault(event.pool, []).append(signal)
     pools = sorted(found, key=lambda pool: pool.key)
     return {pool: newest(found[pool]) for pool in pools}

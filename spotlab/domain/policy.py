@@ -57,12 +57,17 @@ class PolicyParams:
             pool, at least one instance: 1 of 3, 6 of 24, 250 of 1,000.
         max_spread_cost_fraction: an instance that must leave its pool does not have to keep to that
             limit if it would cost it more, as a share of the expected cost of its first choice.
-        rebalance_factor, capacity_factor, sibling_factor, placement_factor: what evidence of each
-            kind multiplies a pool's hazard by when it is new; 1: it does not count.
+        rebalance_factor, capacity_factor, sibling_factor, placement_factor, family_factor,
+            price_factor, spread_factor, advisor_factor: what evidence of each kind multiplies a
+            pool's hazard by when it is new; 1: it does not count.
+        joint_loss_share: P(another instance of a pool is lost because one was interrupted); 0: it
+            does not count.
+        joint_loss_half_life_min: time after which half of that hazard is left, minutes.
         capacity_forecast_share: share of a forecast lack of capacity that counts as an interruption
             of a running instance; 0: forecasts do not count.
-        rebalance_half_life_h, capacity_half_life_h, sibling_half_life_h, placement_half_life_h:
-            time after which half of that is left, hours; see `hazard_curve`.
+        rebalance_half_life_h, capacity_half_life_h, sibling_half_life_h, placement_half_life_h,
+            family_half_life_h, price_half_life_h, spread_half_life_h, advisor_half_life_h: time
+            after which half of that is left, hours; see `hazard_curve`.
     """
 
     min_saving_fraction: float = 0.05
@@ -87,6 +92,16 @@ class PolicyParams:
     placement_factor: float = 4.0
     placement_half_life_h: float = 3.0
     capacity_forecast_share: float = 0.25
+    joint_loss_share: float = 0.92
+    joint_loss_half_life_min: float = 5.0
+    family_factor: float = 2.0
+    family_half_life_h: float = 2.0
+    price_factor: float = 1.0
+    price_half_life_h: float = 3.0
+    spread_factor: float = 1.0
+    spread_half_life_h: float = 3.0
+    advisor_factor: float = 1.0
+    advisor_half_life_h: float = 168.0
 
     @property
     def leaving_risk(self) -> float:

@@ -11,6 +11,7 @@ from typing import Final
 CEILING_HORIZON_H: Final = 24.0
 """Horizon of the risk ceiling, hours."""
 _YEAR_H: Final = 8_760.0
+_HALF_LEFT: Final = "Time after which half of that is left; nothing is left after twice as long."
 
 OF_A_FLEET: Final = ("max_arrivals_share", "max_spread_cost_fraction")
 """Parameters that place the moves of a run; they do not matter to one instance alone."""
@@ -168,7 +169,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
             Unit.HOURS,
             0.05,
             12.0,
-            "Time after which half of that is left; nothing is left after twice as long.",
+            _HALF_LEFT,
         ),
         "capacity_factor": Parameter(
             "Factor of a lack of capacity",
@@ -176,14 +177,14 @@ PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
             1.0,
             1_000.0,
             "What an interruption or a refused launch multiplies its pool's hazard by when it "
-            "is new; 1: nothing.",
+            "is new; 1: nothing, and it is looked for only while a saved policy counts it.",
         ),
         "capacity_half_life_h": Parameter(
             "Half-life of a lack of capacity",
             Unit.HOURS,
             0.05,
             12.0,
-            "Time after which half of that is left; nothing is left after twice as long.",
+            _HALF_LEFT,
         ),
         "sibling_factor": Parameter(
             "Factor of a lack of capacity in a sibling zone",
@@ -198,7 +199,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
             Unit.HOURS,
             0.05,
             12.0,
-            "Time after which half of that is left; nothing is left after twice as long.",
+            _HALF_LEFT,
         ),
         "placement_factor": Parameter(
             "Factor of a fall of the placement score",
@@ -213,7 +214,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
             Unit.HOURS,
             0.05,
             12.0,
-            "Time after which half of that is left; nothing is left after twice as long.",
+            _HALF_LEFT,
         ),
         "capacity_forecast_share": Parameter(
             "Share of capacity forecasts",
@@ -222,6 +223,83 @@ PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType(
             1.0,
             "Share of a forecast lack of capacity that counts as an interruption of a running "
             "instance; for pools with a history of launches or probes; 0: none.",
+        ),
+        "joint_loss_share": Parameter(
+            "Share of joint losses",
+            Unit.SHARE,
+            0.0,
+            0.99,
+            "P(another instance of a pool is lost because an own one was interrupted there); "
+            "0: an interruption says nothing about the others.",
+        ),
+        "joint_loss_half_life_min": Parameter(
+            "Half-life of joint losses",
+            Unit.MINUTES,
+            1.0,
+            720.0,
+            _HALF_LEFT,
+        ),
+        "family_factor": Parameter(
+            "Factor of a lack of capacity in the family",
+            Unit.TIMES,
+            1.0,
+            1_000.0,
+            "What a lack of capacity of two or more types of a family multiplies the hazard of its "
+            "other types in the region by when it is new; 1: nothing.",
+        ),
+        "family_half_life_h": Parameter(
+            "Half-life of a lack of capacity in the family",
+            Unit.HOURS,
+            0.05,
+            12.0,
+            _HALF_LEFT,
+        ),
+        "price_factor": Parameter(
+            "Factor of a price jump",
+            Unit.TIMES,
+            1.0,
+            1_000.0,
+            "What a rise of the price by 1 % or more at once multiplies its pool's hazard by when "
+            "it is new; 1: nothing, and it is looked for only while a saved policy counts it.",
+        ),
+        "price_half_life_h": Parameter(
+            "Half-life of a price jump",
+            Unit.HOURS,
+            0.05,
+            12.0,
+            _HALF_LEFT,
+        ),
+        "spread_factor": Parameter(
+            "Factor of a wider zone spread",
+            Unit.TIMES,
+            1.0,
+            1_000.0,
+            "What a spread of the zones' prices that is 1 % wider than a day before multiplies the "
+            "type's hazard in the region by when it is new; 1: nothing, and it is looked for only "
+            "while a saved policy counts it.",
+        ),
+        "spread_half_life_h": Parameter(
+            "Half-life of a wider zone spread",
+            Unit.HOURS,
+            0.05,
+            12.0,
+            _HALF_LEFT,
+        ),
+        "advisor_factor": Parameter(
+            "Factor of a rise of the bucket",
+            Unit.TIMES,
+            1.0,
+            1_000.0,
+            "What a rise of the advisor's bucket since the snapshot before multiplies the type's "
+            "hazard in the region by, beside the bucket itself, when it is new; 1: nothing, and it "
+            "is looked for only while a saved policy counts it.",
+        ),
+        "advisor_half_life_h": Parameter(
+            "Half-life of a rise of the bucket",
+            Unit.HOURS,
+            0.05,
+            720.0,
+            _HALF_LEFT,
         ),
     }
 )

@@ -214,7 +214,8 @@ class Evidence:
             age_h = max(0.0, (as_of - self.forecast.at) / timedelta(hours=1))
             left = max(0.0, 1.0 - age_h / (2.0 * policy.capacity_half_life_h))
             share = policy.capacity_forecast_share * left
-        return replace(self, parts=parts_of(self.signals, as_of, policy), forecast_share=share)
+        parts = parts_of(self.signals, as_of, policy, self.hazard_per_hour)
+        return replace(self, parts=parts, forecast_share=share)
 
     @property
     def may_move(self) -> bool:

@@ -155,6 +155,16 @@ class Changes:
     placement_factor: float | None = None
     placement_half_life_h: float | None = None
     capacity_forecast_share: float | None = None
+    joint_loss_share: float | None = None
+    joint_loss_half_life_min: float | None = None
+    family_factor: float | None = None
+    family_half_life_h: float | None = None
+    price_factor: float | None = None
+    price_half_life_h: float | None = None
+    spread_factor: float | None = None
+    spread_half_life_h: float | None = None
+    advisor_factor: float | None = None
+    advisor_half_life_h: float | None = None
     interruption_usd: float | None = None
     horizon_h: float | None = None
     memory_tolerance: float | None = None

@@ -1,4 +1,4 @@
-"""Backup: the database, uploaded models and a manifest in one file.
+"""Backup: the database, uploaded models, the evidence archive and a manifest in one file.
 
 The file is either complete or absent, and only its owner may read it, because it contains the
 hashes of passwords and tokens. `restore` reads it.
@@ -26,12 +26,16 @@ from spotlab.domain.ports import Clock
 from spotlab.errors import Conflict, NotAvailable
 from spotlab.runtime.model_registration import UPLOADS
 from spotlab.store.dumps import Dump, dump
+from spotlab.store.evidence_archive import FOLDER as EVIDENCE
 from spotlab.store.store import Store
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 DATABASE: Final = "database"
+FOLDERS: Final = {UPLOADS: "uploaded models", EVIDENCE: "an evidence archive"}
+"""Folders of a home that a backup contains, with what they are."""
 _NAME_MAX_BYTES: Final = 255
+_TRIES: Final = 5
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,7 +85,8 @@ class Backup:
         manifest: its contents.
         bytes: size of the whole file.
         sha256: of the whole file, in hex.
-        left_out: entries among the uploaded models that are not plain files, by path in the home.
+        left_out: entries among the models and the evidence that are not plain files, by path in
+            the home.
     """
 
     path: Path
@@ -98,7 +103,7 @@ def back_up(
 
     Args:
         store: of the database to back up.
-        home: folder with uploaded models and secret key.
+        home: folder with uploaded models, evidence archive and secret key.
         clock: the time.
         target: the file to write; an existing one is not overwritten.
         with_secrets: include the secret key's file.
@@ -113,7 +118,7 @@ def back_up(
         made_at = clock.now().astimezone(UTC)
         copied = dump(store.engine, folder / DATABASE)
         # Models are copied after the database, so that every upload in the database is on disk.
-        left_out = _copy_models(home / UPLOADS, folder / UPLOADS)
+        left_out = [each for name in FOLDERS for each in _copy_folder(home / name, folder / name)]
         has_key = with_secrets and (home / SECRET_KEY).is_file()
         if has_key:
             shutil.copyfile(home / SECRET_KEY, folder / SECRET_KEY)
@@ -163,16 +168,29 @@ def is_plain(name: str) -> bool:
     )
 
 
-def _copy_models(uploads: Path, target: Path) -> list[str]:
+def _copy_folder(source: Path, target: Path) -> list[str]:
     """Copy plain files and folders; returns the paths of other entries.
+
+    A file that goes while it is copied was joined with others into one that is listed next time.
+    """
+    for _ in range(_TRIES - 1):
+        try:
+            return _copy_listed(source, target)
+        except FileNotFoundError:
+            shutil.rmtree(target)
+    return _copy_listed(source, target)
+
+
+def _copy_listed(source: Path, target: Path) -> list[str]:
+    """Copy what is listed now.
 
     Links are not followed, because they can lead out of the home or in a circle. Pipes are not
     opened.
     """
     others: list[str] = []
-    folders = [uploads] if uploads.is_dir() else []
+    folders = [source] if source.is_dir() else []
     for folder in folders:  # grows while it is walked
-        place = target / folder.relative_to(uploads)
+        place = target / folder.relative_to(source)
         place.mkdir(mode=0o700)
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             if entry.name.startswith("."):
@@ -182,7 +200,7 @@ def _copy_models(uploads: Path, target: Path) -> list[str]:
             elif entry.is_file(follow_symlinks=False) and is_plain(entry.name):
                 _copy_plain(Path(entry.path), place / entry.name)
             else:
-                others.append(Path(entry.path).relative_to(uploads.parent).as_posix())
+                others.append(Path(entry.path).relative_to(source.parent).as_posix())
     return others
 
 

@@ -21,7 +21,15 @@ import msgspec
 
 from spotlab.access.secret_key import FILE as SECRET_KEY
 from spotlab.errors import InvalidInput
-from spotlab.maintenance.backup import DATABASE, FORMAT, MANIFEST, Manifest, hashed, is_plain
+from spotlab.maintenance.backup import (
+    DATABASE,
+    FOLDERS,
+    FORMAT,
+    MANIFEST,
+    Manifest,
+    hashed,
+    is_plain,
+)
 from spotlab.runtime.model_registration import UPLOADS
 from spotlab.store.dumps import TABLES
 
@@ -150,4 +158,4 @@ def _is_allowed_name(name: str) -> bool:
     if name in (DATABASE, SECRET_KEY):
         return True
     first, *rest = name.split("/")
-    return first == UPLOADS and bool(rest) and all(map(is_plain, rest))
+    return first in FOLDERS and bool(rest) and all(map(is_plain, rest))

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from spotlab import __version__
 from spotlab.domain.ports import ComponentState
 from spotlab.errors import SpotlabError
+from spotlab.runtime.evidence import archive_of
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_registration import notices
 from spotlab.settings import Settings
@@ -26,16 +27,23 @@ def examine(lab: Lab, components: Sequence[ComponentState]) -> dict[str, Any]:
         components: the state of each, as probed.
     Returns:
         ok (no component is down), version, settings (secrets masked), database, limitations (what
-        does not work with this database and this online store), online_store, components, models,
+        does not work with this database, online store and evidence archive), evidence_archive
+        (its files and those that cannot be read), online_store, components, models,
         model_notices (models to review) and market.
     """
+    files, unreadable = archive_of(lab).check()
     return {
         "ok": all(component.state != "down" for component in components),
         "spotlab": __version__,
         "python": platform.python_version(),
         "settings": _settings(lab.settings),
         "database": dict(lab.store.describe()),
-        "limitations": [*lab.store.limitations(), *_online_limitations(lab)],
+        "limitations": [
+            *lab.store.limitations(),
+            *_online_limitations(lab),
+            *(f"Evidence archive: {each}." for each in unreadable),
+        ],
+        "evidence_archive": {"files": files, "unreadable": unreadable},
         "online_store": _online_store(lab),
         "market": _market(lab),
         "fleet": {

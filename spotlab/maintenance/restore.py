@@ -1,4 +1,4 @@
-"""Restore of a backup: replaces the database and models of a home.
+"""Restore of a backup: replaces the database, models and evidence archive of a home.
 
 Everything is checked before anything is changed: checksums, rows per table, revision, and that the
 replaced data is not in use. If a step fails, the previous state is kept.
@@ -21,10 +21,9 @@ from spotlab.access.secret_key import FILE as SECRET_KEY
 from spotlab.domain.access import Principal, Right
 from spotlab.domain.ports import By, Clock
 from spotlab.errors import Conflict, InvalidInput, NotAvailable
-from spotlab.maintenance.backup import DATABASE, Manifest
+from spotlab.maintenance.backup import DATABASE, FOLDERS, Manifest
 from spotlab.maintenance.backup_file import open_backup
 from spotlab.runtime.home import usable_home
-from spotlab.runtime.model_registration import UPLOADS
 from spotlab.runtime.restore_journal import (
     DATABASE_FILE,
     JOURNAL,
@@ -176,7 +175,7 @@ def _clear(home: Path, folder: Path) -> None:
 
 
 def _names_of(manifest: Manifest, engine: Engine) -> tuple[str, ...]:
-    names = [UPLOADS] if _has_models(manifest) else []
+    names = [name for name in FOLDERS if _has_folder(manifest, name)]
     names += [SECRET_KEY] if SECRET_KEY in manifest.files else []
     names += [DATABASE_FILE] if is_sqlite(engine) else []
     return tuple(names)
@@ -195,8 +194,11 @@ def _check_empty(engine: Engine, home: Path, manifest: Manifest, replace: bool) 
     if replace:
         return
     full = [] if is_empty(engine) else ["a database"]
-    if _has_models(manifest) and _has_visible_files(home / UPLOADS):
-        full.append("uploaded models")
+    full += [
+        what
+        for name, what in FOLDERS.items()
+        if _has_folder(manifest, name) and _has_visible_files(home / name)
+    ]
     if manifest.with_secrets and (home / SECRET_KEY).exists():
         full.append("a secret key")
     if full:
@@ -207,8 +209,8 @@ def _check_empty(engine: Engine, home: Path, manifest: Manifest, replace: bool) 
         )
 
 
-def _has_models(manifest: Manifest) -> bool:
-    return any(name.startswith(f"{UPLOADS}/") for name in manifest.files)
+def _has_folder(manifest: Manifest, folder: str) -> bool:
+    return any(name.startswith(f"{folder}/") for name in manifest.files)
 
 
 def _has_visible_files(folder: Path) -> bool:

@@ -161,8 +161,7 @@ def _short_reasons(evidence: Evidence, horizon_h: float) -> list[str]:
         what = part.detail or f"a {part.cause}"
         reasons.append(
             f"{what[:1].upper()}{what[1:]} {_ago(part.age_h)} raises the risk from "
-            f"{100 * before:.2f} % to {100 * after:.2f} %: the hazard counts {part.now:.2g} times "
-            f"now, which falls to 1 within {2 * part.half_life_h - part.age_h:.2g} h."
+            f"{100 * before:.2f} % to {100 * after:.2f} %: {part.effect}."
         )
     forecast = evidence.forecast
     if forecast is not None and evidence.forecast_share > 0.0:

@@ -241,7 +241,7 @@ def _with_evidence(verdict: Verdict) -> Verdict:
     if evidence is None or not evidence.moves:
         return verdict
     causes = [
-        f"{part.detail or part.cause} (counts {part.now:.2g} times now)"
+        f"{(part.detail or str(part.cause)).rstrip(',')} ({part.effect})"
         for part in evidence.parts
         if part.cause is not ShortCause.REBALANCE  # the sentence about the signal names it
     ]

@@ -122,7 +122,7 @@ def start_run(lab: Lab, instances: Sequence[Instance]) -> Run:
         data = lab.market()
         stage.rows_out = len(data.prices)
     log.info("read %d prices of the market", len(data.prices), extra=stage_times(tracer))
-    own, records = lab.own_record(data.market), lab.store.registry.records()
+    own, records = lab.own_record(data), lab.store.registry.records()
     workloads, policies = lab.store.workloads, lab.store.policies.versions()
     return Run(
         data,

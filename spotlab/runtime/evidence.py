@@ -25,7 +25,7 @@ from spotlab.domain.switch_tags import PROBE_PREFIX
 from spotlab.pipeline.collect import Progress
 from spotlab.pipeline.score import POOL_COLUMNS
 from spotlab.runtime.lab import Lab
-from spotlab.store.evidence_archive import EvidenceArchive
+from spotlab.store.evidence_archive import FOLDER, EvidenceArchive
 
 log = logging.getLogger("spotlab.runtime.evidence")
 DAYS: Final = 90
@@ -35,7 +35,7 @@ _RECORDED: Final = "The active market is recorded: it has no live evidence."
 
 def archive_of(lab: Lab) -> EvidenceArchive:
     """The archive of a lab's home."""
-    return EvidenceArchive(lab.settings.home.absolute() / "evidence")
+    return EvidenceArchive(lab.settings.home.absolute() / FOLDER)
 
 
 class EvidenceReader:
@@ -67,7 +67,7 @@ class EvidenceReader:
         wanted = set(pools)
         points = set(points_in_sql(self._lab, self._market, since, until))
         for region in {pool.region for pool in wanted}:
-            points.update(self._archive.read(self._market, region, since, until))
+            points.update(self._archive.read(self._market, region, since, until, wanted))
         found = [each for each in points if each.pool in wanted]
         if data is not None:
             found += [each for each in market_points(data, wanted) if since <= each.at < until]

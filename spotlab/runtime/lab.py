@@ -32,6 +32,7 @@ from spotlab.inference.predictor import Predictor
 from spotlab.pipeline import collect as collecting
 from spotlab.pipeline.collect import CollectReport, Progress
 from spotlab.pipeline.filter import requirements_of
+from spotlab.pipeline.market_signals import with_market_signals
 from spotlab.pipeline.rank import Ranking, rank
 from spotlab.pipeline.score import ScoredMarket, score_market
 from spotlab.pipeline.spread import Spread
@@ -67,9 +68,8 @@ class Mode:
         market: the active market; None before the first collection.
         label: label of the market.
         simulated: whether the market is simulated.
-        execution: "off": decisions are recorded, never executed; "dry-run": switches are listed,
-            not made; "on": they change AWS, in accounts and for instances that are on too;
-            "stopped": they were on, and all are stopped.
+        execution: "off", "dry-run": switches are listed, not made, "on": they change AWS, in
+            accounts and for instances that are on too, or "stopped": they were on.
         limited_by: what keeps `execution` from being "on": "installation", "accounts", or "".
         stopped: who stopped switches, where and why, a sentence; "": nobody.
     """
@@ -302,7 +302,7 @@ class Lab:
             cached = self._scored.get(key)
             if not cached or cached[1] != version or time.monotonic() - cached[0] >= SCORED_FOR_S:
                 data = self.market()
-                scored = score_market(data, chosen, Tracer(), self.own_record(data.market))
+                scored = score_market(data, chosen, Tracer(), self.own_record(data))
                 cached = self._scored[key] = (time.monotonic(), version, scored)
             return cached[2]
 
@@ -312,9 +312,10 @@ class Lab:
             if time.monotonic() - scored_at >= SCORED_FOR_S:
                 self._scored.pop(key, None)
 
-    def own_record(self, market: MarketName) -> OwnRecord:
-        """Exposure, interruptions and launches of own instances that apply to a market."""
-        return own_record(self.store, self.predictor, market, self.clock.now())
+    def own_record(self, data: MarketData) -> OwnRecord:
+        """Own exposure, interruptions and launches, and what else policies count for a while."""
+        own = own_record(self.store, self.predictor, data.market, self.clock.now())
+        return with_market_signals(own, data, self.store.policies.versions())
 
     def rank(
         self,
@@ -350,8 +351,7 @@ class Lab:
             instances: to evaluate, also if they are not active.
             workload: of these instances, instead of their own.
         """
-        store = self.store.workloads
-        assignments, workloads = store.assignments(), store.newest()
+        assignments, workloads = self.store.workloads.assignments(), self.store.workloads.newest()
         evaluated = {each.instance_id: each for each in instances}
         fleet = {each.instance_id: each for each in self.store.fleet.instances()} | evaluated
 

@@ -7,9 +7,11 @@ from datetime import datetime
 from pathlib import Path
 
 from spotlab.domain.access import Right
+from spotlab.domain.evidence_points import EvidencePoint
 from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
 from spotlab.domain.market import Pool
 from spotlab.errors import NotFound
+from spotlab.runtime.evidence import EvidenceReader
 from spotlab.runtime.outcomes import BY_HAND, add_event, read_event_file
 from spotlab.services.base import Service
 
@@ -30,6 +32,24 @@ class InterruptionService(Service):
             instance.instance_id for instance in fleet if self.principal.sees(instance.account)
         }
         return [event for event in events if event.instance_id in visible]
+
+    def evidence(self, pool: Pool, since: datetime, until: datetime) -> Sequence[EvidencePoint]:
+        """Everything that was observed about a pool, oldest first.
+
+        Own launches and interruptions are in SQL and in the evidence archive, prices, zone spreads
+        and moves of the advisor's buckets in the active market's history. For a user who sees every
+        account: points do not say whose they are.
+
+        Args:
+            pool: with its zone; its points include those of its type in the region.
+            since, until: aware UTC; since <= at < until.
+        Raises:
+            Forbidden: not every account is visible.
+            NoMarketData: no market was collected.
+        """
+        self.principal.require_everywhere(Right.READ)
+        data = self.lab.market()
+        return EvidenceReader(self.lab, data.market).read([pool], since, until, data)
 
     def add(
         self, instance_id: str, kind: InterruptionKind, at: datetime, pool: Pool | None = None

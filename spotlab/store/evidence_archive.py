@@ -14,19 +14,22 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from spotlab.domain.evidence_points import EvidenceKind, EvidencePoint
 from spotlab.domain.market import MarketName, Pool
 from spotlab.store.frame_codec import pack_table, unpack_table
 
 log = logging.getLogger("spotlab.store.evidence_archive")
+FOLDER: Final = "evidence"
+"""Of the archive, in a home."""
 SET_ASIDE: Final = "set-aside"
 _SCHEMA: Final = pa.schema(
     [
@@ -38,6 +41,7 @@ _SCHEMA: Final = pa.schema(
         ("recorded_at_us", pa.int64()),
     ]
 )
+_UNREADABLE: Final = (pa.ArrowException, ValueError, OSError)
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MONTH: Final = re.compile(r"\d{4}-\d{2}")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,7 +67,12 @@ class EvidenceArchive:
         return path
 
     def read(
-        self, market: MarketName, region: str, since: datetime, until: datetime
+        self,
+        market: MarketName,
+        region: str,
+        since: datetime,
+        until: datetime,
+        pools: Collection[Pool] | None = None,
     ) -> list[EvidencePoint]:
         """The points at since <= at < until, oldest first; files that cannot be read are set aside.
 
@@ -71,7 +80,9 @@ class EvidenceArchive:
             market: of the points.
             region: of the points.
             since, until: aware UTC.
+            pools: of the points; None: all.
         """
+        keys = None if pools is None else pa.array([each.key for each in pools], pa.string())
         folder = self._folder / market.value / region
         points: list[EvidencePoint] = []
         for path in self._files(folder):
@@ -81,6 +92,8 @@ class EvidenceArchive:
                 continue
             table = self._opened(path)
             if table is not None:
+                if keys is not None:
+                    table = table.filter(pc.is_in(table["pool"], value_set=keys))
                 points += [each for each in _points(table) if since <= each.at < until]
         return sorted(points, key=lambda each: (each.at, each.pool.key, each.kind))
 
@@ -135,18 +148,30 @@ class EvidenceArchive:
         days = [path for path in _named(folder, _DAY) if path.stem[:7] not in compacted]
         return [*months, *days]
 
+    def check(self) -> tuple[int, list[str]]:
+        """Read every file and change none.
+
+        Returns:
+            The number of files, and what is wrong with those that cannot be read, set aside or not.
+        """
+        files = sorted(self._folder.glob("*/*/*.parquet"))
+        wrong = [f"{name}: it was set aside" for name in self.set_aside()]
+        for path in files:
+            try:
+                _read(path)
+            except FileNotFoundError:  # compacted by another process meanwhile
+                continue
+            except _UNREADABLE as exc:
+                wrong.append(f"{path.relative_to(self._folder)}: {exc}")
+        return len(files), wrong
+
     def _opened(self, path: Path) -> pa.Table | None:
         """The table in a file; None: it was torn or foreign, and is set aside now."""
         try:
-            table = unpack_table(path.read_bytes())
-            if table.schema.remove_metadata() != _SCHEMA:
-                raise ValueError(f"its columns are {', '.join(table.schema.names)}")
-            unknown = set(table["kind"].unique().to_pylist()) - {*EvidenceKind}
-            if unknown:
-                raise ValueError(f"it has kinds of another version: {', '.join(sorted(unknown))}")
+            return _read(path)
         except FileNotFoundError:  # compacted by another process meanwhile
             return None
-        except (pa.ArrowException, ValueError, OSError) as exc:
+        except _UNREADABLE as exc:
             place = self._folder / SET_ASIDE
             place.mkdir(parents=True, exist_ok=True)
             name = "-".join((path.parent.parent.name, path.parent.name, path.name))
@@ -158,7 +183,17 @@ class EvidenceArchive:
                 exc,
             )
             return None
-        return table
+
+
+def _read(path: Path) -> pa.Table:
+    """The table in a file. Raises one of _UNREADABLE."""
+    table = unpack_table(path.read_bytes())
+    if table.schema.remove_metadata() != _SCHEMA:
+        raise ValueError(f"its columns are {', '.join(table.schema.names)}")
+    unknown = set(table["kind"].unique().to_pylist()) - {*EvidenceKind}
+    if unknown:
+        raise ValueError(f"it has kinds of another version: {', '.join(sorted(unknown))}")
+    return table
 
 
 def _named(folder: Path, pattern: re.Pattern[str]) -> list[Path]:

@@ -49,6 +49,8 @@ _NOT_YET: Final = {
     "sibling_factor": 1.0,
     "placement_factor": 1.0,
     "capacity_forecast_share": 0.0,
+    "joint_loss_share": 0.0,
+    "family_factor": 1.0,
 }
 """Policy parameters that older decisions were made without, with the value that has no effect."""
 _NOT_DERIVED: Final = UnpackedCandidates((), None, None)

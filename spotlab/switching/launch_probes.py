@@ -155,11 +155,10 @@ def try_launch(lab: Lab, aws: ProbeAws, account: Account, instance: Instance, po
     except CapacityRefused as exc:
         record_launch(lab, account, name, pool, lab.clock.now(), exc.code, SOURCE)
         return "refused"
-    at = lab.clock.now()
-    try:
+    try:  # it was launched, and counts against the budget, whether it ends or not
+        record_launch(lab, account, name, pool, lab.clock.now(), source=SOURCE)
+    finally:
         aws.terminate(launched)
-    finally:  # it was launched, and counts against the budget, whether it ended or not
-        record_launch(lab, account, name, pool, at, source=SOURCE)
     return "launched"
 
 

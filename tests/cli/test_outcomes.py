@@ -163,3 +163,23 @@ def test_a_file_of_no_events_is_named(
 def test_times_in_documents_are_iso_8601(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     at = answer(capsys, "drift")["at"]
     assert at == datetime.fromisoformat(at).isoformat()
+
+
+def test_what_was_observed_about_a_pool_is_listed_with_source_and_time(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer(capsys, "events", "add", WEB, "--at", NOW.isoformat())
+    pool = "us-east-1:us-east-1a:m5.large:Linux"
+    days = f"{(datetime.now(UTC) - NOW) / timedelta(days=1) + 2:.0f}"
+    points = answer(capsys, "evidence", pool, "--days", days)["points"]
+    interruption = next(each for each in points if each["kind"] == "interruption")
+    assert interruption["pool"] == pool
+    assert interruption["at"] == NOW.isoformat()
+    assert interruption["source"] == "entered by hand"
+    assert {"price"} <= {each["kind"] for each in points}
+    assert [each["at"] for each in points] == sorted(each["at"] for each in points)
+    assert main(["evidence", pool, "--days", days]) == 0
+    assert "interruption" in capsys.readouterr().out
+    nowhere = pool.replace("m5", "z9")
+    assert main(["evidence", nowhere]) == 0
+    assert "Nothing was observed about z9.large" in capsys.readouterr().out

@@ -21,6 +21,7 @@ from sqlalchemy import text
 from spotlab.domain.access import Role
 from spotlab.domain.ports import By
 from spotlab.errors import Conflict, DatabaseDown, Forbidden, InvalidInput, NotAvailable
+from spotlab.maintenance import backup
 from spotlab.maintenance import restore as restoring
 from spotlab.maintenance.backup import Backup, back_up
 from spotlab.maintenance.restore import RestoreReport, restore
@@ -36,6 +37,7 @@ from tests.support.people import ANA, person
 
 CLOCK = StillClock()
 MODEL = "toy/1.0.0/model.txt"
+DAY = Path("evidence/simulated/us-east-1/2026-11-03.parquet")
 
 
 @dataclass
@@ -96,6 +98,9 @@ def filled(new_place: Callable[[str], Place]) -> Place:
     path = place.home / "models" / MODEL
     path.parent.mkdir(parents=True)
     path.write_text("tree\n")
+    day = place.home / DAY
+    day.parent.mkdir(parents=True)
+    day.write_bytes(b"points")
     (place.home / "secret.key").write_text("k" * 64)
     (place.home / "secret.key").chmod(0o600)
     return place
@@ -104,6 +109,22 @@ def filled(new_place: Callable[[str], Place]) -> Place:
 def contents(store: Store) -> tuple[list[object], object]:
     whole = [store.ledger.get(each.experiment_id) for each in store.ledger.list()]
     return whole, store.audit.entries(limit=1000)
+
+
+def test_a_day_that_is_joined_to_its_month_meanwhile_is_not_lost(
+    filled: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    month, copy = (filled.home / DAY).with_name("2026-11.parquet"), backup._copy_plain
+
+    def after_compaction(source: Path, target: Path) -> None:
+        if source == filled.home / DAY:
+            source.rename(month)
+        copy(source, target)
+
+    monkeypatch.setattr(backup, "_copy_plain", after_compaction)
+    made = filled.backup(tmp_path / "one.tar")
+    names = [name for name in made.manifest.files if name.startswith("evidence/")]
+    assert names == ["evidence/simulated/us-east-1/2026-11.parquet"]
 
 
 def test_what_is_restored_opens_bit_for_bit_equal_and_its_audit_chain_holds(
@@ -133,6 +154,7 @@ def test_what_is_restored_opens_bit_for_bit_equal_and_its_audit_chain_holds(
     assert snapshot is not None
     assert snapshot.rows.equals(make.snapshot().rows)
     assert (other.home / "models" / MODEL).read_text() == "tree\n"
+    assert (other.home / DAY).read_bytes() == b"points"
     assert (other.home / "secret.key").stat().st_mode & 0o777 == 0o600
     # Ids go on where they were: a new decision takes no old one's place.
     assert after.ledger.record(make.experiment()) == 4

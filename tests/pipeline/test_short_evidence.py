@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from spotlab.domain.decision import Decision, Instance, Lifecycle, Verdict
-from spotlab.domain.hazard_curve import ShortCause, ShortSignal
+from spotlab.domain.hazard_curve import ShortCause, ShortSignal, parts_of
 from spotlab.domain.interruptions import (
     InterruptionEvent,
     InterruptionKind,
@@ -20,12 +20,16 @@ from spotlab.domain.market import Pool
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.requirements import Requirements
 from spotlab.domain.risk import risk_within
+from spotlab.domain.risk_curve import risk_curve
 from spotlab.domain.workload import DEFAULT_WORKLOAD, AppliedWorkload, AssignmentScope
 from spotlab.pipeline.evaluate import Evaluation, evaluate
 from spotlab.pipeline.preparation import prepare
 from spotlab.pipeline.rank import rank
 from spotlab.pipeline.score import ScoredMarket, score_market
 from spotlab.pipeline.stage_trace import Tracer
+from spotlab.settings import Settings
+from spotlab.store.experiments import _NOT_YET
+from spotlab.ui.explanations.over_time import sentences
 from tests.support.market import NOW, BucketModel, market_data
 
 HERE = Pool("us-east-1", "us-east-1a", "m5.large")
@@ -41,7 +45,12 @@ COSTLY = AppliedWorkload(
     replace(DEFAULT_WORKLOAD, fixed_usd=20.0, horizon_h=1.0), AssignmentScope.INSTANCE, "i-1"
 )
 QUIET = PolicyParams(
-    rebalance_factor=1.0, capacity_factor=1.0, sibling_factor=1.0, placement_factor=1.0
+    rebalance_factor=1.0,
+    capacity_factor=1.0,
+    sibling_factor=1.0,
+    placement_factor=1.0,
+    joint_loss_share=0.0,
+    family_factor=1.0,
 )
 
 
@@ -139,3 +148,72 @@ def test_several_signals_of_a_cause_count_as_the_newest() -> None:
             ShortSignal(ShortCause.CAPACITY, NOW - timedelta(minutes=5), detail="a refused launch"),
         )
     }
+
+
+def test_an_interruption_a_minute_ago_is_a_great_risk_within_the_hour_and_the_screen_says_why() -> (
+    None
+):
+    verdict = decided(scored(event(InterruptionKind.NOTICE, 1)), PolicyParams())
+    assert verdict.decision is Decision.SWITCH
+    assert verdict.chosen is not None
+    assert verdict.chosen.pool == OTHER
+    assert verdict.current is not None
+    # Of the 10 minutes that the part lasts, one has passed: 1 - 0.08 ** 0.81.
+    assert verdict.current.risk == pytest.approx(1.0 - 0.08**0.81, abs=2e-3)
+    reasons = " ".join(verdict.current.reasons)
+    assert "An interruption, with which others of the pool are lost, 1 min ago raises" in reasons
+    assert "P(lost together with it) is 87 % and falls to 0 within 9 min." in reasons
+    assert "an interruption, with which others of the pool are lost (P(lost" in verdict.reason
+
+
+def test_a_joint_loss_is_over_within_minutes_and_is_one_of_its_pool_only() -> None:
+    only = replace(QUIET, joint_loss_share=0.92)
+    notice = event(InterruptionKind.NOTICE, 4)
+    risks = scored(notice).under(only).pools.risk(1.0)
+    assert risks[0] > 0.5
+    assert risks[1] < 1e-3, "the type's other zones are not lost together with it"
+    later = scored(notice, as_of=NOW + timedelta(minutes=6)).under(only)
+    np.testing.assert_array_equal(later.pools.hazard_within(1.0), later.model_hazard)
+
+
+def test_what_a_notice_announced_is_no_second_joint_loss() -> None:
+    events = [event(InterruptionKind.NOTICE, 25), event(InterruptionKind.RECLAIMED, 2)]
+    (joint,) = (
+        each
+        for each in short_signals(events, NOW - timedelta(days=1))[HERE]
+        if each.cause is ShortCause.JOINT_LOSS
+    )
+    assert joint.at == NOW - timedelta(minutes=25)
+
+
+def test_a_share_is_lost_whatever_the_long_run_hazard_is() -> None:
+    for hazard in (1e-6, 1e-4, 1e-2):
+        signal = ShortSignal(ShortCause.JOINT_LOSS, NOW)
+        (part,) = parts_of([signal], NOW, PolicyParams(), hazard)
+        lost = 1.0 - np.exp(-hazard * part.excess_h(1.0))
+        assert lost == pytest.approx(0.92)
+    assert parts_of([ShortSignal(ShortCause.JOINT_LOSS, NOW)], NOW, PolicyParams(), 0.0) == ()
+
+
+def test_the_default_share_is_that_of_the_fleets_losses() -> None:
+    assert PolicyParams().joint_loss_share == Settings.model_fields["loss_same_pool"].default
+
+
+def test_decisions_made_before_a_cause_was_known_have_no_part_of_it() -> None:
+    old = replace(PolicyParams(), **_NOT_YET)
+    signals = [ShortSignal(cause, NOW) for cause in ShortCause]
+    assert {each.cause for each in parts_of(signals, NOW, old, 1e-4)} == {ShortCause.REBALANCE}
+
+
+def test_the_screen_says_what_moved_it_and_since_when() -> None:
+    current = decided(scored(event(InterruptionKind.NOTICE, 1)), PolicyParams()).current
+    assert current is not None
+    curve = risk_curve(current)
+    assert curve is not None
+    text = " ".join(sentences(curve, NOW))
+    assert "1 h: 87 % (" in text
+    assert (
+        f"Moved by an interruption, with which others of the pool are lost, at "
+        f"{NOW - timedelta(minutes=1):%Y-%m-%d %H:%M} UTC: at the decision, P(lost together with "
+        "it) is 87 % and falls to 0 within 9 min."
+    ) in text

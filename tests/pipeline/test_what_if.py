@@ -45,6 +45,10 @@ from tests.support.market import NOW, BucketModel, market_data
 from tests.support.random_markets import REGIONS, TYPES, random_market
 
 MARKETS = 12
+_CAUSES = (
+    *("rebalance", "capacity", "sibling", "placement"),
+    *("family", "price", "spread", "advisor"),
+)
 market = cache(random_market)
 
 
@@ -60,13 +64,15 @@ def random_changes(draw: random.Random) -> Changes:
         "max_arrivals_share": [0.1, 1.0],
         "max_spread_cost_fraction": [0.0, 0.2],
         "capacity_forecast_share": [0.0, 0.25, 1.0],
+        "joint_loss_share": [0.0, 0.5, 0.92],
+        "joint_loss_half_life_min": [1.0, 5.0, 300.0],
         "switch_downtime_h": [0.0, 0.1, 3.0],
         "expected_stay_h": [0.1, 72.0],
         "max_price_age_h": [0.1, 12.0, 48.0],
         "signal_exclusion_min": [0.0, 30.0, 60.0, 600.0],
         **{
             f"{cause}_{value}": options
-            for cause in ("rebalance", "capacity", "sibling", "placement")
+            for cause in _CAUSES
             for value, options in (("factor", [1.0, 5.0, 60.0]), ("half_life_h", [0.1, 3.0, 12.0]))
         },
         "interruption_usd": [0.0, 0.01, 1.0, 50.0, 1e4],

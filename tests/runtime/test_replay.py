@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import delete, func, select
 
 from spotlab.domain.decision import Experiment
+from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
 from spotlab.domain.market import FeedKind, MarketName
 from spotlab.domain.policy import PolicyParams
 from spotlab.domain.workload import AppliedWorkload, AssignmentScope
@@ -61,6 +62,36 @@ def test_a_fleet_shares_one_market_and_every_decision_replays(lab: Lab) -> None:
         assert recorded.candidates == ()
         assert recorded.candidates_evaluated == each.candidates_evaluated > 0
         assert replay_experiment(lab, recorded).identical
+
+
+def test_a_decision_after_losses_in_its_pool_and_family_replays_with_what_was_known(
+    lab: Lab,
+) -> None:
+    quiet = evaluated(lab)
+    assert quiet.verdict is not None
+    assert quiet.verdict.current is not None
+    here, now = quiet.verdict.current.pool, lab.clock.now()
+    lost = [
+        (here, InterruptionKind.NOTICE),
+        *(
+            (replace(here, instance_type=f"m5.{size}"), InterruptionKind.CAPACITY)
+            for size in ("4xlarge", "8xlarge")
+        ),
+    ]
+    events = [
+        InterruptionEvent(f"i-{n}", pool, now, kind, "a test", now, emulated=True)
+        for n, (pool, kind) in enumerate(lost)
+    ]
+    lab.store.interruptions.add(events)
+    moved = evaluated(lab)
+    assert moved.verdict is not None
+    assert moved.verdict.current is not None
+    assert moved.verdict.current.risk > 0.9 > 0.1 > quiet.verdict.current.risk
+    assert "an interruption, with which others of the pool are lost" in moved.verdict.reason
+    assert "a lack of capacity of m5.8xlarge and m5.4xlarge" in moved.verdict.reason
+    lab.store.interruptions.add([replace(each, instance_id="i-9") for each in events])
+    assert replay_experiment(lab, moved).identical
+    assert replay_experiment(lab, quiet).identical
 
 
 def test_an_opened_decision_has_what_it_was_made_from(lab: Lab) -> None:

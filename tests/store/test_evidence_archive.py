@@ -39,7 +39,11 @@ def test_points_come_back_as_they_were_and_only_those_asked_for(tmp_path: Path) 
     archive, points = filled(tmp_path)
     assert everything(archive) == points
     since = START + timedelta(hours=23)
-    assert archive.read(MARKET, REGION, since, START + timedelta(hours=26)) == points[1:3]
+    until = START + timedelta(hours=26)
+    assert archive.read(MARKET, REGION, since, until) == points[1:3]
+    assert archive.read(MARKET, REGION, since, until, {POOL}) == points[1:3]
+    other = Pool("us-east-1", "us-east-1b", "m5.large")
+    assert archive.read(MARKET, REGION, since, until, {other}) == []
 
 
 def test_a_torn_and_a_foreign_file_are_set_aside_and_named(
@@ -94,3 +98,16 @@ def test_old_files_are_deleted_a_month_only_when_all_of_it_is_old(tmp_path: Path
     assert archive.delete_before(date(2026, 11, 2), dry_run=True) == 2
     assert archive.delete_before(date(2026, 11, 2)) == 2
     assert everything(archive) == points[6:]
+
+
+def test_a_check_names_what_cannot_be_read_and_changes_nothing(tmp_path: Path) -> None:
+    archive, _ = filled(tmp_path)
+    assert archive.check() == (4, [])
+    torn = tmp_path / MARKET.value / REGION / "2026-10-30.parquet"
+    torn.write_bytes(torn.read_bytes()[:100])
+    files, wrong = archive.check()
+    assert files == 4
+    assert wrong[0].startswith("simulated/us-east-1/2026-10-30.parquet: ")
+    everything(archive)
+    name = "simulated-us-east-1-2026-10-30.parquet"
+    assert archive.check() == (3, [f"{name}: it was set aside"])

@@ -10,7 +10,7 @@ import pytest
 
 from spotlab.aws.session import Sessions
 from spotlab.domain.interruptions import InterruptionKind
-from spotlab.domain.market import MarketName, Pool
+from spotlab.domain.market import MarketData, MarketName, Pool
 from spotlab.domain.ports import By
 from spotlab.domain.switches import Switch, SwitchState
 from spotlab.errors import NotFound
@@ -55,7 +55,7 @@ def test_a_refused_launch_keeps_the_pool_from_being_a_candidate(lab: Lab) -> Non
     assert event.kind is InterruptionKind.CAPACITY
     assert event.source == "RunInstances: InsufficientInstanceCapacity"
     market = MarketName.SIMULATED if account.emulated else MarketName.PUBLIC
-    record = lab.own_record(market)
+    record = lab.own_record(MarketData(market, now))
     signals = record.signals_on(NEW)
     assert signals is not None
     assert signals.last_at == now

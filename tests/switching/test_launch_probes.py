@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -100,3 +103,33 @@ def test_what_a_killed_process_left_is_an_orphan_and_ended_by_the_next_run(
     assert instance.resource.tags[SWITCH_TAG].startswith("probe-")
     assert probe(emulated, 96)["ended"] == 1
     assert emulated.running() == before
+
+
+def test_a_process_killed_before_it_ended_its_probe_leaves_nothing_after_the_next_run(
+    emulated: EmulatedLab,
+) -> None:
+    before = emulated.running()
+    fleet = emulated.lab.store.fleet.instances()
+    (instance_id,) = (each.instance_id for each in fleet if each.account == emulated.account)
+    arguments = (
+        str(emulated.lab.settings.home / "spotlab.db"),
+        emulated.ec2.meta.endpoint_url,
+        instance_id,
+        emulated.clock.now().isoformat(),
+    )
+    command = [sys.executable, "-m", "tests.switching.probing_process", *arguments]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        left = process.stdout.readline().strip()
+        assert emulated.running().keys() - before.keys() == {left}
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert kinds(emulated) == [InterruptionKind.LAUNCHED], "it counts against the budget"
+    emulated.clock.sleep(60)
+    ended = [probe(emulated, 1)["ended"] for _ in range(2)]
+    assert ended == [1, 0], "it is ended once"
+    assert emulated.running() == before
+    assert kinds(emulated) == [InterruptionKind.LAUNCHED], "the budget was used up"

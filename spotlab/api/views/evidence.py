@@ -16,6 +16,12 @@ class ShortPartView(View):
     half_life_h: float = field("Time after which half of that is left.", 1.0, "h")
     age_h: float = field("Its age when the pool was scored.", 0.2, "h")
     detail: str = field("What was observed.", "a refused launch")
+    share: float | None = field(
+        "P(lost because of it) when it was new, from which the factor follows; null: the policy "
+        "gives the factor.",
+        None,
+        "share",
+    )
 
 
 class CurvePointView(View):

@@ -68,6 +68,16 @@ class PolicyParametersView(View):
     placement_factor: float = _value("placement_factor")
     placement_half_life_h: float = _value("placement_half_life_h")
     capacity_forecast_share: float = _value("capacity_forecast_share")
+    joint_loss_share: float = _value("joint_loss_share")
+    joint_loss_half_life_min: float = _value("joint_loss_half_life_min")
+    family_factor: float = _value("family_factor")
+    family_half_life_h: float = _value("family_half_life_h")
+    price_factor: float = _value("price_factor")
+    price_half_life_h: float = _value("price_half_life_h")
+    spread_factor: float = _value("spread_factor")
+    spread_half_life_h: float = _value("spread_half_life_h")
+    advisor_factor: float = _value("advisor_factor")
+    advisor_half_life_h: float = _value("advisor_half_life_h")
 
 
 class PolicyParametersRequest(RequestBody):
@@ -95,6 +105,16 @@ class PolicyParametersRequest(RequestBody):
     placement_factor: float | None = _change("placement_factor")
     placement_half_life_h: float | None = _change("placement_half_life_h")
     capacity_forecast_share: float | None = _change("capacity_forecast_share")
+    joint_loss_share: float | None = _change("joint_loss_share")
+    joint_loss_half_life_min: float | None = _change("joint_loss_half_life_min")
+    family_factor: float | None = _change("family_factor")
+    family_half_life_h: float | None = _change("family_half_life_h")
+    price_factor: float | None = _change("price_factor")
+    price_half_life_h: float | None = _change("price_half_life_h")
+    spread_factor: float | None = _change("spread_factor")
+    spread_half_life_h: float | None = _change("spread_half_life_h")
+    advisor_factor: float | None = _change("advisor_factor")
+    advisor_half_life_h: float | None = _change("advisor_half_life_h")
 
 
 class PolicyEventView(View):

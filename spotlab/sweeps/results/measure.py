@@ -22,6 +22,7 @@ from spotlab.sweeps.results import (
     joint_losses,
     online,
     policies,
+    short_evidence,
     skynomad,
 )
 from spotlab.sweeps.results.document import Results, Section
@@ -134,7 +135,10 @@ def _policies(folder: Path, lab: Lab, step: Step) -> list[Section]:
 
 
 def _losses(folder: Path, _lab: Lab, step: Step) -> list[Section]:
-    return [joint_losses.joint_losses_section(folder, step)]
+    return [
+        joint_losses.joint_losses_section(folder, step),
+        short_evidence.short_evidence_section(folder, step),
+    ]
 
 
 PARTS: Final = (

@@ -56,8 +56,7 @@ def sentences(curve: RiskCurve, decided_at: datetime) -> list[str]:
         since = decided_at - timedelta(hours=part.age_h)
         what = part.detail or f"{part.cause}"
         found.append(
-            f"Moved by {what} at {since:%Y-%m-%d %H:%M} UTC: the hazard counted {part.now:.2g} "
-            f"times, and counts once again {2 * part.half_life_h:g} h after it."
+            f"Moved by {what} at {since:%Y-%m-%d %H:%M} UTC: at the decision, {part.effect}."
         )
     if not curve.parts:
         found.append("No recent evidence moves it: the hazard is the long-run one.")

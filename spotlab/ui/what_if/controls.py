@@ -19,6 +19,10 @@ CURVE: Final = "curve"
 _ONE_TWO_FIVE: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 _FACTORS: Final = (1, 1.5, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 50, 100)
 _HALF_LIVES: Final = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 12)
+_CAUSES: Final = (
+    *("rebalance", "capacity", "sibling", "placement"),
+    *("family", "price", "spread", "advisor"),
+)
 STEPS: Final[Mapping[str, tuple[float, ...]]] = {
     "risk_ceiling": (
         *(0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.007, 0.0075, 0.008, 0.0085, 0.009),
@@ -42,9 +46,12 @@ STEPS: Final[Mapping[str, tuple[float, ...]]] = {
     "signal_exclusion_min": (0, 5, 15, 30, 60, 120, 360, 1440),
     **{
         f"{cause}_{value}": steps
-        for cause in ("rebalance", "capacity", "sibling", "placement")
+        for cause in _CAUSES
         for value, steps in (("factor", _FACTORS), ("half_life_h", _HALF_LIVES))
     },
+    "joint_loss_share": (0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.92, 0.95, 0.99),
+    "joint_loss_half_life_min": (1, 2, 3, 5, 10, 15, 30, 60),
+    "advisor_half_life_h": (6, 12, 24, 48, 72, 168, 336, 720),
 }
 """Values that a slider offers, beside today's and the one in the URL."""
 _UNDO_PX: Final = 16
