@@ -3,25 +3,29 @@
     python -m benchmarks fleet [--instances=1000] [--data=../shared/data] [--json]
 
 Seconds are of CPU time. One at a time is measured on some of the instances, each with an evaluation
-of its own, and counted for all. How much resident memory a run has left behind is printed too.
+of its own, and counted for all. How much resident memory a run has left behind is printed too. With
+two Dask workers, it is elapsed time, since three processes work.
 """
 
 from __future__ import annotations
 
 import gc
+import logging
 import resource
 import sys
 import time
 from pathlib import Path
 
-from benchmarks._comparison import Row, show
+from benchmarks._comparison import Row, compare, show
 from benchmarks._recorded import instances_on, recorded_folder, recorded_lab, run_instances
 from spotlab.inference.kernel_loader import KERNELS
+from spotlab.processes.dask_pool import DaskWorkers
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 
 REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
 SMALL, SMALL_S, LARGE_S, TIMES = 24, 0.25, 3.0, 20.0
+WORKERS = 2
 ALONE = 5
 """Instances that are evaluated one at a time."""
 
@@ -47,7 +51,29 @@ def measured(lab: Lab, instances: int) -> list[Row]:
         rows.append(Row(what, together_s, "one at a time", alone_s, ratio, times, reached))
         within = budget_s / together_s
         rows.append(Row(what, together_s, "budget", budget_s, within, 1.0, within >= 1.0))
-    return rows
+    return [*rows, on_dask(lab, what)]
+
+
+def on_dask(lab: Lab, what: str) -> Row:
+    """The large fleet, its first pass divided by region between two Dask workers; no target."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=WORKERS,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address=None,
+        silence_logs=logging.CRITICAL,
+    ) as cluster:
+        workers = DaskWorkers(cluster.scheduler_address)
+        return compare(
+            f"{what}, {WORKERS} Dask workers, elapsed time",
+            lambda: evaluate_instances(lab, workers=workers),
+            "one process",
+            lambda: evaluate_instances(lab),
+            None,
+            runs=3,
+        )
 
 
 def _seconds(lab: Lab, names: list[str] | None) -> float:

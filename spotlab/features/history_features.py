@@ -131,7 +131,7 @@ def _compiled(panel: Panel, time_us: Ints) -> PastPrices | None:
     runs = KERNELS.module.runs_of(region, *others, time_us)
     if runs is None:
         return None
-    keys = panel.pool_keys(history.iloc[runs[:-1]])
+    keys = panel.pool_keys(history[[*_POOL]].iloc[runs[:-1]])
     wanted = np.flatnonzero(keys >= 0)
     pools = pd.Index(keys[wanted])
     if not pools.is_unique:

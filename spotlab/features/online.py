@@ -28,6 +28,7 @@ from spotlab.features.online_codec import CODECS, Codec, specs_time
 from spotlab.features.packed_tables import KEY, pack, packed_view, unpack
 from spotlab.features.table_cache import cache_of
 from spotlab.features.views import METADATA, ORIGINS
+from spotlab.processes.memory import without_collections
 
 _ALL_REGIONS: Final = "*"
 _PUBLICATION: Final = "publication"
@@ -67,7 +68,8 @@ def publish(store: OnlineStore, data: MarketData) -> int:
             if is_packed and renewed == sum(former["rows"].values()):
                 views[name] = former
                 continue
-        rows = codec.encode(data, {_PUBLICATION: content})
+        with without_collections():
+            rows = codec.encode(data, {_PUBLICATION: content})
         regions = (row.key[0] if codec.by_region else _ALL_REGIONS for row in rows)
         views[name] = {_PUBLICATION: content, "rows": dict(Counter(regions))}
         stored += store.write(codec.view, rows)

@@ -13,30 +13,39 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import pairwise
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from spotlab.features.windows import DAY_H, MIN_COVERAGE, MONTH_H, WEEK_H, PastPrices, blocks_of
+from spotlab.features.windows import (
+    DAY_H,
+    MIN_COVERAGE,
+    MONTH_H,
+    WEEK_H,
+    Floats,
+    Ints,
+    PastPrices,
+    blocks_of,
+    read_only,
+)
 from spotlab.processes.kernels import thread_bounds, thread_pool
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Codes = NDArray[np.int8] | NDArray[np.int16]
-Number = TypeVar("Number", bound=np.generic)
 
 _HOUR_US: Final = 3_600_000_000
 _BLOCK: Final = 32_768
 """Points that are copied at a time; they stay in the second-level cache."""
 _ROWS: Final = 64
-"""Rows that are compared together with the rows before them."""
+"""Rows that are compared together with the rows before them, or a quarter where a run ends."""
 _PAIRWISE: Final = 128
 _compiled: Final = partial(njit, nogil=True, cache=True, error_model="numpy")
+_borrowing: Final = partial(_compiled, _nrt=False)
+"""Without counters of references, which each slice would count up and down."""
 
 
-@_compiled()
+@_borrowing()
 def _differ(left, right):
     """Whether any two codes differ; a loop of one narrow type, so that it is vectorised."""
     difference = left[0] ^ left[0]
@@ -45,53 +54,59 @@ def _differ(left, right):
     return difference != 0
 
 
-@_compiled()
+@_borrowing()
 def _rise(earlier, later):
     """Whether each time is later than the one before it."""
-    rises = True
+    falls = 0
     for at in range(len(later)):
-        rises &= later[at] > earlier[at]
-    return rises
+        falls += later[at] <= earlier[at]
+    return falls == 0
+
+
+@_borrowing()
+def _next_run(region, type_, zone, time_us, row, last):
+    """First of the rows row..last - 1 with another pool than the one before, or `last`; whether
+    times rise until then."""
+    size = _ROWS
+    while row < last:
+        stop = min(row + size, last)
+        now, before = slice(row, stop), slice(row - 1, stop - 1)
+        if not (
+            _differ(type_[now], type_[before])
+            or _differ(zone[now], zone[before])
+            or _differ(region[now], region[before])
+        ) and _rise(time_us[before], time_us[now]):
+            row = stop
+        elif size == _ROWS:
+            size = _ROWS // 4
+        else:
+            for at in range(row, stop):
+                differs = (type_[at] != type_[at - 1]) | (zone[at] != zone[at - 1])
+                if differs or region[at] != region[at - 1]:
+                    return at, True
+                if time_us[at] <= time_us[at - 1]:
+                    return at, False
+    return last, True
 
 
 @_compiled()
 def _find_runs(region, type_, zone, time_us, first, last):
     """Rows first..last - 1 with another pool than the row before; whether times rise in a pool."""
-    starts, count, in_order = np.empty(1024, np.int64), 0, True
-    for start in range(first, last, _ROWS):
-        stop = min(start + _ROWS, last)
-        if start > 0:
-            now, before = slice(start, stop), slice(start - 1, stop - 1)
-            if not (
-                _differ(type_[now], type_[before])
-                or _differ(zone[now], zone[before])
-                or _differ(region[now], region[before])
-            ) and _rise(time_us[before], time_us[now]):
-                continue
-        for row in range(start, stop):
-            if (
-                row == 0
-                or type_[row] != type_[row - 1]
-                or zone[row] != zone[row - 1]
-                or region[row] != region[row - 1]
-            ):
-                if count == len(starts):
-                    longer = np.empty(2 * count, np.int64)
-                    longer[:count] = starts
-                    starts = longer
-                starts[count] = row
-                count += 1
-            elif time_us[row] <= time_us[row - 1]:
-                in_order = False
-    return starts[:count], in_order
+    starts, row, in_order = [0], first or 1, True
+    while row < last and in_order:
+        row, in_order = _next_run(region, type_, zone, time_us, row, last)
+        if row < last:
+            starts.append(row)
+            row += 1
+    return np.array(starts)[0 if first == 0 < last else 1 :], in_order
 
 
-@_compiled()
+@_borrowing()
 def _is_price(usd):
     return usd > 0.0 and usd < np.inf
 
 
-@_compiled()
+@_borrowing()
 def _oldest_needed(time_us, limit_us):
     """Number of rows before the newest one that is not later than the limit."""
     low, high = 0, len(time_us)
@@ -104,7 +119,7 @@ def _oldest_needed(time_us, limit_us):
     return max(low - 1, 0)
 
 
-@_compiled()
+@_borrowing()
 def _newest_of_age(age_h, hours):
     """Index of the newest point that is at least this old; -1: none. Oldest first."""
     low, high = 0, len(age_h)
@@ -117,7 +132,7 @@ def _newest_of_age(age_h, hours):
     return low - 1
 
 
-@_compiled()
+@_borrowing()
 def _copy(time_us, usd, now_us, age_h, price):
     """Copy rows, oldest first; whether all are prices."""
     usable = True
@@ -128,12 +143,11 @@ def _copy(time_us, usd, now_us, age_h, price):
     return usable
 
 
-@_compiled()
+@_borrowing()
 def _hours_since_change(time_us, usd, now_us, newest_us, newest_usd):
     """Age of the newest point whose price differs from the one before it; rows oldest first."""
     later_us, later_usd = newest_us, newest_usd
-    for back in range(len(usd)):
-        row = len(usd) - 1 - back
+    for row in range(len(usd) - 1, -1, -1):
         if not _is_price(usd[row]):
             continue
         if usd[row] != later_usd:
@@ -142,7 +156,7 @@ def _hours_since_change(time_us, usd, now_us, newest_us, newest_usd):
     return np.nan
 
 
-@_compiled()
+@_borrowing()
 def _walk(time_us, usd, now_us, own_us, own, age_h, price):
     """Any pool's points of a month, oldest first, one by one; their number and the last change.
 
@@ -173,11 +187,14 @@ def _walk(time_us, usd, now_us, own_us, own, age_h, price):
         if end == 0 or before < MONTH_H:
             age_h[end], price[end] = age, point
             end += 1
-    age_h[:end], price[:end] = age_h[:end][::-1].copy(), price[:end][::-1].copy()
+    for at in range(end // 2):
+        other = end - 1 - at
+        age_h[at], age_h[other] = age_h[other], age_h[at]
+        price[at], price[other] = price[other], price[at]
     return end, since
 
 
-@_compiled()
+@_borrowing()
 def _collect(history, now_us, pools, newest, counts, age_h, price, found):
     """Copy the points of a month, oldest first; write prices at times and the last change."""
     (time_us, usd), (first, last), (newest_us, newest_usd) = history, pools, newest
@@ -216,7 +233,7 @@ def _collect(history, now_us, pools, newest, counts, age_h, price, found):
     return end
 
 
-@_compiled()
+@_borrowing()
 def _pairwise(values):
     """Sum of values in numpy's order."""
     size = len(values)
@@ -247,13 +264,13 @@ def _pairwise(values):
     return _pairwise(values[:half]) + _pairwise(values[half:])
 
 
-@_compiled()
+@_borrowing()
 def _sum(values):
     """Sum of one segment as `np.add.reduceat` computes it."""
     return values[0] if len(values) == 1 else values[0] + _pairwise(values[1:])
 
 
-@_compiled()
+@_borrowing()
 def _weigh(age_h, window_h, hours):
     """Hours of the window in which each point was valid."""
     size = len(age_h)
@@ -266,7 +283,7 @@ def _weigh(age_h, window_h, hours):
     hours[size - 1] = since if since < window_h else window_h
 
 
-@_compiled()
+@_borrowing()
 def _add_deviations(hours, values, newest, weighted):
     """Weighted deviations from the newest value."""
     for at in range(len(values)):
@@ -274,7 +291,7 @@ def _add_deviations(hours, values, newest, weighted):
     return _sum(weighted[: len(values)])
 
 
-@_compiled()
+@_borrowing()
 def _add_squares(hours, values, newest, centre, weighted):
     """Weighted squares of deviations from the centre, which is relative to the newest value."""
     for at in range(len(values)):
@@ -283,7 +300,7 @@ def _add_squares(hours, values, newest, centre, weighted):
     return _sum(weighted[: len(values)])
 
 
-@_compiled()
+@_borrowing()
 def _summarise(counts, age_h, price, logs, hours, weighted, found):
     """Write the statistics of each pool's points, which are oldest first."""
     start = 0
@@ -326,11 +343,8 @@ def runs_of(region: NDArray[np.int8], type_: Codes, zone: Codes, time_us: Ints) 
         (r + 1,); None if times do not rise within a run.
     """
     bounds = thread_bounds(len(time_us))
-    columns = (_read_only(region), _read_only(type_), _read_only(zone), _read_only(time_us))
-    parts = thread_pool().map(
-        lambda part: _find_runs(*columns, *part),
-        pairwise(bounds),
-    )
+    columns = [read_only(values) for values in (region, type_, zone, time_us)]
+    parts = thread_pool().map(lambda part: _find_runs(*columns, *part), pairwise(bounds))
     starts, in_order = zip(*parts, strict=True)
     return np.append(np.concatenate(starts), len(time_us)) if all(in_order) else None
 
@@ -351,41 +365,23 @@ def past_prices(
     """
     found = np.full((len(pools[0]), 7), np.nan)
     bounds = thread_bounds(len(pools[0]))
-    rows = _read_only(history[0]), _read_only(history[1])
-
-    points = np.cumsum(pools[1] - pools[0] + 1)
+    rows = read_only(history[0]), read_only(history[1])
+    ends = np.cumsum(pools[1] - pools[0] + 1)
 
     def work(part: tuple[int, int]) -> None:
-        for start, end in pairwise(blocks_of(points, *part, _BLOCK)):
+        for start, end in pairwise(blocks_of(ends, *part, _BLOCK)):
             block = slice(start, end)
             first, last = pools[0][block], pools[1][block]
             one_more = newest[0][block], newest[1][block]
-            _block(rows, now_us, (first, last), one_more, found[block])
+            size, counts = (last - first + 1).sum(), np.empty(end - start, np.int64)
+            age_h, price, hours, weighted = (np.empty(size) for _ in range(4))
+            points = (counts, age_h, price)
+            size = _collect(rows, now_us, (first, last), one_more, *points, found[block])
+            logs = np.log(price[:size])  # by numpy, as in the reference
+            _summarise(*points, logs, hours, weighted, found[block])
 
     list(thread_pool().map(work, pairwise(bounds)))
     return PastPrices(*found.T)
-
-
-def _block(
-    history: tuple[Ints, Floats],
-    now_us: int,
-    pools: tuple[Ints, Ints],
-    newest: tuple[Ints, Floats],
-    found: Floats,
-) -> None:
-    sizes = pools[1] - pools[0] + 1
-    age_h, price, hours, weighted = (np.empty(sizes.sum()) for _ in range(4))
-    counts = np.empty(len(sizes), np.int64)
-    end = _collect(history, now_us, pools, newest, counts, age_h, price, found)
-    logs = np.log(price[:end])  # by numpy, as in the reference
-    _summarise(counts, age_h, price, logs, hours, weighted, found)
-
-
-def _read_only(values: NDArray[Number]) -> NDArray[Number]:
-    """A view that cannot be written to: numba compiles one kernel for such arrays only."""
-    view = np.ascontiguousarray(values).view()
-    view.flags.writeable = False
-    return view
 
 
 def warm_up() -> None:

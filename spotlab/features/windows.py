@@ -215,12 +215,3 @@ def read_only(values: NDArray[Number]) -> NDArray[Number]:
     view = np.ascontiguousarray(values).view()
     view.flags.writeable = False
     return view
-
-
-def parts_of(size: int, parts: int) -> list[int]:
-    """Bounds of equal parts of so many rows; one more than there are parts.
-
-    >>> parts_of(5, 2)
-    [0, 2, 5]
-    """
-    return [size * part // parts for part in range(parts + 1)]

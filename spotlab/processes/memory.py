@@ -11,7 +11,8 @@ import ctypes
 import gc
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 RELEASE_EVERY_S: Final = 60.0
@@ -34,6 +35,36 @@ def release() -> None:
     gc.collect()
     if (libc := _glibc()) is not None:
         libc.malloc_trim(0)
+
+
+class _Pause:
+    """Whether collections are suspended, and by how many at once."""
+
+    def __init__(self) -> None:
+        self._lock, self._users, self._was_enabled = threading.Lock(), 0, True
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Suspend collections of circles while many objects are made that are used.
+
+        It counts for the whole process, so it must be short. It may be nested, and used by several
+        threads.
+        """
+        with self._lock:
+            if not self._users:
+                self._was_enabled = gc.isenabled()
+                gc.disable()
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users and self._was_enabled:
+                    gc.enable()
+
+
+without_collections: Final = _Pause()
 
 
 def start_releasing(drop: Callable[[], None] = lambda: None) -> Callable[[], None]:

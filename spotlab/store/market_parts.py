@@ -50,8 +50,11 @@ def split(name: str, table: pd.DataFrame, as_of: datetime) -> list[Part]:
         return [_part(table)]
     times = table[_TIME]
     midnight = pd.Timestamp(as_of).floor("D")
-    spans = times.dt.floor("D").where(times < midnight, times.dt.floor(_SPAN))
-    return [_part(rows) for _, rows in table.groupby(spans, sort=True)]
+    spans = times.dt.floor("D").where(times < midnight, times.dt.floor(_SPAN)).astype("int64")
+    order = np.argsort(spans.to_numpy(), kind="stable")
+    starts = np.flatnonzero(np.diff(spans.to_numpy()[order])) + 1
+    columns = [_Column.of(table[name]) for name in table]
+    return [_part_of(table, columns, rows) for rows in np.split(order, starts)]
 
 
 def join(name: str, payloads: Sequence[bytes]) -> pd.DataFrame:
@@ -79,29 +82,70 @@ def _order(table: pd.DataFrame) -> np.ndarray:
 
 
 def _part(rows: pd.DataFrame) -> Part:
-    # Categories of the whole table would change the hash of a day with each new name.
-    rows = rows.astype(dict.fromkeys(rows.select_dtypes("category"), "str"))
-    return Part(_digest(rows), lambda: pack_frame(rows))
+    columns = [_Column.of(rows[name]) for name in rows]
+    return _part_of(rows, columns, np.arange(len(rows)))
 
 
-def _digest(rows: pd.DataFrame) -> str:
+def _part_of(table: pd.DataFrame, columns: Sequence[_Column], rows: np.ndarray) -> Part:
+    """Some rows of a table; they are copied only if their bytes are asked for."""
+
+    def payload() -> bytes:
+        # Categories of the whole table would change the bytes of a day with each new name.
+        names = dict.fromkeys(table.select_dtypes("category"), "str")
+        return pack_frame(table.take(rows).astype(names))
+
+    return Part(_digest(columns, rows), payload)
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A table's column as numbers.
+
+    Args:
+        name: its name.
+        dtype: its type; of categories, that of their names.
+        values: (rows,) its numbers, its times as integers, or places in `names`; -1: no name.
+        names: distinct names, or None.
+    """
+
+    name: str
+    dtype: str
+    values: np.ndarray
+    names: np.ndarray | None
+
+    @classmethod
+    def of(cls, column: pd.Series) -> _Column:
+        """Convert a column once, for all parts."""
+        name = str(column.name)
+        if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
+            return cls(name, str(column.dtype), column.to_numpy(), None)
+        if isinstance(column.dtype, pd.DatetimeTZDtype):
+            return cls(name, str(column.dtype), column.astype("int64").to_numpy(), None)
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            codes, names = column.cat.codes.to_numpy(), column.cat.categories
+            return cls(name, str(names.astype("str").dtype), codes, names.to_numpy())
+        codes, found = column.factorize()
+        return cls(name, str(column.dtype), codes, np.asarray(found, dtype=object))
+
+    def bytes_of(self, rows: np.ndarray) -> Iterable[bytes]:
+        """Numbers; or the names' places in the order of their first appearance, and the names."""
+        values = self.values[rows]
+        if self.names is None:
+            yield np.ascontiguousarray(values).tobytes()
+            return
+        codes = np.full(len(values), -1, dtype=np.int64)
+        named = values >= 0
+        places, found = pd.factorize(values[named])
+        codes[named] = places
+        yield codes.tobytes()
+        yield "\0".join(map(str, self.names[np.asarray(found)])).encode()
+
+
+def _digest(columns: Sequence[_Column], rows: np.ndarray) -> str:
     """Hash of the columns' names, types and values; independent of how they are compressed."""
     content = hashlib.sha256()
-    for name in rows:
-        column = rows[name]
-        content.update(f"{name} {column.dtype} {len(rows)}\n".encode())
-        for chunk in _bytes_of(column):
+    for column in columns:
+        content.update(f"{column.name} {column.dtype} {len(rows)}\n".encode())
+        for chunk in column.bytes_of(rows):
             content.update(chunk)
     return content.hexdigest()[:32]
-
-
-def _bytes_of(column: pd.Series) -> Iterable[bytes]:
-    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
-        yield np.ascontiguousarray(column.to_numpy()).tobytes()
-        return
-    if isinstance(column.dtype, pd.DatetimeTZDtype):
-        yield np.ascontiguousarray(column.astype("int64").to_numpy()).tobytes()
-        return
-    codes, values = column.factorize()
-    yield np.ascontiguousarray(codes, dtype=np.int64).tobytes()
-    yield "\0".join(map(str, values)).encode()

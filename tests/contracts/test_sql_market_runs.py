@@ -18,6 +18,7 @@ from spotlab.errors import NotFound
 from spotlab.features.canonical_tables import tidy
 from spotlab.store import Store
 from spotlab.store.engine import reading, writing
+from spotlab.store.frame_codec import unpack_frame
 from spotlab.store.market_parts import TABLES, split
 from spotlab.store.market_runs import UNUSED_AFTER, RecordedScores
 from spotlab.store.retention import SqlRetention
@@ -87,6 +88,17 @@ def test_new_points_of_the_history_leave_the_parts_of_earlier_days_alone() -> No
     assert len(after - before) == 1
     assert before - after <= before
     assert len(before & after) >= len(before) - 1
+
+
+def test_a_part_is_known_by_its_own_rows_alone() -> None:
+    history = market().price_history
+    zones = history["availability_zone"].where(history["instance_type"] != "m6a.large")
+    for table in (history, history.assign(availability_zone=zones)):
+        parts = split("price_history", tidy("price_history", table), NOW)
+        assert len(parts) > 2
+        for part in parts:
+            (alone,) = split("rows", unpack_frame(part.payload()), NOW)
+            assert part.digest == alone.digest
 
 
 def test_a_history_in_another_order_is_kept_in_that_order(store: Store) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from spotlab.processes.memory import release
+from spotlab.processes.memory import release, without_collections
 from spotlab.runtime import lab as lab_module
 from spotlab.runtime.lab import Lab
 from tests.support.lab import save_toy_model, small_lab
@@ -34,6 +34,24 @@ def test_a_scored_market_is_held_only_while_it_can_be_used(
     lab.drop_expired()
     gc.collect()
     assert table() is None
+
+
+def test_collections_go_on_when_the_last_pause_has_ended() -> None:
+    assert gc.isenabled()
+    first, second = without_collections(), without_collections()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not gc.isenabled()
+    second.__exit__(None, None, None)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with without_collections():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def resident_mb() -> float:
