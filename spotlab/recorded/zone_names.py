@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from spotlab.domain.places import is_wavelength_zone, region_of
 from spotlab.recorded.file_reading import read_file, read_json, reject
 
 ZoneIds = Mapping[str, str]
@@ -19,8 +19,6 @@ ZoneIds = Mapping[str, str]
 
 NO_ZONE_IDS: Final[ZoneIds] = {}
 ZONE_ID: Final = re.compile(r"[a-z]{2,6}\d(-[a-z]{3}\d)?-az\d+")
-_ZONE: Final = re.compile(r"([a-z]{2,}(?:-[a-z]+)+-\d+)(?:-[a-z]+-\d+)?[a-z]")
-_WAVELENGTH: Final = re.compile(r"[a-z]{2,}(?:-[a-z]+)+-\d+-wl\d+-.+")
 _COMMAND: Final = "aws ec2 describe-availability-zones --all-availability-zones --output json"
 
 
@@ -70,17 +68,6 @@ def zone_name(text: str, zone_ids: ZoneIds, where: Path | str, place: str) -> st
     return zone_ids[text]
 
 
-@lru_cache(maxsize=4096)
-def region_of(zone: str) -> str:
-    """The region of a zone, or of a Local Zone; "": the name has another form.
-
-    >>> region_of("us-east-1a"), region_of("us-west-2-lax-1a"), region_of("us-east-1")
-    ('us-east-1', 'us-west-2', '')
-    """
-    match = _ZONE.fullmatch(zone)
-    return match[1] if match else ""
-
-
 def checked_region(zone: str, where: Path | str, place: str) -> str:
     """The region of a zone.
 
@@ -89,6 +76,6 @@ def checked_region(zone: str, where: Path | str, place: str) -> str:
     """
     region = region_of(zone)
     if not region:
-        kind = "a Wavelength Zone" if _WAVELENGTH.fullmatch(zone) else "not an availability zone"
+        kind = "a Wavelength Zone" if is_wavelength_zone(zone) else "not an availability zone"
         reject(where, f"{place}: {zone!r} is {kind}", "zones such as us-east-1a")
     return region
