@@ -69,14 +69,15 @@ def decode_part(value: Any, shape: type[T], feed: str, place: str, odd: SetAside
         FeedRefused: the part, or its list of records, appears twice. One odd record would hide how
             many records are missing.
     """
-    is_struct = isinstance(shape, type) and issubclass(shape, msgspec.Struct)
-    fields = value.values() if is_struct and isinstance(value, dict) else ()
-    for part in (value, *fields):
-        if isinstance(part, DuplicateKey):
-            reject(feed, f"{place}: {part}", "unique keys")
+    has_fields = isinstance(value, dict) and get_origin(shape) is None
+    fields = value.values() if has_fields else ()
+    for each in (value, *fields):
+        if isinstance(each, DuplicateKey):
+            reject(feed, f"{place}: {each}", "unique keys")
+    decoded: list[T] = []
     with odd.record():
-        return _converted(value, shape, feed, place)
-    return None
+        decoded.append(_converted(value, shape, feed, place))
+    return decoded[0] if decoded else None
 
 
 def _converted(value: Any, shape: type[T], feed: str, place: str) -> T:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from spotlab.domain.availability_traces import TracePanel
 from spotlab.features.capacity_model.features import CAPACITY_FEATURES, NAMES, OTHERS
+from spotlab.features.capacity_model.registry import HORIZON
 from spotlab.inference import calibrators
 from spotlab.inference.capacity import CapacityModel, scaled_feature
 from spotlab.inference.card import (
@@ -190,7 +191,7 @@ def _head(rule: RuleRecipe, training: Sequence[HorizonRows], version: str) -> Do
         "kind": RULE,
         "file": MODEL_FILE,
         "summary": rule.summary,
-        "horizon_feature": recipe.HORIZON,
+        "horizon_feature": HORIZON,
         "horizons_h": [rows.horizon_h for rows in training],
         "features": [
             FeatureSpec(entry.name, entry.unit, entry.low, entry.high, True, entry.meaning)
