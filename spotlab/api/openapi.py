@@ -144,8 +144,8 @@ def _complete(path: str, method: str, operation: Document, schemas: Document) ->
     for code in sorted(set(codes)):
         responses[str(code)] = _problem(code)
     body = operation.get("requestBody", {}).get("content", {})
-    for media, content in body.items():
-        if media == JSON:
+    for content in body.values():
+        if content["schema"].get("format") != "binary":
             content["example"] = example(content["schema"], schemas)
     operation["responses"] = dict(sorted(responses.items()))
 

@@ -296,3 +296,12 @@ def test_one_odd_line_of_a_price_file_is_set_aside(tmp_path: Path, odd: str) -> 
     path.write_text("\n".join(["region,instance_type,usd_per_hour", *lines, odd]))
     (snapshot,) = FileFeed(path, FeedKind.ON_DEMAND, clock=Clock()).fetch({})
     assert (len(snapshot.rows), len(snapshot.set_aside)) == (len(TYPES) - 1, 1)
+
+
+@pytest.mark.parametrize("header", ["", "region,instance_type,usd_per_hour\n"])
+def test_a_price_file_without_a_header_line(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text(header + "\n".join(f"us-east-1,{name},0.1" for name in TYPES))
+    columns = ("region", "instance_type", "usd_per_hour")
+    (snapshot,) = FileFeed(path, FeedKind.ON_DEMAND, clock=Clock(), columns=columns).fetch({})
+    assert (len(snapshot.rows), snapshot.set_aside) == (len(TYPES), ())

@@ -109,12 +109,14 @@ def train_rule(
     progress: Callable[[str, float], None],
     cancelled: Callable[[], bool],
     version: str | None = None,
+    options: TraceOptions | None = None,
 ) -> CapacityReport:
     """Fit a rule on traces and write it as an artefact, measured like the shipped model.
 
     Args:
         rule: which one.
-        data, out_dir, split, seed, progress, cancelled, version: as for `train_capacity`.
+        data, out_dir, split, seed, progress, cancelled, version, options: as for
+            `train_capacity`.
     Raises:
         InvalidInput: a file is rejected, the traces are not sufficient, the split is unknown, or
             the version exists with other content.
@@ -124,7 +126,7 @@ def train_rule(
     step = counted_steps(progress, cancelled, 4)
     step("Reading traces and computing features")
     files = trace_files(trace_folders(data))
-    traces = TraceOptions().read(files)
+    traces = (options or TraceOptions()).read(files)
     panels = campaigns(traces, files)
     step("Measuring the rule on held-out data")
     model = msgspec.json.format(msgspec.json.encode(Logistic(RULE_FORMAT, rule.feature))) + b"\n"

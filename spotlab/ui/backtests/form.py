@@ -177,10 +177,12 @@ def _prices() -> Prices | None:
         key="backtest-prices",
         max_upload_size=1,
     )
+    columns = trace_form.columns(row[2], "backtest-price-columns")
     if file is None or on_demand is None:
         return None
     (prices,) = uploaded([file])
-    return Prices(on_demand, 0.0, uploads.save(uploads.PRICES, [prices]) / prices.name)
+    path = uploads.save(uploads.PRICES, [prices]) / prices.name
+    return Prices(on_demand, 0.0, path, columns=columns)
 
 
 def _uploaded_traces() -> TraceChoice | None:
@@ -191,15 +193,18 @@ def _uploaded_traces() -> TraceChoice | None:
         key="backtest-traces",
         max_upload_size=MAX_MB,
     )
-    row = st.columns(3, vertical_alignment="bottom")
+    row = st.columns(4, vertical_alignment="bottom")
     format_ = row[0].selectbox(
         "Format", FORMATS, index=None, placeholder="by file name", key="backtest-format"
     )
     polarity = trace_form.polarity(row[1], "backtest-polarity")
     gap_s = trace_form.gap_s(row[2], "backtest-gap")
+    columns = trace_form.columns(row[3], "backtest-columns")
+    zone_ids = trace_form.zone_ids("backtest-zones")
     if not files:
         return None
-    return TraceChoice(uploads.save(uploads.TRACES, uploaded(files)), format_, polarity, gap_s)
+    folder = uploads.save(uploads.TRACES, uploaded(files))
+    return TraceChoice(folder, format_, polarity, gap_s, columns, zone_ids)
 
 
 def _span(places: Any, label: str, ends: Range, step: float, key: str) -> Range | None:
