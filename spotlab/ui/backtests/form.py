@@ -35,6 +35,7 @@ PRICE_SOURCES: Final = {
     "file": "upload a file",
 }
 SERVICE_H: Final = 168.0
+_TRACES: Final = "backtest-traces"
 
 
 def ask() -> Sweep | None:
@@ -45,7 +46,10 @@ def ask() -> Sweep | None:
     known = uploads.folders(session.settings().home.absolute())
     with row[1]:
         names = {name: label for name, (label, _) in known.items()} | {OWN: "upload files"}
-        chosen = widgets.pick_one("Traces (all zones of one campaign)", names, "data") or OWN
+        # Stored uploads are listed first: those of this form must not take it away.
+        default = OWN if st.session_state.get(_TRACES) else None
+        label = "Traces (all zones of one campaign)"
+        chosen = widgets.pick_one(label, names, "data", default=default) or OWN
     traces = _uploaded_traces() if chosen == OWN else TraceChoice(known[chosen][1])
     prices = _prices()
     workloads = _job() if kind == "deadline" else _service(prices)
@@ -190,7 +194,7 @@ def _uploaded_traces() -> TraceChoice | None:
         "Availability traces in JSON or CSV, one file per zone; upload all zones of one campaign",
         type=["json", "csv", "gz"],
         accept_multiple_files=True,
-        key="backtest-traces",
+        key=_TRACES,
         max_upload_size=MAX_MB,
     )
     row = st.columns(4, vertical_alignment="bottom")
