@@ -92,6 +92,8 @@ def _ask_for_card(stem: str, content: bytes) -> bool:
         format_func=lambda name: f"{name}: {LABELS[name].meaning}",
         placeholder="choose its label: the file does not say",
     )
+    if label is not None:
+        st.caption(formatting.plain(f"It predicts: {LABELS[label].meaning}."))
     trained = training_horizons_h(content)
     if label is not None and LABELS[label].task == CAPACITY and trained is not None:
         low, high = trained
