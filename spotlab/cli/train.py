@@ -125,6 +125,12 @@ def _train(args: argparse.Namespace, settings: Settings) -> Result:
             "--data, --split and --version depend on the task.",
             remedy=f"Add --task {' or --task '.join(TRAINERS)}.",
         )
+    unstated = any((args.polarity, args.gap_s, args.columns, args.zone_ids))
+    if unstated and TRAINERS[tasks[0]] in (_advisor, _advisor_rule):
+        raise InvalidSetting(
+            "--polarity, --gap-s, --columns and --zone-ids describe traces.",
+            remedy="Use them with the task of a capacity model.",
+        )
     out = args.out or settings.models_dir
     request = TrainingRequest(
         data=tuple(args.data),
