@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from spotlab.api.idempotency import KEY_PATTERN
-from spotlab.api.operation import CACHE_POLICY, JSON, UNREPEATABLE, ZIP
+from spotlab.api.operation import CACHE_POLICY, JSON, UNREPEATABLE
 from spotlab.api.problems import MEDIA_TYPE, SLUGS, Problem
 
 Document = dict[str, Any]
@@ -144,8 +144,8 @@ def _complete(path: str, method: str, operation: Document, schemas: Document) ->
     for code in sorted(set(codes)):
         responses[str(code)] = _problem(code)
     body = operation.get("requestBody", {}).get("content", {})
-    for media, content in body.items():
-        if media != ZIP:
+    for content in body.values():
+        if content["schema"].get("format") != "binary":
             content["example"] = example(content["schema"], schemas)
     operation["responses"] = dict(sorted(responses.items()))
 

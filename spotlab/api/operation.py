@@ -10,7 +10,7 @@ import functools
 import inspect
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -48,6 +48,7 @@ AWS_REFUSED: Final[dict[int | str, dict[str, Any]]] = {502: {"description": "AWS
 """Problems of some operations only; the OpenAPI document describes them like the others."""
 JSON: Final = "application/json"
 ZIP: Final = "application/zip"
+TEXT: Final = "text/plain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Operation(APIRoute):
         extra = self.openapi_extra or {}
         policy = extra.get(CACHE_POLICY)
         writes = bool((self.methods or set()) & WRITES)
-        media = ZIP if ZIP in extra.get("requestBody", {}).get("content", {}) else JSON
+        media = tuple(extra.get("requestBody", {}).get("content", {})) or (JSON,)
         parameter_names: list[frozenset[str]] = []
 
         async def answer(request: Request) -> Response:
@@ -188,13 +189,13 @@ def reject_unknown_parameters(request: Request, known: frozenset[str]) -> None:
         )
 
 
-async def read_body(request: Request, media: str) -> None:
+async def read_body(request: Request, media: Sequence[str]) -> None:
     """Read the body of a request into it.
 
     Raises:
-        TooLarge, UnsupportedMedia: it is over the limit, or has another type than `media`.
+        TooLarge, UnsupportedMedia: it is over the limit, or has a type that is not in `media`.
     """
-    max_bytes = MAX_UPLOAD_BYTES if media == ZIP else MAX_BODY_BYTES
+    max_bytes = MAX_UPLOAD_BYTES if ZIP in media else MAX_BODY_BYTES
     too_large = TooLarge(
         f"The body is larger than {max_bytes:,} bytes.", remedy="Send a smaller body."
     )
@@ -208,10 +209,10 @@ async def read_body(request: Request, media: str) -> None:
             raise too_large
     request._body = bytes(body)
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if body and content_type != media:
+    if body and content_type not in media:
         raise UnsupportedMedia(
             f"The content type {content_type or '(none)'} is not supported.",
-            remedy=f"Send Content-Type: {media}.",
+            remedy=f"Send Content-Type: {' or '.join(media)}.",
         )
 
 

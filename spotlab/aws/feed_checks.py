@@ -14,9 +14,10 @@ from typing import Final, NoReturn
 
 import pandas as pd
 
-from spotlab.aws.regions import is_region, is_wavelength_zone
+from spotlab.aws.regions import is_region
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.market import FEED_COLUMNS, FeedKind, MarketName, Provenance, Snapshot
+from spotlab.domain.places import is_wavelength_zone
 from spotlab.errors import FeedRefused, NoMarketData
 
 MAX_USD_PER_HOUR: Final = 10_000.0

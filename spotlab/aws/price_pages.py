@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from spotlab.aws.feed_checks import MAX_USD_PER_HOUR
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.market import FEED_COLUMNS, LINUX, FeedKind
+from spotlab.domain.places import is_wavelength_zone, region_of
 from spotlab.domain.ports import PricePage
 
 PRODUCT: Final = "Linux/UNIX"
@@ -72,8 +73,7 @@ def _problem(record: Mapping[str, Any], region: str) -> str:
         isinstance(at, datetime)
         and at.tzinfo is not None
         and isinstance(zone, str)
-        and zone.startswith(region)
-        and zone != region
+        and region_of(zone) == region
         and isinstance(name, str)
         and _is_type(name)
         and price is not None
@@ -84,7 +84,9 @@ def _problem(record: Mapping[str, Any], region: str) -> str:
     if not isinstance(at, datetime) or at.tzinfo is None:
         return f"{where} has no time."
     where = f"{where} at {at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-    if not isinstance(zone, str) or not zone.startswith(region) or zone == region:
+    if isinstance(zone, str) and is_wavelength_zone(zone):
+        return f"{where}: this is a Wavelength Zone."
+    if not isinstance(zone, str) or region_of(zone) != region:
         return f"{where}: this is not a zone of {region}."
     if not isinstance(name, str) or not _is_type(name):
         return f"{where}: this is not an instance type such as m6i.xlarge."

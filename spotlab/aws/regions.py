@@ -15,7 +15,6 @@ from typing import Final
 from spotlab.errors import NotAvailable
 
 _REGION: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+(-[a-z]+-\d+)?")
-_WAVELENGTH: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+-wl\d+-[a-z]+-wlz-\d+[a-z]?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +157,6 @@ def is_region(name: str) -> bool:
     (True, True, False)
     """
     return _REGION.fullmatch(name) is not None
-
-
-def is_wavelength_zone(name: str) -> bool:
-    """Whether a name has the form of a Wavelength Zone.
-
-    >>> is_wavelength_zone("us-east-1-wl1-bos-wlz-1"), is_wavelength_zone("us-west-2-lax-1a")
-    (True, False)
-    """
-    return _WAVELENGTH.fullmatch(name) is not None
 
 
 def same_location(left: str, right: str) -> bool:

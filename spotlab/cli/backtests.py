@@ -121,6 +121,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add("--on-demand-usd", type=_USD_ABOVE_0, metavar="USD", help="on-demand price per hour")
     add("--spot-usd", type=_USD, metavar="USD", help="spot price per hour, the same for all pools")
     add("--prices-file", type=Path, help="CSV: trace,spot_usd_per_hour[,advisor_bucket]")
+    options.add_columns(parser, "--prices-columns", "--prices-file, if it has no header line")
     add(
         "--workers",
         type=options.integer(1, 1_024),
@@ -161,7 +162,12 @@ def _spec(args: argparse.Namespace) -> SweepSpec:
             "On-demand and spot prices must be specified together.",
             remedy="Use --on-demand-usd together with --spot-usd or --prices-file.",
         )
-    prices = Prices(args.on_demand_usd or 0.0, args.spot_usd or 0.0, args.prices_file)
+    prices = Prices(
+        args.on_demand_usd or 0.0,
+        args.spot_usd or 0.0,
+        args.prices_file,
+        columns=args.prices_columns,
+    )
     if args.on_demand_usd is None:
         prices = replace(RECORDED_PRICES, told=f"No price was specified. {RECORDED_PRICES.told}")
     workloads: Jobs | Services
@@ -173,7 +179,12 @@ def _spec(args: argparse.Namespace) -> SweepSpec:
         workloads = Services(args.hours, downtime_usd, args.changeover_h)
     return SweepSpec(
         traces=TraceChoice(
-            args.trace_dir, args.trace_format, args.polarity, args.gap_s, args.columns
+            args.trace_dir,
+            args.trace_format,
+            args.polarity,
+            args.gap_s,
+            args.columns,
+            tuple(options.zone_ids(args.zone_ids).items()),
         ),
         workloads=workloads,
         policies=policies,

@@ -40,6 +40,9 @@ def _collect_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--specs-file", type=Path, help="CSV file with instance type specifications"
     )
+    for name in ("on-demand", "specs"):
+        file = f"--{name}-file, if it has no header line"
+        options.add_columns(parser, f"--{name}-columns", file)
 
 
 def _collect(args: argparse.Namespace, settings: Settings) -> Result:
@@ -51,9 +54,14 @@ def _collect(args: argparse.Namespace, settings: Settings) -> Result:
         FeedKind.ON_DEMAND: args.on_demand_file,
         FeedKind.SPECS: args.specs_file,
     }
+    columns = {FeedKind.ON_DEMAND: args.on_demand_columns, FeedKind.SPECS: args.specs_columns}
     with open_services(settings) as services:
         clock = services.lab.clock
-        sources = [FileFeed(path, kind, clock=clock) for kind, path in files.items() if path]
+        sources = [
+            FileFeed(path, kind, clock=clock, columns=columns.get(kind, ()))
+            for kind, path in files.items()
+            if path
+        ]
         report = services.market.collect_files(sources)
     failed = " ".join(report.errors)
     return Result(

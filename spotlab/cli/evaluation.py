@@ -131,6 +131,7 @@ def _compare(args: argparse.Namespace, settings: Settings) -> Result:
             polarity=args.polarity,
             gap_s=args.gap_s,
             columns=args.columns,
+            zone_ids=tuple(options.zone_ids(args.zone_ids).items()),
         )
         result = services.comparisons.compare(request, _report, lambda: False)
     return Result(comparison_document(request, result), comparison_text(result))
@@ -143,12 +144,17 @@ def _report(text: str, share: float) -> None:
 def _on_traces(model: Any, args: argparse.Namespace, _clock: Any) -> Document:
     from spotlab.training.capacity.evaluation import TraceOptions, evaluate_traces, forecaster
 
-    options = TraceOptions(
-        args.trace_format, args.polarity, args.gap_s, args.nodes or 1, args.columns
+    reading = TraceOptions(
+        args.trace_format,
+        args.polarity,
+        args.gap_s,
+        args.nodes or 1,
+        args.columns,
+        options.zone_ids(args.zone_ids),
     )
     horizon_h = args.horizon_h or DEFAULT_HORIZON_H
     return evaluate_traces(
-        model, forecaster(model), args.trace, horizon_h, options, online=args.online
+        model, forecaster(model), args.trace, horizon_h, reading, online=args.online
     )
 
 
@@ -185,6 +191,7 @@ def _check(args: argparse.Namespace) -> None:
         "--gap-s": args.gap_s,
         "--nodes": getattr(args, "nodes", None),
         "--columns": args.columns or None,
+        "--zone-ids": args.zone_ids,
     }
     misplaced = [option for option, value in trace_options.items() if value is not None]
     if advisor and misplaced:

@@ -116,12 +116,19 @@ def _upload_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_card_answers(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--task", default="advisor", help="task of a bare model (default advisor)")
     add(
         "--label",
         default="",
-        help="what a bare model predicts: high-bucket (next advisor bucket over 15 %% a month) or "
-        "rate (position of the next monthly rate)",
+        help="what a bare model predicts: high-bucket (next advisor bucket over 15 %% a month), "
+        "rate (position of the next monthly rate) or capacity-loss (capacity lost within H hours)",
+    )
+    add(
+        "--horizons-h",
+        type=options.number(0, options.HOURS_OF_A_YEAR, "hours", above=True),
+        nargs="+",
+        default=[],
+        metavar="H",
+        help="horizons, hours, of the rows that a bare capacity-loss model was trained on",
     )
     add("--name", help="name of a bare model (default: that of the file)")
     add("--version", default="1.0.0", help="version of a bare model (default 1.0.0)")
@@ -132,7 +139,8 @@ def _answers(args: argparse.Namespace, source: Path) -> CardAnswers:
     from spotlab.runtime.model_card import CardAnswers
 
     name = args.name or source.stem.lower().replace(" ", "-")
-    return CardAnswers(args.task, args.label, name, args.version, args.summary)
+    horizons_h = tuple(args.horizons_h)
+    return CardAnswers(args.label, name, args.version, args.summary, horizons_h)
 
 
 def _card_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from spotlab.domain.market import Pool
@@ -30,7 +31,7 @@ def add_reason(parser: argparse.ArgumentParser) -> None:
 
 
 def add_trace_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that complete a trace file: --polarity, --gap-s and --columns."""
+    """Add what a recorded file may lack: --polarity, --gap-s, --columns, --zone-ids."""
     parser.add_argument(
         "--polarity", choices=["available", "unavailable"], help="meaning of 1 in a CSV trace"
     )
@@ -40,13 +41,28 @@ def add_trace_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds between ticks, if the file does not say",
     )
+    add_columns(parser, "--columns", "a CSV without a header line, such as tick,time,fail")
     parser.add_argument(
-        "--columns",
-        type=column_names,
-        default=(),
-        metavar="NAMES",
-        help="columns of a CSV without a header line, such as tick,time,fail",
+        "--zone-ids",
+        type=Path,
+        metavar="FILE",
+        help="the account's names of zone ids such as use1-az6: the output of "
+        "aws ec2 describe-availability-zones as JSON",
     )
+
+
+def add_columns(parser: argparse.ArgumentParser, option: str, file: str) -> None:
+    """Add the option that names the columns of a CSV without a header line."""
+    parser.add_argument(
+        option, type=column_names, default=(), metavar="NAMES", help=f"columns of {file}"
+    )
+
+
+def zone_ids(path: Path | None) -> Mapping[str, str]:
+    """The names of --zone-ids. Raises InvalidInput."""
+    from spotlab.recorded.zone_names import NO_ZONE_IDS, read_zone_ids
+
+    return read_zone_ids(path) if path is not None else NO_ZONE_IDS
 
 
 def column_names(text: str) -> tuple[str, ...]:

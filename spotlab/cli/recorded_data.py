@@ -26,13 +26,6 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_trace_arguments(parser)
     add(
-        "--zone-ids",
-        type=Path,
-        metavar="FILE",
-        help="the account's names of zone ids such as use1-az6: the output of "
-        "aws ec2 describe-availability-zones as JSON",
-    )
-    add(
         "--nodes",
         type=options.integer(1),
         default=1,
@@ -90,9 +83,7 @@ def _description(path: Path, args: argparse.Namespace) -> Document:
 
 
 def _table(path: Path, form: Any, args: argparse.Namespace) -> Document:
-    from spotlab.recorded.zone_names import read_zone_ids
-
-    reading = form.table(path, zone_ids=read_zone_ids(args.zone_ids) if args.zone_ids else {})
+    reading = form.table(path, zone_ids=options.zone_ids(args.zone_ids), columns=args.columns)
     times = reading.rows["event_time"]
     return {
         "rows": len(reading.rows),
@@ -114,6 +105,7 @@ def _trace(path: Path, args: argparse.Namespace) -> Document:
         gap_s=args.gap_s,
         nodes=args.nodes,
         columns=args.columns,
+        zone_ids=options.zone_ids(args.zone_ids),
     )
     known = ~np.isnan(trace.available)
     return {

@@ -19,6 +19,7 @@ from spotlab.settings import Settings
 
 if TYPE_CHECKING:
     from spotlab.training.advisor.hyperparameters import Budget
+    from spotlab.training.capacity.evaluation import TraceOptions
 
 Document = dict[str, Any]
 Progress = Callable[[str, float], None]
@@ -65,6 +66,7 @@ class TrainingRequest:
         seed: random seed.
         budget: limits of the hyperparameter search; None for no search.
         version: version to write; None for the first free one.
+        reading: properties that trace files do not state.
     """
 
     data: tuple[Path, ...]
@@ -73,6 +75,7 @@ class TrainingRequest:
     seed: int
     budget: Budget | None
     version: str | None
+    reading: TraceOptions
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -110,6 +113,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help="search for hyperparameters, and start no trial after M minutes",
     )
     add("--version", metavar="X", help="version to write (default: the first free one)")
+    options.add_trace_arguments(parser)
 
 
 def _train(args: argparse.Namespace, settings: Settings) -> Result:
@@ -121,6 +125,12 @@ def _train(args: argparse.Namespace, settings: Settings) -> Result:
             "--data, --split and --version depend on the task.",
             remedy=f"Add --task {' or --task '.join(TRAINERS)}.",
         )
+    unstated = any((args.polarity, args.gap_s, args.columns, args.zone_ids))
+    if unstated and TRAINERS[tasks[0]] in (_advisor, _advisor_rule):
+        raise InvalidSetting(
+            "--polarity, --gap-s, --columns and --zone-ids describe traces.",
+            remedy="Use them with the task of a capacity model.",
+        )
     out = args.out or settings.models_dir
     request = TrainingRequest(
         data=tuple(args.data),
@@ -129,10 +139,11 @@ def _train(args: argparse.Namespace, settings: Settings) -> Result:
         seed=args.seed,
         budget=_budget(args),
         version=args.version,
+        reading=_reading(args),
     )
     registers = _is_models_folder(out, settings)
     if registers:
-        reject_untrainable(request.data)
+        reject_untrainable(request.data, args.columns)
         # Registers existing versions first, so that a new one does not count as the first.
         _registered_states(settings)
     models = [
@@ -175,6 +186,7 @@ def _capacity(request: TrainingRequest, report_progress: Progress) -> TrainedMod
         budget=request.budget,
         version=request.version,
         split=request.split or recipe.SPLIT,
+        options=request.reading,
     )
 
 
@@ -208,6 +220,7 @@ def _capacity_rule(name: str) -> Callable[[TrainingRequest, Progress], TrainedMo
             cancelled=_never,
             version=request.version,
             split=request.split or recipe.SPLIT,
+            options=request.reading,
         )
 
     return train
@@ -241,6 +254,17 @@ def _one_folder(paths: Sequence[Path]) -> Path:
 def shared_data() -> Path:
     """The folder of recorded data, from the environment."""
     return Path(os.environ.get("SPOTLAB_SHARED_DATA", "../shared/data"))
+
+
+def _reading(args: argparse.Namespace) -> TraceOptions:
+    from spotlab.training.capacity.evaluation import TraceOptions
+
+    return TraceOptions(
+        polarity=args.polarity,
+        gap_s=args.gap_s,
+        columns=args.columns,
+        zone_ids=options.zone_ids(args.zone_ids),
+    )
 
 
 def _budget(args: argparse.Namespace) -> Budget | None:

@@ -325,10 +325,16 @@ class Models(Resource):
         """One version with its card."""
         return self._transport.get(f"/models/{path_segment(reference)}", schemas.Model)
 
-    def upload(self, source: Path | bytes, reason: str = "") -> schemas.Upload:
-        """Upload a zip file as a candidate."""
+    def upload(self, source: Path | bytes, reason: str = "", **answers: Any) -> schemas.Upload:
+        """Upload a zip file, or a bare LightGBM text model, as a candidate.
+
+        Args:
+            source: the file.
+            reason: for the history.
+            answers: of a bare model: label, name, version, summary, horizons_h.
+        """
         body = source.read_bytes() if isinstance(source, Path) else source
-        query = {"reason": reason}
+        query = {"reason": reason, **answers}
         return self._transport.write("POST", "/models", schemas.Upload, body, query=query)
 
     def decide(self, step: str, reference: str, reason: str = "") -> schemas.Model:

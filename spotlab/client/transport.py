@@ -77,7 +77,8 @@ class Transport:
         """Send a write, which is executed once even if it is sent several times.
 
         Args:
-            method, path, body: of the request; bytes are sent as a zip file.
+            method, path, body: of the request; bytes are sent as a LightGBM text model if they
+                begin like one, otherwise as a zip file.
             kind: type of the response.
             key: idempotency key; None for a new one.
             headers, query: additional headers, and query parameters.
@@ -119,7 +120,9 @@ class Transport:
         sent_headers = dict(headers or {})
         content = None
         if isinstance(body, bytes):
-            content, sent_headers["Content-Type"] = body, "application/zip"
+            is_text = body.startswith(b"tree")
+            content = body
+            sent_headers["Content-Type"] = "text/plain" if is_text else "application/zip"
         elif body is not None:
             content, sent_headers["Content-Type"] = msgspec.json.encode(body), "application/json"
         for attempt in range(1, self._attempts + 1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Final
 
 from spotlab.errors import InvalidInput
@@ -12,6 +13,8 @@ from spotlab.telemetry.invisible_characters import visible
 
 _IN_REGION: Final = re.compile(r"[a-z]|(-[a-z0-9]+)+-[0-9]+[a-z]?")
 """What follows the region in the name of a zone: a letter, or the name of a local zone."""
+_ZONE: Final = re.compile(r"([a-z]{2,}(?:-[a-z]+)+-\d+)(?:-[a-z]+-\d+)?[a-z]")
+_WAVELENGTH: Final = re.compile(r"[a-z]{2,}(?:-[a-z]+)+-\d+-wl\d+-.+")
 
 
 def check_regions(regions: Iterable[str], known: Collection[str]) -> None:
@@ -64,6 +67,29 @@ def zone_is_in(zone: str, region: str) -> bool:
     """
     rest = zone.removeprefix(region)
     return zone.startswith(region) and _IN_REGION.fullmatch(rest) is not None
+
+
+@lru_cache(maxsize=4096)
+def region_of(zone: str) -> str:
+    """The region of a zone or Local Zone in market data; "": the name has another form.
+
+    A Wavelength Zone has none: it is reached through a carrier's network, and its pools take no
+    part.
+
+    >>> region_of("us-east-1a"), region_of("us-west-2-lax-1a"), region_of("us-east-1")
+    ('us-east-1', 'us-west-2', '')
+    """
+    match = _ZONE.fullmatch(zone)
+    return match[1] if match else ""
+
+
+def is_wavelength_zone(name: str) -> bool:
+    """Whether a name has the form of a Wavelength Zone.
+
+    >>> is_wavelength_zone("us-east-1-wl1-bos-wlz-1"), is_wavelength_zone("us-west-2-lax-1a")
+    (True, False)
+    """
+    return _WAVELENGTH.fullmatch(name) is not None
 
 
 def _nearest(name: str, known: Collection[str]) -> str:

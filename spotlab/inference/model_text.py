@@ -70,6 +70,7 @@ class TreeModel:
         linear: whether it was trained with linear trees, which LightGBM cannot explain.
         objective: as LightGBM writes it; "": the text names none.
         averaged: whether the score is the mean of the trees' values, as of boosting=rf.
+        feature_infos: what was seen of each column in training, as LightGBM writes it.
     """
 
     feature_names: tuple[str, ...]
@@ -77,6 +78,12 @@ class TreeModel:
     linear: bool
     objective: str = ""
     averaged: bool = False
+    feature_infos: tuple[str, ...] = ()
+
+    def range_of(self, column: int) -> tuple[float, float] | None:
+        """Smallest and largest value of a numerical column in training; None: it did not vary."""
+        low, _, high = self.feature_infos[column].strip("[]").partition(":")
+        return (float(low), float(high)) if self.feature_infos[column].startswith("[") else None
 
 
 def read_trees(content: bytes, limits: TreeLimits) -> TreeModel:
@@ -91,7 +98,7 @@ def read_trees(content: bytes, limits: TreeLimits) -> TreeModel:
     text = _decode(content, limits)
     head, blank, _ = text.partition("\n\n")
     header = _read_header(head.split("\n"))
-    names = _read_features(header)
+    names, infos = _read_features(header)
     count = len(header["tree_sizes"].split(" ", limits.trees)) if header["tree_sizes"] else 0
     if not 1 <= count <= limits.trees:
         raise format_error("header", f"tree_sizes has {count} entries, not 1 to {limits.trees}")
@@ -114,7 +121,7 @@ def read_trees(content: bytes, limits: TreeLimits) -> TreeModel:
     linear = _LINEAR_PARAMETER.search(rest["parameters"] or "") is not None
     linear = linear or any(tree.linear for tree in trees)
     averaged = "average_output" in header
-    return TreeModel(names, trees, linear, header.get("objective", ""), averaged)
+    return TreeModel(names, trees, linear, header.get("objective", ""), averaged, infos)
 
 
 def _decode(content: bytes, limits: TreeLimits) -> str:
@@ -164,7 +171,8 @@ def _read_header(lines: list[str]) -> dict[str, str]:
     return header
 
 
-def _read_features(header: dict[str, str]) -> tuple[str, ...]:
+def _read_features(header: dict[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The columns' names, and what was seen of each in training."""
     integers("header", "label_index", header["label_index"], 0, INT32_MAX, 1)
     [last] = integers(
         "header", "max_feature_idx", header["max_feature_idx"], 0, _MAX_FEATURES - 1, 1
@@ -178,7 +186,7 @@ def _read_features(header: dict[str, str]) -> tuple[str, ...]:
     if "monotone_constraints" in header:
         value = header["monotone_constraints"]
         integers("header", "monotone_constraints", value, -1, 1, last + 1)
-    return tuple(names)
+    return tuple(names), tuple(infos)
 
 
 def _split_entries(key: str, value: str, count: int) -> list[str]:

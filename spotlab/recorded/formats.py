@@ -47,7 +47,7 @@ FORMATS: Final = (
         "Availability trace",
         "{metadata: {gap_seconds}, data: [nodes available, …]}",
         required_options="--nodes if a tick must have more than one; "
-        "--gap-s if gap_seconds is missing",
+        "--gap-s if gap_seconds is missing; --zone-ids if its zone is given by id",
     ),
     Format(
         "trace-rebuilt",
@@ -58,8 +58,7 @@ FORMATS: Final = (
         "trace-csv",
         "Availability or preemption trace",
         "CSV tick,time,fail",
-        required_options="--polarity; --gap-s if the times have no date; --columns if it has no "
-        "header line",
+        required_options="--polarity; --gap-s if the times have no date",
     ),
     Format(
         "price-history",
@@ -78,7 +77,7 @@ FORMATS: Final = (
         table=read_spotlake,
     ),
 )
-"""All formats; files may be gzipped."""
+"""All formats; files may be gzipped, and a CSV without a header line needs --columns."""
 
 
 def recognise_format(path: Path, columns: Sequence[str] = ()) -> Format:
@@ -104,14 +103,18 @@ def recognise_format(path: Path, columns: Sequence[str] = ()) -> Format:
     header = set(columns) or {name.strip() for name in start.splitlines()[0].split(",")}
     if spotlake.has_spotlake_header(header):
         return format_named("spotlake")
-    for name, columns in _HEADERS.items():
-        if header.issuperset(columns):
+    for name, needed in _HEADERS.items():
+        if header.issuperset(needed):
             return format_named(name)
     return reject(path, "its header line matches no known format", f"one of {_names()}")
 
 
-def reject_untrainable(paths: Iterable[Path]) -> None:
+def reject_untrainable(paths: Iterable[Path], columns: Sequence[str] = ()) -> None:
     """Reject data whose licence does not allow training a shipped model.
+
+    Args:
+        paths: of files and folders.
+        columns: names of a CSV's columns, if it has no header line.
 
     Raises:
         InvalidInput: names the file and the reason.
@@ -119,7 +122,7 @@ def reject_untrainable(paths: Iterable[Path]) -> None:
     for path in paths:
         if EVALUATION_ONLY in path.resolve().parts:
             reject(path, f"it is under {EVALUATION_ONLY}/, whose data has no licence", "other data")
-        if path.is_file() and not recognise_format(path).trainable:
+        if path.is_file() and not recognise_format(path, columns).trainable:
             reject(path, NOTICE, "data under another licence")
 
 

@@ -32,18 +32,19 @@ class PoolPrices:
     buckets: FloatArray
 
 
-def read_pool_prices(path: Path, names: Sequence[str]) -> PoolPrices:
+def read_pool_prices(path: Path, names: Sequence[str], columns: Sequence[str] = ()) -> PoolPrices:
     """Read a CSV `trace,spot_usd_per_hour` with an optional column `advisor_bucket`.
 
     Args:
         path: of the file, plain or gzipped.
         names: of the traces; other lines are ignored.
+        columns: names of its columns, in order, if it has no header line.
     Raises:
         InvalidInput: a trace does not have exactly one line, or a number is invalid; names it.
     """
     prices: dict[str, float] = {}
     buckets: dict[str, float] = {}
-    for place, line in csv_lines(read_file(path), path, COLUMNS):
+    for place, line in csv_lines(read_file(path), path, COLUMNS, columns):
         name = line["trace"].strip()
         if name in prices:
             reject(path, f"{place} repeats {name!r}", "one line per trace")

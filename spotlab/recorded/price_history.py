@@ -14,7 +14,7 @@ import io
 import json
 import math
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -64,7 +64,11 @@ _TAR_MAGIC_AT: Final = 257
 
 
 def read_price_history(
-    path: Path, *, zone_ids: ZoneIds = NO_ZONE_IDS, max_bytes: int = MAX_BYTES
+    path: Path,
+    *,
+    zone_ids: ZoneIds = NO_ZONE_IDS,
+    columns: Sequence[str] = (),
+    max_bytes: int = MAX_BYTES,
 ) -> RecordedTable:
     """Change points of Linux pools' spot prices, with the columns FEED_COLUMNS[PRICE_HISTORY].
 
@@ -75,6 +79,7 @@ def read_price_history(
     Args:
         path: of the file.
         zone_ids: the account's names of zone ids.
+        columns: names of a CSV's columns, in order, if it has no header line.
         max_bytes: a file that is larger, uncompressed, is rejected.
     Raises:
         InvalidInput: the file cannot be read, has no Linux price, or too many odd records; names
@@ -99,7 +104,7 @@ def read_price_history(
         _add_text(prices, content, str(path))
         form = "text output of the AWS CLI"
     else:
-        for place, line in csv_lines(content, path, CSV_COLUMNS):
+        for place, line in csv_lines(content, path, CSV_COLUMNS, columns):
             prices.add([line[column] for column in CSV_COLUMNS], str(path), place)
         form = "CSV of spot prices"
     rejected = (*skipped, *prices.odd.reasons(prices.listed))

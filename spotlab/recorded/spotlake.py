@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -71,7 +71,11 @@ _REGION: Final = re.compile(r"^[a-z]{2,}(?:-[a-z]+)+-\d+$")
 
 
 def read_spotlake(
-    path: Path, *, zone_ids: ZoneIds = NO_ZONE_IDS, max_bytes: int = MAX_BYTES
+    path: Path,
+    *,
+    zone_ids: ZoneIds = NO_ZONE_IDS,
+    columns: Sequence[str] = (),
+    max_bytes: int = MAX_BYTES,
 ) -> RecordedTable:
     """Read a SpotLake CSV; -1 and empty fields are unknown.
 
@@ -82,15 +86,21 @@ def read_spotlake(
     Args:
         path: of the file.
         zone_ids: the account's names of zone ids.
+        columns: names of its columns, in order, if it has no header line.
         max_bytes: a file that is larger, uncompressed, is rejected.
     Raises:
         InvalidInput: names the file, the line and the expected value.
     """
-    content = _with_canonical_names(read_file(path, max_bytes), path)
+    content = read_file(path, max_bytes).removeprefix(b"\xef\xbb\xbf")
+    header, separator, lines = content.partition(b"\n")
+    written = header.decode("utf-8", errors="replace").split(",")
+    if not columns or has_spotlake_header(written):
+        content = ",".join(_canonical_names(written, path)).encode() + separator + lines
+    declared = _canonical_names(columns, path)
     odd, listed = SetAside(), 0
     rows: dict[tuple[object, ...], tuple[tuple[object, ...], str]] = {}
     repeated: list[str] = []
-    for place, line in csv_lines(content, path, CSV_COLUMNS):
+    for place, line in csv_lines(content, path, CSV_COLUMNS, declared):
         listed += 1
         with odd.record():
             row = _row(line, path, place, zone_ids)
@@ -115,16 +125,14 @@ def has_spotlake_header(names: Iterable[str]) -> bool:
     return {_folded(name) for name in names}.issuperset(map(_folded, CSV_COLUMNS))
 
 
-def _with_canonical_names(content: bytes, path: Path) -> bytes:
-    """The content with its header line in the letter case of CSV_COLUMNS."""
-    header, separator, lines = content.removeprefix(b"\xef\xbb\xbf").partition(b"\n")
+def _canonical_names(written: Sequence[str], path: Path) -> list[str]:
+    """The names of columns in the letter case of CSV_COLUMNS."""
     canonical = {_folded(name): name for name in CSV_COLUMNS}
-    written = header.decode("utf-8", errors="replace").split(",")
     names = [canonical.get(_folded(name), name.strip()) for name in written]
     for name in CSV_COLUMNS:
         if names.count(name) > 1:
             reject(path, f"it has the column {name} {names.count(name)} times", "each column once")
-    return ",".join(names).encode() + separator + lines
+    return names
 
 
 def _folded(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,10 +13,10 @@ from numpy.typing import NDArray
 
 from spotlab.domain.market import Pool
 from spotlab.recorded.file_reading import reject, utc
+from spotlab.recorded.zone_names import NO_ZONE_IDS, ZoneIds, checked_region, zone_name
 
 FloatArray = NDArray[np.float64]
 
-_REGION: Final = re.compile(r"^([a-z]{2,}(?:-[a-z]+)+-\d)[a-z]$")
 MIN_GAP_S: Final = 0.001
 MAX_GAP_S: Final = 366 * 86_400.0
 MAX_KNOWN_TIMES: Final = 10_000
@@ -46,14 +45,23 @@ class Ticks:
     pool: Pool | None = None
 
 
-def read_json_ticks(document: Any, path: Path, gap_s: float | None) -> Ticks:
+def read_json_ticks(
+    document: Any, path: Path, gap_s: float | None, zone_ids: ZoneIds = NO_ZONE_IDS
+) -> Ticks:
     """The ticks of a JSON document.
+
+    Args:
+        document: as JSON gives it.
+        path: of the file.
+        gap_s: nominal seconds between ticks, if the document does not contain them.
+        zone_ids: the account's names of zone ids.
 
     Raises:
         InvalidInput: names the place and the expected value.
     """
     if not isinstance(document, Mapping):
         reject(path, "it is not a JSON object", "{metadata: {gap_seconds}, data: […]}")
+    pool = _pool(document, path, zone_ids)
     if "data" in document:
         metadata = document.get("metadata", {})
         if not isinstance(metadata, Mapping):
@@ -62,7 +70,7 @@ def read_json_ticks(document: Any, path: Path, gap_s: float | None) -> Ticks:
         nodes = _numbers(document["data"], path, "data")
         description = f"nodes available every {gap:g} s, times from the gap"
         elapsed_s = gap * np.arange(len(nodes), dtype=np.float64)
-        return Ticks(nodes, elapsed_s, None, gap, description, _pool(document, path))
+        return Ticks(nodes, elapsed_s, None, gap, description, pool)
     if "available" in document:
         gap = _gap(document.get("gap_seconds"), gap_s, path, "gap_seconds")
         nodes = _numbers(document["available"], path, "available")
@@ -70,7 +78,7 @@ def read_json_ticks(document: Any, path: Path, gap_s: float | None) -> Ticks:
             document.get("tick_times"), len(nodes), gap, path
         )
         description = f"rebuilt, a tick every {gap:g} s, {basis}"
-        return Ticks(nodes, elapsed_s, started_at, gap, description, _pool(document, path))
+        return Ticks(nodes, elapsed_s, started_at, gap, description, pool)
     return reject(
         path, "it has neither 'data' nor 'available'", "{metadata: {gap_seconds}, data: […]}"
     )
@@ -173,14 +181,15 @@ def _longest_consistent_chain(
     return np.array(chain[::-1], dtype=np.intp)
 
 
-def _pool(document: Mapping[str, Any], path: Path) -> Pool | None:
+def _pool(document: Mapping[str, Any], path: Path, zone_ids: ZoneIds) -> Pool | None:
     """The pool that the file's fields name; the file's own name is not used."""
     zone, instance_type = document.get("availability_zone"), document.get("instance_type")
     if zone is None or instance_type is None:
         return None
-    region = _REGION.match(zone) if isinstance(zone, str) else None
-    if region is None:
+    if not isinstance(zone, str):
         reject(path, f"availability_zone is {zone!r}", "a zone such as us-east-1a")
+    zone = zone_name(zone, zone_ids, path, "availability_zone")
+    region = checked_region(zone, path, "availability_zone")
     if not isinstance(instance_type, str) or "." not in instance_type:
         reject(path, f"instance_type is {instance_type!r}", "a type such as p3.2xlarge")
-    return Pool(region[1], zone, instance_type)
+    return Pool(region, zone, instance_type)

@@ -26,6 +26,7 @@ from spotlab.errors import InvalidInput
 from spotlab.recorded.file_reading import read_file, read_json, reject
 from spotlab.recorded.trace_csv import MAX_TICKS, read_csv_ticks
 from spotlab.recorded.trace_json import MAX_GAP_S, MIN_GAP_S, Ticks, read_json_ticks
+from spotlab.recorded.zone_names import NO_ZONE_IDS, ZoneIds
 
 FloatArray = NDArray[np.float64]
 Polarity = Literal["available", "unavailable"]
@@ -46,6 +47,7 @@ def read_trace(
     format: TraceFormat | None = None,  # noqa: A002
     nodes: int = 1,
     columns: Sequence[str] = (),
+    zone_ids: ZoneIds = NO_ZONE_IDS,
     pool: Pool | None = None,
     max_bytes: int = MAX_TRACE_BYTES,
 ) -> Trace:
@@ -58,6 +60,7 @@ def read_trace(
         format: None: by the name's ending, or else JSON if the content starts with a brace.
         nodes: number of nodes that must be available for a tick to count as available.
         columns: names of a CSV's columns, in order, if it has no header line.
+        zone_ids: the account's names of zone ids.
         pool: the trace's pool, if the file does not name it.
         max_bytes: a file that is larger, uncompressed, is rejected.
     Raises:
@@ -71,7 +74,7 @@ def read_trace(
         ticks = _csv_ticks(content, path, polarity, gap_s, columns)
         polarity = "available"
     else:
-        ticks = read_json_ticks(read_json(content, path), path, gap_s)
+        ticks = read_json_ticks(read_json(content, path), path, gap_s, zone_ids)
     if np.isnan(ticks.nodes).all():
         reject(path, "no tick has a record", "at least one tick that is 0 or more")
     return Trace(
@@ -93,6 +96,7 @@ def read_traces(
     format: TraceFormat | None = None,  # noqa: A002
     nodes: int = 1,
     columns: Sequence[str] = (),
+    zone_ids: ZoneIds = NO_ZONE_IDS,
 ) -> list[Trace]:
     """Read the traces of files and folders, in the given order; those of a folder by name.
 
@@ -102,7 +106,13 @@ def read_traces(
     traces, ticks = [], 0
     for path in trace_files(paths):
         trace = read_trace(
-            path, polarity=polarity, gap_s=gap_s, format=format, nodes=nodes, columns=columns
+            path,
+            polarity=polarity,
+            gap_s=gap_s,
+            format=format,
+            nodes=nodes,
+            columns=columns,
+            zone_ids=zone_ids,
         )
         ticks += len(trace.available)
         if ticks > MAX_TICKS:
@@ -141,6 +151,7 @@ def read_panel(
     format: TraceFormat | None = None,  # noqa: A002
     nodes: int = 1,
     columns: Sequence[str] = (),
+    zone_ids: ZoneIds = NO_ZONE_IDS,
 ) -> TracePanel:
     """Read files of one campaign and align them on one grid of ticks.
 
@@ -149,7 +160,13 @@ def read_panel(
     """
     files = trace_files(paths)
     traces = read_traces(
-        files, polarity=polarity, gap_s=gap_s, format=format, nodes=nodes, columns=columns
+        files,
+        polarity=polarity,
+        gap_s=gap_s,
+        format=format,
+        nodes=nodes,
+        columns=columns,
+        zone_ids=zone_ids,
     )
     folders = sorted({file.resolve().parent for file in files})
     if len(folders) > 1 and any(trace.started_at is None for trace in traces):

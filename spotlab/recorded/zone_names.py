@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from spotlab.domain.places import is_wavelength_zone, region_of
 from spotlab.recorded.file_reading import read_file, read_json, reject
 
 ZoneIds = Mapping[str, str]
@@ -19,9 +19,7 @@ ZoneIds = Mapping[str, str]
 
 NO_ZONE_IDS: Final[ZoneIds] = {}
 ZONE_ID: Final = re.compile(r"[a-z]{2,6}\d(-[a-z]{3}\d)?-az\d+")
-_ZONE: Final = re.compile(r"([a-z]{2,}(?:-[a-z]+)+-\d+)(?:-[a-z]+-\d+)?[a-z]")
-_WAVELENGTH: Final = re.compile(r"[a-z]{2,}(?:-[a-z]+)+-\d+-wl\d+-.+")
-_COMMAND: Final = "aws ec2 describe-availability-zones --all-availability-zones --output json"
+ZONES_COMMAND: Final = "aws ec2 describe-availability-zones --all-availability-zones --output json"
 
 
 def read_zone_ids(path: Path) -> ZoneIds:
@@ -30,18 +28,23 @@ def read_zone_ids(path: Path) -> ZoneIds:
     Raises:
         InvalidInput: names the place and what was expected.
     """
-    document = read_json(read_file(path), path)
+    return zone_ids_in(read_file(path), path)
+
+
+def zone_ids_in(content: bytes, where: Path | str) -> ZoneIds:
+    """As `read_zone_ids`, of the file's content; `where` names it in errors."""
+    document = read_json(content, where)
     zones = document.get("AvailabilityZones") if isinstance(document, Mapping) else None
     if not isinstance(zones, list) or not zones:
-        reject(path, "it has no AvailabilityZones", f"the output of {_COMMAND}")
+        reject(where, "it has no AvailabilityZones", f"the output of {ZONES_COMMAND}")
     names: dict[str, str] = {}
     for number, zone in enumerate(zones):
         fields = zone if isinstance(zone, Mapping) else {}
         zone_id, name = fields.get("ZoneId"), fields.get("ZoneName")
         if not isinstance(zone_id, str) or not isinstance(name, str):
-            reject(path, f"element {number} has no ZoneId and ZoneName", "both, as text")
+            reject(where, f"element {number} has no ZoneId and ZoneName", "both, as text")
         if names.setdefault(zone_id, name) != name:
-            reject(path, f"{zone_id} has two names, {names[zone_id]} and {name}", "one account's")
+            reject(where, f"{zone_id} has two names, {names[zone_id]} and {name}", "one account's")
     return names
 
 
@@ -59,7 +62,9 @@ def zone_name(text: str, zone_ids: ZoneIds, where: Path | str, place: str) -> st
     if ZONE_ID.fullmatch(text) is None:
         return text
     if not zone_ids:
-        expected = f"zone names, or the account's names of zone ids: --zone-ids FILE ({_COMMAND})"
+        expected = (
+            f"zone names, or the account's names of zone ids: --zone-ids FILE ({ZONES_COMMAND})"
+        )
         reject(
             where, f"{place} has the zone id {text}, whose name depends on the account", expected
         )
@@ -70,17 +75,6 @@ def zone_name(text: str, zone_ids: ZoneIds, where: Path | str, place: str) -> st
     return zone_ids[text]
 
 
-@lru_cache(maxsize=4096)
-def region_of(zone: str) -> str:
-    """The region of a zone, or of a Local Zone; "": the name has another form.
-
-    >>> region_of("us-east-1a"), region_of("us-west-2-lax-1a"), region_of("us-east-1")
-    ('us-east-1', 'us-west-2', '')
-    """
-    match = _ZONE.fullmatch(zone)
-    return match[1] if match else ""
-
-
 def checked_region(zone: str, where: Path | str, place: str) -> str:
     """The region of a zone.
 
@@ -89,6 +83,6 @@ def checked_region(zone: str, where: Path | str, place: str) -> str:
     """
     region = region_of(zone)
     if not region:
-        kind = "a Wavelength Zone" if _WAVELENGTH.fullmatch(zone) else "not an availability zone"
+        kind = "a Wavelength Zone" if is_wavelength_zone(zone) else "not an availability zone"
         reject(where, f"{place}: {zone!r} is {kind}", "zones such as us-east-1a")
     return region

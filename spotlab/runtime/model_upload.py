@@ -124,8 +124,8 @@ def _card(model: bytes, answers: CardAnswers | None, predictor: Predictor) -> di
     if answers is None:
         raise ArtefactRefused(
             "This is a bare LightGBM model without a card.",
-            remedy="Use `spotlab models upload --label …`, which writes the card, or write "
-            "it with `spotlab models card` and upload a zip of the folder.",
+            remedy="Name its label, so that the card can be written: see "
+            "docs/bring-your-own-model.md.",
         )
     return card_of(model, answers, predictor.limits)
 
@@ -219,7 +219,10 @@ def _without_quarantine_path(exc: SpotlabError) -> SpotlabError:
     message = exc.message.removeprefix("/".join(_SUBFOLDER) + "/")
     if len(message) > _MAX_MESSAGE_CHARS:
         message = f"{message[:_MAX_MESSAGE_CHARS]}…"
-    return type(exc)(message, remedy=exc.remedy)
+    clean = type(exc)(message, remedy=exc.remedy)
+    if isinstance(clean, InvalidInput) and isinstance(exc, InvalidInput):
+        clean.field = exc.field
+    return clean
 
 
 def _record_rejection(

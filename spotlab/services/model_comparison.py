@@ -39,6 +39,7 @@ class ComparisonRequest:
         before, after, prices: feed files (advisor).
         uploads: files from a browser, instead; the last one is `after` (advisor).
         polarity, gap_s, columns: options of CSV files that do not contain them.
+        zone_ids: the account's name of each zone id, if the files give ids.
     """
 
     task: str
@@ -53,6 +54,7 @@ class ComparisonRequest:
     polarity: Polarity | None = None
     gap_s: float | None = None
     columns: tuple[str, ...] = ()
+    zone_ids: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,7 @@ class ComparisonService(Service):
             options = (
                 *(request.task, request.horizon_h, request.polarity, request.gap_s),
                 *request.columns,
+                *request.zone_ids,
             )
             key = comparison_digest(
                 [model.digest for model in models], _files(request, uploads), options
@@ -153,7 +156,10 @@ class ComparisonService(Service):
     ) -> PairedRows:
         if request.task == "capacity":
             options = TraceOptions(
-                polarity=request.polarity, gap_s=request.gap_s, columns=request.columns
+                polarity=request.polarity,
+                gap_s=request.gap_s,
+                columns=request.columns,
+                zone_ids=dict(request.zone_ids),
             )
             first, second = models
             forecasts = (forecaster(first), forecaster(second))

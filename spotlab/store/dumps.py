@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, text
 
 from spotlab.errors import DatabaseDown, NotAvailable
 from spotlab.store.failures import address, is_sqlite, translated
+from spotlab.store.pooler import require_session
 from spotlab.store.tables.metadata import METADATA
 
 REVISIONS: Final = "alembic_version"
@@ -54,7 +55,8 @@ def dump(engine: Engine, target: Path) -> Dump:
         target: a file that does not exist yet.
     Raises:
         DatabaseDown: it does not answer, or was never migrated.
-        NotAvailable: no space for the copy, or pg_dump is absent or too old.
+        NotAvailable: no space for the copy, pg_dump is absent or too old, or a pooler is in
+            transaction mode.
     """
     return _dump_sqlite(engine, target) if is_sqlite(engine) else _dump_postgres(engine, target)
 
@@ -113,6 +115,7 @@ def inspect_copy(path: Path) -> Dump:
 
 
 def _dump_postgres(engine: Engine, target: Path) -> Dump:
+    require_session(engine, "A backup")
     with translated(engine), engine.connect() as connection:
         connection = connection.execution_options(isolation_level="REPEATABLE READ")
         schema = str(connection.execute(text("SELECT current_schema()")).scalar_one())

@@ -24,6 +24,7 @@ from spotlab.store.dumps import REVISIONS, Dump, client_path, existing_tables
 from spotlab.store.engine import writer
 from spotlab.store.failures import address, translated
 from spotlab.store.migrate import upgrade_in_transaction
+from spotlab.store.pooler import require_session
 from spotlab.store.restore import STOP_REMEDY
 
 _MAX_LINE_BYTES: Final = 2 * MAX_CELL_BYTES + 2**20
@@ -81,6 +82,7 @@ def load_postgres(
         former = existing_tables(connection, schema)
         connections = connection.execute(_OTHER_CONNECTIONS).scalar_one()
     if connections:
+        require_session(engine, "A restore")
         raise Conflict(
             f"SpotLab is connected to {address(engine)} ({connections} times).", remedy=STOP_REMEDY
         )

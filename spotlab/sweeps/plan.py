@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from spotlab.gym.world import World
 from spotlab.recorded.file_reading import digest_of_file
 from spotlab.recorded.pool_prices import read_pool_prices
 from spotlab.recorded.traces import read_panel, trace_files
+from spotlab.recorded.zone_names import NO_ZONE_IDS
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_catalogue import find_model
 from spotlab.sweeps.cell_worker import run_planned_cell
@@ -106,15 +107,15 @@ def spec_of(config: Mapping[str, Any]) -> SweepSpec:
         kinds: dict[str, type[Jobs | Services]] = {"Jobs": Jobs, "Services": Services}
         kind = kinds[str(fields.pop("kind"))]
         prices = dict(config["prices"])
-        file = prices.pop("file")
+        file, columns = prices.pop("file"), tuple(prices.pop("columns", ()))
         return SweepSpec(
-            traces=TraceChoice(Path(config["trace_dir"]), *config["read_as"]),
+            traces=_trace_choice(Path(config["trace_dir"]), *config["read_as"]),
             workloads=kind(**fields),
             policies=tuple(config["policies"]),
             models=(),
             windows=config["windows"],
             seed=config["seed"],
-            prices=Prices(**prices, file=Path(file) if file else None),
+            prices=Prices(**prices, file=Path(file) if file else None, columns=columns),
         )
     except (KeyError, TypeError) as exc:
         raise NotAvailable(
@@ -122,6 +123,18 @@ def spec_of(config: Mapping[str, Any]) -> SweepSpec:
             "specification.",
             remedy="Its figures can be viewed; to continue or replay it, set it up again.",
         ) from exc
+
+
+def _trace_choice(
+    folder: Path,
+    format_: Any,
+    polarity: Any,
+    gap_s: float | None,
+    columns: Sequence[str] = (),
+    zone_ids: Mapping[str, str] = NO_ZONE_IDS,
+) -> TraceChoice:
+    """The choice that `_identity` stored."""
+    return TraceChoice(folder, format_, polarity, gap_s, tuple(columns), tuple(zone_ids.items()))
 
 
 def _files(traces: TraceChoice) -> list[Path]:
@@ -140,6 +153,7 @@ def _world(spec: SweepSpec, files: list[Path]) -> World:
         gap_s=traces.gap_s,
         format=traces.format,
         columns=traces.columns,
+        zone_ids=dict(traces.zone_ids),
     )
     assumptions = [prices.told]
     buckets = np.full(len(ticks.names), math.nan)
@@ -147,7 +161,7 @@ def _world(spec: SweepSpec, files: list[Path]) -> World:
         spot = np.full(len(ticks.names), prices.spot_usd_per_hour)
         assumptions.append("Every pool has the same spot price, at all times.")
     else:
-        read = read_pool_prices(prices.file, ticks.names)
+        read = read_pool_prices(prices.file, ticks.names, prices.columns)
         spot, buckets = read.spot_usd_per_hour, read.buckets
         assumptions.append(f"Spot prices are those of {prices.file.name}, at all times.")
     if np.isnan(buckets).all():
@@ -244,7 +258,8 @@ def _identity(
             spec.traces.format,
             spec.traces.polarity,
             spec.traces.gap_s,
-            *([list(spec.traces.columns)] if spec.traces.columns else []),
+            *([list(spec.traces.columns)] if spec.traces.columns or spec.traces.zone_ids else []),
+            *([dict(spec.traces.zone_ids)] if spec.traces.zone_ids else []),
         ],
         "workloads": {"kind": type(spec.workloads).__name__, **asdict(spec.workloads)},
         "policies": list(policies),

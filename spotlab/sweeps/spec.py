@@ -72,12 +72,14 @@ class Prices:
         spot_usd_per_hour: the same in every pool; ignored if there is a file.
         file: CSV with a price for each trace, and optionally its advisor bucket.
         told: source of the first two, one sentence.
+        columns: names of the file's columns, if it has no header line.
     """
 
     on_demand_usd_per_hour: float
     spot_usd_per_hour: float
     file: Path | None = None
     told: str = "Prices are as given."
+    columns: tuple[str, ...] = ()
 
 
 RECORDED_PRICES: Final = Prices(
@@ -99,6 +101,7 @@ class TraceChoice:
     polarity: Polarity | None = None
     gap_s: float | None = None
     columns: tuple[str, ...] = ()
+    zone_ids: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ import pytest
 
 from spotlab.domain.placement import PlacementResponse
 from spotlab.domain.ports import AuditFilter
+from spotlab.features.capacity_model.registry import HORIZON
 from spotlab.runtime.lab import Lab
 from tests.api.conftest import FOREIGN, ApiClient
+from tests.support.bare_models import bare_model
 from tests.support.lab import FLEET
 from tests.support.online_weights import POOL as LEARNT_POOL
 from tests.support.online_weights import learnt
@@ -256,6 +258,20 @@ def test_a_refused_upload_says_why(ask: ApiClient) -> None:
     assert (
         ask("POST", "/models", content=b"{}", headers={"Content-Type": "text/x"}).status_code == 415
     )
+
+
+def test_a_bare_model_is_uploaded_with_the_answers_for_its_card(ask: ApiClient) -> None:
+    text = {"Content-Type": "text/plain"}
+    booster = bare_model("available_1h", HORIZON)
+    refused = ask("POST", "/models?name=loss", content=booster, headers=text)
+    assert (refused.status_code, "label is missing" in refused.json()["detail"]) == (422, True)
+    path = "/models?name=loss&label=capacity-loss&horizons_h=0.5"
+    refused = ask("POST", path, content=booster, headers=text).json()
+    assert "two or more" in refused["remedy"]
+    made = ask("POST", f"{path}&horizons_h=1&horizons_h=3", content=booster, headers=text)
+    assert (made.status_code, made.json()["model"]["task"]) == (201, "capacity")
+    card = ask("GET", "/models/loss@1.0.0").json()["card"]
+    assert card["horizons_h"] == [0.5, 1.0, 3.0]
 
 
 def test_performance_is_unknown_until_something_happened(ask: ApiClient) -> None:

@@ -127,8 +127,8 @@ def test_what_is_no_advisor_feed_is_refused(content: bytes, words: str) -> None:
 def test_a_key_that_stands_twice_among_many_is_found_at_once() -> None:
     many = b",".join(b'"k%d": 1' % number for number in range(300_000))
 
-    with pytest.raises(FeedRefused, match="'k299999' appears twice"):
-        advisor_of(b"{" + many + b', "k299999": 1}')
+    with pytest.raises(FeedRefused, match="'spot_advisor' appears twice"):
+        advisor_of(b'{"spot_advisor": {}, ' + many + b', "spot_advisor": {}}')
 
 
 def test_a_gzip_bomb_is_refused_before_it_fills_the_memory() -> None:

@@ -101,6 +101,84 @@ def test_a_region_that_is_null_is_one_odd_record_each_system() -> None:
     assert all("spot_advisor > eu-west-2: " in text for text in buckets.set_aside)
 
 
+def twice(document: dict[str, Any], key: str, within: Change) -> bytes:
+    """The document with a key, in the object that `within` finds, once more with the value 1."""
+    within(document)["\0"] = 1  # type: ignore[index]
+    return encoded(document).replace(b'"\\u0000"', f'"{key}"'.encode())
+
+
+@pytest.mark.parametrize(
+    ("key", "within", "reason"),
+    [
+        ("m1a.large", lambda linux: linux, "m1a.large: the key 'm1a.large' appears twice"),
+        ("r", lambda linux: linux["m1a.large"], "m1a.large > r: the key 'r' appears twice"),
+    ],
+)
+def test_one_rate_listed_twice_is_set_aside(key: str, within: Change, reason: str) -> None:
+    content = twice(
+        advisor(), key, lambda document: within(document["spot_advisor"]["us-east-1"]["Linux"])
+    )
+    buckets, specs = parse_advisor(content, ORIGIN, MarketName.PUBLIC)
+    assert len(buckets.rows) == 2 * len(TYPES) - 1
+    assert (len(buckets.set_aside), specs.set_aside) == (1, ())
+    assert f"spot_advisor > us-east-1 > Linux > {reason}" in buckets.set_aside[0]
+
+
+def test_one_specification_price_and_offer_listed_twice_are_set_aside() -> None:
+    content = twice(advisor(), "m1a.large", lambda document: document["instance_types"])
+    _, specs = parse_advisor(content, ORIGIN, MarketName.PUBLIC)
+    assert (len(specs.rows), len(specs.set_aside)) == (len(TYPES) - 1, 1)
+
+    content = twice(spot(), "USD", lambda document: first_size(document)[0]["prices"])
+    snapshot = parse_spot_prices(content, ORIGIN, MarketName.PUBLIC)
+    assert (len(snapshot.rows), len(snapshot.set_aside)) == (2 * len(TYPES) - 1, 1)
+    assert "m1a.large > linux > prices > USD: the key 'USD'" in snapshot.set_aside[0]
+
+    document = feeds.on_demand()
+    offers = document["regions"]["EU (Ireland)"]
+    offers.clear()
+    offers.update({name: feeds._offer(name, "0.1") for name in TYPES})
+    content = twice(document, "m1a.large", lambda _: offers)
+    snapshot = parse_on_demand(content, ORIGIN, MarketName.PUBLIC, "eu-west-1")
+    assert (len(snapshot.rows), len(snapshot.set_aside)) == (len(TYPES) - 1, 1)
+    assert snapshot.set_aside[0].startswith("EU (Ireland) > m1a.large: the key 'm1a.large'")
+
+
+def first_size(document: dict[str, Any]) -> Any:
+    sizes = document["config"]["regions"][0]["instanceTypes"][0]["sizes"]
+    return sizes[0]["valueColumns"]
+
+
+@pytest.mark.parametrize(
+    ("key", "within"),
+    [
+        ("spot_advisor", lambda document: document),
+        ("us-east-1", lambda document: document["spot_advisor"]),
+        ("Linux", lambda document: document["spot_advisor"]["us-east-1"]),
+    ],
+)
+def test_a_part_listed_twice_refuses_the_feed(key: str, within: Change) -> None:
+    with pytest.raises(FeedRefused, match=f"{key}: the key '{key}' appears twice"):
+        parse_advisor(twice(advisor(), key, within), ORIGIN, MarketName.PUBLIC)
+
+
+@pytest.mark.parametrize("key", ["instanceTypes", "region"])
+def test_a_region_of_spot_prices_with_a_key_twice_refuses_the_feed(key: str) -> None:
+    content = twice(spot(), key, lambda document: document["config"]["regions"][0])
+    with pytest.raises(FeedRefused, match=f"the key '{key}' appears twice"):
+        parse_spot_prices(content, ORIGIN, MarketName.PUBLIC)
+
+
+def test_over_one_percent_of_rates_listed_twice_refuse_the_feed() -> None:
+    content = encoded(advisor())
+    for name in TYPES[:3]:
+        content = content.replace(
+            f'"{name}": {{"r"'.encode(), f'"{name}": 1, "{name}": {{"r"'.encode(), 1
+        )
+    with pytest.raises(FeedRefused, match=r"3 of 216 records cannot be used"):
+        parse_advisor(content, ORIGIN, MarketName.PUBLIC)
+
+
 def test_an_odd_specification_is_set_aside() -> None:
     document = advisor()
     document["instance_types"]["m1a.large"]["cores"] = "two"
@@ -218,3 +296,12 @@ def test_one_odd_line_of_a_price_file_is_set_aside(tmp_path: Path, odd: str) -> 
     path.write_text("\n".join(["region,instance_type,usd_per_hour", *lines, odd]))
     (snapshot,) = FileFeed(path, FeedKind.ON_DEMAND, clock=Clock()).fetch({})
     assert (len(snapshot.rows), len(snapshot.set_aside)) == (len(TYPES) - 1, 1)
+
+
+@pytest.mark.parametrize("header", ["", "region,instance_type,usd_per_hour\n"])
+def test_a_price_file_without_a_header_line(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text(header + "\n".join(f"us-east-1,{name},0.1" for name in TYPES))
+    columns = ("region", "instance_type", "usd_per_hour")
+    (snapshot,) = FileFeed(path, FeedKind.ON_DEMAND, clock=Clock(), columns=columns).fetch({})
+    assert (len(snapshot.rows), snapshot.set_aside) == (len(TYPES), ())

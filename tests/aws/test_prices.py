@@ -148,6 +148,9 @@ def test_a_price_that_cannot_be_is_set_aside(store: Store, price: str) -> None:
     ("record", "reason"),
     [
         (("eu-west-1a", "m5.large", "1", at(27)), "is not a zone of us-east-1"),
+        (("us-east-1-wl1-bos-wlz-1", "m5.large", "1", at(27)), "is a Wavelength Zone"),
+        (("us-east-1", "m5.large", "1", at(27)), "is not a zone of us-east-1"),
+        (("us-east-11a", "m5.large", "1", at(27)), "is not a zone of us-east-1"),
         ((A, "large", "1", at(27)), "is not an instance type"),
         ((A, "\x1b[31m.large", "1", at(27)), r"\?\[31m\.large in us-east-1a"),
     ],

@@ -50,7 +50,7 @@ def test_a_bare_text_file_is_uploaded_once_its_label_is_named(
     upload = ["models", "upload", "mine.txt", "--reason", "mine"]
 
     assert main(upload) == 1
-    assert "Use --label with one of: high-bucket" in capsys.readouterr().err
+    assert "Labels: high-bucket" in capsys.readouterr().err
     assert main([*upload, "--label", "high-bucket", "--json"]) == 0
     uploaded = json.loads(capsys.readouterr().out)
     assert (uploaded["state"], uploaded["first_prediction"]["rows"] > 256) == ("candidate", True)

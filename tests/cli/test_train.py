@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from spotlab.cli import main
@@ -120,6 +121,19 @@ def test_the_rule_of_the_last_bucket_is_a_candidate_like_any_model(run: Run) -> 
     assert 0.0 < document["metrics"]["model"]["brier"] < 0.3
 
 
+def test_a_rule_learns_from_probes_in_csv_without_a_header_line(run: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    for name in ("zone-a.csv", "zone-b.csv"):
+        lost = np.cumsum(rng.random(2000) < 0.05) % 2
+        lines = [f"{tick},{600 * tick},{value}" for tick, value in enumerate(lost)]
+        (tmp_path / name).write_text("\n".join(lines))
+    files = [str(tmp_path / name) for name in ("zone-a.csv", "zone-b.csv")]
+    unstated = ("--polarity", "unavailable", "--gap-s", "600", "--columns", "tick,time,fail")
+    split = ("--split", "time:0.6")
+    code, document, _ = run("--data", *files, *unstated, *split, task="capacity-streak")
+    assert (code, document["name"], document["state"]) == (0, "capacity-streak", "candidate")
+
+
 def test_a_version_is_never_written_over(run: Run) -> None:
     run("--version", "1.2.0")
     code, document, _ = run("--version", "1.2.0", "--seed", "9")
@@ -134,8 +148,9 @@ def test_a_version_is_never_written_over(run: Run) -> None:
         (("--data", "a", "b"), "advisor", "one folder"),
         (("--data", "a"), "", "depend on the task"),
         (("--split", "time"), "advisor", "not valid for an advisor model"),
+        (("--columns", "tick,time,fail"), "advisor", "--columns and --zone-ids describe traces"),
     ],
-    ids=["two folders", "data of no task", "a split of another task"],
+    ids=["two folders", "data of no task", "a split of another task", "columns of no trace"],
 )
 def test_what_makes_no_sense_is_refused(
     run: Run, argv: tuple[str, ...], task: str, match: str

@@ -11,15 +11,25 @@ import numpy as np
 import pytest
 
 from spotlab.errors import ArtefactRefused, InvalidInput
+from spotlab.features.capacity_model.registry import HORIZON
 from spotlab.features.views import NAMES
 from spotlab.inference.artefacts import load
 from spotlab.inference.boosters import ValidatedBooster
-from spotlab.runtime.model_card import CardAnswers, card_of, is_bare_model, write_artefact
+from spotlab.inference.capacity import CapacityModel
+from spotlab.runtime.model_card import (
+    CardAnswers,
+    card_of,
+    is_bare_model,
+    possible_labels,
+    training_horizons_h,
+    write_artefact,
+)
+from tests.support.bare_models import bare_booster
 
 COLUMNS = NAMES[:3]
 ROWS = np.random.default_rng(1).random((400, 3))
 LABELS = (ROWS[:, 0] + 0.2 * ROWS[:, 1] > 0.6).astype(float)
-ANSWERS = CardAnswers("advisor", "high-bucket", "mine")
+ANSWERS = CardAnswers("high-bucket", "mine")
 
 
 def trained(label: Any = LABELS, **options: Any) -> lightgbm.Booster:
@@ -86,10 +96,59 @@ def test_a_card_is_written_and_its_artefact_opens_with_windows_line_ends(tmp_pat
 
 def test_what_only_the_author_knows_is_asked() -> None:
     text = trained(objective="binary").model_to_string().encode()
-    with pytest.raises(InvalidInput, match="--label with one of: high-bucket"):
-        card_of(text, CardAnswers("advisor", "", "mine"))
-    with pytest.raises(InvalidInput, match="A capacity card cannot be written"):
-        card_of(text, CardAnswers("capacity", "rate", "mine"))
+    with pytest.raises(InvalidInput, match="Labels: high-bucket: P") as refused:
+        card_of(text, CardAnswers("", "mine"))
+    assert refused.value.field == "label"
+    with pytest.raises(ArtefactRefused, match="is a feature of advisor models") as other_task:
+        card_of(text, CardAnswers("capacity-loss", "mine"))
+    assert other_task.value.remedy == "Labels of advisor models: high-bucket, rate."
     other = text.replace(COLUMNS[0].encode(), b"price_positoin")
     with pytest.raises(ArtefactRefused, match="is not a feature that SpotLab computes"):
         card_of(other, ANSWERS)
+
+
+HORIZONS_H = (0.25, 1.0, 3.0)
+CAPACITY_COLUMNS = ("available_1h", "others_surprise", HORIZON)
+
+
+def test_a_capacity_card_gives_the_boosters_own_probability(tmp_path: Path) -> None:
+    booster = bare_booster(*CAPACITY_COLUMNS, horizons_h=HORIZONS_H)
+    text = booster.model_to_string().encode()
+    answers = CardAnswers("capacity-loss", "own", horizons_h=HORIZONS_H)
+    assert possible_labels(text) == ("capacity-loss",)
+    assert training_horizons_h(text) == pytest.approx((0.25, 3.0))
+    write_artefact(text, card_of(text, answers), tmp_path / "own" / "1.0.0")
+
+    model = load(tmp_path / "own" / "1.0.0")
+
+    assert isinstance(model, CapacityModel)
+    rows = np.random.default_rng(3).random((50, 2))
+    rows[::5, 1] = np.nan
+    theirs = np.stack(
+        [booster.predict(np.column_stack([rows, np.full(50, np.log(h))])) for h in HORIZONS_H]
+    )
+    for number, horizon_h in enumerate(HORIZONS_H):
+        # A longer horizon never has a lower risk.
+        expected = theirs[: number + 1].max(axis=0)
+        np.testing.assert_allclose(model.loss_probability(rows, horizon_h), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("columns", "trained", "answered", "words"),
+    [
+        (CAPACITY_COLUMNS, HORIZONS_H, (), "two or more, in hours.*from 0.25 to 3 h"),
+        (CAPACITY_COLUMNS, HORIZONS_H, (1.0, 3.0), "horizons 1, 3 h are not.*from 0.25 to 3 h"),
+        (CAPACITY_COLUMNS, HORIZONS_H, (3.0, 1.0, 0.25), "not increasing"),
+        (CAPACITY_COLUMNS, (2.0,), (2.0,), "did not vary in training.*two or more horizons"),
+        (("available_1h", "streak_h"), (), (1.0,), "as the last column"),
+        ((HORIZON, "available_1h"), HORIZONS_H, HORIZONS_H, "as the last column"),
+        (("availabel_1h", HORIZON), HORIZONS_H, HORIZONS_H, "Nearest: .*available_1h"),
+        (("discount_depth", HORIZON), HORIZONS_H, HORIZONS_H, "a feature of advisor models"),
+    ],
+)
+def test_a_capacity_model_without_a_card_of_its_own_says_what_to_give(
+    columns: tuple[str, ...], trained: tuple[float, ...], answered: tuple[float, ...], words: str
+) -> None:
+    text = bare_booster(*columns, horizons_h=trained).model_to_string().encode()
+    with pytest.raises(InvalidInput, match=words):
+        card_of(text, CardAnswers("capacity-loss", "own", horizons_h=answered))

@@ -237,3 +237,26 @@ def test_the_table_travels_with_its_assumptions(folder: Path, lab: Lab) -> None:
         assert "Prices are as given" in written
         assert record.sweep_id in written
         assert "Uniform Progress, multi-zone" in written
+
+
+def test_files_without_header_lines_can_be_used(no_data: None, lab: Lab, open_page: Open) -> None:
+    app = open_page("backtests")
+    ticks = "".join(f"{tick},{600 * tick},{tick % 7 == 0:d}\n" for tick in range(1500))
+    app.selectbox(key="backtest-polarity").select("unavailable").run()
+    app.file_uploader(key="backtest-traces").upload("zone-a.csv", ticks.encode(), "text/csv").run()
+    assert app.button(key="backtest-start").disabled
+    assert "--columns" in said(app)
+    app.text_input(key="backtest-columns").set_value("tick, time, fail").run()
+    app.number_input(key="backtest-gap").set_value(600.0).run()
+    assert not app.exception
+    assert not app.button(key="backtest-start").disabled
+
+
+def test_zone_names_that_are_no_such_file_are_refused_in_words(
+    no_data: None, lab: Lab, open_page: Open
+) -> None:
+    app = open_page("backtests")
+    zones = app.file_uploader(key="backtest-zones")
+    zones.upload("zones.json", b"{}", "application/json").run()
+    assert not app.exception
+    assert "it has no AvailabilityZones" in said(app)

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from spotlab.features.capacity_model.registry import HORIZON
 from spotlab.runtime import app_process
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.services import Services
 from spotlab.ui.models import queries
 from tests.pages.conftest import Open, finish, said
+from tests.support.bare_models import bare_model
 from tests.support.cards import save_carded_model
 from tests.support.lab import FLEET, small_lab
 from tests.support.online_weights import learnt
@@ -169,6 +171,74 @@ def test_an_upload_becomes_a_candidate(rivals: Lab, open_page: Open, tmp_path: P
     assert Services(rivals, ANA).models.find("toy@2.0.0").state == "candidate"
     assert Services(rivals, ANA).models.history("toy@2.0.0")[0].reason == "Uploaded. From a paper"
     assert "toy@2.0.0" in list(app.run().dataframe[0].value["model"])
+
+
+def choose_model(app: AppTest, booster: bytes, name: str) -> AppTest:
+    app.session_state["upload"] = True
+    app.run()
+    return app.file_uploader(key="upload-file").upload(name, booster, "text/plain").run()
+
+
+def test_a_bare_model_becomes_a_candidate_once_its_label_is_chosen(
+    rivals: Lab, open_page: Open
+) -> None:
+    app = choose_model(open_page("models"), bare_model("advisor_bucket"), "My Model.txt")
+    assert app.button(key="upload-now").disabled
+    label = app.selectbox(key="upload-label")
+    assert [option.partition(":")[0] for option in label.options] == ["high-bucket", "rate"]
+    label.select("high-bucket").run()
+    assert app.text_input(key="upload-name").placeholder == "my-model"
+    app.button(key="upload-now").click().run()
+    app = finish(app, "upload-model")
+    assert "my-model@1.0.0 is a candidate" in app.success[0].value
+    card = Services(rivals, ANA).models.find("my-model@1.0.0").card
+    assert card["label"]["what"].startswith("P(next advisor bucket >= 3")
+
+
+def test_a_bare_capacity_model_asks_for_the_horizons_between_those_it_says(
+    rivals: Lab, open_page: Open
+) -> None:
+    booster = bare_model("available_1h", HORIZON)
+    app = choose_model(open_page("models"), booster, "loss.txt")
+    app.selectbox(key="upload-label").select("capacity-loss").run()
+    horizons = app.multiselect(key="upload-horizons")
+    assert (horizons.value, horizons.options) == (["0.5", "3"], ["0.5", "1", "2", "3"])
+    horizons.select("1").run()
+    app.text_input(key="upload-name").set_value("mine")
+    app.text_input(key="upload-version").set_value("2.0.0")
+    app.button(key="upload-now").click().run()
+    app = finish(app, "upload-model")
+    assert "mine@2.0.0 is a candidate for" in app.success[0].value
+    card = Services(rivals, ANA).models.find("mine@2.0.0").card
+    assert (card["task"], card["horizons_h"]) == ("capacity", [0.5, 1.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("name", "horizon", "words"),
+    [("Über", "1", "The name 'Über' is not valid"), ("mine", "an hour", "'an hour' is not a num")],
+)
+def test_a_wrong_answer_about_a_bare_model_is_named(
+    rivals: Lab, open_page: Open, name: str, horizon: str, words: str
+) -> None:
+    app = choose_model(open_page("models"), bare_model("available_1h", HORIZON), "loss.txt")
+    app.selectbox(key="upload-label").select("capacity-loss").run()
+    app.session_state["upload-horizons"] = ["0.5", horizon, "3"]
+    app.text_input(key="upload-name").set_value(name)
+    app.button(key="upload-now").click().run()
+    assert words in said(finish(app, "upload-model"))
+    assert len(Services(rivals, ANA).models.entries()) == 2
+
+
+@pytest.mark.parametrize("objective", ["regression", "poisson"])
+def test_a_bare_model_of_another_objective_says_what_to_train(
+    rivals: Lab, open_page: Open, objective: str
+) -> None:
+    app = choose_model(open_page("models"), bare_model("vcpu_count", objective=objective), "x.txt")
+    app.selectbox(key="upload-label").select("rate").run()
+    app.button(key="upload-now").click().run()
+    text = said(finish(app, "upload-model"))
+    assert f"Its objective is {objective}" in text
+    assert "Train with objective=binary" in text
 
 
 def test_a_pickle_is_refused_with_the_reason(rivals: Lab, open_page: Open) -> None:

@@ -12,8 +12,10 @@ import pytest
 
 from spotlab.cli.recorded_data import DATA
 from spotlab.errors import InvalidInput
+from spotlab.recorded import spotlake
 from spotlab.recorded.formats import recognise_format
-from spotlab.recorded.price_history import read_price_history
+from spotlab.recorded.pool_prices import read_pool_prices
+from spotlab.recorded.price_history import CSV_COLUMNS, read_price_history
 from spotlab.recorded.spotlake import read_spotlake
 from spotlab.recorded.traces import read_trace
 from spotlab.recorded.zone_names import read_zone_ids
@@ -214,3 +216,55 @@ def test_the_command_says_what_was_not_used(tmp_path: Path) -> None:
     assert "200 rows" in result.text
     assert "not used:" in result.text
     assert len(result.document["files"][0]["refused"]) == 1
+
+
+def test_price_histories_and_spotlake_exports_without_a_header_line(tmp_path: Path) -> None:
+    lines = [
+        f"{r['AvailabilityZone']},{r['InstanceType']},Linux/UNIX,{r['Timestamp']},{r['SpotPrice']}"
+        for r in many()
+    ]
+    for content in ("\n".join(lines), "\n".join([",".join(CSV_COLUMNS), *lines])):
+        path = files.write(tmp_path / "prices.csv", content)
+        assert recognise_format(path, CSV_COLUMNS).name == "price-history"
+        assert len(read_price_history(path, columns=CSV_COLUMNS).rows) == 200
+
+    columns = [*map(str.lower, spotlake.CSV_COLUMNS)]
+    line = "2024-05-01 12:00:00,m5.large,us-east-1,use1-az6,3,50,50,3.0,0.096,0.04,58"
+    for content in (line, f"{','.join(columns)}\n{line}"):
+        path = files.write(tmp_path / "spotlake.csv", content)
+        assert recognise_format(path, columns).name == "spotlake"
+        rows = read_spotlake(path, columns=columns, zone_ids={"use1-az6": "us-east-1b"}).rows
+        assert rows["availability_zone"].tolist() == ["us-east-1b"]
+
+
+def test_a_trace_names_its_pool_by_zone_id(tmp_path: Path) -> None:
+    document = {
+        "gap_seconds": 600,
+        "available": [1, 1, 0, 1],
+        "availability_zone": "use1-az6",
+        "instance_type": "p3.2xlarge",
+    }
+    path = files.write_json(tmp_path / "trace.json", document)
+    with pytest.raises(InvalidInput, match="the zone id use1-az6, whose name depends on the acc"):
+        read_trace(path)
+    pool = read_trace(path, zone_ids={"use1-az6": "us-east-1b"}).pool
+    assert pool is not None
+    assert (pool.region, pool.availability_zone) == ("us-east-1", "us-east-1b")
+
+
+@pytest.mark.parametrize("zone", ["us-east-1-wl1-bos-wlz-1", "us-east-1"])
+def test_a_trace_of_no_availability_zone_is_refused(tmp_path: Path, zone: str) -> None:
+    document = {
+        "gap_seconds": 600,
+        "available": [1, 0],
+        "availability_zone": zone,
+        "instance_type": "p3.2xlarge",
+    }
+    with pytest.raises(InvalidInput, match=r"is a Wavelength Zone|not an availability zone"):
+        read_trace(files.write_json(tmp_path / "trace.json", document))
+
+
+def test_prices_of_pools_without_a_header_line(tmp_path: Path) -> None:
+    path = files.write(tmp_path / "prices.csv", "east,0.918\nwest,0.95")
+    prices = read_pool_prices(path, ["west", "east"], ("trace", "spot_usd_per_hour"))
+    assert prices.spot_usd_per_hour.tolist() == [0.95, 0.918]

@@ -172,7 +172,7 @@ BAD_JSON: dict[str, tuple[str, str]] = {
     "empty": ("  \n", "it is empty"),
     "no zone": (
         json.dumps({**REBUILT, "availability_zone": "Ireland", "available": [1, 0]}),
-        "availability_zone is 'Ireland'",
+        "availability_zone: 'Ireland' is not an availability zone",
     ),
     "no time": (
         json.dumps({**REBUILT, "available": [1, 0], "tick_times": [{"tick": 0, "time": "soon"}]}),

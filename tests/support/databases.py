@@ -130,11 +130,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         url = request.getfixturevalue("postgres_url")
     with Database(url, path).opened() as opened:
         if url:
-            _empty(opened)
+            empty(opened)
         yield opened
 
 
-def _empty(store: Store) -> None:
+def empty(store: Store) -> None:
+    """Delete all rows of a store, and start its sequences again."""
     # TRUNCATE would take ten times as long.
     statements = [f'DELETE FROM "{table.name}"' for table in METADATA.tables.values()]
     with store.engine.begin() as connection:

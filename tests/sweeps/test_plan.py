@@ -52,6 +52,24 @@ def test_prices_of_a_file_are_found_again(lab: Lab, folder: Path, tmp_path: Path
     assert first == again
 
 
+def test_files_without_header_lines_and_zone_names_are_read_again(
+    lab: Lab, folder: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "prices.csv"
+    file.write_text("zone-a,0.3\nzone-b,0.4\nzone-c,0.5\n")
+    prices = Prices(1.0, 0.0, file, columns=("trace", "spot_usd_per_hour"))
+    traces = replace(
+        spec_for(folder).traces,
+        columns=("tick", "time", "fail"),
+        zone_ids=(("use1-az6", "us-east-1b"),),
+    )
+    spec = replace(spec_for(folder), prices=prices, traces=traces)
+    first, again = planned_twice(lab, spec)
+    assert first == again
+    config = json.loads(json.dumps(plan_sweep(lab, spec).plan.config))
+    assert (spec_of(config).traces, spec_of(config).prices) == (traces, prices)
+
+
 def test_what_was_kept_says_what_it_rests_on(lab: Lab, folder: Path) -> None:
     config = plan_sweep(lab, spec_for(folder, policies=(ALL_POLICIES,))).plan.config
     assert config["gap_s"] == 600

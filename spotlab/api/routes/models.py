@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from spotlab.api.operation import ZIP, Operation, cacheable
+from spotlab.api.operation import TEXT, ZIP, Operation, cacheable
 from spotlab.api.paging import Page, PageDep
 from spotlab.api.request_state import ServiceDep, ServicesDep
 from spotlab.api.routes.experiments import experiment_page
@@ -29,6 +30,7 @@ from spotlab.api.views.models import (
 )
 from spotlab.domain.model_lifecycle import ModelState
 from spotlab.domain.ports import ExperimentFilter, Topic
+from spotlab.runtime.model_card import CardAnswers
 from spotlab.services import Services
 from spotlab.services.models import ModelEntry, Step
 from spotlab.telemetry.invisible_characters import LABEL
@@ -45,6 +47,7 @@ register_url_convertor("step", StepConvertor())
 router = APIRouter(route_class=Operation, tags=["models"])
 
 PERFORMANCE_CACHE_S = 60.0
+HOURS_OF_A_YEAR = 8_766.0
 Reference = Annotated[
     str,
     Path(
@@ -57,8 +60,12 @@ Reference = Annotated[
 UPLOAD: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "Zip file with the files of an artefact: model, card.json, SHA256SUMS.",
-        "content": {ZIP: {"schema": {"type": "string", "format": "binary"}}},
+        "description": "Zip file with the files of an artefact: model, card.json, SHA256SUMS; or a "
+        "bare LightGBM text model, whose card is written from it and from the parameters.",
+        "content": {
+            ZIP: {"schema": {"type": "string", "format": "binary"}},
+            TEXT: {"schema": {"type": "string"}},
+        },
     }
 }
 
@@ -137,11 +144,37 @@ async def upload_model(
     reason: Annotated[
         str, Query(max_length=500, pattern=LABEL, description="Reason for the change.")
     ] = "",
+    label: Annotated[
+        str,
+        Query(
+            max_length=40,
+            pattern=LABEL,
+            description="What a bare model predicts: high-bucket, rate or capacity-loss.",
+        ),
+    ] = "",
+    name: Annotated[
+        str, Query(max_length=64, pattern=LABEL, description="Name of a bare model.")
+    ] = "",
+    version: Annotated[
+        str, Query(max_length=64, pattern=LABEL, description="Version of a bare model.")
+    ] = "1.0.0",
+    summary: Annotated[
+        str, Query(max_length=500, pattern=LABEL, description="One sentence for its card.")
+    ] = "",
+    horizons_h: Annotated[
+        list[Annotated[float, Field(gt=0, le=HOURS_OF_A_YEAR)]],
+        Query(
+            max_length=64,
+            description="Horizons of the rows that a bare capacity-loss model was trained on, "
+            "hours.",
+        ),
+    ] = [],  # noqa: B006
 ) -> UploadView:
     """The upload is validated in quarantine and makes a trial prediction in a separate process.
     Formats that could run code are rejected."""
-    archive = await request.body()
-    report = await run_in_threadpool(services.models.upload, archive, reason)
+    content = await request.body()
+    answers = CardAnswers(label, name, version, summary, tuple(horizons_h))
+    report = await run_in_threadpool(services.models.upload, content, reason, answers)
     entry = await run_in_threadpool(services.models.entry, report.record.reference)
     response.headers["Location"] = f"/api/v1/models/{report.record.reference}"
     return UploadView(model=ModelView(**fields(entry, set())), seconds=report.seconds)

@@ -19,7 +19,13 @@ from spotlab.aws.feed_checks import (
     reject,
 )
 from spotlab.aws.feeds.advisor_ranges import bucket_of_index
-from spotlab.aws.feeds.feed_decoding import MAX_BYTES, decode, decode_record, uncompress
+from spotlab.aws.feeds.feed_decoding import (
+    MAX_BYTES,
+    decode,
+    decode_part,
+    decode_record,
+    uncompress,
+)
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
 from spotlab.domain.odd_records import SetAside
@@ -83,7 +89,7 @@ def parse_advisor(
     for name, size in sorted(advisor.instance_types.items()):
         with odd_specs.record():
             specs.append(_spec(name, size, feed))
-    sizes = msgspec.json.encode(advisor.instance_types, order="sorted")
+    sizes = msgspec.json.encode(advisor.instance_types, order="sorted", enc_hook=str)
     rates_set_aside = odd_rates.reasons(listed)
     specs_set_aside = odd_specs.reasons(len(advisor.instance_types))
     return (
@@ -119,11 +125,10 @@ def _rates(advisor: _Advisor, feed: str, odd: SetAside) -> tuple[list[_Row], int
     for region, systems in advisor.spot_advisor.items():
         for system in (LINUX, WINDOWS):
             place = f"spot_advisor > {region}"
-            records: dict[str, Any] = {}
-            with odd.record():
-                of_system = decode_record(systems, dict[str, Any], feed, place).get(system, {})
-                place = f"{place} > {system}"
-                records = decode_record(of_system, dict[str, Any], feed, place)
+            of_region = decode_part(systems, dict[str, Any], feed, place, odd) or {}
+            place = f"{place} > {system}"
+            of_system = of_region.get(system, {})
+            records = decode_part(of_system, dict[str, Any], feed, place, odd) or {}
             listed += len(records)
             for instance_type, record in records.items():
                 with odd.record():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar, get_args, get_origin
 
@@ -10,6 +11,7 @@ import msgspec
 
 from spotlab.aws.feed_checks import reject
 from spotlab.domain.bounded_decoding import GZIP_MAGIC, gunzip, parse_json
+from spotlab.domain.odd_records import SetAside
 
 T = TypeVar("T")
 
@@ -33,20 +35,14 @@ def uncompress(content: bytes, feed: str, max_bytes: int = MAX_BYTES) -> bytes:
 
 
 def decode(content: bytes, shape: type[T], feed: str) -> T:
-    """Decode JSON to typed structs.
+    """Decode JSON to typed structs; the value of a key that appears twice is a `DuplicateKey`.
 
     Raises:
-        FeedRefused: not JSON, truncated, too many values, another structure, or a duplicate key.
+        FeedRefused: not JSON, truncated, too many values, another structure, or a duplicate key of
+            a typed field.
     """
-    try:
-        document = parse_json(content, partial(reject, feed), object_pairs_hook=_with_unique_keys)
-    except _DuplicateKeyError as exc:
-        reject(feed, f"the key {exc} appears twice in one object", "unique keys")
-    try:
-        return msgspec.convert(document, shape)
-    except (msgspec.ValidationError, OverflowError) as exc:
-        place = " > ".join(_path_of_fault(document, shape)) or "its top-level object"
-        reject(feed, f"{place}: {exc}", "the structure that AWS publishes")
+    document = parse_json(content, partial(reject, feed), object_pairs_hook=_with_unique_keys)
+    return _converted(document, shape, feed, "its top-level object")
 
 
 def decode_record(value: Any, shape: type[T], feed: str, place: str) -> T:
@@ -58,24 +54,66 @@ def decode_record(value: Any, shape: type[T], feed: str, place: str) -> T:
         feed: display name of the feed.
         place: of the record, such as "us-east-1 > Linux > m5.large".
     Raises:
-        FeedRefused: it has another structure; names the place in it.
+        FeedRefused: it has another structure or a duplicate key; names the place in it.
     """
+    return _converted(value, shape, feed, place)
+
+
+def decode_part(value: Any, shape: type[T], feed: str, place: str, odd: SetAside) -> T | None:
+    """Decode a part that has many records, such as a region; None: it is one odd record.
+
+    Args:
+        value, shape, feed, place: as in `decode_record`.
+        odd: gets the part if it has another structure.
+    Raises:
+        FeedRefused: the part, or its list of records, appears twice. One odd record would hide how
+            many records are missing.
+    """
+    has_fields = isinstance(value, dict) and get_origin(shape) is None
+    fields = value.values() if has_fields else ()
+    for each in (value, *fields):
+        if isinstance(each, DuplicateKey):
+            reject(feed, f"{place}: {each}", "unique keys")
+    decoded: list[T] = []
+    with odd.record():
+        decoded.append(_converted(value, shape, feed, place))
+    return decoded[0] if decoded else None
+
+
+def _converted(value: Any, shape: type[T], feed: str, place: str) -> T:
+    if isinstance(value, DuplicateKey):
+        reject(feed, f"{place}: {value}", "unique keys")
     try:
         return msgspec.convert(value, shape)
     except (msgspec.ValidationError, OverflowError) as exc:
-        path = " > ".join([place, *_path_of_fault(value, shape)])
-        reject(feed, f"{path}: {exc}", "the structure that AWS publishes")
+        path = _path_of_fault(value, shape)
+        problem = f"{DuplicateKey(path[-1])}" if _GOT_DUPLICATE in str(exc) else str(exc)
+        reject(feed, f"{' > '.join([place, *path])}: {problem}", "the structure that AWS publishes")
 
 
-class _DuplicateKeyError(Exception):
-    """A JSON object has a duplicate key, of which decoders silently use the last value."""
+@dataclass(frozen=True, slots=True)
+class DuplicateKey:
+    """Stands for the values of a key that appears twice in one object of a document.
+
+    Decoders silently use the last value; nothing says which one is right.
+    """
+
+    key: str
+
+    def __str__(self) -> str:
+        """The problem, for the reason."""
+        return f"the key {self.key!r} appears twice in one object"
+
+
+_GOT_DUPLICATE: Final = f"got `{DuplicateKey.__name__}`"
+"""In the messages of msgspec."""
 
 
 def _with_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     unique = dict(pairs)
     if len(unique) < len(pairs):
         counts = Counter(key for key, _ in pairs)
-        raise _DuplicateKeyError(repr(next(key for key, count in counts.items() if count > 1)))
+        unique.update((key, DuplicateKey(key)) for key, count in counts.items() if count > 1)
     return unique
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypedDict
 
 from spotlab.aws.feed_checks import (
     check_region,
@@ -53,6 +53,7 @@ class FileFeed:
         clock: for fetched_at.
         market: the market it belongs to.
         max_bytes: a file that is larger, uncompressed, is rejected.
+        columns: names of a CSV's columns, in order, if it has no header line.
     Raises:
         InvalidInput: there is no file format for that kind.
     """
@@ -62,6 +63,7 @@ class FileFeed:
     clock: Clock
     market: MarketName = MarketName.RECORDED
     max_bytes: int = MAX_BYTES
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in _TITLES:
@@ -99,15 +101,16 @@ class FileFeed:
 
     def _parse(self, content: bytes, origin: Provenance) -> Sequence[Snapshot]:
         """Parse the content; errors show the full path, snapshots only the file's name."""
+        csv: _CsvOptions = {"max_bytes": self.max_bytes, "columns": self.columns}
         match self.kind:
             case FeedKind.ADVISOR:
                 return parse_advisor(content, origin, self.market, max_bytes=self.max_bytes)
             case FeedKind.SPOT_PRICES:
                 return (parse_spot_prices(content, origin, self.market, max_bytes=self.max_bytes),)
             case FeedKind.ON_DEMAND:
-                return (parse_on_demand_csv(content, origin, self.market, self.max_bytes),)
+                return (parse_on_demand_csv(content, origin, self.market, **csv),)
             case _:
-                return (parse_specs_csv(content, origin, self.market, self.max_bytes),)
+                return (parse_specs_csv(content, origin, self.market, **csv),)
 
     def _read(self) -> tuple[bytes, datetime]:
         try:
@@ -138,8 +141,17 @@ def _date_in(name: str) -> datetime | None:
     return None
 
 
+class _CsvOptions(TypedDict):
+    max_bytes: int
+    columns: tuple[str, ...]
+
+
 def parse_on_demand_csv(
-    content: bytes, origin: Provenance, market: MarketName, max_bytes: int = MAX_BYTES
+    content: bytes,
+    origin: Provenance,
+    market: MarketName,
+    max_bytes: int = MAX_BYTES,
+    columns: Sequence[str] = (),
 ) -> Snapshot:
     """Parse on-demand Linux prices: columns region, instance_type, usd_per_hour.
 
@@ -154,7 +166,7 @@ def parse_on_demand_csv(
     prices: dict[tuple[str, str, str], float] = {}
     listed = 0
     for place, line in csv_lines(
-        content, ("region", "instance_type", "usd_per_hour"), partial(reject, feed)
+        content, ("region", "instance_type", "usd_per_hour"), partial(reject, feed), columns
     ):
         listed += 1
         with odd.record():
@@ -183,7 +195,11 @@ def parse_on_demand_csv(
 
 
 def parse_specs_csv(
-    content: bytes, origin: Provenance, market: MarketName, max_bytes: int = MAX_BYTES
+    content: bytes,
+    origin: Provenance,
+    market: MarketName,
+    max_bytes: int = MAX_BYTES,
+    columns: Sequence[str] = (),
 ) -> Snapshot:
     """Parse specifications of instance types.
 
@@ -202,7 +218,7 @@ def parse_specs_csv(
     rows: dict[str, tuple[str | float | None, ...]] = {}
     odd = SetAside()
     listed = 0
-    for place, line in csv_lines(content, _SPECS_COLUMNS, partial(reject, feed)):
+    for place, line in csv_lines(content, _SPECS_COLUMNS, partial(reject, feed), columns):
         listed += 1
         with odd.record():
             name = line["instance_type"]

@@ -23,6 +23,7 @@ from spotlab.aws.feeds.advisor import WINDOWS
 from spotlab.aws.feeds.feed_decoding import (
     MAX_BYTES,
     decode,
+    decode_part,
     decode_record,
     label_of,
     uncompress,
@@ -121,14 +122,10 @@ def _columns(config: _SpotConfig, feed: str, odd: SetAside) -> Iterator[tuple[st
     """The place, region, instance type and record of each price column."""
     for number, region_record in enumerate(config.regions):
         region_place = label_of(region_record, number)
-        region = None
-        with odd.record():
-            region = decode_record(region_record, _SpotRegion, feed, region_place)
+        region = decode_part(region_record, _SpotRegion, feed, region_place, odd)
         for n, group_record in enumerate(region.groups if region else ()):
             group_place = f"{region_place} > {label_of(group_record, n)}"
-            group = None
-            with odd.record():
-                group = decode_record(group_record, _SpotGroup, feed, group_place)
+            group = decode_part(group_record, _SpotGroup, feed, group_place, odd)
             for k, size_record in enumerate(group.sizes if group else ()):
                 place = f"{group_place} > {label_of(size_record, k)}"
                 size = None

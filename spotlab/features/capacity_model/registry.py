@@ -145,5 +145,7 @@ CAPACITY_FEATURES: Final = (
 with this pool: see `sibling_zones`."""
 
 NAMES: Final = tuple(entry.feature.name for entry in CAPACITY_FEATURES)
+HORIZON: Final = "ln_horizon"
+"""Last column of a booster's matrix: ln(horizon in hours)."""
 OTHERS: Final = tuple(name for name in NAMES if name.startswith("others_"))
 """Features that are unknown in a panel with a single trace."""

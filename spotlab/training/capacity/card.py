@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from spotlab.features.capacity_model.features import CAPACITY_FEATURES
+from spotlab.features.capacity_model.registry import HORIZON
 from spotlab.inference.card import CAPACITY, CARD_FORMAT, FeatureSpec
 from spotlab.training.capacity import recipe
 from spotlab.training.capacity.baselines import BASELINES_KEY
@@ -130,7 +131,7 @@ def _head(fit: CapacityFit, version: str) -> Document:
         "kind": "lightgbm",
         "file": MODEL_FILE,
         "summary": SUMMARY,
-        "horizon_feature": recipe.HORIZON,
+        "horizon_feature": HORIZON,
         "horizons_h": [knot.horizon_h for knot in fit.knots],
         "features": [
             FeatureSpec(

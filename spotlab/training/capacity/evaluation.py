@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -25,6 +25,7 @@ from spotlab.recorded.traces import (
     share_tick_times,
     trace_files,
 )
+from spotlab.recorded.zone_names import ZoneIds
 from spotlab.training.capacity.baselines import forecast_baselines, rule_parameters
 from spotlab.training.capacity.online import online_campaign
 from spotlab.training.capacity.rows import CapacityRows, capacity_rows
@@ -78,6 +79,7 @@ class TraceOptions:
     gap_s: float | None = None
     nodes: int = 1
     columns: Sequence[str] = ()
+    zone_ids: ZoneIds = field(default_factory=dict)
 
     def read(self, files: Sequence[Path]) -> list[Trace]:
         """The traces in the files. Raises InvalidInput for a rejected file."""
@@ -88,6 +90,7 @@ class TraceOptions:
             format=self.format,
             nodes=self.nodes,
             columns=self.columns,
+            zone_ids=self.zone_ids,
         )
 
 

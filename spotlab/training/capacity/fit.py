@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from spotlab.domain.features import Matrix
 from spotlab.features.capacity_model.features import NAMES
+from spotlab.features.capacity_model.registry import HORIZON
 from spotlab.inference.calibrators import Calibrator, Logistic, sigmoid
 from spotlab.inference.capacity import scaled_feature, scaled_features, with_horizon
 from spotlab.inference.card import CapacityColumn, CapacityKnot
@@ -235,7 +236,7 @@ class _LogisticStage:
             np.concatenate(rows),
             np.concatenate(labels),
             init_score=np.concatenate(starts),
-            feature_name=[*NAMES, recipe.HORIZON],
+            feature_name=[*NAMES, HORIZON],
         )
         booster: lightgbm.Booster = library().train(settings, data, num_boost_round=rounds)
         return booster

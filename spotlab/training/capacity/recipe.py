@@ -57,8 +57,6 @@ TREES: Final[Mapping[str, Any]] = {
     "max_bin": 127,
     "extra_trees": True,
 }
-HORIZON: Final = "ln_horizon"
-"""Last column of the trees' matrix."""
 
 LICENCES: Final[Mapping[str, str]] = {
     "availability-2023-02-15": "MIT (rebuilt from FrontierCS/Frontier-CS)",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from spotlab.domain.availability_traces import TracePanel
 from spotlab.features.capacity_model.features import CAPACITY_FEATURES, NAMES, OTHERS
+from spotlab.features.capacity_model.registry import HORIZON
 from spotlab.inference import calibrators
 from spotlab.inference.capacity import CapacityModel, scaled_feature
 from spotlab.inference.card import (
@@ -107,12 +108,14 @@ def train_rule(
     progress: Callable[[str, float], None],
     cancelled: Callable[[], bool],
     version: str | None = None,
+    options: TraceOptions | None = None,
 ) -> CapacityReport:
     """Fit a rule on traces and write it as an artefact, measured like the shipped model.
 
     Args:
         rule: which one.
-        data, out_dir, split, seed, progress, cancelled, version: as for `train_capacity`.
+        data, out_dir, split, seed, progress, cancelled, version, options: as for
+            `train_capacity`.
     Raises:
         InvalidInput: a file is rejected, the traces are not sufficient, the split is unknown, or
             the version exists with other content.
@@ -122,7 +125,7 @@ def train_rule(
     step = counted_steps(progress, cancelled, 4)
     step("Reading traces and computing features")
     files = trace_files(trace_folders(data))
-    traces = TraceOptions().read(files)
+    traces = (options or TraceOptions()).read(files)
     panels = campaigns(traces, files)
     step("Measuring the rule on held-out data")
     model = msgspec.json.format(msgspec.json.encode(Logistic(RULE_FORMAT, rule.feature))) + b"\n"
@@ -189,7 +192,7 @@ def _head(rule: RuleRecipe, training: Sequence[HorizonRows], version: str) -> Do
         "kind": RULE,
         "file": MODEL_FILE,
         "summary": rule.summary,
-        "horizon_feature": recipe.HORIZON,
+        "horizon_feature": HORIZON,
         "horizons_h": [rows.horizon_h for rows in training],
         "features": [
             FeatureSpec(entry.name, entry.unit, entry.low, entry.high, True, entry.meaning)

@@ -35,6 +35,7 @@ PRICE_SOURCES: Final = {
     "file": "upload a file",
 }
 SERVICE_H: Final = 168.0
+_TRACES: Final = "backtest-traces"
 
 
 def ask() -> Sweep | None:
@@ -45,7 +46,10 @@ def ask() -> Sweep | None:
     known = uploads.folders(session.settings().home.absolute())
     with row[1]:
         names = {name: label for name, (label, _) in known.items()} | {OWN: "upload files"}
-        chosen = widgets.pick_one("Traces (all zones of one campaign)", names, "data") or OWN
+        # Stored uploads are listed first: those of this form must not take it away.
+        default = OWN if st.session_state.get(_TRACES) else None
+        label = "Traces (all zones of one campaign)"
+        chosen = widgets.pick_one(label, names, "data", default=default) or OWN
     traces = _uploaded_traces() if chosen == OWN else TraceChoice(known[chosen][1])
     prices = _prices()
     workloads = _job() if kind == "deadline" else _service(prices)
@@ -177,10 +181,12 @@ def _prices() -> Prices | None:
         key="backtest-prices",
         max_upload_size=1,
     )
+    columns = trace_form.columns(row[2], "backtest-price-columns")
     if file is None or on_demand is None:
         return None
     (prices,) = uploaded([file])
-    return Prices(on_demand, 0.0, uploads.save(uploads.PRICES, [prices]) / prices.name)
+    path = uploads.save(uploads.PRICES, [prices]) / prices.name
+    return Prices(on_demand, 0.0, path, columns=columns)
 
 
 def _uploaded_traces() -> TraceChoice | None:
@@ -188,18 +194,21 @@ def _uploaded_traces() -> TraceChoice | None:
         "Availability traces in JSON or CSV, one file per zone; upload all zones of one campaign",
         type=["json", "csv", "gz"],
         accept_multiple_files=True,
-        key="backtest-traces",
+        key=_TRACES,
         max_upload_size=MAX_MB,
     )
-    row = st.columns(3, vertical_alignment="bottom")
+    row = st.columns(4, vertical_alignment="bottom")
     format_ = row[0].selectbox(
         "Format", FORMATS, index=None, placeholder="by file name", key="backtest-format"
     )
     polarity = trace_form.polarity(row[1], "backtest-polarity")
     gap_s = trace_form.gap_s(row[2], "backtest-gap")
+    columns = trace_form.columns(row[3], "backtest-columns")
+    zone_ids = trace_form.zone_ids("backtest-zones")
     if not files:
         return None
-    return TraceChoice(uploads.save(uploads.TRACES, uploaded(files)), format_, polarity, gap_s)
+    folder = uploads.save(uploads.TRACES, uploaded(files))
+    return TraceChoice(folder, format_, polarity, gap_s, columns, zone_ids)
 
 
 def _span(places: Any, label: str, ends: Range, step: float, key: str) -> Range | None:

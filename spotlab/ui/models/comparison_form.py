@@ -57,7 +57,7 @@ def _traces(first: str, second: str) -> ComparisonRequest | None:
     names = {
         name: f"{name} · {formatting.count(number, 'file')}" for name, number in folders.items()
     } | {OWN: "upload files"}
-    row = st.columns([4, 1, 1, 1], vertical_alignment="bottom")
+    row = st.columns([4, 1, 1, 1, 1], vertical_alignment="bottom")
     with row[0]:
         chosen = widgets.pick_one("Traces", names, "data")
     horizon_h = row[1].number_input(
@@ -77,6 +77,7 @@ def _traces(first: str, second: str) -> ComparisonRequest | None:
         )
     polarity = trace_form.polarity(row[2], "versus-polarity")
     gap_s = trace_form.gap_s(row[3], "versus-gap")
+    columns = trace_form.columns(row[4], "versus-columns")
     uploads = st.file_uploader(
         "Availability traces, JSON or CSV; upload all zones of one campaign together",
         type=["json", "csv", "gz"],
@@ -84,6 +85,7 @@ def _traces(first: str, second: str) -> ComparisonRequest | None:
         key="versus-traces",
         max_upload_size=MOST_MB,
     )
+    zone_ids = trace_form.zone_ids("versus-zones")
     if not uploads:
         return None
     return ComparisonRequest(
@@ -94,6 +96,8 @@ def _traces(first: str, second: str) -> ComparisonRequest | None:
         uploads=comparison_files.uploaded(uploads),
         polarity=polarity,
         gap_s=gap_s,
+        columns=columns,
+        zone_ids=zone_ids,
     )
 
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import PurePath
 from typing import Final
 
 import streamlit as st
 
 from spotlab.domain.access import Right
-from spotlab.errors import SpotlabError
+from spotlab.errors import InvalidInput, SpotlabError
+from spotlab.inference.card import CAPACITY
+from spotlab.runtime.model_card import (
+    LABELS,
+    CardAnswers,
+    is_bare_model,
+    possible_labels,
+    training_horizons_h,
+)
 from spotlab.runtime.model_upload import UploadReport
 from spotlab.services import card_facts
 from spotlab.ui.common import background_tasks, formatting, permissions, session
@@ -15,12 +25,14 @@ from spotlab.ui.models import queries
 
 SLOT: Final = "upload-model"
 MOST_MB: Final = 64
+USUAL_HORIZONS_H: Final = (0.25, 0.5, 1.0, 2.0, 3.0, 6.0, 12.0, 24.0)
+_TEXTS: Final = ("label", "name", "version", "summary")
 REQUIREMENTS: Final = (
-    "A zip with the three files of an artefact: the model as LightGBM text, skops or a JSON rule, "
-    "`card.json` and `SHA256SUMS`. A pickle, or any other format that runs code when it is read, "
-    "is rejected. The files are validated in quarantine; then a separate process makes a trial "
-    "prediction under limits of time and memory. A model that passes becomes a candidate. An "
-    "upload changes no decision."
+    "A LightGBM text model, or a zip with the three files of an artefact: the model as LightGBM "
+    "text, skops or a JSON rule, `card.json` and `SHA256SUMS`. A pickle, or any other format that "
+    "runs code when it is read, is rejected. The files are validated in quarantine; then a "
+    "separate process makes a trial prediction under limits of time and memory. A model that "
+    "passes becomes a candidate. An upload changes no decision."
 )
 
 
@@ -36,9 +48,17 @@ def show() -> None:
         left, right = st.columns(2)
         with left:
             file = st.file_uploader(
-                "Artefact (zip)", type="zip", key="upload-file", max_upload_size=MOST_MB
+                "LightGBM text model or artefact (zip)",
+                type=["zip", "txt", "model", "lgb"],
+                key="upload-file",
+                max_upload_size=MOST_MB,
             )
+        content = file.getvalue() if file is not None else b""
+        stem = _stem(file.name) if file is not None else ""
         with right:
+            complete = file is not None
+            if is_bare_model(content):
+                complete = _ask_for_card(stem, content)
             st.text_input(
                 "Reason",
                 key="upload-reason",
@@ -53,8 +73,8 @@ def show() -> None:
                 "Validate and register",
                 key="upload-now",
                 on_click=_begin,
-                args=(file.getvalue() if file is not None else b"",),
-                disabled=busy or file is None,
+                args=(content, stem),
+                disabled=busy or not complete,
             )
         if isinstance(report, SpotlabError):
             _show_rejection(report)
@@ -62,15 +82,85 @@ def show() -> None:
             _show_report(report)
 
 
-def _begin(content: bytes) -> None:
+def _ask_for_card(stem: str, content: bytes) -> bool:
+    """Asks what the text of a bare model does not say; gives whether its label is chosen."""
+    label = st.selectbox(
+        "What the model predicts",
+        possible_labels(content),
+        index=None,
+        key="upload-label",
+        format_func=lambda name: f"{name}: {LABELS[name].meaning}",
+        placeholder="choose its label: the file does not say",
+    )
+    if label is not None:
+        st.caption(formatting.plain(f"It predicts: {LABELS[label].meaning}."))
+    trained = training_horizons_h(content)
+    if label is not None and LABELS[label].task == CAPACITY and trained is not None:
+        low, high = trained
+        between = (horizon_h for horizon_h in USUAL_HORIZONS_H if low < horizon_h < high)
+        options = list(dict.fromkeys(f"{horizon_h:g}" for horizon_h in (low, *between, high)))
+        st.multiselect(
+            "Horizons of its training (h)",
+            options,
+            [options[0], options[-1]],
+            key="upload-horizons",
+            accept_new_options=True,
+            help="The file says the shortest and the longest; add those between them.",
+        )
+    name, version = st.columns([2, 1])
+    name.text_input("Model name", key="upload-name", max_chars=64, placeholder=stem)
+    version.text_input("Version", "1.0.0", key="upload-version", max_chars=64)
+    st.text_input("Summary", key="upload-summary", max_chars=500, placeholder="optional")
+    return label is not None
+
+
+def _answers(stem: str) -> CardAnswers:
+    """The answers in the form.
+
+    Raises:
+        InvalidInput: a horizon is not a number.
+    """
+    texts = {key: str(st.session_state.get(f"upload-{key}") or "").strip() for key in _TEXTS}
+    return CardAnswers(
+        texts["label"],
+        texts["name"] or stem,
+        texts["version"],
+        texts["summary"],
+        tuple(sorted(map(_hours, st.session_state.get("upload-horizons", ())))),
+    )
+
+
+def _hours(text: str) -> float:
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = math.nan
+    if not 0.0 < hours < math.inf:
+        raise InvalidInput(f"The horizon {text!r} is not a number of hours.", remedy="Use hours.")
+    return hours
+
+
+def _stem(file_name: str) -> str:
+    return PurePath(file_name).stem.lower().replace(" ", "-")
+
+
+def _begin(content: bytes, stem: str) -> None:
     services = session.services().models
-    # Read here, not as an argument: the click itself commits the text that was typed last.
+    # Read here, not as arguments: the click itself commits the text that was typed last.
     reason = str(st.session_state.get("upload-reason", "")).strip()
+    answers: CardAnswers | SpotlabError | None = None
+    if is_bare_model(content):
+        try:
+            answers = _answers(stem)
+        except InvalidInput as exc:
+            answers = exc
 
     def work(tell: background_tasks.Progress, _stopped: object) -> UploadReport | SpotlabError:
         tell("checking the files in quarantine, then a trial prediction", 0.3)
         try:
-            return services.upload(content, reason)
+            if isinstance(answers, SpotlabError):
+                raise answers
+            return services.upload(content, reason, answers)
         except SpotlabError as exc:
             return exc
 
