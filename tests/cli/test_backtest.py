@@ -180,11 +180,28 @@ def test_a_scheduler_that_does_not_answer_is_not_available(
     assert "No Dask scheduler answered at tcp://127.0.0.1:1" in capsys.readouterr().err
 
 
+HELD = """
+import signal, sys
+from spotlab.cli import main
+
+write = sys.stderr.write
+
+def write_and_wait(text):
+    write(text)
+    sys.stderr.flush()
+    if "% 3 of 36 cells" in text:
+        signal.pause()
+
+sys.stderr.write = write_and_wait
+raise SystemExit(main())
+"""
+"""The command, which waits for a signal after three cells: all of them take a tenth of a second."""
+
+
 def started(arguments: list[str]) -> subprocess.Popen[str]:
     """The command in a separate process, with one worker."""
-    command = [sys.executable, "-c", "from spotlab.cli import main; raise SystemExit(main())"]
     return subprocess.Popen(
-        [*command, *arguments, "--workers", "1"],
+        [sys.executable, "-c", HELD, *arguments, "--workers", "1"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
