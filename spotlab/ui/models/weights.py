@@ -113,7 +113,8 @@ def _name(expert: str, model: str) -> str:
 
 
 def _share(weight: float) -> str:
-    return formatting.percent(weight) if weight >= LEAST_SHOWN else f"< {LEAST_SHOWN:.1%}"
+    below = "< " if weight < LEAST_SHOWN else ""
+    return below + formatting.percent(max(weight, LEAST_SHOWN))
 
 
 def pool_rows(weights: OnlineWeights) -> pd.DataFrame:
