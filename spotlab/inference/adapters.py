@@ -75,30 +75,36 @@ class CheckedModel(CheckedInput, ABC):
         older or unknown bucket, is attributed to the bucket's age.
         """
         accepted, rows = self._accepted_rows(matrix)
-        score = None if self._spec.persistence is None else self._score(rows)
-        parts, base = self._contributions(rows, score)
+        scores = None if self._spec.persistence is None else self._scores(rows)
+        parts, base = self._contributions(rows, scores)
         return scatter_accepted(accepted, parts), scatter_accepted(accepted, base)
 
     def explained(self, matrix: Matrix) -> tuple[Matrix, FloatArray, FloatArray]:
         """`contributions` and `raw_score`, for which the model is asked once."""
         accepted, rows = self._accepted_rows(matrix)
-        score = self._score(rows)
-        parts, base = self._contributions(rows, score)
-        raw = calibration.rate_score(self._spec, score, rows)
+        scores = self._scores(rows)
+        parts, base = self._contributions(rows, scores)
         return (
             scatter_accepted(accepted, parts),
             scatter_accepted(accepted, base),
-            scatter_accepted(accepted, raw),
+            scatter_accepted(accepted, scores[1]),
         )
 
-    def _contributions(self, rows: Matrix, score: FloatArray | None) -> tuple[Matrix, FloatArray]:
-        """Contributions and bases of accepted rows; their scores, if buckets persist."""
+    def _scores(self, rows: Matrix) -> tuple[FloatArray, FloatArray]:
+        """The model's scores of accepted rows, and `raw_score`."""
+        score = self._score(rows)
+        return score, calibration.rate_score(self._spec, score, rows)
+
+    def _contributions(
+        self, rows: Matrix, scores: tuple[FloatArray, FloatArray] | None
+    ) -> tuple[Matrix, FloatArray]:
+        """Contributions and bases of accepted rows; `scores` are needed if buckets persist."""
         parts, base = self._score_contributions(rows)
         parts, base = calibrators.spread_contributions(self._spec.calibration.rate, parts, base)
         rule = self._spec.persistence
-        if rule is not None and score is not None:
+        if rule is not None and scores is not None:
             persistence, age, fresh_level = calibration.rate_score_contributions(
-                self._spec, rule, score, rows
+                self._spec, rule, *scores, rows
             )
             parts[:, self.feature_names.index(rule.bucket_feature)] += persistence
             parts[:, self.feature_names.index(rule.age_feature)] += age

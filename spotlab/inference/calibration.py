@@ -82,10 +82,12 @@ def rate_score(spec: CardSpec, score: FloatArray, matrix: FloatArray) -> FloatAr
 
 
 def rate_score_contributions(
-    spec: CardSpec, rule: Persistence, score: FloatArray, matrix: FloatArray
+    spec: CardSpec, rule: Persistence, score: FloatArray, rate: FloatArray, matrix: FloatArray
 ) -> tuple[FloatArray, FloatArray, float]:
     """The three terms, in log-odds, that `rate_score` adds to the calibrated score.
 
+    Args:
+        rate: (n,) what `rate_score` returned.
     Returns:
         (n,) effect of a persisting bucket, (n,) effect of its age compared with a bucket that was
         just read, and the level correction of a bucket that was just read.
@@ -95,7 +97,7 @@ def rate_score_contributions(
     level = level_correction(rule, drift, gaps_h(rule, bucket, age_h))
     fresh = float(level_correction(rule, drift, np.array(rule.lead_h)))
     alone = apply(spec.calibration.rate, score) + level
-    return rate_score(spec, score, matrix) - alone, level - fresh, fresh
+    return rate - alone, level - fresh, fresh
 
 
 def high_bucket_probability(spec: CardSpec, score: FloatArray, matrix: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol, TypeGuard
 
 import numpy as np
 
@@ -22,7 +22,6 @@ ADDITIVITY_TOLERANCE: Final = 1e-9
 REST: Final = "all other features"
 
 
-@runtime_checkable
 class ScoredModel(RiskModel, Protocol):
     """A risk model that also returns the raw score, the sum of its contributions."""
 
@@ -196,12 +195,17 @@ def _row(model: RiskModel, frame: FeatureFrame, pool: Pool) -> Matrix:
 
 
 def _require_scored(model: RiskModel) -> ScoredModel:
-    if not isinstance(model, ScoredModel):
+    if not _is_scored(model):
         raise InvalidInput(
             f"{model.name} {model.version} has no raw score, so no explanation is available.",
             remedy="Choose another model.",
         )
     return model
+
+
+def _is_scored(model: RiskModel) -> TypeGuard[ScoredModel]:
+    """As a runtime check of the protocol, which takes a tenth of an explanation's time."""
+    return all(hasattr(model, name) for name in ("explained", "hazard_of", "refusals"))
 
 
 def _check_additive(model: RiskModel, total: float, raw: float) -> None:
