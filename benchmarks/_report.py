@@ -45,10 +45,15 @@ class Outcome:
 
 
 def run_alone(name: str) -> Outcome:
-    """Run a benchmark in a process of its own, with --json if its `main` has that option."""
+    """Run a benchmark in a process of its own, with --json if its `main` has that option.
+
+    `IN_ALL` in its text has options that make it small enough to be one of all.
+    """
     source = Path(__file__).with_name(f"{name}.py").read_text()
     signature = re.search(r"^def main\((.*?)\) ->", source, re.DOTALL | re.MULTILINE)
     options = ["--json"] if signature and re.search(r"\bjson\b", signature[1]) else []
+    if smaller := re.search(r'^IN_ALL = "(.*)"', source, re.MULTILINE):
+        options += smaller[1].split()
     print(f"{name} …", file=sys.stderr, flush=True)
     command = [sys.executable, "-m", "benchmarks", name, *options]
     started = time.perf_counter()

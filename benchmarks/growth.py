@@ -43,7 +43,7 @@ from tests.support import builders as make
 from tests.support.lab import DictStore, no_aws
 from tests.support.outcomes import outcome
 
-ON_REQUEST = True
+IN_ALL = "--decisions=100000 --pools=100"
 FEW = 1_000
 FAILED = ExperimentFilter(failed=True)
 MARKET = MarketName.PUBLIC

@@ -31,7 +31,7 @@ def test_from_sent_traces_to_a_replayed_window(page: Page, app_url: str, tmp_pat
     open_path(page, f"{app_url}/backtests?data=own")
     expect(page.locator(".st-key-backtest-start button")).to_be_disabled()
     files = [folder / f"{zone}.json" for zone in ZONES]
-    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(files)
+    page.locator("input[type=file][multiple]").set_input_files(files)
     for label, value in (
         ("Work (h)", "6"),
         ("Deadline from (h)", "8"),
